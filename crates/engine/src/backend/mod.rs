@@ -1,0 +1,94 @@
+//! The one small trait behind which bytes are stored. A backend is thin; retries, limits,
+//! counting and faults are decorators around it. Every backend passes [`conformance`].
+//!
+//! Nothing in the protocol overwrites an object. Names are lower case letters, digits,
+//! `.`, `_`, `-` and `/`, at most 200 bytes, no empty component and none that starts with
+//! a dot.
+
+use std::sync::Arc;
+
+use tintype_model::Result;
+
+/// What `list` says about an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    pub name: String,
+    pub size_bytes: u64,
+}
+
+/// All calls block; all may be made from many threads at once.
+///
+/// Errors: `NotFound`, `AlreadyExists`, `Denied`, `NoSpace`, `Invalid`, `Unsupported`, and
+/// `Unavailable` for whatever may work later.
+pub trait Backend: Send + Sync {
+    /// Where this is, for people, without secrets.
+    fn describe(&self) -> String;
+
+    /// Stores a whole object under a name that must not exist: durable when it returns, never
+    /// visible in part. `AlreadyExists` if the name is taken and the store can tell (see
+    /// [`Backend::conditional`]). After `Unavailable` the object may or may not exist.
+    fn put(&self, name: &str, data: &[u8]) -> Result<()>;
+
+    /// Begins an object that is written piece by piece, under a name that is used only once
+    /// (random 128 bits), so that no condition is needed. Invisible until `finish`.
+    fn put_stream(&self, name: &str) -> Result<Box<dyn PutStream>>;
+
+    /// The whole object. `Invalid` if it is larger than `limit_bytes`: nothing is allocated then.
+    fn get(&self, name: &str, limit_bytes: u64) -> Result<Vec<u8>>;
+
+    /// Fills `out` from the object at `offset`. `Corrupt` if the object ends before.
+    fn read_into(&self, name: &str, offset: u64, out: &mut [u8]) -> Result<()>;
+
+    /// Size in bytes.
+    fn stat(&self, name: &str) -> Result<u64>;
+
+    /// Calls `each` for every object whose name starts with `prefix` (a whole directory such as
+    /// `fate/`, or empty), in any order. Objects put before the call are always listed.
+    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()>;
+
+    /// Deletes; an object that does not exist is no error.
+    fn delete(&self, name: &str) -> Result<()>;
+
+    /// Whether `put` really refuses a taken name, also when several put at once. What the
+    /// driver believes; `probe` finds out.
+    fn conditional(&self) -> bool;
+
+    /// What the store says of itself beyond objects; asked by `probe`.
+    fn store_features(&self) -> Result<StoreFeatures> {
+        Ok(StoreFeatures::default())
+    }
+
+    /// Removes what interrupted writers left that is not an object: temporary files, unfinished
+    /// multipart uploads. Gives how many. May make a very slow writer fail; loses nothing.
+    fn sweep(&self) -> Result<u64> {
+        Ok(0)
+    }
+}
+
+/// `None`: the store cannot tell or was not asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreFeatures {
+    pub versioning: Option<bool>,
+    pub object_lock: Option<bool>,
+    pub free_bytes: Option<u64>,
+}
+
+/// An object being written. Dropped before `finish`: the object never existed.
+pub trait PutStream: Send {
+    fn write(&mut self, data: &[u8]) -> Result<()>;
+    /// Durable and visible when it returns.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+pub type SharedBackend = Arc<dyn Backend>;
+
+/// All objects below `prefix`, in memory, sorted by name.
+pub fn list_all(backend: &dyn Backend, prefix: &str) -> Result<Vec<Listed>> {
+    let mut all = Vec::new();
+    backend.list(prefix, &mut |listed| {
+        all.push(listed);
+        Ok(())
+    })?;
+    all.sort_unstable();
+    Ok(all)
+}

@@ -1,0 +1,92 @@
+//! The one place that reads the clock, asks for randomness and starts threads. Everything
+//! else gets an [`Env`], so that tests and simulations can own all three.
+#![expect(clippy::disallowed_methods, reason = "this is the one place")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use jiff::Timestamp;
+use ring::rand::SecureRandom as _;
+
+pub trait Clock: Send + Sync {
+    /// Wall clock. Never decides a deletion of live data; see docs/format.md, protocol.
+    fn now(&self) -> Timestamp;
+    /// Time since an arbitrary start, never going back.
+    fn elapsed(&self) -> Duration;
+    fn sleep(&self, duration: Duration);
+}
+
+pub trait Random: Send + Sync {
+    /// Fills `out` with bytes fit for keys.
+    fn fill(&self, out: &mut [u8]);
+}
+
+/// A piece of work that may borrow from its caller.
+pub type Task<'a> = Box<dyn FnOnce() + Send + 'a>;
+
+pub trait Tasks: Send + Sync {
+    /// Runs all tasks, possibly at the same time, and returns when every one has ended.
+    /// A panic of one is passed on after the others ended.
+    fn run<'a>(&self, tasks: Vec<Task<'a>>);
+}
+
+#[derive(Clone)]
+pub struct Env {
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    pub tasks: Arc<dyn Tasks>,
+}
+
+impl Env {
+    /// The real clock, the operating system's randomness, real threads.
+    pub fn system() -> Self {
+        Self {
+            clock: Arc::new(SystemClock(Instant::now())),
+            random: Arc::new(SystemRandom(ring::rand::SystemRandom::new())),
+            tasks: Arc::new(Threads),
+        }
+    }
+
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut out = [0; N];
+        self.random.fill(&mut out);
+        out
+    }
+}
+
+struct SystemClock(Instant);
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        // A clock outside the years jiff knows is read as its nearest end.
+        Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+}
+
+struct SystemRandom(ring::rand::SystemRandom);
+
+impl Random for SystemRandom {
+    fn fill(&self, out: &mut [u8]) {
+        self.0.fill(out).expect("the operating system gives randomness");
+    }
+}
+
+struct Threads;
+
+impl Tasks for Threads {
+    fn run<'a>(&self, tasks: Vec<Task<'a>>) {
+        std::thread::scope(|scope| {
+            for task in tasks {
+                scope.spawn(task);
+            }
+        });
+    }
+}

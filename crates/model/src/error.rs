@@ -1,0 +1,118 @@
+//! The one error type of the libraries: a kind that says what to do, and a message that
+//! names the thing. Messages are lower case and do not repeat their source.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The named thing does not exist.
+    NotFound,
+    /// The name is taken (put-if-absent lost).
+    AlreadyExists,
+    /// A lock, hold or other run forbids it for now.
+    Locked,
+    /// The input is wrong; retrying cannot help.
+    Invalid,
+    /// The store or the operating system refuses it to us.
+    Denied,
+    /// No key slot opens with the key that was given.
+    WrongKey,
+    /// May work later: network, busy store. The only kind that is retried.
+    Unavailable,
+    /// The store is full. Nothing that was committed is lost.
+    NoSpace,
+    /// Stored bytes are not what was written.
+    Corrupt,
+    /// Understood, but this version or this store cannot do it.
+    Unsupported,
+    /// The user or the caller asked to stop.
+    Canceled,
+    /// A bug.
+    Internal,
+}
+
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Puts what was being done in front: `context: message`.
+    #[must_use]
+    pub fn context(mut self, context: impl fmt::Display) -> Self {
+        self.message = format!("{context}: {}", self.message);
+        self
+    }
+
+    /// Maps an error of the operating system, naming what it happened to.
+    pub fn io(error: std::io::Error, what: impl fmt::Display) -> Self {
+        use std::io::ErrorKind as Io;
+        let kind = match error.kind() {
+            Io::NotFound => ErrorKind::NotFound,
+            Io::AlreadyExists => ErrorKind::AlreadyExists,
+            Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::Denied,
+            Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => ErrorKind::NoSpace,
+            Io::Interrupted | Io::TimedOut | Io::WouldBlock => ErrorKind::Unavailable,
+            Io::InvalidInput | Io::InvalidFilename => ErrorKind::Invalid,
+            Io::Unsupported => ErrorKind::Unsupported,
+            _ => ErrorKind::Unavailable,
+        };
+        Self { kind, message: format!("{what}: {error}"), source: None }
+    }
+
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    pub fn is(&self, kind: ErrorKind) -> bool {
+        self.kind == kind
+    }
+
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|s| &**s as &(dyn StdError + 'static))
+    }
+}
+
+macro_rules! constructors {
+    ($($name:ident $kind:ident),* $(,)?) => {
+        impl Error {
+            $(pub fn $name(message: impl Into<String>) -> Self {
+                Self::new(ErrorKind::$kind, message)
+            })*
+        }
+    };
+}
+
+constructors! {
+    not_found NotFound, already_exists AlreadyExists, locked Locked, invalid Invalid,
+    denied Denied, unavailable Unavailable, no_space NoSpace, corrupt Corrupt,
+    unsupported Unsupported, canceled Canceled, internal Internal, wrong_key WrongKey,
+}

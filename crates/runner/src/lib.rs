@@ -1,0 +1,1 @@
+//! Executes plans: the only place where engine and source meet.

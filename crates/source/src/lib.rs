@@ -1,0 +1,1 @@
+//! Where data comes from and where a restore writes to. Knows no repository.
