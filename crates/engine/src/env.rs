@@ -27,7 +27,7 @@ pub type Task<'a> = Box<dyn FnOnce() + Send + 'a>;
 pub trait Tasks: Send + Sync {
     /// Runs all tasks, possibly at the same time, and returns when every one has ended.
     /// A panic of one is passed on after the others ended.
-    fn run<'a>(&self, tasks: Vec<Task<'a>>);
+    fn run(&self, tasks: Vec<Task<'_>>);
 }
 
 #[derive(Clone)]
@@ -82,7 +82,7 @@ impl Random for SystemRandom {
 struct Threads;
 
 impl Tasks for Threads {
-    fn run<'a>(&self, tasks: Vec<Task<'a>>) {
+    fn run(&self, tasks: Vec<Task<'_>>) {
         std::thread::scope(|scope| {
             for task in tasks {
                 scope.spawn(task);

@@ -3,6 +3,17 @@
 
 pub mod backend;
 pub mod cancel;
+pub mod chunker;
+pub mod compress;
+pub mod crypto;
 pub mod env;
+pub mod format;
+pub mod id;
+pub mod index;
+pub mod pack;
+pub mod reader;
+pub mod repo;
+pub mod store;
+pub mod tree;
 
 pub use tintype_model::{Error, ErrorKind, Result};

@@ -68,7 +68,6 @@ impl Error {
             Io::AlreadyExists => ErrorKind::AlreadyExists,
             Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::Denied,
             Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => ErrorKind::NoSpace,
-            Io::Interrupted | Io::TimedOut | Io::WouldBlock => ErrorKind::Unavailable,
             Io::InvalidInput | Io::InvalidFilename => ErrorKind::Invalid,
             Io::Unsupported => ErrorKind::Unsupported,
             _ => ErrorKind::Unavailable,

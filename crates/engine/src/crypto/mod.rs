@@ -1,0 +1,5 @@
+//! Keys, sealing and key slots (format.md §2, §5, §6).
+
+pub mod aead;
+pub mod keys;
+pub mod slot;

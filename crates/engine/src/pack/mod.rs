@@ -1,0 +1,4 @@
+//! Packs: objects that hold many content frames (format.md §7).
+
+pub mod reader;
+pub mod writer;

@@ -1,0 +1,174 @@
+//! Reading packs: one frame, its trailer, or, where it is damaged, whatever can be found.
+
+use tintype_model::{Error, Result};
+
+use crate::backend::Backend;
+use crate::compress::Decompressor;
+use crate::crypto::keys::Keys;
+use crate::format::frame::{
+    ALIGNMENT, FrameHead, Kind, Placed, TRAILER_RECORD_BYTES, sealed_bytes,
+};
+use crate::format::limits;
+use crate::format::object::{
+    FOOTER_BYTES, HEADER_BYTES, ObjectType, Opener, Place, SEALED_HEAD_BYTES,
+};
+use crate::id::{ContentId, RandomId};
+use crate::index::{Location, PackClass, PackId};
+
+/// Opens frames of one pack.
+pub struct PackReader {
+    pub pack: PackId,
+    name: String,
+    opener: Opener,
+}
+
+impl PackReader {
+    pub fn from_header(
+        keys: &Keys,
+        repository: RandomId,
+        pack: PackId,
+        header: &[u8],
+    ) -> Result<Self> {
+        let name = pack.object_name();
+        let object_type = match pack.class {
+            PackClass::Data => ObjectType::DataPack,
+            PackClass::Meta => ObjectType::MetaPack,
+        };
+        let place = Place { keys, repository, object_type, name: &name };
+        let opener = Opener::new(&place, header)?;
+        Ok(Self { pack, name, opener })
+    }
+
+    pub fn open(
+        backend: &dyn Backend,
+        keys: &Keys,
+        repository: RandomId,
+        pack: PackId,
+    ) -> Result<Self> {
+        let mut header = [0; HEADER_BYTES];
+        backend.read_into(&pack.object_name(), 0, &mut header)?;
+        Self::from_header(keys, repository, pack, &header)
+    }
+
+    fn damaged(&self, offset: u64, what: &str) -> Error {
+        Error::corrupt(format!("{}: frame at byte {offset}: {what}", self.name))
+    }
+
+    /// Opens the frame whose sealed bytes are `sealed`, appends its raw bytes to `out`, and
+    /// checks that they are what `id` names.
+    pub fn open_frame(
+        &self,
+        keys: &Keys,
+        id: &ContentId,
+        location: &Location,
+        sealed: &mut [u8],
+        decompressor: &mut Decompressor,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let offset = location.offset;
+        let fail = |what: &str| self.damaged(offset, what);
+        let head = sealed
+            .first_chunk()
+            .and_then(|head| self.opener.head(offset, head))
+            .ok_or_else(|| fail("its header is damaged"))?;
+        if head.id != *id || head.raw_bytes != location.raw_bytes || !head.kind.is_content() {
+            return Err(fail("is not the frame that the index names"));
+        }
+        let body = sealed
+            .get_mut(SEALED_HEAD_BYTES..head.sealed_bytes())
+            .ok_or_else(|| fail("is longer than the index says"))?;
+        let stored =
+            self.opener.body(offset, &head, body).ok_or_else(|| fail("its body is damaged"))?;
+        let start = out.len();
+        decompressor.append(&head, stored, out).map_err(|e| e.context(&self.name))?;
+        if keys.content_id(head.kind, &out[start..]) != *id {
+            out.truncate(start);
+            return Err(fail("its content is not what its id names"));
+        }
+        Ok(())
+    }
+
+    /// The pack's own list of frames, by its trailer.
+    pub fn trailer(&self, backend: &dyn Backend, size_bytes: u64) -> Result<Vec<Placed>> {
+        let fail = |what: &str| Error::corrupt(format!("{}: {what}", self.name));
+        let end = size_bytes.checked_sub(FOOTER_BYTES as u64).filter(|e| *e >= HEADER_BYTES as u64);
+        let end = end.ok_or_else(|| fail("is too short"))?;
+        let mut footer = [0; FOOTER_BYTES];
+        backend.read_into(&self.name, end, &mut footer)?;
+        let offset = self
+            .opener
+            .footer(size_bytes, &footer)
+            .and_then(|f| f.trailer_offset)
+            .filter(|offset| *offset < end && end - offset <= (64 << 20))
+            .ok_or_else(|| fail("is truncated or its end is damaged"))?;
+        let mut sealed = vec![0; (end - offset) as usize];
+        backend.read_into(&self.name, offset, &mut sealed)?;
+        let (head, raw) =
+            self.plain_frame(offset, &mut sealed).ok_or_else(|| fail("its trailer is damaged"))?;
+        let fits = head.kind == Kind::Trailer && raw.len().is_multiple_of(TRAILER_RECORD_BYTES);
+        if !fits || raw.len() > limits::PACK_FRAMES as usize * TRAILER_RECORD_BYTES {
+            return Err(fail("its trailer is damaged"));
+        }
+        raw.chunks_exact(TRAILER_RECORD_BYTES)
+            .map(|record| Placed::decode(record.try_into().expect("48 bytes")))
+            .collect::<Result<_>>()
+            .map_err(|e| e.context(&self.name))
+    }
+
+    fn plain_frame<'d>(&self, offset: u64, sealed: &'d mut [u8]) -> Option<(FrameHead, &'d [u8])> {
+        let head = self.opener.head(offset, sealed.first_chunk()?)?;
+        let body = sealed.get_mut(SEALED_HEAD_BYTES..head.sealed_bytes())?;
+        let stored = self.opener.body(offset, &head, body)?;
+        Some((head, stored))
+    }
+
+    /// Goes through a whole pack, frame by frame; after damage it looks for the next header at
+    /// every possible position. Calls `found` for each content frame whose header opens, with
+    /// its sealed bytes, and `damage` for each region that nothing opens.
+    pub fn scan(
+        &self,
+        pack: &mut [u8],
+        found: &mut dyn FnMut(Placed, &mut [u8]) -> Result<()>,
+        damage: &mut dyn FnMut(u64, &str),
+    ) -> Result<()> {
+        let mut offset = HEADER_BYTES;
+        let mut lost = None;
+        while offset + SEALED_HEAD_BYTES <= pack.len() {
+            let sealed = pack[offset..].first_chunk().expect("checked above");
+            let Some(head) = self.opener.head(offset as u64, sealed) else {
+                if offset + FOOTER_BYTES == pack.len() {
+                    break;
+                }
+                lost = lost.or(Some(offset));
+                offset += ALIGNMENT;
+                continue;
+            };
+            if let Some(from) = lost.take() {
+                damage(from as u64, "nothing opens here");
+            }
+            let end = offset + sealed_bytes(head.stored_bytes);
+            let Some(bytes) = pack.get_mut(offset..end) else {
+                damage(offset as u64, "is cut off");
+                break;
+            };
+            if head.kind.is_content() {
+                found(Placed { head, offset: offset as u64 }, bytes)?;
+            } else {
+                let body = &mut bytes[SEALED_HEAD_BYTES..];
+                if self.opener.body(offset as u64, &head, body).is_none() {
+                    damage(offset as u64, "its padding or trailer is damaged");
+                }
+            }
+            offset = end;
+        }
+        if let Some(from) = lost {
+            damage(from as u64, "nothing opens here");
+        }
+        let footer = pack.len().checked_sub(FOOTER_BYTES).map(|at| &pack[at..]);
+        let total = pack.len() as u64;
+        if footer.and_then(|f| self.opener.footer(total, f.first_chunk()?)).is_none() {
+            damage(total, "its end is missing or damaged");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! Reading content by id, checked at every step: length, seal, id.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, RwLock};
+
+use tintype_model::{Error, ErrorKind, Result};
+
+use crate::compress::Decompressor;
+use crate::format::frame::{Kind, sealed_bytes};
+use crate::id::ContentId;
+use crate::index::{Index, Location, PackId};
+use crate::pack::reader::PackReader;
+use crate::repo::Repository;
+
+/// Opened packs that are remembered: a few hundred bytes each.
+const OPEN_PACKS: usize = 4096;
+
+/// Reads content of one repository; shared by any number of threads.
+pub struct ContentReader<'r> {
+    repository: &'r Repository,
+    index: RwLock<Arc<Index>>,
+    packs: Mutex<HashMap<PackId, Arc<PackReader>>>,
+}
+
+/// Buffers of one reading thread.
+pub struct ReadBuffer {
+    sealed: Vec<u8>,
+    pub(crate) decompressor: Decompressor,
+}
+
+impl ReadBuffer {
+    pub fn new() -> Result<Self> {
+        Ok(Self { sealed: Vec::new(), decompressor: Decompressor::new()? })
+    }
+}
+
+impl Repository {
+    pub fn reader(&self) -> Result<ContentReader<'_>> {
+        let (_, index) = self.read_index(HashSet::new())?;
+        Ok(ContentReader::new(self, index))
+    }
+}
+
+impl<'r> ContentReader<'r> {
+    pub fn new(repository: &'r Repository, index: Index) -> Self {
+        Self { repository, index: RwLock::new(Arc::new(index)), packs: Mutex::default() }
+    }
+
+    pub fn repository(&self) -> &'r Repository {
+        self.repository
+    }
+
+    pub fn index(&self) -> Arc<Index> {
+        Arc::clone(&self.index.read().expect("no panic while held"))
+    }
+
+    /// Where `id` is. What is not found is looked for once more in a fresh index: a gc may
+    /// have moved it, or the local cache may be damaged.
+    pub fn locate(&self, id: &ContentId) -> Result<Location> {
+        match self.index().find(id) {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => {}
+            Err(error) if error.is(ErrorKind::Corrupt) => self.repository.cache.clear(),
+            Err(error) => return Err(error),
+        }
+        self.refresh()?;
+        self.index().find(id)?.ok_or_else(|| {
+            Error::corrupt(format!("chunk {id} is in no index segment: it is missing"))
+        })
+    }
+
+    fn refresh(&self) -> Result<()> {
+        let (_, index) = self.repository.read_index(HashSet::new())?;
+        *self.index.write().expect("no panic while held") = Arc::new(index);
+        Ok(())
+    }
+
+    pub fn pack(&self, pack: PackId) -> Result<Arc<PackReader>> {
+        if let Some(open) = self.packs.lock().expect("no panic while held").get(&pack) {
+            return Ok(Arc::clone(open));
+        }
+        let repository = self.repository;
+        let backend = &*repository.backend;
+        let open =
+            Arc::new(PackReader::open(backend, &repository.keys, repository.config.id, pack)?);
+        let mut packs = self.packs.lock().expect("no panic while held");
+        if packs.len() >= OPEN_PACKS {
+            packs.clear();
+        }
+        packs.insert(pack, Arc::clone(&open));
+        Ok(open)
+    }
+
+    /// Appends the raw bytes of `id` to `out`.
+    pub fn read(
+        &self,
+        id: &ContentId,
+        kind: Kind,
+        buffer: &mut ReadBuffer,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let location = self.locate(id)?;
+        match self.read_at(id, kind, &location, buffer, out) {
+            Err(error) if error.is(ErrorKind::NotFound) => {
+                // The pack is gone: moved by a gc, or lost.
+                self.refresh()?;
+                let again = self.locate(id)?;
+                self.read_at(id, kind, &again, buffer, out).map_err(|e| match e.kind() {
+                    ErrorKind::NotFound => Error::corrupt(format!(
+                        "chunk {id}: its pack {} is missing",
+                        again.pack.object_name()
+                    )),
+                    _ => e,
+                })
+            }
+            other => other,
+        }
+    }
+
+    fn read_at(
+        &self,
+        id: &ContentId,
+        kind: Kind,
+        location: &Location,
+        buffer: &mut ReadBuffer,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        check_kind(id, kind, location)?;
+        let pack = self.pack(location.pack)?;
+        let length = sealed_bytes(location.stored_bytes);
+        buffer.sealed.resize(length, 0);
+        let name = location.pack.object_name();
+        self.repository.backend.read_into(&name, location.offset, &mut buffer.sealed)?;
+        let keys = &self.repository.keys;
+        let (sealed, decompressor) = (&mut buffer.sealed, &mut buffer.decompressor);
+        pack.open_frame(keys, id, location, sealed, decompressor, out)
+    }
+
+    /// Opens a frame out of bytes that were read already.
+    pub fn open_sealed(
+        &self,
+        id: &ContentId,
+        location: &Location,
+        sealed: &mut [u8],
+        buffer: &mut ReadBuffer,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let pack = self.pack(location.pack)?;
+        let keys = &self.repository.keys;
+        pack.open_frame(keys, id, location, sealed, &mut buffer.decompressor, out)
+    }
+}
+
+fn check_kind(id: &ContentId, kind: Kind, location: &Location) -> Result<()> {
+    let both_content = !kind.is_metadata() && !location.kind.is_metadata();
+    if location.kind == kind || both_content {
+        Ok(())
+    } else {
+        Err(Error::corrupt(format!("{id} is a {:?}, not a {kind:?}", location.kind)))
+    }
+}

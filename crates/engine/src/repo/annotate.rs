@@ -1,0 +1,181 @@
+//! What may change about a snapshot: annotations in sequence (format.md §11.3).
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tintype_model::{Error, ErrorKind, Result};
+
+use super::Repository;
+use crate::backend::list_all;
+use crate::format::object::ObjectType;
+use crate::format::records::{Annotation, Change, Manifest, Operation, names};
+use crate::id::SnapshotId;
+
+/// The merge of a manifest's and all annotations' word.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    pub tags: BTreeSet<String>,
+    pub note: String,
+    pub expiry: Option<Timestamp>,
+    pub holds: BTreeSet<String>,
+    pub locked_until: Option<Timestamp>,
+    /// When it was deleted, and why.
+    pub deleted: Option<(Timestamp, String)>,
+    /// Last verification: when, percent of data read, damaged chunks.
+    pub verified: Option<(Timestamp, u8, u64)>,
+    /// Number of the last annotation.
+    #[serde(skip)]
+    pub last: u32,
+}
+
+impl Standing {
+    pub fn of(manifest: &Manifest) -> Self {
+        Self {
+            tags: manifest.tags.iter().cloned().collect(),
+            note: manifest.note.clone(),
+            expiry: manifest.expiry,
+            ..Self::default()
+        }
+    }
+
+    /// Applies the next annotation.
+    pub fn apply(&mut self, annotation: &Annotation) {
+        match &annotation.change {
+            Change::Tag { add, remove } => {
+                self.tags.extend(add.iter().cloned());
+                self.tags.retain(|tag| !remove.contains(tag));
+            }
+            Change::Note(note) => self.note.clone_from(note),
+            Change::Expiry(expiry) => self.expiry = *expiry,
+            Change::Hold(reason) => {
+                self.holds.insert(reason.clone());
+            }
+            Change::Release(reason) => {
+                self.holds.remove(reason);
+            }
+            Change::Lock(until) => self.locked_until = self.locked_until.max(Some(*until)),
+            Change::Deleted(reason) => self.deleted = Some((annotation.time, reason.clone())),
+            Change::Verified { data_percent, damaged } => {
+                self.verified = Some((annotation.time, *data_percent, *damaged));
+            }
+        }
+    }
+
+    pub fn is_locked(&self, now: Timestamp) -> bool {
+        self.locked_until.is_some_and(|until| until > now)
+    }
+
+    /// Deleted, and no lock says otherwise.
+    pub fn is_dead(&self, now: Timestamp) -> bool {
+        self.deleted.is_some() && !self.is_locked(now)
+    }
+
+    /// Why it must not be deleted, if so.
+    pub fn protection(&self, now: Timestamp) -> Option<String> {
+        if self.is_locked(now) {
+            return self.locked_until.map(|until| format!("it is locked until {until}"));
+        }
+        self.holds.first().map(|reason| format!("it is held: {reason}"))
+    }
+}
+
+impl Repository {
+    /// The standing of a snapshot now. Reads every annotation; none may be missing between.
+    pub fn standing(&self, id: SnapshotId, manifest: &Manifest) -> Result<Standing> {
+        let mut standing = Standing::of(manifest);
+        for listed in list_all(&*self.backend, &format!("annotation/{id}/"))? {
+            let number = names::parse_number(&listed.name);
+            if number != Some(standing.last + 1) {
+                return Err(Error::corrupt(format!(
+                    "{} is missing: annotations have no gaps",
+                    names::annotation(id, standing.last + 1)
+                )));
+            }
+            let annotation = self.get_json(ObjectType::Annotation, &listed.name)?;
+            standing.apply(&annotation);
+            standing.last += 1;
+        }
+        Ok(standing)
+    }
+
+    /// Whether the snapshot is there and not deleted. For pins: called after the session was
+    /// put. Annotations are read before retired lists, so that whoever misses the tombstone
+    /// because it was removed sees the retirement.
+    pub fn check_visible(&self, id: SnapshotId) -> Result<()> {
+        let gone = || Error::not_found(format!("snapshot {} was deleted", id.short()));
+        let deleted = self.standing_or_gone(id)?;
+        if deleted || self.read_retired()?.contains(&id) { Err(gone()) } else { Ok(()) }
+    }
+
+    fn standing_or_gone(&self, id: SnapshotId) -> Result<bool> {
+        let mut tombstone = false;
+        for listed in list_all(&*self.backend, &format!("annotation/{id}/"))? {
+            match self.get_json::<Annotation>(ObjectType::Annotation, &listed.name) {
+                Ok(annotation) => tombstone |= matches!(annotation.change, Change::Deleted(_)),
+                Err(error) if error.is(ErrorKind::NotFound) => return Ok(true),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(tombstone || !self.is_decided(id)?)
+    }
+
+    /// Appends a change; what it means is decided on the standing of the moment, again if
+    /// another change came first.
+    pub fn annotate(
+        &self,
+        id: SnapshotId,
+        manifest: &Manifest,
+        by: &str,
+        change: Change,
+    ) -> Result<Standing> {
+        let operation = match change {
+            Change::Deleted(_) => Operation::Delete,
+            _ => Operation::Write,
+        };
+        self.config.features.allow(operation)?;
+        loop {
+            let mut standing = self.standing(id, manifest)?;
+            let now = self.env.clock.now();
+            permit(&standing, &change, now)
+                .map_err(|e| e.context(format!("snapshot {}", id.short())))?;
+            let annotation = Annotation { time: now, by: by.to_owned(), change: change.clone() };
+            let name = names::annotation(id, standing.last + 1);
+            match self.put_json(ObjectType::Annotation, &name, &annotation) {
+                Ok(()) => {}
+                Err(error) if error.is(ErrorKind::AlreadyExists) => continue,
+                Err(error) => return Err(error),
+            }
+            // The snapshot may have been removed for good between reading and putting.
+            if self.read_retired()?.contains(&id) {
+                return Err(Error::not_found(format!("snapshot {} was deleted", id.short())));
+            }
+            standing.apply(&annotation);
+            standing.last += 1;
+            return Ok(standing);
+        }
+    }
+}
+
+/// Whether a change may be made to a snapshot of this standing.
+fn permit(standing: &Standing, change: &Change, now: Timestamp) -> Result<()> {
+    if standing.is_dead(now) {
+        return Err(Error::not_found("was deleted"));
+    }
+    match change {
+        Change::Deleted(_) => match standing.protection(now) {
+            Some(why) => Err(Error::locked(format!("cannot be deleted: {why}"))),
+            None => Ok(()),
+        },
+        Change::Lock(until) if *until <= now => {
+            Err(Error::invalid(format!("a lock until {until} would be over already")))
+        }
+        Change::Lock(until) if standing.locked_until.is_some_and(|now| now > *until) => {
+            Err(Error::locked("is locked for longer already; a lock can only be extended"))
+        }
+        Change::Release(reason) if !standing.holds.contains(reason) => {
+            Err(Error::not_found(format!("has no hold {reason:?}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,87 @@
+//! The local cache: index segments in searchable form and small immutable objects as stored
+//! (sealed). Never the truth; bounded by what the repository holds; may be deleted any time.
+//! Without a directory everything stays in memory.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::id::RandomId;
+
+#[derive(Clone, Debug, Default)]
+pub struct Cache {
+    dir: Option<PathBuf>,
+}
+
+impl Cache {
+    /// `<root>/<repository id>/`; if it cannot be made, there is no cache.
+    pub fn open(root: Option<&Path>, repository: RandomId) -> Self {
+        let dir = root.map(|root| root.join(repository.to_string()));
+        let dir = dir.filter(|dir| {
+            let made =
+                fs::DirBuilder::new().recursive(true).mode(0o700).create(dir.join("index")).and_then(
+                    |()| fs::DirBuilder::new().recursive(true).mode(0o700).create(dir.join("fate")),
+                );
+            if let Err(error) = &made {
+                tracing::warn!(dir = %dir.display(), %error, "no local cache: directory cannot be made");
+            }
+            made.is_ok()
+        });
+        Self { dir }
+    }
+
+    pub fn dir(&self) -> Option<&Path> {
+        self.dir.as_deref()
+    }
+
+    /// Where the local form of a segment is or goes.
+    pub fn segment_path(&self, segment: &str) -> Option<PathBuf> {
+        let name = segment.strip_prefix("index/")?;
+        self.dir.as_ref().map(|dir| dir.join("index").join(name))
+    }
+
+    /// Removes local forms of segments that do not count any more.
+    pub fn keep_segments(&self, wanted: &[String]) {
+        let Some(dir) = &self.dir else { return };
+        let Ok(entries) = fs::read_dir(dir.join("index")) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let known = name.to_str().is_some_and(|n| wanted.iter().any(|w| w[6..] == *n));
+            if !known {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    fn fate_path(&self, id: RandomId) -> Option<PathBuf> {
+        self.dir.as_ref().map(|dir| dir.join("fate").join(id.to_string()))
+    }
+
+    /// A fate as stored; it is checked like any other object when it is opened.
+    pub fn fate(&self, id: RandomId) -> Option<Vec<u8>> {
+        fs::read(self.fate_path(id)?).ok()
+    }
+
+    pub fn keep_fate(&self, id: RandomId, sealed: &[u8]) {
+        if let Some(path) = self.fate_path(id) {
+            let temporary = path.with_extension("new");
+            let _ = fs::write(&temporary, sealed).and_then(|()| fs::rename(&temporary, &path));
+        }
+    }
+
+    pub fn forget_fate(&self, id: RandomId) {
+        if let Some(path) = self.fate_path(id) {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    /// Removes everything.
+    pub fn clear(&self) {
+        if let Some(dir) = &self.dir {
+            let _ = fs::remove_dir_all(dir.join("index"));
+            let _ = fs::remove_dir_all(dir.join("fate"));
+            let _ = fs::create_dir_all(dir.join("index"));
+            let _ = fs::create_dir_all(dir.join("fate"));
+        }
+    }
+}

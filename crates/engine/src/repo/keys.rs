@@ -1,0 +1,54 @@
+//! Adding and removing key slots. Changing a passphrase is adding one and removing one; the
+//! repository key stays, so a removed slot that somebody copied before still opens it.
+
+use tintype_model::{Error, Result};
+
+use super::Repository;
+use super::open::{SlotInfo, put_slot, read_slots};
+use crate::crypto::slot::Secret;
+use crate::format::records::names;
+use crate::id::RandomId;
+
+impl Repository {
+    pub fn key_slots(&self) -> Result<Vec<SlotInfo>> {
+        let slots = read_slots(&self.backend)?;
+        Ok(slots
+            .into_iter()
+            .map(|(id, slot)| SlotInfo {
+                id,
+                kind: slot.kind(),
+                label: slot.label,
+                created: slot.created,
+            })
+            .collect())
+    }
+
+    pub fn add_key(&self, secret: &Secret, label: &str) -> Result<RandomId> {
+        self.allow_write()?;
+        put_slot(&self.backend, secret, &self.keys.master, self.config.id, label, &self.env)
+    }
+
+    /// Refuses to remove the last slot: nobody could ever open the repository again.
+    pub fn remove_key(&self, id: RandomId) -> Result<()> {
+        let slots = self.key_slots()?;
+        if !slots.iter().any(|slot| slot.id == id) {
+            return Err(Error::not_found(format!("there is no key slot {id}")));
+        }
+        if slots.len() == 1 {
+            return Err(Error::invalid(
+                "this is the last key slot; add another before you remove it",
+            ));
+        }
+        self.backend.delete(&names::slot(id))
+    }
+
+    /// Which slot a secret opens.
+    pub fn slot_of(&self, secret: &Secret) -> Result<Option<RandomId>> {
+        for (id, slot) in read_slots(&self.backend)? {
+            if slot.open(secret, self.config.id, id)?.is_some() {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+}

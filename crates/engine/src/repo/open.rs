@@ -1,0 +1,211 @@
+//! Making and opening a repository.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tintype_model::{Error, ErrorKind, Result};
+
+use super::{Cache, Identity, Repository};
+use crate::backend::{SharedBackend, list_all};
+use crate::chunker::Chunker;
+use crate::crypto::keys::{Keys, MasterKey};
+use crate::crypto::slot::{RecoveryKey, Secret, Slot};
+use crate::env::Env;
+use crate::format::limits;
+use crate::format::object::ObjectType;
+use crate::format::records::{Config, Deletions, Features, GcRecord, Operation, names};
+use crate::id::RandomId;
+
+pub struct OpenOptions {
+    /// Where caches of all repositories lie; `None`: keep everything in memory.
+    pub cache_root: Option<PathBuf>,
+    pub identity: Identity,
+    pub env: Env,
+}
+
+fn assemble(
+    backend: SharedBackend,
+    keys: Keys,
+    config: Config,
+    options: OpenOptions,
+) -> Repository {
+    let cache = Cache::open(options.cache_root.as_deref(), config.id);
+    let chunker = Arc::new(Chunker::new(keys.gear_table()));
+    Repository {
+        backend,
+        keys: Arc::new(keys),
+        config,
+        cache,
+        chunker,
+        env: options.env,
+        identity: options.identity,
+    }
+}
+
+/// The plain configuration; `NotFound` where there is no repository.
+pub fn read_config(backend: &SharedBackend) -> Result<Config> {
+    let text = backend.get(names::CONFIG, limits::PLAIN_JSON_BYTES).map_err(|error| {
+        if error.is(ErrorKind::NotFound) {
+            Error::not_found(format!(
+                "{} holds no Tintype repository (there is no `config`); make one with \
+                 `tintype repo init`",
+                backend.describe()
+            ))
+        } else {
+            error.context(backend.describe())
+        }
+    })?;
+    Config::parse(&text).map_err(|e| e.context(backend.describe()))
+}
+
+impl Repository {
+    /// Makes a repository with two key slots: `secret`, and a recovery key that is given back
+    /// once. Refuses a place that holds anything.
+    pub fn init(
+        backend: SharedBackend,
+        secret: &Secret,
+        label: &str,
+        single_writer: bool,
+        options: OpenOptions,
+    ) -> Result<(Self, RecoveryKey)> {
+        refuse_occupied(&backend)?;
+        let env = &options.env;
+        let master = MasterKey::generate(env);
+        let keys = Keys::new(master.clone());
+        let config = Config {
+            tintype: "repository".into(),
+            version: 1,
+            id: RandomId(env.bytes()),
+            created: env.clock.now(),
+            single_writer,
+            features: Features::default(),
+            mac: None,
+        }
+        .seal(&keys);
+        let recovery = RecoveryKey::generate(env);
+        for (secret, label) in
+            [(secret, label), (&Secret::Recovery(recovery.clone()), "recovery key of init")]
+        {
+            put_slot(&backend, secret, &master, config.id, label, env)?;
+        }
+        let text = serde_json::to_vec(&config).expect("plain data");
+        let repository = assemble(backend, keys, config, options);
+        repository.put_first_gc_record()?;
+        // Last: before it exists there is no repository, only rests of an attempt.
+        repository.backend.put(names::CONFIG, &text)?;
+        Ok((repository, recovery))
+    }
+
+    /// So that a listing without any record is an error and never "no gc yet".
+    fn put_first_gc_record(&self) -> Result<()> {
+        let record = GcRecord {
+            seq: 0,
+            session: RandomId::default(),
+            base: Vec::new(),
+            absorbed: Vec::new(),
+            delete: Deletions::default(),
+            time: self.env.clock.now(),
+        };
+        self.put_json(ObjectType::GcRecord, &names::gc(0), &record)
+    }
+
+    /// Opens with any secret that a key slot knows. `WrongKey` if none does.
+    pub fn open(backend: SharedBackend, secret: &Secret, options: OpenOptions) -> Result<Self> {
+        let config = read_config(&backend)?;
+        let keys = Keys::new(unlock(&backend, &config, secret)?);
+        config.verify(&keys)?;
+        config.features.allow(Operation::Read)?;
+        Ok(assemble(backend, keys, config, options))
+    }
+
+    /// Checked before anything is written.
+    pub fn allow_write(&self) -> Result<()> {
+        self.config.features.allow(Operation::Write)
+    }
+}
+
+/// `init` was interrupted before `config` was put: keys and the first record may be there.
+fn refuse_occupied(backend: &SharedBackend) -> Result<()> {
+    match backend.stat(names::CONFIG) {
+        Ok(_) => {
+            return Err(Error::already_exists(format!(
+                "{} already holds a repository",
+                backend.describe()
+            )));
+        }
+        Err(error) if error.is(ErrorKind::NotFound) => {}
+        Err(error) => return Err(error),
+    }
+    for listed in list_all(&**backend, "")? {
+        if listed.name.starts_with("keys/") || listed.name == names::gc(0) {
+            backend.delete(&listed.name)?;
+        } else if !listed.name.starts_with("tmp/") {
+            return Err(Error::already_exists(format!(
+                "{} is not empty (it holds {}); choose an empty place",
+                backend.describe(),
+                listed.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn put_slot(
+    backend: &SharedBackend,
+    secret: &Secret,
+    master: &MasterKey,
+    repository: RandomId,
+    label: &str,
+    env: &Env,
+) -> Result<RandomId> {
+    let id = RandomId(env.bytes());
+    let slot = Slot::seal(secret, master, repository, id, label, env)?;
+    backend.put(&names::slot(id), &serde_json::to_vec(&slot).expect("plain data"))?;
+    Ok(id)
+}
+
+/// All readable key slots, oldest first. Damaged ones are named in the log and left out: another
+/// slot may still open.
+pub(super) fn read_slots(backend: &SharedBackend) -> Result<Vec<(RandomId, Slot)>> {
+    let mut slots = Vec::new();
+    for listed in list_all(&**backend, "keys/")? {
+        let Some(id) = names::parse_id(&listed.name, "keys/") else { continue };
+        let text = backend.get(&listed.name, limits::PLAIN_JSON_BYTES)?;
+        match serde_json::from_slice::<Slot>(&text) {
+            Ok(slot) => slots.push((id, slot)),
+            Err(error) => tracing::warn!(slot = %id, %error, "key slot is damaged"),
+        }
+    }
+    slots.sort_by_key(|(_, slot)| slot.created);
+    Ok(slots)
+}
+
+fn unlock(backend: &SharedBackend, config: &Config, secret: &Secret) -> Result<MasterKey> {
+    let slots = read_slots(backend)?;
+    for (id, slot) in &slots {
+        match slot.open(secret, config.id, *id) {
+            Ok(Some(master)) => return Ok(master),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(slot = %id, %error, "key slot cannot be used"),
+        }
+    }
+    let place = backend.describe();
+    if slots.is_empty() {
+        return Err(Error::corrupt(format!("{place}: no readable key slot is left")));
+    }
+    let what = match secret {
+        Secret::Passphrase(_) => "this passphrase",
+        Secret::Recovery(_) => "this recovery key",
+    };
+    Err(Error::wrong_key(format!("{place}: {what} opens none of the {} key slots", slots.len())))
+}
+
+/// What is known of a key slot without opening it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct SlotInfo {
+    pub id: RandomId,
+    pub kind: &'static str,
+    pub label: String,
+    pub created: Timestamp,
+}

@@ -1,0 +1,219 @@
+//! Sessions: how writers, readers and gc make themselves known, and how each is decided once
+//! (format.md §11.1, §11.2).
+//!
+//! ```text
+//! put session ──► undecided ──put fate──► committed | closed     by its owner
+//!                     └──────put fate──► closed | aborted        by another: process gone, fenced
+//! ```
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tintype_model::{Error, ErrorKind, Result};
+
+use super::Repository;
+use crate::backend::list_all;
+use crate::format::object::ObjectType;
+use crate::format::records::{Fate, FateState, Manifest, SessionKind, SessionRecord, names};
+use crate::id::{RandomId, SnapshotId};
+
+/// How often a living session shows that it lives.
+pub const BEAT: Duration = Duration::from_mins(1);
+
+/// One session of ours.
+pub struct Session<'r> {
+    repository: &'r Repository,
+    pub id: RandomId,
+    beats: AtomicU32,
+    next_beat_seconds: AtomicU64,
+    segments: std::sync::Mutex<Vec<String>>,
+}
+
+impl Repository {
+    /// Puts the session. What is pinned must be checked to be visible after this.
+    pub fn begin_session(&self, kind: SessionKind, pins: Vec<SnapshotId>) -> Result<Session<'_>> {
+        let id = RandomId(self.env.bytes());
+        let base_seq = if kind == SessionKind::Gc { self.newest_seq()? } else { 0 };
+        let record = SessionRecord {
+            kind,
+            pins,
+            host: self.identity.host.clone(),
+            host_id: self.identity.host_id.clone(),
+            pid: self.identity.pid,
+            process_start: self.identity.process_start.clone(),
+            started: self.env.clock.now(),
+            base_seq,
+        };
+        self.put_json(ObjectType::Session, &names::session(id), &record)?;
+        let next = self.env.clock.elapsed() + BEAT;
+        Ok(Session {
+            repository: self,
+            id,
+            beats: AtomicU32::new(0),
+            next_beat_seconds: AtomicU64::new(next.as_secs()),
+            segments: std::sync::Mutex::default(),
+        })
+    }
+
+    /// A reader's session that pins a snapshot: gc leaves all of it alone until it is closed.
+    pub fn pin(&self, snapshot: SnapshotId) -> Result<Session<'_>> {
+        let session = self.begin_session(SessionKind::Read, vec![snapshot])?;
+        match self.check_visible(snapshot) {
+            Ok(()) => Ok(session),
+            Err(error) => {
+                session.close()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Sessions without a fate, with how many beats they gave.
+    pub fn undecided_sessions(&self) -> Result<Vec<Undecided>> {
+        let mut open = Vec::new();
+        for listed in list_all(&*self.backend, "session/")? {
+            let Some(id) = names::parse_id(&listed.name, "session/") else { continue };
+            if self.is_decided(id)? {
+                continue;
+            }
+            match self.get_json::<SessionRecord>(ObjectType::Session, &listed.name) {
+                Ok(record) => open.push(Undecided { id, beats: self.count_beats(id)?, record }),
+                Err(error) if error.is(ErrorKind::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let retired = self.read_retired()?;
+        open.retain(|session| !retired.contains(&session.id));
+        Ok(open)
+    }
+
+    pub(crate) fn is_decided(&self, id: RandomId) -> Result<bool> {
+        match self.backend.stat(&names::fate(id)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is(ErrorKind::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn count_beats(&self, id: RandomId) -> Result<u32> {
+        let beats = list_all(&*self.backend, &format!("beat/{id}/"))?;
+        Ok(beats.iter().filter_map(|l| names::parse_number(&l.name)).max().unwrap_or(0))
+    }
+
+    /// Decides a session of another process. `Ok(false)`: it was decided meanwhile.
+    pub(crate) fn decide_other(&self, id: RandomId, state: FateState) -> Result<bool> {
+        let segments = list_all(&*self.backend, "index/")?
+            .into_iter()
+            .map(|l| l.name)
+            .filter(|name| names::parse_segment(name).is_some_and(|(session, _)| session == id))
+            .collect();
+        let fate = Fate { state, segments, manifest: None };
+        match self.put_json(ObjectType::Fate, &names::fate(id), &fate) {
+            Ok(()) => Ok(true),
+            Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Closes sessions that dead processes of this host left, so that what they uploaded counts.
+    pub fn close_abandoned(&self) -> Result<usize> {
+        let mut closed = 0;
+        for session in self.undecided_sessions()? {
+            if (self.identity.is_gone)(&self.identity, &session.record)
+                && session.record.kind != SessionKind::Gc
+            {
+                closed += usize::from(self.decide_other(session.id, FateState::Closed)?);
+            }
+        }
+        Ok(closed)
+    }
+}
+
+pub struct Undecided {
+    pub id: RandomId,
+    pub beats: u32,
+    pub record: SessionRecord,
+}
+
+impl Undecided {
+    /// Whether it gave no sign of life for `patience`, as far as clocks can be believed: this
+    /// only decides when it is fenced.
+    pub fn is_stalled(&self, repository: &Repository, patience: Duration) -> bool {
+        let alive = SignedDuration::from_secs(i64::from(self.beats) * BEAT.as_secs() as i64);
+        let silent = repository.env.clock.now().duration_since(self.record.started) - alive;
+        silent.unsigned_abs() > patience
+    }
+}
+
+impl Session<'_> {
+    /// Shows that this session lives, if it is time to.
+    pub fn beat(&self) -> Result<()> {
+        let now = self.repository.env.clock.elapsed().as_secs();
+        let due = self.next_beat_seconds.load(Ordering::Relaxed);
+        let next = now + BEAT.as_secs();
+        if now < due
+            || self
+                .next_beat_seconds
+                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
+                .is_err()
+        {
+            return Ok(());
+        }
+        let number = self.beats.fetch_add(1, Ordering::Relaxed) + 1;
+        match self.repository.backend.put(&names::beat(self.id, number), &[]) {
+            Err(error) if !error.is(ErrorKind::AlreadyExists) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Names a segment that the fate will make count.
+    pub(crate) fn published(&self, segment: String) {
+        self.segments.lock().expect("no panic while it is held").push(segment);
+    }
+
+    pub(crate) fn segments(&self) -> Vec<String> {
+        self.segments.lock().expect("no panic while it is held").clone()
+    }
+
+    /// Ends without a snapshot; what was published counts.
+    pub fn close(self) -> Result<()> {
+        let fate = Fate { state: FateState::Closed, segments: self.segments(), manifest: None };
+        match self.decide(&fate) {
+            Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Makes the snapshot visible: the one moment in which it comes to be.
+    pub fn commit(self, manifest: Manifest) -> Result<SnapshotId> {
+        let id = self.id;
+        let fate = Fate {
+            state: FateState::Committed,
+            segments: self.segments(),
+            manifest: Some(manifest),
+        };
+        let lost = || {
+            Error::locked(format!(
+                "session {id} was ended by a gc that took it for dead; nothing is lost: run the \
+                 snapshot again, it reuses what was uploaded"
+            ))
+        };
+        match self.decide(&fate) {
+            Ok(()) => {}
+            Err(error) if error.is(ErrorKind::AlreadyExists) => {
+                // Perhaps an earlier try of our own got through.
+                let repository = self.repository;
+                let found: Fate = repository.get_json(ObjectType::Fate, &names::fate(id))?;
+                if found != fate {
+                    return Err(lost());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        if self.repository.read_retired()?.contains(&id) { Err(lost()) } else { Ok(id) }
+    }
+
+    fn decide(&self, fate: &Fate) -> Result<()> {
+        self.repository.put_json(ObjectType::Fate, &names::fate(self.id), fate)
+    }
+}

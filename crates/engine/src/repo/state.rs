@@ -1,0 +1,208 @@
+//! What counts at a moment: the newest gc record, the fates, what is retired (format.md §11).
+//!
+//! The order of reads is part of the protocol: fates before retired lists, and the gc record
+//! again at the end, so that a gc that finished meanwhile is seen and reading starts over.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use tintype_model::{Error, ErrorKind, Result};
+
+use super::Repository;
+use crate::backend::list_all;
+use crate::format::frame::Kind;
+use crate::format::limits;
+use crate::format::object::{ObjectType, open_bytes};
+use crate::format::records::{Condemned, Fate, GcRecord, Retired, names};
+use crate::id::RandomId;
+use crate::index::local::LocalSegment;
+use crate::index::segment::Segment;
+use crate::index::{Index, PackId};
+
+const ATTEMPTS: usize = 32;
+
+pub struct State {
+    pub newest: GcRecord,
+    /// Of every decided session that is not retired. Unreadable ones are in `damaged`.
+    pub fates: BTreeMap<RandomId, Fate>,
+    pub retired: HashSet<RandomId>,
+    /// Fates that are there and cannot be read. Gc deletes nothing while there is one.
+    pub damaged: Vec<(RandomId, Error)>,
+    /// Segments of sessions with a damaged fate, by listing: most likely they count.
+    pub unattested: Vec<String>,
+}
+
+impl State {
+    /// Names of all index segments that count.
+    pub fn segments(&self) -> Vec<String> {
+        let absorbed: HashSet<&RandomId> = self.newest.absorbed.iter().collect();
+        let mut names = self.newest.base.clone();
+        for (id, fate) in &self.fates {
+            if !absorbed.contains(id) {
+                names.extend(fate.segments.iter().cloned());
+            }
+        }
+        names.extend(self.unattested.iter().cloned());
+        names
+    }
+}
+
+impl Repository {
+    /// Sequence number of the newest gc record.
+    pub(crate) fn newest_seq(&self) -> Result<u32> {
+        let records = list_all(&*self.backend, "gc/")?;
+        records.iter().filter_map(|l| names::parse_number(&l.name)).max().ok_or_else(|| {
+            Error::corrupt("there is no gc record (`gc/…`): the repository is damaged")
+        })
+    }
+
+    fn newest_record(&self) -> Result<GcRecord> {
+        let seq = self.newest_seq()?;
+        let record: GcRecord = self.get_json(ObjectType::GcRecord, &names::gc(seq))?;
+        if record.seq != seq {
+            return Err(Error::corrupt(format!("{}: says it is {}", names::gc(seq), record.seq)));
+        }
+        Ok(record)
+    }
+
+    /// Reads what counts now.
+    pub fn read_state(&self) -> Result<State> {
+        for _ in 0..ATTEMPTS {
+            match self.try_read_state() {
+                Ok(Some(state)) => return Ok(state),
+                Ok(None) => {}
+                Err(error) if error.is(ErrorKind::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::unavailable("the repository changed too often while it was read; try again"))
+    }
+
+    fn try_read_state(&self) -> Result<Option<State>> {
+        let newest = self.newest_record()?;
+        let mut fates = BTreeMap::new();
+        let mut damaged = Vec::new();
+        for listed in list_all(&*self.backend, "fate/")? {
+            let Some(id) = names::parse_id(&listed.name, "fate/") else { continue };
+            match self.read_fate(id) {
+                Ok(fate) => {
+                    fates.insert(id, fate);
+                }
+                // It goes only after its session was retired: on a list by now.
+                Err(error) if error.is(ErrorKind::NotFound) => {}
+                Err(error) if error.is(ErrorKind::Corrupt) => damaged.push((id, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        let unattested = self.segments_of(&damaged)?;
+        let retired = self.read_retired()?;
+        if self.newest_seq()? != newest.seq {
+            return Ok(None);
+        }
+        fates.retain(|id, _| !retired.contains(id));
+        Ok(Some(State { newest, fates, retired, damaged, unattested }))
+    }
+
+    fn segments_of(&self, damaged: &[(RandomId, Error)]) -> Result<Vec<String>> {
+        if damaged.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut names: Vec<String> =
+            list_all(&*self.backend, "index/")?.into_iter().map(|l| l.name).collect();
+        names.retain(|name| {
+            names::parse_segment(name).is_some_and(|(id, _)| damaged.iter().any(|(d, _)| *d == id))
+        });
+        Ok(names)
+    }
+
+    /// The fate of a session, from the cache if it is there: fates never change.
+    pub(crate) fn read_fate(&self, id: RandomId) -> Result<Fate> {
+        let name = names::fate(id);
+        if let Some(sealed) = self.cache.fate(id)
+            && let Ok(fate) = self.open_json(ObjectType::Fate, &name, sealed)
+        {
+            return Ok(fate);
+        }
+        let sealed = self.backend.get(&name, limits::JSON_BYTES)?;
+        let fate = self.open_json(ObjectType::Fate, &name, sealed.clone())?;
+        self.cache.keep_fate(id, &sealed);
+        Ok(fate)
+    }
+
+    pub(crate) fn read_retired(&self) -> Result<HashSet<RandomId>> {
+        let mut retired = HashSet::new();
+        for listed in list_all(&*self.backend, "retired/")? {
+            let list: Retired = match self.get_json(ObjectType::Retired, &listed.name) {
+                Ok(list) => list,
+                // Lists are merged: the union was put before this one went.
+                Err(error) if error.is(ErrorKind::NotFound) => return self.read_retired(),
+                Err(error) => return Err(error),
+            };
+            retired.extend(list.sessions);
+        }
+        Ok(retired)
+    }
+
+    /// Packs of condemned lists in force (format.md §11.4). For writers: read after the
+    /// session was put and before the index.
+    pub(crate) fn read_condemned(&self) -> Result<HashSet<PackId>> {
+        let mut packs = HashSet::new();
+        let mut highest = Vec::new();
+        for listed in list_all(&*self.backend, "condemned/")? {
+            let list: Condemned = match self.get_json(ObjectType::Condemned, &listed.name) {
+                Ok(list) => list,
+                Err(error) if error.is(ErrorKind::NotFound) => continue,
+                Err(error) => return Err(error),
+            };
+            let seq = listed.name.split('/').nth(1).and_then(|s| s.parse::<u32>().ok());
+            highest.push((seq.unwrap_or(u32::MAX), list));
+        }
+        let newest = self.newest_seq()?;
+        for (seq, list) in highest {
+            if seq >= newest {
+                packs.extend(list.packs.iter().filter_map(|name| PackId::parse(name)));
+            }
+        }
+        Ok(packs)
+    }
+
+    /// Loads the segments that count.
+    pub fn read_index(&self, condemned: HashSet<PackId>) -> Result<(State, Index)> {
+        for _ in 0..ATTEMPTS {
+            let state = self.read_state()?;
+            let names = state.segments();
+            match names.iter().map(|name| self.load_segment(name).map(Arc::new)).collect() {
+                Ok(segments) => {
+                    self.cache.keep_segments(&names);
+                    return Ok((state, Index { segments, condemned: Arc::new(condemned) }));
+                }
+                Err(error) if error.is(ErrorKind::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+            if self.newest_seq()? == state.newest.seq {
+                return Err(Error::corrupt(
+                    "an index segment is missing; `tintype repo verify --repair-index` makes the \
+                     index anew from the packs",
+                ));
+            }
+        }
+        Err(Error::unavailable("the index changed too often while it was read; try again"))
+    }
+
+    fn load_segment(&self, name: &str) -> Result<LocalSegment> {
+        let path = self.cache.segment_path(name);
+        if let Some(path) = path.as_deref().filter(|p| p.exists())
+            && let Ok(segment) = LocalSegment::open(path)
+        {
+            return Ok(segment);
+        }
+        LocalSegment::build(&self.fetch_segment(name)?, path.as_deref())
+    }
+
+    pub(crate) fn fetch_segment(&self, name: &str) -> Result<Segment> {
+        let sealed = self.backend.get(name, limits::JSON_BYTES)?;
+        let raw =
+            open_bytes(&self.place(ObjectType::IndexSegment, name), Kind::IndexBlock, sealed)?;
+        Segment::decode(&raw).map_err(|e| e.context(name))
+    }
+}

@@ -1,0 +1,377 @@
+//! Where a writing session puts content: known already, or compressed, sealed and packed.
+//! Any number of workers call [`Store::put`] at once; all heavy work happens in their threads.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, RwLock, TryLockError};
+use std::time::Duration;
+
+use tintype_model::Result;
+
+use crate::compress::Compressor;
+use crate::format::frame::{FrameHead, Kind};
+use crate::format::object::{ObjectType, seal_bytes};
+use crate::format::records::{Manifest, SessionKind, names};
+use crate::id::{ContentId, SnapshotId};
+use crate::index::local::LocalSegment;
+use crate::index::segment::SegmentBuilder;
+use crate::index::{Index, PackClass};
+use crate::pack::writer::PackWriter;
+use crate::repo::Repository;
+use crate::repo::session::Session;
+
+const DATA_PACK_BYTES: u64 = 64 << 20;
+const META_PACK_BYTES: u64 = 16 << 20;
+/// Open data packs, once there is enough to spread (format.md §7).
+const OPEN_PACKS: usize = 4;
+const SPREAD_BYTES: u64 = 16 << 20;
+/// An index segment is published after this many records or raw bytes, so that an interrupted
+/// run loses little and memory stays bounded.
+const SEGMENT_RECORDS: usize = 256 << 10;
+const SEGMENT_BYTES: u64 = 2 << 30;
+const SHARDS: usize = 16;
+
+/// Compression levels between which a run moves, see [`Pace`].
+pub const LOWEST_LEVEL: i32 = 2;
+const HIGHEST_LEVEL: i32 = 7;
+
+/// What a worker needs for itself.
+pub struct Worker {
+    compressor: Compressor,
+}
+
+impl Worker {
+    pub fn new() -> Result<Self> {
+        Ok(Self { compressor: Compressor::new()? })
+    }
+}
+
+/// What became of content that was put.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored {
+    pub id: ContentId,
+    pub is_new: bool,
+}
+
+/// Counts of a session, readable while it runs.
+#[derive(Default)]
+pub struct StoreStats {
+    pub new_chunks: AtomicU64,
+    pub known_chunks: AtomicU64,
+    pub known_bytes: AtomicU64,
+    /// Before compression.
+    pub new_bytes: AtomicU64,
+    /// After compression.
+    pub stored_bytes: AtomicU64,
+    pub metadata_bytes: AtomicU64,
+    pub packs: AtomicU64,
+    /// Length of all finished packs.
+    pub pack_bytes: AtomicU64,
+}
+
+pub struct Store<'r> {
+    repository: &'r Repository,
+    session: Session<'r>,
+    index: Index,
+    data: [Mutex<Option<PackWriter>>; OPEN_PACKS],
+    meta: Mutex<Option<PackWriter>>,
+    fresh: [Mutex<HashSet<ContentId>>; SHARDS],
+    /// Segments of this session that were published: `fresh` forgets what they hold.
+    own: RwLock<Vec<LocalSegment>>,
+    finished: Mutex<SegmentBuilder>,
+    unpublished_bytes: AtomicU64,
+    segment_number: AtomicU32,
+    next_pack: AtomicUsize,
+    pace: Pace,
+    pub stats: StoreStats,
+}
+
+impl Repository {
+    /// Begins a session that writes, in the order of format.md §11.1: session, then pins
+    /// checked, then condemned lists, then the index.
+    pub fn begin_writing(
+        &self,
+        kind: SessionKind,
+        parent: Option<SnapshotId>,
+    ) -> Result<Store<'_>> {
+        self.allow_write()?;
+        let session = self.begin_session(kind, parent.into_iter().collect())?;
+        let prepared = (|| {
+            if let Some(parent) = parent {
+                self.check_visible(parent)?;
+            }
+            let condemned = self.read_condemned()?;
+            self.read_index(condemned)
+        })();
+        match prepared {
+            Ok((_, index)) => Ok(Store::new(self, session, index)),
+            Err(error) => {
+                let _ = session.close();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<'r> Store<'r> {
+    pub(crate) fn new(repository: &'r Repository, session: Session<'r>, index: Index) -> Self {
+        Self {
+            repository,
+            session,
+            index,
+            data: Default::default(),
+            meta: Mutex::default(),
+            fresh: Default::default(),
+            own: RwLock::default(),
+            finished: Mutex::default(),
+            unpublished_bytes: AtomicU64::new(0),
+            segment_number: AtomicU32::new(0),
+            next_pack: AtomicUsize::new(0),
+            pace: Pace::default(),
+            stats: StoreStats::default(),
+        }
+    }
+
+    pub fn repository(&self) -> &'r Repository {
+        self.repository
+    }
+
+    pub fn id(&self) -> SnapshotId {
+        self.session.id
+    }
+
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Shows that the session lives; cheap, to be called often.
+    pub fn beat(&self) -> Result<()> {
+        self.session.beat()
+    }
+
+    /// Stores content under its id unless it is there already.
+    pub fn put(&self, worker: &mut Worker, kind: Kind, raw: &[u8]) -> Result<Stored> {
+        let id = self.repository.keys.content_id(kind, raw);
+        if !self.claim(&id)? {
+            self.stats.known_chunks.fetch_add(1, Ordering::Relaxed);
+            self.stats.known_bytes.fetch_add(raw.len() as u64, Ordering::Relaxed);
+            return Ok(Stored { id, is_new: false });
+        }
+        let clock = &self.repository.env.clock;
+        let started = clock.elapsed();
+        let (codec, stored) = if kind.is_metadata() {
+            worker.compressor.compress_page(raw)?
+        } else {
+            worker.compressor.compress(raw, self.pace.level())?
+        };
+        let head = FrameHead {
+            kind,
+            codec,
+            stored_bytes: stored.len() as u32,
+            raw_bytes: raw.len() as u32,
+            id,
+        };
+        let compressed = clock.elapsed();
+        self.append(head, stored)?;
+        self.count(&head);
+        let packed = clock.elapsed();
+        self.pace.note(
+            raw.len(),
+            compressed.saturating_sub(started),
+            packed.saturating_sub(compressed),
+        );
+        Ok(Stored { id, is_new: true })
+    }
+
+    fn count(&self, head: &FrameHead) {
+        let add = |counter: &AtomicU64, value: u32| {
+            counter.fetch_add(u64::from(value), Ordering::Relaxed);
+        };
+        if head.kind.is_metadata() {
+            add(&self.stats.metadata_bytes, head.stored_bytes);
+        } else {
+            add(&self.stats.new_chunks, 1);
+            add(&self.stats.new_bytes, head.raw_bytes);
+            add(&self.stats.stored_bytes, head.stored_bytes);
+        }
+    }
+
+    /// True for exactly one caller per id, if the id is not in the repository.
+    fn claim(&self, id: &ContentId) -> Result<bool> {
+        let shard = &self.fresh[id.0[31] as usize % SHARDS];
+        if shard.lock().expect("no panic while held").contains(id)
+            || self.index.is_reusable(id)?
+            || self.in_own_segments(id)?
+        {
+            return Ok(false);
+        }
+        Ok(shard.lock().expect("no panic while held").insert(*id))
+    }
+
+    fn in_own_segments(&self, id: &ContentId) -> Result<bool> {
+        for segment in self.own.read().expect("no panic while held").iter() {
+            if segment.may_contain(id) && segment.find(id)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Puts a frame that is compressed already, for repacking: no questions asked.
+    pub(crate) fn append(&self, head: FrameHead, stored: &[u8]) -> Result<()> {
+        let mut slot = if head.kind.is_metadata() {
+            self.meta.lock().expect("no panic while held")
+        } else {
+            self.data_pack()
+        };
+        if slot.as_ref().is_some_and(|pack| !pack.has_room(stored.len())) {
+            let full = slot.take().expect("checked");
+            self.finish_pack(full)?;
+        }
+        if slot.is_none() {
+            *slot = Some(self.begin_pack(head.kind)?);
+        }
+        slot.as_mut().expect("just made").add(head, stored)
+    }
+
+    fn begin_pack(&self, kind: Kind) -> Result<PackWriter> {
+        let (class, target) = if kind.is_metadata() {
+            (PackClass::Meta, META_PACK_BYTES)
+        } else {
+            (PackClass::Data, DATA_PACK_BYTES)
+        };
+        let repository = self.repository;
+        let (backend, env) = (&*repository.backend, &repository.env);
+        PackWriter::begin(backend, &repository.keys, repository.config.id, class, target, env)
+    }
+
+    /// One of the open data packs, preferably one that nobody writes to right now.
+    fn data_pack(&self) -> MutexGuard<'_, Option<PackWriter>> {
+        let bytes = self.stats.stored_bytes.load(Ordering::Relaxed);
+        let open = OPEN_PACKS.min(1 + (bytes / SPREAD_BYTES) as usize);
+        let first = self.next_pack.fetch_add(1, Ordering::Relaxed);
+        for turn in 0..open {
+            match self.data[(first + turn) % open].try_lock() {
+                Ok(slot) => return slot,
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Poisoned(_)) => panic!("a worker panicked while it packed"),
+            }
+        }
+        self.data[first % open].lock().expect("no panic while held")
+    }
+
+    fn finish_pack(&self, pack: PackWriter) -> Result<()> {
+        let finished = pack.finish()?;
+        self.stats.packs.fetch_add(1, Ordering::Relaxed);
+        self.stats.pack_bytes.fetch_add(finished.row.size_bytes, Ordering::Relaxed);
+        let mut segment = self.finished.lock().expect("no panic while held");
+        segment.add(finished.row, &finished.placed);
+        let bytes = &self.unpublished_bytes;
+        let waiting = bytes.fetch_add(finished.row.size_bytes, Ordering::Relaxed);
+        if segment.len() >= SEGMENT_RECORDS || waiting + finished.row.size_bytes >= SEGMENT_BYTES {
+            bytes.store(0, Ordering::Relaxed);
+            self.publish(&mut segment)?;
+        }
+        Ok(())
+    }
+
+    /// Publishes what was finished as the next index segment of this session.
+    fn publish(&self, builder: &mut SegmentBuilder) -> Result<()> {
+        if builder.is_empty() {
+            return Ok(());
+        }
+        let segment = builder.take();
+        let number = self.segment_number.fetch_add(1, Ordering::Relaxed);
+        let name = names::segment(self.session.id, number);
+        let repository = self.repository;
+        let place = repository.place(ObjectType::IndexSegment, &name);
+        let sealed = seal_bytes(&place, Kind::IndexBlock, &segment.encode(), &repository.env)?;
+        repository.backend.put(&name, &sealed)?;
+        self.session.published(name.clone());
+        let path = repository.cache.segment_path(&name);
+        let local = LocalSegment::build(&segment, path.as_deref())?;
+        self.own.write().expect("no panic while held").push(local);
+        for record in &segment.records {
+            self.fresh[record.id.0[31] as usize % SHARDS]
+                .lock()
+                .expect("no panic while held")
+                .remove(&record.id);
+        }
+        Ok(())
+    }
+
+    /// Finishes all open packs and publishes them.
+    pub(crate) fn flush(&self) -> Result<()> {
+        for slot in self.data.iter().chain([&self.meta]) {
+            let pack = slot.lock().expect("no panic while held").take();
+            if let Some(pack) = pack {
+                self.finish_pack(pack)?;
+            }
+        }
+        self.publish(&mut self.finished.lock().expect("no panic while held"))
+    }
+
+    /// Makes the snapshot visible.
+    pub fn commit(self, manifest: Manifest) -> Result<SnapshotId> {
+        self.flush()?;
+        self.session.commit(manifest)
+    }
+
+    /// Ends without a snapshot, but keeps what was uploaded for the next run.
+    pub fn abandon(self) -> Result<()> {
+        self.flush()?;
+        self.session.close()
+    }
+
+    pub(crate) fn into_session(self) -> Session<'r> {
+        self.session
+    }
+
+    pub(crate) fn segment_names(&self) -> Vec<String> {
+        self.session.segments()
+    }
+}
+
+/// Chooses the compression level by what the run waits for: where packing waits for the store,
+/// processors have time to compress harder; where they are the bottleneck, they do not.
+#[derive(Default)]
+struct Pace {
+    raised: AtomicU32,
+    window: Mutex<Window>,
+}
+
+#[derive(Default)]
+struct Window {
+    bytes: usize,
+    computing: Duration,
+    waiting: Duration,
+}
+
+const WINDOW_BYTES: usize = 32 << 20;
+
+impl Pace {
+    fn level(&self) -> i32 {
+        LOWEST_LEVEL + self.raised.load(Ordering::Relaxed) as i32
+    }
+
+    fn note(&self, bytes: usize, computing: Duration, waiting: Duration) {
+        let mut window = self.window.lock().expect("no panic while held");
+        window.bytes += bytes;
+        window.computing += computing;
+        window.waiting += waiting;
+        if window.bytes < WINDOW_BYTES {
+            return;
+        }
+        let seen = std::mem::take(&mut *window);
+        let raised = self.raised.load(Ordering::Relaxed);
+        let most = (HIGHEST_LEVEL - LOWEST_LEVEL) as u32;
+        let next = if seen.waiting > seen.computing * 2 {
+            (raised + 1).min(most)
+        } else if seen.waiting < seen.computing {
+            raised.saturating_sub(1)
+        } else {
+            raised
+        };
+        self.raised.store(next, Ordering::Relaxed);
+    }
+}
