@@ -150,13 +150,12 @@ impl DirHandle {
     }
 
     fn open_below(self: &Arc<Self>, parent: Option<&OwnedFd>) -> Result<Arc<OwnedFd>, Errno> {
-        let fd = match parent {
-            Some(parent) => open_directory(parent, &*self.name, self.access)?,
-            None => {
-                let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let how = if self.access == Access::Reach { OFlags::PATH } else { OFlags::RDONLY };
-                openat(CWD, &*self.name, flags | how, Mode::empty())?
-            }
+        let fd = if let Some(parent) = parent {
+            open_directory(parent, &self.name, self.access)?
+        } else {
+            let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let how = if self.access == Access::Reach { OFlags::PATH } else { OFlags::RDONLY };
+            openat(CWD, &*self.name, flags | how, Mode::empty())?
         };
         let stat = fstat(&fd)?;
         let identity = (stat.st_dev, stat.st_ino);
