@@ -1,0 +1,408 @@
+//! Where files are restored to: a directory that nothing written here can leave.
+//!
+//! Paths are bytes relative to the target, as in a tree. Every entry is made under a
+//! temporary name and renamed into place, so that what stood there is replaced at once or not
+//! at all. What may not be replaced is reported as a conflict (`AlreadyExists`); metadata
+//! that cannot be set is reported as a problem, and the entry is there.
+//!
+//! The order of calls: [`Target::make_dir`] before what it holds, then files, symlinks and
+//! special files in any order and from any thread, hard links after the file they link to,
+//! [`Target::finish_dir`] for each directory after all that it holds, [`Target::complete`].
+
+mod beneath;
+mod metadata;
+mod temp;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags, fchmod, linkat, mkdirat, mknodat,
+    openat, renameat, renameat_with, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+use tintype_model::entry::{Kind, Node, Problem, file_name};
+use tintype_model::{Error, ErrorKind, Result};
+
+use self::beneath::{Root, check, conflict, refused, shown};
+use self::metadata::{Applier, Before, Made, set_flags};
+use self::temp::{Temporary, kept_flags};
+use super::handles::lock;
+use super::owners::Accounts;
+use super::read::OpenFile;
+use super::stat::{stat_at, stat_fd};
+
+pub use self::metadata::Owners;
+pub use self::temp::TempFile;
+
+/// What every temporary name begins with.
+const TEMPORARY: &[u8] = b".tintype-";
+
+/// How a target is written.
+#[derive(Debug, Default)]
+pub struct TargetOptions {
+    pub owners: Owners,
+    /// A file in the place of a directory and an empty directory in the place of a file are
+    /// removed instead of being reported.
+    pub replace_kinds: bool,
+    /// Makes temporary names unlike those of other restores: random, from the caller.
+    pub nonce: u64,
+    /// Resolve paths name by name, as on kernels without `openat2`.
+    pub by_component: bool,
+}
+
+/// Whether something may stand where an entry is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Nothing; else it is a conflict.
+    New,
+    /// It is replaced.
+    Replace,
+}
+
+/// See the module's head. Shared by threads.
+#[derive(Debug)]
+pub struct Target {
+    root: Root,
+    applier: Applier,
+    replace_kinds: bool,
+    nonce: u64,
+    counter: AtomicU64,
+    /// Flags that must wait until all hard links are made.
+    deferred: Mutex<Vec<(Vec<u8>, u32)>>,
+    /// Directories that stood there before.
+    existing: Mutex<std::collections::HashSet<Vec<u8>>>,
+    accounts: Accounts,
+}
+
+impl Target {
+    /// Opens an existing directory; symlinks in `dir` itself are followed, none below it.
+    pub fn open(dir: &Path, options: TargetOptions) -> Result<Self> {
+        let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = openat(CWD, dir, how, Mode::empty())
+            .map_err(|errno| Error::io(errno.into(), format_args!("target {}", dir.display())))?;
+        Ok(Self {
+            root: Root::new(fd, options.by_component),
+            applier: Applier::new(options.owners),
+            replace_kinds: options.replace_kinds,
+            nonce: options.nonce,
+            counter: AtomicU64::new(0),
+            deferred: Mutex::default(),
+            existing: Mutex::default(),
+            accounts: Accounts::of_host(),
+        })
+    }
+
+    /// Makes a directory, open to nobody else until [`Target::finish_dir`]; true if there was
+    /// one already.
+    pub fn make_dir(&self, path: &[u8]) -> Result<bool> {
+        let (parent, name) = self.root.parent(path)?;
+        let private = Mode::RWXU;
+        match mkdirat(&parent.fd, name, private) {
+            Ok(()) => return Ok(false),
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(refused(path, errno)),
+        }
+        let present = stat_at(&parent.fd, name).map_err(|errno| refused(path, errno))?;
+        if present.kind == Kind::Directory {
+            lock(&self.existing).insert(path.to_vec());
+            if present.mode & 0o700 != 0o700 && !rustix::process::geteuid().is_root() {
+                self.unlock_dir(path);
+            }
+            return Ok(true);
+        }
+        if !self.replace_kinds {
+            return Err(in_the_way(path, present.kind));
+        }
+        unlinkat(&parent.fd, name, AtFlags::empty()).map_err(|errno| refused(path, errno))?;
+        mkdirat(&parent.fd, name, private).map_err(|errno| refused(path, errno))?;
+        Ok(false)
+    }
+
+    /// Makes a read-only directory of our own writable until it is finished. If that fails,
+    /// what is written into it will say so.
+    fn unlock_dir(&self, path: &[u8]) {
+        if let Ok(fd) = self.root.open(path, OFlags::RDONLY | OFlags::DIRECTORY) {
+            let _ = fchmod(&fd, Mode::RWXU);
+        }
+    }
+
+    /// Begins a file whose content comes in pieces. Of `node` only the flags matter yet.
+    pub fn begin_file(&self, path: &[u8], node: &Node) -> Result<TempFile<'_>> {
+        TempFile::create(self, path, node)
+    }
+
+    /// A whole file at once.
+    pub fn write_small(
+        &self,
+        path: &[u8],
+        data: &[u8],
+        node: &Node,
+        put: Put,
+    ) -> Result<Vec<Problem>> {
+        let file = TempFile::create(self, path, node)?;
+        file.write_at(0, data)?;
+        file.finish(node, put)
+    }
+
+    /// A symlink to `node.extras.target`.
+    pub fn symlink(&self, path: &[u8], node: &Node, put: Put) -> Result<Vec<Problem>> {
+        let target = node.extras.as_ref().map_or(&[][..], |extras| &extras.target);
+        self.make_other(path, node, put, |parent, name| symlinkat(target, parent, name))
+    }
+
+    /// A fifo or a device node.
+    pub fn special(&self, path: &[u8], node: &Node, put: Put) -> Result<Vec<Problem>> {
+        let kind = match node.kind {
+            Kind::Fifo => FileType::Fifo,
+            Kind::CharDevice => FileType::CharacterDevice,
+            Kind::BlockDevice => FileType::BlockDevice,
+            _ => {
+                let path = shown(path);
+                return Err(Error::unsupported(format!("{path}: no special file to restore")));
+            }
+        };
+        let number = node.extras.as_ref().and_then(|extras| extras.device_number);
+        let device = match (kind, number) {
+            (FileType::Fifo, _) => 0,
+            (_, Some((major, minor))) => rustix::fs::makedev(major, minor),
+            (_, None) => {
+                return Err(Error::invalid(format!("{}: device without a number", shown(path))));
+            }
+        };
+        let mode = Mode::RUSR | Mode::WUSR;
+        self.make_other(path, node, put, |parent, name| mknodat(parent, name, kind, mode, device))
+    }
+
+    /// What has no content: made under a temporary name, then opened with `O_PATH` and checked
+    /// to be ours, so that metadata cannot hit what somebody put in its place.
+    fn make_other(
+        &self,
+        path: &[u8],
+        node: &Node,
+        put: Put,
+        make: impl FnOnce(&OwnedFd, &[u8]) -> Result<(), Errno>,
+    ) -> Result<Vec<Problem>> {
+        let (parent, _) = self.root.parent(path)?;
+        let name = self.temporary_name();
+        make(&parent.fd, &name).map_err(|errno| refused(path, errno))?;
+        let mut temporary = Temporary { parent: Arc::clone(&parent), name, armed: true };
+        let how = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = openat(&parent.fd, &*temporary.name, how, Mode::empty())
+            .map_err(|errno| refused(path, errno))?;
+        let stat = stat_fd(&made).map_err(|errno| refused(path, errno))?;
+        let number = node.extras.as_ref().and_then(|extras| extras.device_number);
+        let ours = stat.kind == node.kind
+            && stat.links == 1
+            && (node.kind == Kind::Fifo || node.kind == Kind::Symlink || Some(stat.rdev) == number);
+        if !ours {
+            return Err(Error::denied(format!("{}: somebody replaces it meanwhile", shown(path))));
+        }
+        let before = Before { acl: parent.has_default_acl, ..Before::default() };
+        let is_link = node.kind == Kind::Symlink;
+        let before = if is_link { Before::default() } else { before };
+        let problems = self.applier.apply(Made::Path(made.as_fd(), is_link), node, before);
+        place(self, &mut temporary, path, put)?;
+        Ok(problems)
+    }
+
+    /// A further name for the file at `existing`.
+    pub fn hard_link(&self, existing: &[u8], path: &[u8], put: Put) -> Result<()> {
+        let (from, from_name) = self.root.parent(existing)?;
+        let (parent, name) = self.root.parent(path)?;
+        let none = AtFlags::empty();
+        if put == Put::New {
+            return match linkat(&from.fd, from_name, &parent.fd, name, none) {
+                Err(Errno::EXIST) => Err(conflict(&shown(path), "exists already")),
+                other => other.map_err(|errno| refused(path, errno)),
+            };
+        }
+        let temporary = self.temporary_name();
+        linkat(&from.fd, from_name, &parent.fd, &*temporary, none)
+            .map_err(|errno| refused(path, errno))?;
+        let mut temporary = Temporary { parent, name: temporary, armed: true };
+        place(self, &mut temporary, path, put)?;
+        // Renaming over another name of the same file does nothing: both names stay.
+        temporary.armed = true;
+        Ok(())
+    }
+
+    /// Puts a directory's metadata onto it, after all that it holds. An empty path is the
+    /// target itself.
+    pub fn finish_dir(&self, path: &[u8], node: &Node) -> Result<Vec<Problem>> {
+        if !path.is_empty() {
+            check(path)?;
+        }
+        let fd = self
+            .root
+            .open(path, OFlags::RDONLY | OFlags::DIRECTORY)
+            .map_err(|errno| refused(path, errno))?;
+        let existed = path.is_empty() || lock(&self.existing).remove(path);
+        let before = Before { acl: true, existed, flags: true };
+        let mut problems = self.applier.apply(Made::Open(fd.as_fd()), node, before);
+        problems.extend(set_flags(&fd, kept_flags(node)));
+        self.root.forget(path);
+        Ok(problems)
+    }
+
+    /// Does what had to wait for the end. The problems come with the paths they belong to;
+    /// those of all entries together have an empty path.
+    pub fn complete(&self) -> Vec<(Vec<u8>, Problem)> {
+        let mut problems = Vec::new();
+        for (path, wanted) in std::mem::take(&mut *lock(&self.deferred)) {
+            let problem = match self.root.open(&path, OFlags::RDONLY | OFlags::NONBLOCK) {
+                Ok(fd) => set_flags(&fd, wanted),
+                Err(errno) => Some(super::problems::metadata("inode flags not restored", errno)),
+            };
+            problems.extend(problem.map(|problem| (path, problem)));
+        }
+        problems.extend(self.applier.refused_owners().map(|problem| (Vec::new(), problem)));
+        problems
+    }
+
+    /// Waits until all that was written to the target's file system is on its disk.
+    pub fn sync(&self) -> Result<()> {
+        rustix::fs::syncfs(self.root.fd()).map_err(|errno| Error::io(errno.into(), "target"))
+    }
+
+    /// What stands at `path`, itself if it is a symlink; extras are not loaded.
+    pub fn stat(&self, path: &[u8]) -> Result<Option<Node>> {
+        let found = self.root.parent(path).and_then(|(parent, name)| {
+            stat_at(&parent.fd, name).map_err(|errno| refused(path, errno))
+        });
+        match found {
+            Ok(stat) => Ok(Some(stat.node(Arc::new(self.accounts.owner(stat.uid, stat.gid))))),
+            Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a file to read it back.
+    pub fn read(&self, path: &[u8]) -> Result<OpenFile> {
+        check(path)?;
+        let fd = self
+            .root
+            .open(path, OFlags::RDONLY | OFlags::NONBLOCK)
+            .map_err(|errno| refused(path, errno))?;
+        let stat = stat_fd(&fd).map_err(|errno| refused(path, errno))?;
+        if stat.kind != Kind::File {
+            return Err(in_the_way(path, stat.kind));
+        }
+        Ok(OpenFile::new(fd, stat))
+    }
+
+    /// The sorted names in a directory; an empty path is the target itself.
+    pub fn list_dir(&self, path: &[u8]) -> Result<Vec<Vec<u8>>> {
+        if !path.is_empty() {
+            check(path)?;
+        }
+        let fd = self
+            .root
+            .open(path, OFlags::RDONLY | OFlags::DIRECTORY)
+            .map_err(|errno| refused(path, errno))?;
+        let mut buffer = vec![std::mem::MaybeUninit::uninit(); 64 * 1024];
+        let mut directory = RawDir::new(&fd, &mut buffer);
+        let mut names = Vec::new();
+        while let Some(entry) = directory.next() {
+            let entry = entry.map_err(|errno| refused(path, errno))?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.push(name.to_vec());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Removes a file, or a directory that is empty.
+    pub fn remove(&self, path: &[u8]) -> Result<()> {
+        let (parent, name) = self.root.parent(path)?;
+        let removed = match unlinkat(&parent.fd, name, AtFlags::empty()) {
+            Err(Errno::ISDIR) => unlinkat(&parent.fd, name, AtFlags::REMOVEDIR),
+            other => other,
+        };
+        self.root.forget(path);
+        removed.map_err(|errno| refused(path, errno))
+    }
+
+    /// Whether a name is one that an interrupted restore may have left behind.
+    pub fn is_temporary(name: &[u8]) -> bool {
+        name.strip_prefix(TEMPORARY).is_some_and(|rest| {
+            rest.len() == 33 && rest.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
+        })
+    }
+
+    fn temporary_name(&self) -> Vec<u8> {
+        let count = self.counter.fetch_add(1, Ordering::Relaxed);
+        let mut name = TEMPORARY.to_vec();
+        name.extend_from_slice(&hex(self.nonce));
+        name.push(b'-');
+        name.extend_from_slice(&hex(count));
+        name
+    }
+
+    fn defer_flags(&self, path: &[u8], wanted: u32) {
+        lock(&self.deferred).push((path.to_vec(), wanted));
+    }
+}
+
+/// Gives what was made its final name.
+fn place(target: &Target, temporary: &mut Temporary, path: &[u8], put: Put) -> Result<()> {
+    let fd = &temporary.parent.fd;
+    let name = file_name(path);
+    let from = &*temporary.name;
+    let placed = match put {
+        Put::Replace => replace(target, fd, from, name),
+        Put::New => match renameat_with(fd, from, fd, name, RenameFlags::NOREPLACE) {
+            // The file system does not know the flag; a hard link refuses to replace too.
+            Err(Errno::INVAL | Errno::NOSYS) => linkat(fd, from, fd, name, AtFlags::empty())
+                .and_then(|()| unlinkat(fd, from, AtFlags::empty())),
+            other => other,
+        },
+    };
+    match placed {
+        Ok(()) => temporary.armed = false,
+        Err(errno) => return Err(not_placed(fd, name, path, errno)),
+    }
+    Ok(())
+}
+
+fn replace(target: &Target, fd: &OwnedFd, from: &[u8], name: &[u8]) -> Result<(), Errno> {
+    match renameat(fd, from, fd, name) {
+        Err(Errno::ISDIR) if target.replace_kinds => {
+            unlinkat(fd, name, AtFlags::REMOVEDIR)?;
+            renameat(fd, from, fd, name)
+        }
+        other => other,
+    }
+}
+
+fn not_placed(fd: &OwnedFd, name: &[u8], path: &[u8], errno: Errno) -> Error {
+    let present = stat_at(fd, name).ok();
+    match (errno, present) {
+        (Errno::EXIST | Errno::ISDIR, Some(present)) => in_the_way(path, present.kind),
+        (Errno::NOTEMPTY, _) => {
+            conflict(&shown(path), "a directory that is not empty is in the way")
+        }
+        (Errno::PERM, Some(present)) if present.attributes != 0 => {
+            Error::denied(format!("{}: what stands there is immutable (chattr -i)", shown(path)))
+        }
+        (errno, _) => refused(path, errno),
+    }
+}
+
+fn in_the_way(path: &[u8], kind: Kind) -> Error {
+    let what = match kind {
+        Kind::Directory => "a directory is in the way",
+        Kind::Symlink => "a symlink is in the way",
+        Kind::File => "a file is in the way",
+        _ => "a special file is in the way",
+    };
+    conflict(&shown(path), what)
+}
+
+fn hex(number: u64) -> [u8; 16] {
+    std::array::from_fn(|index| b"0123456789abcdef"[(number >> (60 - 4 * index)) as usize & 15])
+}
