@@ -2,6 +2,9 @@
 //! else gets an [`Env`], so that tests and simulations can own all three.
 #![expect(clippy::disallowed_methods, reason = "this is the one place")]
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 

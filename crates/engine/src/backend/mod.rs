@@ -3,11 +3,29 @@
 //!
 //! Nothing in the protocol overwrites an object. Names are lower case letters, digits,
 //! `.`, `_`, `-` and `/`, at most 200 bytes, no empty component and none that starts with
-//! a dot.
+//! a dot, none below `tmp/`: see [`name`].
+
+pub mod concurrency;
+pub mod conformance;
+pub mod count;
+pub mod limit;
+pub mod local;
+pub mod memory;
+pub mod name;
+pub mod retry;
+pub mod single_writer;
 
 use std::sync::Arc;
 
-use tintype_model::Result;
+use tintype_model::{Error, Result};
+
+pub use concurrency::BoundedBackend;
+pub use count::{Counters, CountingBackend, Counts};
+pub use limit::LimitedBackend;
+pub use local::LocalBackend;
+pub use memory::MemoryBackend;
+pub use retry::{Retries, RetryBackend, RetryPolicy};
+pub use single_writer::SingleWriterBackend;
 
 /// What `list` says about an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,4 +109,21 @@ pub fn list_all(backend: &dyn Backend, prefix: &str) -> Result<Vec<Listed>> {
     })?;
     all.sort_unstable();
     Ok(all)
+}
+
+/// What [`probe`] and [`conformance`] write begins so; they remove it, directories included.
+pub const SCRATCH: &str = "probe-";
+
+/// Refuses to read an object that is larger than the caller expects.
+fn check_limit(name: &str, size_bytes: u64, limit_bytes: u64) -> Result<()> {
+    if size_bytes <= limit_bytes {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("object {name} has {size_bytes} bytes, more than {limit_bytes}")))
+}
+
+fn too_short(name: &str, size_bytes: u64, offset: u64, length: usize) -> Error {
+    Error::corrupt(format!(
+        "object {name} has {size_bytes} bytes, expected {length} at offset {offset}"
+    ))
 }

@@ -1,0 +1,4 @@
+//! Backends: the conformance suite on every driver, and what each has of its own.
+
+mod local;
+mod memory;
