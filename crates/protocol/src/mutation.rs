@@ -1,0 +1,73 @@
+/// Deliberate mistakes. Each is a way in which somebody could get the protocol wrong; the
+/// tests show that the search finds a counterexample for each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mutation {
+    // Writers.
+    /// The index is read before the condemned lists.
+    IndexBeforeCondemned,
+    /// The session is registered after reading.
+    SessionAfterReading,
+    /// Segments of sessions without a fate are used.
+    UndecidedSegments,
+    /// The parent is pinned and not looked at again.
+    ParentUnchecked,
+    /// The look at a pinned parent or snapshot sees tombstones, not retirement.
+    PinCheckTombstoneOnly,
+    /// The writer does not list `retired` after its commit.
+    NoRetiredCheckAfterCommit,
+    /// A writer overwrites the fate that fenced it.
+    FenceByOverwrite,
+    // Readers.
+    /// A reader looks whether the snapshot is visible, then pins it.
+    CheckBeforePin,
+    /// The newest record is not listed again after the fates were.
+    IndexReadOnce,
+    /// `retired` is read before the fates.
+    RetiredBeforeFates,
+    // Gc.
+    /// Gc neither waits for sessions nor fences them.
+    NoFencing,
+    /// What became live since the marking is not brought back.
+    NoRemark,
+    /// Pins of undecided sessions do not count.
+    PinsIgnored,
+    /// Sessions are listed before annotations are read.
+    SessionsBeforeNotes,
+    /// The condemned list goes away before the commit.
+    CondemnedClearedBeforeCommit,
+    /// A gc commits after whatever record is newest by then.
+    CommitNotBoundToBase,
+    /// A gc record overwrites one of the same number.
+    CommitOverwrites,
+    /// Merged segments count before the commit.
+    SegmentsActiveBeforeCommit,
+    /// All sessions decided at the commit count as absorbed, not those that were merged.
+    AbsorbedAtCommit,
+    /// Replaced segments are deleted before the commit.
+    OldSegmentsDeletedBeforeCommit,
+    /// Packs in no index are deleted at sight.
+    OrphansDeletedAtOnce,
+    /// What to copy out of a sparse pack is decided before sessions were waited for.
+    RepackBeforeWait,
+    /// A gc does not look for a higher record after its commit.
+    NoHigherCheck,
+    /// A gc whose commit was lost or void deletes its own packs and segments.
+    LoserDeletesItsPacks,
+    /// A gc that gives up on a commit of unknown outcome removes its condemned list.
+    GiveUpClearsCondemned,
+    // Removal.
+    /// Fates are removed without a word in `retired`.
+    NoRetiredList,
+    /// Annotations are removed before `retired` is put.
+    NotesRemovedBeforeRetired,
+    // Annotations.
+    /// A lock and a tombstone have names of their own.
+    NotesWithoutSequence,
+    /// `retired` is not listed after an annotation was put.
+    NoRetiredCheckAfterNote,
+    // Harmless, see the tests.
+    /// Condemned lists of every generation are in force.
+    AllListsInForce,
+    /// Gc waits for readers too.
+    ReadersWaitedFor,
+}
