@@ -1,8 +1,8 @@
 //! What is stored, and the three definitions that everybody shares: newest gc record, index
 //! state, visible snapshot.
 
-use crate::scenario::{Scenario, is};
 use crate::Mutation;
+use crate::scenario::{Scenario, is};
 
 /// Sets of packs, sessions, chunks and gc records are bit masks.
 pub type Mask = u8;

@@ -57,7 +57,13 @@ impl WriterState {
 
     fn finish(&mut self) {
         let keep = if self.late { self.refs } else { 0 };
-        *self = Self { step: Step::Done, refs: keep, late: self.late, published: self.published && self.late, ..Self::default() };
+        *self = Self {
+            step: Step::Done,
+            refs: keep,
+            late: self.late,
+            published: self.published && self.late,
+            ..Self::default()
+        };
     }
 }
 
@@ -85,7 +91,9 @@ pub fn steps(scenario: &Scenario, state: &State, i: usize, out: &mut Vec<(Label,
         Step::Idle | Step::Chosen | Step::Registered | Step::NotesRead => {
             register(scenario, i, config.parent, state, &mut emit);
         }
-        Step::Pinned | Step::CondemnedRead | Step::RecordRead => read(scenario, i, state, &mut emit),
+        Step::Pinned | Step::CondemnedRead | Step::RecordRead => {
+            read(scenario, i, state, &mut emit)
+        }
         Step::FatesRead | Step::LateCondemned | Step::LateSession => {
             decide(scenario, i, config.parent, state, &mut emit);
         }

@@ -5,6 +5,7 @@
 //! and knows no symlink at all. What cannot be read or set becomes a
 //! [`Problem`](tintype_model::entry::Problem) value with the name of its cause.
 
+mod ancestor;
 pub mod compare;
 pub mod exclude;
 mod extras;
@@ -21,6 +22,7 @@ mod stat;
 pub mod target;
 pub mod walk;
 
+pub use ancestor::directory_node;
 pub use exclude::{Excluded, Excludes, ExcludesBuilder};
 pub use found::Found;
 pub use owners::Accounts;

@@ -1,0 +1,140 @@
+//! What passes between planner, workers and tree.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex};
+
+use tintype_engine::store::Worker;
+use tintype_engine::tree::{Child, Reference, TreeEntry};
+use tintype_model::entry::Node;
+use tintype_model::{Error, Result};
+use tintype_source::files::Found;
+use tintype_source::files::image::Image;
+
+use super::{Shared, large, small};
+use crate::queue::Cost;
+
+/// Work that needs content. Results go to a [`Promise`] that the tree waits for.
+pub(super) enum Job {
+    /// Small files: one parcel.
+    Small {
+        files: Vec<Found>,
+        result: Arc<Promise<TreeEntry>>,
+    },
+    Large {
+        file: Found,
+        result: Arc<Promise<TreeEntry>>,
+    },
+    /// A part of an image, `range` in bytes.
+    Image {
+        image: Arc<Image>,
+        range: std::ops::Range<u64>,
+        result: Arc<Promise<Reference>>,
+    },
+}
+
+impl Cost for Job {
+    fn cost(&self) -> usize {
+        1
+    }
+}
+
+/// One step for the tree, in path order.
+pub(super) enum Step {
+    Entry(Box<TreeEntry>),
+    /// A leaf of the parent in which nothing changed.
+    Leaf {
+        child: Child,
+        entries: Vec<TreeEntry>,
+    },
+    /// The next result of a job.
+    Take(Arc<Promise<TreeEntry>>),
+    /// Another name of a file that came before: same device and inode.
+    Link(Box<TreeEntry>),
+    /// An image: metadata now, references from its parts in order.
+    Image {
+        path: Vec<u8>,
+        node: Node,
+        parts: Vec<Arc<Promise<Reference>>>,
+        image: Arc<Image>,
+    },
+}
+
+impl Cost for Step {
+    fn cost(&self) -> usize {
+        match self {
+            Step::Leaf { entries, .. } => entries.len(),
+            Step::Image { parts, .. } => parts.len(),
+            _ => 1,
+        }
+    }
+}
+
+/// Results that come later.
+pub(super) struct Promise<T> {
+    results: Mutex<Option<VecDeque<T>>>,
+    ready: Condvar,
+}
+
+impl<T> Promise<T> {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { results: Mutex::new(None), ready: Condvar::new() })
+    }
+
+    pub(super) fn fulfil(&self, results: Vec<T>) {
+        *self.results.lock().expect("no panic while held") = Some(results.into());
+        self.ready.notify_all();
+    }
+
+    /// The next result; `None` if the run failed.
+    pub(super) fn next(&self, shared: &Shared<'_, '_>) -> Option<T> {
+        self.wait(shared, VecDeque::pop_front)
+    }
+
+    pub(super) fn all(&self, shared: &Shared<'_, '_>) -> Option<Vec<T>> {
+        self.wait(shared, |results| Some(std::mem::take(results).into()))
+    }
+
+    fn wait<R>(
+        &self,
+        shared: &Shared<'_, '_>,
+        take: impl FnOnce(&mut VecDeque<T>) -> Option<R>,
+    ) -> Option<R> {
+        let mut results = self.results.lock().expect("no panic while held");
+        loop {
+            if let Some(results) = &mut *results {
+                return take(results);
+            }
+            if shared.failure.is_set() {
+                return None;
+            }
+            // A failure elsewhere is noticed at the latest now: it wakes nobody.
+            let moment = std::time::Duration::from_millis(100);
+            results = self.ready.wait_timeout(results, moment).expect("no panic while held").0;
+        }
+    }
+}
+
+/// A worker's life.
+pub(super) fn work(shared: &Shared<'_, '_>) -> Result<()> {
+    let mut worker = Worker::new()?;
+    let mut buffer = Vec::new();
+    while let Some(job) = shared.jobs.pop() {
+        shared.cancel.check()?;
+        shared.store.beat()?;
+        match job {
+            Job::Small { files, result } => {
+                result.fulfil(small::store(shared, &mut worker, &mut buffer, files)?);
+            }
+            Job::Large { file, result } => {
+                result.fulfil(vec![large::store(shared, &mut worker, &mut buffer, file)?]);
+            }
+            Job::Image { image, range, result } => {
+                result.fulfil(large::store_image(shared, &mut worker, &mut buffer, &image, range)?);
+            }
+        }
+        if shared.failure.is_set() {
+            return Err(Error::canceled("another worker failed"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! Files of at least 256 KiB, images and streams: cut into chunks.
+
+use std::io::Read;
+use std::ops::Range;
+
+use tintype_engine::format::frame::Kind as FrameKind;
+use tintype_engine::store::Worker;
+use tintype_engine::tree::{Content, Reference, TreeEntry};
+use tintype_model::entry::{Node, Problem, ProblemKind};
+use tintype_model::{Error, Result};
+use tintype_source::files::image::Image;
+use tintype_source::files::{Found, OpenFile};
+
+use super::Shared;
+use super::small::{bare, failed};
+use crate::progress::Progress;
+
+/// Read at once; what is left of it when no cut is found is moved to the front.
+const BUFFER_BYTES: usize = 6 << 20;
+/// Images are cut here (format.md §10), whatever they hold.
+pub(super) const IMAGE_CHUNK: u64 = 1 << 20;
+
+/// Fills a buffer as far as it goes; fewer bytes than asked for: the end.
+type Fill<'f> = dyn FnMut(&mut [u8]) -> Result<usize, Failed> + 'f;
+
+/// Whose fault it is that content cannot be had.
+pub(super) enum Failed {
+    /// The file's: the run goes on.
+    Source(Problem),
+    /// The run's.
+    Run(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Failed::Run(error)
+    }
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Failed::Source(problem)
+    }
+}
+
+pub(super) fn store(
+    shared: &Shared<'_, '_>,
+    worker: &mut Worker,
+    buffer: &mut Vec<u8>,
+    file: Found,
+) -> Result<TreeEntry> {
+    let mut node = file.node.clone();
+    shared.progress.at(&file.path);
+    let open = match file.open() {
+        Ok(open) => open,
+        Err(problem) => {
+            failed(shared, &mut node, problem);
+            return Ok(bare(file.path, node));
+        }
+    };
+    open.refresh(&mut node);
+    open.load_extras(&mut node);
+    let mut list = Vec::new();
+    match store_segments(shared, worker, buffer, &open, &mut list) {
+        Ok(()) => {
+            let length = list.iter().map(|r| r.length).sum();
+            if (open.changed(&node) || length != node.size) && node.problem().is_none() {
+                node.extras_mut().problem = Some(Problem {
+                    kind: ProblemKind::Changed,
+                    message: "changed while it was read".into(),
+                });
+            }
+            node.size = length;
+        }
+        Err(Failed::Source(problem)) => {
+            // What was read is kept, and what it is worth is said.
+            failed(shared, &mut node, problem);
+            node.size = list.iter().map(|r| r.length).sum();
+        }
+        Err(Failed::Run(error)) => return Err(error),
+    }
+    let content = Content::References { depth: 0, list };
+    Ok(TreeEntry { content, ..bare(file.path, node) })
+}
+
+fn store_segments(
+    shared: &Shared<'_, '_>,
+    worker: &mut Worker,
+    buffer: &mut Vec<u8>,
+    open: &OpenFile,
+    list: &mut Vec<Reference>,
+) -> Result<(), Failed> {
+    for segment in open.segments() {
+        if segment.hole {
+            list.push(Reference { length: segment.length, id: None });
+            continue;
+        }
+        let mut offset = segment.offset;
+        // The last segment goes as far as the file does: it may have grown.
+        let end = segment.offset + segment.length;
+        let end = if end == open.size_bytes() { u64::MAX } else { end };
+        let mut fill = |out: &mut [u8]| {
+            let room = (end - offset).min(out.len() as u64) as usize;
+            let length = open.read_full_at(&mut out[..room], offset)?;
+            offset += length as u64;
+            Ok(length)
+        };
+        chunks(shared, worker, buffer, &mut fill, list)?;
+    }
+    Ok(())
+}
+
+/// Cuts what `fill` gives into chunks and stores them.
+fn chunks(
+    shared: &Shared<'_, '_>,
+    worker: &mut Worker,
+    buffer: &mut Vec<u8>,
+    fill: &mut Fill<'_>,
+    list: &mut Vec<Reference>,
+) -> Result<(), Failed> {
+    buffer.resize(BUFFER_BYTES, 0);
+    let (mut start, mut end, mut is_last) = (0, 0, false);
+    let chunker = shared.store.repository().chunker();
+    loop {
+        if start < end
+            && let Some(length) = chunker.cut(&buffer[start..end], is_last)
+        {
+            let stored =
+                shared.store.put(worker, FrameKind::Chunk, &buffer[start..start + length])?;
+            list.push(Reference { length: length as u64, id: Some(stored.id) });
+            start += length;
+            Progress::add(&shared.progress.moved_bytes, length as u64);
+            continue;
+        }
+        if is_last {
+            return Ok(());
+        }
+        shared.cancel.check()?;
+        shared.store.beat()?;
+        buffer.copy_within(start..end, 0);
+        end -= start;
+        start = 0;
+        let length = fill(&mut buffer[end..])?;
+        end += length;
+        is_last = end < BUFFER_BYTES;
+    }
+}
+
+/// One part of an image.
+pub(super) fn store_image(
+    shared: &Shared<'_, '_>,
+    worker: &mut Worker,
+    buffer: &mut Vec<u8>,
+    image: &Image,
+    range: Range<u64>,
+) -> Result<Vec<Reference>> {
+    let mut list: Vec<Reference> = Vec::new();
+    let mut offset = range.start;
+    while offset < range.end {
+        let length = IMAGE_CHUNK.min(range.end - offset);
+        buffer.resize(length as usize, 0);
+        let read = image.read_full_at(&mut buffer[..], offset)?;
+        if read as u64 != length {
+            return Err(Error::unavailable(format!(
+                "the image ended at byte {}",
+                offset + read as u64
+            )));
+        }
+        let reference = if is_zero(buffer) {
+            Reference { length, id: None }
+        } else {
+            let stored = shared.store.put(worker, FrameKind::Chunk, buffer)?;
+            Reference { length, id: Some(stored.id) }
+        };
+        match list.last_mut() {
+            Some(last) if last.id.is_none() && reference.id.is_none() => last.length += length,
+            _ => list.push(reference),
+        }
+        Progress::add(&shared.progress.moved_bytes, length);
+        offset += length;
+    }
+    Ok(list)
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<64>();
+    words.iter().all(|word| *word == [0; 64]) && rest.iter().all(|byte| *byte == 0)
+}
+
+/// A stream: everything up to its end.
+pub(super) fn store_stream(
+    shared: &Shared<'_, '_>,
+    path: Vec<u8>,
+    mut node: Node,
+    mut read: Box<dyn Read + Send>,
+) -> Result<TreeEntry> {
+    let mut worker = Worker::new()?;
+    let (mut buffer, mut list) = (Vec::new(), Vec::new());
+    let mut fill = |out: &mut [u8]| {
+        let mut filled = 0;
+        while filled < out.len() {
+            match read.read(&mut out[filled..]) {
+                Ok(0) => break,
+                Ok(length) => filled += length,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Failed::Run(Error::io(error, "the stream"))),
+            }
+        }
+        Ok(filled)
+    };
+    match chunks(shared, &mut worker, &mut buffer, &mut fill, &mut list) {
+        Ok(()) => {}
+        Err(Failed::Run(error)) => return Err(error),
+        Err(Failed::Source(problem)) => return Err(Error::unavailable(problem.message)),
+    }
+    node.size = list.iter().map(|r| r.length).sum();
+    let content =
+        if list.is_empty() { Content::None } else { Content::References { depth: 0, list } };
+    Ok(TreeEntry { content, ..bare(path, node) })
+}

@@ -1,0 +1,266 @@
+//! Taking a snapshot of files.
+//!
+//! ```text
+//! walk helpers ─► planner ──steps, in path order──────────────► tree ─► commit
+//!  (list, stat)    │  compares with the parent                   ▲
+//!                  └─jobs─► workers (read, cut, hash, compress, seal, pack) ─┘
+//! ```
+//! The planner decides what must be read, workers read it, the tree takes results in path
+//! order. Both queues are bounded, so memory does not grow with the number of files.
+
+mod job;
+mod large;
+mod planner;
+mod small;
+mod tree;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+use tintype_engine::cancel::Cancel;
+use tintype_engine::env::Task;
+use tintype_engine::format::records::{Manifest, SessionKind};
+use tintype_engine::id::SnapshotId;
+use tintype_engine::reader::ContentReader;
+use tintype_engine::repo::Repository;
+use tintype_engine::repo::snapshots::Snapshot;
+use tintype_engine::store::Store;
+use tintype_engine::tree::{Parcel, Root};
+use tintype_model::entry::{Node, Time};
+use tintype_model::{Error, Result};
+use tintype_source::files::{Note, Walk, WalkOptions};
+
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::queue::Queue;
+use job::{Job, Step};
+
+/// Steps that wait for the tree, by weight: about as many entries.
+const STEPS: usize = 48 << 10;
+const JOBS: usize = 256;
+
+/// What is captured.
+pub enum Input {
+    /// Directories and files below `options.base`.
+    Files { roots: Vec<PathBuf>, options: Box<WalkOptions> },
+    /// Block devices or images, cut at fixed positions, at `files/<path>`.
+    Images(Vec<PathBuf>),
+    /// Bytes that come from somewhere, at `files/<name>`. `end` is asked after the last byte
+    /// whether all went well.
+    Stream { path: Vec<u8>, node: Node, read: Box<dyn std::io::Read + Send>, end: EndOfStream },
+}
+
+pub type EndOfStream = Box<dyn FnOnce() -> Result<()> + Send>;
+
+/// What goes into the manifest beside what is measured.
+#[derive(Default)]
+pub struct Labels {
+    pub paths: Vec<String>,
+    pub tags: Vec<String>,
+    pub note: String,
+    pub expiry: Option<Timestamp>,
+    pub options: serde_json::Value,
+}
+
+pub struct SnapshotOptions {
+    pub labels: Labels,
+    /// Compared with: unchanged files are not read again.
+    pub parent: Option<Snapshot>,
+    pub workers: usize,
+    pub cancel: Cancel,
+    /// Forget the parent's word on what is unchanged: read everything.
+    pub read_all: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    pub id: SnapshotId,
+    pub manifest: Manifest,
+    pub notes: Vec<Note>,
+}
+
+/// What all threads of a run share.
+struct Shared<'a, 'r> {
+    store: &'a Store<'r>,
+    progress: &'a Progress,
+    cancel: &'a Cancel,
+    failure: Failure,
+    jobs: Queue<Job>,
+    steps: Queue<Step>,
+    known: Mutex<KnownFiles>,
+}
+
+/// Small files of this run by digest, so that equal ones share a slot.
+#[derive(Default)]
+struct KnownFiles {
+    slots: HashMap<[u8; 16], (u32, u32)>,
+    parcels: Vec<Parcel>,
+}
+
+/// Beyond this many, equal files are stored again: memory stays bounded.
+const KNOWN_FILES: usize = 384 << 10;
+
+impl Shared<'_, '_> {
+    fn fail(&self, error: Error) {
+        self.failure.set(error);
+        self.jobs.abort();
+        self.steps.abort();
+    }
+}
+
+pub fn run(
+    repository: &Repository,
+    input: Input,
+    options: &SnapshotOptions,
+    progress: &Progress,
+) -> Result<Outcome> {
+    let started = repository.env().clock.now();
+    let parent = options.parent.as_ref().map(|p| p.id);
+    let store = repository.begin_writing(SessionKind::Snapshot, parent)?;
+    match capture(repository, &store, input, options, progress) {
+        Ok((root, notes)) => {
+            let manifest = manifest(repository, &store, options, started, root);
+            let id = store.commit(manifest.clone())?;
+            Ok(Outcome { id, manifest, notes })
+        }
+        Err(error) => {
+            // What was uploaded helps the next run; if even that fails, the first error counts.
+            if let Err(second) = store.abandon() {
+                tracing::warn!(error = %second, "what was uploaded could not be kept");
+            }
+            Err(error)
+        }
+    }
+}
+
+fn manifest(
+    repository: &Repository,
+    store: &Store<'_>,
+    options: &SnapshotOptions,
+    started: Timestamp,
+    root: Root,
+) -> Manifest {
+    let labels = &options.labels;
+    let identity = repository.identity();
+    let stats = &store.stats;
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let seconds = repository.env().clock.now().duration_since(started).as_secs_f64();
+    Manifest {
+        scope: "partial".into(),
+        time: started,
+        host: identity.host.clone(),
+        user: identity.user.clone(),
+        program: identity.program.clone(),
+        paths: labels.paths.clone(),
+        tags: labels.tags.clone(),
+        note: labels.note.clone(),
+        parent: options.parent.as_ref().map(|p| p.id),
+        expiry: labels.expiry,
+        root: root.id,
+        level: root.level,
+        entries: root.entries,
+        bytes: root.bytes,
+        problems: root.problems,
+        complete: root.problems == 0,
+        options: labels.options.clone(),
+        stats: serde_json::json!({
+            "seconds": seconds,
+            "new_bytes": count(&stats.new_bytes),
+            "stored_bytes": count(&stats.stored_bytes),
+            "metadata_bytes": count(&stats.metadata_bytes),
+            "pack_bytes": count(&stats.pack_bytes),
+            "known_bytes": count(&stats.known_bytes),
+        }),
+        origin: None,
+    }
+}
+
+fn capture(
+    repository: &Repository,
+    store: &Store<'_>,
+    input: Input,
+    options: &SnapshotOptions,
+    progress: &Progress,
+) -> Result<(Root, Vec<Note>)> {
+    let shared = Shared {
+        store,
+        progress,
+        cancel: &options.cancel,
+        failure: Failure::default(),
+        jobs: Queue::new(JOBS),
+        steps: Queue::new(STEPS),
+        known: Mutex::default(),
+    };
+    let reader = ContentReader::new(repository, store.index().clone());
+    let root = Mutex::new(None);
+    let mut notes = Vec::new();
+    let run = |feed: &mut (dyn FnMut() -> Result<()> + Send), helpers: Vec<Task<'_>>| {
+        let shared = &shared;
+        let (root, workers) = (&root, options.workers.max(1));
+        let mut tasks: Vec<Task<'_>> = helpers;
+        tasks.push(Box::new(move || {
+            match feed() {
+                Ok(()) => {}
+                Err(error) => shared.fail(error),
+            }
+            shared.jobs.close();
+            shared.steps.close();
+        }));
+        for _ in 0..workers {
+            tasks.push(Box::new(|| {
+                if let Err(error) = job::work(shared) {
+                    shared.fail(error);
+                }
+            }));
+        }
+        tasks.push(Box::new(|| match tree::build(shared) {
+            Ok(made) => *root.lock().expect("no panic while held") = made,
+            Err(error) => shared.fail(error),
+        }));
+        repository.env().tasks.run(tasks);
+    };
+    match input {
+        Input::Files { roots, options: walk_options } => {
+            let walk = Walk::new(roots, *walk_options);
+            let trusted_before = options.parent.as_ref().map(|p| trust_limit(p.manifest.time));
+            let parent = options.parent.as_ref().filter(|_| !options.read_all);
+            let mut feed = || {
+                let fed = planner::plan(&shared, &walk, &reader, parent, trusted_before);
+                walk.stop();
+                fed
+            };
+            let helpers = (0..options.workers.max(1)).map(|_| Box::new(|| walk.help()) as Task<'_>);
+            run(&mut feed, helpers.collect());
+            notes = walk.notes();
+        }
+        Input::Images(paths) => {
+            let mut feed = || planner::plan_images(&shared, &paths);
+            run(&mut feed, Vec::new());
+        }
+        Input::Stream { path, node, read, end } => {
+            let mut stream = Some((path, node, read, end));
+            let mut feed = || {
+                let (path, node, read, end) = stream.take().expect("called once");
+                planner::plan_stream(&shared, path, node, read, end)
+            };
+            run(&mut feed, Vec::new());
+        }
+    }
+    shared.failure.into_result()?;
+    options.cancel.check()?;
+    let root = root.into_inner().expect("no panic while held");
+    Ok((root.ok_or_else(|| Error::internal("no tree was made"))?, notes))
+}
+
+/// Files that changed after this moment are read again whatever the parent says: the clock of
+/// the file system may lag, and some file systems know only every second second.
+fn trust_limit(scan_started: Timestamp) -> Time {
+    Time {
+        seconds: scan_started.as_second() - 2,
+        nanoseconds: scan_started.subsec_nanosecond().max(0) as u32,
+    }
+}
