@@ -27,7 +27,9 @@ pub fn broken(scenario: &Scenario, state: &State) -> Option<String> {
     }
     for s in bits(w.told.committed & !w.told.deleted) {
         if !w.is_visible(s) {
-            return Some(format!("snapshot {s} is not there although its writer was told: committed"));
+            return Some(format!(
+                "snapshot {s} is not there although its writer was told: committed"
+            ));
         }
     }
     let void = w.told.gc_committed & !w.told.gc_in_sequence;
