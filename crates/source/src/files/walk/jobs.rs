@@ -288,7 +288,7 @@ impl Shared {
 impl Directory {
     /// Not below any root: only the way to one.
     fn is_way(&self) -> bool {
-        self.handle.access() == Access::Reach
+        !self.handle.is_listable()
     }
 }
 
