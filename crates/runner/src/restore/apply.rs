@@ -192,7 +192,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
                 self.optional.push((path.to_vec(), entry.node.clone()));
                 return;
             }
-            Action::Keep | Action::Refuse | Action::Skip | Action::Leave => return Ok(()),
+            Action::Keep | Action::Refuse | Action::Skip | Action::Leave => return,
         };
         self.make_optional(path);
         let mut entry = entry.clone();
