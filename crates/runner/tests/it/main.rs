@@ -1,0 +1,5 @@
+mod changes;
+mod damage;
+mod inputs;
+mod restoring;
+mod support;
