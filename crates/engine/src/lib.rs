@@ -7,6 +7,7 @@ pub mod chunker;
 pub mod compress;
 pub mod crypto;
 pub mod env;
+pub mod fetch;
 pub mod format;
 pub mod id;
 pub mod index;

@@ -12,8 +12,11 @@ pub mod limit;
 pub mod local;
 pub mod memory;
 pub mod name;
+pub mod open;
 pub mod retry;
+pub mod s3;
 pub mod single_writer;
+pub mod url;
 
 use std::sync::Arc;
 
@@ -24,7 +27,9 @@ pub use count::{Counters, CountingBackend, Counts};
 pub use limit::LimitedBackend;
 pub use local::LocalBackend;
 pub use memory::MemoryBackend;
+pub use open::{BackendOptions, Opened, open_backend};
 pub use retry::{Retries, RetryBackend, RetryPolicy};
+pub use s3::{AccessKey, S3Backend, S3Config};
 pub use single_writer::SingleWriterBackend;
 
 /// What `list` says about an object.
