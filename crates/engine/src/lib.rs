@@ -9,6 +9,7 @@ pub mod crypto;
 pub mod env;
 pub mod fetch;
 pub mod format;
+pub mod gc;
 pub mod id;
 pub mod index;
 pub mod pack;

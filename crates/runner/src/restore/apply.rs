@@ -163,7 +163,8 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         }
         plan.for_each(self.shared.reader, &mut |step| {
             self.shared.cancel.check()?;
-            self.step(step.action, step.path, step.entry)
+            self.step(step.action, step.path, step.entry);
+            Ok(())
         })?;
         self.close_window();
         Ok(())
@@ -178,20 +179,20 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         }
     }
 
-    fn step(&mut self, action: Action, path: &[u8], entry: &TreeEntry) -> Result<()> {
+    fn step(&mut self, action: Action, path: &[u8], entry: &TreeEntry) {
         let put = match action {
             Action::Create => Put::New,
             Action::Replace | Action::Merge => Put::Replace,
             Action::Same => {
                 self.note_first_name(path, &entry.node);
                 self.shared.done(entry.node.size, entry.node.kind.has_content());
-                return Ok(());
+                return;
             }
             Action::Leave if entry.node.kind == Kind::Directory => {
                 self.optional.push((path.to_vec(), entry.node.clone()));
-                return Ok(());
+                return;
             }
-            Action::Keep | Action::Refuse | Action::Skip | Action::Leave => return Ok(()),
+            Action::Keep | Action::Refuse | Action::Skip | Action::Leave => return,
         };
         self.make_optional(path);
         let mut entry = entry.clone();
@@ -211,7 +212,6 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         if let Err(error) = outcome {
             self.shared.failed(path, error);
         }
-        Ok(())
     }
 
     fn make_optional(&mut self, path: &[u8]) {
@@ -226,8 +226,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
     }
 
     fn directory(&mut self, path: &[u8], node: Node) -> Result<()> {
-        let existed = self.shared.target.make_dir(path)?;
-        let _ = existed;
+        self.shared.target.make_dir(path)?;
         self.directories.push((path.to_vec(), node));
         self.shared.done(0, false);
         Ok(())

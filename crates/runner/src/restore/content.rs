@@ -96,7 +96,9 @@ pub(super) fn work(shared: &Shared<'_, '_>) -> Result<()> {
         shared.cancel.check()?;
         match job {
             Job::Small { parcel: None, files } => {
-                files.iter().for_each(|file| write_small(shared, file, &[]));
+                for file in &files {
+                    write_small(shared, file, &[]);
+                }
             }
             Job::Small { parcel: Some(parcel), files } => {
                 small_files(shared, &mut buffer, &parcel, &files)?;
@@ -116,7 +118,7 @@ fn small_files(
     let wanted = [Wanted { id: parcel.id, kind: FrameKind::Parcel, tag: 0 }];
     shared.reader.fetch(&wanted, buffer, &mut |_, bytes| {
         for file in files {
-            let slice = bytes.as_ref().map_err(|e| e.to_string()).and_then(|bytes| {
+            let slice = bytes.as_ref().map_err(ToString::to_string).and_then(|bytes| {
                 bytes
                     .get(file.offset..file.offset + file.node.size as usize)
                     .ok_or_else(|| "lies outside its parcel".to_owned())
