@@ -8,11 +8,16 @@
 pub mod concurrency;
 pub mod conformance;
 pub mod count;
+#[cfg(feature = "testing")]
+pub mod crash;
+#[cfg(feature = "testing")]
+pub mod faults;
 pub mod limit;
 pub mod local;
 pub mod memory;
 pub mod name;
 pub mod open;
+pub mod probe;
 pub mod retry;
 pub mod s3;
 pub mod single_writer;
@@ -24,10 +29,15 @@ use tintype_model::{Error, Result};
 
 pub use concurrency::BoundedBackend;
 pub use count::{Counters, CountingBackend, Counts};
+#[cfg(feature = "testing")]
+pub use crash::{CrashBackend, CrashMode};
+#[cfg(feature = "testing")]
+pub use faults::FaultyBackend;
 pub use limit::LimitedBackend;
 pub use local::LocalBackend;
 pub use memory::MemoryBackend;
 pub use open::{BackendOptions, Opened, open_backend};
+pub use probe::{ProbeReport, probe};
 pub use retry::{Retries, RetryBackend, RetryPolicy};
 pub use s3::{AccessKey, S3Backend, S3Config};
 pub use single_writer::SingleWriterBackend;

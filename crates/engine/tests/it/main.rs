@@ -1,2 +1,6 @@
 #[cfg(test)]
 mod backend;
+
+mod crash;
+mod gc;
+mod support;

@@ -70,6 +70,11 @@ impl Failure {
         self.error.is(ErrorKind::Unsupported)
     }
 
+    /// The store did it and answers in words that the client does not know.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.status.is_some_and(|status| status < 300)
+    }
+
     pub(super) fn is_no_such_upload(&self) -> bool {
         self.code == "NoSuchUpload"
     }
@@ -80,8 +85,9 @@ where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let Some(status) = status else {
-        return connection(&error, what).into();
+    // An answer that cannot be read has a status of success too.
+    let Some(status) = status.filter(|status| *status >= 300) else {
+        return Failure { error: connection(&error, what), status, code: String::new() };
     };
     let code = error.code().unwrap_or_default().to_owned();
     let said = error.message().unwrap_or_default().trim().to_owned();

@@ -60,18 +60,32 @@ impl Upload {
         }
         let shared = &self.shared;
         let what = format!("begin of upload {}", self.name);
-        let answer = shared.retries.run(|_| {
+        let id = shared.retries.run(|_| {
             let request = shared
                 .client
                 .create_multipart_upload()
                 .bucket(shared.bucket())
                 .key(shared.key(&self.name));
-            shared.call(&what, request.send()).map_err(Failure::into_error)
+            match shared.call(&what, request.send()) {
+                Ok(answer) => Ok(answer.upload_id().map(str::to_owned)),
+                Err(failure) if failure.is_unreadable() => self.find_id(&what),
+                Err(failure) => Err(failure.into_error()),
+            }
         })?;
-        let id = answer.upload_id().map(str::to_owned);
         let id = id.ok_or_else(|| Error::unsupported(format!("{what}: the store gives no id")))?;
         self.id = Some(id.clone());
         Ok(id)
+    }
+
+    /// `rclone serve s3` names the answer's root wrongly, which the SDK refuses; but the name is
+    /// used only once, so that the only upload under it is ours.
+    fn find_id(&self, what: &str) -> Result<Option<String>> {
+        let shared = &self.shared;
+        let key = shared.key(&self.name);
+        let request = shared.client.list_multipart_uploads().bucket(shared.bucket()).prefix(&key);
+        let answer = shared.call(what, request.send()).map_err(Failure::into_error)?;
+        let ours = answer.uploads().iter().find(|upload| upload.key() == Some(&key));
+        Ok(ours.and_then(|upload| upload.upload_id().map(str::to_owned)))
     }
 
     fn send_part(&mut self) -> Result<()> {
