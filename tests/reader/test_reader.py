@@ -249,7 +249,7 @@ class Refuses(unittest.TestCase):
                 with self.subTest(name=name, position=position):
                     self.assertIn(name, self.damaged(name, changed))
         self.assertLessEqual({"config", "keys", "data", "meta", "index", "session", "fate",
-                              "annotation", "gc"}, kinds)
+                              "annotation", "gc", "retired"}, kinds)
 
     def test_a_longer_or_shorter_object(self):
         for name in self.names:

@@ -3,7 +3,7 @@
 import functools
 import sys
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -256,9 +256,8 @@ class Snapshot:
 
     @property
     def visible(self):
-        """A lock that is in force makes a deletion void."""
-        locked = self.lock is not None and self.lock > datetime.now(timezone.utc)
-        return self.deleted is None or locked
+        """§11: whoever deleted has asked for locks and holds."""
+        return self.deleted is None
 
     @property
     def standing(self):
