@@ -12,6 +12,7 @@ DICTIONARY = Path(__file__).parents[3] / "crates/engine/src/format/page-dictiona
 
 # §6: object types by the first part of their name, and the frame kinds that each may hold.
 CHUNK, PARCEL, LIST, PAGE, INDEX, JSON, TRAILER, PADDING = range(1, 9)
+CONTENT = (CHUNK, PARCEL, LIST, PAGE)
 OBJECT_TYPES = {"data": 1, "meta": 2, "index": 3, "session": 4, "fate": 5,
                 "annotation": 6, "condemned": 7, "gc": 8, "retired": 9}
 FRAMES_OF = {1: {CHUNK, PARCEL, TRAILER, PADDING}, 2: {LIST, PAGE, TRAILER, PADDING}, 3: {INDEX}}
@@ -20,7 +21,7 @@ HEADER, FOOTER = 80, 32
 # §12
 FRAME_LIMIT = 16_777_215
 RAW_LIMIT = {CHUNK: 4_194_304, PARCEL: 4_194_304, LIST: 1_048_576, PAGE: 4_194_304,
-             INDEX: 1_048_576}
+             INDEX: 1_048_576, TRAILER: 50_331_648}
 PACK_LIMIT, PACK_FRAMES = 1 << 32, 1_048_576
 SEGMENT_RECORDS, SEGMENT_PACKS = 4_194_304, 262_144
 JSON_LIMIT, PLAIN_JSON_LIMIT, JSON_DEPTH = 256 << 20, 64 << 10, 64

@@ -8,19 +8,15 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from .basics import (
-    CHUNK,
+    CONTENT,
     FOOTER,
     FRAME_LIMIT,
     FRAMES_OF,
     HEADER,
-    INDEX,
     JSON,
-    LIST,
     OBJECT_TYPES,
     PACK_FRAMES,
     PACK_LIMIT,
-    PAGE,
-    PARCEL,
     RAW_LIMIT,
     TRAILER,
     Cursor,
@@ -90,9 +86,10 @@ class Sealed:
         frame = Frame(kind, codec, offset, stored, raw, cursor.take(32), plain)
         need(kind in FRAMES_OF.get(self.type, {JSON}), f"frame kind {kind} at {offset}")
         need(codec <= 2 and zero == 0, f"codec {codec} or reserved field at {offset}")
-        need(stored <= FRAME_LIMIT and raw <= RAW_LIMIT.get(kind, FRAME_LIMIT)
+        limit = RAW_LIMIT.get(kind, FRAME_LIMIT)
+        need(stored <= max(FRAME_LIMIT, limit) and raw <= limit
              and stored <= raw + 1024, f"frame at {offset} is too long")
-        need(kind in RAW_LIMIT and kind != INDEX or frame.id == bytes(32), "frame has an id")
+        need(kind in CONTENT or frame.id == bytes(32), "frame has an id")
         need(frame.end + FOOTER <= self.length, f"frame at {offset} ends outside the object")
         return frame
 
@@ -103,7 +100,7 @@ class Sealed:
         padded = self.open(frame.offset, frame.offset // 8 + 1, sealed, frame.header)
         need(not any(padded[frame.stored:]), "filling is not zero")
         raw = decompress(frame.codec, padded[:frame.stored], frame.raw)
-        if frame.id != bytes(32) or frame.kind in (CHUNK, PARCEL, LIST, PAGE):
+        if frame.kind in CONTENT:
             need(self.repository.keys.frame_id(frame.kind, raw) == frame.id,
                  f"content of the frame at {frame.offset} does not have its id")
         return raw

@@ -148,10 +148,10 @@ def decode_leaf(raw):
     count = cursor.varint(LEAF_ENTRIES, "entries")
     owners = [(cursor.varint((1 << 32) - 1), cursor.varint((1 << 32) - 1),
                cursor.bytes(OWNER_LIMIT), cursor.bytes(OWNER_LIMIT))
-              for _ in range(cursor.varint(LEAF_ENTRIES, "owners"))]
-    devices = [cursor.varint() for _ in range(cursor.varint(LEAF_ENTRIES, "devices"))]
+              for _ in range(cursor.varint(count, "owners"))]
+    devices = [cursor.varint() for _ in range(cursor.varint(count, "devices"))]
     parcels = [(cursor.take(32), cursor.varint(RAW_LIMIT[PARCEL]), cursor.varint())
-               for _ in range(cursor.varint(LEAF_ENTRIES, "parcels"))]
+               for _ in range(cursor.varint(count, "parcels"))]
     parts = columns(cursor, 18)
     (kind, mode, owner, mtime, mtime_ns, ctime, ctime_ns, inode, device, links, size, slots,
      digests, references, extras) = parts[3:]
@@ -230,7 +230,7 @@ def take_extras(entry, cursor):
             entry.device = (value.varint(), value.varint())
         elif tag == 5:
             entry.problem = value.uint(1)
-            value.rest()
+            need(len(value.rest()) <= PATH_LIMIT, "message is too long")
         else:
             value.rest()
         value.end("extras")
