@@ -25,12 +25,20 @@ pub struct ContentReader<'r> {
 /// Buffers of one reading thread.
 pub struct ReadBuffer {
     sealed: Vec<u8>,
+    /// Of `fetch`: a run of frames, and the chunk that was opened last.
+    pub(crate) run: Vec<u8>,
+    pub(crate) raw: Vec<u8>,
     pub(crate) decompressor: Decompressor,
 }
 
 impl ReadBuffer {
     pub fn new() -> Result<Self> {
-        Ok(Self { sealed: Vec::new(), decompressor: Decompressor::new()? })
+        Ok(Self {
+            sealed: Vec::new(),
+            run: Vec::new(),
+            raw: Vec::new(),
+            decompressor: Decompressor::new()?,
+        })
     }
 }
 

@@ -217,8 +217,8 @@ impl<'r> Store<'r> {
         Ok(false)
     }
 
-    /// Puts a frame that is compressed already, for repacking: no questions asked.
-    pub(crate) fn append(&self, head: FrameHead, stored: &[u8]) -> Result<()> {
+    /// Seals a frame into an open pack.
+    fn append(&self, head: FrameHead, stored: &[u8]) -> Result<()> {
         let mut slot = if head.kind.is_metadata() {
             self.meta.lock().expect("no panic while held")
         } else {
@@ -321,10 +321,6 @@ impl<'r> Store<'r> {
     pub fn abandon(self) -> Result<()> {
         self.flush()?;
         self.session.close()
-    }
-
-    pub(crate) fn into_session(self) -> Session<'r> {
-        self.session
     }
 
     pub(crate) fn segment_names(&self) -> Vec<String> {

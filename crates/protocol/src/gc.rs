@@ -8,7 +8,8 @@
 //!   ─list gc→ Sweep (sweep.rs) → Done                └ lost: Lost ─→ Done
 //! ```
 //! Liveness is marked by chunk; which pack holds a chunk is what the index state says. Chunk
-//! and pack are condemned on a guess (`List`), and deleted on what `Fates` computes.
+//! and pack are condemned on a guess (`List`): packs in no index, packs with a chunk that is
+//! not live, packs all of whose chunks are elsewhere too. What is deleted is computed in `Fates`.
 
 use crate::scenario::{Choice, Scenario, is};
 use crate::sweep;
@@ -97,7 +98,7 @@ pub fn steps(scenario: &Scenario, state: &State, g: usize, out: &mut Vec<(Label,
             });
         }
         Step::List | Step::Condemn | Step::Sessions => condemn(scenario, g, state, &mut emit),
-        Step::Wait | Step::Fence => wait(scenario, g, state, &mut emit),
+        Step::Wait | Step::Fence => wait(g, state, &mut emit),
         Step::Notes | Step::Undecided | Step::Fates => remark(scenario, g, state, &mut emit),
         Step::Copy => emit("put copies and segments", &mut |s| put_new(s, g)),
         Step::Commit => commit(scenario, g, state, &mut emit),
@@ -140,7 +141,11 @@ fn condemn(scenario: &Scenario, g: usize, state: &State, emit: &mut Emit) {
             let marked = chunks(w, alive);
             let view = w.index_state().packs;
             let guess = bits(w.packs)
-                .filter(|p| !has(view, *p) || w.content[*p] & !marked != 0)
+                .filter(|p| {
+                    let elsewhere = w.chunks_in(view & !bit(*p));
+                    let content = w.content[*p];
+                    !has(view, *p) || content & !marked != 0 || content & !elsewhere == 0
+                })
                 .map(bit)
                 .sum();
             let mut list = |candidates: Mask| {
@@ -179,7 +184,7 @@ fn condemn(scenario: &Scenario, g: usize, state: &State, emit: &mut Emit) {
     }
 }
 
-fn wait(_scenario: &Scenario, g: usize, state: &State, emit: &mut Emit) {
+fn wait(g: usize, state: &State, emit: &mut Emit) {
     let me = state.gcs[g];
     if me.step == Step::Fence {
         let session = usize::from(me.fence);
@@ -241,7 +246,8 @@ fn plan(scenario: &Scenario, s: &mut State, g: usize) {
     let mut delete = 0;
     for p in bits(me.candidates) {
         let needed = if is(scenario, Mutation::NoRemark) { 0 } else { w.content[p] & alive };
-        if !has(view.packs, p) || needed != w.content[p] {
+        let elsewhere = w.chunks_in(view.packs & !delete & !bit(p));
+        if !has(view.packs, p) || needed != w.content[p] || needed & !elsewhere == 0 {
             delete |= bit(p);
         }
     }
@@ -324,14 +330,14 @@ fn commit(scenario: &Scenario, g: usize, state: &State, emit: &mut Emit) {
         return emit("commit finds a record: lost", &mut |s| s.gcs[g].step = Step::Lost);
     }
     emit("put gc record", &mut |s| {
-        if let Some(r) = rival {
-            s.world.record_exists &= !bit(r);
-        }
         s.world.records[g + 1].seq = seq;
         if is(scenario, Mutation::AbsorbedAtCommit) {
             s.world.records[g + 1].absorbed = s.world.decided() & !s.world.retired;
         }
         put_record(s, g);
+        if let Some(r) = rival {
+            s.world.record_exists &= !bit(r);
+        }
         s.gcs[g].late = late;
         s.gcs[g].step = Step::Check;
     });

@@ -1,4 +1,46 @@
-//! The commit and gc protocol as a model, explored exhaustively.
+//! The commit and gc protocol of docs/format.md as a model, explored exhaustively: every
+//! order in which the steps of writers, readers, annotators and gcs can interleave.
+//!
+//! ```text
+//!            put                put-if-absent fate/<id>
+//!  session ───────→ undecided ─┬──────────────────────→ committed ──tombstone──→ dead ─┐
+//!                              ├─ interrupted, or gone ─→ closed ──────────────────────┤
+//!                              └─ fenced by a gc ───────→ aborted ─────────────────────┤
+//!                                            named by a gc record, then retired/<gc> ──┴→ removed
+//!
+//!  pack    stored ──segment in a fate──→ indexed ──not live, condemned, all sessions that
+//!            │                              │       may not have seen the list decided,
+//!            └──orphan: condemned, … ───────┴────── still not live──→ in no base ──→ deleted
+//!
+//!  gc n+1  list packs → condemned/n → wait or fence → read again → merged segments
+//!            → put-if-absent gc/n+1 (the commit) → check → retired → delete
+//! ```
+//!
+//! **Crash, pause, zombie.** An actor that takes no further step has crashed; one that takes
+//! its next step after everything else has happened was paused. Both are interleavings, so
+//! no step of their own models them. Puts that arrive late or twice are steps
+//! ([`scenario::Writer::late_commit`], [`scenario::Gc::late_commit`]).
+//!
+//! **Small scope.** Two chunks (`a` is looked up in the index, `b` is reached only through the
+//! parent's pages), a pack that holds both, a pack per writer, a pack per gc for copies; two
+//! snapshots from the start; two writers, one reader, two annotators, three gcs. Each
+//! [`Scenario`] joins those that can hurt each other.
+//!
+//! **What is abstracted away.**
+//! - Contents, keys, sizes; one segment per session, one merged segment per gc.
+//! - A listing is one step and sees all objects of its kind. Listings of different kinds are
+//!   different steps wherever their order matters. The retired lists are one set, read in the
+//!   step that lists fates, but for the pin's two looks and the reader, where they are apart.
+//! - Time: a gc may fence any session at any moment, so no heartbeat needs a clock. A lock
+//!   has no end; a hold behaves like a lock.
+//! - The session of a gc: it says who runs, nothing waits for it.
+//! - Leftovers that nobody reads (segments of fenced writers, copies of lost gcs).
+//!
+//! **What is checked in every state** is in [`invariant`]; [`Mutation`] lists deliberate
+//! mistakes, each of which the search catches; `REACHED_…` prove that things do get done.
+//!
+//! `cargo run -p tintype-protocol --release -- --long` explores the big scenarios,
+//! `-- --mutations` prints a shortest counterexample for every mistake.
 
 pub mod annotator;
 pub mod gc;

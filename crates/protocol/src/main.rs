@@ -3,12 +3,15 @@
 
 use std::process::ExitCode;
 
-use tintype_protocol::{explore, scenario};
+use tintype_protocol::{Mutation, Scenario, explore, scenario};
 
 fn main() -> ExitCode {
     let mut scenarios = scenario::short();
     if std::env::args().any(|a| a == "--long") {
         scenarios.extend(scenario::long());
+    }
+    if std::env::args().any(|a| a == "--mutations") {
+        return mutations(&scenarios);
     }
     let mut code = ExitCode::SUCCESS;
     for scenario in scenarios {
@@ -24,4 +27,20 @@ fn main() -> ExitCode {
         }
     }
     code
+}
+
+/// Shows for each deliberate mistake the shortest counterexample of each scenario.
+fn mutations(scenarios: &[Scenario]) -> ExitCode {
+    for mutation in Mutation::ALL {
+        for scenario in scenarios {
+            let outcome = explore(&scenario.with(mutation), 2_000_000);
+            if let Some(violation) = outcome.violation {
+                println!(
+                    "{mutation:?} in {:?}, {} states: {violation}",
+                    scenario.name, outcome.states
+                );
+            }
+        }
+    }
+    ExitCode::SUCCESS
 }

@@ -13,6 +13,8 @@ pub enum Mutation {
     ParentUnchecked,
     /// The look at a pinned parent or snapshot sees tombstones, not retirement.
     PinCheckTombstoneOnly,
+    /// The look at a pin reads `retired` and the fate before the annotations.
+    RetiredBeforeNotes,
     /// The writer does not list `retired` after its commit.
     NoRetiredCheckAfterCommit,
     /// A writer overwrites the fate that fenced it.
@@ -22,8 +24,6 @@ pub enum Mutation {
     CheckBeforePin,
     /// The newest record is not listed again after the fates were.
     IndexReadOnce,
-    /// `retired` is read before the fates.
-    RetiredBeforeFates,
     // Gc.
     /// Gc neither waits for sessions nor fences them.
     NoFencing,
@@ -68,6 +68,45 @@ pub enum Mutation {
     // Harmless, see the tests.
     /// Condemned lists of every generation are in force.
     AllListsInForce,
+    /// `retired` is read before the fates when the index state is read.
+    RetiredBeforeFates,
     /// Gc waits for readers too.
     ReadersWaitedFor,
+}
+
+impl Mutation {
+    pub const ALL: [Mutation; 32] = [
+        Mutation::IndexBeforeCondemned,
+        Mutation::SessionAfterReading,
+        Mutation::UndecidedSegments,
+        Mutation::ParentUnchecked,
+        Mutation::PinCheckTombstoneOnly,
+        Mutation::RetiredBeforeNotes,
+        Mutation::NoRetiredCheckAfterCommit,
+        Mutation::FenceByOverwrite,
+        Mutation::CheckBeforePin,
+        Mutation::IndexReadOnce,
+        Mutation::NoFencing,
+        Mutation::NoRemark,
+        Mutation::PinsIgnored,
+        Mutation::SessionsBeforeNotes,
+        Mutation::CondemnedClearedBeforeCommit,
+        Mutation::CommitNotBoundToBase,
+        Mutation::CommitOverwrites,
+        Mutation::SegmentsActiveBeforeCommit,
+        Mutation::AbsorbedAtCommit,
+        Mutation::OldSegmentsDeletedBeforeCommit,
+        Mutation::OrphansDeletedAtOnce,
+        Mutation::RepackBeforeWait,
+        Mutation::NoHigherCheck,
+        Mutation::LoserDeletesItsPacks,
+        Mutation::GiveUpClearsCondemned,
+        Mutation::NoRetiredList,
+        Mutation::NotesRemovedBeforeRetired,
+        Mutation::NotesWithoutSequence,
+        Mutation::NoRetiredCheckAfterNote,
+        Mutation::AllListsInForce,
+        Mutation::RetiredBeforeFates,
+        Mutation::ReadersWaitedFor,
+    ];
 }

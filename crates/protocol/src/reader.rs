@@ -10,6 +10,7 @@
 
 use crate::scenario::{Scenario, is};
 use crate::world::{CHUNK_A, CHUNK_B, Fate, Mask, R, bit, has};
+use crate::writer::pin_stands;
 use crate::{Label, Mutation, REACHED_READ, State};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, PartialOrd)]
@@ -72,7 +73,6 @@ pub fn steps(scenario: &Scenario, state: &State, out: &mut Vec<(Label, State)>) 
 
 fn pin(scenario: &Scenario, s: &mut State, target: usize) -> Option<&'static str> {
     let before = is(scenario, Mutation::CheckBeforePin);
-    let stop = ReaderState { step: Step::Done, ..ReaderState::default() };
     Some(match s.reader.step {
         Step::Idle => {
             if !s.world.is_visible(target) {
@@ -87,23 +87,16 @@ fn pin(scenario: &Scenario, s: &mut State, target: usize) -> Option<&'static str
             s.reader.step = if before { Step::Accepted } else { Step::Registered };
             "put session"
         }
-        Step::Registered => {
-            if s.world.has_tombstone(target) {
-                s.reader = stop;
-            } else if is(scenario, Mutation::PinCheckTombstoneOnly) {
-                s.reader.step = Step::Accepted;
+        step => {
+            let first = step == Step::Registered;
+            let only = is(scenario, Mutation::PinCheckTombstoneOnly);
+            let next = if first && !only { Step::NotesRead } else { Step::Accepted };
+            if pin_stands(scenario, &s.world, target, first) {
+                s.reader.step = next;
             } else {
-                s.reader.step = Step::NotesRead;
+                s.reader = ReaderState { step: Step::Done, ..ReaderState::default() };
             }
-            "list annotations"
-        }
-        _ => {
-            if has(s.world.retired, target) || s.world.fates[target] != Fate::Committed {
-                s.reader = stop;
-            } else {
-                s.reader.step = Step::Accepted;
-            }
-            "list retired, get fate"
+            if first { "look at the snapshot" } else { "look at the snapshot again" }
         }
     })
 }

@@ -15,6 +15,8 @@ pub struct Scenario {
     pub gcs: [Option<Gc>; 3],
     /// A second snapshot that needs only chunk `a`: deleting the first makes pack A sparse.
     pub second_snapshot: bool,
+    /// Chunk `a` of the first snapshot lies in a pack of a session that was interrupted.
+    pub interrupted_session: bool,
     /// The first snapshot has a tombstone from the start.
     pub snapshot_is_deleted: bool,
     pub mutation: Option<Mutation>,
@@ -74,6 +76,7 @@ impl Scenario {
             annotators: [None; 2],
             gcs: [None; 3],
             second_snapshot: false,
+            interrupted_session: false,
             snapshot_is_deleted: false,
             mutation: None,
         }
@@ -104,6 +107,14 @@ const EAGER: Gc = Gc { choice: Choice::All, late_commit: false };
 
 /// Scenarios that are exhausted on every test run.
 pub fn short() -> Vec<Scenario> {
+    let mut all = writers();
+    all.extend(readers());
+    all.extend(gcs());
+    all
+}
+
+/// Writers against deletes and gcs.
+fn writers() -> Vec<Scenario> {
     let new = Scenario::empty;
     vec![
         Scenario {
@@ -119,12 +130,6 @@ pub fn short() -> Vec<Scenario> {
             ..new("writer, delete, two gcs")
         },
         Scenario {
-            writers: [Some(Writer { late_commit: true, ..PLAIN }), None],
-            gcs: [Some(EAGER), Some(EAGER), None],
-            snapshot_is_deleted: true,
-            ..new("writer whose commit arrives twice, two gcs")
-        },
-        Scenario {
             writers: [Some(Writer { parent: Some(S0), ..PLAIN }), None],
             gcs: [Some(EAGER), None, None],
             annotators: [Some(Annotator::Delete(S0)), None],
@@ -137,6 +142,13 @@ pub fn short() -> Vec<Scenario> {
             second_snapshot: true,
             ..new("repack under a writer with a parent")
         },
+    ]
+}
+
+/// Readers, and clients that change a snapshot.
+fn readers() -> Vec<Scenario> {
+    let new = Scenario::empty;
+    vec![
         Scenario {
             reader: Some(S0),
             gcs: [Some(EAGER), Some(EAGER), None],
@@ -156,14 +168,37 @@ pub fn short() -> Vec<Scenario> {
             ..new("delete, lock, two gcs")
         },
         Scenario {
-            writers: [Some(PLAIN), None],
-            gcs: [
-                Some(Gc { late_commit: true, ..EAGER }),
-                Some(Gc { choice: Choice::Nothing, ..EAGER }),
-                Some(Gc { choice: Choice::Nothing, ..EAGER }),
-            ],
+            reader: Some(S0),
+            gcs: [Some(EAGER), Some(EAGER), None],
+            interrupted_session: true,
+            ..new("reader of chunks of an interrupted session, two gcs")
+        },
+    ]
+}
+
+/// Gcs against each other, and commits that arrive late or twice.
+fn gcs() -> Vec<Scenario> {
+    let new = Scenario::empty;
+    vec![
+        Scenario {
+            writers: [Some(Writer { late_commit: true, ..PLAIN }), None],
+            gcs: [Some(EAGER), Some(EAGER), None],
             snapshot_is_deleted: true,
-            ..new("writer, a gc that comes back late, two gcs")
+            ..new("writer whose commit arrives twice, two gcs")
+        },
+        Scenario {
+            writers: [Some(PLAIN), None],
+            gcs: [Some(EAGER), Some(EAGER), None],
+            annotators: [Some(Annotator::Delete(S1)), None],
+            second_snapshot: true,
+            snapshot_is_deleted: true,
+            ..new("writer, delete, two gcs that repack")
+        },
+        Scenario {
+            writers: [Some(PLAIN), None],
+            gcs: [Some(Gc { late_commit: true, ..EAGER }), Some(EAGER), None],
+            snapshot_is_deleted: true,
+            ..new("writer, a gc that gives up, another gc")
         },
         Scenario {
             gcs: [
@@ -180,5 +215,40 @@ pub fn short() -> Vec<Scenario> {
 
 /// Scenarios that take minutes: `cargo run -p tintype-protocol --release -- --long`.
 pub fn long() -> Vec<Scenario> {
-    vec![]
+    let new = Scenario::empty;
+    vec![
+        Scenario {
+            writers: [Some(PLAIN), None],
+            gcs: [
+                Some(Gc { late_commit: true, ..EAGER }),
+                Some(Gc { choice: Choice::Nothing, ..EAGER }),
+                Some(Gc { choice: Choice::Nothing, ..EAGER }),
+            ],
+            snapshot_is_deleted: true,
+            ..new("writer, a gc that comes back late, two gcs")
+        },
+        Scenario {
+            writers: [
+                Some(Writer { may_close: true, late_commit: true, ..PLAIN }),
+                Some(Writer { late_commit: true, ..PLAIN }),
+            ],
+            gcs: [Some(EAGER), Some(EAGER), None],
+            snapshot_is_deleted: true,
+            ..new("two writers whose commits arrive twice, two gcs")
+        },
+        Scenario {
+            writers: [Some(Writer { parent: Some(S0), ..PLAIN }), None],
+            gcs: [Some(EAGER), Some(EAGER), None],
+            annotators: [Some(Annotator::Delete(S0)), Some(Annotator::Lock(W0))],
+            ..new("writer with a parent, delete, lock of the new snapshot, two gcs")
+        },
+        Scenario {
+            writers: [Some(Writer { parent: Some(S0), late_commit: true, ..PLAIN }), None],
+            reader: Some(S1),
+            gcs: [Some(EAGER), Some(EAGER), None],
+            annotators: [Some(Annotator::Delete(S0)), Some(Annotator::Delete(S1))],
+            second_snapshot: true,
+            ..new("repack under a writer and a reader, two gcs")
+        },
+    ]
 }

@@ -14,12 +14,12 @@ const NAMES: [&str; 6] = [
     "delete old condemned lists and records",
 ];
 
-pub fn name(step: u8) -> &'static str {
+pub(crate) fn name(step: u8) -> &'static str {
     NAMES[usize::from(step)]
 }
 
 /// One step of gc `g` through record `r`; whether it was the last.
-pub fn step(scenario: &Scenario, s: &mut State, g: usize, r: usize) -> bool {
+pub(crate) fn step(scenario: &Scenario, s: &mut State, g: usize, r: usize) -> bool {
     let w = &mut s.world;
     let record = w.records[r];
     let phase = usize::from(s.gcs[g].sweep);

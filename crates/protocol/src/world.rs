@@ -22,11 +22,12 @@ pub const CHUNK_A: Mask = 1;
 pub const CHUNK_B: Mask = 2;
 
 /// Pack 0 holds `a` and `b` from the start, pack 1 and 2 are the writers' (`a`), pack 3 + g
-/// is what gc g copies forward.
+/// is what gc g copies forward. Pack 6 belongs to a session that was interrupted before.
 pub const PACK_A: usize = 0;
 pub const PACK_W0: usize = 1;
 pub const PACK_C0: usize = 3;
-pub const PACKS: usize = 6;
+pub const PACK_INTERRUPTED: usize = 6;
+pub const PACKS: usize = 7;
 
 pub const GCS: usize = 3;
 
@@ -125,6 +126,7 @@ pub fn bits(mask: Mask) -> impl Iterator<Item = usize> {
 pub fn own_pack(session: usize) -> Mask {
     match session {
         W0 | W1 => bit(PACK_W0 + session - W0),
+        S1 => bit(PACK_INTERRUPTED),
         _ => 0,
     }
 }
@@ -141,7 +143,7 @@ impl World {
     pub fn start(scenario: &Scenario) -> Self {
         let mut w = World {
             packs: bit(PACK_A),
-            content: [CHUNK_A | CHUNK_B, CHUNK_A, CHUNK_A, 0, 0, 0],
+            content: [CHUNK_A | CHUNK_B, CHUNK_A, CHUNK_A, 0, 0, 0, CHUNK_A],
             segments: 0,
             bases: 1,
             sessions: bit(S0),
@@ -164,6 +166,13 @@ impl World {
             w.fates[S1] = Fate::Committed;
             w.refs[S1] = CHUNK_A;
             w.records[0].absorbed |= bit(S1);
+        }
+        if scenario.interrupted_session {
+            w.sessions |= bit(S1);
+            w.put_fate(S1, Fate::Closed, true, 0);
+            w.segments |= bit(S1);
+            w.packs |= bit(PACK_INTERRUPTED);
+            w.content[PACK_A] = CHUNK_B;
         }
         if scenario.snapshot_is_deleted {
             w.notes[S0][0] = Note::Tombstone;
@@ -215,9 +224,13 @@ impl World {
         self.read_segments(newest, self.unabsorbed(newest, self.retired))
     }
 
-    /// Packs in any merged segment that exists, committed or not.
-    pub fn bases_of_all(&self) -> Mask {
-        bits(self.bases).map(|r| self.records[r].base).fold(0, |a, b| a | b)
+    /// Packs in merged segments that are stored and that no record made valid yet.
+    pub fn uncommitted_bases(&self) -> Mask {
+        let newest = self.records[self.newest()].seq;
+        bits(self.bases)
+            .map(|r| self.records[r])
+            .filter(|r| r.seq > newest)
+            .fold(0, |a, r| a | r.base)
     }
 
     /// Chunks held by these packs.

@@ -9,7 +9,7 @@
 //! A crash is a writer that takes no further step; a pause, one that takes it late.
 
 use crate::scenario::{Scenario, is};
-use crate::world::{CHUNK_A, CHUNK_B, Fate, Mask, Note, W0, bit, has, own_pack};
+use crate::world::{CHUNK_A, CHUNK_B, Fate, Mask, W0, World, bit, has, own_pack};
 use crate::{Label, Mutation, REACHED_REUSE, REACHED_TOLD, State};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, PartialOrd)]
@@ -92,7 +92,7 @@ pub fn steps(scenario: &Scenario, state: &State, i: usize, out: &mut Vec<(Label,
             register(scenario, i, config.parent, state, &mut emit);
         }
         Step::Pinned | Step::CondemnedRead | Step::RecordRead => {
-            read(scenario, i, state, &mut emit)
+            read(scenario, i, state, &mut emit);
         }
         Step::FatesRead | Step::LateCondemned | Step::LateSession => {
             decide(scenario, i, config.parent, state, &mut emit);
@@ -136,24 +136,29 @@ fn register(scenario: &Scenario, i: usize, parent: Option<usize>, state: &State,
             let unchecked = parent.is_none() || is(scenario, Mutation::ParentUnchecked);
             s.writers[i].step = if unchecked { Step::Pinned } else { Step::Registered };
         }),
-        (Step::Registered, Some(p)) => emit("list annotations of the parent", &mut |s| {
-            let dead = s.world.notes[p].contains(&Note::Tombstone);
-            if dead {
-                s.writers[i].finish();
-            } else if is(scenario, Mutation::PinCheckTombstoneOnly) {
-                s.writers[i].step = Step::Pinned;
-            } else {
-                s.writers[i].step = Step::NotesRead;
-            }
-        }),
-        (Step::NotesRead, Some(p)) => emit("list retired, get the parent's fate", &mut |s| {
-            if has(s.world.retired, p) || s.world.fates[p] != Fate::Committed {
-                s.writers[i].finish();
-            } else {
-                s.writers[i].step = Step::Pinned;
-            }
-        }),
+        (step, Some(p)) => {
+            let first = step == Step::Registered;
+            let what = if first { "look at the parent" } else { "look at the parent again" };
+            emit(what, &mut |s| {
+                let only = is(scenario, Mutation::PinCheckTombstoneOnly);
+                let next = if first && !only { Step::NotesRead } else { Step::Pinned };
+                if pin_stands(scenario, &s.world, p, first) {
+                    s.writers[i].step = next;
+                } else {
+                    s.writers[i].finish();
+                }
+            });
+        }
         _ => {}
+    }
+}
+
+/// The two looks at a pinned snapshot: annotations first, then `retired` and the fate.
+pub(crate) fn pin_stands(scenario: &Scenario, w: &World, pin: usize, first: bool) -> bool {
+    if first == is(scenario, Mutation::RetiredBeforeNotes) {
+        !has(w.retired, pin) && w.fates[pin] == Fate::Committed
+    } else {
+        !w.has_tombstone(pin)
     }
 }
 
@@ -202,7 +207,7 @@ fn decide(scenario: &Scenario, i: usize, parent: Option<usize>, state: &State, e
             }
             let mut packs = view.packs;
             if is(scenario, Mutation::SegmentsActiveBeforeCommit) {
-                packs |= state.world.bases_of_all();
+                packs |= state.world.uncommitted_bases();
             }
             emit("read segments", &mut |s| {
                 s.writers[i].view = packs;

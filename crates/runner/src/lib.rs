@@ -4,4 +4,5 @@ mod failure;
 pub mod identity;
 pub mod progress;
 mod queue;
+pub mod restore;
 pub mod snapshot;

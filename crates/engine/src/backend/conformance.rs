@@ -48,7 +48,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "put-get", consequence: WRONG, run: put_get },
     Check {
         name: "put-if-absent",
-        consequence: "objects could be overwritten; this store cannot hold a repository",
+        consequence: "only one writer may use the repository at a time (single-writer mode)",
         run: put_if_absent,
     },
     Check {

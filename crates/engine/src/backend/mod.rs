@@ -8,12 +8,20 @@
 pub mod concurrency;
 pub mod conformance;
 pub mod count;
+#[cfg(feature = "testing")]
+pub mod crash;
+#[cfg(feature = "testing")]
+pub mod faults;
 pub mod limit;
 pub mod local;
 pub mod memory;
 pub mod name;
+pub mod open;
+pub mod probe;
 pub mod retry;
+pub mod s3;
 pub mod single_writer;
+pub mod url;
 
 use std::sync::Arc;
 
@@ -21,10 +29,17 @@ use tintype_model::{Error, Result};
 
 pub use concurrency::BoundedBackend;
 pub use count::{Counters, CountingBackend, Counts};
+#[cfg(feature = "testing")]
+pub use crash::{CrashBackend, CrashMode};
+#[cfg(feature = "testing")]
+pub use faults::FaultyBackend;
 pub use limit::LimitedBackend;
 pub use local::LocalBackend;
 pub use memory::MemoryBackend;
+pub use open::{BackendOptions, Opened, open_backend};
+pub use probe::{ProbeReport, probe};
 pub use retry::{Retries, RetryBackend, RetryPolicy};
+pub use s3::{AccessKey, S3Backend, S3Config};
 pub use single_writer::SingleWriterBackend;
 
 /// What `list` says about an object.

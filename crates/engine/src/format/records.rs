@@ -166,6 +166,9 @@ pub struct Manifest {
     pub program: String,
     #[serde(default)]
     pub paths: Vec<String>,
+    /// Tree paths of the captured roots, in hex: names need not be UTF-8.
+    #[serde(default)]
+    pub roots: Vec<String>,
     #[serde(default)]
     pub tags: Vec<String>,
     #[serde(default)]
@@ -188,6 +191,17 @@ pub struct Manifest {
     pub stats: serde_json::Value,
     #[serde(default)]
     pub origin: Option<Origin>,
+}
+
+impl Manifest {
+    /// Tree paths of the captured roots.
+    pub fn root_paths(&self) -> Vec<Vec<u8>> {
+        let decode = |text: &String| {
+            let mut path = vec![0; text.len() / 2];
+            crate::id::decode_hex(text, &mut path).map(|()| path)
+        };
+        self.roots.iter().filter_map(decode).collect()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

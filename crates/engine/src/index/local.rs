@@ -137,8 +137,13 @@ impl LocalSegment {
             && BinaryFuse8Ref::from_dma(&self.descriptor, fingerprints).contains(&filter_key(id))
     }
 
-    /// The record of `id`, checked.
+    /// Where `id` is, by a checked record.
     pub fn find(&self, id: &ContentId) -> Result<Option<Location>> {
+        self.find_record(id)?.map(|(_, record)| self.locate(&record)).transpose()
+    }
+
+    /// The record of `id`, checked, and its number.
+    pub fn find_record(&self, id: &ContentId) -> Result<Option<(u32, Record)>> {
         let bucket = prefix(id, self.fanout_bits);
         let (mut low, high) = (self.fanout(bucket), self.fanout(bucket + 1));
         if low > high || high > self.records as usize {
@@ -152,10 +157,10 @@ impl LocalSegment {
             let rows = bytes[(low % BLOCK_RECORDS) * RECORD_BYTES..]
                 .chunks_exact(RECORD_BYTES)
                 .take(end - low);
-            for row in rows {
+            for (number, row) in rows.enumerate() {
                 if row[..32] == id.0 {
                     let record = Record::decode(row.try_into().expect("48 bytes"))?;
-                    return self.locate(&record).map(Some);
+                    return Ok(Some(((low + number) as u32, record)));
                 }
             }
             low = end;
@@ -210,16 +215,47 @@ impl LocalSegment {
 
     /// Calls `each` with the number of every record and the record, in the order of ids.
     pub fn for_each(&self, each: &mut dyn FnMut(u32, Record) -> Result<()>) -> Result<()> {
-        let mut number = 0;
-        for block in 0..(self.records as usize).div_ceil(BLOCK_RECORDS) {
-            let bytes = self.block(block)?;
-            let count = (self.records as usize - number as usize).min(BLOCK_RECORDS);
-            for row in bytes.chunks_exact(RECORD_BYTES).take(count) {
-                each(number, Record::decode(row.try_into().expect("48 bytes"))?)?;
+        self.for_each_from(0, &mut |number, record| each(number, record).map(|()| true))
+    }
+
+    /// The same from a number on, as long as `each` says so.
+    fn for_each_from(
+        &self,
+        first: usize,
+        each: &mut dyn FnMut(u32, Record) -> Result<bool>,
+    ) -> Result<()> {
+        let mut number = first;
+        while number < self.records as usize {
+            let bytes = self.block(number / BLOCK_RECORDS)?;
+            let end =
+                (number / BLOCK_RECORDS * BLOCK_RECORDS + BLOCK_RECORDS).min(self.records as usize);
+            let from = number % BLOCK_RECORDS * RECORD_BYTES;
+            for row in bytes[from..].chunks_exact(RECORD_BYTES).take(end - number) {
+                if !each(number as u32, Record::decode(row.try_into().expect("48 bytes"))?)? {
+                    return Ok(());
+                }
                 number += 1;
             }
         }
         Ok(())
+    }
+
+    /// Records whose id begins with a number (big endian, four bytes) in `range`.
+    pub fn for_each_in(
+        &self,
+        range: std::ops::RangeInclusive<u32>,
+        each: &mut dyn FnMut(u32, Record) -> Result<()>,
+    ) -> Result<()> {
+        let mut first = [0; 32];
+        first[..4].copy_from_slice(&range.start().to_be_bytes());
+        let first = self.fanout(prefix(&ContentId(first), self.fanout_bits));
+        self.for_each_from(first, &mut |number, record| {
+            let start = u32::from_be_bytes(record.id.0[..4].try_into().expect("4 bytes"));
+            if range.contains(&start) {
+                each(number, record)?;
+            }
+            Ok(start <= *range.end())
+        })
     }
 }
 

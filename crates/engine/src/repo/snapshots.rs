@@ -1,13 +1,15 @@
 //! Snapshots as listed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tintype_model::{Error, Result};
+use tintype_model::{Error, ErrorKind, Result};
 
 use super::Repository;
 use super::annotate::Standing;
 use super::state::State;
-use crate::format::records::{FateState, Manifest};
+use crate::backend::list_all;
+use crate::format::object::ObjectType;
+use crate::format::records::{Annotation, FateState, Manifest, names};
 use crate::id::SnapshotId;
 
 #[derive(Clone, Debug)]
@@ -24,54 +26,81 @@ pub struct Listing {
     pub damaged: Vec<Error>,
 }
 
+/// Every annotation of the repository. Must be read before the state that it is used with:
+/// whoever misses a tombstone because gc removed it then sees the retirement.
+pub(crate) struct Annotations {
+    by_snapshot: BTreeMap<SnapshotId, BTreeMap<u32, Result<Annotation, Error>>>,
+}
+
 impl Repository {
     /// Visible snapshots, oldest first.
     pub fn snapshots(&self) -> Result<Listing> {
+        let annotations = self.read_annotations()?;
         let state = self.read_state()?;
-        self.snapshots_in(state)
-    }
-
-    pub(crate) fn snapshots_in(&self, state: State) -> Result<Listing> {
         let now = self.env.clock.now();
-        let mut listing = self.all_committed(state)?;
+        let mut listing = all_committed(&state, annotations);
+        listing.damaged.extend(state.damaged.into_iter().map(|(_, error)| error));
         listing.snapshots.retain(|s| !s.standing.is_dead(now));
         Ok(listing)
     }
 
-    /// Deleted ones too, as long as gc has not removed them.
-    pub(crate) fn all_committed(&self, state: State) -> Result<Listing> {
-        let annotated = self.annotated()?;
-        let mut damaged: Vec<Error> = state.damaged.into_iter().map(|(_, e)| e).collect();
-        let mut snapshots = Vec::new();
-        for (id, fate) in state.fates {
-            let (FateState::Committed, Some(manifest)) = (fate.state, fate.manifest) else {
+    pub(crate) fn read_annotations(&self) -> Result<Annotations> {
+        let mut by_snapshot: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for listed in list_all(&*self.backend, "annotation/")? {
+            let id = names::parse_id(&listed.name, "annotation/");
+            let (Some(id), Some(number)) = (id, names::parse_number(&listed.name)) else {
                 continue;
             };
-            let standing = if annotated.contains_key(&id) {
-                self.standing(id, &manifest)
-            } else {
-                Ok(Standing::of(&manifest))
+            let read = self.get_json::<Annotation>(ObjectType::Annotation, &listed.name);
+            match read {
+                Err(error) if error.is(ErrorKind::NotFound) => continue,
+                Err(error) if !error.is(ErrorKind::Corrupt) => return Err(error),
+                read => by_snapshot.entry(id).or_default().insert(number, read),
             };
-            let standing = standing.unwrap_or_else(|error| {
-                // It stays listed: its data may well be whole.
-                damaged.push(error);
-                Standing::of(&manifest)
-            });
-            snapshots.push(Snapshot { id, manifest, standing });
         }
-        snapshots.sort_by_key(|s| (s.manifest.time, s.id));
-        Ok(Listing { snapshots, damaged })
+        Ok(Annotations { by_snapshot })
     }
+}
 
-    /// How many annotations each snapshot has: one listing instead of one for each.
-    fn annotated(&self) -> Result<BTreeMap<SnapshotId, u32>> {
-        let mut count = BTreeMap::new();
-        self.backend.list("annotation/", &mut |listed| {
-            if let Some(id) = crate::format::records::names::parse_id(&listed.name, "annotation/") {
-                *count.entry(id).or_insert(0) += 1;
+/// Deleted ones too, as long as gc has not removed them. A snapshot whose annotations are
+/// damaged stays listed, with what could be read: its data may well be whole.
+pub(crate) fn all_committed(state: &State, annotations: Annotations) -> Listing {
+    let mut by_snapshot = annotations.by_snapshot;
+    let mut damaged = Vec::new();
+    let mut snapshots = Vec::new();
+    for (id, fate) in &state.fates {
+        let (FateState::Committed, Some(manifest)) = (fate.state, &fate.manifest) else { continue };
+        let mut standing = Standing::of(manifest);
+        let mut expected = 1;
+        for (number, annotation) in by_snapshot.remove(id).unwrap_or_default() {
+            for gap in expected..number {
+                let name = names::annotation(*id, gap);
+                damaged.push(Error::corrupt(format!("{name} is missing: there is a later one")));
             }
-            Ok(())
-        })?;
-        Ok(count)
+            expected = number + 1;
+            match annotation {
+                Ok(annotation) => standing.apply(&annotation),
+                Err(error) => damaged.push(error),
+            }
+        }
+        standing.last = expected - 1;
+        snapshots.push(Snapshot { id: *id, manifest: manifest.clone(), standing });
+    }
+    snapshots.sort_by_key(|s| (s.manifest.time, s.id));
+    Listing { snapshots, damaged }
+}
+
+impl Listing {
+    /// Ids of snapshots that are deleted and neither locked nor pinned.
+    pub(crate) fn dead(
+        &self,
+        now: jiff::Timestamp,
+        pinned: &BTreeSet<SnapshotId>,
+    ) -> BTreeSet<SnapshotId> {
+        self.snapshots
+            .iter()
+            .filter(|s| s.standing.is_dead(now) && !pinned.contains(&s.id))
+            .map(|s| s.id)
+            .collect()
     }
 }

@@ -172,6 +172,7 @@ impl Repository {
             let state = self.read_state()?;
             let names = state.segments();
             match names.iter().map(|name| self.load_segment(name).map(Arc::new)).collect() {
+                Ok(_) if self.newest_seq()? != state.newest.seq => {}
                 Ok(segments) => {
                     self.cache.keep_segments(&names);
                     return Ok((state, Index { segments, condemned: Arc::new(condemned) }));
@@ -189,7 +190,7 @@ impl Repository {
         Err(Error::unavailable("the index changed too often while it was read; try again"))
     }
 
-    fn load_segment(&self, name: &str) -> Result<LocalSegment> {
+    pub(crate) fn load_segment(&self, name: &str) -> Result<LocalSegment> {
         let path = self.cache.segment_path(name);
         if let Some(path) = path.as_deref().filter(|p| p.exists())
             && let Ok(segment) = LocalSegment::open(path)

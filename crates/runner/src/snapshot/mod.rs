@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Task;
 use tintype_engine::format::records::{Manifest, SessionKind};
-use tintype_engine::id::SnapshotId;
+use tintype_engine::id::{SnapshotId, encode_hex};
 use tintype_engine::reader::ContentReader;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
@@ -59,6 +59,8 @@ pub type EndOfStream = Box<dyn FnOnce() -> Result<()> + Send>;
 #[derive(Default)]
 pub struct Labels {
     pub paths: Vec<String>,
+    /// Tree paths of the captured roots.
+    pub roots: Vec<Vec<u8>>,
     pub tags: Vec<String>,
     pub note: String,
     pub expiry: Option<Timestamp>,
@@ -156,6 +158,7 @@ fn manifest(
         user: identity.user.clone(),
         program: identity.program.clone(),
         paths: labels.paths.clone(),
+        roots: labels.roots.iter().map(|r| encode_hex(r)).collect(),
         tags: labels.tags.clone(),
         note: labels.note.clone(),
         parent: options.parent.as_ref().map(|p| p.id),

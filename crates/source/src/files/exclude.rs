@@ -162,6 +162,17 @@ impl Excludes {
         count(&self.counts.by_pattern, out)
     }
 
+    /// Whether patterns match an absolute path (leading slash or not) or a directory above it.
+    /// Counts nothing: for selections other than a walk's.
+    pub fn matches(&self, path: &[u8], is_directory: bool) -> bool {
+        let Some(patterns) = &self.patterns else { return false };
+        let path = path.strip_prefix(b"/").unwrap_or(path);
+        !path.is_empty()
+            && patterns
+                .matched_path_or_any_parents(OsStr::from_bytes(path), is_directory)
+                .is_ignore()
+    }
+
     pub(crate) fn by_size(&self, size_bytes: u64) -> bool {
         let out = self.larger_than_bytes.is_some_and(|limit| size_bytes > limit);
         count(&self.counts.by_size, out)
@@ -237,7 +248,7 @@ mod tests {
     #[test]
     fn a_bad_pattern_is_named() {
         let mut builder = ExcludesBuilder::default();
-        builder.pattern("a[", "list, line 3");
+        builder.pattern("[z-a]", "list, line 3");
         let error = builder.build().unwrap_err();
         assert!(error.message().contains("list, line 3"), "{error}");
     }

@@ -112,10 +112,6 @@ impl DirHandle {
         self.path_length
     }
 
-    pub(crate) fn access(&self) -> Access {
-        self.access
-    }
-
     /// Opened so that its attributes can be read, not only reached.
     pub(crate) fn is_listable(&self) -> bool {
         self.access == Access::List

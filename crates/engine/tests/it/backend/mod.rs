@@ -2,3 +2,5 @@
 
 mod local;
 mod memory;
+mod roles;
+mod s3;

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, ioctl_getflags, lgetxattr, openat, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, ioctl_getflags, lgetxattr_query, openat, openat2};
 use rustix::io::Errno;
 use tintype_model::entry::{flags, is_valid_path};
 use tintype_model::{Error, ErrorKind, Result};
@@ -91,8 +91,8 @@ impl Root {
             Err(Errno::ACCESS) => self.open(path, OFlags::PATH | OFlags::DIRECTORY)?,
             other => other?,
         };
-        let acl = lgetxattr(proc_path(&fd, b"."), c"system.posix_acl_default", &mut [0u8; 0][..]);
-        let has_default_acl = matches!(acl, Ok(1..) | Err(Errno::RANGE));
+        let acl = lgetxattr_query(proc_path(&fd, b"."), c"system.posix_acl_default");
+        let has_default_acl = acl.is_ok_and(|length| length > 0);
         let has_flags = ioctl_getflags(&fd).is_ok_and(|found| found.bits() & flags::KEPT != 0);
         Ok(Parent { path: path.to_vec(), fd, has_default_acl, has_flags })
     }

@@ -20,7 +20,7 @@ use crate::files::owners::Accounts;
 use crate::files::problems::{cause, metadata};
 
 /// Whose an entry becomes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum Owners {
     /// The recorded numbers.
     #[default]

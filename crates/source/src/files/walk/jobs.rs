@@ -18,7 +18,7 @@ use crate::files::roots::Trie;
 use crate::files::stat::{Stat, stat_at};
 
 /// Entries that are looked at in one job.
-const SLICE: usize = 1024;
+const SLICE: usize = 512;
 /// `NAME_MAX` of every file system that Linux knows.
 const LONGEST_NAME: usize = 255;
 
@@ -288,7 +288,7 @@ impl Shared {
 impl Directory {
     /// Not below any root: only the way to one.
     fn is_way(&self) -> bool {
-        self.handle.access() == Access::Reach
+        !self.handle.is_listable()
     }
 }
 

@@ -422,7 +422,14 @@ impl Consumer {
             Err(_) => (unknown_node(), 0, 0),
         };
         let problem = match stat {
-            Err(errno) => Some(unreadable("cannot be looked at", errno)),
+            Err(errno) => {
+                let mut problem = unreadable("cannot be looked at", errno);
+                if own.is_some() || dir.as_ref().is_some_and(|dir| !dir.is_listable()) {
+                    // Nobody listed it: the user named it, and it is not there.
+                    problem.kind = ProblemKind::Unreadable;
+                }
+                Some(problem)
+            }
             Ok(_) => problem,
         };
         if problem.is_some() {

@@ -1,0 +1,130 @@
+//! Reading many chunks: sorted by place, neighbours by one request (format.md §7 places what
+//! was written together side by side). What cannot be read is reported for each chunk alone.
+
+use std::collections::BTreeMap;
+
+use tintype_model::{Error, ErrorKind, Result};
+
+use crate::format::frame::{Kind, sealed_bytes};
+use crate::id::ContentId;
+use crate::index::{Location, PackId};
+use crate::reader::{ContentReader, ReadBuffer};
+
+/// Bytes between two wanted frames that are read rather than skipped by a second request.
+const GAP_BYTES: u64 = 128 << 10;
+/// One request reads at most this much.
+const RUN_BYTES: u64 = 8 << 20;
+
+/// A chunk that is wanted; `tag` is the caller's.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub id: ContentId,
+    pub kind: Kind,
+    pub tag: usize,
+}
+
+/// What is called for each wanted chunk, in any order: its tag and its bytes.
+pub type Each<'e> = dyn FnMut(usize, Result<&[u8]>) -> Result<()> + 'e;
+
+impl ContentReader<'_> {
+    /// Reads all of `wanted`. Fails only if `each` does.
+    pub fn fetch(
+        &self,
+        wanted: &[Wanted],
+        buffer: &mut ReadBuffer,
+        each: &mut Each<'_>,
+    ) -> Result<()> {
+        let mut raw = std::mem::take(&mut buffer.raw);
+        if let [one] = wanted {
+            let read = self.read_one(one, buffer, &mut raw);
+            let done = each(one.tag, read.map(|()| &raw[..]));
+            buffer.raw = raw;
+            return done;
+        }
+        let mut by_pack: BTreeMap<PackId, Vec<(Location, Wanted)>> = BTreeMap::new();
+        for chunk in wanted {
+            match self.locate(&chunk.id) {
+                Ok(found) => by_pack.entry(found.pack).or_default().push((found, *chunk)),
+                Err(error) => each(chunk.tag, Err(error))?,
+            }
+        }
+        let mut sealed = std::mem::take(&mut buffer.run);
+        for (pack, mut frames) in by_pack {
+            frames.sort_unstable_by_key(|(location, _)| location.offset);
+            for run in runs(&frames) {
+                self.fetch_run(pack, run, &mut sealed, buffer, &mut raw, each)?;
+            }
+        }
+        buffer.run = sealed;
+        buffer.raw = raw;
+        Ok(())
+    }
+
+    fn read_one(&self, one: &Wanted, buffer: &mut ReadBuffer, raw: &mut Vec<u8>) -> Result<()> {
+        raw.clear();
+        self.read(&one.id, one.kind, buffer, raw)
+    }
+
+    fn fetch_run(
+        &self,
+        pack: PackId,
+        run: &[(Location, Wanted)],
+        sealed: &mut Vec<u8>,
+        buffer: &mut ReadBuffer,
+        raw: &mut Vec<u8>,
+        each: &mut Each<'_>,
+    ) -> Result<()> {
+        let start = run[0].0.offset;
+        let end = run.iter().map(|(location, _)| end_of(location)).max().unwrap_or(start);
+        sealed.resize((end - start) as usize, 0);
+        let backend = &*self.repository().backend;
+        let read = match run {
+            [_] => Err(Error::unavailable("alone")),
+            _ => backend.read_into(&pack.object_name(), start, sealed),
+        };
+        for (location, chunk) in run {
+            raw.clear();
+            let opened = match &read {
+                Ok(()) => {
+                    let at = (location.offset - start) as usize;
+                    let frame = &mut sealed[at..at + sealed_bytes(location.stored_bytes)];
+                    self.open_sealed(&chunk.id, location, frame, buffer, raw)
+                }
+                // One by one: only what is really damaged is lost, and what moved is found.
+                Err(_) => self.read(&chunk.id, chunk.kind, buffer, raw),
+            };
+            match opened {
+                Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
+                Err(error) => each(chunk.tag, Err(error))?,
+                Ok(()) => each(chunk.tag, Ok(raw))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn end_of(location: &Location) -> u64 {
+    location.offset + sealed_bytes(location.stored_bytes) as u64
+}
+
+/// Splits frames of one pack, sorted by offset, into ranges worth one request each.
+fn runs(frames: &[(Location, Wanted)]) -> impl Iterator<Item = &[(Location, Wanted)]> {
+    let mut rest = frames;
+    std::iter::from_fn(move || {
+        let first = rest.first()?.0.offset;
+        let mut end = first;
+        let length = rest
+            .iter()
+            .take_while(|(location, _)| {
+                let fits = location.offset <= end + GAP_BYTES
+                    && end_of(location) - first
+                        <= RUN_BYTES.max(end_of(location) - location.offset);
+                end = end.max(end_of(location));
+                fits || location.offset == first
+            })
+            .count();
+        let (run, later) = rest.split_at(length);
+        rest = later;
+        Some(run)
+    })
+}

@@ -1,0 +1,17 @@
+//! Freeing what nobody needs, while others write and read (format.md §11.5). The model in
+//! `crates/protocol` explores this protocol exhaustively.
+//!
+//! ```text
+//! finish last record → session → mark, choose → condemned list → wait for or fence writers
+//!   → read again, mark again → copy what is live → new index → commit gc/<n+1> → delete
+//! ```
+//! Up to the commit nothing has happened; after it, any later gc completes the deletions.
+
+mod finish;
+mod mark;
+mod merge;
+mod plan;
+mod run;
+
+pub use plan::{Candidate, GcPlan, Reason};
+pub use run::{GcOptions, GcReport};

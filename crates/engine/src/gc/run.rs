@@ -1,0 +1,373 @@
+//! One gc from beginning to end.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tintype_model::{Error, ErrorKind, Result};
+
+use super::mark::Live;
+use super::{GcPlan, merge, plan};
+use crate::backend::list_all;
+use crate::cancel::Cancel;
+use crate::format::object::ObjectType;
+use crate::format::records::{
+    Condemned, Deletions, FateState, GcRecord, Manifest, Operation, SessionKind, SessionRecord,
+    names,
+};
+use crate::id::{RandomId, SnapshotId};
+use crate::index::{Index, PackId};
+use crate::reader::{ContentReader, ReadBuffer};
+use crate::repo::Repository;
+use crate::repo::session::Undecided;
+use crate::repo::snapshots::all_committed;
+use crate::repo::state::State;
+use crate::store::{Store, Worker};
+
+pub struct GcOptions {
+    /// Packs of which more than this is live stay as they are.
+    pub keep_above_percent: u8,
+    /// How long to wait for writers before giving up.
+    pub wait: Duration,
+    /// A writer that gave no sign of life for this long is fenced: its commit will fail.
+    pub fence_after: Duration,
+    pub cancel: Cancel,
+}
+
+impl Default for GcOptions {
+    fn default() -> Self {
+        Self {
+            keep_above_percent: 60,
+            wait: Duration::from_mins(1),
+            fence_after: Duration::from_hours(2),
+            cancel: Cancel::default(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct GcReport {
+    pub plan: GcPlan,
+    pub deleted_packs: usize,
+    pub deleted_bytes: u64,
+    pub copied_bytes: u64,
+    pub deleted_objects: u64,
+    /// Sessions of writers that were taken for dead.
+    pub fenced: usize,
+    /// Packs that were spared because something live in them could not be read.
+    pub spared: Vec<String>,
+}
+
+/// What lives, as read in one go in the order that the protocol wants.
+struct Reading {
+    state: State,
+    index: Index,
+    segment_names: Vec<String>,
+    living: Vec<(SnapshotId, Manifest)>,
+    dead: BTreeSet<SnapshotId>,
+}
+
+impl Repository {
+    /// What gc would free now; changes nothing.
+    pub fn plan_gc(&self, options: &GcOptions) -> Result<GcPlan> {
+        let reading = self.read_for_gc()?;
+        let reader = ContentReader::new(self, reading.index.clone());
+        let live = Live::mark(&reader, &reading.index, &reading.roots(), &options.cancel)?;
+        Ok(plan::decide(&live.usage()?, &self.stored_packs()?, options.keep_above_percent))
+    }
+
+    /// Frees what no snapshot needs. Safe beside writers and readers.
+    pub fn gc(&self, options: &GcOptions) -> Result<GcReport> {
+        self.config.features.allow(Operation::Delete)?;
+        let newest = self.read_state()?.newest;
+        let mut report =
+            GcReport { deleted_objects: self.finish_deletions(&newest)?, ..GcReport::default() };
+        let session = self.begin_session(SessionKind::Gc, Vec::new())?;
+        report.plan = self.plan_gc(options)?;
+        let candidates = report.plan.ids();
+        let condemned =
+            Condemned { packs: report.plan.candidates.iter().map(|c| c.pack.clone()).collect() };
+        let name = names::condemned(newest.seq, session.id);
+        self.put_json(ObjectType::Condemned, &name, &condemned)?;
+        report.fenced = self.settle_writers(options)?;
+        let reading = self.read_for_gc()?;
+        if reading.state.newest.seq != newest.seq {
+            return Err(Error::locked("another gc ran meanwhile; nothing was deleted by this one"));
+        }
+        let gc_id = session.id;
+        // Copies go where nothing is condemned.
+        let index = Index { condemned: Arc::new(candidates.clone()), ..reading.index.clone() };
+        let store = Store::new(self, session, index);
+        let record = self.prepare(&reading, &candidates, &store, options, &mut report)?;
+        options.cancel.check()?;
+        match self.put_json(ObjectType::GcRecord, &names::gc(record.seq), &record) {
+            Ok(()) => {}
+            Err(error) if error.is(ErrorKind::AlreadyExists) => {
+                let theirs: GcRecord =
+                    self.get_json(ObjectType::GcRecord, &names::gc(record.seq))?;
+                if theirs.session != gc_id {
+                    self.backend.delete(&name)?;
+                    return Err(Error::locked(
+                        "another gc was faster; nothing was deleted by this one",
+                    ));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        if self.newest_seq()? != record.seq {
+            return Err(Error::locked("another gc was faster; nothing was deleted by this one"));
+        }
+        report.deleted_objects += self.finish_deletions(&record)?;
+        report.deleted_objects += self.backend.sweep()?;
+        Ok(report)
+    }
+
+    /// Annotations, sessions, fates, retired, index: in this order (format.md §11.5, 5).
+    fn read_for_gc(&self) -> Result<Reading> {
+        let annotations = self.read_annotations()?;
+        let pinned: BTreeSet<SnapshotId> = self
+            .undecided_sessions()?
+            .iter()
+            .flat_map(|session| session.record.pins.iter().copied())
+            .collect();
+        let (state, index) = self.read_index(HashSet::new())?;
+        if let Some((_, error)) = state.damaged.first() {
+            return Err(Error::corrupt(format!(
+                "gc deletes nothing while there is damage: {error}"
+            )));
+        }
+        let listing = all_committed(&state, annotations);
+        if let Some(error) = listing.damaged.first() {
+            return Err(Error::corrupt(format!(
+                "gc deletes nothing while there is damage: {error}"
+            )));
+        }
+        let dead = listing.dead(self.env.clock.now(), &pinned);
+        let living = listing
+            .snapshots
+            .into_iter()
+            .filter(|s| !dead.contains(&s.id))
+            .map(|s| (s.id, s.manifest))
+            .collect();
+        Ok(Reading { segment_names: state.segments(), state, index, living, dead })
+    }
+
+    fn stored_packs(&self) -> Result<BTreeMap<PackId, u64>> {
+        let mut packs = BTreeMap::new();
+        for class in ["data/", "meta/"] {
+            self.backend.list(class, &mut |listed| {
+                if let Some(pack) = PackId::parse(&listed.name) {
+                    packs.insert(pack, listed.size_bytes);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(packs)
+    }
+
+    /// Waits until every writer that may have seen the old state is decided; fences the dead.
+    fn settle_writers(&self, options: &GcOptions) -> Result<usize> {
+        let waited_for: BTreeSet<RandomId> = self
+            .undecided_sessions()?
+            .into_iter()
+            .filter(|s| s.record.kind == SessionKind::Snapshot)
+            .map(|s| s.id)
+            .collect();
+        let started = self.env.clock.elapsed();
+        let mut fenced = 0;
+        loop {
+            let mut busy = Vec::new();
+            for session in self.undecided_sessions()? {
+                let is_dead = self.is_dead_session(&session, options);
+                let is_writer = session.record.kind == SessionKind::Snapshot;
+                if is_dead && session.record.kind != SessionKind::Gc {
+                    fenced += usize::from(self.decide_other(session.id, FateState::Aborted)?);
+                } else if is_writer && waited_for.contains(&session.id) {
+                    busy.push(session);
+                }
+            }
+            let Some(session) = busy.first() else { return Ok(fenced) };
+            options.cancel.check()?;
+            if self.env.clock.elapsed().saturating_sub(started) >= options.wait {
+                return Err(Error::locked(format!(
+                    "{} snapshot(s) are being written (one by {} since {}); nothing was deleted: \
+                     run gc again when they are done, or with a longer --wait",
+                    busy.len(),
+                    session.record.host,
+                    session.record.started
+                )));
+            }
+            self.env.clock.sleep(Duration::from_millis(500));
+        }
+    }
+
+    fn is_dead_session(&self, session: &Undecided, options: &GcOptions) -> bool {
+        (self.identity.is_gone)(&self.identity, &session.record)
+            || session.is_stalled(self, options.fence_after)
+    }
+
+    /// Everything up to the commit: what goes, copies of what lives in it, the new index.
+    fn prepare(
+        &self,
+        reading: &Reading,
+        candidates: &HashSet<PackId>,
+        store: &Store<'_>,
+        options: &GcOptions,
+        report: &mut GcReport,
+    ) -> Result<GcRecord> {
+        let reader = ContentReader::new(self, reading.index.clone());
+        let live = Live::mark(&reader, &reading.index, &reading.roots(), &options.cancel)?;
+        let mut gone = candidates.clone();
+        let copied = Self::copy_forward(&live, &reader, &mut gone, store, options, report)?;
+        let stored = self.stored_packs()?;
+        report.deleted_packs = gone.iter().filter(|p| stored.contains_key(*p)).count();
+        report.deleted_bytes = gone.iter().filter_map(|p| stored.get(p)).sum();
+        let state = &reading.state;
+        let merged = merge::merge(
+            self,
+            &reading.index,
+            &reading.segment_names,
+            &state.newest.base,
+            &gone,
+            store.id(),
+            copied.len() as u32,
+        )?;
+        let base = [copied, merged].concat();
+        let delete = self.deletions(reading, &gone, &base)?;
+        let absorbed =
+            state.fates.keys().filter(|id| !delete.retire.contains(id)).copied().collect();
+        Ok(GcRecord {
+            seq: state.newest.seq + 1,
+            session: store.id(),
+            base,
+            absorbed,
+            delete,
+            time: self.env.clock.now(),
+        })
+    }
+
+    /// Copies live chunks out of packs that go; a pack with one that cannot be read is spared.
+    /// Gives the names of the segments that name the copies.
+    fn copy_forward(
+        live: &Live<'_>,
+        reader: &ContentReader<'_>,
+        gone: &mut HashSet<PackId>,
+        store: &Store<'_>,
+        options: &GcOptions,
+        report: &mut GcReport,
+    ) -> Result<Vec<String>> {
+        let (mut worker, mut buffer, mut raw) = (Worker::new()?, ReadBuffer::new()?, Vec::new());
+        for record in live.to_copy(gone)? {
+            options.cancel.check()?;
+            store.beat()?;
+            raw.clear();
+            match reader.read(&record.id, record.kind, &mut buffer, &mut raw) {
+                Ok(()) => {
+                    store.put(&mut worker, record.kind, &raw)?;
+                    report.copied_bytes += raw.len() as u64;
+                }
+                Err(error) if error.is(ErrorKind::Corrupt) => {
+                    let location = reader.locate(&record.id)?;
+                    tracing::warn!(%error, pack = location.pack.object_name(), "pack is spared");
+                    gone.remove(&location.pack);
+                    report.spared.push(location.pack.object_name());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        store.flush()?;
+        Ok(store.segment_names())
+    }
+
+    /// All objects that the commit makes superfluous.
+    fn deletions(
+        &self,
+        reading: &Reading,
+        gone: &HashSet<PackId>,
+        base: &[String],
+    ) -> Result<Deletions> {
+        let state = &reading.state;
+        let mut objects: Vec<String> = gone.iter().map(PackId::object_name).collect();
+        objects.sort_unstable();
+        objects.extend(reading.segment_names.iter().filter(|n| !base.contains(n)).cloned());
+        let mut retire = Vec::new();
+        let mut remove = BTreeSet::new();
+        for (id, fate) in &state.fates {
+            let is_reader = self.kind_of(*id)? == Some(SessionKind::Read);
+            match fate.state {
+                FateState::Committed if !reading.dead.contains(id) => continue,
+                _ if is_reader => {}
+                _ => retire.push(*id),
+            }
+            remove.insert(*id);
+        }
+        remove.extend(state.retired.iter().copied());
+        self.name_rests(&remove, base, &state.newest, &mut objects)?;
+        Ok(Deletions { objects, retire })
+    }
+
+    fn kind_of(&self, id: RandomId) -> Result<Option<SessionKind>> {
+        match self.get_json::<SessionRecord>(ObjectType::Session, &names::session(id)) {
+            Ok(record) => Ok(Some(record.kind)),
+            Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Small objects of removed sessions, of earlier gcs, and gc-made segments outside the base.
+    fn name_rests(
+        &self,
+        remove: &BTreeSet<RandomId>,
+        base: &[String],
+        newest: &GcRecord,
+        objects: &mut Vec<String>,
+    ) -> Result<()> {
+        let mut gcs = BTreeSet::new();
+        for listed in list_all(&*self.backend, "session/")? {
+            let Some(id) = names::parse_id(&listed.name, "session/") else { continue };
+            match self.get_json::<SessionRecord>(ObjectType::Session, &listed.name) {
+                Ok(record) if record.kind == SessionKind::Gc && record.base_seq <= newest.seq => {
+                    gcs.insert(id);
+                }
+                Err(error) if !error.is(ErrorKind::NotFound) => return Err(error),
+                _ => {}
+            }
+        }
+        let is_removed = |id: RandomId| remove.contains(&id) || gcs.contains(&id);
+        for listed in list_all(&*self.backend, "index/")? {
+            let owner = names::parse_segment(&listed.name).map(|(id, _)| id);
+            if owner.is_some_and(is_removed) && !base.contains(&listed.name) {
+                objects.push(listed.name);
+            }
+        }
+        // Annotations before fates before sessions.
+        for prefix in ["annotation/", "fate/", "beat/", "session/"] {
+            for listed in list_all(&*self.backend, prefix)? {
+                if names::parse_id(&listed.name, prefix).is_some_and(is_removed) {
+                    objects.push(listed.name);
+                }
+            }
+        }
+        objects.extend(self.absorbed_segments(newest, base)?);
+        let mut seen = HashSet::new();
+        objects.retain(|name| seen.insert(name.clone()));
+        Ok(())
+    }
+
+    /// Segments of sessions that an earlier gc absorbed: a late put made them again.
+    fn absorbed_segments(&self, newest: &GcRecord, base: &[String]) -> Result<Vec<String>> {
+        let absorbed: HashSet<&RandomId> = newest.absorbed.iter().collect();
+        let late = list_all(&*self.backend, "index/")?.into_iter().map(|l| l.name).filter(|name| {
+            names::parse_segment(name).is_some_and(|(id, _)| absorbed.contains(&id))
+                && !base.contains(name)
+        });
+        Ok(late.collect())
+    }
+}
+
+impl Reading {
+    fn roots(&self) -> Vec<(SnapshotId, &Manifest)> {
+        self.living.iter().map(|(id, manifest)| (*id, manifest)).collect()
+    }
+}

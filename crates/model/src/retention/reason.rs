@@ -1,0 +1,52 @@
+//! Why a snapshot is kept or dropped, in words.
+
+use std::fmt;
+
+use jiff::{SpanFieldwise, Timestamp};
+
+use crate::duration::format_span;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    // Kept.
+    Last,
+    /// The newest of its hour, day, ….
+    Period {
+        kind: &'static str,
+        period: String,
+    },
+    /// The oldest there is, and the rule asks for more.
+    Oldest {
+        kind: &'static str,
+    },
+    Within(SpanFieldwise),
+    Tags(Vec<String>),
+    Minimum(usize),
+    KeepUntil(Timestamp),
+    Held(String),
+    Locked(Timestamp),
+    /// The policy has no rule.
+    NoPolicy,
+    // Dropped.
+    Expired(Timestamp),
+    NoRule,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Last => write!(f, "last snapshot"),
+            Self::Period { kind, period } => write!(f, "{kind} snapshot {period}"),
+            Self::Oldest { kind } => write!(f, "oldest {kind} snapshot"),
+            Self::Within(span) => write!(f, "within {}", format_span(&span.0)),
+            Self::Tags(tags) => write!(f, "tag {}", tags.join(",")),
+            Self::Minimum(count) => write!(f, "minimum count {count}"),
+            Self::KeepUntil(time) => write!(f, "keep until {time}"),
+            Self::Held(name) => write!(f, "hold {name}"),
+            Self::Locked(until) => write!(f, "locked until {until}"),
+            Self::NoPolicy => write!(f, "no rule given"),
+            Self::Expired(time) => write!(f, "expired {time}"),
+            Self::NoRule => write!(f, "no rule keeps it"),
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! Does what a plan says, in the order of the tree: directories, then what they hold, then
+//! further names of files, then the metadata of directories.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tintype_engine::env::Task;
+use tintype_engine::format::frame::Kind as FrameKind;
+use tintype_engine::reader::{ContentReader, ReadBuffer};
+use tintype_engine::tree::list::decode_list;
+use tintype_engine::tree::{Content, Parcel, Reference, TreeEntry};
+use tintype_model::entry::{Kind, Node, is_within};
+use tintype_model::{Error, Result};
+use tintype_source::files::image::DeviceTarget;
+use tintype_source::files::{Put, Target, TargetOptions};
+
+use super::content::{Job, LargeFile, Shared, Sink, SmallFile, work};
+use super::{Action, ApplyOptions, Plan, Report, reread};
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::queue::Queue;
+
+/// Files in jobs that wait.
+const WAITING_FILES: usize = 16 << 10;
+/// Small files are grouped by parcel within a window of this many files.
+const WINDOW_FILES: usize = 4096;
+/// Pieces of one large file that are one job.
+const PART_PIECES: usize = 32;
+
+/// Applies a plan. Errors that concern one entry are in the report; an error here ends it.
+pub fn apply(
+    reader: &ContentReader<'_>,
+    plan: &Plan,
+    options: &ApplyOptions,
+    progress: &Progress,
+) -> Result<Report> {
+    std::fs::create_dir_all(&plan.base)
+        .map_err(|e| Error::io(e, format_args!("cannot make {}", plan.base.display())))?;
+    let nonce = u64::from_le_bytes(reader.repository().env().bytes());
+    let target_options =
+        TargetOptions { owners: options.owners.clone(), nonce, ..TargetOptions::default() };
+    let target = Target::open(&plan.base, target_options)?;
+    let shared = Shared {
+        reader,
+        target: &target,
+        jobs: Queue::new(WAITING_FILES),
+        failure: Failure::default(),
+        progress,
+        cancel: &options.cancel,
+        report: std::sync::Mutex::default(),
+    };
+    remove_extra(&shared, plan);
+    let mut feeder = Feeder::new(&shared, plan)?;
+    run(&shared, &mut feeder, options.workers.max(1));
+    let Feeder { directories, links, .. } = feeder;
+    let Shared { failure, report, .. } = shared;
+    failure.into_result()?;
+    options.cancel.check()?;
+    let mut report = report.into_inner().expect("no panic while held");
+    for link in links {
+        match target.hard_link(&link.first, &link.path, link.put) {
+            Ok(()) => Progress::add(&progress.entries, 1),
+            Err(error) => report.failed.push((link.path, error.to_string())),
+        }
+    }
+    for (path, node) in directories.into_iter().rev() {
+        match target.finish_dir(&path, &node) {
+            Ok(problems) => {
+                let text = problems.into_iter().map(|p| (path.clone(), p.message));
+                report.imperfect.extend(text);
+            }
+            Err(error) => report.failed.push((path, error.to_string())),
+        }
+    }
+    report.imperfect.extend(target.complete().into_iter().map(|(path, p)| (path, p.message)));
+    if options.sync {
+        target.sync()?;
+    }
+    if options.verify {
+        reread::verify(reader, plan, &target, &mut report, options)?;
+    }
+    let count =
+        |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+    report.entries = count(&progress.entries);
+    report.files = count(&progress.files);
+    report.bytes = count(&progress.moved_bytes);
+    Ok(report)
+}
+
+fn run<'t>(shared: &Shared<'_, 't>, feeder: &mut Feeder<'_, '_, 't>, workers: usize) {
+    let stop = |error| {
+        shared.failure.set(error);
+        shared.jobs.abort();
+    };
+    let mut tasks: Vec<Task<'_>> = vec![Box::new(|| {
+        if let Err(error) = feeder.feed() {
+            stop(error);
+        }
+        shared.jobs.close();
+    })];
+    for _ in 0..workers {
+        tasks.push(Box::new(|| {
+            if let Err(error) = work(shared) {
+                stop(error);
+            }
+        }));
+    }
+    shared.reader.repository().env().tasks.run(tasks);
+}
+
+fn remove_extra(shared: &Shared<'_, '_>, plan: &Plan) {
+    for path in &plan.extra {
+        match shared.target.remove(path) {
+            Ok(()) => shared.report.lock().expect("no panic while held").deleted += 1,
+            Err(error) => shared.failed(path, error),
+        }
+    }
+}
+
+struct Link {
+    first: Vec<u8>,
+    path: Vec<u8>,
+    put: Put,
+}
+
+struct Feeder<'f, 'a, 't> {
+    shared: &'f Shared<'a, 't>,
+    plan: &'f Plan,
+    buffer: ReadBuffer,
+    /// Directories whose metadata is put on at the end.
+    directories: Vec<(Vec<u8>, Node)>,
+    /// Directories that are made only if something below them is.
+    optional: Vec<(Vec<u8>, Node)>,
+    links: Vec<Link>,
+    /// Target path of the first name of each file with several.
+    first_names: HashMap<(u64, u64), Vec<u8>>,
+    window: HashMap<tintype_engine::id::ContentId, (Parcel, Vec<SmallFile>)>,
+    empty: Vec<SmallFile>,
+    window_files: usize,
+}
+
+impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
+    fn new(shared: &'f Shared<'a, 't>, plan: &'f Plan) -> Result<Self> {
+        Ok(Self {
+            shared,
+            plan,
+            buffer: ReadBuffer::new()?,
+            directories: Vec::new(),
+            optional: Vec::new(),
+            links: Vec::new(),
+            first_names: HashMap::new(),
+            window: HashMap::new(),
+            empty: Vec::new(),
+            window_files: 0,
+        })
+    }
+
+    fn feed(&mut self) -> Result<()> {
+        let plan = self.plan;
+        for rule in &plan.mapping.rules {
+            self.make_way(&rule.to);
+        }
+        plan.for_each(self.shared.reader, &mut |step| {
+            self.shared.cancel.check()?;
+            self.step(step.action, step.path, step.entry);
+            Ok(())
+        })?;
+        self.close_window();
+        Ok(())
+    }
+
+    /// Directories above a root that is restored in place: made if missing, never changed.
+    fn make_way(&mut self, to: &[u8]) {
+        for (at, _) in to.iter().enumerate().filter(|(_, b)| **b == b'/') {
+            if let Err(error) = self.shared.target.make_dir(&to[..at]) {
+                self.shared.failed(&to[..at], error);
+            }
+        }
+    }
+
+    fn step(&mut self, action: Action, path: &[u8], entry: &TreeEntry) {
+        let put = match action {
+            Action::Create => Put::New,
+            Action::Replace | Action::Merge => Put::Replace,
+            Action::Same => {
+                self.note_first_name(path, &entry.node);
+                self.shared.done(entry.node.size, entry.node.kind.has_content());
+                return;
+            }
+            Action::Leave if entry.node.kind == Kind::Directory => {
+                self.optional.push((path.to_vec(), entry.node.clone()));
+                return;
+            }
+            Action::Keep | Action::Refuse | Action::Skip | Action::Leave => return,
+        };
+        self.make_optional(path);
+        let mut entry = entry.clone();
+        self.load_large_xattrs(path, &mut entry);
+        let outcome = match entry.node.kind {
+            Kind::Directory => self.directory(path, entry.node),
+            Kind::File | Kind::Image | Kind::Stream => self.file(path, entry, put),
+            Kind::Symlink => self.shared.target.symlink(path, &entry.node, put).map(|problems| {
+                self.shared.imperfect(path, problems);
+                self.shared.done(0, false);
+            }),
+            _ => self.shared.target.special(path, &entry.node, put).map(|problems| {
+                self.shared.imperfect(path, problems);
+                self.shared.done(0, false);
+            }),
+        };
+        if let Err(error) = outcome {
+            self.shared.failed(path, error);
+        }
+    }
+
+    fn make_optional(&mut self, path: &[u8]) {
+        let waiting = std::mem::take(&mut self.optional);
+        for (directory, node) in waiting {
+            if is_within(path, &directory)
+                && let Err(error) = self.directory(&directory, node)
+            {
+                self.shared.failed(&directory, error);
+            }
+        }
+    }
+
+    fn directory(&mut self, path: &[u8], node: Node) -> Result<()> {
+        self.shared.target.make_dir(path)?;
+        self.directories.push((path.to_vec(), node));
+        self.shared.done(0, false);
+        Ok(())
+    }
+
+    fn load_large_xattrs(&mut self, path: &[u8], entry: &mut TreeEntry) {
+        for xattr in std::mem::take(&mut entry.large_xattrs) {
+            let mut value = Vec::new();
+            let read =
+                self.shared.reader.read(&xattr.id, FrameKind::List, &mut self.buffer, &mut value);
+            match read {
+                Ok(()) => {
+                    let xattr = tintype_model::entry::Xattr { name: xattr.name, value };
+                    entry.node.extras_mut().xattrs.push(xattr);
+                }
+                Err(error) => self.shared.failed(path, error),
+            }
+        }
+    }
+
+    fn note_first_name(&mut self, path: &[u8], node: &Node) -> bool {
+        if node.links < 2 || node.kind != Kind::File {
+            return true;
+        }
+        let key = (node.device, node.inode);
+        let is_first = !self.first_names.contains_key(&key);
+        if is_first {
+            self.first_names.insert(key, path.to_vec());
+        }
+        is_first
+    }
+
+    fn file(&mut self, path: &[u8], entry: TreeEntry, put: Put) -> Result<()> {
+        if !self.note_first_name(path, &entry.node) {
+            let first = self.first_names[&(entry.node.device, entry.node.inode)].clone();
+            self.links.push(Link { first, path: path.to_vec(), put });
+            return Ok(());
+        }
+        self.shared.progress.at(path);
+        let (path, mut node) = (path.to_vec(), entry.node);
+        match entry.content {
+            Content::None => {
+                node.size = 0;
+                self.empty.push(SmallFile { path, node, put, offset: 0 });
+                self.grow_window();
+            }
+            Content::Slot(slot) => {
+                let file = SmallFile { path, node, put, offset: slot.offset as usize };
+                let waiting =
+                    self.window.entry(slot.parcel.id).or_insert((slot.parcel, Vec::new()));
+                waiting.1.push(file);
+                self.grow_window();
+            }
+            Content::References { depth, list } => {
+                self.large(path, node, put, depth, list)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn grow_window(&mut self) {
+        self.window_files += 1;
+        if self.window_files >= WINDOW_FILES {
+            self.close_window();
+        }
+    }
+
+    fn close_window(&mut self) {
+        self.window_files = 0;
+        for (_, (parcel, files)) in self.window.drain() {
+            self.shared.jobs.push(Job::Small { parcel: Some(parcel), files });
+        }
+        if !self.empty.is_empty() {
+            let files = std::mem::take(&mut self.empty);
+            self.shared.jobs.push(Job::Small { parcel: None, files });
+        }
+    }
+
+    fn large(
+        &mut self,
+        path: Vec<u8>,
+        node: Node,
+        put: Put,
+        depth: u8,
+        list: Vec<Reference>,
+    ) -> Result<()> {
+        let mut pieces = Vec::new();
+        let mut offset = 0;
+        self.expand(depth, &list, &mut offset, &mut pieces)?;
+        let on_device = node.kind == Kind::Image && put == Put::Replace && self.is_device(&path);
+        let sink = if on_device {
+            Sink::Device(DeviceTarget::open(&self.on_host(&path), node.size)?)
+        } else {
+            Sink::File(self.shared.target.begin_file(&path, &node)?)
+        };
+        let parts = pieces.len().div_ceil(PART_PIECES).max(1);
+        let file = Arc::new(LargeFile::new(path, node, put, sink, parts));
+        if pieces.is_empty() {
+            self.shared.jobs.push(Job::Large { file, pieces });
+            return Ok(());
+        }
+        for part in pieces.chunks(PART_PIECES) {
+            let file = Arc::clone(&file);
+            self.shared.jobs.push(Job::Large { file, pieces: part.to_vec() });
+        }
+        Ok(())
+    }
+
+    fn on_host(&self, path: &[u8]) -> std::path::PathBuf {
+        use std::os::unix::ffi::OsStrExt as _;
+        self.plan.base.join(Path::new(std::ffi::OsStr::from_bytes(path)))
+    }
+
+    fn is_device(&self, path: &[u8]) -> bool {
+        let standing = self.shared.target.stat(path);
+        standing.is_ok_and(|n| n.is_some_and(|n| n.kind == Kind::BlockDevice))
+    }
+
+    /// Follows lists down to chunks; gives each with its offset in the file.
+    fn expand(
+        &mut self,
+        depth: u8,
+        list: &[Reference],
+        offset: &mut u64,
+        pieces: &mut Vec<(u64, Reference)>,
+    ) -> Result<()> {
+        for reference in list {
+            match (depth, reference.id) {
+                (0, _) | (_, None) => {
+                    pieces.push((*offset, *reference));
+                    *offset += reference.length;
+                }
+                (_, Some(id)) => {
+                    let mut raw = Vec::new();
+                    self.shared.reader.read(&id, FrameKind::List, &mut self.buffer, &mut raw)?;
+                    let below = decode_list(&raw, depth - 1, reference.length)
+                        .map_err(|e| e.context(format!("list {id}")))?;
+                    self.expand(depth - 1, &below, offset, pieces)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,246 @@
+//! Writing content: parcels to many small files, chunks to large ones.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, RwLock};
+
+use tintype_engine::fetch::Wanted;
+use tintype_engine::format::frame::Kind as FrameKind;
+use tintype_engine::reader::{ContentReader, ReadBuffer};
+use tintype_engine::tree::{Parcel, Reference};
+use tintype_model::Result;
+use tintype_model::entry::Node;
+use tintype_source::files::image::DeviceTarget;
+use tintype_source::files::{Put, Target, TempFile};
+
+use super::Report;
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::queue::{Cost, Queue};
+
+/// A file that gets its bytes from a parcel, or none.
+pub(super) struct SmallFile {
+    pub path: Vec<u8>,
+    pub node: Node,
+    pub put: Put,
+    pub offset: usize,
+}
+
+/// Where the bytes of a large file go.
+pub(super) enum Sink<'t> {
+    File(TempFile<'t>),
+    Device(DeviceTarget),
+}
+
+/// A file that several workers write.
+pub(super) struct LargeFile<'t> {
+    pub path: Vec<u8>,
+    pub node: Node,
+    pub put: Put,
+    sink: RwLock<Option<Sink<'t>>>,
+    parts: AtomicUsize,
+    failed: AtomicBool,
+}
+
+pub(super) enum Job<'t> {
+    Small { parcel: Option<Parcel>, files: Vec<SmallFile> },
+    Large { file: std::sync::Arc<LargeFile<'t>>, pieces: Vec<(u64, Reference)> },
+}
+
+impl Cost for Job<'_> {
+    fn cost(&self) -> usize {
+        match self {
+            Job::Small { files, .. } => files.len(),
+            Job::Large { pieces, .. } => pieces.len(),
+        }
+    }
+}
+
+/// What the threads of an applying plan share.
+pub(super) struct Shared<'a, 't> {
+    pub reader: &'a ContentReader<'a>,
+    pub target: &'t Target,
+    pub jobs: Queue<Job<'t>>,
+    pub failure: Failure,
+    pub progress: &'a Progress,
+    pub cancel: &'a tintype_engine::cancel::Cancel,
+    pub report: Mutex<Report>,
+}
+
+impl Shared<'_, '_> {
+    pub(super) fn failed(&self, path: &[u8], why: impl ToString) {
+        Progress::add(&self.progress.problems, 1);
+        let mut report = self.report.lock().expect("no panic while held");
+        report.failed.push((path.to_vec(), why.to_string()));
+    }
+
+    pub(super) fn imperfect(&self, path: &[u8], problems: Vec<tintype_model::entry::Problem>) {
+        if problems.is_empty() {
+            return;
+        }
+        let mut report = self.report.lock().expect("no panic while held");
+        let text = problems.into_iter().map(|p| (path.to_vec(), p.message));
+        report.imperfect.extend(text);
+    }
+
+    pub(super) fn done(&self, size: u64, is_file: bool) {
+        Progress::add(&self.progress.entries, 1);
+        Progress::add(&self.progress.bytes, size);
+        Progress::add(&self.progress.files, u64::from(is_file));
+    }
+}
+
+/// A worker's life.
+pub(super) fn work(shared: &Shared<'_, '_>) -> Result<()> {
+    let mut buffer = ReadBuffer::new()?;
+    while let Some(job) = shared.jobs.pop() {
+        shared.cancel.check()?;
+        match job {
+            Job::Small { parcel: None, files } => {
+                for file in &files {
+                    write_small(shared, file, &[]);
+                }
+            }
+            Job::Small { parcel: Some(parcel), files } => {
+                small_files(shared, &mut buffer, &parcel, &files)?;
+            }
+            Job::Large { file, pieces } => large_part(shared, &mut buffer, &file, &pieces)?,
+        }
+    }
+    Ok(())
+}
+
+fn small_files(
+    shared: &Shared<'_, '_>,
+    buffer: &mut ReadBuffer,
+    parcel: &Parcel,
+    files: &[SmallFile],
+) -> Result<()> {
+    let wanted = [Wanted { id: parcel.id, kind: FrameKind::Parcel, tag: 0 }];
+    shared.reader.fetch(&wanted, buffer, &mut |_, bytes| {
+        for file in files {
+            let slice = bytes.as_ref().map_err(ToString::to_string).and_then(|bytes| {
+                bytes
+                    .get(file.offset..file.offset + file.node.size as usize)
+                    .ok_or_else(|| "lies outside its parcel".to_owned())
+            });
+            match slice {
+                Ok(data) => write_small(shared, file, data),
+                Err(why) => shared.failed(&file.path, why),
+            }
+        }
+        Ok(())
+    })
+}
+
+fn write_small(shared: &Shared<'_, '_>, file: &SmallFile, data: &[u8]) {
+    match shared.target.write_small(&file.path, data, &file.node, file.put) {
+        Ok(problems) => {
+            shared.imperfect(&file.path, problems);
+            Progress::add(&shared.progress.moved_bytes, data.len() as u64);
+            shared.done(data.len() as u64, true);
+        }
+        Err(error) => shared.failed(&file.path, error),
+    }
+}
+
+impl<'t> LargeFile<'t> {
+    /// `parts`: how many jobs will be made of it.
+    pub(super) fn new(path: Vec<u8>, node: Node, put: Put, sink: Sink<'t>, parts: usize) -> Self {
+        Self {
+            path,
+            node,
+            put,
+            sink: RwLock::new(Some(sink)),
+            parts: AtomicUsize::new(parts),
+            failed: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Sink<'_> {
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<()> {
+        match self {
+            Sink::File(file) => file.write_at(offset, data),
+            Sink::Device(device) => device.write_at(offset, data),
+        }
+    }
+}
+
+/// Chunks read by one call of `fetch`.
+const TOGETHER: usize = 8;
+
+fn large_part(
+    shared: &Shared<'_, '_>,
+    buffer: &mut ReadBuffer,
+    file: &LargeFile<'_>,
+    pieces: &[(u64, Reference)],
+) -> Result<()> {
+    let fail = |why: String| {
+        if !file.failed.swap(true, Ordering::Relaxed) {
+            shared.failed(&file.path, why);
+        }
+    };
+    for pieces in pieces.chunks(TOGETHER) {
+        shared.cancel.check()?;
+        let wanted: Vec<Wanted> = pieces
+            .iter()
+            .enumerate()
+            .filter_map(|(tag, (_, r))| r.id.map(|id| Wanted { id, kind: FrameKind::Chunk, tag }))
+            .collect();
+        zero_holes(file, pieces).unwrap_or_else(|error| fail(error.to_string()));
+        shared.reader.fetch(&wanted, buffer, &mut |tag, bytes| {
+            let (offset, reference) = &pieces[tag];
+            let outcome = bytes.and_then(|bytes| {
+                if bytes.len() as u64 != reference.length {
+                    return Err(tintype_model::Error::corrupt(
+                        "a chunk has not the length of its reference",
+                    ));
+                }
+                let sink = file.sink.read().expect("no panic while held");
+                match &*sink {
+                    Some(sink) => sink.write_at(*offset, bytes),
+                    None => Ok(()),
+                }
+            });
+            match outcome {
+                Ok(()) => Progress::add(&shared.progress.moved_bytes, reference.length),
+                Err(error) => fail(error.to_string()),
+            }
+            Ok(())
+        })?;
+    }
+    if file.parts.fetch_sub(1, Ordering::AcqRel) == 1 {
+        finish(shared, file);
+    }
+    Ok(())
+}
+
+/// A new file has holes where nothing is written; a device must be zeroed.
+fn zero_holes(file: &LargeFile<'_>, pieces: &[(u64, Reference)]) -> Result<()> {
+    let sink = file.sink.read().expect("no panic while held");
+    if let Some(Sink::Device(device)) = &*sink {
+        for (offset, reference) in pieces.iter().filter(|(_, r)| r.id.is_none()) {
+            device.zero(*offset, reference.length)?;
+        }
+    }
+    Ok(())
+}
+
+/// The last part is written: the file takes its name, unless a piece of it is missing.
+fn finish(shared: &Shared<'_, '_>, file: &LargeFile<'_>) {
+    let Some(sink) = file.sink.write().expect("no panic while held").take() else { return };
+    if file.failed.load(Ordering::Acquire) {
+        return;
+    }
+    let finished = match sink {
+        Sink::File(temporary) => temporary.finish(&file.node, file.put),
+        Sink::Device(device) => device.finish().map(|()| Vec::new()),
+    };
+    match finished {
+        Ok(problems) => {
+            shared.imperfect(&file.path, problems);
+            shared.done(file.node.size, true);
+        }
+        Err(error) => shared.failed(&file.path, error),
+    }
+}

@@ -1,0 +1,146 @@
+//! Restoring files: plan → check → apply (docs/manifesto.md, promise 3).
+//!
+//! A plan is one action for each entry of the tree, in tree order, made by comparing the
+//! snapshot with what stands at the destination. Applying it makes no choice: it goes through
+//! the same tree again and does what the plan says.
+
+mod apply;
+mod check;
+mod content;
+mod mapping;
+mod plan;
+mod reread;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tintype_engine::cancel::Cancel;
+use tintype_engine::repo::snapshots::Snapshot;
+use tintype_engine::tree::Root;
+use tintype_source::files::{Excludes, Owners};
+
+pub use apply::apply;
+pub use check::{Check, Outcome, check};
+pub use mapping::{Mapping, Rule};
+pub use plan::{Step, plan};
+
+/// What may happen to files that exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overwrite {
+    /// They stay.
+    #[default]
+    Never,
+    /// Replaced if they are older than in the snapshot.
+    Older,
+    /// Replaced if they differ in size or time.
+    Always,
+}
+
+pub enum Destination {
+    /// Where it was captured.
+    InPlace,
+    /// Below this directory, which is made if need be.
+    Directory(PathBuf),
+}
+
+pub struct Request {
+    /// Tree path inside the snapshot; empty: everything that was captured.
+    pub path: Vec<u8>,
+    pub destination: Destination,
+    /// Patterns on paths as they were captured (`/home/x/*.txt`); none: all.
+    pub include: Option<Excludes>,
+    pub exclude: Excludes,
+    pub overwrite: Overwrite,
+    /// Plan to remove what stands in restored directories and is not in the snapshot.
+    pub delete_extra: bool,
+}
+
+pub struct ApplyOptions {
+    pub workers: usize,
+    pub cancel: Cancel,
+    pub owners: Owners,
+    /// Read everything back and compare with what the snapshot says.
+    pub verify: bool,
+    /// Wait until all is on the disk.
+    pub sync: bool,
+}
+
+/// What the plan says about one entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum Action {
+    Create,
+    Replace,
+    /// It is there already: same kind, size and time.
+    Same,
+    /// It is there, differs, and is left alone.
+    Keep,
+    /// A directory that is there: gets the snapshot's metadata.
+    Merge,
+    /// Something of another kind is in the way.
+    Refuse,
+    /// Cannot be restored: a socket, or it could not be captured.
+    Skip,
+    /// Not selected.
+    Leave,
+}
+
+/// Counts of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    pub create: u64,
+    pub replace: u64,
+    pub same: u64,
+    pub keep: u64,
+    pub merge: u64,
+    pub refuse: u64,
+    pub skip: u64,
+    pub delete: u64,
+    /// Content bytes to write.
+    pub bytes: u64,
+}
+
+pub struct Plan {
+    pub(crate) root: Root,
+    pub(crate) mapping: Mapping,
+    pub snapshot: Snapshot,
+    /// The directory that target paths are relative to.
+    pub base: PathBuf,
+    /// The base does not exist yet.
+    pub base_is_new: bool,
+    /// One for each entry that the mapping covers, in tree order.
+    pub(crate) actions: Vec<Action>,
+    pub counts: Counts,
+    /// What is in the way, with the reason: target path.
+    pub refused: Vec<(Vec<u8>, String)>,
+    /// What would be deleted: target paths, deepest first.
+    pub extra: Vec<Vec<u8>>,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub files: u64,
+    pub entries: u64,
+    pub bytes: u64,
+    pub deleted: u64,
+    /// Content that is lost or could not be written: target path and cause.
+    pub failed: Vec<(Vec<u8>, String)>,
+    /// Restored, but not in every detail (owner, attribute…).
+    pub imperfect: Vec<(Vec<u8>, String)>,
+    /// Content bytes that were read back and found equal.
+    pub verified_bytes: u64,
+}
+
+pub(crate) fn root_of(snapshot: &Snapshot) -> Root {
+    let manifest = &snapshot.manifest;
+    Root {
+        id: manifest.root,
+        level: manifest.level,
+        entries: manifest.entries,
+        bytes: manifest.bytes,
+        problems: manifest.problems,
+    }
+}

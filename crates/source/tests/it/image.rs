@@ -1,0 +1,89 @@
+//! Images and block devices.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tintype_model::ErrorKind;
+use tintype_model::entry::Kind;
+use tintype_source::files::Accounts;
+use tintype_source::files::image::{DeviceTarget, Image};
+
+use crate::support::{run, skipped_without_root};
+
+struct Loop(PathBuf);
+
+impl Loop {
+    fn new(file: &std::path::Path) -> Self {
+        let output = Command::new("losetup").args(["-f", "--show"]).arg(file).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        Self(String::from_utf8(output.stdout).unwrap().trim().into())
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").arg("-d").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_sparse_image_tells_its_holes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk");
+    let file = fs::File::create(&path).unwrap();
+    file.set_len(64 << 20).unwrap();
+    file.write_all_at(&[5; 4096], 32 << 20).unwrap();
+    let image = Image::open(&path).unwrap();
+    let node = image.node(&Accounts::default());
+    assert_eq!((node.kind, node.size), (Kind::Image, 64 << 20));
+    let data: u64 = image.segments().filter(|s| !s.hole).map(|s| s.length).sum();
+    assert!((4096..1 << 20).contains(&data), "{data}");
+    let mut buffer = [0; 4096];
+    assert_eq!(image.read_full_at(&mut buffer, 32 << 20).unwrap(), 4096);
+    assert_eq!(buffer, [5; 4096]);
+    assert!(!image.changed());
+    file.write_all_at(&[6], 0).unwrap();
+    assert!(image.changed());
+    assert!(Image::open(dir.path()).unwrap_err().is(ErrorKind::Invalid));
+}
+
+#[test]
+fn a_device_is_read_and_written_but_not_while_it_is_in_use() {
+    if skipped_without_root("block devices") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk");
+    fs::write(&path, vec![9; 8 << 20]).unwrap();
+    let device = Loop::new(&path);
+    let image = Image::open(&device.0).unwrap();
+    assert_eq!(image.node(&Accounts::of_host()).kind, Kind::Image);
+    assert_eq!(image.size_bytes(), 8 << 20);
+    assert_eq!(image.segments().count(), 1);
+    drop(image);
+    assert!(DeviceTarget::open(&device.0, 9 << 20).unwrap_err().is(ErrorKind::Invalid));
+    assert!(DeviceTarget::open(&path, 0).unwrap_err().is(ErrorKind::Invalid));
+    let target = DeviceTarget::open(&device.0, 8 << 20).unwrap();
+    target.write_at(1 << 20, &[1; 5000]).unwrap();
+    target.zero(2 << 20, 1 << 20).unwrap();
+    target.zero((4 << 20) + 7, 100).unwrap();
+    assert!(target.write_at((8 << 20) - 1, &[0; 2]).unwrap_err().is(ErrorKind::NoSpace));
+    target.finish().unwrap();
+    drop(device);
+    let bytes = fs::read(&path).unwrap();
+    assert_eq!(bytes[1 << 20..][..5000], [1; 5000]);
+    assert!(bytes[2 << 20..3 << 20].iter().all(|byte| *byte == 0));
+    assert!(bytes[(4 << 20) + 7..][..100].iter().all(|byte| *byte == 0));
+    assert_eq!(bytes[(4 << 20) + 6], 9);
+
+    run("mkfs.ext4", &["-q".as_ref(), "-F".as_ref(), path.as_os_str()]);
+    let device = Loop::new(&path);
+    let at = dir.path().join("mounted");
+    fs::create_dir(&at).unwrap();
+    run("mount", &[device.0.as_os_str(), at.as_os_str()]);
+    let error = DeviceTarget::open(&device.0, 0).unwrap_err();
+    run("umount", &[at.as_os_str()]);
+    assert!(error.is(ErrorKind::Locked), "{error:?}");
+}

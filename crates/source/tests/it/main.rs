@@ -1,0 +1,15 @@
+//! The crate against real file systems. As root everything runs, mounts included; packages
+//! needed then: util-linux, e2fsprogs, btrfs-progs.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Tests own their threads and panic.
+
+mod attacks;
+mod compare;
+mod filesystems;
+mod image;
+mod nonroot;
+mod reading;
+mod roundtrip;
+mod support;
+mod target;
+mod walk;

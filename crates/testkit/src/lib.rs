@@ -1,0 +1,10 @@
+//! Real servers for tests: installed on first use into a cache outside the repository, started
+//! on free ports of this machine alone, and killed with the test, however it ends. What cannot
+//! be installed or started is a failure, never a skip.
+#![expect(clippy::disallowed_methods, reason = "tests of real servers live in real time")]
+
+pub mod metadata_service;
+pub mod rclone;
+pub mod seaweedfs;
+pub mod server;
+pub mod tools;
