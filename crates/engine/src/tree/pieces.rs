@@ -21,21 +21,34 @@ pub fn read_list(
     decode_list(&raw, depth, length).map_err(|e| e.context(format!("list {id}")))
 }
 
-/// Calls `each` for every id that an entry refers to, with its kind: parcel, chunks, lists and
-/// what they name, large xattrs. Goes on after a list that cannot be opened; gives those.
+/// A frame that an entry refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub id: ContentId,
+    pub kind: Kind,
+    /// As the entry says; `None` for a list of references, whose length it does not say.
+    pub raw_bytes: Option<u64>,
+}
+
+/// Calls `each` for everything that an entry refers to: parcel, chunks, lists and what they
+/// name, large xattrs. Goes on after a list that cannot be opened; gives those.
 pub fn for_each_piece(
     reader: &ContentReader<'_>,
     buffer: &mut ReadBuffer,
     entry: &TreeEntry,
-    each: &mut dyn FnMut(ContentId, Kind),
+    each: &mut dyn FnMut(Piece),
 ) -> Vec<(ContentId, Error)> {
     let mut failed = Vec::new();
     for xattr in &entry.large_xattrs {
-        each(xattr.id, Kind::List);
+        let raw_bytes = Some(u64::from(xattr.length));
+        each(Piece { id: xattr.id, kind: Kind::List, raw_bytes });
     }
     match &entry.content {
         Content::None => {}
-        Content::Slot(slot) => each(slot.parcel.id, Kind::Parcel),
+        Content::Slot(slot) => {
+            let raw_bytes = Some(u64::from(slot.parcel.raw_bytes));
+            each(Piece { id: slot.parcel.id, kind: Kind::Parcel, raw_bytes });
+        }
         Content::References { depth, list } => {
             // At most four levels, each bounded by the format.
             let mut waiting = vec![(*depth, list.clone())];
@@ -43,10 +56,10 @@ pub fn for_each_piece(
                 for reference in list {
                     let Some(id) = reference.id else { continue };
                     if depth == 0 {
-                        each(id, Kind::Chunk);
+                        each(Piece { id, kind: Kind::Chunk, raw_bytes: Some(reference.length) });
                         continue;
                     }
-                    each(id, Kind::List);
+                    each(Piece { id, kind: Kind::List, raw_bytes: None });
                     match read_list(reader, buffer, &id, depth - 1, reference.length) {
                         Ok(inner) => waiting.push((depth - 1, inner)),
                         Err(error) => failed.push((id, error)),
