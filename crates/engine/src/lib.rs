@@ -5,7 +5,7 @@ pub mod backend;
 pub mod cancel;
 pub mod chunker;
 pub mod compress;
-// copy
+pub mod copy;
 pub mod crypto;
 pub mod env;
 pub mod fetch;
