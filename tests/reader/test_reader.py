@@ -1,4 +1,4 @@
-"""Reads tests/fixtures/repo-v1 with the independent reader: `python tests/reader/test_reader.py`."""
+"""Reads tests/fixtures/repo-v1 with the independent reader; run it as a script."""
 
 import contextlib
 import functools

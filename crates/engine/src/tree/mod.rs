@@ -5,6 +5,8 @@ pub mod cursor;
 pub mod inner;
 pub mod leaf;
 pub mod list;
+#[cfg(test)]
+mod tests;
 
 use tintype_model::entry::Node;
 
