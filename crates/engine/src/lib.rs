@@ -5,6 +5,7 @@ pub mod backend;
 pub mod cancel;
 pub mod chunker;
 pub mod compress;
+// copy
 pub mod crypto;
 pub mod env;
 pub mod fetch;
@@ -15,9 +16,13 @@ mod golden;
 pub mod id;
 pub mod index;
 pub mod pack;
+mod parallel;
 pub mod reader;
+pub mod repair;
 pub mod repo;
+pub mod stats;
 pub mod store;
 pub mod tree;
+pub mod verify;
 
 pub use tintype_model::{Error, ErrorKind, Result};

@@ -19,6 +19,8 @@ const OPEN_PACKS: usize = 4096;
 pub struct ContentReader<'r> {
     repository: &'r Repository,
     index: RwLock<Arc<Index>>,
+    /// Whether what is missing from the index may be looked for in a fresh one.
+    refreshes: bool,
     packs: Mutex<HashMap<PackId, Arc<PackReader>>>,
 }
 
@@ -51,7 +53,13 @@ impl Repository {
 
 impl<'r> ContentReader<'r> {
     pub fn new(repository: &'r Repository, index: Index) -> Self {
-        Self { repository, index: RwLock::new(Arc::new(index)), packs: Mutex::default() }
+        let index = RwLock::new(Arc::new(index));
+        Self { repository, index, refreshes: true, packs: Mutex::default() }
+    }
+
+    /// Reads by this index and no other: for looking at a repository as it is.
+    pub fn fixed(repository: &'r Repository, index: Index) -> Self {
+        Self { refreshes: false, ..Self::new(repository, index) }
     }
 
     pub fn repository(&self) -> &'r Repository {
@@ -78,6 +86,9 @@ impl<'r> ContentReader<'r> {
     }
 
     fn refresh(&self) -> Result<()> {
+        if !self.refreshes {
+            return Ok(());
+        }
         let (_, index) = self.repository.read_index(HashSet::new())?;
         *self.index.write().expect("no panic while held") = Arc::new(index);
         Ok(())

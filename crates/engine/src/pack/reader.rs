@@ -115,6 +115,12 @@ impl PackReader {
             .map_err(|e| e.context(&self.name))
     }
 
+    /// Whether this footer ends a pack of this name and length: tells packs apart that somebody
+    /// swapped, whose headers open under any name.
+    pub fn ends_with(&self, size_bytes: u64, footer: &[u8; FOOTER_BYTES]) -> bool {
+        self.opener.footer(size_bytes, footer).is_some()
+    }
+
     fn plain_frame<'d>(&self, offset: u64, sealed: &'d mut [u8]) -> Option<(FrameHead, &'d [u8])> {
         let head = self.opener.head(offset, sealed.first_chunk()?)?;
         let body = sealed.get_mut(SEALED_HEAD_BYTES..head.sealed_bytes())?;
