@@ -1,23 +1,30 @@
-"""Reads tests/fixtures/repo-v1 with the independent reader: `python tests/reader/test_reader.py`."""
+"""Reads tests/fixtures/repo-v1 with the independent reader; run it as a script."""
 
 import contextlib
 import functools
 import io
+import itertools
+import json
 import os
 import shutil
 import stat
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote_to_bytes
 
 import argon2.low_level
 import tintype_reader
 from blake3 import blake3
-from repo_v1.basics import LETTERS, LIST, Refused, WrongKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from repo_v1.basics import CONTENT, LETTERS, LIST, PAGE, Refused, WrongKey, derive, keyed
 from repo_v1.check import check
+from repo_v1.keys import Keys, config_mac, key_encryption_key
 from repo_v1.repository import Repository
 from repo_v1.restore import restore
+from repo_v1.sealed import Sealed
+from repo_v1.tree import decode_inner, decode_leaf, decode_list
 
 FIXTURE = Path(__file__).parents[1] / "fixtures/repo-v1"
 STORE = FIXTURE / "repository"
@@ -266,6 +273,113 @@ class Refuses(unittest.TestCase):
             content = (self.store / second).read_bytes()
             with self.subTest(kind=kind):
                 self.assertIn(first, self.damaged(first, content))
+
+
+class Golden(unittest.TestCase):
+    """The vectors of §14, made by the engine, against the document."""
+
+    def setUp(self):
+        self.keys = Keys(bytes(range(32)))
+
+    def vectors(self, name):
+        folder = FIXTURE.parents[2] / "crates/engine/tests/golden"
+        text = (folder / f"{name}.snap").read_text(encoding="utf-8")
+        return json.loads(text.split("---\n", 2)[2])
+
+    def gear_table(self):
+        words = keyed(derive("tintype v1 gear table", self.keys.master), b"", 2048)
+        return [int.from_bytes(words[at:at + 8], "little") for at in range(0, 2048, 8)]
+
+    def test_keys(self):
+        golden = self.vectors("keys")
+        self.assertEqual(golden["id key"], self.keys.id.hex())
+        self.assertEqual(golden["digest key"], self.keys.digest.hex())
+        self.assertEqual(golden["config key"], self.keys.config.hex())
+        self.assertEqual(golden["gear table, first words"],
+                         [f"{word:016x}" for word in self.gear_table()[:8]])
+        self.assertEqual(golden['ids of "abc" as chunk, parcel, list, page'],
+                         [self.keys.frame_id(kind, b"abc").hex() for kind in CONTENT])
+        for epoch, name in enumerate(["commitment of an object with salt 07…07",
+                                      "the same in epoch 1"]):
+            expanded = keyed(self.keys.epoch(epoch), bytes([7] * 32), 64)
+            self.assertEqual(golden[name], expanded[32:].hex())
+
+    def test_cut_points(self):
+        """§10: the gear hash, byte for byte."""
+        (lengths,) = self.vectors("cut-points").values()
+        data = blake3(b"tintype golden stream").digest(length=16 << 20)
+        table, start, found = self.gear_table(), 0, []
+        while start < len(data):
+            end = start + cut(table, data[start:start + 4194304])
+            found.append(end - start)
+            start = end
+        self.assertEqual(found, lengths)
+
+    def test_marks(self):
+        golden = self.vectors("cut-marks")
+        key = derive("tintype v1 cut", self.keys.master)
+
+        def marks(modulus, material):
+            found = (number for number in range(4000) if int.from_bytes(
+                keyed(key, material(number))[:8], "little") % modulus == 0)
+            return list(itertools.islice(found, 8))
+
+        self.assertEqual(list(golden.values()), [
+            marks(192, lambda n: blake3(n.to_bytes(4, "little")).digest()),
+            marks(256, lambda n: f"files/file-{n}".encode()),
+            marks(512, lambda n: blake3(n.to_bytes(4, "little")).digest()),
+            marks(64, lambda n: f"file-{n}".encode() + n.to_bytes(8, "little")),
+        ])
+
+    def test_configuration_and_slots(self):
+        golden = self.vectors("config-and-key-slots")
+        config = json.loads(golden["config"])
+        self.assertEqual(config_mac(config, self.keys).hex(), config["mac"])
+        for text in golden["slots"]:
+            slot = json.loads(text)
+            words = "abandon " * 11 + "about"
+            key = key_encryption_key(slot, b"correct horse battery staple", words)
+            wrapped = bytes.fromhex(slot["wrapped"])
+            data = b"tintype v1 slot" + bytes.fromhex(config["id"]) + bytes([3] * 16)
+            self.assertEqual(AESGCM(key).decrypt(wrapped[:12], wrapped[12:], data),
+                             self.keys.master)
+
+    def test_sealed_objects(self):
+        with tempfile.TemporaryDirectory() as directory:
+            for vector in (self.vectors("sealed-object"), self.vectors("pack")):
+                path = Path(directory, vector["name"])
+                path.parent.mkdir(parents=True)
+                path.write_bytes(bytes.fromhex(vector["object"]))
+                place = SimpleNamespace(root=Path(directory), keys=self.keys, id=b"R" * 16)
+                sealed = Sealed(place, vector["name"])
+                bodies = [sealed.body(frame) for frame in sealed.frames()]
+                self.assertEqual(bodies[0].decode(), vector.get("raw", "a chunk"))
+
+    def test_pages_and_lists(self):
+        golden = self.vectors("pages-and-lists")
+        raw = {name: bytes.fromhex(vector["raw"]) for name, vector in golden.items()}
+        for name, vector in golden.items():
+            kind = LIST if name == "list" else PAGE
+            self.assertEqual(self.keys.frame_id(kind, raw[name]).hex(), vector["id"])
+        entries = decode_leaf(raw["leaf"])
+        self.assertEqual([entry.path for entry in entries][::6], [b"files", b"files/f"])
+        self.assertEqual((entries[0].mtime, entries[-1].device), (-5 * 10**9 + 123456789, (8, 1)))
+        self.assertEqual(decode_leaf(raw["empty leaf"]), [])
+        self.assertEqual([child[2:] for child in decode_inner(raw["inner page"], 2)],
+                         [(number * 1000, 1 << 40, number) for number in (1, 2, 3)])
+        self.assertEqual([length for length, _ in decode_list(b"", raw["list"], 1)],
+                         [1 << 20, 1 << 40, 5])
+
+
+def cut(table, data):
+    """Length of the first chunk of data."""
+    value = 0
+    for position in range(262144 - 64, len(data)):
+        value = (value << 1) + table[data[position]] & 0xFFFFFFFFFFFFFFFF
+        length = position + 1
+        if length >= 262144 and value >> (42 if length < 1048576 else 46) == 0:
+            return length
+    return len(data)
 
 
 def positions(name, content):

@@ -10,6 +10,8 @@ pub mod leaf;
 pub mod list;
 pub mod pieces;
 pub mod span;
+#[cfg(test)]
+mod tests;
 
 use tintype_model::entry::Node;
 use tintype_model::{Error, Result};
