@@ -104,20 +104,21 @@ impl Repository {
     /// because it was removed sees the retirement.
     pub fn check_visible(&self, id: SnapshotId) -> Result<()> {
         let gone = || Error::not_found(format!("snapshot {} was deleted", id.short()));
-        let deleted = self.standing_or_gone(id)?;
+        let deleted = self.is_dead_or_gone(id)?;
         if deleted || self.read_retired()?.contains(&id) { Err(gone()) } else { Ok(()) }
     }
 
-    fn standing_or_gone(&self, id: SnapshotId) -> Result<bool> {
-        let mut tombstone = false;
+    /// By the same rule as gc: deleted, and no lock says otherwise.
+    fn is_dead_or_gone(&self, id: SnapshotId) -> Result<bool> {
+        let mut standing = Standing::default();
         for listed in list_all(&*self.backend, &format!("annotation/{id}/"))? {
             match self.get_json::<Annotation>(ObjectType::Annotation, &listed.name) {
-                Ok(annotation) => tombstone |= matches!(annotation.change, Change::Deleted(_)),
+                Ok(annotation) => standing.apply(&annotation),
                 Err(error) if error.is(ErrorKind::NotFound) => return Ok(true),
                 Err(error) => return Err(error),
             }
         }
-        Ok(tombstone || !self.is_decided(id)?)
+        Ok(standing.is_dead(self.env.clock.now()) || !self.is_decided(id)?)
     }
 
     /// Appends a change; what it means is decided on the standing of the moment, again if

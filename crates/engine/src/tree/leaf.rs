@@ -426,8 +426,11 @@ fn check_length(entry: &TreeEntry) -> Result<()> {
         Content::Slot(_) => return Ok(()),
         Content::References { list, .. } => total(list)?,
     };
-    let excused = entry.node.problem().is_some();
-    if length == entry.node.size || excused || !entry.node.kind.has_content() {
+    // What could not be read to its end has the length of what was read, or nothing.
+    let excused =
+        entry.node.problem().is_some_and(|p| matches!(p.kind, ProblemKind::Unreadable));
+    let nothing = !entry.node.kind.has_content() && entry.node.size != 0;
+    if (length == entry.node.size || excused) && !nothing {
         Ok(())
     } else {
         Err(Error::corrupt("the content of an entry is not as long as its size"))
@@ -488,6 +491,9 @@ fn decode_xattrs(
         let length = word >> 1;
         if length > limits::XATTR_VALUE_BYTES as u64 {
             return Err(Error::corrupt("an xattr value is too long"));
+        }
+        if (word & 1 == 1) != (length > limits::XATTR_INLINE_BYTES as u64) {
+            return Err(Error::corrupt("an xattr value is stored on the wrong side of 4096 bytes"));
         }
         if word & 1 == 1 {
             let id = ContentId(field.array()?);

@@ -48,7 +48,7 @@ pub struct Request {
     /// Tree path inside the snapshot; empty: everything that was captured.
     pub path: Vec<u8>,
     pub destination: Destination,
-    /// Patterns on paths as they were captured (`/home/x/*.txt`); none: all.
+    /// Patterns on paths as they were captured (`/srv/x/*.txt`); none: all.
     pub include: Option<Excludes>,
     pub exclude: Excludes,
     pub overwrite: Overwrite,

@@ -199,34 +199,12 @@ fn capture(
         known: Mutex::default(),
     };
     let reader = ContentReader::new(repository, store.index().clone());
-    let root = Mutex::new(None);
     let mut notes = Vec::new();
+    let workers = options.workers.max(1);
     let run = |feed: &mut (dyn FnMut() -> Result<()> + Send), helpers: Vec<Task<'_>>| {
-        let shared = &shared;
-        let (root, workers) = (&root, options.workers.max(1));
-        let mut tasks: Vec<Task<'_>> = helpers;
-        tasks.push(Box::new(move || {
-            match feed() {
-                Ok(()) => {}
-                Err(error) => shared.fail(error),
-            }
-            shared.jobs.close();
-            shared.steps.close();
-        }));
-        for _ in 0..workers {
-            tasks.push(Box::new(|| {
-                if let Err(error) = job::work(shared) {
-                    shared.fail(error);
-                }
-            }));
-        }
-        tasks.push(Box::new(|| match tree::build(shared) {
-            Ok(made) => *root.lock().expect("no panic while held") = made,
-            Err(error) => shared.fail(error),
-        }));
-        repository.env().tasks.run(tasks);
+        run_stages(repository, &shared, feed, helpers, workers)
     };
-    match input {
+    let root = match input {
         Input::Files { roots, options: walk_options } => {
             let walk = Walk::new(roots, *walk_options);
             let trusted_before = options.parent.as_ref().map(|p| trust_limit(p.manifest.time));
@@ -236,13 +214,14 @@ fn capture(
                 walk.stop();
                 fed
             };
-            let helpers = (0..options.workers.max(1)).map(|_| Box::new(|| walk.help()) as Task<'_>);
-            run(&mut feed, helpers.collect());
+            let helpers = (0..workers).map(|_| Box::new(|| walk.help()) as Task<'_>);
+            let root = run(&mut feed, helpers.collect());
             notes = walk.notes();
+            root
         }
         Input::Images(paths) => {
             let mut feed = || planner::plan_images(&shared, &paths);
-            run(&mut feed, Vec::new());
+            run(&mut feed, Vec::new())
         }
         Input::Stream { path, node, read, end } => {
             let mut stream = Some((path, node, read, end));
@@ -250,13 +229,45 @@ fn capture(
                 let (path, node, read, end) = stream.take().expect("called once");
                 planner::plan_stream(&shared, path, node, read, end)
             };
-            run(&mut feed, Vec::new());
+            run(&mut feed, Vec::new())
         }
-    }
+    };
     shared.failure.into_result()?;
     options.cancel.check()?;
-    let root = root.into_inner().expect("no panic while held");
     Ok((root.ok_or_else(|| Error::internal("no tree was made"))?, notes))
+}
+
+/// Runs feeder, workers and tree side by side until all have ended.
+fn run_stages(
+    repository: &Repository,
+    shared: &Shared<'_, '_>,
+    feed: &mut (dyn FnMut() -> Result<()> + Send),
+    helpers: Vec<Task<'_>>,
+    workers: usize,
+) -> Option<Root> {
+    let root = Mutex::new(None);
+    let made = &root;
+    let mut tasks = helpers;
+    tasks.push(Box::new(move || {
+        if let Err(error) = feed() {
+            shared.fail(error);
+        }
+        shared.jobs.close();
+        shared.steps.close();
+    }));
+    for _ in 0..workers {
+        tasks.push(Box::new(|| {
+            if let Err(error) = job::work(shared) {
+                shared.fail(error);
+            }
+        }));
+    }
+    tasks.push(Box::new(|| match tree::build(shared) {
+        Ok(root) => *made.lock().expect("no panic while held") = root,
+        Err(error) => shared.fail(error),
+    }));
+    repository.env().tasks.run(tasks);
+    root.into_inner().expect("no panic while held")
 }
 
 /// Files that changed after this moment are read again whatever the parent says: the clock of
