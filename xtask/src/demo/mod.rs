@@ -183,3 +183,30 @@ What to try next:
   tintype repo ls latest:/files/etc                browse it
   tintype repo restore latest --to /tmp/look       bring it back, beside
   tintype repo --help                              everything else";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the demonstration makes, changes and compares, with `cp` in place of the product.
+    #[test]
+    fn a_faithful_copy_passes_the_comparison() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (data, copy) = (folder.path().join("data"), folder.path().join("copy"));
+        std::fs::create_dir(&data).expect("created");
+        for number in 0..200 {
+            let name = data.join(format!("file-{number}"));
+            std::fs::write(name, "some content").expect("written");
+        }
+        oddities::add(&data).expect("added");
+        let before = walk::totals(&data).expect("counted");
+        let words = change::apply(&data).expect("changed");
+        let after = walk::totals(&data).expect("counted");
+        assert!(words.starts_with("20 files edited, 20 added, 20 deleted"), "{words}");
+        assert_eq!(after.files, before.files);
+        Sh::new("cp").arg("-a").arg(&data).arg(&copy).run().expect("copied");
+        let report = compare::trees(&data, &copy, Depth::Everything).expect("compared");
+        assert!(report.is_equal(), "{:?}", report.shown);
+        assert_eq!(report.hard_links, 2);
+    }
+}
