@@ -5,17 +5,24 @@ pub mod backend;
 pub mod cancel;
 pub mod chunker;
 pub mod compress;
+pub mod copy;
 pub mod crypto;
 pub mod env;
 pub mod fetch;
 pub mod format;
 pub mod gc;
+#[cfg(test)]
+mod golden;
 pub mod id;
 pub mod index;
 pub mod pack;
+mod parallel;
 pub mod reader;
+pub mod repair;
 pub mod repo;
+pub mod stats;
 pub mod store;
 pub mod tree;
+pub mod verify;
 
 pub use tintype_model::{Error, ErrorKind, Result};

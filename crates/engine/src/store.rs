@@ -198,14 +198,21 @@ impl<'r> Store<'r> {
 
     /// True for exactly one caller per id, if the id is not in the repository.
     fn claim(&self, id: &ContentId) -> Result<bool> {
-        let shard = &self.fresh[id.0[31] as usize % SHARDS];
-        if shard.lock().expect("no panic while held").contains(id)
-            || self.index.is_reusable(id)?
-            || self.in_own_segments(id)?
-        {
+        if self.holds(id)? {
             return Ok(false);
         }
-        Ok(shard.lock().expect("no panic while held").insert(*id))
+        Ok(self.shard(id).lock().expect("no panic while held").insert(*id))
+    }
+
+    fn shard(&self, id: &ContentId) -> &Mutex<HashSet<ContentId>> {
+        &self.fresh[id.0[31] as usize % SHARDS]
+    }
+
+    /// Whether what this session commits may refer to `id` without putting it.
+    pub(crate) fn holds(&self, id: &ContentId) -> Result<bool> {
+        Ok(self.shard(id).lock().expect("no panic while held").contains(id)
+            || self.index.is_reusable(id)?
+            || self.in_own_segments(id)?)
     }
 
     fn in_own_segments(&self, id: &ContentId) -> Result<bool> {
@@ -292,10 +299,7 @@ impl<'r> Store<'r> {
         let local = LocalSegment::build(&segment, path.as_deref())?;
         self.own.write().expect("no panic while held").push(local);
         for record in &segment.records {
-            self.fresh[record.id.0[31] as usize % SHARDS]
-                .lock()
-                .expect("no panic while held")
-                .remove(&record.id);
+            self.shard(&record.id).lock().expect("no panic while held").remove(&record.id);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use super::aead::AeadKey;
 use crate::env::Env;
 use crate::format::frame::Kind;
-use crate::id::ContentId;
+use crate::id::{ContentId, RandomId};
 
 /// The random key of a repository. Never leaves memory but wrapped in a key slot.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -102,6 +102,16 @@ impl Keys {
     /// MAC of the configuration (format.md §4).
     pub fn config_mac(&self, text: &[u8]) -> ContentId {
         ContentId(*blake3::keyed_hash(&self.config, text).as_bytes())
+    }
+
+    /// Key of the local journal of copies out of another repository; no part of the format.
+    pub(crate) fn journal_key(&self, source: RandomId) -> [u8; 32] {
+        let mut input = [0u8; 48];
+        input[..32].copy_from_slice(&self.master.0);
+        input[32..].copy_from_slice(&source.0);
+        let key = blake3::derive_key("tintype v1 copy journal", &input);
+        input.zeroize();
+        key
     }
 
     /// Key and commitment of one object (format.md §2).

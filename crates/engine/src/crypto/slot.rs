@@ -168,6 +168,19 @@ impl Slot {
         Ok(master)
     }
 
+    /// What can be checked without a secret: lengths, and limits of the kdf.
+    pub fn check(&self) -> Result<()> {
+        let mut wrapped = [0u8; WRAPPED_BYTES];
+        decode_hex(&self.wrapped, &mut wrapped)
+            .ok_or_else(|| Error::corrupt("key slot: wrapped key is not 60 bytes"))?;
+        match &self.wrapping {
+            Wrapping::Passphrase { kdf } => kdf.check().and_then(|()| parse_salt(&kdf.salt)),
+            Wrapping::Recovery { salt } => parse_salt(salt),
+            Wrapping::Unknown => return Ok(()),
+        }
+        .map(|_| ())
+    }
+
     pub fn kind(&self) -> &'static str {
         match self.wrapping {
             Wrapping::Passphrase { .. } => "passphrase",
@@ -199,7 +212,7 @@ impl Wrapping {
 }
 
 impl Argon2 {
-    fn derive(&self, passphrase: &Passphrase) -> Result<Zeroizing<[u8; 32]>> {
+    fn check(&self) -> Result<()> {
         if self.name != "argon2id"
             || self.memory_kib > 4 << 20
             || self.passes > 64
@@ -210,6 +223,11 @@ impl Argon2 {
                 self.name, self.memory_kib, self.passes, self.lanes
             )));
         }
+        Ok(())
+    }
+
+    fn derive(&self, passphrase: &Passphrase) -> Result<Zeroizing<[u8; 32]>> {
+        self.check()?;
         let mut out = Zeroizing::new([0u8; 32]);
         let bad = |e: argon2::Error| Error::invalid(format!("key slot: argon2id: {e}"));
         let params =

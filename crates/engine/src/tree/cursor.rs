@@ -99,13 +99,7 @@ impl<'c, 'r> Cursor<'c, 'r> {
             return Ok(());
         }
         self.started = true;
-        let root = Child {
-            first: Vec::new(),
-            id: self.root.id,
-            entries: self.root.entries,
-            bytes: self.root.bytes,
-            problems: self.root.problems,
-        };
+        let root = Child::of_root(&self.root);
         self.enter(root, self.root.level, None, true)
     }
 
@@ -119,8 +113,7 @@ impl<'c, 'r> Cursor<'c, 'r> {
         let first = (!is_root).then_some(&child.first[..]);
         let page =
             read_page(self.reader, &mut self.buffer, &child.id, level, first, below.as_deref());
-        let page =
-            page.and_then(|page| if is_root { check_counts(&child, page) } else { Ok(page) });
+        let page = page.and_then(|page| child.check_counts(&page).map(|()| page));
         match page {
             Ok(Page::Inner(children)) => self.open.push(Open { children, next: 0, below }),
             Ok(Page::Leaf(entries)) => {
@@ -257,29 +250,5 @@ impl<'c, 'r> Cursor<'c, 'r> {
             each(entry)?;
         }
         Ok(())
-    }
-}
-
-/// The manifest commits to the counts of the whole tree.
-fn check_counts(root: &Child, page: Page) -> Result<Page> {
-    let (entries, bytes) = match &page {
-        Page::Inner(children) => {
-            let sum = |of: fn(&Child) -> u64| {
-                children.iter().fold(0u64, |sum, child| sum.wrapping_add(of(child)))
-            };
-            (sum(|c| c.entries), sum(|c| c.bytes))
-        }
-        Page::Leaf(entries) => (
-            entries.len() as u64,
-            entries.iter().fold(0u64, |sum, entry| sum.wrapping_add(entry.node.size)),
-        ),
-    };
-    if (entries, bytes) == (root.entries, root.bytes) {
-        Ok(page)
-    } else {
-        Err(Error::corrupt(format!(
-            "the manifest promises {} entries with {} bytes, the tree has {entries} with {bytes}",
-            root.entries, root.bytes
-        )))
     }
 }

@@ -2,13 +2,23 @@
 
 pub mod builder;
 pub mod cursor;
+pub mod diff;
+pub mod find;
+pub mod forest;
 pub mod inner;
 pub mod leaf;
 pub mod list;
+pub mod pieces;
+pub mod span;
+#[cfg(test)]
+mod tests;
 
 use tintype_model::entry::Node;
+use tintype_model::{Error, Result};
 
+use crate::format::records::Manifest;
 use crate::id::ContentId;
+use cursor::Page;
 
 /// An entry with what its content is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +69,7 @@ pub struct LargeXattr {
 }
 
 /// A page as its parent names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Child {
     pub first: Vec<u8>,
     pub id: ContentId,
@@ -76,6 +86,54 @@ pub struct Root {
     pub entries: u64,
     pub bytes: u64,
     pub problems: u64,
+}
+
+impl Root {
+    pub fn of(manifest: &Manifest) -> Self {
+        Self {
+            id: manifest.root,
+            level: manifest.level,
+            entries: manifest.entries,
+            bytes: manifest.bytes,
+            problems: manifest.problems,
+        }
+    }
+}
+
+impl Child {
+    /// The page at the top; its first path is not known before it is read, and empty here.
+    pub fn of_root(root: &Root) -> Self {
+        Self {
+            first: Vec::new(),
+            id: root.id,
+            entries: root.entries,
+            bytes: root.bytes,
+            problems: root.problems,
+        }
+    }
+
+    /// What the parent, or the manifest, promises about the page is what the page holds.
+    pub fn check_counts(&self, page: &Page) -> Result<()> {
+        let add = |sum: (u64, u64, u64), entries: u64, bytes: u64, problems: u64| {
+            (sum.0.wrapping_add(entries), sum.1.wrapping_add(bytes), sum.2.wrapping_add(problems))
+        };
+        let found = match page {
+            Page::Inner(children) => {
+                children.iter().fold((0, 0, 0), |sum, c| add(sum, c.entries, c.bytes, c.problems))
+            }
+            Page::Leaf(entries) => entries
+                .iter()
+                .fold((0, 0, 0), |sum, e| add(sum, 1, e.node.size, u64::from(e.is_problem()))),
+        };
+        if found == (self.entries, self.bytes, self.problems) {
+            return Ok(());
+        }
+        let who = if self.first.is_empty() { "the manifest" } else { "its parent" };
+        Err(Error::corrupt(format!(
+            "page {}: {who} promises {} entries with {} bytes and {} problems, it has {}, {}, {}",
+            self.id, self.entries, self.bytes, self.problems, found.0, found.1, found.2
+        )))
+    }
 }
 
 impl TreeEntry {
