@@ -1,1 +1,72 @@
-fn main() {}
+//! `tintype`, the one program: commands on a repository, without a server.
+//!
+//! Each command is a file of [`repo`]; it parses its options, calls the libraries and shows
+//! what they say. What leaves the process (text, JSON lines, exit code) is decided in
+//! [`report`] and [`exit`] alone.
+
+mod app;
+mod debug;
+mod exit;
+mod extras;
+mod global;
+mod interrupt;
+mod meter;
+mod open;
+mod pick;
+mod progress;
+mod repo;
+mod report;
+mod secret;
+mod show;
+mod terminal;
+mod when;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const ABOUT: &str = "Snapshots that can be restored: encrypted, deduplicated, without a server";
+
+const EXAMPLES: &str = "\
+Examples:
+  export TINTYPE_REPOSITORY=/srv/snapshots         or s3://bucket/prefix?endpoint=https://…
+  tintype repo init                                a new encrypted repository
+  tintype repo snapshot /etc /home                 take a snapshot
+  tintype repo list                                which ones there are
+  tintype repo restore latest --to /tmp/look       bring one back, beside the live data
+
+Exit codes: 0 complete, 1 failed, 2 wrong use, 3 incomplete, 4 damage found, 5 conflict,
+6 wrong key, 130 interrupted.";
+
+#[derive(Parser)]
+#[command(name = "tintype", version, about = ABOUT, after_help = EXAMPLES)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Work on a repository: take, list, restore, check and delete snapshots
+    Repo(Box<repo::Args>),
+    /// Print the completion script of a shell
+    Completions(extras::Completions),
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Man(extras::Man),
+    /// Measurements for developers
+    #[command(hide = true)]
+    Debug(debug::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let exit = match cli.command {
+        Command::Repo(args) => repo::run(*args),
+        Command::Completions(args) => exit::of_plain(args.run()),
+        Command::Man(args) => exit::of_plain(args.run()),
+        Command::Debug(args) => exit::of_plain(args.run()),
+    };
+    exit.into()
+}

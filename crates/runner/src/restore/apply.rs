@@ -242,7 +242,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
                     let xattr = tintype_model::entry::Xattr { name: xattr.name, value };
                     entry.node.extras_mut().xattrs.push(xattr);
                 }
-                Err(error) => self.shared.failed(path, error),
+                Err(error) => self.shared.failed_by(path, &error),
             }
         }
     }

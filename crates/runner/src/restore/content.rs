@@ -7,8 +7,8 @@ use tintype_engine::fetch::Wanted;
 use tintype_engine::format::frame::Kind as FrameKind;
 use tintype_engine::reader::{ContentReader, ReadBuffer};
 use tintype_engine::tree::{Parcel, Reference};
-use tintype_model::Result;
 use tintype_model::entry::Node;
+use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::files::image::DeviceTarget;
 use tintype_source::files::{Put, Target, TempFile};
 
@@ -73,6 +73,14 @@ impl Shared<'_, '_> {
         report.failed.push((path.to_vec(), why.to_string()));
     }
 
+    /// Of an error of the repository or the target; says whether stored data is damaged.
+    pub(super) fn failed_by(&self, path: &[u8], error: &Error) {
+        if error.is(ErrorKind::Corrupt) {
+            self.report.lock().expect("no panic while held").damaged += 1;
+        }
+        self.failed(path, error);
+    }
+
     pub(super) fn imperfect(&self, path: &[u8], problems: Vec<tintype_model::entry::Problem>) {
         if problems.is_empty() {
             return;
@@ -118,14 +126,18 @@ fn small_files(
     let wanted = [Wanted { id: parcel.id, kind: FrameKind::Parcel, tag: 0 }];
     shared.reader.fetch(&wanted, buffer, &mut |_, bytes| {
         for file in files {
-            let slice = bytes.as_ref().map_err(ToString::to_string).and_then(|bytes| {
-                bytes
-                    .get(file.offset..file.offset + file.node.size as usize)
-                    .ok_or_else(|| "lies outside its parcel".to_owned())
-            });
-            match slice {
-                Ok(data) => write_small(shared, file, data),
-                Err(why) => shared.failed(&file.path, why),
+            let bytes = match &bytes {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    shared.failed_by(&file.path, error);
+                    continue;
+                }
+            };
+            match bytes.get(file.offset..file.offset + file.node.size as usize) {
+                Some(data) => write_small(shared, file, data),
+                None => {
+                    shared.failed_by(&file.path, &Error::corrupt("lies outside its parcel"));
+                }
             }
         }
         Ok(())
@@ -175,9 +187,9 @@ fn large_part(
     file: &LargeFile<'_>,
     pieces: &[(u64, Reference)],
 ) -> Result<()> {
-    let fail = |why: String| {
+    let fail = |error: &Error| {
         if !file.failed.swap(true, Ordering::Relaxed) {
-            shared.failed(&file.path, why);
+            shared.failed_by(&file.path, error);
         }
     };
     for pieces in pieces.chunks(TOGETHER) {
@@ -187,14 +199,12 @@ fn large_part(
             .enumerate()
             .filter_map(|(tag, (_, r))| r.id.map(|id| Wanted { id, kind: FrameKind::Chunk, tag }))
             .collect();
-        zero_holes(file, pieces).unwrap_or_else(|error| fail(error.to_string()));
+        zero_holes(file, pieces).unwrap_or_else(|error| fail(&error));
         shared.reader.fetch(&wanted, buffer, &mut |tag, bytes| {
             let (offset, reference) = &pieces[tag];
             let outcome = bytes.and_then(|bytes| {
                 if bytes.len() as u64 != reference.length {
-                    return Err(tintype_model::Error::corrupt(
-                        "a chunk has not the length of its reference",
-                    ));
+                    return Err(Error::corrupt("a chunk has not the length of its reference"));
                 }
                 let sink = file.sink.read().expect("no panic while held");
                 match &*sink {
@@ -204,7 +214,7 @@ fn large_part(
             });
             match outcome {
                 Ok(()) => Progress::add(&shared.progress.moved_bytes, reference.length),
-                Err(error) => fail(error.to_string()),
+                Err(error) => fail(&error),
             }
             Ok(())
         })?;

@@ -115,6 +115,8 @@ pub struct Plan {
     pub counts: Counts,
     /// What is in the way, with the reason: target path.
     pub refused: Vec<(Vec<u8>, String)>,
+    /// Pages of the snapshot that cannot be read; each is in `refused` too.
+    pub damaged: u64,
     /// What would be deleted: target paths, deepest first.
     pub extra: Vec<Vec<u8>>,
 }
@@ -128,6 +130,8 @@ pub struct Report {
     pub deleted: u64,
     /// Content that is lost or could not be written: target path and cause.
     pub failed: Vec<(Vec<u8>, String)>,
+    /// How many of these failed because stored data is damaged.
+    pub damaged: u64,
     /// Restored, but not in every detail (owner, attribute…).
     pub imperfect: Vec<(Vec<u8>, String)>,
     /// Content bytes that were read back and found equal.

@@ -71,7 +71,9 @@ pub fn plan(reader: &ContentReader<'_>, snapshot: &Snapshot, request: &Request) 
     planner.counts.delete = planner.extra.len() as u64;
     planner.extra.sort();
     planner.extra.reverse();
-    for (path, error) in cursor.damaged.take().unwrap_or_default() {
+    let damaged = cursor.damaged.take().unwrap_or_default();
+    let damaged_pages = damaged.len() as u64;
+    for (path, error) in damaged {
         planner.refused.push((path, format!("this part of the snapshot is damaged: {error}")));
         planner.counts.refuse += 1;
     }
@@ -84,6 +86,7 @@ pub fn plan(reader: &ContentReader<'_>, snapshot: &Snapshot, request: &Request) 
         actions: planner.actions,
         counts: planner.counts,
         refused: planner.refused,
+        damaged: damaged_pages,
         extra: planner.extra,
     })
 }

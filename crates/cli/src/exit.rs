@@ -1,0 +1,167 @@
+//! Exit codes, and what a person can do about an error: the one place that decides both.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use tintype_engine::{Error, ErrorKind};
+
+use crate::terminal;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Exit {
+    Complete,
+    Failed,
+    Usage,
+    /// Done, but not all of it: something could not be read, or not be written.
+    Incomplete,
+    /// Stored bytes are not what was written.
+    Damaged,
+    /// A name is taken, or a lock or hold forbids it.
+    Conflict,
+    WrongKey,
+    Interrupted,
+    /// Nobody reads our output any more (`| head`).
+    NoReader,
+}
+
+impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Complete => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Incomplete => 3,
+            Self::Damaged => 4,
+            Self::Conflict => 5,
+            Self::WrongKey => 6,
+            Self::Interrupted => 130,
+            Self::NoReader => 141,
+        }
+    }
+
+    /// Of a command that finished its work.
+    pub(crate) fn of_outcome(is_incomplete: bool, is_damaged: bool) -> Self {
+        match (is_damaged, is_incomplete) {
+            (true, _) => Self::Damaged,
+            (_, true) => Self::Incomplete,
+            _ => Self::Complete,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
+    }
+}
+
+/// The command line asks for something that makes no sense.
+#[derive(Debug)]
+pub(crate) struct Usage(String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+pub(crate) fn usage(message: impl std::fmt::Display) -> anyhow::Error {
+    Usage(message.to_string()).into()
+}
+
+/// The library's error in a chain, if there is one.
+pub(crate) fn kind_of(error: &anyhow::Error) -> Option<ErrorKind> {
+    error.chain().find_map(|e| e.downcast_ref::<Error>()).map(Error::kind)
+}
+
+pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
+    if error.is::<Usage>() {
+        return Exit::Usage;
+    }
+    if error.chain().any(|e| {
+        e.downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    }) {
+        return Exit::NoReader;
+    }
+    match kind_of(error) {
+        Some(ErrorKind::Corrupt) => Exit::Damaged,
+        Some(ErrorKind::AlreadyExists | ErrorKind::Locked) => Exit::Conflict,
+        Some(ErrorKind::WrongKey) => Exit::WrongKey,
+        Some(ErrorKind::Canceled) => Exit::Interrupted,
+        _ => Exit::Failed,
+    }
+}
+
+/// The next step, in one line.
+pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    if error.is::<Usage>() {
+        return Some("`tintype repo COMMAND --help` shows examples");
+    }
+    Some(match kind_of(error)? {
+        ErrorKind::WrongKey => {
+            "check the passphrase; the twelve words of the recovery key open it too: --recovery-key"
+        }
+        ErrorKind::Unavailable => "run it again later: what was uploaded is reused",
+        ErrorKind::NoSpace => {
+            "make room (`tintype repo prune`, then `tintype repo gc`, or a larger store) and run it \
+             again: nothing that was committed is lost, what was uploaded is reused"
+        }
+        ErrorKind::Denied => {
+            "check who may read and write there; a read-only store can be restored from"
+        }
+        ErrorKind::Corrupt => {
+            "`tintype repo verify --all` names every damaged object and each path it touches; \
+             everything else can still be restored"
+        }
+        ErrorKind::Canceled => "run it again: what was uploaded is reused",
+        ErrorKind::Internal => "this is a bug; please report it with the command you ran",
+        ErrorKind::NotFound
+        | ErrorKind::AlreadyExists
+        | ErrorKind::Locked
+        | ErrorKind::Invalid
+        | ErrorKind::Unsupported => return None,
+    })
+}
+
+/// For commands without a repository and without events.
+pub(crate) fn of_plain(result: anyhow::Result<()>) -> Exit {
+    match result {
+        Ok(()) => Exit::Complete,
+        Err(error) => {
+            let exit = of_error(&error);
+            if exit != Exit::NoReader {
+                terminal::line(&format!("error: {error:#}"));
+            }
+            exit
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_code() {
+        let code = |kind| of_error(&Error::new(kind, "x").into()).code();
+        for (kind, want) in [
+            (ErrorKind::Corrupt, 4),
+            (ErrorKind::AlreadyExists, 5),
+            (ErrorKind::Locked, 5),
+            (ErrorKind::WrongKey, 6),
+            (ErrorKind::Canceled, 130),
+            (ErrorKind::NoSpace, 1),
+            (ErrorKind::NotFound, 1),
+        ] {
+            assert_eq!(code(kind), want, "{kind:?}");
+        }
+        assert_eq!(of_error(&usage("no")).code(), 2);
+        let wrapped = anyhow::Error::from(Error::corrupt("x")).context("while reading");
+        assert_eq!(of_error(&wrapped), Exit::Damaged);
+    }
+}

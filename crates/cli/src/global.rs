@@ -1,0 +1,133 @@
+//! Options that every command of `tintype repo` takes.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use clap::Args;
+use tintype_model::{rate, size};
+
+use crate::exit::usage;
+
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Global {
+    /// Where the repository is: a path, or s3://bucket/prefix?endpoint=…&region=…
+    #[arg(short, long, value_name = "URL", env = "TINTYPE_REPOSITORY", global = true)]
+    #[arg(help_heading = "Repository")]
+    pub(crate) repository: Option<String>,
+    /// Read the passphrase from a file (one line)
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Repository")]
+    #[arg(conflicts_with_all = ["password_command", "recovery_key", "recovery_key_file"])]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Read the passphrase from what a command prints
+    #[arg(long, value_name = "COMMAND", global = true, help_heading = "Repository")]
+    #[arg(conflicts_with_all = ["recovery_key", "recovery_key_file"])]
+    pub(crate) password_command: Option<String>,
+    /// Open with the twelve words of a recovery key, asked for at a prompt
+    #[arg(long, global = true, help_heading = "Repository")]
+    #[arg(conflicts_with = "recovery_key_file")]
+    pub(crate) recovery_key: bool,
+    /// Open with the recovery key in a file
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Repository")]
+    pub(crate) recovery_key_file: Option<PathBuf>,
+    /// Where caches lie; default: tintype in the user's cache directory
+    #[arg(long, value_name = "DIR", env = "TINTYPE_CACHE_DIR", global = true)]
+    #[arg(help_heading = "Repository", conflicts_with = "no_cache")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Keep no cache: the index is read anew and held in memory
+    #[arg(long, global = true, help_heading = "Repository")]
+    pub(crate) no_cache: bool,
+
+    /// One JSON event per line on standard output (docs/json.md)
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) json: bool,
+    /// Only results and errors
+    #[arg(short, long, global = true, help_heading = "Output", conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more; twice: say everything
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Output")]
+    pub(crate) verbose: u8,
+    /// No progress
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) no_progress: bool,
+
+    /// Send at most this much, like 10MiB/s
+    #[arg(long, value_name = "RATE", value_parser = parse_rate, global = true)]
+    #[arg(help_heading = "Limits")]
+    pub(crate) limit_upload: Option<Rate>,
+    /// Receive at most this much, like 10MiB/s
+    #[arg(long, value_name = "RATE", value_parser = parse_rate, global = true)]
+    #[arg(help_heading = "Limits")]
+    pub(crate) limit_download: Option<Rate>,
+    /// Use at most N processors; default: all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
+    #[arg(global = true, help_heading = "Limits")]
+    pub(crate) cpu: Option<u32>,
+    /// Use about this much memory at most, like 512MiB: fewer workers, shorter queues
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, global = true)]
+    #[arg(help_heading = "Limits")]
+    pub(crate) memory: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate(pub(crate) Option<NonZeroU64>);
+
+fn parse_rate(text: &str) -> Result<Rate, tintype_model::Error> {
+    rate::parse(text).map(|rate| Rate(rate.and_then(NonZeroU64::new)))
+}
+
+pub(crate) fn parse_size(text: &str) -> Result<u64, tintype_model::Error> {
+    size::parse(text)
+}
+
+/// What is there whatever runs: program, key derivation, filters, entries on their way.
+const FIXED_BYTES: u64 = 96 << 20;
+/// Read buffer, compressor and parcel of one worker, with its share of open packs.
+const WORKER_BYTES: u64 = 24 << 20;
+const SMALLEST_BYTES: u64 = 128 << 20;
+const AHEAD_BYTES: u64 = 16 << 20;
+
+/// How much may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Budget {
+    pub(crate) workers: usize,
+    /// Of what the walk holds ready.
+    pub(crate) ahead_bytes: usize,
+}
+
+impl Global {
+    pub(crate) fn budget(&self) -> anyhow::Result<Budget> {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        budget(self.cpu.map_or(processors, |n| n as usize), self.memory)
+    }
+}
+
+fn budget(processors: usize, memory: Option<u64>) -> anyhow::Result<Budget> {
+    let Some(memory) = memory else {
+        return Ok(Budget { workers: processors, ahead_bytes: AHEAD_BYTES as usize });
+    };
+    if memory < SMALLEST_BYTES {
+        return Err(usage(format!(
+            "--memory {} cannot be kept: at least {} are needed",
+            size::format(memory),
+            size::format(SMALLEST_BYTES)
+        )));
+    }
+    let ahead = (memory / 32).min(AHEAD_BYTES);
+    let workers = (memory - FIXED_BYTES - ahead) / WORKER_BYTES;
+    Ok(Budget { workers: processors.min(workers.max(1) as usize), ahead_bytes: ahead as usize })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_bounds_workers() {
+        let workers = |memory| budget(16, memory).unwrap().workers;
+        assert_eq!(workers(None), 16);
+        assert_eq!(workers(Some(128 << 20)), 1);
+        assert_eq!(workers(Some(256 << 20)), 6);
+        assert_eq!(workers(Some(4 << 30)), 16);
+        assert!(budget(1, Some(64 << 20)).is_err());
+    }
+}

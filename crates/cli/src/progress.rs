@@ -1,0 +1,301 @@
+//! Progress: a bar on a terminal, lines every few seconds elsewhere, events with `--json`.
+//!
+//! The work runs in one task and this in another; nothing here decides anything.
+
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use tintype_engine::env::Task;
+use tintype_engine::repo::session::Session;
+use tintype_runner::progress::Progress;
+
+use crate::app::App;
+use crate::{show, terminal};
+
+const REDRAW: Duration = Duration::from_millis(100);
+const EVENTS: Duration = Duration::from_secs(1);
+const LINES: Duration = Duration::from_secs(5);
+/// Rates are means over about this long.
+const SMOOTHING_SECONDS: f64 = 4.0;
+
+/// What is shown while it runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Watched<'w> {
+    /// `snapshot`, `restore`…
+    pub(crate) what: &'static str,
+    /// What the work waits for when it is neither the store nor the processor.
+    pub(crate) other_side: &'static str,
+    pub(crate) progress: &'w Progress,
+    /// Totals come from an earlier snapshot.
+    pub(crate) is_estimate: bool,
+    /// A session that must show that it lives.
+    pub(crate) pin: Option<&'w Session<'w>>,
+}
+
+#[derive(Default)]
+struct Ended {
+    ended: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Ended {
+    fn set(&self) {
+        *self.ended.lock().expect("no panic while held") = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits; true when the work has ended.
+    fn wait(&self, time: Duration) -> bool {
+        let ended = self.ended.lock().expect("no panic while held");
+        let (ended, _) = self
+            .changed
+            .wait_timeout_while(ended, time, |ended| !*ended)
+            .expect("no panic while held");
+        *ended
+    }
+}
+
+/// Ends the display also when the work panics.
+struct EndOnDrop<'e>(&'e Ended);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
+impl App {
+    /// Does the work while its progress is shown.
+    pub(crate) fn watch<T: Send>(
+        &self,
+        watched: &Watched<'_>,
+        work: impl FnOnce() -> T + Send,
+    ) -> T {
+        let ended = Ended::default();
+        let result = Mutex::new(None);
+        let tasks: Vec<Task<'_>> = vec![
+            Box::new(|| {
+                let _end = EndOnDrop(&ended);
+                let done = work();
+                *result.lock().expect("no panic while held") = Some(done);
+            }),
+            Box::new(|| self.show_until(&ended, watched)),
+        ];
+        self.env.tasks.run(tasks);
+        result.into_inner().expect("no panic while held").expect("the work ended")
+    }
+
+    fn show_until(&self, ended: &Ended, watched: &Watched<'_>) {
+        use std::io::IsTerminal as _;
+        let silent = self.global.no_progress || self.report.is_quiet();
+        let on_terminal = std::io::stderr().is_terminal() && !self.report.is_json();
+        let step = match (self.report.is_json(), on_terminal) {
+            (true, _) => EVENTS,
+            (_, true) => REDRAW,
+            _ => LINES,
+        };
+        let step = if silent { EVENTS } else { step };
+        let bar = (on_terminal && !silent).then(bar);
+        terminal::set_bar(bar.clone());
+        let mut speed = Speed::new(self);
+        while !ended.wait(step) {
+            if let Some(pin) = watched.pin
+                && let Err(error) = pin.beat()
+            {
+                tracing::debug!(%error, "heartbeat");
+            }
+            let view = View::of(self, watched, &mut speed);
+            match &bar {
+                _ if silent => {}
+                Some(bar) => view.draw(bar),
+                None if self.report.is_json() => view.event(self),
+                None => terminal::line(&view.line()),
+            }
+        }
+        terminal::set_bar(None);
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    bar.set_style(
+        ProgressStyle::with_template("{prefix}\n{wide_msg}").expect("the template is right"),
+    );
+    bar
+}
+
+/// How fast it goes, as a moving mean.
+struct Speed {
+    at: Duration,
+    bytes: u64,
+    entries: u64,
+    busy: Duration,
+    processor: Duration,
+    bytes_per_second: f64,
+    entries_per_second: f64,
+    store_share: f64,
+    processor_share: f64,
+}
+
+impl Speed {
+    fn new(app: &App) -> Self {
+        Self {
+            at: app.env.clock.elapsed(),
+            bytes: 0,
+            entries: 0,
+            busy: app.meter.busy(),
+            processor: processor_time(),
+            bytes_per_second: 0.0,
+            entries_per_second: 0.0,
+            store_share: 0.0,
+            processor_share: 0.0,
+        }
+    }
+
+    fn update(&mut self, app: &App, bytes: u64, entries: u64) {
+        let now = app.env.clock.elapsed();
+        let seconds = now.saturating_sub(self.at).as_secs_f64();
+        if seconds <= 0.0 {
+            return;
+        }
+        let weight = 1.0 - (-seconds / SMOOTHING_SECONDS).exp();
+        let mix = |old: &mut f64, new: f64| *old += weight * (new - *old);
+        let workers = app.budget.workers as f64;
+        let (busy, processor) = (app.meter.busy(), processor_time());
+        let share = |spent: Duration| spent.as_secs_f64() / seconds / workers;
+        mix(&mut self.bytes_per_second, bytes.saturating_sub(self.bytes) as f64 / seconds);
+        mix(&mut self.entries_per_second, entries.saturating_sub(self.entries) as f64 / seconds);
+        mix(&mut self.store_share, share(busy.saturating_sub(self.busy)));
+        mix(&mut self.processor_share, share(processor.saturating_sub(self.processor)));
+        (self.at, self.bytes, self.entries) = (now, bytes, entries);
+        (self.busy, self.processor) = (busy, processor);
+    }
+}
+
+/// What all threads of this process used so far.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.max(0) as u64, time.tv_nsec.max(0) as u32)
+}
+
+/// One look at a run.
+struct View {
+    what: &'static str,
+    entries: u64,
+    files: u64,
+    bytes: u64,
+    moved_bytes: u64,
+    problems: u64,
+    total_bytes: Option<u64>,
+    total_entries: Option<u64>,
+    is_estimate: bool,
+    bytes_per_second: f64,
+    eta_seconds: Option<f64>,
+    current: Vec<u8>,
+    waits_for: &'static str,
+    seconds: f64,
+}
+
+impl View {
+    fn of(app: &App, watched: &Watched<'_>, speed: &mut Speed) -> Self {
+        let progress = watched.progress;
+        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let (bytes, entries) = (get(&progress.bytes), get(&progress.entries));
+        speed.update(app, bytes, entries);
+        // An estimate that was passed is none any more.
+        let total = |total: u64, done: u64| (total > 0 && total >= done).then_some(total);
+        let total_bytes = total(get(&progress.total_bytes), bytes);
+        let total_entries = total(get(&progress.total_entries), entries);
+        let rest = |total: Option<u64>, done: u64, rate: f64| {
+            total.filter(|_| rate > 0.0).map(|total| (total - done) as f64 / rate)
+        };
+        let by_bytes = rest(total_bytes, bytes, speed.bytes_per_second);
+        let by_entries = rest(total_entries, entries, speed.entries_per_second);
+        let eta_seconds = match (by_bytes, by_entries) {
+            (Some(a), Some(b)) => Some(a.max(b)),
+            (a, b) => a.or(b),
+        };
+        let waits_for = if speed.store_share > 0.5 {
+            "the store"
+        } else if speed.processor_share > 0.6 {
+            "the processor"
+        } else {
+            watched.other_side
+        };
+        Self {
+            what: watched.what,
+            entries,
+            files: get(&progress.files),
+            bytes,
+            moved_bytes: get(&progress.moved_bytes),
+            problems: get(&progress.problems),
+            total_bytes,
+            total_entries,
+            is_estimate: watched.is_estimate,
+            bytes_per_second: speed.bytes_per_second,
+            eta_seconds,
+            current: progress.current(),
+            waits_for,
+            seconds: app.seconds(),
+        }
+    }
+
+    fn line(&self) -> String {
+        let about = if self.is_estimate { "~" } else { "" };
+        let of = self.total_bytes.map(|total| format!(" of {about}{}", show::bytes(total)));
+        let mut line = format!(
+            "{}: {}, {}{}, {}/s",
+            self.what,
+            show::counted(self.files, "file", "files"),
+            show::bytes(self.bytes),
+            of.unwrap_or_default(),
+            show::bytes(self.bytes_per_second as u64),
+        );
+        if let Some(eta) = self.eta_seconds {
+            let _ = write!(line, ", ETA {about}{}", show::seconds(eta));
+        }
+        if self.problems > 0 {
+            let _ = write!(line, ", {}", show::counted(self.problems, "problem", "problems"));
+        }
+        let _ = write!(line, ", waits for {}", self.waits_for);
+        line
+    }
+
+    fn draw(&self, bar: &ProgressBar) {
+        bar.set_prefix(format!("{} [{}]", self.line(), show::seconds(self.seconds)));
+        let current =
+            if self.current.is_empty() { String::new() } else { show::path(&self.current) };
+        bar.set_message(current);
+        bar.tick();
+    }
+
+    fn event(&self, app: &App) {
+        let fields = json!({
+            "phase": self.what,
+            "seconds": self.seconds,
+            "entries": self.entries,
+            "files": self.files,
+            "bytes": self.bytes,
+            "moved_bytes": self.moved_bytes,
+            "problems": self.problems,
+            "total_bytes": self.total_bytes,
+            "total_entries": self.total_entries,
+            "totals_are_estimates": self.is_estimate,
+            "bytes_per_second": self.bytes_per_second,
+            "eta_seconds": self.eta_seconds,
+            "current": crate::report::path_text(&self.current),
+            "waits_for": self.waits_for,
+        });
+        if app.report.event("progress", fields).is_err() {
+            // Nobody reads any more.
+            app.cancel.cancel();
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Going through a snapshot's tree for people.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use tintype_engine::reader::ContentReader;
+use tintype_engine::tree::TreeEntry;
+use tintype_engine::tree::cursor::Cursor;
+use tintype_model::entry::is_within;
+
+use crate::{report, show};
+
+/// After so many entries of a subtree that is skipped, its end is looked up instead.
+const SKIPPED: usize = 2000;
+
+/// What is directly inside `path`, without reading more of its subdirectories than need be.
+pub(crate) fn children(
+    cursor: &mut Cursor<'_, '_>,
+    path: &[u8],
+    each: &mut dyn FnMut(TreeEntry) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    cursor.seek(path)?;
+    while let Some(entry) = cursor.next_entry()? {
+        if entry.path == path {
+            continue;
+        }
+        if !is_within(&entry.path, path) {
+            break;
+        }
+        let child = entry.path.clone();
+        each(entry)?;
+        skip(cursor, &child)?;
+    }
+    Ok(())
+}
+
+/// Goes behind everything below `path`.
+fn skip(cursor: &mut Cursor<'_, '_>, path: &[u8]) -> anyhow::Result<()> {
+    for _ in 0..SKIPPED {
+        match cursor.peek()? {
+            Some(next) if is_within(&next.path, path) => {}
+            _ => return Ok(()),
+        }
+        cursor.next_entry()?;
+    }
+    // In tree order nothing lies between the last thing below `path` and this.
+    let after = [path, &[0]].concat();
+    Ok(cursor.seek(&after)?)
+}
+
+pub(crate) fn fields(entry: &TreeEntry) -> Value {
+    let node = &entry.node;
+    let text = |bytes: &[u8]| report::path_text(bytes);
+    let extras = node.extras.as_deref();
+    json!({
+        "path": text(&entry.path),
+        "kind": show::kind(node.kind),
+        "mode": format!("{:04o}", node.mode),
+        "uid": node.owner.uid,
+        "gid": node.owner.gid,
+        "user": text(&node.owner.user),
+        "group": text(&node.owner.group),
+        "size": node.size,
+        "mtime": { "seconds": node.mtime.seconds, "nanoseconds": node.mtime.nanoseconds },
+        "links": node.links,
+        "target": extras.filter(|e| !e.target.is_empty()).map(|e| text(&e.target)),
+        "problem": node.problem().map(|p| &p.message),
+    })
+}
+
+/// As `ls -l` does.
+pub(crate) fn long_line(entry: &TreeEntry, name: &str) -> String {
+    let node = &entry.node;
+    let owner = |name: &[u8], number: u32| {
+        if name.is_empty() { number.to_string() } else { show::name(name) }
+    };
+    let user = owner(&node.owner.user, node.owner.uid);
+    let group = owner(&node.owner.group, node.owner.gid);
+    let extras = node.extras.as_deref();
+    let size = match extras.and_then(|e| e.device_number) {
+        Some((major, minor)) => format!("{major},{minor}"),
+        None => show::count(node.size),
+    };
+    let mut line = format!(
+        "{} {user:<8} {group:<8} {size:>15} {} {name}",
+        show::mode(node),
+        show::entry_time(node.mtime)
+    );
+    if let Some(target) = extras.map(|e| &e.target).filter(|target| !target.is_empty()) {
+        let _ = write!(line, " -> {}", show::name(target));
+    }
+    if let Some(problem) = node.problem() {
+        let _ = write!(line, "  [{}]", problem.message);
+    }
+    line
+}
+
+/// Every entry of a tree that could not be captured as it should.
+pub(crate) fn problems(
+    reader: &ContentReader<'_>,
+    root: tintype_engine::tree::Root,
+    each: &mut dyn FnMut(&TreeEntry) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut cursor = Cursor::new(reader, root)?;
+    while cursor.next_leaf()? {
+        for entry in cursor.rest_of_leaf() {
+            if entry.node.problem().is_some() {
+                each(entry)?;
+            }
+        }
+    }
+    Ok(())
+}

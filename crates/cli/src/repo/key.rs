@@ -1,0 +1,192 @@
+//! `key`: the slots that open a repository.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use tintype_engine::Error;
+use tintype_engine::crypto::slot::{RecoveryKey, Secret};
+use tintype_engine::id::RandomId;
+use tintype_engine::repo::Repository;
+use tintype_engine::repo::open::SlotInfo;
+
+use super::init::{create_private, show_words};
+use crate::app::App;
+use crate::exit::{Exit, usage};
+use crate::report::Done;
+use crate::secret::{self, Sources};
+use crate::show::{self, Table};
+
+#[derive(clap::Args)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = "\
+Examples:
+  tintype repo key list
+  tintype repo key add --label 'on-call'           a second passphrase
+  tintype repo key add --recovery                  another recovery key
+  tintype repo key change-passphrase
+  tintype repo key remove 3f2a
+
+Whoever knew a passphrase and copied the repository can still read that copy: removing a key does
+not take it back. Copy the snapshots into a new repository if that matters.")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// List key slots
+    List,
+    /// Add a passphrase or a recovery key
+    Add(Add),
+    /// Remove a key slot, by the start of its id
+    Remove(Remove),
+    /// Replace the passphrase that you open with
+    #[command(visible_alias = "passwd")]
+    ChangePassphrase(New),
+}
+
+#[derive(clap::Args)]
+struct New {
+    /// Read the new passphrase from a file (one line)
+    #[arg(long = "new-password-file", id = "new_password_file", value_name = "FILE")]
+    #[arg(conflicts_with = "new_password_command")]
+    password_file: Option<PathBuf>,
+    /// Read the new passphrase from what a command prints
+    #[arg(long = "new-password-command", id = "new_password_command", value_name = "COMMAND")]
+    password_command: Option<String>,
+    /// Name of the slot
+    #[arg(long, value_name = "TEXT", default_value = "passphrase")]
+    label: String,
+}
+
+#[derive(clap::Args)]
+struct Add {
+    #[command(flatten)]
+    new: New,
+    /// A new recovery key of twelve words, shown once
+    #[arg(long, conflicts_with_all = ["new_password_file", "new_password_command"])]
+    recovery: bool,
+    /// Write the recovery key into this new file instead of showing it
+    #[arg(long, value_name = "FILE", requires = "recovery")]
+    recovery_key_out: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct Remove {
+    /// The start of the slot's id
+    slot: String,
+}
+
+impl New {
+    fn ask(&self, app: &App, what: &str) -> anyhow::Result<Secret> {
+        let sources = Sources {
+            file: self.password_file.as_deref(),
+            command: self.password_command.as_deref(),
+            variable: "TINTYPE_NEW_PASSWORD",
+            options: "--new-password-file, --new-password-command or TINTYPE_NEW_PASSWORD",
+            ..Sources::default()
+        };
+        secret::chosen(&sources, what, &app.report)
+    }
+}
+
+impl Args {
+    pub(crate) fn run(self, app: &App) -> anyhow::Result<Done> {
+        match self.command {
+            Command::List => list(app),
+            Command::Add(add) => add.run(app),
+            Command::Remove(remove) => remove.run(app),
+            Command::ChangePassphrase(new) => change(app, &new),
+        }
+    }
+}
+
+fn list(app: &App) -> anyhow::Result<Done> {
+    let repository = app.open()?;
+    let slots = repository.key_slots()?;
+    let mut table = Table::new(["id", "kind", "created", "label"], &[]);
+    for slot in &slots {
+        app.report.event("key", json!(slot))?;
+        let label = show::name(slot.label.as_bytes());
+        table.row([slot.id.short(), slot.kind.to_owned(), show::time(slot.created), label]);
+    }
+    for line in table.lines() {
+        app.report.text(line)?;
+    }
+    Ok(Done::of(Exit::Complete, json!({ "keys": slots.len() })))
+}
+
+impl Add {
+    fn run(&self, app: &App) -> anyhow::Result<Done> {
+        let repository = app.open()?;
+        if !self.recovery {
+            let secret = self.new.ask(app, &repository.backend().describe())?;
+            let id = repository.add_key(&secret, &self.new.label)?;
+            return added(app, id);
+        }
+        let file = self.recovery_key_out.as_deref().map(create_private).transpose()?;
+        let recovery = RecoveryKey::generate(&app.env);
+        let words = recovery.words();
+        if let Some(mut file) = file {
+            use std::io::Write as _;
+            writeln!(file, "{}", words.as_str())?;
+            file.sync_all()?;
+        }
+        let label = if self.new.label == "passphrase" { "recovery key" } else { &self.new.label };
+        let id = repository.add_key(&Secret::Recovery(recovery), label)?;
+        if self.recovery_key_out.is_none() {
+            app.report.event("recovery-key", json!({ "words": words.as_str() }))?;
+            show_words(app, &words)?;
+        }
+        added(app, id)
+    }
+}
+
+fn added(app: &App, id: RandomId) -> anyhow::Result<Done> {
+    app.report.text(format!("key {} added", id.short()))?;
+    Ok(Done::of(Exit::Complete, json!({ "key": id })))
+}
+
+impl Remove {
+    fn run(&self, app: &App) -> anyhow::Result<Done> {
+        let repository = app.open()?;
+        let slot = find(&repository, &self.slot)?;
+        repository.remove_key(slot.id)?;
+        app.report.text(format!("key {} ({}) removed", slot.id.short(), slot.kind))?;
+        Ok(Done::of(Exit::Complete, json!({ "key": slot.id })))
+    }
+}
+
+fn find(repository: &Repository, prefix: &str) -> anyhow::Result<SlotInfo> {
+    let prefix = prefix.to_ascii_lowercase();
+    let mut slots = repository.key_slots()?;
+    slots.retain(|slot| !prefix.is_empty() && slot.id.to_string().starts_with(&prefix));
+    match slots.len() {
+        0 => Err(Error::not_found(format!("no key slot's id starts with {prefix:?}")).into()),
+        1 => Ok(slots.remove(0)),
+        many => Err(usage(format!("{prefix} is the start of the ids of {many} key slots"))),
+    }
+}
+
+/// Adds first, removes then: an interruption leaves two keys and never none.
+fn change(app: &App, new: &New) -> anyhow::Result<Done> {
+    let url = app.url()?;
+    let backend = app.storage(url, false, false)?;
+    let old = secret::existing(&app.sources(), &backend.describe(), &app.report)?;
+    let repository = Repository::open(backend, &old, app.open_options(None))?;
+    let old_slot = repository.slot_of(&old)?;
+    let secret = new.ask(app, &repository.backend().describe())?;
+    let id = repository.add_key(&secret, &new.label)?;
+    app.report.text(format!("key {} added", id.short()))?;
+    match (old, old_slot) {
+        (Secret::Passphrase(_), Some(slot)) => {
+            repository.remove_key(slot)?;
+            app.report.text(format!("key {} removed: its passphrase opens nothing any more", slot.short()))?;
+        }
+        _ => app.report.note(
+            "the recovery key stays; `tintype repo key list` and `key remove` drop a forgotten passphrase",
+        ),
+    }
+    Ok(Done::of(Exit::Complete, json!({ "key": id })))
+}

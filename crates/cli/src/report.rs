@@ -1,0 +1,181 @@
+//! Results and events: text for people, or one JSON object per line (docs/json.md).
+//! Standard output carries results only; everything else goes to standard error.
+
+use std::io::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use crate::exit::{self, Exit};
+use crate::terminal;
+
+pub(crate) struct Report {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+}
+
+/// How a command ended, and the figures of its last event.
+pub(crate) struct Done {
+    pub(crate) exit: Exit,
+    pub(crate) figures: Map<String, Value>,
+}
+
+impl Done {
+    /// `figures` is a JSON object.
+    pub(crate) fn of(exit: Exit, figures: Value) -> Self {
+        let figures = if let Value::Object(figures) = figures { figures } else { Map::new() };
+        Self { exit, figures }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(json: bool, quiet: bool, verbose: bool) -> Self {
+        Self { json, quiet, verbose }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// A line of the result, for people.
+    pub(crate) fn text(&self, line: impl AsRef<str>) -> anyhow::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        raw(format!("{}\n", line.as_ref()).as_bytes())
+    }
+
+    /// An event for programs; `fields` is a JSON object. Nothing without `--json`.
+    pub(crate) fn event(&self, event: &str, fields: Value) -> anyhow::Result<()> {
+        if !self.json {
+            return Ok(());
+        }
+        let mut line = Map::new();
+        line.insert("event".into(), event.into());
+        if let Value::Object(fields) = fields {
+            line.extend(fields);
+        }
+        let mut text = Value::Object(line).to_string();
+        text.push('\n');
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Something to know; not with `--quiet`.
+    pub(crate) fn note(&self, text: impl AsRef<str>) {
+        if !self.quiet && !self.json {
+            terminal::line(text.as_ref());
+        }
+    }
+
+    /// Something to know for those who asked for more.
+    pub(crate) fn detail(&self, text: impl AsRef<str>) {
+        if self.verbose {
+            self.note(text);
+        }
+    }
+
+    /// Something that should not be so, while work goes on.
+    pub(crate) fn warn(&self, text: impl AsRef<str>) {
+        if self.json {
+            let _ = self.event("warning", json!({ "message": text.as_ref() }));
+        } else {
+            terminal::line(&format!("warning: {}", text.as_ref()));
+        }
+    }
+
+    /// A path with what is wrong with it.
+    pub(crate) fn problem(&self, kind: &str, path: &[u8], message: &str) -> anyhow::Result<()> {
+        if self.json {
+            return self.event(
+                "problem",
+                json!({ "kind": kind, "path": path_text(path), "message": message }),
+            );
+        }
+        terminal::line(&format!("{kind}: {}: {message}", crate::show::path(path)));
+        Ok(())
+    }
+
+    /// Why a command failed.
+    pub(crate) fn failure(&self, error: &anyhow::Error, code: Exit) {
+        let causes: Vec<String> = causes(error);
+        let hint = exit::hint(error);
+        if self.json {
+            let kind = exit::kind_of(error).map(|kind| format!("{kind:?}"));
+            let kind = kind.unwrap_or_else(|| "Usage".to_owned());
+            let _ = self.event(
+                "error",
+                json!({
+                    "kind": kebab(&kind), "message": error.to_string(), "causes": causes,
+                    "hint": hint, "exit_code": code.code(),
+                }),
+            );
+        }
+        terminal::line(&format!("error: {error}"));
+        for cause in causes {
+            terminal::line(&format!("  because: {cause}"));
+        }
+        if let Some(hint) = hint {
+            terminal::line(&format!("hint: {hint}"));
+        }
+    }
+}
+
+/// Bytes that are the result.
+pub(crate) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
+    std::io::stdout().lock().write_all(bytes)?;
+    Ok(())
+}
+
+/// What stands behind an error, without what its message says already.
+fn causes(error: &anyhow::Error) -> Vec<String> {
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    for cause in error.chain().skip(1) {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            said.clone_from(&text);
+            causes.push(text);
+        }
+    }
+    causes
+}
+
+fn kebab(name: &str) -> String {
+    let mut out = String::new();
+    for (at, letter) in name.chars().enumerate() {
+        if letter.is_ascii_uppercase() && at > 0 {
+            out.push('-');
+        }
+        out.push(letter.to_ascii_lowercase());
+    }
+    out
+}
+
+/// A path in JSON: text; where it is not UTF-8, the bytes that are not as U+FFFD.
+pub(crate) fn path_text(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let error = anyhow::anyhow!("disk on fire").context("cannot write: disk on fire");
+        assert!(causes(&error).is_empty());
+        assert_eq!(causes(&anyhow::anyhow!("a").context("b")), ["a"]);
+        assert_eq!(kebab("WrongKey"), "wrong-key");
+    }
+}
