@@ -1,2 +1,4 @@
 #[cfg(test)]
 mod backend;
+#[cfg(test)]
+mod ops;
