@@ -46,9 +46,17 @@ impl ReadBuffer {
 }
 
 impl Repository {
+    /// A reader by the index in force. Where that is damaged, by what is left of it and what
+    /// the packs say of themselves: a lost segment makes nothing unreadable.
     pub fn reader(&self) -> Result<ContentReader<'_>> {
-        let (_, index) = self.read_index(HashSet::new())?;
-        Ok(ContentReader::new(self, index))
+        match self.read_index(HashSet::new()) {
+            Ok((_, index)) => Ok(ContentReader::new(self, index)),
+            Err(error) if error.is(ErrorKind::Corrupt) => {
+                tracing::warn!(%error, "the index is damaged; reading goes by the packs instead");
+                Ok(ContentReader::fixed(self, self.rescue_index()?))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

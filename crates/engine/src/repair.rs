@@ -19,6 +19,7 @@
 //!    missing segment, which the next repair mends.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 use tintype_model::{Error, ErrorKind, Result};
@@ -30,8 +31,9 @@ use crate::format::frame::{Kind, Placed};
 use crate::format::limits;
 use crate::format::object::{ObjectType, seal_bytes};
 use crate::format::records::{SessionKind, names};
+use crate::index::local::LocalSegment;
 use crate::index::segment::{PackRow, Segment, SegmentBuilder};
-use crate::index::{Location, PackId};
+use crate::index::{Index, Location, PackId};
 use crate::pack::reader::PackReader;
 use crate::parallel;
 use crate::repo::Repository;
@@ -40,6 +42,7 @@ use crate::repo::session::Session;
 /// Packs that are looked at before the results are taken.
 const BATCH: usize = 64;
 const SEGMENT_RECORDS: usize = 256 << 10;
+const RESCUE_WORKERS: usize = 8;
 
 /// Which packs are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +139,40 @@ pub(crate) fn location(pack: PackId, placed: &Placed) -> Location {
 }
 
 impl Repository {
+    /// What can be read of the index, and in memory the frames of all packs that it does not
+    /// name. For reading only: it may name what is about to be deleted.
+    pub(crate) fn rescue_index(&self) -> Result<Index> {
+        let state = self.read_state_leniently()?;
+        let mut index = Index::default();
+        let mut named = BTreeSet::new();
+        for name in state.segments() {
+            match self.load_segment(&name) {
+                Ok(segment) => {
+                    named.extend(segment.pack_rows()?.iter().map(|row| row.pack));
+                    index.segments.push(Arc::new(segment));
+                }
+                Err(error) if error.is(ErrorKind::Corrupt) || error.is(ErrorKind::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let rows: Vec<PackRow> = self
+            .listed_packs()?
+            .into_iter()
+            .filter(|(pack, _)| !named.contains(pack))
+            .map(|(pack, size_bytes)| PackRow { pack, size_bytes })
+            .collect();
+        collect(self, &rows, RESCUE_WORKERS, &Cancel::default(), &mut |outcome| {
+            if let Outcome::Frames { row, placed, .. } = outcome {
+                let mut builder = SegmentBuilder::default();
+                builder.add(row, &placed);
+                let segment = LocalSegment::build(&builder.take(), None)?;
+                index.segments.push(Arc::new(segment));
+            }
+            Ok(())
+        })?;
+        Ok(index)
+    }
+
     /// Makes the index anew. Needs the right to delete where segments are damaged.
     pub fn repair_index(
         &self,

@@ -57,10 +57,16 @@ impl Repository {
     }
 
     /// A reader's session that pins a snapshot: gc leaves all of it alone until it is closed.
+    /// Where damage hides whether it is visible, it is read as long as it is there: gc deletes
+    /// nothing then.
     pub fn pin(&self, snapshot: SnapshotId) -> Result<Session<'_>> {
         let session = self.begin_session(SessionKind::Read, vec![snapshot])?;
         match self.check_visible(snapshot) {
             Ok(()) => Ok(session),
+            Err(error) if error.is(ErrorKind::Corrupt) => {
+                tracing::warn!(%error, "cannot tell whether the snapshot is visible");
+                Ok(session)
+            }
             Err(error) => {
                 session.close()?;
                 Err(error)

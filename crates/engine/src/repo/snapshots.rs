@@ -33,10 +33,10 @@ pub(crate) struct Annotations {
 }
 
 impl Repository {
-    /// Visible snapshots, oldest first.
+    /// Visible snapshots, oldest first. Lists what can be listed, whatever is damaged.
     pub fn snapshots(&self) -> Result<Listing> {
         let annotations = self.read_annotations()?;
-        let state = self.read_state()?;
+        let state = self.read_state_leniently()?;
         let now = self.env.clock.now();
         let mut listing = all_committed(&state, annotations);
         listing.damaged.extend(state.damaged.into_iter().map(|(_, error)| error));

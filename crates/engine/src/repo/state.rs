@@ -13,13 +13,26 @@ use crate::backend::list_all;
 use crate::format::frame::Kind;
 use crate::format::limits;
 use crate::format::object::{ObjectType, open_bytes};
-use crate::format::records::{Condemned, Fate, GcRecord, Retired, names};
+use crate::format::records::{Condemned, Deletions, Fate, GcRecord, Retired, names};
 use crate::id::RandomId;
 use crate::index::local::LocalSegment;
 use crate::index::segment::Segment;
 use crate::index::{Index, PackId};
 
 const ATTEMPTS: usize = 32;
+
+/// Whether damage of what everything hangs on ends the reading.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Care {
+    Strict,
+    Lenient,
+}
+
+impl Care {
+    fn forgives(self, error: &Error) -> bool {
+        self == Care::Lenient && error.is(ErrorKind::Corrupt)
+    }
+}
 
 pub struct State {
     pub newest: GcRecord,
@@ -67,8 +80,18 @@ impl Repository {
 
     /// Reads what counts now.
     pub fn read_state(&self) -> Result<State> {
+        self.read_state_as(Care::Strict)
+    }
+
+    /// For those who only read: goes on without a gc record or a retired list that is damaged,
+    /// with every segment that is there. Never to decide what may be deleted or reused.
+    pub fn read_state_leniently(&self) -> Result<State> {
+        self.read_state_as(Care::Lenient)
+    }
+
+    fn read_state_as(&self, care: Care) -> Result<State> {
         for _ in 0..ATTEMPTS {
-            match self.try_read_state() {
+            match self.try_read_state(care) {
                 Ok(Some(state)) => return Ok(state),
                 Ok(None) => {}
                 Err(error) if error.is(ErrorKind::NotFound) => {}
@@ -78,10 +101,16 @@ impl Repository {
         Err(Error::unavailable("the repository changed too often while it was read; try again"))
     }
 
-    fn try_read_state(&self) -> Result<Option<State>> {
-        let newest = self.newest_record()?;
-        let mut fates = BTreeMap::new();
+    fn try_read_state(&self, care: Care) -> Result<Option<State>> {
         let mut damaged = Vec::new();
+        let mut newest = match self.newest_record() {
+            Err(error) if care.forgives(&error) => {
+                damaged.push((RandomId::default(), error));
+                None
+            }
+            other => Some(other?),
+        };
+        let mut fates = BTreeMap::new();
         for listed in list_all(&*self.backend, "fate/")? {
             let Some(id) = names::parse_id(&listed.name, "fate/") else { continue };
             match self.read_fate(id) {
@@ -95,12 +124,28 @@ impl Repository {
             }
         }
         let unattested = self.segments_of(&damaged)?;
-        let retired = self.read_retired()?;
-        if self.newest_seq()? != newest.seq {
-            return Ok(None);
+        let retired = self.read_retired_as(care, &mut damaged)?;
+        match &newest {
+            Some(newest) if self.newest_seq()? != newest.seq => return Ok(None),
+            Some(_) => {}
+            None => newest = Some(self.record_of_everything(&fates)?),
         }
+        let newest = newest.expect("just set");
         fates.retain(|id, _| !retired.contains(id));
         Ok(Some(State { newest, fates, retired, damaged, unattested }))
+    }
+
+    /// In the place of a damaged gc record: every segment counts.
+    fn record_of_everything(&self, fates: &BTreeMap<RandomId, Fate>) -> Result<GcRecord> {
+        let segments = list_all(&*self.backend, "index/")?.into_iter().map(|l| l.name);
+        Ok(GcRecord {
+            seq: self.newest_seq().unwrap_or(0),
+            session: RandomId::default(),
+            base: segments.filter(|name| names::parse_segment(name).is_some()).collect(),
+            absorbed: fates.keys().copied().collect(),
+            delete: Deletions::default(),
+            time: self.env.clock.now(),
+        })
     }
 
     fn segments_of(&self, damaged: &[(RandomId, Error)]) -> Result<Vec<String>> {
@@ -130,15 +175,27 @@ impl Repository {
     }
 
     pub(crate) fn read_retired(&self) -> Result<HashSet<RandomId>> {
+        self.read_retired_as(Care::Strict, &mut Vec::new())
+    }
+
+    fn read_retired_as(
+        &self,
+        care: Care,
+        damaged: &mut Vec<(RandomId, Error)>,
+    ) -> Result<HashSet<RandomId>> {
         let mut retired = HashSet::new();
         for listed in list_all(&*self.backend, "retired/")? {
-            let list: Retired = match self.get_json(ObjectType::Retired, &listed.name) {
-                Ok(list) => list,
+            match self.get_json::<Retired>(ObjectType::Retired, &listed.name) {
+                Ok(list) => retired.extend(list.sessions),
                 // Lists are merged: the union was put before this one went.
-                Err(error) if error.is(ErrorKind::NotFound) => return self.read_retired(),
+                Err(error) if error.is(ErrorKind::NotFound) => {
+                    return self.read_retired_as(care, damaged);
+                }
+                Err(error) if care.forgives(&error) => {
+                    damaged.push((RandomId::default(), error));
+                }
                 Err(error) => return Err(error),
-            };
-            retired.extend(list.sessions);
+            }
         }
         Ok(retired)
     }

@@ -1,6 +1,5 @@
-#[cfg(test)]
 mod backend;
-
 mod crash;
 mod gc;
+mod ops;
 mod support;

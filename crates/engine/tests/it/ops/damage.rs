@@ -1,0 +1,445 @@
+//! The damage matrix: every kind of object × flipped bit, truncated, removed, swapped,
+//! duplicated. Verify finds and names all of it, tells exactly which paths it touches, and
+//! what it does not touch stays readable.
+//!
+//! What format version 1 cannot show is listed by [`World::is_blind`], and nothing else is let
+//! off.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
+
+use tintype_engine::backend::Backend as _;
+use tintype_engine::cancel::Cancel;
+use tintype_engine::crypto::slot::Slot;
+use tintype_engine::format::frame::Kind as FrameKind;
+use tintype_engine::format::object::{ObjectType, Place, seal_bytes};
+use tintype_engine::format::records::{Change, Condemned, names};
+use tintype_engine::gc::GcOptions;
+use tintype_engine::id::RandomId;
+use tintype_engine::verify::{Depth, Finding, Severity, VerifyEvent, VerifyOptions, VerifyReport};
+use tintype_model::entry::path_order;
+
+use super::*;
+
+struct World {
+    memory: MemoryBackend,
+    repository: Repository,
+    /// Visible snapshots and what they hold.
+    all: Vec<(SnapshotId, Files)>,
+    tagged: SnapshotId,
+}
+
+fn condemned(repository: &Repository, seq: u32, id: u8) -> (String, Vec<u8>) {
+    let name = names::condemned(seq, RandomId([id; 16]));
+    let place = Place {
+        keys: repository.keys(),
+        repository: repository.id(),
+        object_type: ObjectType::Condemned,
+        name: &name,
+    };
+    let text = serde_json::to_vec(&Condemned::default()).unwrap();
+    let sealed = seal_bytes(&place, FrameKind::Json, &text, repository.env()).unwrap();
+    (name, sealed)
+}
+
+/// Two gcs, three visible snapshots, one deleted and collected, one deleted since; tags, holds;
+/// every kind of object at least twice where that is possible.
+fn world() -> World {
+    let (memory, repository, clock) = repository(8);
+    let mut files = sample(260);
+    let mut all = Vec::new();
+    let mut take = |seed: u64| {
+        clock.advance(Duration::from_secs(60));
+        files.insert(b"files/own".to_vec(), File::of(noise(seed, 3 * CHUNK)));
+        let id = snapshot(&repository, &files);
+        all.push((id, files.clone()));
+        id
+    };
+    let manifest_of = |id: SnapshotId| {
+        let listed = repository.snapshots().unwrap().snapshots;
+        listed.into_iter().find(|s| s.id == id).unwrap().manifest
+    };
+    let annotate = |id, change| {
+        repository.annotate(id, &manifest_of(id), "test", change).unwrap();
+    };
+    let tagged = take(1);
+    let gone = [take(2), take(3)];
+    for id in gone {
+        annotate(id, Change::Deleted("test".into()));
+        repository.gc(&GcOptions::default()).unwrap();
+    }
+    take(4);
+    let deleted = take(5);
+    take(6);
+    annotate(deleted, Change::Deleted("test".into()));
+    let tag = Change::Tag { add: vec!["kept".into()], remove: Vec::new() };
+    annotate(tagged, tag);
+    annotate(tagged, Change::Hold("law".into()));
+    repository.pin(tagged).unwrap().close().unwrap();
+    for id in [1, 2] {
+        let (name, sealed) = condemned(&repository, 2, id);
+        memory.put(&name, &sealed).unwrap();
+        memory.put(&names::beat(tagged, u32::from(id)), &[]).unwrap();
+    }
+    all.retain(|(id, _)| *id != deleted && !gone.contains(id));
+    World { memory, repository, all, tagged }
+}
+
+impl World {
+    fn verify(&self, depth: Depth) -> VerifyReport {
+        let (verified, cancel) = (HashSet::new(), Cancel::default());
+        let options = VerifyOptions::quiet(depth, &verified, &cancel);
+        let plan = self.repository.plan_verify(depth, &verified).unwrap();
+        self.repository.verify(&plan, &options).unwrap()
+    }
+
+    /// Names of objects by the first part of the name.
+    fn kinds(&self) -> BTreeMap<String, Vec<String>> {
+        let mut kinds: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for name in self.memory.names() {
+            kinds.entry(name.split('/').next().unwrap().to_owned()).or_default().push(name);
+        }
+        kinds
+    }
+
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        self.memory.get(name, u64::MAX).unwrap()
+    }
+
+    /// Removals that nothing in the repository contradicts; all listed in the report's blind
+    /// spots. Sessions of gcs that are over are rests that the next gc removes.
+    fn is_blind(&self, name: &str) -> bool {
+        let newest_annotation = {
+            let all = self.kinds().remove("annotation").unwrap();
+            let directory = name.rsplit_once('/').map_or("", |(directory, _)| directory);
+            all.iter().filter(|other| other.starts_with(directory)).max().is_some_and(|n| n == name)
+        };
+        let newest_gc: Vec<String> = self.kinds().remove("retired").unwrap();
+        let newest_retired = {
+            let session = self.gc_sessions();
+            session.iter().any(|id| name == names::retired(*id))
+        };
+        assert_eq!(newest_gc.len(), 2);
+        match name.split('/').next().unwrap() {
+            "keys" | "beat" | "condemned" => true,
+            "annotation" => newest_annotation,
+            "retired" => !newest_retired,
+            "session" => self.gc_sessions().iter().any(|id| name == names::session(*id)),
+            _ => false,
+        }
+    }
+
+    /// Sessions without a fate: of the last gc.
+    fn gc_sessions(&self) -> Vec<RandomId> {
+        let names = self.memory.names();
+        let ids = names.iter().filter_map(|name| names::parse_id(name, "session/"));
+        ids.filter(|id| !names.contains(&names::fate(*id))).collect()
+    }
+}
+
+fn names_it<'r>(report: &'r VerifyReport, object: &str) -> Option<&'r Finding> {
+    report.findings.iter().find(|finding| finding.object == object)
+}
+
+/// Paths that the report says are touched, per snapshot.
+fn touched(world: &World, report: &VerifyReport) -> BTreeSet<(SnapshotId, Vec<u8>)> {
+    let mut touched = BTreeSet::new();
+    for affected in report.findings.iter().flat_map(|finding| &finding.affected) {
+        let from = affected.path.as_bytes();
+        for (id, files) in &world.all {
+            if !affected.snapshots.contains(id) {
+                continue;
+            }
+            let inside = files.keys().filter(|path| match &affected.until {
+                None => path.as_slice() == from,
+                Some(until) => {
+                    path_order(path, from).is_ge()
+                        && (until.is_empty() || path_order(path, until.as_bytes()).is_lt())
+                }
+            });
+            touched.extend(inside.map(|path| (*id, path.clone())));
+        }
+    }
+    touched
+}
+
+/// What really cannot be read, of the snapshots that are still listed.
+fn unreadable(world: &World) -> BTreeSet<(SnapshotId, Vec<u8>)> {
+    let listed = world.repository.snapshots().unwrap().snapshots;
+    let mut lost = BTreeSet::new();
+    for (id, files) in &world.all {
+        let Some(snapshot) = listed.iter().find(|s| s.id == *id) else { continue };
+        let (found, _) = read_all(&world.repository, Root::of(&snapshot.manifest)).unwrap();
+        for (path, file) in &found {
+            assert!(files.get(path) == Some(file), "what is read is what was stored");
+        }
+        lost.extend(files.keys().filter(|p| !found.contains_key(*p)).map(|p| (*id, p.clone())));
+    }
+    lost
+}
+
+/// The report touches exactly what cannot be read; snapshots that are not listed any more are
+/// named by their fate.
+fn is_precise(world: &World, report: &VerifyReport, case: &str) {
+    let listed: HashSet<SnapshotId> =
+        world.repository.snapshots().unwrap().snapshots.iter().map(|s| s.id).collect();
+    for (id, _) in world.all.iter().filter(|(id, _)| !listed.contains(id)) {
+        assert!(names_it(report, &names::fate(*id)).is_some(), "{case}: {id} is not listed");
+    }
+    let mut told = touched(world, report);
+    told.retain(|(id, _)| listed.contains(id));
+    let lost = unreadable(world);
+    assert!(told == lost, "{case}: told {} paths, lost {}", told.len(), lost.len());
+}
+
+/// Flips that leave a key slot exactly as it could have been written: only its secret tells.
+fn is_plausible_slot(name: &str, bytes: &[u8]) -> bool {
+    name.starts_with("keys/")
+        && serde_json::from_slice::<Slot>(bytes)
+            .is_ok_and(|slot| slot.check().is_ok() && serde_json::to_vec(&slot).unwrap() == bytes)
+}
+
+fn flip(world: &World, name: &str, offsets: impl Iterator<Item = usize>, depth: Depth) {
+    let good = world.bytes(name);
+    let mut blind = 0;
+    let mut count = 0;
+    for at in offsets {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1 << (at % 8);
+        if is_plausible_slot(name, &bytes) {
+            blind += 1;
+            continue;
+        }
+        world.memory.overwrite(name, bytes);
+        let report = world.verify(depth);
+        let finding = names_it(&report, name);
+        let case = format!("{name}: byte {at}");
+        let finding = finding.unwrap_or_else(|| panic!("{case}: {:#?}", report.findings));
+        assert_eq!(finding.severity, Severity::Damage, "{case}");
+        if count % 16 == 0 {
+            is_precise(world, &report, &case);
+        }
+        count += 1;
+    }
+    assert!(blind == 0 || name.starts_with("keys/"));
+    world.memory.overwrite(name, good);
+}
+
+#[test]
+fn nothing_is_found_where_nothing_is_wrong() {
+    let world = world();
+    let kinds = world.kinds();
+    for kind in [
+        "annotation", "beat", "condemned", "config", "data", "fate", "gc", "index", "keys", "meta",
+        "retired", "session",
+    ] {
+        let least = if kind == "config" || kind == "gc" { 1 } else { 2 };
+        assert!(kinds[kind].len() >= least, "{kind}");
+    }
+    let report = world.verify(Depth::All);
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    assert!(report.complete && !report.gc_meanwhile);
+    assert_eq!((report.snapshots, report.packs_read), (3, report.packs));
+    assert_eq!(report.packs as usize, kinds["data"].len() + kinds["meta"].len());
+    assert!(report.pages > 4);
+    assert!(unreadable(&world).is_empty());
+}
+
+#[test]
+fn every_flipped_bit_of_small_objects_is_found() {
+    let world = world();
+    for (kind, names) in world.kinds() {
+        if ["data", "meta", "index", "beat"].contains(&&kind[..]) {
+            continue;
+        }
+        for name in names {
+            let length = world.bytes(&name).len();
+            flip(&world, &name, 0..length, Depth::Metadata);
+        }
+    }
+    assert!(world.verify(Depth::All).findings.is_empty());
+}
+
+#[test]
+fn flipped_bits_of_segments_are_found() {
+    let world = world();
+    for name in &world.kinds()["index"] {
+        let length = world.bytes(name).len();
+        let offsets = (0..length).filter(|at| *at < 200 || at + 100 > length || at % 13 == 0);
+        flip(&world, name, offsets, Depth::Metadata);
+    }
+}
+
+#[test]
+fn flipped_bits_of_packs_are_found() {
+    let world = world();
+    for kind in ["data", "meta"] {
+        for name in &world.kinds()[kind] {
+            let length = world.bytes(name).len();
+            let offsets =
+                (0..length).filter(|at| *at < 150 || at + 100 > length || at % 499 == 0);
+            flip(&world, name, offsets, Depth::All);
+        }
+    }
+}
+
+#[test]
+fn truncated_objects_are_found() {
+    let world = world();
+    for name in world.memory.names() {
+        let good = world.bytes(&name);
+        if good.is_empty() {
+            world.memory.overwrite(&name, b"x".to_vec());
+            assert!(names_it(&world.verify(Depth::All), &name).is_some());
+            world.memory.overwrite(&name, good);
+            continue;
+        }
+        let lengths = [0, 1, 79, 80, good.len() / 3, good.len() / 2, good.len() - 33];
+        for length in lengths.into_iter().chain([good.len() - 1]).filter(|l| *l < good.len()) {
+            world.memory.overwrite(&name, &good[..length]);
+            let report = world.verify(Depth::Metadata);
+            let case = format!("{name}: {length} of {} bytes", good.len());
+            let finding = names_it(&report, &name);
+            let damage = finding.is_some_and(|f| f.severity == Severity::Damage);
+            assert!(damage, "{case}: {:#?}", report.findings);
+            is_precise(&world, &report, &case);
+        }
+        let mut longer = good.clone();
+        longer.push(b' ');
+        world.memory.overwrite(&name, longer);
+        assert!(names_it(&world.verify(Depth::All), &name).is_some(), "{name}: one byte longer");
+        world.memory.overwrite(&name, good);
+    }
+}
+
+#[test]
+fn removed_objects_are_found() {
+    let world = world();
+    for name in world.memory.names() {
+        let good = world.bytes(&name);
+        let is_blind = world.is_blind(&name);
+        world.memory.delete(&name).unwrap();
+        let report = world.verify(Depth::All);
+        // What is gone without a trace leaves no trace in the report, and touches no data.
+        let wanted = if name.starts_with("gc/") { "gc/…" } else { &name };
+        assert_eq!(names_it(&report, wanted).is_some(), !is_blind, "{name}: {report:#?}");
+        if name.starts_with("fate/") || !is_blind {
+            is_precise(&world, &report, &name);
+        }
+        world.memory.overwrite(&name, good);
+    }
+    assert!(world.verify(Depth::All).findings.is_empty());
+    assert_eq!(world.repository.snapshots().unwrap().snapshots.len(), 3);
+    let _ = world.tagged;
+}
+
+#[test]
+fn swapped_objects_are_found() {
+    let world = world();
+    for (kind, names) in world.kinds() {
+        // One gc record, one config; slots tell only to their secrets, beats are empty.
+        if ["beat", "config", "gc", "keys"].contains(&&kind[..]) {
+            continue;
+        }
+        for pair in names.windows(2) {
+            let (a, b) = (world.bytes(&pair[0]), world.bytes(&pair[1]));
+            world.memory.overwrite(&pair[0], b.clone());
+            world.memory.overwrite(&pair[1], a.clone());
+            let report = world.verify(Depth::All);
+            for (name, other) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
+                let finding = names_it(&report, name);
+                let finding = finding.unwrap_or_else(|| panic!("{name}: {report:#?}"));
+                assert!(finding.found.contains(&other[..]), "{name}: {finding:#?}");
+            }
+            is_precise(&world, &report, &pair[0]);
+            world.memory.overwrite(&pair[0], a);
+            world.memory.overwrite(&pair[1], b);
+        }
+    }
+}
+
+#[test]
+fn duplicates_under_other_names_are_found() {
+    let world = world();
+    let other = RandomId([0xab; 16]);
+    for name in world.memory.names() {
+        let bytes = world.bytes(&name);
+        let copy = match name.split('/').next().unwrap() {
+            "config" => "config-2".to_owned(),
+            "annotation" => format!("{}/00000009", name.rsplit_once('/').unwrap().0),
+            "gc" => names::gc(7),
+            "index" => names::segment(other, 0),
+            "data" | "meta" => format!("{}/ab/{other}", &name[..4]),
+            "condemned" => names::condemned(2, other),
+            "keys" | "beat" => continue,
+            kind => format!("{kind}/{other}"),
+        };
+        world.memory.put(&copy, &bytes).unwrap();
+        let report = world.verify(Depth::All);
+        assert!(names_it(&report, &copy).is_some(), "{copy}: {report:#?}");
+        is_precise(&world, &report, &copy);
+        world.memory.delete(&copy).unwrap();
+    }
+}
+
+#[test]
+fn swapped_slots_are_seen_by_their_secret() {
+    let world = world();
+    let verify = |world: &World| {
+        let (verified, cancel, secret) = (HashSet::new(), Cancel::default(), secret());
+        let options = VerifyOptions {
+            secret: Some(&secret),
+            ..VerifyOptions::quiet(Depth::Metadata, &verified, &cancel)
+        };
+        let plan = world.repository.plan_verify(Depth::Metadata, &verified).unwrap();
+        world.repository.verify(&plan, &options).unwrap()
+    };
+    assert!(verify(&world).findings.is_empty());
+    let slots = world.kinds().remove("keys").unwrap();
+    let (a, b) = (world.bytes(&slots[0]), world.bytes(&slots[1]));
+    world.memory.overwrite(&slots[0], b);
+    world.memory.overwrite(&slots[1], a);
+    assert!(names_it(&verify(&world), "keys/…").is_some());
+}
+
+#[test]
+fn a_verification_is_resumed_and_sampled() {
+    let world = world();
+    let cancel = Cancel::default();
+    let done = std::sync::Mutex::new(HashSet::new());
+    let none = HashSet::new();
+    let plan = world.repository.plan_verify(Depth::All, &none).unwrap();
+    let options = VerifyOptions {
+        workers: 1,
+        memory_bytes: 1,
+        on_event: &|event| {
+            if let VerifyEvent::PackVerified(pack) = event {
+                let mut done = done.lock().unwrap();
+                done.insert(pack);
+                if done.len() == 2 {
+                    cancel.cancel();
+                }
+            }
+        },
+        ..VerifyOptions::quiet(Depth::All, &none, &cancel)
+    };
+    let report = world.repository.verify(&plan, &options).unwrap();
+    assert!(!report.complete);
+    let done = done.into_inner().unwrap();
+    assert_eq!(done.len(), 2);
+    let cancel = Cancel::default();
+    let plan = world.repository.plan_verify(Depth::All, &done).unwrap();
+    let options = VerifyOptions::quiet(Depth::All, &done, &cancel);
+    let report = world.repository.verify(&plan, &options).unwrap();
+    assert_eq!((report.packs_skipped, report.packs_read), (2, report.packs - 2));
+    assert!(report.complete && report.findings.is_empty());
+    let sample = |percent, seed| {
+        let depth = Depth::Sample { percent, seed };
+        let plan = world.repository.plan_verify(depth, &none).unwrap();
+        (plan.whole_packs, serde_json::to_string(&world.verify(depth).packs_read).unwrap())
+    };
+    assert_eq!(sample(50.0, 1), sample(50.0, 1));
+    assert_eq!(sample(50.0, 1).0, report.packs.div_ceil(2));
+    assert_eq!(sample(0.0, 1).0, 0);
+    assert_eq!(sample(100.0, 1).0, report.packs);
+}
