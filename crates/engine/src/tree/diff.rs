@@ -192,9 +192,8 @@ fn step(left: &Head<'_>, right: &Head<'_>) -> Step {
         ) => match path_order(a, b) {
             _ if x == y && high == low => Step::Skip,
             Ordering::Less => Step::OpenLeft,
-            Ordering::Greater => Step::OpenRight,
             Ordering::Equal if high >= low => Step::OpenLeft,
-            Ordering::Equal => Step::OpenRight,
+            Ordering::Greater | Ordering::Equal => Step::OpenRight,
         },
     }
 }

@@ -427,8 +427,7 @@ fn check_length(entry: &TreeEntry) -> Result<()> {
         Content::References { list, .. } => total(list)?,
     };
     // What could not be read to its end has the length of what was read, or nothing.
-    let excused =
-        entry.node.problem().is_some_and(|p| matches!(p.kind, ProblemKind::Unreadable));
+    let excused = entry.node.problem().is_some_and(|p| matches!(p.kind, ProblemKind::Unreadable));
     let nothing = !entry.node.kind.has_content() && entry.node.size != 0;
     if (length == entry.node.size || excused) && !nothing {
         Ok(())

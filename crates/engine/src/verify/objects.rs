@@ -105,6 +105,7 @@ pub(super) struct Inventory {
     pub annotations: BTreeMap<SnapshotId, BTreeMap<u32, Option<Annotation>>>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "lives for one object")]
 enum Opened {
     Nothing,
     Session(Option<SessionRecord>),

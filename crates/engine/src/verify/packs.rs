@@ -237,7 +237,7 @@ impl Checker<'_> {
                 (self.options.on_event)(VerifyEvent::Done { count: 1, bytes: scan.bytes });
                 let earlier = suspects.get(pack).copied().flatten();
                 let is_suspect = suspects.contains_key(pack);
-                match self.report_scan(*pack, &scan, earlier, findings)? {
+                match Self::report_scan(*pack, &scan, earlier, findings)? {
                     Some(number) => {
                         bad.insert(*pack, (number, scan.good));
                     }
@@ -294,7 +294,6 @@ impl Checker<'_> {
 
     /// Gives the number of the finding that tells of this pack's damage, if there is any.
     fn report_scan(
-        &self,
         pack: PackId,
         scan: &Scan,
         earlier: Option<usize>,

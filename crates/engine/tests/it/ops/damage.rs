@@ -230,8 +230,18 @@ fn nothing_is_found_where_nothing_is_wrong() {
     let world = world();
     let kinds = world.kinds();
     for kind in [
-        "annotation", "beat", "condemned", "config", "data", "fate", "gc", "index", "keys", "meta",
-        "retired", "session",
+        "annotation",
+        "beat",
+        "condemned",
+        "config",
+        "data",
+        "fate",
+        "gc",
+        "index",
+        "keys",
+        "meta",
+        "retired",
+        "session",
     ] {
         let least = if kind == "config" || kind == "gc" { 1 } else { 2 };
         assert!(kinds[kind].len() >= least, "{kind}");
@@ -276,8 +286,7 @@ fn flipped_bits_of_packs_are_found() {
     for kind in ["data", "meta"] {
         for name in &world.kinds()[kind] {
             let length = world.bytes(name).len();
-            let offsets =
-                (0..length).filter(|at| *at < 150 || at + 100 > length || at % 499 == 0);
+            let offsets = (0..length).filter(|at| *at < 150 || at + 100 > length || at % 499 == 0);
             flip(&world, name, offsets, Depth::All);
         }
     }

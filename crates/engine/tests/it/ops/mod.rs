@@ -48,7 +48,13 @@ type Files = BTreeMap<Vec<u8>, File>;
 
 impl File {
     fn of(content: impl Into<Vec<u8>>) -> Self {
-        Self { content: content.into(), mode: 0o644, mtime: 5, xattr: None, kind: entry::Kind::File }
+        Self {
+            content: content.into(),
+            mode: 0o644,
+            mtime: 5,
+            xattr: None,
+            kind: entry::Kind::File,
+        }
     }
 
     fn directory() -> Self {
@@ -123,8 +129,7 @@ struct Packer<'p, 'r> {
 
 impl Packer<'_, '_> {
     fn flush(&mut self, builder: &mut TreeBuilder<'_, '_>) -> Result<()> {
-        let raw: Vec<u8> =
-            self.waiting.iter().flat_map(|(_, file)| small(file)).copied().collect();
+        let raw: Vec<u8> = self.waiting.iter().flat_map(|(_, file)| small(file)).copied().collect();
         let files = self.waiting.iter().filter(|(_, file)| !small(file).is_empty()).count() as u32;
         let parcel = if raw.is_empty() {
             None
@@ -221,7 +226,11 @@ fn root(repository: &Repository, id: SnapshotId) -> Root {
 }
 
 /// A file as stored, or why not.
-fn read_file(reader: &ContentReader<'_>, buffer: &mut ReadBuffer, entry: TreeEntry) -> Result<File> {
+fn read_file(
+    reader: &ContentReader<'_>,
+    buffer: &mut ReadBuffer,
+    entry: TreeEntry,
+) -> Result<File> {
     let mut content = Vec::new();
     match entry.content {
         Content::None => {}

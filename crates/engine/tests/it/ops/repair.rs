@@ -55,7 +55,8 @@ fn frames_are_found_where_a_trailer_is_damaged() {
     for name in segments(&memory) {
         memory.delete(&name).unwrap();
     }
-    let packs: Vec<String> = memory.names().into_iter().filter(|n| n.starts_with("data/")).collect();
+    let packs: Vec<String> =
+        memory.names().into_iter().filter(|n| n.starts_with("data/")).collect();
     for name in &packs {
         let mut bytes = memory.get(name, u64::MAX).unwrap();
         let end = bytes.len() - 50;
