@@ -9,6 +9,7 @@ mod bench;
 mod clock;
 mod compare;
 mod demo;
+mod fixtures;
 mod interrupt;
 mod paths;
 mod python;
@@ -43,6 +44,8 @@ enum Command {
     Ci(suite::CiArgs),
     /// House rules: crate edges, file and function length, notes, changelog, stray paths and sizes
     Tidy,
+    /// Make tests/fixtures/ anew; only before a format version is released
+    Fixtures,
     /// Seconds, memory and size, side by side with restic, kopia, rustic and borg
     Bench(bench::Args),
     /// Run one command and write its time and peak memory to a file (used by `bench`)
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Test(args) => suite::test(&args),
         Command::Ci(args) => interrupt::install().and_then(|()| suite::ci(&args)),
         Command::Tidy => tidy::run(),
+        Command::Fixtures => fixtures::run(),
         Command::Bench(args) => interrupt::install().and_then(|()| bench::run(&args)),
     };
     match result {

@@ -132,18 +132,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn cut_points_are_golden() {
-        let (chunker, mut data) = (chunker(), &noise(7, 16 << 20)[..]);
-        let mut cuts = Vec::new();
-        while !data.is_empty() {
-            let length = chunker.cut(data, true).unwrap();
-            cuts.push(length);
-            data = &data[length..];
-        }
-        insta::assert_json_snapshot!(cuts);
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]

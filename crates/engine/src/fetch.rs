@@ -12,8 +12,9 @@ use crate::reader::{ContentReader, ReadBuffer};
 
 /// Bytes between two wanted frames that are read rather than skipped by a second request.
 const GAP_BYTES: u64 = 128 << 10;
-/// One request reads at most this much.
-const RUN_BYTES: u64 = 8 << 20;
+/// One request reads at most this much: little enough to stay in a processor's cache until it
+/// is written, enough to make requests to a remote store worth their latency.
+const RUN_BYTES: u64 = 2 << 20;
 
 /// A chunk that is wanted; `tag` is the caller's.
 #[derive(Clone, Copy, Debug)]
@@ -34,12 +35,8 @@ impl ContentReader<'_> {
         buffer: &mut ReadBuffer,
         each: &mut Each<'_>,
     ) -> Result<()> {
-        let mut raw = std::mem::take(&mut buffer.raw);
         if let [one] = wanted {
-            let read = self.read_one(one, buffer, &mut raw);
-            let done = each(one.tag, read.map(|()| &raw[..]));
-            buffer.raw = raw;
-            return done;
+            return each(one.tag, self.read_slice(&one.id, one.kind, buffer));
         }
         let mut by_pack: BTreeMap<PackId, Vec<(Location, Wanted)>> = BTreeMap::new();
         for chunk in wanted {
@@ -52,17 +49,11 @@ impl ContentReader<'_> {
         for (pack, mut frames) in by_pack {
             frames.sort_unstable_by_key(|(location, _)| location.offset);
             for run in runs(&frames) {
-                self.fetch_run(pack, run, &mut sealed, buffer, &mut raw, each)?;
+                self.fetch_run(pack, run, &mut sealed, buffer, each)?;
             }
         }
         buffer.run = sealed;
-        buffer.raw = raw;
         Ok(())
-    }
-
-    fn read_one(&self, one: &Wanted, buffer: &mut ReadBuffer, raw: &mut Vec<u8>) -> Result<()> {
-        raw.clear();
-        self.read(&one.id, one.kind, buffer, raw)
     }
 
     fn fetch_run(
@@ -71,7 +62,6 @@ impl ContentReader<'_> {
         run: &[(Location, Wanted)],
         sealed: &mut Vec<u8>,
         buffer: &mut ReadBuffer,
-        raw: &mut Vec<u8>,
         each: &mut Each<'_>,
     ) -> Result<()> {
         let start = run[0].0.offset;
@@ -83,20 +73,17 @@ impl ContentReader<'_> {
             _ => backend.read_into(&pack.object_name(), start, sealed),
         };
         for (location, chunk) in run {
-            raw.clear();
-            let opened = match &read {
-                Ok(()) => {
-                    let at = (location.offset - start) as usize;
-                    let frame = &mut sealed[at..at + sealed_bytes(location.stored_bytes)];
-                    self.open_sealed(&chunk.id, location, frame, buffer, raw)
-                }
+            let opened = if read.is_ok() {
+                let at = (location.offset - start) as usize;
+                let frame = &mut sealed[at..at + sealed_bytes(location.stored_bytes)];
+                self.open_sealed(&chunk.id, location, frame, buffer)
+            } else {
                 // One by one: only what is really damaged is lost, and what moved is found.
-                Err(_) => self.read(&chunk.id, chunk.kind, buffer, raw),
+                self.read_slice(&chunk.id, chunk.kind, buffer)
             };
             match opened {
                 Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
-                Err(error) => each(chunk.tag, Err(error))?,
-                Ok(()) => each(chunk.tag, Ok(raw))?,
+                opened => each(chunk.tag, opened)?,
             }
         }
         Ok(())

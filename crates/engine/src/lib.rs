@@ -11,6 +11,8 @@ pub mod env;
 pub mod fetch;
 pub mod format;
 pub mod gc;
+#[cfg(test)]
+mod golden;
 pub mod id;
 pub mod index;
 pub mod pack;

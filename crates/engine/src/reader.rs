@@ -27,9 +27,10 @@ pub struct ContentReader<'r> {
 /// Buffers of one reading thread.
 pub struct ReadBuffer {
     sealed: Vec<u8>,
-    /// Of `fetch`: a run of frames, and the chunk that was opened last.
+    /// The chunk that was opened last, if it was compressed.
+    raw: Vec<u8>,
+    /// Of `fetch`: a run of frames.
     pub(crate) run: Vec<u8>,
-    pub(crate) raw: Vec<u8>,
     pub(crate) decompressor: Decompressor,
 }
 
@@ -126,55 +127,60 @@ impl<'r> ContentReader<'r> {
         buffer: &mut ReadBuffer,
         out: &mut Vec<u8>,
     ) -> Result<()> {
+        out.extend_from_slice(self.read_slice(id, kind, buffer)?);
+        Ok(())
+    }
+
+    /// The raw bytes of `id`, in the buffer.
+    pub fn read_slice<'b>(
+        &self,
+        id: &ContentId,
+        kind: Kind,
+        buffer: &'b mut ReadBuffer,
+    ) -> Result<&'b [u8]> {
         let location = self.locate(id)?;
-        match self.read_at(id, kind, &location, buffer, out) {
+        check_kind(id, kind, &location)?;
+        let found = match self.load(&location, buffer) {
             Err(error) if error.is(ErrorKind::NotFound) => {
                 // The pack is gone: moved by a gc, or lost.
                 self.refresh()?;
                 let again = self.locate(id)?;
-                self.read_at(id, kind, &again, buffer, out).map_err(|e| match e.kind() {
+                let loaded = self.load(&again, buffer).map_err(|e| match e.kind() {
                     ErrorKind::NotFound => Error::corrupt(format!(
                         "chunk {id}: its pack {} is missing",
                         again.pack.object_name()
                     )),
                     _ => e,
-                })
+                });
+                loaded.map(|pack| (again, pack))?
             }
-            other => other,
-        }
+            other => (location, other?),
+        };
+        let (location, pack) = found;
+        let ReadBuffer { sealed, raw, decompressor, .. } = buffer;
+        pack.open_frame(&self.repository.keys, id, &location, sealed, decompressor, raw)
     }
 
-    fn read_at(
-        &self,
-        id: &ContentId,
-        kind: Kind,
-        location: &Location,
-        buffer: &mut ReadBuffer,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        check_kind(id, kind, location)?;
+    /// Reads the sealed frame into the buffer.
+    fn load(&self, location: &Location, buffer: &mut ReadBuffer) -> Result<Arc<PackReader>> {
         let pack = self.pack(location.pack)?;
-        let length = sealed_bytes(location.stored_bytes);
-        buffer.sealed.resize(length, 0);
+        buffer.sealed.resize(sealed_bytes(location.stored_bytes), 0);
         let name = location.pack.object_name();
         self.repository.backend.read_into(&name, location.offset, &mut buffer.sealed)?;
-        let keys = &self.repository.keys;
-        let (sealed, decompressor) = (&mut buffer.sealed, &mut buffer.decompressor);
-        pack.open_frame(keys, id, location, sealed, decompressor, out)
+        Ok(pack)
     }
 
     /// Opens a frame out of bytes that were read already.
-    pub fn open_sealed(
+    pub fn open_sealed<'b>(
         &self,
         id: &ContentId,
         location: &Location,
-        sealed: &mut [u8],
-        buffer: &mut ReadBuffer,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
+        sealed: &'b mut [u8],
+        buffer: &'b mut ReadBuffer,
+    ) -> Result<&'b [u8]> {
         let pack = self.pack(location.pack)?;
-        let keys = &self.repository.keys;
-        pack.open_frame(keys, id, location, sealed, &mut buffer.decompressor, out)
+        let ReadBuffer { raw, decompressor, .. } = buffer;
+        pack.open_frame(&self.repository.keys, id, location, sealed, decompressor, raw)
     }
 }
 

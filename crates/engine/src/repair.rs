@@ -93,15 +93,16 @@ pub(crate) fn collect(
 
 fn frames_of(repository: &Repository, row: PackRow) -> Outcome {
     let (keys, id) = (&repository.keys, repository.config.id);
-    let read = PackReader::open(&*repository.backend, keys, id, row.pack).and_then(|reader| {
-        match reader.trailer(&*repository.backend, row.size_bytes) {
+    let read =
+        PackReader::open(&*repository.backend, keys, id, row.pack).and_then(|reader| match reader
+            .trailer(&*repository.backend, row.size_bytes)
+        {
             Ok(placed) => Ok((placed, false)),
             Err(error) if error.is(ErrorKind::Corrupt) => {
                 scan(repository, &reader, row).map(|placed| (placed, true))
             }
             Err(error) => Err(error),
-        }
-    });
+        });
     match read {
         Ok((placed, scanned)) => Outcome::Frames { row, placed, scanned },
         Err(error) => Outcome::Unreadable { row, error },
@@ -114,7 +115,6 @@ fn scan(repository: &Repository, reader: &PackReader, row: PackRow) -> Result<Ve
     let mut decompressor = Decompressor::new()?;
     let (mut placed, mut raw) = (Vec::new(), Vec::new());
     let mut found = |frame: Placed, sealed: &mut [u8]| {
-        raw.clear();
         let at = location(row.pack, &frame);
         let keys = &repository.keys;
         let id = &frame.head.id;
@@ -294,7 +294,11 @@ impl Repository {
                     report.scanned.push(row.pack.object_name());
                 }
                 builder.add(row, &placed);
-                if builder.len() >= SEGMENT_RECORDS { self.publish(session, builder) } else { Ok(()) }
+                if builder.len() >= SEGMENT_RECORDS {
+                    self.publish(session, builder)
+                } else {
+                    Ok(())
+                }
             }
             Outcome::Unreadable { error, .. } if error.is(ErrorKind::Unavailable) => Err(error),
             Outcome::Unreadable { row, error } => {

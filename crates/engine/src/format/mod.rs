@@ -7,3 +7,6 @@ pub mod limits;
 pub mod object;
 pub mod padme;
 pub mod records;
+
+#[cfg(test)]
+mod tests;

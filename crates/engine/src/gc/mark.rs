@@ -27,7 +27,8 @@ pub(super) struct Live<'i> {
 pub(super) struct Usage {
     pub live_bytes: u64,
     pub live_frames: u64,
-    pub frames: u64,
+    /// Of all frames, live or not; without trailer and padding.
+    pub frame_bytes: u64,
     pub size_bytes: u64,
 }
 
@@ -145,16 +146,17 @@ impl<'i> Live<'i> {
             let mut local = vec![Usage::default(); rows.len()];
             segment.for_each(&mut |record_number, record| {
                 let pack = &mut local[record.pack as usize];
-                pack.frames += 1;
+                let sealed = sealed_bytes(record.stored_bytes) as u64;
+                pack.frame_bytes += sealed;
                 if self.is_live(number, record_number) {
                     pack.live_frames += 1;
-                    pack.live_bytes += sealed_bytes(record.stored_bytes) as u64;
+                    pack.live_bytes += sealed;
                 }
                 Ok(())
             })?;
             for (row, seen) in rows.iter().zip(local) {
                 let pack = usage.entry(row.pack).or_default();
-                pack.frames += seen.frames;
+                pack.frame_bytes += seen.frame_bytes;
                 pack.live_frames += seen.live_frames;
                 pack.live_bytes += seen.live_bytes;
                 pack.size_bytes = row.size_bytes;

@@ -79,7 +79,9 @@ pub(super) fn decide(
         let reason = match used {
             None => Reason::Orphan,
             Some(used) if used.live_frames == 0 => Reason::Empty,
-            Some(used) if used.live_bytes * 100 < size_bytes * u64::from(keep_above_percent) => {
+            Some(used)
+                if used.live_bytes * 100 < used.frame_bytes * u64::from(keep_above_percent) =>
+            {
                 Reason::Sparse
             }
             Some(used) if is_small(used) => {
@@ -112,7 +114,12 @@ mod tests {
     }
 
     fn used(live_bytes: u64, size_bytes: u64) -> Usage {
-        Usage { live_bytes, live_frames: live_bytes.min(1), frames: 10, size_bytes }
+        Usage {
+            live_bytes,
+            live_frames: live_bytes.min(1),
+            frame_bytes: size_bytes - 50,
+            size_bytes,
+        }
     }
 
     #[test]

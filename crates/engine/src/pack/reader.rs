@@ -6,7 +6,7 @@ use crate::backend::Backend;
 use crate::compress::Decompressor;
 use crate::crypto::keys::Keys;
 use crate::format::frame::{
-    ALIGNMENT, FrameHead, Kind, Placed, TRAILER_RECORD_BYTES, sealed_bytes,
+    ALIGNMENT, Codec, FrameHead, Kind, Placed, TRAILER_RECORD_BYTES, sealed_bytes,
 };
 use crate::format::limits;
 use crate::format::object::{
@@ -54,17 +54,17 @@ impl PackReader {
         Error::corrupt(format!("{}: frame at byte {offset}: {what}", self.name))
     }
 
-    /// Opens the frame whose sealed bytes are `sealed`, appends its raw bytes to `out`, and
-    /// checks that they are what `id` names.
-    pub fn open_frame(
+    /// Opens the frame whose sealed bytes are `sealed`, gives its raw bytes (in place, or in
+    /// `scratch` if they were compressed), and checks that they are what `id` names.
+    pub fn open_frame<'b>(
         &self,
         keys: &Keys,
         id: &ContentId,
         location: &Location,
-        sealed: &mut [u8],
+        sealed: &'b mut [u8],
         decompressor: &mut Decompressor,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
+        scratch: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8]> {
         let offset = location.offset;
         let fail = |what: &str| self.damaged(offset, what);
         let head = sealed
@@ -79,13 +79,17 @@ impl PackReader {
             .ok_or_else(|| fail("is longer than the index says"))?;
         let stored =
             self.opener.body(offset, &head, body).ok_or_else(|| fail("its body is damaged"))?;
-        let start = out.len();
-        decompressor.append(&head, stored, out).map_err(|e| e.context(&self.name))?;
-        if keys.content_id(head.kind, &out[start..]) != *id {
-            out.truncate(start);
+        let raw = if head.codec == Codec::None {
+            stored
+        } else {
+            scratch.clear();
+            decompressor.append(&head, stored, scratch).map_err(|e| e.context(&self.name))?;
+            scratch
+        };
+        if keys.content_id(head.kind, raw) != *id {
             return Err(fail("its content is not what its id names"));
         }
-        Ok(())
+        Ok(raw)
     }
 
     /// The pack's own list of frames, by its trailer.

@@ -173,10 +173,18 @@ fn step(left: &Head<'_>, right: &Head<'_>) -> Step {
             Ordering::Greater => Step::Added,
         },
         (Head::Entry(path), Head::Page { first, .. }) => {
-            if path_order(path, first).is_lt() { Step::Removed } else { Step::OpenRight }
+            if path_order(path, first).is_lt() {
+                Step::Removed
+            } else {
+                Step::OpenRight
+            }
         }
         (Head::Page { first, .. }, Head::Entry(path)) => {
-            if path_order(path, first).is_lt() { Step::Added } else { Step::OpenLeft }
+            if path_order(path, first).is_lt() {
+                Step::Added
+            } else {
+                Step::OpenLeft
+            }
         }
         (
             Head::Page { first: a, level: high, id: x },

@@ -10,6 +10,8 @@ pub mod leaf;
 pub mod list;
 pub mod pieces;
 pub mod span;
+#[cfg(test)]
+mod tests;
 
 use tintype_model::entry::Node;
 use tintype_model::{Error, Result};
@@ -113,16 +115,12 @@ impl Child {
     /// What the parent, or the manifest, promises about the page is what the page holds.
     pub fn check_counts(&self, page: &Page) -> Result<()> {
         let add = |sum: (u64, u64, u64), entries: u64, bytes: u64, problems: u64| {
-            (
-                sum.0.wrapping_add(entries),
-                sum.1.wrapping_add(bytes),
-                sum.2.wrapping_add(problems),
-            )
+            (sum.0.wrapping_add(entries), sum.1.wrapping_add(bytes), sum.2.wrapping_add(problems))
         };
         let found = match page {
-            Page::Inner(children) => children
-                .iter()
-                .fold((0, 0, 0), |sum, c| add(sum, c.entries, c.bytes, c.problems)),
+            Page::Inner(children) => {
+                children.iter().fold((0, 0, 0), |sum, c| add(sum, c.entries, c.bytes, c.problems))
+            }
             Page::Leaf(entries) => entries
                 .iter()
                 .fold((0, 0, 0), |sum, e| add(sum, 1, e.node.size, u64::from(e.is_problem()))),

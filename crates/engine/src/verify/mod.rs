@@ -80,8 +80,15 @@ pub enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerifyEvent {
     /// A stage begins, with what it will do if that is known.
-    Stage { stage: Stage, count: u64, bytes: u64 },
-    Done { count: u64, bytes: u64 },
+    Stage {
+        stage: Stage,
+        count: u64,
+        bytes: u64,
+    },
+    Done {
+        count: u64,
+        bytes: u64,
+    },
     /// A pack was read whole and is good: a later run may skip it.
     PackVerified(PackId),
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::de::DeserializeOwned;
 use tintype_model::{Error, ErrorKind, Result};
 
-use super::report::{Findings, Problem, Severity};
 use super::VerifyOptions;
+use super::report::{Findings, Problem, Severity};
 use crate::backend::Listed;
 use crate::crypto::slot::Slot;
 use crate::format::limits;
@@ -59,9 +59,7 @@ impl Name {
             "retired" => (Self::Retired, names::retired(id?)),
             "gc" => (Self::Gc(number?), names::gc(number?)),
             "beat" => (Self::Beat, names::beat(id?, number?)),
-            "annotation" => {
-                (Self::Annotation(id?, number?), names::annotation(id?, number?))
-            }
+            "annotation" => (Self::Annotation(id?, number?), names::annotation(id?, number?)),
             "index" => {
                 let (session, number) = names::parse_segment(name)?;
                 (Self::Segment, names::segment(session, number))
@@ -138,9 +136,13 @@ impl Inventory {
         let env = repository.env();
         for batch in small.chunks(BATCH) {
             options.cancel.check()?;
-            let opened = parallel::map(env, options.workers, batch, || Ok(()), |(), (name, kind)| {
-                open(repository, name, *kind)
-            })?;
+            let opened = parallel::map(
+                env,
+                options.workers,
+                batch,
+                || Ok(()),
+                |(), (name, kind)| open(repository, name, *kind),
+            )?;
             for ((name, kind), (opened, error)) in batch.iter().zip(opened) {
                 inventory.keep(*kind, opened);
                 if let Some(error) = error {

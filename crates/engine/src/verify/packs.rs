@@ -156,7 +156,13 @@ impl Checker<'_> {
             && let Some(other) = self.true_name(pack, size)
         {
             let found = format!("the pack that belongs at {}", other.object_name());
-            return Ok(findings.add(damage, Problem::Misplaced, name, "the pack of this name", found));
+            return Ok(findings.add(
+                damage,
+                Problem::Misplaced,
+                name,
+                "the pack of this name",
+                found,
+            ));
         }
         if size != expected {
             let (expected, found) = (format!("{expected} bytes"), format!("{size} bytes"));
@@ -268,11 +274,10 @@ impl Checker<'_> {
         let (mut raw, mut broken) = (Vec::new(), Vec::new());
         let (good, damage) = (&mut scan.good, &mut scan.damage);
         let mut found = |placed: Placed, sealed: &mut [u8]| {
-            raw.clear();
             let at = location(pack, &placed);
             let id = &placed.head.id;
             match reader.open_frame(keys, id, &at, sealed, decompressor, &mut raw) {
-                Ok(()) => {
+                Ok(_) => {
                     good.insert(placed.offset);
                 }
                 Err(error) => broken.push((placed.offset, error.to_string())),

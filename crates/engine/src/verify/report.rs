@@ -200,9 +200,7 @@ impl Findings {
     }
 
     pub(super) fn finish(mut self) -> Vec<Finding> {
-        self.all.sort_by(|a, b| {
-            b.severity.cmp(&a.severity).then_with(|| a.object.cmp(&b.object))
-        });
+        self.all.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.object.cmp(&b.object)));
         self.all
     }
 }

@@ -33,7 +33,8 @@ impl Tally {
             | u128::from(stored) << 40
             | u128::from(raw) << 8
             | u128::from(kind);
-        let mixed = (id ^ place.rotate_left(17)).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        let mixed =
+            (id ^ place.rotate_left(17)).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
         self.frames += 1;
         self.sum = self.sum.wrapping_add(mixed ^ mixed >> 61);
     }

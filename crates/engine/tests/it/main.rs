@@ -1,4 +1,7 @@
 #[cfg(test)]
 mod backend;
-#[cfg(test)]
+
+mod crash;
+mod gc;
 mod ops;
+mod support;

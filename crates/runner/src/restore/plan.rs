@@ -26,6 +26,8 @@ struct Standing {
     path: Vec<u8>,
     /// It does not exist yet: nothing below it does.
     is_new: bool,
+    /// Something else stands there: nothing below it can be restored.
+    is_refused: bool,
     /// Names there that the snapshot did not name so far; only for `delete_extra`.
     unnamed: BTreeSet<Vec<u8>>,
 }
@@ -127,7 +129,7 @@ impl Planner<'_> {
         }
         let wanted = self.request.delete_extra && rule.to.is_empty();
         let unnamed = if wanted { self.names(b"", is_new)? } else { BTreeSet::new() };
-        self.open.push(Standing { path: Vec::new(), is_new, unnamed });
+        self.open.push(Standing { path: Vec::new(), is_new, is_refused: false, unnamed });
         Ok(())
     }
 
@@ -145,11 +147,13 @@ impl Planner<'_> {
         self.leave_to(Some(&path))?;
         let inside = self.open.last_mut().expect("the base stays");
         inside.unnamed.remove(tintype_model::entry::file_name(&path));
-        let is_new = inside.is_new;
-        let action = self.decide(&path, entry, is_new)?;
+        let (is_new, below_refused) = (inside.is_new, inside.is_refused);
+        let action =
+            if below_refused { Action::Refuse } else { self.decide(&path, entry, is_new)? };
         self.count(action, entry);
         self.actions.push(action);
-        if entry.node.kind == Kind::Directory && action != Action::Refuse {
+        if entry.node.kind == Kind::Directory {
+            let is_refused = action == Action::Refuse;
             let below_is_new = match action {
                 Action::Create | Action::Replace => true,
                 Action::Leave => is_new || !self.exists(&path)?,
@@ -160,7 +164,7 @@ impl Planner<'_> {
             } else {
                 BTreeSet::new()
             };
-            self.open.push(Standing { path, is_new: below_is_new, unnamed });
+            self.open.push(Standing { path, is_new: below_is_new, is_refused, unnamed });
         }
         Ok(())
     }

@@ -175,3 +175,30 @@ fn directories_that_others_removed_are_made_again() {
         assert_eq!(backend.stat("more/0f/three").unwrap(), 0);
     }
 }
+
+#[test]
+#[ignore = "mounts a small tmpfs, which needs root"]
+fn full_file_system_refuses_writes_and_still_deletes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        assert!(std::process::Command::new(program).args(arguments).status().unwrap().success());
+    };
+    for way in [Way::Unnamed, Way::Link, Way::RenameNoReplace, Way::Rename] {
+        run("mount", &["-t", "tmpfs", "-o", "size=1m", "tmpfs", path]);
+        let backend = LocalBackend::open_with(directory.path(), way).unwrap();
+        backend.put("data/0f/kept", &vec![1; 100_000]).unwrap();
+        let error = backend.put("data/0f/large", &vec![2; 2_000_000]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+        let mut stream = backend.put_stream("data/0f/stream").unwrap();
+        let error = stream.write(&vec![3; 2_000_000]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+        assert_eq!(backend.sweep().unwrap(), 0);
+        backend.delete("data/0f/kept").unwrap();
+        drop(stream);
+        assert!(list_all(&backend, "").unwrap().is_empty());
+        backend.put("data/0f/again", &vec![1; 900_000]).unwrap();
+        drop(backend);
+        run("umount", &[path]);
+    }
+}

@@ -1,6 +1,9 @@
 //! Backends: the conformance suite on every driver, and what each has of its own.
 
+mod crash;
+mod decorators;
 mod local;
 mod memory;
+mod probe;
 mod roles;
 mod s3;

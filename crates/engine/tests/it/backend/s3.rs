@@ -81,8 +81,7 @@ fn object_lock_of_a_bucket_is_seen() {
 fn rclone_conforms_with_a_single_writer() {
     let env = Env::system();
     let server = rclone::shared();
-    server.make_bucket("bucket");
-    let url = format!("s3://bucket/repository?endpoint={}", server.endpoint);
+    let url = format!("s3://{}/repository?endpoint={}", server.bucket, server.endpoint);
     // It fails now and then when eight put at once, so the whole stack is what must conform.
     let options = BackendOptions {
         access_key: Some(rclone_key()),

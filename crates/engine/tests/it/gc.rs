@@ -1,0 +1,160 @@
+//! Gc beside writers and readers, with everything under the test's control.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tintype_engine::ErrorKind;
+use tintype_engine::backend::{MemoryBackend, SharedBackend, list_all};
+use tintype_engine::format::records::{Change, SessionKind};
+use tintype_engine::gc::GcOptions;
+use tintype_engine::id::SnapshotId;
+use tintype_engine::repo::Repository;
+
+use crate::support::{build, files, find, init, manifest, noise, open, read_back, snapshot};
+
+fn repository() -> (SharedBackend, Repository) {
+    let backend: SharedBackend = Arc::new(MemoryBackend::new());
+    let repository = init(backend.clone(), 11).unwrap();
+    (backend, repository)
+}
+
+fn change(repository: &Repository, id: SnapshotId, change: Change) -> Result<(), ErrorKind> {
+    let found = find(repository, id).unwrap().expect("is there");
+    repository.annotate(id, &found.manifest, "test", change).map(|_| ()).map_err(|e| e.kind())
+}
+
+fn delete(repository: &Repository, id: SnapshotId) -> Result<(), ErrorKind> {
+    change(repository, id, Change::Deleted("test".into()))
+}
+
+fn packs(backend: &SharedBackend) -> usize {
+    ["data/", "meta/"].iter().map(|p| list_all(&**backend, p).unwrap().len()).sum()
+}
+
+#[test]
+fn a_deleted_snapshot_frees_its_packs_and_no_others() {
+    let (backend, repository) = repository();
+    let kept_files = files(&[("files/k", noise(1, 500_000))]);
+    let kept = snapshot(&repository, &kept_files, None).unwrap();
+    let gone = snapshot(&repository, &files(&[("files/g", noise(2, 500_000))]), None).unwrap();
+    assert_eq!(packs(&backend), 4);
+    delete(&repository, gone).unwrap();
+    let plan = repository.plan_gc(&GcOptions::default()).unwrap();
+    assert_eq!(plan.candidates.len(), 2);
+    let report = repository.gc(&GcOptions::default()).unwrap();
+    assert_eq!((report.deleted_packs, packs(&backend)), (2, 2));
+    let found = find(&repository, kept).unwrap().unwrap();
+    assert_eq!(read_back(&repository, &found).unwrap(), kept_files);
+    assert!(find(&repository, gone).unwrap().is_none());
+}
+
+#[test]
+fn locks_and_holds_protect() {
+    let (_, repository) = repository();
+    let id = snapshot(&repository, &files(&[("files/a", b"a".to_vec())]), None).unwrap();
+    let later = repository.env().clock.now() + SignedDuration::from_hours(24);
+    change(&repository, id, Change::Lock(later)).unwrap();
+    assert_eq!(delete(&repository, id), Err(ErrorKind::Locked));
+    let earlier = later - SignedDuration::from_hours(1);
+    assert_eq!(change(&repository, id, Change::Lock(earlier)), Err(ErrorKind::Locked));
+    repository.env().clock.sleep(Duration::from_hours(25));
+    change(&repository, id, Change::Hold("court".into())).unwrap();
+    assert_eq!(delete(&repository, id), Err(ErrorKind::Locked));
+    change(&repository, id, Change::Release("court".into())).unwrap();
+    delete(&repository, id).unwrap();
+    assert_eq!(
+        repository.gc(&GcOptions::default()).unwrap().deleted_packs,
+        2,
+        "nothing protects it any more"
+    );
+}
+
+/// A clock that was years ahead when a tombstone was put does not make gc delete what is
+/// locked by the right one.
+#[test]
+fn gc_asks_the_lock_again() {
+    let (backend, repository) = repository();
+    let wanted = files(&[("files/a", noise(3, 300_000))]);
+    let id = snapshot(&repository, &wanted, None).unwrap();
+    let until = repository.env().clock.now() + SignedDuration::from_hours(24);
+    change(&repository, id, Change::Lock(until)).unwrap();
+    let ahead = open(backend, 1, 12).unwrap();
+    ahead.env().clock.sleep(Duration::from_hours(24 * 400));
+    delete(&ahead, id).unwrap();
+    repository.gc(&GcOptions::default()).unwrap();
+    let found = find(&repository, id).unwrap().expect("still locked here");
+    assert_eq!(read_back(&repository, &found).unwrap(), wanted);
+}
+
+#[test]
+fn a_reader_keeps_what_it_pinned() {
+    let (_, repository) = repository();
+    let wanted = files(&[("files/a", noise(4, 300_000))]);
+    let id = snapshot(&repository, &wanted, None).unwrap();
+    let found = find(&repository, id).unwrap().unwrap();
+    let pin = repository.pin(id).unwrap();
+    delete(&repository, id).unwrap();
+    repository.gc(&GcOptions::default()).unwrap();
+    assert_eq!(read_back(&repository, &found).unwrap(), wanted);
+    pin.close().unwrap();
+    assert_eq!(repository.pin(id).err().map(|e| e.kind()), Some(ErrorKind::NotFound));
+    repository.gc(&GcOptions::default()).unwrap();
+    assert!(read_back(&repository, &found).is_err());
+}
+
+#[test]
+fn gc_waits_for_a_writer_and_fences_a_stalled_one() {
+    let (_, repository) = repository();
+    let old = snapshot(&repository, &files(&[("files/o", noise(5, 300_000))]), None).unwrap();
+    delete(&repository, old).unwrap();
+    let store = repository.begin_writing(SessionKind::Snapshot, None).unwrap();
+    let root = build(&store, &files(&[("files/n", noise(5, 300_000))])).unwrap();
+    let busy = repository.gc(&GcOptions::default()).unwrap_err();
+    assert_eq!(busy.kind(), ErrorKind::Locked, "{busy}");
+    repository.env().clock.sleep(Duration::from_hours(24));
+    let report = repository.gc(&GcOptions::default()).unwrap();
+    assert_eq!(report.fenced, 1);
+    // The writer reused a chunk that is gone now: its commit must fail.
+    let manifest = manifest(&repository, root, None);
+    assert_eq!(store.commit(manifest).unwrap_err().kind(), ErrorKind::Locked);
+    let again = files(&[("files/n", noise(5, 300_000))]);
+    let id = snapshot(&repository, &again, None).unwrap();
+    let found = find(&repository, id).unwrap().unwrap();
+    assert_eq!(read_back(&repository, &found).unwrap(), again);
+}
+
+#[test]
+fn what_an_interrupted_writer_uploaded_is_reused() {
+    let (backend, repository) = repository();
+    let wanted = files(&[("files/a", noise(6, 600_000))]);
+    let store = repository.begin_writing(SessionKind::Snapshot, None).unwrap();
+    build(&store, &wanted).unwrap();
+    store.abandon().unwrap();
+    let before = packs(&backend);
+    let store = repository.begin_writing(SessionKind::Snapshot, None).unwrap();
+    let root = build(&store, &wanted).unwrap();
+    assert_eq!(store.stats.new_bytes.load(std::sync::atomic::Ordering::Relaxed), 0);
+    let manifest = manifest(&repository, root, None);
+    store.commit(manifest).unwrap();
+    assert_eq!(packs(&backend), before);
+}
+
+#[test]
+fn many_small_packs_become_few() {
+    let (backend, repository) = repository();
+    let mut kept = Vec::new();
+    for number in 0..9 {
+        let wanted = files(&[(&format!("files/f{number}")[..], noise(number, 20_000))]);
+        kept.push((snapshot(&repository, &wanted, None).unwrap(), wanted));
+    }
+    assert_eq!(packs(&backend), 18);
+    let report = repository.gc(&GcOptions::default()).unwrap();
+    assert!(report.copied_bytes > 0);
+    assert_eq!(packs(&backend), 2);
+    assert_eq!(list_all(&*backend, "index/").unwrap().len(), 1, "that of the copies");
+    for (id, wanted) in kept {
+        let found = find(&repository, id).unwrap().unwrap();
+        assert_eq!(read_back(&repository, &found).unwrap(), wanted);
+    }
+}

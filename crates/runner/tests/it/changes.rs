@@ -1,0 +1,106 @@
+//! Snapshots after changes: what is read again, and that nothing is missed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use proptest::prelude::*;
+
+use crate::support::{Lab, noise};
+
+#[test]
+fn what_did_not_change_is_not_read_again() {
+    let lab = Lab::new();
+    for number in 0..3000 {
+        lab.write(
+            &format!("d{}/f{number}", number % 7),
+            &noise(number, 50 + number as usize % 500),
+        );
+    }
+    lab.write("large", &noise(1, 3_000_000));
+    Lab::settle();
+    let first = lab.take();
+    let second = lab.take();
+    assert!(first.read_bytes > 3_000_000);
+    assert_eq!(second.read_bytes, 0);
+    assert_eq!(second.outcome.manifest.root, first.outcome.manifest.root);
+    lab.write("d3/f3", b"changed");
+    lab.write("d3/new", b"new");
+    fs::remove_file(lab.source().join("d4/f4")).unwrap();
+    let third = lab.take();
+    assert_eq!(third.read_bytes, 10);
+    lab.restore("out");
+    lab.assert_equal("out");
+}
+
+#[test]
+fn metadata_alone_is_seen() {
+    let lab = Lab::new();
+    lab.write("a", b"a");
+    lab.write("b/c", b"c");
+    Lab::settle();
+    lab.take();
+    fs::set_permissions(lab.source().join("a"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(lab.source().join("b"), lab.source().join("z")).unwrap();
+    lab.take();
+    lab.restore("out");
+    lab.assert_equal("out");
+}
+
+/// Something that happens to a tree between snapshots.
+#[derive(Clone, Debug)]
+enum Change {
+    Write(u8, usize),
+    Remove(u8),
+    Rename(u8, u8),
+    Directory(u8),
+    Link(u8, u8),
+}
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let one = prop_oneof![
+        4 => (any::<u8>(), 0usize..400_000).prop_map(|(n, l)| Change::Write(n, l)),
+        2 => any::<u8>().prop_map(Change::Remove),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Change::Rename(a, b)),
+        1 => any::<u8>().prop_map(Change::Directory),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Change::Link(a, b)),
+    ];
+    proptest::collection::vec(one, 1..40)
+}
+
+fn name(number: u8) -> String {
+    format!("d{}/e{}/f{}", number % 3, number % 5, number % 40)
+}
+
+/// Some changes do not fit what is there: then nothing happens.
+fn happen(lab: &Lab, change: &Change) {
+    let path = |number: u8| lab.source().join(name(number));
+    match change {
+        Change::Write(number, length) => {
+            if !path(*number).is_dir() {
+                let _ = fs::remove_file(path(*number));
+                lab.write(&name(*number), &noise(u64::from(*number) + *length as u64, *length));
+            }
+        }
+        Change::Remove(number) => drop(fs::remove_file(path(*number))),
+        Change::Rename(from, to) => drop(fs::rename(path(*from), path(*to))),
+        Change::Directory(number) => drop(fs::create_dir_all(path(*number))),
+        Change::Link(from, to) => drop(fs::hard_link(path(*from), path(*to))),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Whatever happens between two snapshots, the second one restores what is there.
+    #[test]
+    fn the_second_snapshot_is_what_is_there(before in changes(), after in changes()) {
+        let lab = Lab::new();
+        before.iter().for_each(|change| happen(&lab, change));
+        lab.take();
+        after.iter().for_each(|change| happen(&lab, change));
+        lab.take();
+        let report = lab.restore("out");
+        prop_assert!(report.failed.is_empty(), "{:?}", report.failed);
+        lab.assert_equal("out");
+    }
+}

@@ -1,0 +1,144 @@
+//! Streams, images, and files that cannot be read.
+
+use std::fs;
+use std::io::{Read, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
+
+use tintype_engine::cancel::Cancel;
+use tintype_model::entry::{Kind, Node, Time};
+use tintype_model::{Error, ErrorKind};
+use tintype_runner::restore::{Destination, Overwrite, Request};
+use tintype_runner::snapshot::{Input, Labels, SnapshotOptions};
+use tintype_source::files::{Excludes, WalkOptions};
+
+use crate::support::{Lab, noise, tree_path};
+
+fn stream_node() -> Node {
+    Node {
+        kind: Kind::Stream,
+        mode: 0o600,
+        owner: Arc::default(),
+        mtime: Time::default(),
+        ctime: Time::default(),
+        size: 0,
+        inode: 0,
+        device: 0,
+        links: 1,
+        extras: None,
+    }
+}
+
+fn options(lab: &Lab, root: &[u8]) -> SnapshotOptions {
+    SnapshotOptions {
+        labels: Labels { roots: vec![root.to_vec()], ..Labels::default() },
+        parent: lab.latest(),
+        workers: 2,
+        cancel: Cancel::default(),
+        read_all: false,
+    }
+}
+
+fn to(lab: &Lab, path: &[u8], name: &str) -> Request {
+    Request {
+        path: path.to_vec(),
+        destination: Destination::Directory(lab.path(name)),
+        include: None,
+        exclude: Excludes::default(),
+        overwrite: Overwrite::Never,
+        delete_extra: false,
+    }
+}
+
+#[test]
+fn a_stream_is_captured_and_comes_back() {
+    let lab = Lab::new();
+    let bytes = noise(1, 9_000_000);
+    let read: Box<dyn Read + Send> = Box::new(std::io::Cursor::new(bytes.clone()));
+    let path = b"files/dump.sql".to_vec();
+    let input =
+        Input::Stream { path: path.clone(), node: stream_node(), read, end: Box::new(|| Ok(())) };
+    let taken = lab.take_as(input, &options(&lab, &path)).unwrap();
+    assert_eq!(taken.outcome.manifest.bytes, 9_000_000);
+    lab.apply(&lab.plan(&to(&lab, &path, "out")));
+    assert_eq!(fs::read(lab.path("out/dump.sql")).unwrap(), bytes);
+}
+
+#[test]
+fn a_stream_whose_command_fails_makes_no_snapshot() {
+    let lab = Lab::new();
+    let read: Box<dyn Read + Send> = Box::new(std::io::Cursor::new(noise(1, 500_000)));
+    let end = Box::new(|| Err(Error::invalid("pg_dump exited with status 1")));
+    let input = Input::Stream { path: b"files/x".to_vec(), node: stream_node(), read, end };
+    let error = lab.take_as(input, &options(&lab, b"files/x")).err().unwrap();
+    assert!(error.message().contains("pg_dump"), "{error}");
+    assert!(lab.latest().is_none());
+}
+
+#[test]
+fn an_image_keeps_its_holes_and_a_small_change_costs_little() {
+    let lab = Lab::new();
+    let path = lab.path("disk.img");
+    let mut file = fs::File::create(&path).unwrap();
+    file.set_len(40 << 20).unwrap();
+    file.seek(SeekFrom::Start(5 << 20)).unwrap();
+    file.write_all(&noise(2, 3_000_000)).unwrap();
+    let root = tree_path(&path);
+    let first = lab.take_as(Input::Images(vec![path.clone()]), &options(&lab, &root)).unwrap();
+    assert_eq!(first.outcome.manifest.bytes, 40 << 20);
+    file.seek(SeekFrom::Start(6 << 20)).unwrap();
+    file.write_all(b"changed").unwrap();
+    let second = lab.take_as(Input::Images(vec![path.clone()]), &options(&lab, &root)).unwrap();
+    let new = second.outcome.manifest.stats["new_bytes"].as_u64().unwrap();
+    assert_eq!(new, 1 << 20, "one chunk changed");
+    let report = lab.apply(&lab.plan(&to(&lab, &root, "out")));
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    let restored = lab.path("out/disk.img");
+    assert!(fs::read(&restored).unwrap() == fs::read(&path).unwrap());
+    assert!(fs::metadata(&restored).unwrap().blocks() * 512 < 8 << 20, "holes stay holes");
+}
+
+#[test]
+fn what_does_not_exist_is_listed_and_the_snapshot_incomplete() {
+    let lab = Lab::new();
+    lab.write("a", b"a");
+    let roots = vec![lab.source(), lab.path("nowhere")];
+    let walk = Box::new(WalkOptions::default());
+    let taken = lab.take_with(Input::Files { roots, options: walk }).unwrap();
+    assert!(!taken.outcome.manifest.complete);
+    assert_eq!(taken.outcome.manifest.problems, 1);
+}
+
+#[test]
+fn a_canceled_run_leaves_what_it_uploaded_to_the_next() {
+    let lab = Lab::new();
+    for number in 0..40 {
+        lab.write(&format!("f{number}"), &noise(number, 400_000));
+    }
+    let mut options = options(&lab, &tree_path(&lab.source()));
+    struct Trip(Cancel, std::io::Cursor<Vec<u8>>);
+    impl Read for Trip {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            let position = self.1.position();
+            if position > 12_000_000 {
+                self.0.cancel();
+            }
+            self.1.read(out)
+        }
+    }
+    let bytes = noise(3, 30_000_000);
+    options.cancel = Cancel::default();
+    let read = Box::new(Trip(options.cancel.clone(), std::io::Cursor::new(bytes.clone())));
+    let path = b"files/stream".to_vec();
+    let input =
+        Input::Stream { path: path.clone(), node: stream_node(), read, end: Box::new(|| Ok(())) };
+    let error = lab.take_as(input, &options).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Canceled);
+    assert!(lab.latest().is_none());
+    options.cancel = Cancel::default();
+    let read = Box::new(std::io::Cursor::new(bytes));
+    let input = Input::Stream { path, node: stream_node(), read, end: Box::new(|| Ok(())) };
+    let taken = lab.take_as(input, &options).unwrap();
+    let known = taken.outcome.manifest.stats["known_bytes"].as_u64().unwrap();
+    assert!(known > 6_000_000, "{known} bytes were known");
+}

@@ -1,0 +1,6 @@
+mod changes;
+mod damage;
+mod fixture;
+mod inputs;
+mod restoring;
+mod support;

@@ -1,0 +1,1 @@
+"""What docs/format.md says, a module for each part of it."""
