@@ -220,6 +220,9 @@ impl Repository {
                 Err(error) => return Err(error),
             }
         }
+        if !damaged.is_empty() && self.newest_seq()? != state.newest.seq {
+            return Err(Error::locked("a gc ran meanwhile; run the repair again"));
+        }
         let writers = self.undecided_packs(session, &mut avoid)?;
         let mut rows = Vec::new();
         for (pack, size_bytes) in self.listed_packs()? {

@@ -22,7 +22,7 @@ use crate::secret;
 Examples:
   tintype repo init -r /srv/snapshots
   tintype repo init -r 's3://bucket/host1?endpoint=https://s3.example.org'
-  tintype repo init -r /srv/snapshots --password-file /root/.tintype --recovery-key-out /root/words
+  tintype repo init -r /srv/snapshots --password-file /etc/tintype.pass --recovery-key-out words.txt
 
 The place must be empty; a directory is made. The store is tried out first (--no-probe: only
 looked at). The twelve words of the recovery key open the repository when the passphrase is

@@ -46,7 +46,7 @@ pub(crate) struct Args {
     /// Print the plan and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Only what matches (as it was captured: /home/ann/*.txt)
+    /// Only what matches (as it was captured: /srv/ann/*.txt)
     #[arg(long, value_name = "PATTERN", help_heading = "Selection")]
     include: Vec<String>,
     /// Not what matches

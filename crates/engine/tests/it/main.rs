@@ -1,4 +1,8 @@
 mod backend;
+<<<<<<< HEAD
+=======
+
+>>>>>>> ops
 mod crash;
 mod gc;
 mod ops;
