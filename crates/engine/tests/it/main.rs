@@ -1,8 +1,4 @@
 mod backend;
-<<<<<<< HEAD
-=======
-
->>>>>>> ops
 mod crash;
 mod gc;
 mod ops;
