@@ -52,13 +52,27 @@ pub const KNOWN_LIMIT: usize = 4 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyEvent {
     /// Two trees are compared to learn what is there.
-    Pairing { source: SnapshotId, target: SnapshotId },
-    Begins { source: SnapshotId, entries: u64, bytes: u64 },
+    Pairing {
+        source: SnapshotId,
+        target: SnapshotId,
+    },
+    Begins {
+        source: SnapshotId,
+        entries: u64,
+        bytes: u64,
+    },
     /// A chunk was read from the source and is in the target.
-    Read { bytes: u64 },
+    Read {
+        bytes: u64,
+    },
     /// Entries that are in the new tree.
-    Entries { count: u64 },
-    Copied { source: SnapshotId, target: SnapshotId },
+    Entries {
+        count: u64,
+    },
+    Copied {
+        source: SnapshotId,
+        target: SnapshotId,
+    },
 }
 
 #[derive(Clone, Debug, Default, Serialize)]

@@ -67,10 +67,7 @@ fn pairs(
             pairs.push(Pair::Content(x.parcel.id, y.parcel.id));
             pairs.push(Pair::Digest(x.digest, y.digest));
         }
-        (
-            Content::References { depth: m, list: x },
-            Content::References { depth: n, list: y },
-        ) => {
+        (Content::References { depth: m, list: x }, Content::References { depth: n, list: y }) => {
             let (x, y) = (flatten(source, buffer, m, x)?, flatten(target, buffer, n, y)?);
             let same = x.len() == y.len()
                 && x.iter()
