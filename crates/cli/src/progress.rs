@@ -34,6 +34,21 @@ pub(crate) struct Watched<'w> {
     pub(crate) is_estimate: bool,
     /// A session that must show that it lives.
     pub(crate) pin: Option<&'w Session<'w>>,
+    /// Stands in for `what` where the work has stages.
+    pub(crate) phase: Option<&'w Mutex<&'static str>>,
+    /// What is counted: one, many.
+    pub(crate) unit: (&'static str, &'static str),
+}
+
+impl<'w> Watched<'w> {
+    pub(crate) fn new(
+        what: &'static str,
+        progress: &'w Progress,
+        other_side: &'static str,
+    ) -> Self {
+        let unit = ("file", "files");
+        Self { what, other_side, progress, is_estimate: false, pin: None, phase: None, unit }
+    }
 }
 
 #[derive(Default)]
@@ -69,6 +84,11 @@ impl Drop for EndOnDrop<'_> {
 }
 
 impl App {
+    /// Work that counts nothing: only that it goes on is shown.
+    pub(crate) fn busy<T: Send>(&self, what: &'static str, work: impl FnOnce() -> T + Send) -> T {
+        self.watch(&Watched::new(what, &Progress::default(), "the store"), work)
+    }
+
     /// Does the work while its progress is shown.
     pub(crate) fn watch<T: Send>(
         &self,
@@ -201,6 +221,7 @@ struct View {
     current: Vec<u8>,
     waits_for: &'static str,
     seconds: f64,
+    unit: (&'static str, &'static str),
 }
 
 impl View {
@@ -230,7 +251,10 @@ impl View {
             watched.other_side
         };
         Self {
-            what: watched.what,
+            what: watched
+                .phase
+                .map_or(watched.what, |phase| *phase.lock().expect("no panic while held")),
+            unit: watched.unit,
             entries,
             files: get(&progress.files),
             bytes,
@@ -248,12 +272,15 @@ impl View {
     }
 
     fn line(&self) -> String {
+        if self.files == 0 && self.bytes == 0 && self.total_bytes.is_none() {
+            return format!("{}: waits for {}", self.what, self.waits_for);
+        }
         let about = if self.is_estimate { "~" } else { "" };
         let of = self.total_bytes.map(|total| format!(" of {about}{}", show::bytes(total)));
         let mut line = format!(
             "{}: {}, {}{}, {}/s",
             self.what,
-            show::counted(self.files, "file", "files"),
+            show::counted(self.files, self.unit.0, self.unit.1),
             show::bytes(self.bytes),
             of.unwrap_or_default(),
             show::bytes(self.bytes_per_second as u64),

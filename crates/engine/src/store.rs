@@ -304,8 +304,8 @@ impl<'r> Store<'r> {
         Ok(())
     }
 
-    /// Finishes all open packs and publishes them.
-    pub(crate) fn flush(&self) -> Result<()> {
+    /// Finishes all open packs and publishes them; after it, the counts are final.
+    pub fn flush(&self) -> Result<()> {
         for slot in self.data.iter().chain([&self.meta]) {
             let pack = slot.lock().expect("no panic while held").take();
             if let Some(pack) = pack {

@@ -3,15 +3,24 @@
 mod annotate;
 mod browse;
 mod cat;
+mod copy;
+mod delete;
+mod diff;
+mod find;
+mod gc;
 mod init;
 mod inputs;
 mod key;
 mod list;
 mod ls;
+mod probe;
+mod prune;
 mod restore;
 mod show;
 mod snapshot;
+mod stats;
 mod stream;
+mod verify;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -48,6 +57,24 @@ enum Command {
     Cat(cat::Args),
     /// Bring files back
     Restore(Box<restore::Args>),
+    /// Find files by name over all snapshots
+    Find(Box<find::Args>),
+    /// Show what changed between two snapshots
+    Diff(diff::Args),
+    /// Check that everything is there and undamaged
+    Verify(verify::Args),
+    /// Delete snapshots by name
+    Delete(delete::Args),
+    /// Delete snapshots by retention rules
+    Prune(Box<prune::Args>),
+    /// Free the bytes that no snapshot needs
+    Gc(gc::Args),
+    /// Copy snapshots into another repository
+    Copy(Box<copy::Args>),
+    /// Show how much the repository holds
+    Stats(stats::Args),
+    /// Try out what a store can do
+    Probe(probe::Args),
     /// Add and remove tags
     Tag(annotate::Tag),
     /// Change the note of a snapshot
@@ -72,6 +99,15 @@ impl Command {
             Self::Ls(_) => "ls",
             Self::Cat(_) => "cat",
             Self::Restore(_) => "restore",
+            Self::Find(_) => "find",
+            Self::Diff(_) => "diff",
+            Self::Verify(_) => "verify",
+            Self::Delete(_) => "delete",
+            Self::Prune(_) => "prune",
+            Self::Gc(_) => "gc",
+            Self::Copy(_) => "copy",
+            Self::Stats(_) => "stats",
+            Self::Probe(_) => "probe",
             Self::Tag(_) => "tag",
             Self::Note(_) => "note",
             Self::Expire(_) => "expire",
@@ -90,6 +126,15 @@ impl Command {
             Self::Ls(args) => args.run(app),
             Self::Cat(args) => args.run(app),
             Self::Restore(args) => args.run(app),
+            Self::Find(args) => args.run(app),
+            Self::Diff(args) => args.run(app),
+            Self::Verify(args) => args.run(app),
+            Self::Delete(args) => args.run(app),
+            Self::Prune(args) => args.run(app),
+            Self::Gc(args) => args.run(app),
+            Self::Copy(args) => args.run(app),
+            Self::Stats(args) => args.run(app),
+            Self::Probe(args) => args.run(app),
             Self::Tag(args) => args.run(app),
             Self::Note(args) => args.run(app),
             Self::Expire(args) => args.run(app),

@@ -138,13 +138,8 @@ impl Args {
     ) -> anyhow::Result<Done> {
         let reader = repository.reader()?;
         let progress = Progress::default();
-        let watched = Watched {
-            what: "plan",
-            other_side: "the target",
-            progress: &progress,
-            is_estimate: false,
-            pin,
-        };
+        let mut watched = Watched::new("plan", &progress, "the target");
+        watched.pin = pin;
         let plan = app.watch(&watched, || restore::plan(&reader, snapshot, request))?;
         let blocked = show_checks(app, &plan, self.dry_run)?;
         if self.dry_run {
@@ -156,6 +151,9 @@ impl Args {
         }
         if let Some(reason) = blocked {
             return Err(tintype_engine::Error::denied(reason).into());
+        }
+        if self.delete_extra && plan.damaged > 0 {
+            app.report.warn("nothing is deleted: parts of the snapshot are damaged, so nobody knows what it holds");
         }
         self.confirm(app, &plan)?;
         Progress::add(&progress.total_bytes, plan.counts.bytes);

@@ -134,13 +134,8 @@ impl Args {
             read_all: self.read_all,
         };
         let input = source.into_input(app)?;
-        let watched = Watched {
-            what: "snapshot",
-            other_side: "the source",
-            progress: &progress,
-            is_estimate: options.parent.is_some(),
-            pin: None,
-        };
+        let mut watched = Watched::new("snapshot", &progress, "the source");
+        watched.is_estimate = options.parent.is_some();
         let outcome =
             app.watch(&watched, || snapshot::run(&repository, input, &options, &progress))?;
         for note in &outcome.notes {

@@ -71,7 +71,17 @@ struct Reading {
 impl Repository {
     /// What gc would free now; changes nothing.
     pub fn plan_gc(&self, options: &GcOptions) -> Result<GcPlan> {
-        let reading = self.read_for_gc()?;
+        self.plan_gc_without(&BTreeSet::new(), options)
+    }
+
+    /// What gc would free if these snapshots were deleted; changes nothing.
+    pub fn plan_gc_without(
+        &self,
+        deleted: &BTreeSet<SnapshotId>,
+        options: &GcOptions,
+    ) -> Result<GcPlan> {
+        let mut reading = self.read_for_gc()?;
+        reading.living.retain(|(id, _)| !deleted.contains(id));
         let reader = ContentReader::new(self, reading.index.clone());
         let live = Live::mark(&reader, &reading.index, &reading.roots(), &options.cancel)?;
         Ok(plan::decide(&live.usage()?, &self.stored_packs()?, options.keep_above_percent))

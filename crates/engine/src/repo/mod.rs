@@ -87,6 +87,11 @@ impl Repository {
         &self.identity
     }
 
+    /// Where this repository's cache lies, if there is one.
+    pub fn cache_dir(&self) -> Option<&std::path::Path> {
+        self.cache.dir()
+    }
+
     pub fn chunker(&self) -> &Chunker {
         &self.chunker
     }

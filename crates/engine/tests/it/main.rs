@@ -1,8 +1,6 @@
-mod backend;
-<<<<<<< HEAD
-=======
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
->>>>>>> ops
+mod backend;
 mod crash;
 mod gc;
 mod ops;

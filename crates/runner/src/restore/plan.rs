@@ -1,6 +1,7 @@
 //! What a restore will do, decided before anything is touched.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tintype_engine::reader::ContentReader;
@@ -30,10 +31,18 @@ struct Standing {
     is_refused: bool,
     /// Names there that the snapshot did not name so far; only for `delete_extra`.
     unnamed: BTreeSet<Vec<u8>>,
+    /// Of its file system, if something might be deleted in it.
+    device: Option<u64>,
+    /// Another file system begins here.
+    is_mount: bool,
+    /// The snapshot holds something in it.
+    is_held: bool,
 }
 
 struct Planner<'p> {
     request: &'p Request,
+    /// What was captured; what only leads there was not.
+    roots: Vec<Vec<u8>>,
     /// None: the base does not exist.
     target: Option<Target>,
     open: Vec<Standing>,
@@ -56,6 +65,7 @@ pub fn plan(reader: &ContentReader<'_>, snapshot: &Snapshot, request: &Request) 
     let base_is_new = target.is_none();
     let mut planner = Planner {
         request,
+        roots: snapshot.manifest.root_paths(),
         target,
         open: Vec::new(),
         actions: Vec::new(),
@@ -64,15 +74,19 @@ pub fn plan(reader: &ContentReader<'_>, snapshot: &Snapshot, request: &Request) 
         extra: Vec::new(),
     };
     for rule in &mapping.rules {
-        planner.enter_base(rule, base_is_new)?;
+        planner.enter_base(rule, &base, base_is_new)?;
         cursor.for_each_within(&rule.from, &mut |entry| planner.entry(rule, &entry))?;
         planner.leave_to(None)?;
+    }
+    let damaged = cursor.damaged.take().unwrap_or_default();
+    let damaged_pages = damaged.len() as u64;
+    if damaged_pages > 0 {
+        // What the snapshot does not seem to hold may stand on these pages.
+        planner.extra.clear();
     }
     planner.counts.delete = planner.extra.len() as u64;
     planner.extra.sort();
     planner.extra.reverse();
-    let damaged = cursor.damaged.take().unwrap_or_default();
-    let damaged_pages = damaged.len() as u64;
     for (path, error) in damaged {
         planner.refused.push((path, format!("this part of the snapshot is damaged: {error}")));
         planner.counts.refuse += 1;
@@ -123,17 +137,31 @@ fn map(
 
 impl Planner<'_> {
     /// Begins a rule: what leads to its root counts as standing if it exists.
-    fn enter_base(&mut self, rule: &Rule, base_is_new: bool) -> Result<()> {
+    fn enter_base(&mut self, rule: &Rule, base: &Path, base_is_new: bool) -> Result<()> {
         self.open.clear();
         let mut is_new = base_is_new;
         if let (Some(target), Some(end)) = (&self.target, rule.to.iter().rposition(|b| *b == b'/'))
         {
             is_new = target.stat(&rule.to[..end])?.is_none();
         }
-        let wanted = self.request.delete_extra && rule.to.is_empty();
+        let wanted = rule.to.is_empty() && self.is_captured(&rule.from);
         let unnamed = if wanted { self.names(b"", is_new)? } else { BTreeSet::new() };
-        self.open.push(Standing { path: Vec::new(), is_new, is_refused: false, unnamed });
+        self.open.push(Standing {
+            path: Vec::new(),
+            is_new,
+            is_refused: false,
+            unnamed,
+            device: std::fs::metadata(base).ok().map(|metadata| metadata.dev()),
+            is_mount: false,
+            is_held: true,
+        });
         Ok(())
+    }
+
+    /// Not of directories that only lead to what was captured: of what else they held the
+    /// snapshot knows nothing.
+    fn is_captured(&self, path: &[u8]) -> bool {
+        self.roots.is_empty() || self.roots.iter().any(|root| is_within(path, root))
     }
 
     fn names(&self, path: &[u8], is_new: bool) -> Result<BTreeSet<Vec<u8>>> {
@@ -150,7 +178,8 @@ impl Planner<'_> {
         self.leave_to(Some(&path))?;
         let inside = self.open.last_mut().expect("the base stays");
         inside.unnamed.remove(tintype_model::entry::file_name(&path));
-        let (is_new, below_refused) = (inside.is_new, inside.is_refused);
+        inside.is_held = true;
+        let (is_new, below_refused, outer) = (inside.is_new, inside.is_refused, inside.device);
         let action =
             if below_refused { Action::Refuse } else { self.decide(&path, entry, is_new)? };
         self.count(action, entry);
@@ -162,14 +191,31 @@ impl Planner<'_> {
                 Action::Leave => is_new || !self.exists(&path)?,
                 _ => is_new,
             };
-            let unnamed = if action == Action::Merge {
-                self.names(&path, below_is_new)?
-            } else {
-                BTreeSet::new()
-            };
-            self.open.push(Standing { path, is_new: below_is_new, is_refused, unnamed });
+            // Of a directory that could not be read nobody knows what it held.
+            let is_known =
+                action == Action::Merge && !entry.is_problem() && self.is_captured(&entry.path);
+            let unnamed = if is_known { self.names(&path, below_is_new)? } else { BTreeSet::new() };
+            let device = if below_is_new { None } else { self.device(&path)? };
+            self.open.push(Standing {
+                path,
+                is_new: below_is_new,
+                is_refused,
+                unnamed,
+                device,
+                is_mount: device.is_some() && outer.is_some() && device != outer,
+                is_held: false,
+            });
         }
         Ok(())
+    }
+
+    fn device(&self, path: &[u8]) -> Result<Option<u64>> {
+        match &self.target {
+            Some(target) if self.request.delete_extra => {
+                Ok(target.stat(path)?.map(|node| node.device))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn exists(&self, path: &[u8]) -> Result<bool> {
@@ -184,24 +230,36 @@ impl Planner<'_> {
                 break;
             }
             let done = self.open.pop().expect("checked");
+            if done.is_mount && !done.is_held {
+                // Mounted here, and left out when the snapshot was taken.
+                continue;
+            }
             for name in done.unnamed {
                 let path = if done.path.is_empty() {
                     name
                 } else {
                     [&done.path[..], b"/", &name].concat()
                 };
-                self.add_extra(path)?;
+                self.add_extra(path, done.device)?;
             }
         }
         Ok(())
     }
 
-    /// A name that the snapshot does not hold, with all below it.
-    fn add_extra(&mut self, path: Vec<u8>) -> Result<()> {
+    /// A name that the snapshot does not hold, with all below it. What is mounted there is
+    /// never touched.
+    fn add_extra(&mut self, path: Vec<u8>, device: Option<u64>) -> Result<()> {
         let Some(target) = &self.target else { return Ok(()) };
         let mut waiting = vec![path];
         while let Some(path) = waiting.pop() {
-            if target.stat(&path)?.is_some_and(|node| node.kind == Kind::Directory) {
+            if let Some(node) = target.stat(&path)?
+                && node.kind == Kind::Directory
+            {
+                if device.is_some_and(|device| device != node.device) {
+                    self.refused.push((path, "not deleted: something is mounted there".into()));
+                    self.counts.refuse += 1;
+                    continue;
+                }
                 let names = target.list_dir(&path)?;
                 waiting.extend(names.into_iter().map(|name| [&path[..], b"/", &name].concat()));
             }

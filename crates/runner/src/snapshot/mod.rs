@@ -123,7 +123,8 @@ pub fn run(
     let started = repository.env().clock.now();
     let parent = options.parent.as_ref().map(|p| p.id);
     let store = repository.begin_writing(SessionKind::Snapshot, parent)?;
-    match capture(repository, &store, input, options, progress) {
+    let captured = capture(repository, &store, input, options, progress);
+    match captured.and_then(|captured| store.flush().map(|()| captured)) {
         Ok((root, notes)) => {
             let manifest = manifest(repository, &store, options, started, root);
             let id = store.commit(manifest.clone())?;

@@ -1,0 +1,349 @@
+//! `verify`: is everything there, and is it what was written?
+
+use std::collections::HashSet;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+use tintype_engine::format::records::Change;
+use tintype_engine::id::RandomId;
+use tintype_engine::index::PackId;
+use tintype_engine::repair::RepairScope;
+use tintype_engine::repo::Repository;
+use tintype_engine::verify::{
+    Depth, Finding, Severity, Stage, VerifyEvent, VerifyOptions, VerifyPlan, VerifyReport,
+};
+use tintype_runner::progress::Progress;
+
+use super::annotate::annotate;
+use crate::app::App;
+use crate::exit::{Exit, usage};
+use crate::progress::Watched;
+use crate::report::Done;
+use crate::show;
+
+#[derive(clap::Args)]
+#[command(
+    visible_alias = "check",
+    after_help = "\
+Examples:
+  tintype repo verify                      everything but the content of packs
+  tintype repo verify --sample 5%          and every twentieth pack, others each time
+  tintype repo verify --all --limit-download 50MiB/s
+  tintype repo verify --all --resume       go on after an interruption
+
+Each damaged object is named, with every path of every snapshot that it touches. Exit code 4:
+there is damage."
+)]
+pub(crate) struct Args {
+    /// Read this share of the packs whole
+    #[arg(long, value_name = "N%", value_parser = parse_percent, conflicts_with = "all")]
+    sample: Option<f64>,
+    /// Read every byte of the repository
+    #[arg(long)]
+    all: bool,
+    /// Which packs the sample has; the same seed chooses the same packs
+    #[arg(long, value_name = "N", requires = "sample")]
+    seed: Option<u64>,
+    /// Skip what an interrupted verification has read already
+    #[arg(long)]
+    resume: bool,
+    /// Note the result at every snapshot
+    #[arg(long)]
+    record: bool,
+    /// Make the index anew from the packs before
+    #[arg(long)]
+    repair_index: bool,
+}
+
+fn parse_percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim();
+    let percent = number.parse::<f64>().ok().filter(|p| *p > 0.0 && *p <= 100.0);
+    percent.ok_or_else(|| "a share is more than 0 and at most 100 percent, like 5%".to_owned())
+}
+
+impl Args {
+    pub(crate) fn run(self, app: &App) -> anyhow::Result<Done> {
+        let repository = app.open()?;
+        if self.repair_index {
+            repair(app, &repository)?;
+        }
+        let journal = Journal::open(&repository, self.resume)?;
+        let depth = self.depth(app, &journal);
+        let plan = repository.plan_verify(depth, &journal.verified)?;
+        tell_plan(app, &plan);
+        let report = Self::check(app, &repository, &plan, &journal)?;
+        for finding in &report.findings {
+            tell(app, finding)?;
+        }
+        if report.complete {
+            journal.remove();
+            if self.record {
+                record(app, &repository, depth, &report)?;
+            }
+        } else if journal.path.is_some() && depth != Depth::Metadata {
+            app.report.note("`--resume` goes on where this stopped");
+        }
+        summary(app, &report)
+    }
+
+    fn depth(&self, app: &App, journal: &Journal) -> Depth {
+        match self.sample {
+            _ if self.all => Depth::All,
+            None => Depth::Metadata,
+            Some(percent) => {
+                let fresh = || u64::from_le_bytes(app.env.bytes());
+                let seed = self.seed.or(journal.seed).unwrap_or_else(fresh);
+                journal.note_seed(seed);
+                Depth::Sample { percent, seed }
+            }
+        }
+    }
+
+    fn check(
+        app: &App,
+        repository: &Repository,
+        plan: &VerifyPlan,
+        journal: &Journal,
+    ) -> anyhow::Result<VerifyReport> {
+        let progress = Progress::default();
+        let phase = Mutex::new("verify");
+        let on_event = |event| follow(&progress, &phase, journal, event);
+        let options = VerifyOptions {
+            depth: plan.depth,
+            verified: &journal.verified,
+            secret: None,
+            workers: app.budget.workers,
+            memory_bytes: app.global.memory.map_or(512 << 20, |memory| memory / 2),
+            cancel: &app.cancel,
+            on_event: &on_event,
+        };
+        let mut watched = Watched::new("verify", &progress, "the store");
+        watched.phase = Some(&phase);
+        watched.unit = ("object", "objects");
+        Ok(app.watch(&watched, || repository.verify(plan, &options))?)
+    }
+}
+
+/// Shows stages as they come; remembers packs that are good.
+fn follow(progress: &Progress, phase: &Mutex<&'static str>, journal: &Journal, event: VerifyEvent) {
+    match event {
+        VerifyEvent::Stage { stage, count, bytes } => {
+            *phase.lock().expect("no panic while held") = match stage {
+                Stage::Objects => "verify: small objects",
+                Stage::Index => "verify: index",
+                Stage::Packs => "verify: ends of packs",
+                Stage::Reading => "verify: whole packs",
+                Stage::Trees => "verify: trees",
+            };
+            progress.bytes.store(0, Ordering::Relaxed);
+            progress.files.store(0, Ordering::Relaxed);
+            progress.entries.store(0, Ordering::Relaxed);
+            progress.total_bytes.store(bytes, Ordering::Relaxed);
+            progress.total_entries.store(count, Ordering::Relaxed);
+        }
+        VerifyEvent::Done { count, bytes } => {
+            Progress::add(&progress.entries, count);
+            Progress::add(&progress.files, count);
+            Progress::add(&progress.bytes, bytes);
+        }
+        VerifyEvent::PackVerified(pack) => journal.note(pack),
+    }
+}
+
+fn tell_plan(app: &App, plan: &VerifyPlan) {
+    let skipped = plan.packs.saturating_sub(plan.whole_packs);
+    let mut line = format!("{} to look at", show::counted(plan.objects, "object", "objects"));
+    if plan.depth != Depth::Metadata {
+        line.push_str(", ");
+        line.push_str(&show::counted(plan.whole_packs, "pack", "packs"));
+        line.push_str(" to read whole (");
+        line.push_str(&show::bytes(plan.whole_bytes));
+        line.push(')');
+    }
+    if let Depth::Sample { seed, .. } = plan.depth {
+        line.push_str(&format_seed(seed, skipped));
+    }
+    app.report.note(line);
+}
+
+fn format_seed(seed: u64, skipped: u64) -> String {
+    format!(", seed {seed}, {} not in the sample", show::counted(skipped, "pack", "packs"))
+}
+
+fn tell(app: &App, finding: &Finding) -> anyhow::Result<()> {
+    app.report.event("finding", json!(finding))?;
+    let word = match finding.severity {
+        Severity::Info => "info",
+        Severity::Warning => "warning",
+        Severity::Damage => "DAMAGED",
+    };
+    if finding.severity == Severity::Info {
+        app.report.detail(format!("{word}  {}: {}", finding.object, finding.found));
+        return Ok(());
+    }
+    app.report.text(format!(
+        "{word}  {}: {} (expected {})",
+        show::name(finding.object.as_bytes()),
+        show::name(finding.found.as_bytes()),
+        finding.expected
+    ))?;
+    for affected in &finding.affected {
+        let held: Vec<String> = affected.snapshots.iter().map(RandomId::short).collect();
+        let range = match &affected.until {
+            None => show::path(affected.path.as_bytes()),
+            Some(until) if until.is_empty() => {
+                format!("everything from {} on", show::path(affected.path.as_bytes()))
+            }
+            Some(until) => format!(
+                "everything from {} up to {}",
+                show::path(affected.path.as_bytes()),
+                show::path(until.as_bytes())
+            ),
+        };
+        app.report.text(format!("         {range}  [{}]", held.join(" ")))?;
+    }
+    let hidden = finding.affected_count.saturating_sub(finding.affected.len() as u64);
+    if finding.affected.len() as u64 != finding.affected_count
+        && hidden > 0
+        && finding.affected.is_empty()
+    {
+        app.report.text(format!("         touches {} paths", show::count(hidden)))?;
+    }
+    Ok(())
+}
+
+fn summary(app: &App, report: &VerifyReport) -> anyhow::Result<Done> {
+    let damaged = report.damaged();
+    let verdict = match (report.complete, damaged) {
+        (true, 0) => "no damage found".to_owned(),
+        (true, n) => format!("{} DAMAGED", show::counted(n as u64, "thing is", "things are")),
+        (false, 0) => "stopped; no damage found so far".to_owned(),
+        (false, n) => format!("stopped; {} DAMAGED so far", show::count(n as u64)),
+    };
+    app.report.text(format!(
+        "{verdict}: {}, {}, {}, {} read whole ({})",
+        show::counted(report.objects, "object", "objects"),
+        show::counted(report.snapshots, "snapshot", "snapshots"),
+        show::counted(report.entries, "entry", "entries"),
+        show::counted(report.packs_read, "pack", "packs"),
+        show::bytes(report.bytes_read)
+    ))?;
+    for spot in &report.blind_spots {
+        app.report.detail(format!("cannot be seen: {spot}"));
+    }
+    let mut figures = json!(report);
+    if let Value::Object(figures) = &mut figures {
+        figures.insert("findings".into(), json!(report.findings.len()));
+        figures.insert("damaged".into(), json!(damaged));
+    }
+    let exit = match (damaged > 0, report.complete) {
+        (true, _) => Exit::Damaged,
+        (false, false) => Exit::Interrupted,
+        (false, true) => Exit::Complete,
+    };
+    Ok(Done::of(exit, figures))
+}
+
+fn repair(app: &App, repository: &Repository) -> anyhow::Result<()> {
+    let workers = app.budget.workers;
+    let report = app.busy("repair index", || {
+        repository.repair_index(RepairScope::Unnamed, workers, &app.cancel)
+    })?;
+    app.report.event("repaired", json!(report))?;
+    app.report.text(format!(
+        "index: {} with {} named again, {} replaced, {} left out",
+        show::counted(report.packs, "pack", "packs"),
+        show::counted(report.frames, "frame", "frames"),
+        show::counted(report.replaced.len() as u64, "segment", "segments"),
+        show::counted(report.left_out.len() as u64, "pack", "packs")
+    ))?;
+    for (pack, why) in &report.unreadable {
+        app.report.warn(format!("nothing of {pack} can be read: {why}"));
+    }
+    Ok(())
+}
+
+/// Notes at every snapshot how much was read, and how much of it is damaged.
+fn record(
+    app: &App,
+    repository: &Repository,
+    depth: Depth,
+    report: &VerifyReport,
+) -> anyhow::Result<()> {
+    let data_percent = match depth {
+        Depth::Metadata => 0,
+        Depth::Sample { percent, .. } => percent as u8,
+        Depth::All => 100,
+    };
+    for snapshot in &app.listing(repository)?.snapshots {
+        let touches = |finding: &&Finding| {
+            finding.severity == Severity::Damage
+                && finding.affected.iter().any(|a| a.snapshots.contains(&snapshot.id))
+        };
+        let damaged = report.findings.iter().filter(touches).count() as u64;
+        annotate(repository, snapshot, Change::Verified { data_percent, damaged })?;
+    }
+    Ok(())
+}
+
+/// Packs that were read and are good, so that an interrupted verification can go on. Lies in
+/// the local cache: one line each, the seed of the sample first.
+struct Journal {
+    path: Option<PathBuf>,
+    verified: HashSet<PackId>,
+    seed: Option<u64>,
+    out: Mutex<Option<std::fs::File>>,
+}
+
+impl Journal {
+    fn open(repository: &Repository, resume: bool) -> anyhow::Result<Self> {
+        let path = repository.cache_dir().map(|dir| dir.join("verified"));
+        let Some(path) = path else {
+            if resume {
+                return Err(usage("without a cache there is nothing to resume from"));
+            }
+            return Ok(Self {
+                path: None,
+                verified: HashSet::new(),
+                seed: None,
+                out: Mutex::default(),
+            });
+        };
+        let text =
+            if resume { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true).append(resume).write(true).truncate(!resume);
+        Ok(Self {
+            verified: text.lines().filter_map(PackId::parse).collect(),
+            seed: text.lines().find_map(|line| line.strip_prefix("seed ")?.parse().ok()),
+            out: Mutex::new(options.open(&path).ok()),
+            path: Some(path),
+        })
+    }
+
+    fn line(&self, text: &str) {
+        if let Some(out) = &mut *self.out.lock().expect("no panic while held") {
+            // Without it less can be skipped, nothing more.
+            let _ = writeln!(out, "{text}");
+        }
+    }
+
+    fn note(&self, pack: PackId) {
+        self.line(&pack.object_name());
+    }
+
+    fn note_seed(&self, seed: u64) {
+        if self.seed != Some(seed) {
+            self.line(&format!("seed {seed}"));
+        }
+    }
+
+    fn remove(&self) {
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
