@@ -57,7 +57,7 @@ fn world_of(empty_files: usize) -> World {
     }
     let mut all = Vec::new();
     let mut take = |seed: u64| {
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         files.insert(b"files/own".to_vec(), File::of(noise(seed, 3 * CHUNK)));
         let id = snapshot(&repository, &files);
         all.push((id, files.clone()));

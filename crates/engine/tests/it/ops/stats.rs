@@ -9,7 +9,7 @@ fn new_and_unique_bytes_of_snapshots() {
     let (memory, repository, clock) = repository(4);
     let mut files = sample(40);
     for number in 0..3u64 {
-        clock.advance(std::time::Duration::from_secs(60));
+        clock.advance(std::time::Duration::from_mins(1));
         files.insert(b"files/own".to_vec(), File::of(noise(77 + number, 200 * CHUNK)));
         snapshot(&repository, &files);
     }
