@@ -19,7 +19,7 @@ use crate::show::{self, Table};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  tintype repo copy latest --to s3://offsite/host1 --to-password-file /root/.offsite
+  tintype repo copy latest --to s3://offsite/host1 --to-password-file /etc/.offsite
   tintype repo copy --all --to /mnt/usb/snapshots --dry-run
 
 What is there already is neither read nor sent. Stopped at any point, the next run goes on.")]

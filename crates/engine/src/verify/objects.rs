@@ -257,7 +257,12 @@ fn check_slot(repository: &Repository, name: &str) -> Result<()> {
         .map_err(|e| Error::corrupt(format!("{name}: is no key slot")).with_source(e))?;
     slot.check()?;
     let canonical = serde_json::to_vec(&slot).expect("plain data");
-    if slot.kind() != "unknown" && canonical != text {
+    if slot.kind() == "unknown" {
+        return Err(Error::unsupported(format!(
+            "{name}: a key slot of a kind that this version does not know, or damaged"
+        )));
+    }
+    if canonical != text {
         return Err(Error::corrupt(format!("{name}: has fields that it was not written with")));
     }
     Ok(())
@@ -283,6 +288,10 @@ fn report(
             let (severity, problem) = (Severity::Damage, Problem::Misplaced);
             let found = format!("the object that belongs at {other}");
             findings.add(severity, problem, name, "the object of this name", found);
+        }
+        None if error.is(ErrorKind::Unsupported) && matches!(kind, Name::Slot(_)) => {
+            let (severity, problem) = (Severity::Warning, Problem::Unreadable);
+            findings.add(severity, problem, name, "a key slot", error.to_string());
         }
         None => {
             findings.unreadable(name, "a whole object of this repository and name", error)?;

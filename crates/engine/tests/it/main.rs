@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
 mod backend;
 mod crash;
 mod gc;

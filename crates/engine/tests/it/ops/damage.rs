@@ -12,8 +12,8 @@ use tintype_engine::backend::Backend as _;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::crypto::slot::Slot;
 use tintype_engine::format::frame::Kind as FrameKind;
-use tintype_engine::format::object::{ObjectType, Place, seal_bytes};
-use tintype_engine::format::records::{Change, Condemned, names};
+use tintype_engine::format::object::{ObjectType, Place, open_bytes, seal_bytes};
+use tintype_engine::format::records::{Change, Condemned, GcRecord, names};
 use tintype_engine::gc::GcOptions;
 use tintype_engine::id::RandomId;
 use tintype_engine::verify::{Depth, Finding, Severity, VerifyEvent, VerifyOptions, VerifyReport};
@@ -29,27 +29,35 @@ struct World {
     tagged: SnapshotId,
 }
 
+fn place<'p>(repository: &'p Repository, object_type: ObjectType, name: &'p str) -> Place<'p> {
+    Place { keys: repository.keys(), repository: repository.id(), object_type, name }
+}
+
 fn condemned(repository: &Repository, seq: u32, id: u8) -> (String, Vec<u8>) {
     let name = names::condemned(seq, RandomId([id; 16]));
-    let place = Place {
-        keys: repository.keys(),
-        repository: repository.id(),
-        object_type: ObjectType::Condemned,
-        name: &name,
-    };
+    let place = place(repository, ObjectType::Condemned, &name);
     let text = serde_json::to_vec(&Condemned::default()).unwrap();
     let sealed = seal_bytes(&place, FrameKind::Json, &text, repository.env()).unwrap();
     (name, sealed)
 }
 
+/// As most tests want it: trees of several pages.
+fn world() -> World {
+    world_of(600)
+}
+
 /// Two gcs, three visible snapshots, one deleted and collected, one deleted since; tags, holds;
 /// every kind of object at least twice where that is possible.
-fn world() -> World {
+fn world_of(empty_files: usize) -> World {
     let (memory, repository, clock) = repository(8);
-    let mut files = sample(260);
+    let mut files = sample(60);
+    for number in 0..empty_files {
+        let path = format!("files/e/{}{number:04}", "e".repeat(240)).into_bytes();
+        files.insert(path, File::of(""));
+    }
     let mut all = Vec::new();
     let mut take = |seed: u64| {
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         files.insert(b"files/own".to_vec(), File::of(noise(seed, 3 * CHUNK)));
         let id = snapshot(&repository, &files);
         all.push((id, files.clone()));
@@ -114,26 +122,20 @@ impl World {
             let directory = name.rsplit_once('/').map_or("", |(directory, _)| directory);
             all.iter().filter(|other| other.starts_with(directory)).max().is_some_and(|n| n == name)
         };
-        let newest_gc: Vec<String> = self.kinds().remove("retired").unwrap();
-        let newest_retired = {
-            let session = self.gc_sessions();
-            session.iter().any(|id| name == names::retired(*id))
-        };
-        assert_eq!(newest_gc.len(), 2);
+        let newest_retired = names::retired(self.newest_gc().session);
         match name.split('/').next().unwrap() {
             "keys" | "beat" | "condemned" => true,
             "annotation" => newest_annotation,
-            "retired" => !newest_retired,
-            "session" => self.gc_sessions().iter().any(|id| name == names::session(*id)),
+            "retired" => name != newest_retired,
             _ => false,
         }
     }
 
-    /// Sessions without a fate: of the last gc.
-    fn gc_sessions(&self) -> Vec<RandomId> {
-        let names = self.memory.names();
-        let ids = names.iter().filter_map(|name| names::parse_id(name, "session/"));
-        ids.filter(|id| !names.contains(&names::fate(*id))).collect()
+    fn newest_gc(&self) -> GcRecord {
+        let name = self.kinds().remove("gc").unwrap().remove(0);
+        let place = place(&self.repository, ObjectType::GcRecord, &name);
+        let text = open_bytes(&place, FrameKind::Json, self.bytes(&name)).unwrap();
+        serde_json::from_slice(&text).unwrap()
     }
 }
 
@@ -215,7 +217,9 @@ fn flip(world: &World, name: &str, offsets: impl Iterator<Item = usize>, depth: 
         let finding = names_it(&report, name);
         let case = format!("{name}: byte {at}");
         let finding = finding.unwrap_or_else(|| panic!("{case}: {:#?}", report.findings));
-        assert_eq!(finding.severity, Severity::Damage, "{case}");
+        // A slot of an unknown kind may be one of a later version.
+        let least = if name.starts_with("keys/") { Severity::Warning } else { Severity::Damage };
+        assert!(finding.severity >= least, "{case}");
         if count % 16 == 0 {
             is_precise(world, &report, &case);
         }
@@ -257,7 +261,7 @@ fn nothing_is_found_where_nothing_is_wrong() {
 
 #[test]
 fn every_flipped_bit_of_small_objects_is_found() {
-    let world = world();
+    let world = world_of(0);
     for (kind, names) in world.kinds() {
         if ["data", "meta", "index", "beat"].contains(&&kind[..]) {
             continue;

@@ -23,7 +23,7 @@ fn three() -> Three {
     next.remove(&name(700));
     files.push(next);
     for files in &files {
-        clock.advance(std::time::Duration::from_secs(60));
+        clock.advance(std::time::Duration::from_mins(1));
         snapshot(&repository, files);
     }
     Three { repository, files }

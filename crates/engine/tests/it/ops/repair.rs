@@ -15,7 +15,7 @@ fn two() -> (MemoryBackend, Repository, Vec<(SnapshotId, Files)>) {
     let mut files = sample(300);
     let mut all = Vec::new();
     for number in 0..2 {
-        clock.advance(std::time::Duration::from_secs(60));
+        clock.advance(std::time::Duration::from_mins(1));
         files.insert(b"files/own".to_vec(), File::of(noise(number, 50 * CHUNK)));
         all.push((snapshot(&repository, &files), files.clone()));
     }
