@@ -7,6 +7,7 @@ use tintype_engine::backend::url::Location;
 use tintype_engine::backend::{BackendOptions, SharedBackend, open_backend};
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::open::{OpenOptions, read_config};
+use tintype_engine::{Error, ErrorKind};
 use tintype_runner::identity;
 
 use crate::app::App;
@@ -63,7 +64,13 @@ impl App {
             create,
             ..BackendOptions::default()
         };
-        let opened = open_backend(url, &options, &self.env)?;
+        let opened = open_backend(url, &options, &self.env).map_err(|error| {
+            if !error.is(ErrorKind::NotFound) {
+                return error;
+            }
+            let message = format!("{url}: there is no such directory, so no repository either");
+            Error::not_found(message).with_source(error)
+        })?;
         self.count(opened.counters);
         Ok(Arc::new(MeteredBackend::new(opened.backend, self.meter.clone())))
     }

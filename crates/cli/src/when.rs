@@ -33,7 +33,7 @@ fn parse_in(text: &str, zone: &TimeZone) -> Result<Timestamp> {
 pub(crate) fn from_now(text: &str, env: &Env) -> Result<Timestamp> {
     let span = duration::parse_span(text)?;
     let now = Zoned::new(env.clock.now(), TimeZone::system());
-    let then = now.checked_add(span);
+    let then = now.checked_add(span).and_then(|then| then.round(jiff::Unit::Second));
     then.map(|then| then.timestamp())
         .map_err(|_| Error::invalid(format!("{text:?} from now is beyond the calendar")))
 }

@@ -27,7 +27,7 @@ fn pair() -> Pair {
     let mut files = vec![sample(300)];
     let mut next = files[0].clone();
     next.insert(b"files/second".to_vec(), File::of(noise(501, 50 * CHUNK)));
-    let moved = next.remove(b"files/sparse".as_slice()).unwrap();
+    let moved = next.remove(&b"files/sparse"[..]).unwrap();
     next.insert(b"files/d00/moved".to_vec(), moved);
     files.push(next);
     for files in &files {

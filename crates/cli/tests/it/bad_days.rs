@@ -1,0 +1,183 @@
+//! Bad input and bad stores: a clear error, the right code, nothing lost.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Lab, Ran, is_root, noise};
+
+#[test]
+fn not_a_repository_and_not_one_of_this_version() {
+    let lab = Lab::new();
+    lab.run(&["list"]).expect(1);
+    std::fs::create_dir(lab.path("repository")).unwrap();
+    let empty = lab.run(&["list"]).expect(1);
+    assert!(empty.err.contains("tintype repo init"), "{}", empty.err);
+    lab.run(&["init", "--no-probe"]).expect(0);
+    lab.run(&["init", "--no-probe"]).expect(5);
+    let config = String::from_utf8(lab.read("repository/config")).unwrap();
+    assert!(config.contains("\"version\":1"), "{config}");
+    lab.write("repository/config", config.replace("\"version\":1", "\"version\":2"));
+    let newer = lab.run(&["list"]).expect(1);
+    assert!(newer.err.contains("version 2") && newer.err.contains("newer"), "{}", newer.err);
+    let flagged = config.replace("\"read\":[]", "\"read\":[\"parity\"]");
+    lab.write("repository/config", flagged);
+    assert_ne!(lab.run(&["list"]).code, 0);
+    lab.write("repository/config", &config[..40]);
+    let torn = lab.run(&["list"]);
+    assert!(torn.code == 1 || torn.code == 4, "{}", torn.err);
+    lab.write("repository/config", config);
+    lab.run(&["list"]).expect(0);
+}
+
+#[test]
+fn init_does_not_take_a_place_that_holds_something() {
+    let lab = Lab::new();
+    lab.write("repository/photo.jpg", "x");
+    let refused = lab.run(&["init", "--no-probe"]).expect(5);
+    assert!(refused.err.contains("not empty"), "{}", refused.err);
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let lab = Lab::ready();
+    lab.write("source/good", "good");
+    lab.write("source/secret", "secret");
+    std::fs::set_permissions(
+        lab.path("source/secret"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o000),
+    )
+    .unwrap();
+    let source = lab.text("source");
+    let ran = as_nobody(&lab, &["snapshot", &source, "--json"]).expect(3);
+    let problem = ran.events().into_iter().find(|e| e["event"] == "problem").unwrap();
+    assert!(problem["path"].as_str().unwrap().ends_with("source/secret"), "{problem}");
+    assert_eq!(problem["kind"], "unreadable");
+    assert_eq!(ran.summary()["problems"], 1);
+    let listed = lab.run(&["list"]).expect(0).out;
+    assert!(listed.contains("incomplete"), "{listed}");
+    lab.run(&["snapshot", &lab.text("nowhere")]).expect(1);
+    assert!(
+        Ran::of(&lab.command(&["snapshot", &source, &lab.text("nowhere")]).output().unwrap()).code
+            == 3
+    );
+}
+
+/// Runs the program as somebody without rights, also when the tests run as root.
+fn as_nobody(lab: &Lab, args: &[&str]) -> Ran {
+    if !is_root() {
+        return lab.run(args);
+    }
+    let program = lab.path("tintype");
+    std::fs::copy(env!("CARGO_BIN_EXE_tintype"), &program).unwrap();
+    let open = Command::new("chown").arg("-R").arg("65534:65534").arg(lab.path("")).status();
+    assert!(open.unwrap().success());
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(program);
+    command.arg("repo").args(args);
+    lab.prepare(&mut command);
+    let ran = Ran::of(&command.output().unwrap());
+    assert!(
+        Command::new("chown").args(["-R", "0:0"]).arg(lab.path("")).status().unwrap().success()
+    );
+    ran
+}
+
+/// A small file system in memory, gone with the value.
+struct Mount(PathBuf);
+
+impl Mount {
+    /// `None` where we may not mount.
+    fn new(at: &Path, size: &str) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let options = format!("size={size}");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at);
+        let is_mounted = is_root() && mount.status().is_ok_and(|status| status.success());
+        if !is_mounted {
+            eprintln!("not run: nothing can be mounted here");
+        }
+        is_mounted.then(|| Self(at.to_path_buf()))
+    }
+
+    fn remount(&self, options: &str) {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", &format!("remount,{options}")]).arg(&self.0);
+        assert!(mount.status().unwrap().success());
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_store_loses_nothing() {
+    let lab = Lab::new();
+    let Some(mount) = Mount::new(&lab.path("store"), "24m") else { return };
+    let repository = lab.text("store/repository");
+    let on = |args: &[&str]| lab.run(&[args, &["-r", &repository]].concat());
+    on(&["init", "--no-probe"]).expect(0);
+    lab.write("source/first", noise(4 << 20, "first"));
+    on(&["snapshot", &lab.text("source")]).expect(0);
+    lab.write("source/second", noise(40 << 20, "second"));
+    let full = on(&["snapshot", &lab.text("source")]).expect(1);
+    assert!(full.err.contains("hint: make room"), "{}", full.err);
+    assert_eq!(on(&["list", "--json"]).expect(0).summary()["snapshots"], 1);
+    on(&["restore", "latest", "--to", &lab.text("out")]).expect(0);
+    assert!(lab.read("out/source/first") == noise(4 << 20, "first"));
+    mount.remount("size=200m");
+    on(&["snapshot", &lab.text("source")]).expect(0);
+    on(&["verify", "--all"]).expect(0);
+}
+
+#[test]
+fn a_read_only_store_can_be_restored_from() {
+    let lab = Lab::new();
+    let Some(mount) = Mount::new(&lab.path("store"), "64m") else { return };
+    let repository = lab.text("store/repository");
+    let on = |args: &[&str]| lab.run(&[args, &["-r", &repository]].concat());
+    on(&["init", "--no-probe"]).expect(0);
+    lab.write("source/file", noise(1 << 20, "file"));
+    on(&["snapshot", &lab.text("source")]).expect(0);
+    mount.remount("ro");
+    let refused = on(&["snapshot", &lab.text("source")]).expect(1);
+    assert!(refused.err.contains("hint: "), "{}", refused.err);
+    on(&["list"]).expect(0);
+    on(&["cat", &format!("latest:{}", lab.tree("source/file"))]).expect(0);
+    on(&["restore", "latest", "--to", &lab.text("out"), "--verify"]).expect(0);
+    on(&["verify", "--all"]).expect(0);
+    on(&["diff", "latest", "latest"]).expect(0);
+    assert!(lab.read("out/source/file") == noise(1 << 20, "file"));
+}
+
+#[test]
+fn two_writers_and_a_gc_at_once() {
+    let lab = Lab::ready();
+    for round in 0..3 {
+        for writer in ["one", "two"] {
+            let name = format!("{writer}/file-{round}");
+            lab.write(&name, noise(1 << 20, &name));
+            lab.write(&format!("{writer}/common"), noise(1 << 20, &format!("common {round}")));
+        }
+        let [one, two] = ["one", "two"].map(|writer| lab.start(&["snapshot", &lab.text(writer)]));
+        let gc = lab.start(&["gc", "--wait", "60s"]);
+        for child in [one, two] {
+            Ran::of(&child.wait_with_output().unwrap()).expect(0);
+        }
+        Ran::of(&gc.wait_with_output().unwrap()).expect(0);
+        lab.run(&["prune", "--keep-last", "1"]).expect(0);
+    }
+    lab.run(&["gc"]).expect(0);
+    lab.assert_whole();
+    assert_eq!(lab.ids().len(), 2);
+    for (number, writer) in ["one", "two"].iter().enumerate() {
+        let out = format!("out-{number}");
+        let snapshots =
+            lab.run(&["list", "--json", "--path", &lab.text(writer)]).expect(0).events();
+        let id = snapshots[0]["id"].as_str().unwrap();
+        lab.run(&["restore", id, "--to", &lab.text(&out)]).expect(0);
+        assert!(lab.read(&format!("{out}/{writer}/common")) == noise(1 << 20, "common 2"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Help, completions, manual pages, options that bound.
+
+use std::process::Command;
+use std::time::Instant;
+
+use crate::support::{Lab, noise};
+
+fn plain(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_tintype")).args(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const COMMANDS: [&str; 22] = [
+    "init", "snapshot", "list", "show", "ls", "find", "cat", "diff", "restore", "verify", "delete",
+    "prune", "gc", "copy", "stats", "tag", "note", "expire", "hold", "lock", "key", "probe",
+];
+
+#[test]
+fn every_command_teaches_with_examples() {
+    for command in COMMANDS {
+        let help = plain(&["repo", command, "--help"]);
+        assert!(
+            help.contains("Examples:\n  tintype repo ") || help.contains("| tintype repo"),
+            "{command}"
+        );
+    }
+    for command in ["list", "restore", "key"] {
+        assert!(plain(&["repo", command, "-h"]).contains("Usage:"));
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_are_made() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = plain(&["completions", shell]);
+        assert!(script.contains("snapshot") && script.contains("exclude-caches"), "{shell}");
+    }
+    let lab = Lab::new();
+    plain(&["man", &lab.text("man")]);
+    for command in COMMANDS {
+        let page = lab.read(&format!("man/tintype-repo-{command}.1"));
+        assert!(page.starts_with(b".ie"), "{command}");
+    }
+}
+
+#[test]
+fn wrong_use_is_told_before_anything_happens() {
+    let lab = Lab::new();
+    lab.write("source/file", "x");
+    let source = lab.text("source");
+    let cases: [&[&str]; 8] = [
+        &["snapshot"],
+        &["snapshot", &source, "--memory", "1MiB"],
+        &["snapshot", &source, "--exclude", "a["],
+        &["snapshot", &source, "--expires-in", "soon"],
+        &["snapshot", &source, "--limit-upload", "0"],
+        &["list", "-r", "ftp://host/x"],
+        &["list", "--frobnicate"],
+        &["list", "--quiet", "--verbose"],
+    ];
+    for args in cases {
+        lab.run(args).expect(2);
+    }
+    let mut command = lab.command(&["list"]);
+    let none = command.env_remove("TINTYPE_REPOSITORY").output().unwrap();
+    assert_eq!(none.status.code(), Some(2));
+    assert!(!lab.path("repository").exists());
+}
+
+#[test]
+fn limits_are_kept() {
+    let lab = Lab::ready();
+    lab.write("source/file", noise(3 << 20, "limited"));
+    #[expect(clippy::disallowed_methods, reason = "a limit is measured from outside")]
+    let started = Instant::now();
+    lab.snapshot(&[&lab.text("source"), "--limit-upload", "1MiB", "--cpu", "1"]);
+    // One second's worth may go at once.
+    assert!(started.elapsed().as_secs_f64() > 1.5, "{:?}", started.elapsed());
+    lab.snapshot(&[&lab.text("source"), "--memory", "128MiB", "--read-all"]);
+    lab.run(&["restore", "latest", "--to", &lab.text("out"), "--memory", "128MiB"]).expect(0);
+    lab.run(&["verify", "--all", "--memory", "128MiB", "--no-cache"]).expect(0);
+}
+
+#[test]
+fn what_is_excluded_is_left_out() {
+    let lab = Lab::ready();
+    for name in ["keep", "drop.o", "cache/inner", "marked/inner", "marked/.nobackup", "big"] {
+        lab.write(&format!("source/{name}"), "x");
+    }
+    lab.write("source/cache/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n");
+    lab.write("source/big", noise(10_000, "big"));
+    lab.write("patterns", "# comment\nfrom-file\n");
+    lab.write("source/from-file", "x");
+    let source = lab.text("source");
+    let patterns = lab.text("patterns");
+    lab.snapshot(&[
+        &source,
+        "--exclude",
+        "*.o",
+        "--exclude-caches",
+        "--exclude-if-present",
+        ".nobackup",
+        "--exclude-larger-than",
+        "5000",
+        "--exclude-file",
+        &patterns,
+    ]);
+    let listed = lab.run(&["ls", "-R", &format!("latest:{}", lab.tree("source"))]).expect(0).out;
+    let names: Vec<_> =
+        listed.lines().filter_map(|l| l.strip_prefix(&lab.tree("source"))).collect();
+    let want = ["/", "/cache/", "/cache/CACHEDIR.TAG", "/keep", "/marked/", "/marked/.nobackup"];
+    assert_eq!(names, want);
+}
+
+#[test]
+fn the_repository_never_captures_itself() {
+    let lab = Lab::ready();
+    lab.write("source/file", "x");
+    let all = lab.path("");
+    lab.snapshot(&[all.to_str().unwrap()]);
+    let listed = lab.run(&["ls", "-R", "latest"]).expect(0).out;
+    assert!(!listed.contains("/repository/config"), "{listed}");
+    assert!(listed.contains("/source/file"), "{listed}");
+}
+
+#[test]
+fn the_index_is_measured() {
+    let lab = Lab::new();
+    let dir = lab.text("index");
+    let figures =
+        plain(&["debug", "index-bench", "--chunks", "20000", "--dir", &dir, "--lookups", "1000"]);
+    let figures: serde_json::Value = serde_json::from_str(&figures).unwrap();
+    assert_eq!(figures["segments"], 1);
+    assert!(figures["lookups_per_second"].as_f64() > Some(1.0));
+}

@@ -1,0 +1,77 @@
+//! `--json`: every line is an event, whatever happens.
+
+use crate::support::{Lab, Ran};
+
+#[test]
+fn every_command_speaks_in_events() {
+    let lab = Lab::new();
+    lab.write("source/file", "x");
+    let source = lab.text("source");
+    let other = lab.text("other");
+    lab.run(&["init", "-r", &other, "--no-probe"]).expect(0);
+    let out = lab.text("out");
+    let commands: [(&[&str], i32); 26] = [
+        (&["init"], 0),
+        (&["snapshot", &source], 0),
+        (&["snapshot", &source, "--read-all"], 0),
+        (&["list"], 0),
+        (&["show"], 0),
+        (&["ls"], 0),
+        (&["ls", "-R"], 0),
+        (&["find", "*"], 0),
+        (&["diff", "latest~1"], 0),
+        (&["restore", "latest", "--to", &out, "--dry-run"], 0),
+        (&["restore", "latest", "--to", &out], 0),
+        (&["verify", "--sample", "50%", "--record"], 0),
+        (&["stats", "--snapshots"], 0),
+        (&["tag", "latest", "--add", "x"], 0),
+        (&["note", "latest", "x"], 0),
+        (&["expire", "latest", "--in", "1y"], 0),
+        (&["hold", "latest"], 0),
+        (&["lock", "latest", "--for", "1d"], 0),
+        (&["delete", "latest"], 5),
+        (&["prune", "--keep-last", "1", "--dry-run"], 0),
+        (&["gc", "--dry-run"], 0),
+        (&["gc"], 0),
+        (&["key", "list"], 0),
+        (&["key", "add", "--recovery"], 0),
+        (&["probe"], 0),
+        (&["cat", "latest:/files/x"], 2),
+    ];
+    for (args, code) in commands {
+        let ran = lab.run(&[args, &["--json"]].concat()).expect(code);
+        let summary = ran.summary();
+        assert_eq!(summary["command"], args[0]);
+        assert_eq!(summary["exit_code"], code);
+        assert!(summary["seconds"].is_number() && summary["requests"].is_number(), "{summary}");
+        let has_error = ran.events().iter().any(|event| event["event"] == "error");
+        assert_eq!(has_error, code != 0, "{args:?}");
+    }
+    let mut copy = lab.command(&["copy", "--all", "--to", &other, "--json"]);
+    let copy = copy.env("TINTYPE_TO_PASSWORD", crate::support::PASSWORD);
+    Ran::of(&copy.output().unwrap()).expect(0).summary();
+}
+
+#[test]
+fn errors_have_a_kind_and_a_next_step() {
+    let lab = Lab::ready();
+    let mut list = lab.command(&["list", "--json"]);
+    let ran = Ran::of(&list.env("TINTYPE_PASSWORD", "wrong wrong wrong").output().unwrap());
+    let events = ran.expect(6).events();
+    assert_eq!(events[0]["kind"], "wrong-key");
+    assert!(events[0]["hint"].as_str().unwrap().contains("--recovery-key"), "{}", events[0]);
+    assert_eq!(events[1]["outcome"], "wrong-key");
+}
+
+#[test]
+fn nobody_reads_the_output() {
+    let lab = Lab::ready();
+    for number in 0..3000 {
+        lab.write(&format!("source/a-rather-long-name-for-a-file-{number}"), "");
+    }
+    lab.snapshot(&[&lab.text("source")]);
+    let mut child = lab.start(&["ls", "-R", "latest"]);
+    drop(child.stdout.take());
+    let ran = Ran::of(&child.wait_with_output().unwrap()).expect(141);
+    assert_eq!(ran.err, "");
+}

@@ -1,0 +1,123 @@
+//! Ctrl-C and kill: nothing half done, and what was uploaded is used again.
+
+use std::io::Write as _;
+use std::process::Child;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tintype_engine::env::Env;
+
+use crate::support::{Lab, Ran, noise};
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// A stream of which so much was read that chunks were cut: the reader's buffer is full once,
+/// and the pipe holds no more than 64 KiB of the rest.
+fn begun(lab: &Lab, bytes: &[u8]) -> (Child, std::process::ChildStdin) {
+    let mut child = lab.start(&["snapshot", "--stdin", "stream"]);
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(bytes).unwrap();
+    (child, input)
+}
+
+#[test]
+fn after_ctrl_c_the_next_run_uses_what_was_uploaded() {
+    let lab = Lab::ready();
+    let bytes = noise(8 << 20, "interrupted");
+    let (child, input) = begun(&lab, &bytes);
+    signal(&child, Signal::INT);
+    let ran = Ran::of(&child.wait_with_output().unwrap()).expect(130);
+    assert!(ran.err.contains("reused"), "{}", ran.err);
+    drop(input);
+    assert!(lab.ids().is_empty());
+
+    let mut child = lab.start(&["snapshot", "--stdin", "stream", "--json"]);
+    child.stdin.take().unwrap().write_all(&bytes).unwrap();
+    let summary = Ran::of(&child.wait_with_output().unwrap()).expect(0).summary();
+    assert!(summary["known_bytes"].as_u64() > Some(2 << 20), "{summary}");
+    assert!(summary["stored_bytes"].as_u64() < Some(6 << 20), "{summary}");
+    lab.assert_whole();
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let lab = Lab::ready();
+    let (child, _input) = begun(&lab, &noise(7 << 20, "twice"));
+    signal(&child, Signal::INT);
+    signal(&child, Signal::TERM);
+    assert_eq!(Ran::of(&child.wait_with_output().unwrap()).code, 130);
+    lab.assert_whole();
+}
+
+#[test]
+fn after_kill_the_next_run_cleans_up() {
+    let lab = Lab::ready();
+    let bytes = noise(8 << 20, "killed");
+    let (mut child, _input) = begun(&lab, &bytes);
+    signal(&child, Signal::KILL);
+    child.wait().unwrap();
+    assert!(lab.ids().is_empty());
+    lab.write("source/stream", &bytes);
+    let ran = lab.run(&["snapshot", &lab.text("source")]).expect(0);
+    assert!(ran.err.contains("1 interrupted run found"), "{}", ran.err);
+    lab.run(&["gc"]).expect(0);
+    lab.assert_whole();
+    lab.run(&["restore", "latest", "--to", &lab.text("out")]).expect(0);
+    assert!(lab.read("out/source/stream") == bytes);
+}
+
+#[test]
+fn killed_at_any_moment_nothing_is_lost() {
+    let lab = Lab::ready();
+    lab.write("source/file", noise(2 << 20, "first"));
+    lab.snapshot(&[&lab.text("source"), "--tag", "first"]);
+    let clock = Env::system().clock;
+    let source = lab.text("source");
+    let commands: [&[&str]; 3] =
+        [&["snapshot", &source], &["prune", "--keep-last", "1", "--keep-tag", "first"], &["gc"]];
+    for round in 0..8u64 {
+        lab.write("source/file", noise(2 << 20, &round.to_string()));
+        for command in commands {
+            let mut child = lab.start(command);
+            clock.sleep(Duration::from_millis(120 + 45 * round));
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
+    }
+    lab.snapshot(&[&source]);
+    lab.run(&["gc"]).expect(0);
+    lab.assert_whole();
+    let first = lab.run(&["list", "--tag", "first", "--json"]).expect(0).events();
+    let first = first[0]["id"].as_str().unwrap();
+    lab.run(&["restore", first, "--to", &lab.text("out")]).expect(0);
+    assert!(lab.read("out/source/file") == noise(2 << 20, "first"));
+}
+
+#[test]
+fn an_interrupted_restore_goes_on() {
+    let lab = Lab::ready();
+    for number in 0..40 {
+        lab.write(&format!("source/{number}"), noise(1 << 20, &number.to_string()));
+    }
+    lab.snapshot(&[&lab.text("source")]);
+    let out = lab.text("out");
+    let slow = ["restore", "latest", "--to", &out, "--limit-download", "8MiB", "--cpu", "1"];
+    let child = lab.start(&slow);
+    let clock = Env::system().clock;
+    // Until the first file has its name.
+    while std::fs::read_dir(lab.path("out/source")).map_or(0, Iterator::count) < 2 {
+        clock.sleep(Duration::from_millis(10));
+    }
+    signal(&child, Signal::INT);
+    Ran::of(&child.wait_with_output().unwrap()).expect(130);
+    let ran = lab.run(&["restore", "latest", "--to", &out, "--verify", "--json"]).expect(0);
+    let plan = &ran.summary()["plan"];
+    assert!(plan["same"].as_u64() >= Some(1), "{plan}");
+    for number in 0..40 {
+        assert!(lab.read(&format!("out/source/{number}")) == noise(1 << 20, &number.to_string()));
+    }
+    let rests = std::fs::read_dir(lab.path("out/source")).unwrap();
+    assert_eq!(rests.count(), 40, "no temporary files are left");
+}

@@ -1,0 +1,54 @@
+//! Locks, holds, expiry, and what they do to delete, prune and gc.
+
+use crate::support::Lab;
+
+#[test]
+fn a_locked_snapshot_cannot_be_deleted() {
+    let lab = Lab::ready();
+    lab.write("source/file", "x");
+    lab.snapshot(&[&lab.text("source")]);
+    lab.snapshot(&[&lab.text("source")]);
+    lab.run(&["lock", "latest", "--until", "2999-01-01"]).expect(0);
+    let refused = lab.run(&["delete", "latest", "latest~1"]).expect(5);
+    assert!(refused.err.contains("locked until 2999-01-01"), "{}", refused.err);
+    assert_eq!(lab.ids().len(), 2, "nothing at all was deleted");
+    let shorter = lab.run(&["lock", "latest", "--until", "2998-01-01"]).expect(5);
+    assert!(shorter.err.contains("only be extended"), "{}", shorter.err);
+    lab.run(&["lock", "latest", "--until", "1999-01-01"]).expect(1);
+    lab.run(&["delete", "latest~1"]).expect(0);
+    assert_eq!(lab.ids().len(), 1);
+}
+
+#[test]
+fn a_held_snapshot_stays_until_it_is_released() {
+    let lab = Lab::ready();
+    lab.write("source/file", "x");
+    lab.snapshot(&[&lab.text("source"), "--expiry", "2001-01-01"]);
+    lab.run(&["hold", "latest", "--reason", "case 1"]).expect(0);
+    lab.run(&["delete", "latest"]).expect(5);
+    let kept = lab.run(&["prune", "--expired-only"]).expect(0).out;
+    assert!(kept.contains("1 kept, 0 dropped") && kept.contains("case 1"), "{kept}");
+    lab.run(&["hold", "latest", "--reason", "case 2", "--release"]).expect(1);
+    lab.run(&["hold", "latest", "--reason", "case 1", "--release"]).expect(0);
+    let dropped = lab.run(&["prune", "--expired-only"]).expect(0).out;
+    assert!(dropped.contains("0 kept, 1 dropped"), "{dropped}");
+    assert!(lab.ids().is_empty());
+}
+
+#[test]
+fn words_about_a_snapshot_can_change() {
+    let lab = Lab::ready();
+    lab.write("source/file", "x");
+    lab.snapshot(&[&lab.text("source"), "--tag", "a", "--expires-in", "30d"]);
+    lab.run(&["tag", "latest", "--add", "b", "--remove", "a"]).expect(0);
+    lab.run(&["note", "latest", "a note"]).expect(0);
+    lab.run(&["expire", "latest", "--never"]).expect(0);
+    let shown = lab.run(&["show", "latest", "--json"]).expect(0).events().remove(0);
+    let standing = &shown["standing"];
+    assert_eq!(standing["tags"], serde_json::json!(["b"]));
+    assert_eq!(standing["note"], "a note");
+    assert!(standing["expiry"].is_null() && !shown["expiry"].is_null(), "{shown}");
+    assert_eq!(lab.run(&["list", "--tag", "a", "--json"]).expect(0).summary()["snapshots"], 0);
+    lab.run(&["prune"]).expect(2);
+    lab.run(&["tag", "latest"]).expect(2);
+}

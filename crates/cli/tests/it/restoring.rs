@@ -1,0 +1,100 @@
+//! What a restore does to what is there already.
+
+use crate::support::{Lab, damage, noise, objects};
+
+fn lab() -> Lab {
+    let lab = Lab::ready();
+    lab.write("source/file", "old");
+    lab.write("source/dir/inner", "inner");
+    lab.snapshot(&[&lab.text("source")]);
+    lab
+}
+
+#[test]
+fn what_exists_stays_unless_told_otherwise() {
+    let lab = lab();
+    lab.write("source/file", "live");
+    lab.write("source/extra/deep", "extra");
+    let kept = lab.run(&["restore", "latest", "--in-place"]).expect(0);
+    assert!(kept.err.contains("--overwrite"), "{}", kept.err);
+    assert_eq!(lab.read("source/file"), b"live");
+    lab.run(&["restore", "latest", "--in-place", "--overwrite", "older"]).expect(0);
+    assert_eq!(lab.read("source/file"), b"live", "the live file is newer");
+    lab.run(&["restore", "latest", "--in-place", "--overwrite", "always"]).expect(0);
+    assert_eq!(lab.read("source/file"), b"old");
+    assert_eq!(lab.read("source/extra/deep"), b"extra");
+}
+
+#[test]
+fn nothing_is_deleted_unlisted_and_unagreed() {
+    let lab = lab();
+    lab.write("source/extra/deep", "extra");
+    lab.write("outside", "untouched");
+    let args = ["restore", "latest", "--in-place", "--delete-extra"];
+    let plan = lab.run(&[&args[..], &["--dry-run"]].concat()).expect(0).out;
+    let below = lab.text("source/extra");
+    let below = below.trim_start_matches('/');
+    assert!(plan.contains(&format!("delete   {below}/deep\n")), "{plan}");
+    assert!(!plan.contains("outside"), "{plan}");
+    lab.run(&args).expect(2);
+    assert_eq!(lab.read("source/extra/deep"), b"extra");
+    lab.run(&[&args[..], &["--yes"]].concat()).expect(0);
+    assert!(!lab.path("source/extra").exists());
+    assert_eq!(lab.read("outside"), b"untouched");
+}
+
+#[test]
+fn directories_that_only_lead_to_what_was_captured_lose_nothing() {
+    let lab = lab();
+    let target = lab.text("target");
+    lab.write("target/precious", "x");
+    let top = format!("latest:{}", lab.tree("").trim_end_matches('/'));
+    lab.run(&["restore", &top, "--to", &target, "--delete-extra", "--yes"]).expect(0);
+    assert_eq!(lab.read("target/precious"), b"x");
+    assert_eq!(lab.read("target/source/file"), b"old");
+}
+
+#[test]
+fn an_obstacle_is_refused_and_the_rest_restored() {
+    let lab = lab();
+    lab.write("out/source/file/in-the-way", "x");
+    let ran = lab.run(&["restore", "latest", "--to", &lab.text("out")]).expect(3);
+    assert!(ran.err.contains("a directory is in the way"), "{}", ran.err);
+    assert_eq!(lab.read("out/source/dir/inner"), b"inner");
+    assert_eq!(lab.read("out/source/file/in-the-way"), b"x");
+}
+
+#[test]
+fn a_selection_brings_back_only_that() {
+    let lab = lab();
+    let out = lab.text("out");
+    lab.run(&["restore", "latest", "--to", &out, "--include", "inner"]).expect(0);
+    assert_eq!(lab.read("out/source/dir/inner"), b"inner");
+    assert!(!lab.path("out/source/file").exists());
+    let other = lab.text("other");
+    lab.run(&["restore", "latest", "--to", &other, "--exclude", "dir/"]).expect(0);
+    assert!(lab.path("other/source/file").exists() && !lab.path("other/source/dir").exists());
+    lab.run(&["restore", "latest"]).expect(2);
+    lab.run(&["restore", "latest:/files/nowhere", "--to", &out]).expect(1);
+}
+
+#[test]
+fn damage_is_named_and_the_rest_restored() {
+    let lab = Lab::ready();
+    lab.write("source/good", noise(600 << 10, "good"));
+    lab.snapshot(&[&lab.text("source")]);
+    let before = objects(&lab, "data");
+    lab.write("source/bad", noise(600 << 10, "bad"));
+    lab.snapshot(&[&lab.text("source")]);
+    let new: Vec<_> = objects(&lab, "data").into_iter().filter(|o| !before.contains(o)).collect();
+    assert_eq!(new.len(), 1);
+    damage(&new[0]);
+    let ran = lab.run(&["restore", "latest", "--to", &lab.text("out")]).expect(4);
+    assert!(ran.err.contains("source/bad"), "{}", ran.err);
+    assert!(lab.read("out/source/good") == noise(600 << 10, "good"));
+    assert!(!lab.path("out/source/bad").exists(), "damage is never returned as data");
+    let verified = lab.run(&["verify", "--all"]).expect(4).out;
+    assert!(verified.contains(&lab.tree("source/bad")), "{verified}");
+    assert!(!verified.contains(&lab.tree("source/good")), "{verified}");
+    lab.run(&["cat", &format!("latest:{}", lab.tree("source/bad"))]).expect(4);
+}
