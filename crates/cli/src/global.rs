@@ -31,9 +31,9 @@ pub(crate) struct Global {
     pub(crate) recovery_key_file: Option<PathBuf>,
     /// Where caches lie; default: tintype in the user's cache directory
     #[arg(long, value_name = "DIR", env = "TINTYPE_CACHE_DIR", global = true)]
-    #[arg(help_heading = "Repository", conflicts_with = "no_cache")]
+    #[arg(help_heading = "Repository")]
     pub(crate) cache_dir: Option<PathBuf>,
-    /// Keep no cache: the index is read anew and held in memory
+    /// Keep no cache, whatever --cache-dir says: the index is read anew and held in memory
     #[arg(long, global = true, help_heading = "Repository")]
     pub(crate) no_cache: bool,
 
@@ -41,7 +41,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) json: bool,
     /// Only results and errors
-    #[arg(short, long, global = true, help_heading = "Output", conflicts_with = "verbose")]
+    #[arg(short, long, global = true, help_heading = "Output")]
     pub(crate) quiet: bool,
     /// Say more; twice: say everything
     #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Output")]
@@ -96,6 +96,10 @@ pub(crate) struct Budget {
 
 impl Global {
     pub(crate) fn budget(&self) -> anyhow::Result<Budget> {
+        // clap does not see that options of different levels contradict each other.
+        if self.quiet && self.verbose > 0 {
+            return Err(usage("--quiet and --verbose contradict each other"));
+        }
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         budget(self.cpu.map_or(processors, |n| n as usize), self.memory)
     }

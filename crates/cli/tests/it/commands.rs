@@ -52,7 +52,7 @@ fn wrong_use_is_told_before_anything_happens() {
     let cases: [&[&str]; 8] = [
         &["snapshot"],
         &["snapshot", &source, "--memory", "1MiB"],
-        &["snapshot", &source, "--exclude", "a["],
+        &["snapshot", &source, "--exclude", "[z-a]"],
         &["snapshot", &source, "--expires-in", "soon"],
         &["snapshot", &source, "--limit-upload", "0"],
         &["list", "-r", "ftp://host/x"],

@@ -47,14 +47,15 @@ fn the_recovery_key_opens_and_slots_come_and_go() {
     lab.run(&["init", "--no-probe", "--recovery-key-out", &sheet]).expect(0);
     assert_eq!(std::fs::metadata(&sheet).unwrap().permissions().mode() & 0o777, 0o600);
     let mut list = lab.command(&["list", "--recovery-key-file", &sheet]);
-    assert!(list.env_remove("TINTYPE_PASSWORD").status().unwrap().success());
+    assert!(list.env_remove("TINTYPE_PASSWORD").output().unwrap().status.success());
     lab.write("bad", "abandon abandon abandon\n");
     let bad = lab.run(&["list", "--recovery-key-file", &lab.text("bad")]);
     assert_eq!(bad.code, 1, "{}", bad.err);
     assert!(bad.err.contains("12 words"), "{}", bad.err);
 
     let mut change = lab.command(&["key", "change-passphrase"]);
-    assert!(change.env("TINTYPE_NEW_PASSWORD", "a new passphrase").status().unwrap().success());
+    let change = change.env("TINTYPE_NEW_PASSWORD", "a new passphrase");
+    assert!(change.output().unwrap().status.success());
     lab.run(&["list"]).expect(6);
     let mut keys = lab.command(&["key", "list", "--json"]);
     let keys = Ran::of(&keys.env("TINTYPE_PASSWORD", "a new passphrase").output().unwrap());
