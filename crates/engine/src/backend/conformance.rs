@@ -101,6 +101,11 @@ pub fn assert_conforms(backend: &dyn Backend, env: &Env, extent: Extent) {
         .filter_map(|o| o.result.as_ref().err().map(|error| format!("{}: {error}", o.check.name)))
         .collect();
     assert!(wrong.is_empty(), "{} does not conform: {wrong:#?}", backend.describe());
+    // Where a taken name is not refused, a put of the race that got no answer in time may still
+    // arrive after the cleaning.
+    if !backend.conditional() {
+        return;
+    }
     let left = list_all(backend, "").expect("the store can be listed");
     assert!(left.iter().all(|l| !l.name.starts_with(SCRATCH)), "left behind: {left:?}");
 }
