@@ -31,7 +31,7 @@ const SEGMENT_RECORDS: usize = 256 << 10;
 const SEGMENT_BYTES: u64 = 2 << 30;
 const SHARDS: usize = 16;
 
-/// Compression levels between which a run moves, see [`Pace`].
+/// Compression levels between which a run moves, see `Pace`.
 pub const LOWEST_LEVEL: i32 = 2;
 const HIGHEST_LEVEL: i32 = 7;
 

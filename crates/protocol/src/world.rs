@@ -106,7 +106,7 @@ pub struct Told {
     pub gc_committed: Mask,
     pub gc_in_sequence: Mask,
     pub broken: Option<&'static str>,
-    /// Good things that happened; see [`crate::reached`].
+    /// Good things that happened; see the reachability tests.
     pub reached: u8,
 }
 

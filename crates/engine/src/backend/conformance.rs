@@ -1,5 +1,5 @@
 //! What every backend must do, in one suite: run by the tests of each driver, and for users by
-//! [`super::probe`] on the store they have. It believes only what it saw.
+//! [`super::probe()`] on the store they have. It believes only what it saw.
 //!
 //! Each check works in a directory of its own below `probe-<random>/`; all is removed at the end.
 

@@ -126,7 +126,7 @@ pub fn list_all(backend: &dyn Backend, prefix: &str) -> Result<Vec<Listed>> {
     Ok(all)
 }
 
-/// What [`probe`] and [`conformance`] write begins so; they remove it, directories included.
+/// What [`probe()`] and [`conformance`] write begins so; they remove it, directories included.
 pub const SCRATCH: &str = "probe-";
 
 /// Refuses to read an object that is larger than the caller expects.

@@ -129,8 +129,11 @@ impl Checker<'_> {
     fn trailer_tally(&self, pack: PackId) -> Result<Tally> {
         let name = pack.object_name();
         let expected = self.segments.packs[&pack].size_bytes;
-        let size = self.inventory.sizes.get(&name);
-        let size = *size.ok_or_else(|| Error::not_found(format!("{name} does not exist")))?;
+        let size = match self.inventory.sizes.get(&name) {
+            Some(size) => *size,
+            // Listings take time: it may have been put meanwhile.
+            None => self.repository.backend.stat(&name)?,
+        };
         if size != expected {
             return Err(Error::corrupt(format!("{name}: has {size} bytes")));
         }

@@ -67,10 +67,10 @@ impl Inventory {
     pub(super) fn check_protocol(&self, repository: &Repository, findings: &mut Findings) {
         let leaving = self.leaving();
         self.check_records(findings);
-        self.check_annotations(findings);
-        self.check_fates(&leaving, findings);
+        self.check_annotations(repository, findings);
+        self.check_fates(repository, &leaving, findings);
         self.check_sessions(repository, &leaving, findings);
-        self.check_lost_fates(&leaving, findings);
+        self.check_lost_fates(repository, &leaving, findings);
         for name in self.sizes.keys().filter(|name| Name::of(name) == Name::Unknown) {
             let found = "no name that this version of the format knows";
             findings.add(Severity::Info, Problem::UnknownName, name, "nothing", found);
@@ -104,16 +104,19 @@ impl Inventory {
         }
     }
 
-    fn check_annotations(&self, findings: &mut Findings) {
+    fn check_annotations(&self, repository: &Repository, findings: &mut Findings) {
         for (id, annotations) in &self.annotations {
             let last = annotations.last_key_value().map_or(0, |(number, _)| *number);
             // A hostile name may carry any number: holes are named, but not millions of them.
             let holes = (1..=last).filter(|n| !annotations.contains_key(n)).take(64);
-            for number in holes {
+            for name in holes.map(|number| names::annotation(*id, number)) {
+                if is_there(repository, &name) {
+                    continue;
+                }
                 findings.add(
                     Severity::Damage,
                     Problem::Missing,
-                    names::annotation(*id, number),
+                    name,
                     "a change of this snapshot: there are later ones",
                     "it does not exist",
                 );
@@ -121,7 +124,12 @@ impl Inventory {
         }
     }
 
-    fn check_fates(&self, leaving: &HashSet<&str>, findings: &mut Findings) {
+    fn check_fates(
+        &self,
+        repository: &Repository,
+        leaving: &HashSet<&str>,
+        findings: &mut Findings,
+    ) {
         for (id, fate) in &self.fates {
             let name = names::fate(*id);
             if (fate.state == FateState::Committed) != fate.manifest.is_some() {
@@ -131,7 +139,9 @@ impl Inventory {
             }
             let session = names::session(*id);
             let goes = leaving.contains(&session[..]) || leaving.contains(&name[..]);
-            if !self.sessions.contains_key(id) && !goes && !self.retired.contains(id) {
+            let expected_there = !goes && !self.retired.contains(id);
+            if expected_there && !self.sessions.contains_key(id) && !is_there(repository, &session)
+            {
                 let expected = format!("the session that {name} decided");
                 let (severity, problem) = (Severity::Damage, Problem::Missing);
                 findings.add(severity, problem, session, expected, "it does not exist");
@@ -164,6 +174,9 @@ impl Inventory {
                 SessionKind::Read | SessionKind::Gc => Severity::Info,
             };
             let fate = names::fate(*id);
+            if is_there(repository, &fate) {
+                continue;
+            }
             let expected = format!("the fate of a {} session", kind_name(record.kind));
             let found = self.undecided(repository, *id, record);
             findings.add(severity, Problem::Undecided, fate, expected, found);
@@ -190,7 +203,12 @@ impl Inventory {
     }
 
     /// Fates that must have existed, because others speak of them.
-    fn check_lost_fates(&self, leaving: &HashSet<&str>, findings: &mut Findings) {
+    fn check_lost_fates(
+        &self,
+        repository: &Repository,
+        leaving: &HashSet<&str>,
+        findings: &mut Findings,
+    ) {
         let mut witnesses: BTreeMap<RandomId, String> = BTreeMap::new();
         for id in self.annotations.keys() {
             witnesses.insert(*id, format!("annotation/{id}/"));
@@ -209,7 +227,7 @@ impl Inventory {
             let name = names::fate(id);
             // Sessions live longer than the snapshots that they pinned.
             let pinned_only = witness.starts_with("session/");
-            if self.is_decided(&id) || leaving.contains(&name[..]) {
+            if self.is_decided(&id) || leaving.contains(&name[..]) || is_there(repository, &name) {
                 continue;
             }
             let severity = if pinned_only && !self.sessions.contains_key(&id) {
@@ -223,6 +241,12 @@ impl Inventory {
             findings.add(severity, Problem::Missing, name, expected, "it does not exist");
         }
     }
+}
+
+/// A listing is no snapshot of the store: what was put while it ran may be in it or not, so
+/// whatever looks missing is asked for once more.
+pub(super) fn is_there(repository: &Repository, name: &str) -> bool {
+    repository.backend.stat(name).is_ok()
 }
 
 fn kind_name(kind: SessionKind) -> &'static str {

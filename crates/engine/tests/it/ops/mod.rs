@@ -7,6 +7,7 @@ mod diff;
 mod find;
 mod repair;
 mod stats;
+mod torn_listing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
