@@ -12,7 +12,7 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn install(cancel: Cancel, is_quiet: bool) -> anyhow::Result<()> {
     ctrlc::set_handler(move || {
-        if ASKED.swap(true, Ordering::SeqCst) {
+        if ASKED.swap(true, Ordering::SeqCst) || terminal::is_asking() {
             std::process::exit(i32::from(Exit::Interrupted.code()));
         }
         cancel.cancel();

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 use tintype_engine::env::Task;
 use tintype_engine::repo::session::Session;
@@ -19,6 +19,8 @@ use crate::{show, terminal};
 const REDRAW: Duration = Duration::from_millis(100);
 const EVENTS: Duration = Duration::from_secs(1);
 const LINES: Duration = Duration::from_secs(5);
+/// Of the time of all workers: what takes more than this is what they wait for.
+const CLEAR_SHARE: f64 = 0.4;
 /// Rates are means over about this long.
 const SMOOTHING_SECONDS: f64 = 4.0;
 
@@ -119,8 +121,8 @@ impl App {
             _ => LINES,
         };
         let step = if silent { EVENTS } else { step };
-        let bar = (on_terminal && !silent).then(bar);
-        terminal::set_bar(bar.clone());
+        let bars = (on_terminal && !silent).then(Bars::new);
+        terminal::set_bars(bars.as_ref().map(|bars| bars.all.clone()));
         let mut speed = Speed::new(self);
         while !ended.wait(step) {
             if let Some(pin) = watched.pin
@@ -129,30 +131,42 @@ impl App {
                 tracing::debug!(%error, "heartbeat");
             }
             let view = View::of(self, watched, &mut speed);
-            match &bar {
+            match &bars {
                 _ if silent => {}
-                Some(bar) => view.draw(bar),
+                Some(bars) => view.draw(bars),
                 None if self.report.is_json() => view.event(self),
                 None => terminal::line(&view.line()),
             }
         }
-        terminal::set_bar(None);
-        if let Some(bar) = bar {
-            bar.finish_and_clear();
+        terminal::set_bars(None);
+        if let Some(Bars { all, .. }) = bars {
+            // A terminal that cannot be cleared is not worth a word.
+            let _ = all.clear();
         }
     }
 }
 
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    bar.set_style(
-        ProgressStyle::with_template("{prefix}\n{wide_msg}").expect("the template is right"),
-    );
-    bar
+/// Two lines, each cut to the width of the terminal: figures, and what is worked on.
+struct Bars {
+    all: MultiProgress,
+    figures: ProgressBar,
+    current: ProgressBar,
+}
+
+impl Bars {
+    fn new() -> Self {
+        let all = MultiProgress::new();
+        let line = || {
+            let style = ProgressStyle::with_template("{wide_msg}").expect("the template is right");
+            all.add(ProgressBar::new(0).with_style(style))
+        };
+        Self { figures: line(), current: line(), all }
+    }
 }
 
 /// How fast it goes, as a moving mean.
 struct Speed {
+    started: Duration,
     at: Duration,
     bytes: u64,
     entries: u64,
@@ -167,6 +181,7 @@ struct Speed {
 impl Speed {
     fn new(app: &App) -> Self {
         Self {
+            started: app.env.clock.elapsed(),
             at: app.env.clock.elapsed(),
             bytes: 0,
             entries: 0,
@@ -185,7 +200,9 @@ impl Speed {
         if seconds <= 0.0 {
             return;
         }
-        let weight = 1.0 - (-seconds / SMOOTHING_SECONDS).exp();
+        // At first a plain mean: there is nothing older to be smoothed with.
+        let since_start = now.saturating_sub(self.started).as_secs_f64();
+        let weight = (1.0 - (-seconds / SMOOTHING_SECONDS).exp()).max(seconds / since_start);
         let mix = |old: &mut f64, new: f64| *old += weight * (new - *old);
         let workers = app.budget.workers as f64;
         let (busy, processor) = (app.meter.busy(), processor_time());
@@ -199,10 +216,16 @@ impl Speed {
     }
 }
 
-/// What all threads of this process used so far.
+/// What all threads of this process computed so far, or were ready to but had to wait for a
+/// processor (proc(5), schedstat).
 fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.max(0) as u64, time.tv_nsec.max(0) as u32)
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return Duration::ZERO };
+    let of_thread = |thread: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+        let fields = text.split_whitespace().take(2);
+        fields.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>()
+    };
+    Duration::from_nanos(threads.flatten().map(of_thread).sum())
 }
 
 /// One look at a run.
@@ -228,7 +251,9 @@ impl View {
     fn of(app: &App, watched: &Watched<'_>, speed: &mut Speed) -> Self {
         let progress = watched.progress;
         let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let (bytes, entries) = (get(&progress.bytes), get(&progress.entries));
+        // A large file counts as it is moved, not only when it is done.
+        let bytes = get(&progress.bytes).max(get(&progress.moved_bytes));
+        let entries = get(&progress.entries);
         speed.update(app, bytes, entries);
         // An estimate that was passed is none any more.
         let total = |total: u64, done: u64| (total > 0 && total >= done).then_some(total);
@@ -243,12 +268,12 @@ impl View {
             (Some(a), Some(b)) => Some(a.max(b)),
             (a, b) => a.or(b),
         };
-        let waits_for = if speed.store_share > 0.5 {
-            "the store"
-        } else if speed.processor_share > 0.6 {
-            "the processor"
-        } else {
+        let waits_for = if speed.store_share.max(speed.processor_share) < CLEAR_SHARE {
             watched.other_side
+        } else if speed.store_share > speed.processor_share {
+            "the store"
+        } else {
+            "the processor"
         };
         Self {
             what: watched
@@ -295,12 +320,14 @@ impl View {
         line
     }
 
-    fn draw(&self, bar: &ProgressBar) {
-        bar.set_prefix(format!("{} [{}]", self.line(), show::seconds(self.seconds)));
+    fn draw(&self, bars: &Bars) {
+        let figures = format!("[{}] {}", show::seconds(self.seconds), self.line());
+        bars.figures.set_message(figures);
         let current =
             if self.current.is_empty() { String::new() } else { show::path(&self.current) };
-        bar.set_message(current);
-        bar.tick();
+        bars.current.set_message(current);
+        bars.figures.tick();
+        bars.current.tick();
     }
 
     fn event(&self, app: &App) {

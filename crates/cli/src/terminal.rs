@@ -2,14 +2,21 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use indicatif::ProgressBar;
+use indicatif::MultiProgress;
 
-static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+static BARS: Mutex<Option<MultiProgress>> = Mutex::new(None);
+static ASKING: AtomicBool = AtomicBool::new(false);
 
-/// From now on lines are printed above this bar; `None`: there is none any more.
-pub(crate) fn set_bar(bar: Option<ProgressBar>) {
-    *BAR.lock().expect("no panic while held") = bar;
+/// Whether a question waits for its answer: nothing is under way that could be stopped.
+pub(crate) fn is_asking() -> bool {
+    ASKING.load(Ordering::SeqCst)
+}
+
+/// From now on lines are printed above these bars; `None`: there are none any more.
+pub(crate) fn set_bars(bars: Option<MultiProgress>) {
+    *BARS.lock().expect("no panic while held") = bars;
 }
 
 /// One line to standard error. That nobody reads it is no reason to stop.
@@ -21,8 +28,8 @@ fn write(bytes: &[u8]) {
     let put = || {
         let _ = std::io::stderr().lock().write_all(bytes);
     };
-    match &*BAR.lock().expect("no panic while held") {
-        Some(bar) => bar.suspend(put),
+    match &*BARS.lock().expect("no panic while held") {
+        Some(bars) => bars.suspend(put),
         None => put(),
     }
 }
@@ -65,6 +72,9 @@ pub(crate) fn is_agreed(question: &str, nobody: bool) -> anyhow::Result<bool> {
     }
     write(format!("{question} [y/N] ").as_bytes());
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
+    ASKING.store(true, Ordering::SeqCst);
+    let read = std::io::stdin().read_line(&mut answer);
+    ASKING.store(false, Ordering::SeqCst);
+    read?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -116,7 +116,7 @@ impl Args {
             verified: &journal.verified,
             secret: None,
             workers: app.budget.workers,
-            memory_bytes: app.global.memory.map_or(512 << 20, |memory| memory / 2),
+            memory_bytes: app.global.memory.map_or(256 << 20, |memory| memory / 2),
             cancel: &app.cancel,
             on_event: &on_event,
         };

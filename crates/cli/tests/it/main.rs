@@ -9,6 +9,7 @@ mod life;
 mod names;
 mod protection;
 mod restoring;
+mod s3;
 mod secrets;
 mod streams;
 mod support;
