@@ -133,7 +133,8 @@ fn small_files(
                     continue;
                 }
             };
-            match bytes.get(file.offset..file.offset + file.node.size as usize) {
+            let end = file.offset.saturating_add(file.node.size as usize);
+            match bytes.get(file.offset..end) {
                 Some(data) => write_small(shared, file, data),
                 None => {
                     shared.failed_by(&file.path, &Error::corrupt("lies outside its parcel"));
