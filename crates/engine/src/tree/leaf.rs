@@ -72,7 +72,7 @@ pub struct LeafEncoder {
     owners: Vec<Arc<Owner>>,
     devices: Vec<u64>,
     parcels: Vec<Parcel>,
-    parcel_numbers: HashMap<ContentId, usize>,
+    parcel_numbers: HashMap<Parcel, usize>,
     count: usize,
     weight: usize,
     first: Vec<u8>,
@@ -157,7 +157,7 @@ impl LeafEncoder {
             Content::None => 0,
             Content::Slot(slot) => {
                 let parcels = &mut self.parcels;
-                let number = *self.parcel_numbers.entry(slot.parcel.id).or_insert_with(|| {
+                let number = *self.parcel_numbers.entry(slot.parcel).or_insert_with(|| {
                     parcels.push(slot.parcel);
                     parcels.len() - 1
                 });
@@ -372,7 +372,8 @@ impl<'a> Decoder<'a> {
         if bits & EXTRAS_BIT != 0 {
             let limit = limits::PAGE_BYTES as usize;
             let extras = self.column(18).bytes(limit, "extras")?;
-            node.extras = Some(Box::new(decode_extras(extras, &mut large_xattrs)?));
+            let extras = decode_extras(extras, &mut large_xattrs)?;
+            node.extras = (extras != Extras::default()).then(|| Box::new(extras));
         }
         let entry = TreeEntry { path, node, content, large_xattrs };
         check_length(&entry)?;

@@ -106,9 +106,6 @@ fn entry(path: Vec<u8>) -> impl Strategy<Value = TreeEntry> {
         move |(mut node, (content, size), large_xattrs)| {
             let content = if node.kind.has_content() { content } else { Content::None };
             node.size = if content == Content::None { 0 } else { size };
-            if !large_xattrs.is_empty() {
-                node.extras.get_or_insert_default();
-            }
             TreeEntry { path: path.clone(), node, content, large_xattrs }
         },
     )
