@@ -159,6 +159,17 @@ impl Node {
         self.extras.get_or_insert_default()
     }
 
+    /// About how much memory the extras take.
+    pub fn extras_bytes(&self) -> usize {
+        self.extras.as_ref().map_or(0, |extras| {
+            let xattrs = extras.xattrs.iter();
+            size_of::<Extras>()
+                + extras.target.len()
+                + extras.problem.as_ref().map_or(0, |p| p.message.len())
+                + xattrs.map(|x| size_of::<Xattr>() + x.name.len() + x.value.len()).sum::<usize>()
+        })
+    }
+
     pub fn problem(&self) -> Option<&Problem> {
         self.extras.as_ref().and_then(|e| e.problem.as_ref())
     }

@@ -5,8 +5,8 @@ use tintype_model::entry::path_order;
 use tintype_model::{Error, Result};
 
 use super::leaf::LeafEncoder;
-use super::list::{MOST_INLINE, cut, encode_list, total};
-use super::{Child, Content, LargeXattr, Reference, Root, TreeEntry, inner};
+use super::list::{ListBuilder, MOST_INLINE};
+use super::{Child, Content, LargeXattr, Root, TreeEntry, inner};
 use crate::format::frame::Kind;
 use crate::format::limits;
 use crate::id::ContentId;
@@ -80,8 +80,11 @@ impl<'s, 'r> TreeBuilder<'s, 'r> {
         if let Content::References { depth, list } = &mut entry.content
             && list.len() > MOST_INLINE
         {
-            (*depth, *list) =
-                put_lists(self.store, &mut self.worker, *depth, std::mem::take(list))?;
+            let mut lists = ListBuilder::new(self.store, *depth);
+            for reference in list.drain(..) {
+                lists.push(&mut self.worker, reference)?;
+            }
+            entry.content = lists.finish(&mut self.worker)?;
         }
         let Some(extras) = &mut entry.node.extras else { return Ok(()) };
         let is_large = |value: &[u8]| value.len() > limits::XATTR_INLINE_BYTES;
@@ -166,29 +169,4 @@ impl<'s, 'r> TreeBuilder<'s, 'r> {
         let id = self.put_page(&LeafEncoder::default().finish())?;
         Ok(Root { id, level: 0, entries: 0, bytes: 0, problems: 0 })
     }
-}
-
-/// Puts references into list frames, again and again, until few remain.
-fn put_lists(
-    store: &Store<'_>,
-    worker: &mut Worker,
-    mut depth: u8,
-    mut list: Vec<Reference>,
-) -> Result<(u8, Vec<Reference>)> {
-    while list.len() > MOST_INLINE {
-        let mut above = Vec::new();
-        let mut rest = &list[..];
-        while !rest.is_empty() {
-            let end = cut(rest, |id| store.repository().keys().cut_hash(&[&id.0]));
-            let (now, later) = rest.split_at(end);
-            let stored = store.put(worker, Kind::List, &encode_list(depth, now))?;
-            above.push(Reference { length: total(now)?, id: Some(stored.id) });
-            rest = later;
-        }
-        (depth, list) = (depth + 1, above);
-    }
-    if depth > limits::REFERENCE_DEPTH {
-        return Err(Error::unsupported("a file has more chunks than the format can name"));
-    }
-    Ok((depth, list))
 }

@@ -146,6 +146,20 @@ impl TreeEntry {
             }
     }
 
+    /// About how much memory it takes, for queues that are bounded by bytes.
+    pub fn memory_bytes(&self) -> usize {
+        let content = match &self.content {
+            Content::References { list, .. } => list.capacity() * size_of::<Reference>(),
+            Content::None | Content::Slot(_) => 0,
+        };
+        let xattrs = self.large_xattrs.iter().map(|x| size_of::<LargeXattr>() + x.name.len());
+        size_of::<Self>()
+            + self.path.len()
+            + self.node.extras_bytes()
+            + content
+            + xattrs.sum::<usize>()
+    }
+
     pub fn is_problem(&self) -> bool {
         self.node.problem().is_some_and(|p| p.kind.makes_incomplete())
     }

@@ -24,6 +24,11 @@ pub(super) enum Job {
         file: Found,
         result: Arc<Promise<TreeEntry>>,
     },
+    /// A chunk of a large file, from the worker that cuts it.
+    Chunk {
+        bytes: Vec<u8>,
+        result: Arc<Promise<Reference>>,
+    },
     /// A part of an image, `range` in bytes.
     Image {
         image: Arc<Image>,
@@ -34,7 +39,13 @@ pub(super) enum Job {
 
 impl Cost for Job {
     fn cost(&self) -> usize {
-        1
+        let heap = match self {
+            Job::Small { files, .. } => files.iter().map(Found::memory_bytes).sum(),
+            Job::Large { file, .. } => file.memory_bytes(),
+            Job::Chunk { bytes, .. } => bytes.capacity(),
+            Job::Image { .. } => 0,
+        };
+        size_of::<Self>() + heap
     }
 }
 
@@ -46,8 +57,8 @@ pub(super) enum Step {
         child: Child,
         entries: Vec<TreeEntry>,
     },
-    /// The next result of a job.
-    Take(Arc<Promise<TreeEntry>>),
+    /// The next result of a job, which will take about so many bytes of memory.
+    Take(Arc<Promise<TreeEntry>>, usize),
     /// Another name of a file that came before: same device and inode.
     Link(Box<TreeEntry>),
     /// An image: metadata now, references from its parts in order.
@@ -61,11 +72,13 @@ pub(super) enum Step {
 
 impl Cost for Step {
     fn cost(&self) -> usize {
-        match self {
-            Step::Leaf { entries, .. } => entries.len(),
-            Step::Image { parts, .. } => parts.len(),
-            _ => 1,
-        }
+        let heap = match self {
+            Step::Entry(entry) | Step::Link(entry) => entry.memory_bytes(),
+            Step::Leaf { entries, .. } => entries.iter().map(TreeEntry::memory_bytes).sum(),
+            Step::Take(_, bytes) => *bytes,
+            Step::Image { parts, .. } => parts.len() * size_of::<Promise<Reference>>(),
+        };
+        size_of::<Self>() + heap
     }
 }
 
@@ -88,6 +101,11 @@ impl<T> Promise<T> {
     /// The next result; `None` if the run failed.
     pub(super) fn next(&self, shared: &Shared<'_, '_>) -> Option<T> {
         self.wait(shared, VecDeque::pop_front)
+    }
+
+    /// Whether [`Promise::all`] would wait.
+    pub(super) fn is_ready(&self) -> bool {
+        self.results.lock().expect("no panic while held").is_some()
     }
 
     pub(super) fn all(&self, shared: &Shared<'_, '_>) -> Option<Vec<T>> {
@@ -118,15 +136,19 @@ impl<T> Promise<T> {
 pub(super) fn work(shared: &Shared<'_, '_>) -> Result<()> {
     let mut worker = Worker::new()?;
     let mut buffer = Vec::new();
-    while let Some(job) = shared.jobs.pop() {
+    while let Some(mut taken) = shared.jobs.take() {
         shared.cancel.check()?;
         shared.store.beat()?;
-        match job {
+        match taken.item() {
             Job::Small { files, result } => {
                 result.fulfil(small::store(shared, &mut worker, &mut buffer, files)?);
             }
             Job::Large { file, result } => {
                 result.fulfil(vec![large::store(shared, &mut worker, &mut buffer, file)?]);
+            }
+            Job::Chunk { bytes, result } => {
+                result.fulfil(vec![large::store_chunk(shared, &mut worker, &bytes)?]);
+                shared.give_spare(bytes);
             }
             Job::Image { image, range, result } => {
                 result.fulfil(large::store_image(shared, &mut worker, &mut buffer, &image, range)?);

@@ -1,10 +1,13 @@
 //! Files of at least 256 KiB, images and streams: cut into chunks.
 
+use std::collections::VecDeque;
 use std::io::Read;
 use std::ops::Range;
+use std::sync::Arc;
 
 use tintype_engine::format::frame::Kind as FrameKind;
 use tintype_engine::store::Worker;
+use tintype_engine::tree::list::ListBuilder;
 use tintype_engine::tree::{Content, Reference, TreeEntry};
 use tintype_model::entry::{Node, Problem, ProblemKind};
 use tintype_model::{Error, Result};
@@ -12,6 +15,7 @@ use tintype_source::files::image::Image;
 use tintype_source::files::{Found, OpenFile};
 
 use super::Shared;
+use super::job::{Job, Promise};
 use super::small::{bare, failed};
 use crate::progress::Progress;
 
@@ -60,10 +64,11 @@ pub(super) fn store(
     };
     open.refresh(&mut node);
     open.load_extras(&mut node);
-    let mut list = Vec::new();
-    match store_segments(shared, worker, buffer, &open, &mut list) {
+    let mut chunks = Chunks::new(shared);
+    let stored = store_segments(&mut chunks, worker, buffer, &open);
+    let (content, length) = chunks.finish(worker)?;
+    match stored {
         Ok(()) => {
-            let length = list.iter().map(|r| r.length).sum();
             if (open.changed(&node) || length != node.size) && node.problem().is_none() {
                 node.extras_mut().problem = Some(Problem {
                     kind: ProblemKind::Changed,
@@ -75,24 +80,22 @@ pub(super) fn store(
         Err(Failed::Source(problem)) => {
             // What was read is kept, and what it is worth is said.
             failed(shared, &mut node, problem);
-            node.size = list.iter().map(|r| r.length).sum();
+            node.size = length;
         }
         Err(Failed::Run(error)) => return Err(error),
     }
-    let content = Content::References { depth: 0, list };
     Ok(TreeEntry { content, ..bare(file.path, node) })
 }
 
 fn store_segments(
-    shared: &Shared<'_, '_>,
+    chunks: &mut Chunks<'_, '_, '_>,
     worker: &mut Worker,
     buffer: &mut Vec<u8>,
     open: &OpenFile,
-    list: &mut Vec<Reference>,
 ) -> Result<(), Failed> {
     for segment in open.segments() {
         if segment.hole {
-            list.push(Reference { length: segment.length, id: None });
+            chunks.add(worker, Reference { length: segment.length, id: None })?;
             continue;
         }
         let mut offset = segment.offset;
@@ -105,31 +108,28 @@ fn store_segments(
             offset += length as u64;
             Ok(length)
         };
-        chunks(shared, worker, buffer, &mut fill, list)?;
+        cut(chunks, worker, buffer, &mut fill)?;
     }
     Ok(())
 }
 
 /// Cuts what `fill` gives into chunks and stores them.
-fn chunks(
-    shared: &Shared<'_, '_>,
+fn cut(
+    chunks: &mut Chunks<'_, '_, '_>,
     worker: &mut Worker,
     buffer: &mut Vec<u8>,
     fill: &mut Fill<'_>,
-    list: &mut Vec<Reference>,
 ) -> Result<(), Failed> {
     buffer.resize(BUFFER_BYTES, 0);
     let (mut start, mut end, mut is_last) = (0, 0, false);
+    let shared = chunks.shared;
     let chunker = shared.store.repository().chunker();
     loop {
         if start < end
             && let Some(length) = chunker.cut(&buffer[start..end], is_last)
         {
-            let stored =
-                shared.store.put(worker, FrameKind::Chunk, &buffer[start..start + length])?;
-            list.push(Reference { length: length as u64, id: Some(stored.id) });
+            chunks.put(worker, &buffer[start..start + length])?;
             start += length;
-            Progress::add(&shared.progress.moved_bytes, length as u64);
             continue;
         }
         if is_last {
@@ -144,6 +144,88 @@ fn chunks(
         end += length;
         is_last = end < BUFFER_BYTES;
     }
+}
+
+/// The chunks of one file in order, some of them with other workers.
+struct Chunks<'s, 'a, 'r> {
+    shared: &'s Shared<'a, 'r>,
+    list: ListBuilder<'a, 'r>,
+    /// What follows the first chunk that another worker still has.
+    waiting: VecDeque<Waiting>,
+}
+
+enum Waiting {
+    Here(Reference),
+    Elsewhere(Arc<Promise<Reference>>),
+}
+
+impl<'s, 'a, 'r> Chunks<'s, 'a, 'r> {
+    fn new(shared: &'s Shared<'a, 'r>) -> Self {
+        Self { shared, list: ListBuilder::new(shared.store, 0), waiting: VecDeque::new() }
+    }
+
+    /// Stores a chunk, or lets a worker do it that has nothing else to do.
+    fn put(&mut self, worker: &mut Worker, bytes: &[u8]) -> Result<()> {
+        if self.shared.jobs.has_idle() {
+            let mut copy = self.shared.take_spare();
+            copy.extend_from_slice(bytes);
+            let result = Promise::new();
+            let job = Job::Chunk { bytes: copy, result: Arc::clone(&result) };
+            match self.shared.jobs.offer(job) {
+                Ok(()) => {
+                    self.waiting.push_back(Waiting::Elsewhere(result));
+                    return Ok(());
+                }
+                Err(Job::Chunk { bytes, .. }) => self.shared.give_spare(bytes),
+                Err(_) => {}
+            }
+        }
+        let reference = store_chunk(self.shared, worker, bytes)?;
+        self.add(worker, reference)
+    }
+
+    fn add(&mut self, worker: &mut Worker, reference: Reference) -> Result<()> {
+        self.waiting.push_back(Waiting::Here(reference));
+        while let Some(next) = self.waiting.pop_front() {
+            match next {
+                Waiting::Elsewhere(result) if !result.is_ready() => {
+                    self.waiting.push_front(Waiting::Elsewhere(result));
+                    return Ok(());
+                }
+                next => self.list_next(worker, next)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn list_next(&mut self, worker: &mut Worker, next: Waiting) -> Result<()> {
+        let reference = match next {
+            Waiting::Here(reference) => reference,
+            Waiting::Elsewhere(result) => result
+                .next(self.shared)
+                .ok_or_else(|| Error::canceled("the run failed elsewhere"))?,
+        };
+        self.list.push(worker, reference)
+    }
+
+    /// What the entry says of its content, and the content's length in bytes.
+    fn finish(mut self, worker: &mut Worker) -> Result<(Content, u64)> {
+        while let Some(next) = self.waiting.pop_front() {
+            self.list_next(worker, next)?;
+        }
+        let length = self.list.length_bytes();
+        Ok((self.list.finish(worker)?, length))
+    }
+}
+
+pub(super) fn store_chunk(
+    shared: &Shared<'_, '_>,
+    worker: &mut Worker,
+    bytes: &[u8],
+) -> Result<Reference> {
+    let stored = shared.store.put(worker, FrameKind::Chunk, bytes)?;
+    Progress::add(&shared.progress.moved_bytes, bytes.len() as u64);
+    Ok(Reference { length: bytes.len() as u64, id: Some(stored.id) })
 }
 
 /// One part of an image.
@@ -167,16 +249,15 @@ pub(super) fn store_image(
             )));
         }
         let reference = if is_zero(buffer) {
+            Progress::add(&shared.progress.moved_bytes, length);
             Reference { length, id: None }
         } else {
-            let stored = shared.store.put(worker, FrameKind::Chunk, buffer)?;
-            Reference { length, id: Some(stored.id) }
+            store_chunk(shared, worker, buffer)?
         };
         match list.last_mut() {
             Some(last) if last.id.is_none() && reference.id.is_none() => last.length += length,
             _ => list.push(reference),
         }
-        Progress::add(&shared.progress.moved_bytes, length);
         offset += length;
     }
     Ok(list)
@@ -195,7 +276,7 @@ pub(super) fn store_stream(
     mut read: Box<dyn Read + Send>,
 ) -> Result<TreeEntry> {
     let mut worker = Worker::new()?;
-    let (mut buffer, mut list) = (Vec::new(), Vec::new());
+    let (mut buffer, mut chunks) = (Vec::new(), Chunks::new(shared));
     let mut fill = |out: &mut [u8]| {
         let mut filled = 0;
         while filled < out.len() {
@@ -208,13 +289,12 @@ pub(super) fn store_stream(
         }
         Ok(filled)
     };
-    match chunks(shared, &mut worker, &mut buffer, &mut fill, &mut list) {
+    match cut(&mut chunks, &mut worker, &mut buffer, &mut fill) {
         Ok(()) => {}
         Err(Failed::Run(error)) => return Err(error),
         Err(Failed::Source(problem)) => return Err(Error::unavailable(problem.message)),
     }
-    node.size = list.iter().map(|r| r.length).sum();
-    let content =
-        if list.is_empty() { Content::None } else { Content::References { depth: 0, list } };
+    let (content, length) = chunks.finish(&mut worker)?;
+    node.size = length;
     Ok(TreeEntry { content, ..bare(path, node) })
 }

@@ -6,7 +6,8 @@
 //!                  └─jobs─► workers (read, cut, hash, compress, seal, pack) ─┘
 //! ```
 //! The planner decides what must be read, workers read it, the tree takes results in path
-//! order. Both queues are bounded, so memory does not grow with the number of files.
+//! order. Both queues are bounded by bytes, so memory does not grow with the number of files. A
+//! worker that cuts a large file gives chunks to workers that have nothing to do.
 
 mod job;
 mod large;
@@ -38,9 +39,9 @@ use crate::progress::Progress;
 use crate::queue::Queue;
 use job::{Job, Step};
 
-/// Steps that wait for the tree, by weight: about as many entries.
-const STEPS: usize = 48 << 10;
-const JOBS: usize = 256;
+/// Memory of the steps that wait for the tree, and of the jobs that wait for a worker.
+const STEPS_BYTES: usize = 16 << 20;
+const JOBS_BYTES: usize = 8 << 20;
 
 /// What is captured.
 pub enum Input {
@@ -94,6 +95,8 @@ struct Shared<'a, 'r> {
     jobs: Queue<Job>,
     steps: Queue<Step>,
     known: Mutex<KnownFiles>,
+    /// Buffers of chunks that were handed over, to be used again: at most one for each worker.
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 /// Small files of this run by digest, so that equal ones share a slot.
@@ -107,6 +110,16 @@ struct KnownFiles {
 const KNOWN_FILES: usize = 384 << 10;
 
 impl Shared<'_, '_> {
+    /// An empty buffer, most likely one that was used before.
+    fn take_spare(&self) -> Vec<u8> {
+        self.spare.lock().expect("no panic while held").pop().unwrap_or_default()
+    }
+
+    fn give_spare(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        self.spare.lock().expect("no panic while held").push(buffer);
+    }
+
     fn fail(&self, error: Error) {
         self.failure.set(error);
         self.jobs.abort();
@@ -195,9 +208,10 @@ fn capture(
         progress,
         cancel: &options.cancel,
         failure: Failure::default(),
-        jobs: Queue::new(JOBS),
-        steps: Queue::new(STEPS),
+        jobs: Queue::new(JOBS_BYTES),
+        steps: Queue::new(STEPS_BYTES),
         known: Mutex::default(),
+        spare: Mutex::default(),
     };
     let reader = ContentReader::new(repository, store.index().clone());
     let mut notes = Vec::new();

@@ -26,9 +26,9 @@ use crate::progress::Progress;
 const PARCEL_LEAST: u64 = 256 << 10;
 const PARCEL_MOST: u64 = 1 << 20;
 const PARCEL_FILES: usize = 8192;
-/// A parcel is closed after this many steps even if it is small: the tree must not wait for it
-/// longer than its queue is.
-const PARCEL_STEPS: usize = 16 << 10;
+/// A parcel is closed after steps of this many bytes even if it is small: the tree must not wait
+/// for it longer than its queue is.
+const PARCEL_STEPS_BYTES: usize = super::STEPS_BYTES / 3;
 /// One job of an image.
 const IMAGE_PART: u64 = 64 << 20;
 const BATCH: usize = 512;
@@ -38,7 +38,7 @@ struct Planner<'p, 'a, 'r> {
     /// Files of the open parcel.
     small: Vec<Found>,
     small_bytes: u64,
-    small_steps: usize,
+    small_step_bytes: usize,
     result: Arc<Promise<TreeEntry>>,
     /// Hard-linked files that were seen.
     linked: HashSet<(u64, u64)>,
@@ -57,7 +57,7 @@ pub(super) fn plan(
         shared,
         small: Vec::new(),
         small_bytes: 0,
-        small_steps: 0,
+        small_step_bytes: 0,
         result: Promise::new(),
         linked: HashSet::new(),
         trusted_before,
@@ -192,7 +192,7 @@ impl Planner<'_, '_, '_> {
     }
 
     fn take_small(&mut self, found: Found) -> Result<()> {
-        let size = found.node.size;
+        let (size, memory) = (found.node.size, found.memory_bytes());
         if self.small_bytes + size > PARCEL_MOST {
             self.close_parcel();
         }
@@ -207,18 +207,18 @@ impl Planner<'_, '_, '_> {
         if cut || self.small.len() >= PARCEL_FILES {
             self.close_parcel();
         }
-        self.step(Step::Take(result))
+        self.step(Step::Take(result, memory))
     }
 
     fn take_large(&mut self, found: Found) -> Result<()> {
-        let result = Promise::new();
+        let (result, memory) = (Promise::new(), found.memory_bytes());
         self.shared.jobs.push(Job::Large { file: found, result: Arc::clone(&result) });
-        self.step(Step::Take(result))
+        self.step(Step::Take(result, memory))
     }
 
     fn close_parcel(&mut self) {
         self.small_bytes = 0;
-        self.small_steps = 0;
+        self.small_step_bytes = 0;
         if self.small.is_empty() {
             return;
         }
@@ -227,8 +227,8 @@ impl Planner<'_, '_, '_> {
     }
 
     fn step(&mut self, step: Step) -> Result<()> {
-        self.small_steps += crate::queue::Cost::cost(&step);
-        if self.small_steps >= PARCEL_STEPS {
+        self.small_step_bytes += crate::queue::Cost::cost(&step);
+        if self.small_step_bytes >= PARCEL_STEPS_BYTES {
             self.close_parcel();
         }
         self.shared.cancel.check()?;

@@ -1,14 +1,17 @@
 //! The last stage: steps in path order become the tree.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use tintype_engine::store::Worker;
 use tintype_engine::tree::builder::TreeBuilder;
-use tintype_engine::tree::{Content, LargeXattr, Root, TreeEntry};
+use tintype_engine::tree::list::ListBuilder;
+use tintype_engine::tree::{Content, LargeXattr, Reference, Root, TreeEntry};
 use tintype_model::Result;
 use tintype_model::entry::{Kind, Node};
 
 use super::Shared;
-use super::job::Step;
+use super::job::{Promise, Step};
 use super::small::bare;
 use crate::progress::Progress;
 
@@ -36,7 +39,7 @@ pub(super) fn build(shared: &Shared<'_, '_>) -> Result<Option<Root>> {
                 count_leaf(shared, &entries);
                 builder.push_leaf(child, &last)?;
             }
-            Step::Take(promise) => match promise.next(shared) {
+            Step::Take(promise, _) => match promise.next(shared) {
                 Some(entry) => add(shared, &mut builder, &mut links, entry)?,
                 None => return Ok(None),
             },
@@ -50,13 +53,8 @@ pub(super) fn build(shared: &Shared<'_, '_>) -> Result<Option<Root>> {
                 add(shared, &mut builder, &mut links, *entry)?;
             }
             Step::Image { path, node, parts, image } => {
-                let mut list = Vec::new();
-                for part in parts {
-                    let Some(references) = part.all(shared) else { return Ok(None) };
-                    list.extend(references);
-                }
-                let mut entry = bare(path, node);
-                entry.content = Content::References { depth: 0, list };
+                let Some(content) = image_content(shared, parts)? else { return Ok(None) };
+                let mut entry = TreeEntry { content, ..bare(path, node) };
                 if image.changed() {
                     let problem = tintype_model::entry::Problem {
                         kind: tintype_model::entry::ProblemKind::Changed,
@@ -69,6 +67,20 @@ pub(super) fn build(shared: &Shared<'_, '_>) -> Result<Option<Root>> {
         }
     }
     if shared.failure.is_set() { Ok(None) } else { builder.finish().map(Some) }
+}
+
+/// Joins the parts of an image; `None` if the run failed elsewhere.
+fn image_content(
+    shared: &Shared<'_, '_>,
+    parts: Vec<Arc<Promise<Reference>>>,
+) -> Result<Option<Content>> {
+    let mut worker = Worker::new()?;
+    let mut list = ListBuilder::new(shared.store, 0);
+    for part in parts {
+        let Some(references) = part.all(shared) else { return Ok(None) };
+        references.into_iter().try_for_each(|reference| list.push(&mut worker, reference))?;
+    }
+    list.finish(&mut worker).map(Some)
 }
 
 fn add(

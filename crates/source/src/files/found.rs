@@ -34,6 +34,11 @@ impl Found {
         file_name(&self.path)
     }
 
+    /// About how much memory it takes.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.path.len() + self.node.extras_bytes()
+    }
+
     /// Bytes that the file system says to have allocated: below the size, if it is sparse.
     pub fn allocated_bytes(&self) -> u64 {
         self.blocks * 512
