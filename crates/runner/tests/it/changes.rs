@@ -5,7 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use proptest::prelude::*;
 
-use crate::support::{Lab, noise};
+use tintype_engine::cancel::Cancel;
+use tintype_runner::snapshot::{Input, Labels, SnapshotOptions};
+use tintype_source::files::WalkOptions;
+
+use crate::support::{Lab, noise, tree_path};
 
 #[test]
 fn what_did_not_change_is_not_read_again() {
@@ -28,6 +32,33 @@ fn what_did_not_change_is_not_read_again() {
     fs::remove_file(lab.source().join("d4/f4")).unwrap();
     let third = lab.take();
     assert_eq!(third.read_bytes, 10);
+    lab.restore("out");
+    lab.assert_equal("out");
+}
+
+#[test]
+fn any_number_of_workers_makes_the_same_tree() {
+    let lab = Lab::new();
+    lab.write("large", &noise(9, 90 << 20));
+    lab.write("small", b"small");
+    let by = |workers: usize| {
+        let options = SnapshotOptions {
+            labels: Labels { roots: vec![tree_path(&lab.source())], ..Labels::default() },
+            parent: None,
+            workers,
+            cancel: Cancel::default(),
+            read_all: true,
+        };
+        let walk = Box::new(WalkOptions::default());
+        let input = Input::Files { roots: vec![lab.source()], options: walk };
+        lab.take_as(input, &options).unwrap().outcome.manifest
+    };
+    let alone = by(1);
+    for workers in [2, 5] {
+        let together = by(workers);
+        assert_eq!((together.root, together.bytes), (alone.root, alone.bytes));
+        assert_eq!(together.stats["new_bytes"], 0, "the same chunks");
+    }
     lab.restore("out");
     lab.assert_equal("out");
 }
