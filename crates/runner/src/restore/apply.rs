@@ -1,5 +1,5 @@
-//! Does what a plan says, in the order of the tree: directories, then what they hold, then
-//! further names of files, then the metadata of directories.
+//! Does what a plan says, in the order of the tree: directories, then what they hold, then their
+//! metadata; at the end, further names of files.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,15 +16,16 @@ use tintype_source::files::image::DeviceTarget;
 use tintype_source::files::{Put, Target, TargetOptions};
 
 use super::content::{Job, LargeFile, Shared, Sink, SmallFile, work};
+use super::hold::{Hold, Stack};
 use super::{Action, ApplyOptions, Plan, Report, reread};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::queue::Queue;
 
-/// Files in jobs that wait.
-const WAITING_FILES: usize = 16 << 10;
-/// Small files are grouped by parcel within a window of this many files.
-const WINDOW_FILES: usize = 4096;
+/// Memory of the jobs that wait.
+const JOBS_BYTES: usize = 6 << 20;
+/// Small files are grouped by parcel within a window of so much memory.
+const WINDOW_BYTES: usize = 2 << 20;
 /// Pieces of one large file that are one job.
 const PART_PIECES: usize = 32;
 
@@ -44,7 +45,7 @@ pub fn apply(
     let shared = Shared {
         reader,
         target: &target,
-        jobs: Queue::new(WAITING_FILES),
+        jobs: Queue::new(JOBS_BYTES),
         failure: Failure::default(),
         progress,
         cancel: &options.cancel,
@@ -53,26 +54,15 @@ pub fn apply(
     remove_extra(&shared, plan);
     let mut feeder = Feeder::new(&shared, plan)?;
     run(&shared, &mut feeder, options.workers.max(1));
-    let Feeder { directories, links, .. } = feeder;
+    let Feeder { links, first_names, .. } = feeder;
+    if !shared.failure.is_set() {
+        make_links(&shared, links);
+        first_names.into_values().for_each(|first| first.hold.release(&shared));
+    }
     let Shared { failure, report, .. } = shared;
     failure.into_result()?;
     options.cancel.check()?;
     let mut report = report.into_inner().expect("no panic while held");
-    for link in links {
-        match target.hard_link(&link.first, &link.path, link.put) {
-            Ok(()) => Progress::add(&progress.entries, 1),
-            Err(error) => report.failed.push((link.path, error.to_string())),
-        }
-    }
-    for (path, node) in directories.into_iter().rev() {
-        match target.finish_dir(&path, &node) {
-            Ok(problems) => {
-                let text = problems.into_iter().map(|p| (path.clone(), p.message));
-                report.imperfect.extend(text);
-            }
-            Err(error) => report.failed.push((path, error.to_string())),
-        }
-    }
     report.imperfect.extend(target.complete().into_iter().map(|(path, p)| (path, p.message)));
     if options.sync {
         target.sync()?;
@@ -109,6 +99,16 @@ fn run<'t>(shared: &Shared<'_, 't>, feeder: &mut Feeder<'_, '_, 't>, workers: us
     shared.reader.repository().env().tasks.run(tasks);
 }
 
+fn make_links(shared: &Shared<'_, '_>, links: Vec<Link>) {
+    for link in links {
+        match shared.target.hard_link(&link.first, &link.path, link.put) {
+            Ok(()) => Progress::add(&shared.progress.entries, 1),
+            Err(error) => shared.failed(&link.path, error),
+        }
+        link.hold.release(shared);
+    }
+}
+
 fn remove_extra(shared: &Shared<'_, '_>, plan: &Plan) {
     for path in &plan.extra {
         match shared.target.remove(path) {
@@ -122,22 +122,30 @@ struct Link {
     first: Vec<u8>,
     path: Vec<u8>,
     put: Put,
+    hold: Hold,
+}
+
+/// The first name of a file that has several; its directory stays as it is until all others
+/// are made.
+struct FirstName {
+    path: Vec<u8>,
+    hold: Hold,
 }
 
 struct Feeder<'f, 'a, 't> {
     shared: &'f Shared<'a, 't>,
     plan: &'f Plan,
     buffer: ReadBuffer,
-    /// Directories whose metadata is put on at the end.
-    directories: Vec<(Vec<u8>, Node)>,
-    /// Directories that are made only if something below them is.
+    /// Where the feeder is.
+    directories: Stack,
+    /// Directories above the present path that are made only if something below them is.
     optional: Vec<(Vec<u8>, Node)>,
     links: Vec<Link>,
-    /// Target path of the first name of each file with several.
-    first_names: HashMap<(u64, u64), Vec<u8>>,
+    /// By device and inode.
+    first_names: HashMap<(u64, u64), FirstName>,
     window: HashMap<tintype_engine::id::ContentId, (Parcel, Vec<SmallFile>)>,
     empty: Vec<SmallFile>,
-    window_files: usize,
+    window_bytes: usize,
 }
 
 impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
@@ -146,13 +154,13 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             shared,
             plan,
             buffer: ReadBuffer::new()?,
-            directories: Vec::new(),
+            directories: Stack::default(),
             optional: Vec::new(),
             links: Vec::new(),
             first_names: HashMap::new(),
             window: HashMap::new(),
             empty: Vec::new(),
-            window_files: 0,
+            window_bytes: 0,
         })
     }
 
@@ -167,6 +175,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             Ok(())
         })?;
         self.close_window();
+        self.directories.leave_all(self.shared);
         Ok(())
     }
 
@@ -180,6 +189,8 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
     }
 
     fn step(&mut self, action: Action, path: &[u8], entry: &TreeEntry) {
+        self.directories.leave_for(path, self.shared);
+        self.optional.retain(|(directory, _)| is_within(path, directory));
         let put = match action {
             Action::Create => Put::New,
             Action::Replace | Action::Merge => Put::Replace,
@@ -194,7 +205,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             }
             Action::Keep | Action::Refuse | Action::Skip | Action::Leave => return,
         };
-        self.make_optional(path);
+        self.make_optional();
         let mut entry = entry.clone();
         self.load_large_xattrs(path, &mut entry);
         let outcome = match entry.node.kind {
@@ -214,12 +225,9 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         }
     }
 
-    fn make_optional(&mut self, path: &[u8]) {
-        let waiting = std::mem::take(&mut self.optional);
-        for (directory, node) in waiting {
-            if is_within(path, &directory)
-                && let Err(error) = self.directory(&directory, node)
-            {
+    fn make_optional(&mut self) {
+        for (directory, node) in std::mem::take(&mut self.optional) {
+            if let Err(error) = self.directory(&directory, node) {
                 self.shared.failed(&directory, error);
             }
         }
@@ -227,7 +235,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
 
     fn directory(&mut self, path: &[u8], node: Node) -> Result<()> {
         self.shared.target.make_dir(path)?;
-        self.directories.push((path.to_vec(), node));
+        self.directories.enter(path.to_vec(), node);
         self.shared.done(0, false);
         Ok(())
     }
@@ -254,48 +262,56 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         let key = (node.device, node.inode);
         let is_first = !self.first_names.contains_key(&key);
         if is_first {
-            self.first_names.insert(key, path.to_vec());
+            let first = FirstName { path: path.to_vec(), hold: self.directories.hold() };
+            self.first_names.insert(key, first);
         }
         is_first
     }
 
     fn file(&mut self, path: &[u8], entry: TreeEntry, put: Put) -> Result<()> {
         if !self.note_first_name(path, &entry.node) {
-            let first = self.first_names[&(entry.node.device, entry.node.inode)].clone();
-            self.links.push(Link { first, path: path.to_vec(), put });
+            let first = self.first_names[&(entry.node.device, entry.node.inode)].path.clone();
+            let hold = self.directories.hold();
+            self.links.push(Link { first, path: path.to_vec(), put, hold });
             return Ok(());
         }
         self.shared.progress.at(path);
-        let (path, mut node) = (path.to_vec(), entry.node);
+        let (path, mut node, hold) = (path.to_vec(), entry.node, self.directories.hold());
         match entry.content {
             Content::None => {
                 node.size = 0;
-                self.empty.push(SmallFile { path, node, put, offset: 0 });
-                self.grow_window();
+                self.small(None, SmallFile { path, node, put, offset: 0, hold });
+                Ok(())
             }
             Content::Slot(slot) => {
-                let file = SmallFile { path, node, put, offset: slot.offset as usize };
-                let waiting =
-                    self.window.entry(slot.parcel.id).or_insert((slot.parcel, Vec::new()));
-                waiting.1.push(file);
-                self.grow_window();
+                let offset = slot.offset as usize;
+                self.small(Some(slot.parcel), SmallFile { path, node, put, offset, hold });
+                Ok(())
             }
             Content::References { depth, list } => {
-                self.large(path, node, put, depth, list)?;
+                let sink = self.sink(&path, &node, put)?;
+                self.large(LargeFile::new(path, node, put, sink, hold), depth, &list);
+                Ok(())
             }
         }
-        Ok(())
     }
 
-    fn grow_window(&mut self) {
-        self.window_files += 1;
-        if self.window_files >= WINDOW_FILES {
+    fn small(&mut self, parcel: Option<Parcel>, file: SmallFile) {
+        self.window_bytes += file.memory_bytes();
+        match parcel {
+            Some(parcel) => {
+                let waiting = self.window.entry(parcel.id).or_insert((parcel, Vec::new()));
+                waiting.1.push(file);
+            }
+            None => self.empty.push(file),
+        }
+        if self.window_bytes >= WINDOW_BYTES {
             self.close_window();
         }
     }
 
     fn close_window(&mut self) {
-        self.window_files = 0;
+        self.window_bytes = 0;
         for (_, (parcel, files)) in self.window.drain() {
             self.shared.jobs.push(Job::Small { parcel: Some(parcel), files });
         }
@@ -305,34 +321,22 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         }
     }
 
-    fn large(
-        &mut self,
-        path: Vec<u8>,
-        node: Node,
-        put: Put,
-        depth: u8,
-        list: Vec<Reference>,
-    ) -> Result<()> {
-        let mut pieces = Vec::new();
+    fn sink(&self, path: &[u8], node: &Node, put: Put) -> Result<Sink<'t>> {
+        if node.kind == Kind::Image && put == Put::Replace && self.is_device(path) {
+            return Ok(Sink::Device(DeviceTarget::open(&self.on_host(path), node.size)?));
+        }
+        Ok(Sink::File(self.shared.target.begin_file(path, node)?))
+    }
+
+    /// Follows lists down to chunks and makes jobs of them as they come.
+    fn large(&mut self, file: LargeFile<'t>, depth: u8, list: &[Reference]) {
+        let mut parts = Parts { shared: self.shared, file: Arc::new(file), pieces: Vec::new() };
         let mut offset = 0;
-        self.expand(depth, &list, &mut offset, &mut pieces)?;
-        let on_device = node.kind == Kind::Image && put == Put::Replace && self.is_device(&path);
-        let sink = if on_device {
-            Sink::Device(DeviceTarget::open(&self.on_host(&path), node.size)?)
-        } else {
-            Sink::File(self.shared.target.begin_file(&path, &node)?)
-        };
-        let parts = pieces.len().div_ceil(PART_PIECES).max(1);
-        let file = Arc::new(LargeFile::new(path, node, put, sink, parts));
-        if pieces.is_empty() {
-            self.shared.jobs.push(Job::Large { file, pieces });
-            return Ok(());
+        if let Err(error) = parts.expand(&mut self.buffer, depth, list, &mut offset) {
+            parts.file.fail(self.shared, &error);
         }
-        for part in pieces.chunks(PART_PIECES) {
-            let file = Arc::clone(&file);
-            self.shared.jobs.push(Job::Large { file, pieces: part.to_vec() });
-        }
-        Ok(())
+        parts.close();
+        parts.file.end_part(self.shared);
     }
 
     fn on_host(&self, path: &[u8]) -> std::path::PathBuf {
@@ -344,30 +348,52 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         let standing = self.shared.target.stat(path);
         standing.is_ok_and(|n| n.is_some_and(|n| n.kind == Kind::BlockDevice))
     }
+}
 
-    /// Follows lists down to chunks; gives each with its offset in the file.
+/// A large file that is made into jobs.
+struct Parts<'f, 'a, 't> {
+    shared: &'f Shared<'a, 't>,
+    file: Arc<LargeFile<'t>>,
+    /// Of the next job: offsets in the file, and what is there.
+    pieces: Vec<(u64, Reference)>,
+}
+
+impl Parts<'_, '_, '_> {
+    /// The depth of lists is bounded by the format, and falls by one with each.
     fn expand(
         &mut self,
+        buffer: &mut ReadBuffer,
         depth: u8,
         list: &[Reference],
         offset: &mut u64,
-        pieces: &mut Vec<(u64, Reference)>,
     ) -> Result<()> {
         for reference in list {
             match (depth, reference.id) {
                 (0, _) | (_, None) => {
-                    pieces.push((*offset, *reference));
-                    *offset += reference.length;
+                    self.pieces.push((*offset, *reference));
+                    *offset = offset.saturating_add(reference.length);
+                    if self.pieces.len() >= PART_PIECES {
+                        self.close();
+                    }
                 }
                 (_, Some(id)) => {
+                    self.shared.cancel.check()?;
                     let mut raw = Vec::new();
-                    self.shared.reader.read(&id, FrameKind::List, &mut self.buffer, &mut raw)?;
+                    self.shared.reader.read(&id, FrameKind::List, buffer, &mut raw)?;
                     let below = decode_list(&raw, depth - 1, reference.length)
                         .map_err(|e| e.context(format!("list {id}")))?;
-                    self.expand(depth - 1, &below, offset, pieces)?;
+                    self.expand(buffer, depth - 1, &below, offset)?;
                 }
             }
         }
         Ok(())
+    }
+
+    fn close(&mut self) {
+        if !self.pieces.is_empty() {
+            self.file.begin_part();
+            let pieces = std::mem::take(&mut self.pieces);
+            self.shared.jobs.push(Job::Large { file: Arc::clone(&self.file), pieces });
+        }
     }
 }

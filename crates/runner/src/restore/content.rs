@@ -13,6 +13,7 @@ use tintype_source::files::image::DeviceTarget;
 use tintype_source::files::{Put, Target, TempFile};
 
 use super::Report;
+use super::hold::Hold;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::queue::{Cost, Queue};
@@ -23,6 +24,13 @@ pub(super) struct SmallFile {
     pub node: Node,
     pub put: Put,
     pub offset: usize,
+    pub hold: Hold,
+}
+
+impl SmallFile {
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.path.len() + self.node.extras_bytes()
+    }
 }
 
 /// Where the bytes of a large file go.
@@ -37,8 +45,10 @@ pub(super) struct LargeFile<'t> {
     pub node: Node,
     pub put: Put,
     sink: RwLock<Option<Sink<'t>>>,
+    /// Jobs that are not done, and one for whoever still makes jobs.
     parts: AtomicUsize,
     failed: AtomicBool,
+    hold: Mutex<Hold>,
 }
 
 pub(super) enum Job<'t> {
@@ -48,10 +58,11 @@ pub(super) enum Job<'t> {
 
 impl Cost for Job<'_> {
     fn cost(&self) -> usize {
-        match self {
-            Job::Small { files, .. } => files.len(),
-            Job::Large { pieces, .. } => pieces.len(),
-        }
+        let heap = match self {
+            Job::Small { files, .. } => files.iter().map(SmallFile::memory_bytes).sum(),
+            Job::Large { pieces, .. } => pieces.len() * size_of::<(u64, Reference)>(),
+        };
+        size_of::<Self>() + heap
     }
 }
 
@@ -104,12 +115,12 @@ pub(super) fn work(shared: &Shared<'_, '_>) -> Result<()> {
         shared.cancel.check()?;
         match job {
             Job::Small { parcel: None, files } => {
-                for file in &files {
-                    write_small(shared, file, &[]);
-                }
+                files.iter().for_each(|file| write_small(shared, file, &[]));
+                files.into_iter().for_each(|file| file.hold.release(shared));
             }
             Job::Small { parcel: Some(parcel), files } => {
                 small_files(shared, &mut buffer, &parcel, &files)?;
+                files.into_iter().for_each(|file| file.hold.release(shared));
             }
             Job::Large { file, pieces } => large_part(shared, &mut buffer, &file, &pieces)?,
         }
@@ -157,15 +168,35 @@ fn write_small(shared: &Shared<'_, '_>, file: &SmallFile, data: &[u8]) {
 }
 
 impl<'t> LargeFile<'t> {
-    /// `parts`: how many jobs will be made of it.
-    pub(super) fn new(path: Vec<u8>, node: Node, put: Put, sink: Sink<'t>, parts: usize) -> Self {
+    pub(super) fn new(path: Vec<u8>, node: Node, put: Put, sink: Sink<'t>, hold: Hold) -> Self {
         Self {
             path,
             node,
             put,
             sink: RwLock::new(Some(sink)),
-            parts: AtomicUsize::new(parts),
+            parts: AtomicUsize::new(1),
             failed: AtomicBool::new(false),
+            hold: Mutex::new(hold),
+        }
+    }
+
+    /// Before a job is made of a part of it.
+    pub(super) fn begin_part(&self) {
+        self.parts.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// After a job was done, and when no more jobs are made.
+    pub(super) fn end_part(&self, shared: &Shared<'_, '_>) {
+        if self.parts.fetch_sub(1, Ordering::AcqRel) == 1 {
+            finish(shared, self);
+            std::mem::take(&mut *self.hold.lock().expect("no panic while held")).release(shared);
+        }
+    }
+
+    /// It will not take its name; the first reason is told.
+    pub(super) fn fail(&self, shared: &Shared<'_, '_>, error: &Error) {
+        if !self.failed.swap(true, Ordering::AcqRel) {
+            shared.failed_by(&self.path, error);
         }
     }
 }
@@ -188,11 +219,6 @@ fn large_part(
     file: &LargeFile<'_>,
     pieces: &[(u64, Reference)],
 ) -> Result<()> {
-    let fail = |error: &Error| {
-        if !file.failed.swap(true, Ordering::Relaxed) {
-            shared.failed_by(&file.path, error);
-        }
-    };
     for pieces in pieces.chunks(TOGETHER) {
         shared.cancel.check()?;
         let wanted: Vec<Wanted> = pieces
@@ -200,7 +226,7 @@ fn large_part(
             .enumerate()
             .filter_map(|(tag, (_, r))| r.id.map(|id| Wanted { id, kind: FrameKind::Chunk, tag }))
             .collect();
-        zero_holes(file, pieces).unwrap_or_else(|error| fail(&error));
+        zero_holes(file, pieces).unwrap_or_else(|error| file.fail(shared, &error));
         shared.reader.fetch(&wanted, buffer, &mut |tag, bytes| {
             let (offset, reference) = &pieces[tag];
             let outcome = bytes.and_then(|bytes| {
@@ -215,14 +241,12 @@ fn large_part(
             });
             match outcome {
                 Ok(()) => Progress::add(&shared.progress.moved_bytes, reference.length),
-                Err(error) => fail(&error),
+                Err(error) => file.fail(shared, &error),
             }
             Ok(())
         })?;
     }
-    if file.parts.fetch_sub(1, Ordering::AcqRel) == 1 {
-        finish(shared, file);
-    }
+    file.end_part(shared);
     Ok(())
 }
 

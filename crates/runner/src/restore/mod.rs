@@ -7,6 +7,7 @@
 mod apply;
 mod check;
 mod content;
+mod hold;
 mod mapping;
 mod plan;
 mod reread;
