@@ -63,7 +63,7 @@ fn what_cannot_be_read_is_named() {
 }
 
 /// Runs the program as somebody without rights, also when the tests run as root.
-fn as_nobody(lab: &Lab, args: &[&str]) -> Ran {
+pub(crate) fn as_nobody(lab: &Lab, args: &[&str]) -> Ran {
     if !is_root() {
         return lab.run(args);
     }

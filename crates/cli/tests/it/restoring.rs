@@ -1,5 +1,6 @@
 //! What a restore does to what is there already.
 
+use crate::bad_days::as_nobody;
 use crate::support::{Lab, damage, noise, objects};
 
 fn lab() -> Lab {
@@ -97,4 +98,28 @@ fn damage_is_named_and_the_rest_restored() {
     assert!(verified.contains(&lab.tree("source/bad")), "{verified}");
     assert!(!verified.contains(&lab.tree("source/good")), "{verified}");
     lab.run(&["cat", &format!("latest:{}", lab.tree("source/bad"))]).expect(4);
+}
+
+/// Directories get their modes when all below them is there, also those that only hold a name
+/// of a file that has several.
+#[test]
+fn directories_that_their_owner_cannot_write_come_back() {
+    use std::os::unix::fs::PermissionsExt;
+    let lab = Lab::ready();
+    lab.write("source/a/closed/first", "linked");
+    lab.write("source/b/closed/deep/file", noise(700_000, "deep"));
+    std::fs::create_dir(lab.path("source/c")).unwrap();
+    let first = lab.path("source/a/closed/first");
+    std::fs::hard_link(first, lab.path("source/c/second")).unwrap();
+    let mode = |name: &str| lab.path(name).metadata().unwrap().permissions().mode() & 0o7777;
+    let closed = ["source/a/closed", "source/b/closed/deep", "source/b/closed", "source/c"];
+    for name in closed {
+        std::fs::set_permissions(lab.path(name), PermissionsExt::from_mode(0o500)).unwrap();
+    }
+    as_nobody(&lab, &["snapshot", &lab.text("source")]).expect(0);
+    as_nobody(&lab, &["restore", "latest", "--to", &lab.text("out"), "--verify"]).expect(0);
+    for name in closed {
+        assert_eq!(mode(&format!("out/{name}")), 0o500, "{name}");
+    }
+    assert_eq!(lab.read("out/source/c/second"), b"linked");
 }
