@@ -9,6 +9,7 @@ mod data;
 mod floor;
 mod machine;
 pub(crate) mod measure;
+mod memory;
 mod own;
 mod peers;
 mod quiet;

@@ -5,7 +5,7 @@ use super::results::{Floor, Record, Results, Sample};
 use super::sets::{Medium, Op, Set};
 use super::store::{BUCKET, Store};
 use super::tools::{Job, PASSWORD, Place, Tool};
-use super::{Args, chosen, floor, measure, own, peers, quiet};
+use super::{Args, chosen, floor, measure, memory, own, peers, quiet};
 use crate::compare::{self, Depth};
 use crate::table::{bytes, count};
 use crate::{clock, interrupt, paths, walk};
@@ -49,6 +49,7 @@ fn measure_floor(args: &Args, set: Set, data: &Data, scratch: &Path) -> anyhow::
     data::warm(data)?;
     quiet::wait(args.quiet_limit())?;
     let walk_seconds = floor::walk(&data.root)?;
+    memory::touch(scratch, &data.totals)?;
     let target = scratch.join("floor");
     let create_seconds = floor::create(&data.root, &target)?;
     std::fs::remove_dir_all(&target)?;
@@ -167,6 +168,7 @@ impl<'s> Session<'s> {
             rustix::fs::sync();
         }
         let idle_percent = quiet::wait(self.args.quiet_limit())?;
+        memory::touch(self.scratch, &self.data.totals)?;
         let (usage, printed) = measure::run(&cmd, work)?;
         let summary =
             if tool == Tool::Tintype { own::summary(&printed) } else { own::Summary::default() };
