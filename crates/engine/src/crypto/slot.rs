@@ -10,9 +10,10 @@ use tintype_model::{Error, Result};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::aead::AeadKey;
-use super::keys::MasterKey;
+use super::keys::{Keys, MasterKey};
 use crate::env::Env;
-use crate::id::{RandomId, decode_hex, encode_hex};
+use crate::format::records::names;
+use crate::id::{ContentId, RandomId, decode_hex, encode_hex};
 
 /// What a person brings to open a repository.
 pub enum Secret {
@@ -108,6 +109,8 @@ pub struct Slot {
     pub label: String,
     pub created: Timestamp,
     wrapped: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mac: Option<ContentId>,
 }
 
 const WRAPPED_BYTES: usize = 60;
@@ -115,7 +118,7 @@ const WRAPPED_BYTES: usize = 60;
 impl Slot {
     pub fn seal(
         secret: &Secret,
-        master: &MasterKey,
+        keys: &Keys,
         repository: RandomId,
         slot: RandomId,
         label: &str,
@@ -136,15 +139,37 @@ impl Slot {
         };
         let kek = wrapping.key(secret)?.expect("made for this secret");
         let nonce: [u8; 12] = env.bytes();
-        let mut body = Zeroizing::new(master.0);
+        let mut body = Zeroizing::new(keys.master.0);
         let tag = AeadKey::new(&kek).seal_with(nonce, &additional(repository, slot), &mut body[..]);
         let wrapped = [&nonce[..], &body[..], &tag[..]].concat();
-        Ok(Self {
+        let mut sealed = Self {
             wrapping,
             label: label.to_owned(),
             created: env.clock.now(),
             wrapped: encode_hex(&wrapped),
-        })
+            mac: None,
+        };
+        sealed.mac = Some(sealed.mac(keys, slot));
+        Ok(sealed)
+    }
+
+    fn mac(&self, keys: &Keys, slot: RandomId) -> ContentId {
+        let without = Self { mac: None, ..self.clone() };
+        let mut text = names::slot(slot).into_bytes();
+        serde_json::to_writer(&mut text, &without).expect("plain data");
+        keys.config_mac(&text)
+    }
+
+    /// Whether all of the slot is as it was written, under this name in this repository.
+    pub fn verify(&self, keys: &Keys, slot: RandomId) -> Result<()> {
+        if self.mac == Some(self.mac(keys, slot)) {
+            Ok(())
+        } else {
+            Err(Error::corrupt(format!(
+                "{}: was changed, or belongs under another name or into another repository",
+                names::slot(slot)
+            )))
+        }
     }
 
     /// The repository key, or `None` if this secret does not open this slot.

@@ -25,7 +25,7 @@ impl Repository {
 
     pub fn add_key(&self, secret: &Secret, label: &str) -> Result<RandomId> {
         self.allow_write()?;
-        put_slot(&self.backend, secret, &self.keys.master, self.config.id, label, &self.env)
+        put_slot(&self.backend, secret, &self.keys, self.config.id, label, &self.env)
     }
 
     /// Refuses to remove the last slot: nobody could ever open the repository again.

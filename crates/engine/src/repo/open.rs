@@ -71,8 +71,7 @@ impl Repository {
     ) -> Result<(Self, RecoveryKey)> {
         refuse_occupied(&backend)?;
         let env = &options.env;
-        let master = MasterKey::generate(env);
-        let keys = Keys::new(master.clone());
+        let keys = Keys::new(MasterKey::generate(env));
         let config = Config {
             tintype: "repository".into(),
             version: 1,
@@ -87,7 +86,7 @@ impl Repository {
         for (secret, label) in
             [(secret, label), (&Secret::Recovery(recovery.clone()), "recovery key of init")]
         {
-            put_slot(&backend, secret, &master, config.id, label, env)?;
+            put_slot(&backend, secret, &keys, config.id, label, env)?;
         }
         let text = serde_json::to_vec(&config).expect("plain data");
         let repository = assemble(backend, keys, config, options);
@@ -113,8 +112,7 @@ impl Repository {
     /// Opens with any secret that a key slot knows. `WrongKey` if none does.
     pub fn open(backend: SharedBackend, secret: &Secret, options: OpenOptions) -> Result<Self> {
         let config = read_config(&backend)?;
-        let keys = Keys::new(unlock(&backend, &config, secret)?);
-        config.verify(&keys)?;
+        let keys = unlock(&backend, &config, secret)?;
         config.features.allow(Operation::Read)?;
         Ok(assemble(backend, keys, config, options))
     }
@@ -154,13 +152,13 @@ fn refuse_occupied(backend: &SharedBackend) -> Result<()> {
 pub(super) fn put_slot(
     backend: &SharedBackend,
     secret: &Secret,
-    master: &MasterKey,
+    keys: &Keys,
     repository: RandomId,
     label: &str,
     env: &Env,
 ) -> Result<RandomId> {
     let id = RandomId(env.bytes());
-    let slot = Slot::seal(secret, master, repository, id, label, env)?;
+    let slot = Slot::seal(secret, keys, repository, id, label, env)?;
     backend.put(&names::slot(id), &serde_json::to_vec(&slot).expect("plain data"))?;
     Ok(id)
 }
@@ -181,14 +179,30 @@ pub(super) fn read_slots(backend: &SharedBackend) -> Result<Vec<(RandomId, Slot)
     Ok(slots)
 }
 
-fn unlock(backend: &SharedBackend, config: &Config, secret: &Secret) -> Result<MasterKey> {
+/// The keys from the first slot that opens to one which fits `config`.
+fn unlock(backend: &SharedBackend, config: &Config, secret: &Secret) -> Result<Keys> {
     let slots = read_slots(backend)?;
+    let mut misfit = None;
     for (id, slot) in &slots {
-        match slot.open(secret, config.id, *id) {
-            Ok(Some(master)) => return Ok(master),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(slot = %id, %error, "key slot cannot be used"),
+        let keys = match slot.open(secret, config.id, *id) {
+            Ok(Some(master)) => Keys::new(master),
+            Ok(None) => continue,
+            Err(error) => {
+                tracing::warn!(slot = %id, %error, "key slot cannot be used");
+                continue;
+            }
+        };
+        if let Err(error) = config.verify(&keys) {
+            misfit = Some(error);
+            continue;
         }
+        if let Err(error) = slot.verify(&keys, *id) {
+            tracing::warn!(%error, "key slot is damaged and opens all the same; add a new one");
+        }
+        return Ok(keys);
+    }
+    if let Some(error) = misfit {
+        return Err(error);
     }
     let place = backend.describe();
     if slots.is_empty() {
