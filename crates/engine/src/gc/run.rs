@@ -21,8 +21,7 @@ use crate::index::{Index, PackId};
 use crate::reader::{ContentReader, ReadBuffer};
 use crate::repo::Repository;
 use crate::repo::session::Undecided;
-use crate::repo::snapshots::all_committed;
-use crate::repo::state::State;
+use crate::repo::state::{ATTEMPTS, State};
 use crate::store::{Store, Worker};
 
 pub struct GcOptions {
@@ -65,6 +64,8 @@ struct Reading {
     index: Index,
     segment_names: Vec<String>,
     living: Vec<(SnapshotId, Manifest)>,
+    /// Of the living: the number of the last annotation.
+    annotations: BTreeMap<SnapshotId, u32>,
     dead: BTreeSet<SnapshotId>,
 }
 
@@ -135,6 +136,15 @@ impl Repository {
 
     /// Annotations, sessions, fates, retired, index: in this order (format.md §11.5, 5).
     fn read_for_gc(&self) -> Result<Reading> {
+        for _ in 0..ATTEMPTS {
+            if let Some(reading) = self.try_read_for_gc()? {
+                return Ok(reading);
+            }
+        }
+        Err(Error::unavailable("the repository changed too often while gc read it; try again"))
+    }
+
+    fn try_read_for_gc(&self) -> Result<Option<Reading>> {
         let annotations = self.read_annotations()?;
         let pinned: BTreeSet<SnapshotId> = self
             .undecided_sessions()?
@@ -147,20 +157,20 @@ impl Repository {
                 "gc deletes nothing while there is damage: {error}"
             )));
         }
-        let listing = all_committed(&state, annotations);
+        let Some(listing) = self.all_committed(&state, annotations)? else { return Ok(None) };
         if let Some(error) = listing.damaged.first() {
             return Err(Error::corrupt(format!(
                 "gc deletes nothing while there is damage: {error}"
             )));
         }
         let dead = listing.dead(self.env.clock.now(), &pinned);
-        let living = listing
-            .snapshots
-            .into_iter()
-            .filter(|s| !dead.contains(&s.id))
-            .map(|s| (s.id, s.manifest))
-            .collect();
-        Ok(Reading { segment_names: state.segments(), state, index, living, dead })
+        let mut stay = listing.snapshots;
+        stay.retain(|s| !dead.contains(&s.id));
+        let annotated = stay.iter().filter(|s| s.standing.last > 0);
+        let annotations = annotated.map(|s| (s.id, s.standing.last)).collect();
+        let living = stay.into_iter().map(|s| (s.id, s.manifest)).collect();
+        let segment_names = state.segments();
+        Ok(Some(Reading { segment_names, state, index, living, annotations, dead }))
     }
 
     fn stored_packs(&self) -> Result<BTreeMap<PackId, u64>> {
@@ -252,6 +262,8 @@ impl Repository {
             session: store.id(),
             base,
             absorbed,
+            annotations: reading.annotations.clone(),
+            retired: state.retired_lists.iter().cloned().collect(),
             delete,
             time: self.env.clock.now(),
         })

@@ -1,5 +1,6 @@
 //! Making and opening a repository.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -103,6 +104,8 @@ impl Repository {
             session: RandomId::default(),
             base: Vec::new(),
             absorbed: Vec::new(),
+            annotations: BTreeMap::new(),
+            retired: Vec::new(),
             delete: Deletions::default(),
             time: self.env.clock.now(),
         };

@@ -97,12 +97,11 @@ impl VerifyReport {
 pub(super) const BLIND_SPOTS: &[&str] = &[
     "nothing names the key slots that there are: a removed one, or an earlier one that was put \
      back, cannot be seen",
-    "nothing names the newest annotation of a snapshot: if the last ones are removed, the \
-     snapshot looks as it did before them",
+    "nothing names annotations that were put since the last gc: if the last ones are removed, \
+     the snapshot looks as it did before them",
     "a snapshot of which session, fate and index segments were all removed leaves no trace, \
      unless annotations, a later gc record or another session name it; its packs show as orphans",
-    "retired lists of gcs before the last one, condemned lists and heartbeats can be removed \
-     unseen; what they forbade is over already",
+    "condemned lists and heartbeats can be removed unseen; what they forbade is over already",
 ];
 
 /// Affected paths that are kept over all findings.

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
+use tintype_engine::ErrorKind;
 use tintype_engine::backend::Backend as _;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::format::frame::Kind as FrameKind;
@@ -71,6 +72,7 @@ fn world_of(empty_files: usize) -> World {
     };
     let tagged = take(1);
     let gone = [take(2), take(3)];
+    annotate(tagged, Change::Note("from the beginning".into()));
     for id in gone {
         annotate(id, Change::Deleted("test".into()));
         repository.gc(&GcOptions::default()).unwrap();
@@ -114,18 +116,17 @@ impl World {
     }
 
     /// Removals that nothing in the repository contradicts; all listed in the report's blind
-    /// spots. Sessions of gcs that are over are rests that the next gc removes.
+    /// spots.
     fn is_blind(&self, name: &str) -> bool {
-        let newest_annotation = {
-            let all = self.kinds().remove("annotation").unwrap();
-            let directory = name.rsplit_once('/').map_or("", |(directory, _)| directory);
-            all.iter().filter(|other| other.starts_with(directory)).max().is_some_and(|n| n == name)
-        };
-        let newest_retired = names::retired(self.newest_gc().session);
         match name.split('/').next().unwrap() {
             "keys" | "beat" | "condemned" => true,
-            "annotation" => newest_annotation,
-            "retired" => name != newest_retired,
+            "annotation" => {
+                let id = names::parse_id(name, "annotation/").unwrap();
+                let known = self.newest_gc().annotations.get(&id).copied().unwrap_or(0);
+                let all = self.kinds().remove("annotation").unwrap();
+                let of_snapshot = all.iter().filter(|other| other[..43] == name[..43]);
+                of_snapshot.max().unwrap() == name && names::parse_number(name) > Some(known)
+            }
             _ => false,
         }
     }
@@ -379,6 +380,46 @@ fn duplicates_under_other_names_are_found() {
         is_precise(&world, &report, &copy);
         world.memory.delete(&copy).unwrap();
     }
+}
+
+/// What was there before the newest gc record cannot be withheld, nor can a lock or a hold be
+/// hidden so that its snapshot is deleted.
+#[test]
+fn withheld_annotations_and_lists_are_noticed() {
+    let world = world_of(0);
+    let repository = &world.repository;
+    repository.gc(&GcOptions::default()).unwrap();
+    assert!(world.verify(Depth::All).findings.is_empty());
+    let manifest = || {
+        let listed = repository.snapshots().unwrap().snapshots;
+        listed.into_iter().find(|s| s.id == world.tagged).unwrap().manifest
+    };
+    let hold = names::annotation(world.tagged, 3);
+    assert_eq!(world.newest_gc().annotations, BTreeMap::from([(world.tagged, 3)]));
+    let lists = world.kinds().remove("retired").unwrap();
+    assert_eq!(lists.len(), 3, "one of them is that of the newest record itself");
+    for name in lists.iter().filter(|name| world.newest_gc().retired.contains(name)).chain([&hold])
+    {
+        let good = world.bytes(name);
+        world.memory.delete(name).unwrap();
+        let report = world.verify(Depth::Metadata);
+        assert_eq!(names_it(&report, name).unwrap().severity, Severity::Damage, "{report:#?}");
+        let listing = repository.snapshots().unwrap();
+        assert_eq!((listing.damaged.len(), listing.snapshots.len()), (1, 3), "{name}");
+        assert!(listing.damaged[0].to_string().contains(&name[..]), "{}", listing.damaged[0]);
+        let error = repository.gc(&GcOptions::default()).unwrap_err();
+        assert!(error.is(ErrorKind::Corrupt), "{error}");
+        let delete = Change::Deleted("test".into());
+        let refused = repository.annotate(world.tagged, &manifest(), "test", delete).unwrap_err();
+        let wanted = if *name == hold { ErrorKind::Corrupt } else { ErrorKind::Locked };
+        assert_eq!(refused.kind(), wanted, "{refused}");
+        world.memory.overwrite(name, good);
+    }
+    repository.annotate(world.tagged, &manifest(), "test", Change::Release("law".into())).unwrap();
+    repository.annotate(world.tagged, &manifest(), "test", Change::Deleted("test".into())).unwrap();
+    repository.gc(&GcOptions::default()).unwrap();
+    assert_eq!(world.newest_gc().annotations, BTreeMap::new());
+    assert_eq!(repository.snapshots().unwrap().snapshots.len(), 2);
 }
 
 #[test]
