@@ -1,5 +1,5 @@
-//! Key slots: the repository key wrapped by a passphrase or by recovery words
-//! (format.md §5).
+//! Key slots: the repository key wrapped by a passphrase, by recovery words or for an age
+//! recipient (format.md §5).
 
 use std::fmt;
 
@@ -10,6 +10,7 @@ use tintype_model::{Error, Result};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::aead::AeadKey;
+use super::age::{self, AgeIdentity, AgeRecipient};
 use super::keys::{Keys, MasterKey};
 use crate::env::Env;
 use crate::format::records::names;
@@ -19,6 +20,7 @@ use crate::id::{ContentId, RandomId, decode_hex, encode_hex};
 pub enum Secret {
     Passphrase(Passphrase),
     Recovery(RecoveryKey),
+    Age(AgeIdentity),
 }
 
 /// A passphrase; wiped from memory when dropped, never printed.
@@ -96,6 +98,9 @@ pub enum Wrapping {
     Recovery {
         salt: String,
     },
+    Age {
+        recipient: String,
+    },
     /// A kind of a later version: skipped, and said so.
     #[serde(other)]
     Unknown,
@@ -124,7 +129,7 @@ impl Slot {
         label: &str,
         env: &Env,
     ) -> Result<Self> {
-        let salt = encode_hex(&env.bytes::<16>());
+        let salt = || encode_hex(&env.bytes::<16>());
         let wrapping = match secret {
             Secret::Passphrase(_) => Wrapping::Passphrase {
                 kdf: Argon2 {
@@ -132,25 +137,52 @@ impl Slot {
                     memory_kib: 65_536,
                     passes: 3,
                     lanes: 4,
-                    salt,
+                    salt: salt(),
                 },
             },
-            Secret::Recovery(_) => Wrapping::Recovery { salt },
+            Secret::Recovery(_) => Wrapping::Recovery { salt: salt() },
+            Secret::Age(identity) => {
+                return Self::seal_for(&identity.recipient(), keys, slot, label, env);
+            }
         };
         let kek = wrapping.key(secret)?.expect("made for this secret");
         let nonce: [u8; 12] = env.bytes();
         let mut body = Zeroizing::new(keys.master.0);
         let tag = AeadKey::new(&kek).seal_with(nonce, &additional(repository, slot), &mut body[..]);
         let wrapped = [&nonce[..], &body[..], &tag[..]].concat();
+        Ok(Self::new(wrapping, &wrapped, keys, slot, label, env))
+    }
+
+    /// For somebody whose secret is not here.
+    pub fn seal_for(
+        recipient: &AgeRecipient,
+        keys: &Keys,
+        slot: RandomId,
+        label: &str,
+        env: &Env,
+    ) -> Result<Self> {
+        let wrapped = age::wrap(recipient, &keys.master)?;
+        let wrapping = Wrapping::Age { recipient: recipient.to_string() };
+        Ok(Self::new(wrapping, &wrapped, keys, slot, label, env))
+    }
+
+    fn new(
+        wrapping: Wrapping,
+        wrapped: &[u8],
+        keys: &Keys,
+        slot: RandomId,
+        label: &str,
+        env: &Env,
+    ) -> Self {
         let mut sealed = Self {
             wrapping,
             label: label.to_owned(),
             created: env.clock.now(),
-            wrapped: encode_hex(&wrapped),
+            wrapped: encode_hex(wrapped),
             mac: None,
         };
         sealed.mac = Some(sealed.mac(keys, slot));
-        Ok(sealed)
+        sealed
     }
 
     fn mac(&self, keys: &Keys, slot: RandomId) -> ContentId {
@@ -179,6 +211,9 @@ impl Slot {
         repository: RandomId,
         slot: RandomId,
     ) -> Result<Option<MasterKey>> {
+        if let (Wrapping::Age { .. }, Secret::Age(identity)) = (&self.wrapping, secret) {
+            return age::unwrap(identity, &self.age_file()?);
+        }
         let Some(kek) = self.wrapping.key(secret)? else { return Ok(None) };
         let mut wrapped = [0u8; WRAPPED_BYTES];
         decode_hex(&self.wrapped, &mut wrapped).ok_or_else(|| {
@@ -193,15 +228,32 @@ impl Slot {
         Ok(master)
     }
 
+    /// Whether nothing but the mac says that the wrapped key is this repository's: anybody can
+    /// make an age file.
+    pub fn needs_mac(&self) -> bool {
+        matches!(self.wrapping, Wrapping::Age { .. })
+    }
+
+    fn age_file(&self) -> Result<Vec<u8>> {
+        let mut file = vec![0; (self.wrapped.len() / 2).min(age::MOST_BYTES)];
+        decode_hex(&self.wrapped, &mut file)
+            .ok_or_else(|| Error::corrupt("key slot: its age file is no hex, or too long"))?;
+        Ok(file)
+    }
+
     /// What can be checked without a secret: lengths, and limits of the kdf.
     pub fn check(&self) -> Result<()> {
+        if let Wrapping::Age { recipient } = &self.wrapping {
+            recipient.parse::<AgeRecipient>()?;
+            return age::check(&self.age_file()?);
+        }
         let mut wrapped = [0u8; WRAPPED_BYTES];
         decode_hex(&self.wrapped, &mut wrapped)
             .ok_or_else(|| Error::corrupt("key slot: wrapped key is not 60 bytes"))?;
         match &self.wrapping {
             Wrapping::Passphrase { kdf } => kdf.check().and_then(|()| parse_salt(&kdf.salt)),
             Wrapping::Recovery { salt } => parse_salt(salt),
-            Wrapping::Unknown => return Ok(()),
+            Wrapping::Age { .. } | Wrapping::Unknown => return Ok(()),
         }
         .map(|_| ())
     }
@@ -210,6 +262,7 @@ impl Slot {
         match self.wrapping {
             Wrapping::Passphrase { .. } => "passphrase",
             Wrapping::Recovery { .. } => "recovery",
+            Wrapping::Age { .. } => "age",
             Wrapping::Unknown => "unknown",
         }
     }

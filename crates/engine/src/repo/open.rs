@@ -124,6 +124,12 @@ impl Repository {
     pub fn allow_write(&self) -> Result<()> {
         self.config.features.allow(Operation::Write)
     }
+
+    /// Gc and repair write and delete.
+    pub fn allow_maintenance(&self) -> Result<()> {
+        self.allow_write()?;
+        self.config.features.allow(Operation::Delete)
+    }
 }
 
 /// `init` was interrupted before `config` was put: keys and the first record may be there.
@@ -161,8 +167,11 @@ pub(super) fn put_slot(
     env: &Env,
 ) -> Result<RandomId> {
     let id = RandomId(env.bytes());
-    let slot = Slot::seal(secret, keys, repository, id, label, env)?;
-    backend.put(&names::slot(id), &serde_json::to_vec(&slot).expect("plain data"))?;
+    write_slot(backend, id, &Slot::seal(secret, keys, repository, id, label, env)?)
+}
+
+pub(super) fn write_slot(backend: &SharedBackend, id: RandomId, slot: &Slot) -> Result<RandomId> {
+    backend.put(&names::slot(id), &serde_json::to_vec(slot).expect("plain data"))?;
     Ok(id)
 }
 
@@ -195,12 +204,17 @@ fn unlock(backend: &SharedBackend, config: &Config, secret: &Secret) -> Result<K
                 continue;
             }
         };
-        if let Err(error) = config.verify(&keys) {
+        let fits = match slot.verify(&keys, *id) {
+            Err(error) if slot.needs_mac() => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "key slot is damaged and opens all the same; add a new one");
+                config.verify(&keys)
+            }
+            Ok(()) => config.verify(&keys),
+        };
+        if let Err(error) = fits {
             misfit = Some(error);
             continue;
-        }
-        if let Err(error) = slot.verify(&keys, *id) {
-            tracing::warn!(%error, "key slot is damaged and opens all the same; add a new one");
         }
         return Ok(keys);
     }
@@ -214,6 +228,7 @@ fn unlock(backend: &SharedBackend, config: &Config, secret: &Secret) -> Result<K
     let what = match secret {
         Secret::Passphrase(_) => "this passphrase",
         Secret::Recovery(_) => "this recovery key",
+        Secret::Age(_) => "this age identity",
     };
     Err(Error::wrong_key(format!("{place}: {what} opens none of the {} key slots", slots.len())))
 }
