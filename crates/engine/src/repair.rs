@@ -28,7 +28,6 @@ use crate::backend::list_all;
 use crate::cancel::Cancel;
 use crate::compress::Decompressor;
 use crate::format::frame::{Kind, Placed};
-use crate::format::limits;
 use crate::format::object::{ObjectType, seal_bytes};
 use crate::format::records::{SessionKind, names};
 use crate::index::local::LocalSegment;
@@ -111,7 +110,6 @@ fn frames_of(repository: &Repository, row: PackRow) -> Outcome {
 
 /// Frames that open and hold what their id names.
 fn scan(repository: &Repository, reader: &PackReader, row: PackRow) -> Result<Vec<Placed>> {
-    let mut pack = repository.backend.get(&row.pack.object_name(), limits::PACK_BYTES)?;
     let mut decompressor = Decompressor::new()?;
     let (mut placed, mut raw) = (Vec::new(), Vec::new());
     let mut found = |frame: Placed, sealed: &mut [u8]| {
@@ -123,7 +121,7 @@ fn scan(repository: &Repository, reader: &PackReader, row: PackRow) -> Result<Ve
         }
         Ok(())
     };
-    reader.scan(&mut pack, &mut found, &mut |_, _| {})?;
+    reader.scan(&*repository.backend, row.size_bytes, &mut found, &mut |_, _| {})?;
     Ok(placed)
 }
 
