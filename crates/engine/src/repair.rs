@@ -18,6 +18,8 @@
 //!    that whoever reads the index finds every name that it must. A crash between leaves a
 //!    missing segment, which the next repair mends.
 
+mod record;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -65,6 +67,8 @@ pub struct RepairReport {
     /// Segments that were unreadable or missing and are empty now.
     pub replaced: Vec<String>,
     pub segments: Vec<String>,
+    /// The gc record that was made anew, and with it all of the index.
+    pub record: Option<String>,
 }
 
 /// What a pack gave.
@@ -171,14 +175,23 @@ impl Repository {
         Ok(index)
     }
 
-    /// Makes the index anew. Needs the right to delete where segments are damaged.
+    /// Makes the index anew, and the newest gc record too where that or a retired list is
+    /// damaged. Needs the right to delete where anything is.
     pub fn repair_index(
         &self,
         scope: RepairScope,
         workers: usize,
         cancel: &Cancel,
     ) -> Result<RepairReport> {
-        self.allow_write()?;
+        self.allow_maintenance()?;
+        match self.read_state() {
+            Err(error) if error.is(ErrorKind::Corrupt) => {
+                tracing::warn!(%error, "the gc record is made anew");
+                return self.repair_record(workers, cancel);
+            }
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
         let session = self.begin_session(SessionKind::Snapshot, Vec::new())?;
         match self.rebuild(&session, scope, workers, cancel) {
             Ok((mut report, damaged)) => {

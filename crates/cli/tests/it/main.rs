@@ -4,6 +4,7 @@
 mod bad_days;
 mod commands;
 mod events;
+mod features;
 mod interrupted;
 mod life;
 mod names;

@@ -95,7 +95,7 @@ impl Repository {
 
 /// A snapshot whose annotations are damaged stays listed, with what could be read: its data may
 /// well be whole.
-fn merge(state: &State, annotations: Annotations) -> Listing {
+pub(crate) fn merge(state: &State, annotations: Annotations) -> Listing {
     let mut by_snapshot = annotations.by_snapshot;
     let mut damaged = Vec::new();
     let mut snapshots = Vec::new();

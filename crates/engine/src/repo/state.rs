@@ -22,6 +22,9 @@ use crate::index::{Index, PackId};
 /// Readings of what changes all the time before giving up.
 pub(crate) const ATTEMPTS: usize = 32;
 
+const MAKE_ANEW: &str =
+    "`tintype repo verify --repair-index` makes the gc record anew from packs and fates";
+
 /// Whether damage of what everything hangs on ends the reading.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Care {
@@ -74,9 +77,11 @@ impl Repository {
     /// Sequence number of the newest gc record.
     pub(crate) fn newest_seq(&self) -> Result<u32> {
         let records = list_all(&*self.backend, "gc/")?;
-        records.iter().filter_map(|l| names::parse_number(&l.name)).max().ok_or_else(|| {
-            Error::corrupt("there is no gc record (`gc/…`): the repository is damaged")
-        })
+        records
+            .iter()
+            .filter_map(|l| names::parse_number(&l.name))
+            .max()
+            .ok_or_else(|| Error::corrupt(format!("there is no gc record (`gc/…`); {MAKE_ANEW}")))
     }
 
     pub(crate) fn newest_record(&self) -> Result<GcRecord> {
@@ -87,9 +92,10 @@ impl Repository {
             match self.get_json::<GcRecord>(ObjectType::GcRecord, &names::gc(seq)) {
                 Ok(record) if record.seq == seq => return Ok(record),
                 Ok(record) => {
-                    let message = format!("{}: says it is {}", names::gc(seq), record.seq);
-                    return Err(Error::corrupt(message));
+                    let (name, says) = (names::gc(seq), record.seq);
+                    return Err(Error::corrupt(format!("{name}: says it is {says}; {MAKE_ANEW}")));
                 }
+                Err(error) if error.is(ErrorKind::Corrupt) => return Err(error.context(MAKE_ANEW)),
                 // A higher one is there by now.
                 Err(error) if error.is(ErrorKind::NotFound) && tries < ATTEMPTS => {}
                 Err(error) => return Err(error),
@@ -200,6 +206,10 @@ impl Repository {
         Ok(self.read_retired_as(Care::Strict, &mut Vec::new())?.sessions)
     }
 
+    pub(crate) fn read_retired_leniently(&self) -> Result<HashSet<RandomId>> {
+        Ok(self.read_retired_as(Care::Lenient, &mut Vec::new())?.sessions)
+    }
+
     fn read_retired_as(
         &self,
         care: Care,
@@ -298,7 +308,7 @@ fn note_missing_lists(
 ) -> Result<()> {
     for name in newest.retired.iter().filter(|name| !lists.names.contains(*name)) {
         let record = names::gc(newest.seq);
-        let error = Error::corrupt(format!("{name} is missing: {record} names it"));
+        let error = Error::corrupt(format!("{name} is missing: {record} names it; {MAKE_ANEW}"));
         if !care.forgives(&error) {
             return Err(error);
         }

@@ -16,6 +16,8 @@ use tintype_engine::format::object::{ObjectType, Place, open_bytes, seal_bytes};
 use tintype_engine::format::records::{Change, Condemned, GcRecord, names};
 use tintype_engine::gc::GcOptions;
 use tintype_engine::id::RandomId;
+use tintype_engine::index::PackId;
+use tintype_engine::repair::{RepairReport, RepairScope};
 use tintype_engine::verify::{Depth, Finding, Severity, VerifyEvent, VerifyOptions, VerifyReport};
 use tintype_model::entry::path_order;
 
@@ -420,6 +422,106 @@ fn withheld_annotations_and_lists_are_noticed() {
     repository.gc(&GcOptions::default()).unwrap();
     assert_eq!(world.newest_gc().annotations, BTreeMap::new());
     assert_eq!(repository.snapshots().unwrap().snapshots.len(), 2);
+}
+
+/// Two writers at once store equal chunks twice: either copy will do.
+#[test]
+fn a_chunk_is_read_from_the_copy_that_is_whole() {
+    let (memory, repository, _) = repository(21);
+    let files = sample(120);
+    let stores = [(); 2].map(|()| repository.begin_writing(SessionKind::Snapshot, None).unwrap());
+    let mut all = Vec::new();
+    for store in stores {
+        let root = build(&store, &files).unwrap();
+        all.push((store.commit(manifest(&repository, &root)).unwrap(), files.clone()));
+    }
+    let tagged = all[0].0;
+    let world = World { memory, repository, all, tagged };
+    for kind in ["data", "meta"] {
+        let packs = world.kinds().remove(kind).unwrap();
+        assert_eq!(packs.len(), 2, "each writer has one");
+        let good: Vec<_> = packs.iter().map(|name| world.bytes(name)).collect();
+        let spoil = |number: usize| {
+            let mut bytes = good[number].clone();
+            bytes.iter_mut().skip(80).step_by(64).for_each(|byte| *byte ^= 1);
+            world.memory.overwrite(&packs[number], bytes);
+        };
+        for number in 0..2 {
+            spoil(number);
+            let report = world.verify(Depth::All);
+            let finding = names_it(&report, &packs[number]).unwrap();
+            assert_eq!((finding.severity, finding.affected_count), (Severity::Damage, 0));
+            assert!(unreadable(&world).is_empty(), "{kind} {number}");
+            world.memory.delete(&packs[number]).unwrap();
+            assert!(unreadable(&world).is_empty(), "{kind} {number}: removed");
+            world.memory.overwrite(&packs[number], &good[number][..]);
+        }
+        (0..2).for_each(spoil);
+        let report = world.verify(Depth::All);
+        assert!(!touched(&world, &report).is_empty());
+        is_precise(&world, &report, kind);
+        (0..2).for_each(|number| world.memory.overwrite(&packs[number], &good[number][..]));
+    }
+}
+
+/// Everything that counts hangs on the newest gc record: it comes back from packs and fates.
+#[test]
+fn a_damaged_or_removed_gc_record_is_made_anew() {
+    for is_removed in [false, true] {
+        let world = world();
+        let name = world.kinds().remove("gc").unwrap().remove(0);
+        if is_removed {
+            world.memory.delete(&name).unwrap();
+        } else {
+            let mut bytes = world.bytes(&name);
+            bytes[150] ^= 1;
+            world.memory.overwrite(&name, bytes);
+        }
+        record_is_made_anew(&world);
+    }
+}
+
+/// The gc that made the lost record may have been interrupted, and come back: what it condemned
+/// is used only where there is no other copy.
+#[test]
+fn packs_that_a_lost_gc_condemned_are_named_only_if_needed() {
+    let world = world();
+    let name = names::condemned(9, RandomId([3; 16]));
+    let packs = world.memory.names().into_iter().filter(|name| PackId::parse(name).is_some());
+    let text = serde_json::to_vec(&Condemned { packs: packs.collect() }).unwrap();
+    let place = place(&world.repository, ObjectType::Condemned, &name);
+    let sealed = seal_bytes(&place, FrameKind::Json, &text, world.repository.env()).unwrap();
+    world.memory.put(&name, &sealed).unwrap();
+    world.memory.delete(&world.kinds()["gc"][0]).unwrap();
+    let report = record_is_made_anew(&world);
+    assert_eq!(report.record.as_deref(), Some("gc/01000011"), "above what that gc could commit");
+    assert!(!report.left_out.is_empty(), "the pack of the deleted snapshot");
+}
+
+fn record_is_made_anew(world: &World) -> RepairReport {
+    let repository = &world.repository;
+    assert!(world.verify(Depth::Metadata).damaged() > 0);
+    assert!(unreadable(world).is_empty(), "reading needs no record");
+    let error = repository.begin_writing(SessionKind::Snapshot, None).err().unwrap();
+    assert!(error.is(ErrorKind::Corrupt), "{error}");
+    assert!(error.to_string().contains("--repair-index"), "{error}");
+    let report = repository.repair_index(RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
+    assert!(report.unreadable.is_empty());
+    let found = world.verify(Depth::All).findings;
+    assert!(found.iter().all(|f| f.severity == Severity::Info), "{found:#?}");
+    assert!(unreadable(world).is_empty());
+    let listing = repository.snapshots().unwrap();
+    assert!(listing.damaged.is_empty());
+    assert_eq!(listing.snapshots.len(), 3, "neither lost nor back from the dead");
+    let tagged = listing.snapshots.iter().find(|s| s.id == world.tagged).unwrap();
+    assert_eq!((tagged.standing.holds.len(), tagged.standing.last), (1, 3));
+    // Life goes on.
+    let again = snapshot(repository, &world.all[0].1);
+    repository.gc(&GcOptions { keep_above_percent: 100, ..GcOptions::default() }).unwrap();
+    assert!(unreadable(world).is_empty());
+    assert_eq!(read_all(repository, root(repository, again)).unwrap().0, world.all[0].1);
+    assert!(world.verify(Depth::All).findings.is_empty());
+    report
 }
 
 #[test]
