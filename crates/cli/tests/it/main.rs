@@ -7,6 +7,7 @@ mod events;
 mod features;
 mod interrupted;
 mod life;
+mod mending;
 mod names;
 mod protection;
 mod restoring;

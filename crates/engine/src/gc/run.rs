@@ -13,8 +13,7 @@ use crate::backend::list_all;
 use crate::cancel::Cancel;
 use crate::format::object::ObjectType;
 use crate::format::records::{
-    Condemned, Deletions, FateState, GcRecord, Manifest, Operation, SessionKind, SessionRecord,
-    names,
+    Condemned, Deletions, FateState, GcRecord, Manifest, SessionKind, SessionRecord, names,
 };
 use crate::id::{RandomId, SnapshotId};
 use crate::index::{Index, PackId};
@@ -189,7 +188,7 @@ impl Repository {
         let annotations = annotated.map(|s| (s.id, s.standing.last)).collect();
         let living = stay.into_iter().map(|s| (s.id, s.manifest)).collect();
         let segment_names = state.segments();
-        Ok(Some(Reading { segment_names, state, index, living, annotations, dead }))
+        Ok(Some(Reading { state, index, segment_names, living, annotations, dead }))
     }
 
     fn stored_packs(&self) -> Result<BTreeMap<PackId, u64>> {

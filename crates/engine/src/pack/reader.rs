@@ -184,7 +184,7 @@ impl PackReader {
             Some(at) => pack.at(at, FOOTER_BYTES)?,
             None => None,
         };
-        if footer.and_then(|f| self.opener.footer(size, (&*f).first_chunk()?)).is_none() {
+        if footer.and_then(|f| self.opener.footer(size, f.first_chunk()?)).is_none() {
             damage(size, "its end is missing or damaged");
         }
         Ok(())

@@ -9,6 +9,7 @@ use tintype_engine::format::records::{Change, Features, SessionKind, names};
 use tintype_engine::gc::GcOptions;
 use tintype_engine::repair::RepairScope;
 use tintype_engine::repo::Repository;
+use tintype_engine::store::Store;
 use tintype_engine::verify::Depth;
 use tintype_engine::{ErrorKind, Result};
 
@@ -52,7 +53,7 @@ fn write(repository: &Repository) -> Vec<Result<()>> {
     let added = files(&[("files/b", b"new".to_vec())]);
     let slot = repository.slot_of(&cheap_secret(1)).unwrap().unwrap();
     vec![
-        repository.begin_writing(SessionKind::Snapshot, None).and_then(|store| store.abandon()),
+        repository.begin_writing(SessionKind::Snapshot, None).and_then(Store::abandon),
         snapshot(repository, &added, None).map(|_| ()),
         annotate(repository, Change::Note("new".into())),
         repository.add_key(&cheap_secret(2), "second").map(|_| ()),

@@ -198,8 +198,7 @@ fn is_precise(world: &World, report: &VerifyReport, case: &str) {
 
 fn flip(world: &World, name: &str, offsets: impl Iterator<Item = usize>, depth: Depth) {
     let good = world.bytes(name);
-    let mut count = 0;
-    for at in offsets {
+    for (count, at) in offsets.enumerate() {
         let mut bytes = good.clone();
         bytes[at] ^= 1 << (at % 8);
         world.memory.overwrite(name, bytes);
@@ -213,7 +212,6 @@ fn flip(world: &World, name: &str, offsets: impl Iterator<Item = usize>, depth: 
         if count % 16 == 0 {
             is_precise(world, &report, &case);
         }
-        count += 1;
     }
     world.memory.overwrite(name, good);
 }
