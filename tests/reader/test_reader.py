@@ -15,12 +15,13 @@ from types import SimpleNamespace
 from urllib.parse import unquote_to_bytes
 
 import argon2.low_level
+import pyrage
 import tintype_reader
 from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from repo_v1.basics import CONTENT, LETTERS, LIST, PAGE, Refused, WrongKey, derive, keyed
 from repo_v1.check import check
-from repo_v1.keys import Keys, config_mac, key_encryption_key
+from repo_v1.keys import Keys, config_mac, key_encryption_key, slot_mac
 from repo_v1.repository import Repository
 from repo_v1.restore import restore
 from repo_v1.sealed import Sealed
@@ -38,13 +39,15 @@ class Expected:
     """expected.txt; its first lines explain the fields."""
 
     def __init__(self):
-        self.snapshots, self.passphrase, self.words = {}, None, None
+        self.snapshots, self.passphrase, self.words, self.identity = {}, None, None, None
         for line in (FIXTURE / "expected.txt").read_text(encoding="utf-8").splitlines():
             first, _, rest = line.partition(" ")
             if first == "passphrase":
                 self.passphrase = rest.encode()
             elif first == "recovery":
                 self.words = rest
+            elif first == "age":
+                self.identity = rest
             elif first == "snapshot":
                 id, standing, tags, note = rest.split(" ")
                 entries = {}
@@ -205,11 +208,17 @@ class Reads(unittest.TestCase):
         repository = Repository(STORE, words=self.expected.words)
         self.assertEqual(repository.keys.master, self.repository.keys.master)
 
+    def test_the_age_identity_opens_it(self):
+        repository = Repository(STORE, identity=self.expected.identity)
+        self.assertEqual(repository.keys.master, self.repository.keys.master)
+
     def test_another_secret_does_not(self):
         with self.assertRaises(WrongKey):
             Repository(STORE, b"wrong")
         with self.assertRaises(WrongKey):
             Repository(STORE, words="abandon " * 11 + "about")
+        with self.assertRaises(WrongKey):
+            Repository(STORE, identity=str(pyrage.x25519.Identity.generate()))
 
 
 class Refuses(unittest.TestCase):
@@ -267,8 +276,15 @@ class Refuses(unittest.TestCase):
                 if whole:
                     self.assertIn(name, self.damaged(name, whole[:-1]))
 
+    def test_what_the_gc_record_names_is_missed(self):
+        named = Repository(self.store, self.expected.passphrase).json("gc/00000001")["annotations"]
+        for id, count in named.items():
+            (self.store / f"annotation/{id}/{count:08}").unlink()
+            self.assertIn("annotations are missing", self.problems())
+        self.assertTrue(named)
+
     def test_an_object_under_the_name_of_another(self):
-        for kind in ("data", "meta", "index", "session", "fate", "annotation"):
+        for kind in ("data", "meta", "index", "keys", "session", "fate", "annotation"):
             first, second = [name for name in self.names if name.startswith(kind + "/")][:2]
             content = (self.store / second).read_bytes()
             with self.subTest(kind=kind):
@@ -338,6 +354,7 @@ class Golden(unittest.TestCase):
         for text in golden["slots"]:
             slot = json.loads(text)
             words = "abandon " * 11 + "about"
+            self.assertEqual(slot_mac("keys/" + "03" * 16, slot, self.keys).hex(), slot["mac"])
             key = key_encryption_key(slot, b"correct horse battery staple", words)
             wrapped = bytes.fromhex(slot["wrapped"])
             data = b"tintype v1 slot" + bytes.fromhex(config["id"]) + bytes([3] * 16)
@@ -383,13 +400,13 @@ def cut(table, data):
 
 
 def positions(name, content):
-    """Where to flip a byte: nobody authenticates the label of a key slot."""
+    """Where to flip a byte."""
     if not content:
         return []
     if name == "config":
         return [content.index(b'"created":"') + 12, content.index(b'"mac":"') + 8]
     if name.startswith("keys/"):
-        return [0]
+        return [0, content.index(b'"label":"') + 10, content.index(b'"mac":"') + 8]
     step = max(1, len(content) // 4)
     return [0, 8, 20, 60, *range(80, len(content), step), len(content) - 20]
 

@@ -46,6 +46,7 @@ def parse_arguments(arguments):
     parser.add_argument("-r", "--repository", default=os.environ.get("TINTYPE_REPOSITORY"))
     parser.add_argument("--password-file", help="or the environment: TINTYPE_PASSWORD")
     parser.add_argument("--recovery-file", help="a file with the twelve words")
+    parser.add_argument("--age-identity", help="a file with one AGE-SECRET-KEY-1…")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="snapshots with their time, paths, tags and standing")
     commands.add_parser("check", help="opens every object")
@@ -64,13 +65,16 @@ def parse_arguments(arguments):
 def main(arguments=None):
     sys.stdout.reconfigure(errors="backslashreplace")
     options = parse_arguments(arguments)
-    words, passphrase = None, os.environ.get("TINTYPE_PASSWORD", "").encode() or None
+    words, identity, passphrase = None, None, os.environ.get("TINTYPE_PASSWORD", "").encode() or None
     if options.recovery_file:
         words = Path(options.recovery_file).read_text(encoding="ascii")
+    if options.age_identity:
+        lines = Path(options.age_identity).read_text(encoding="ascii").splitlines()
+        identity = next(line for line in lines if line.startswith("AGE-SECRET-KEY-1"))
     if options.password_file:
         passphrase = Path(options.password_file).read_bytes().removesuffix(b"\n")
     try:
-        return run(options, Repository(options.repository, passphrase, words))
+        return run(options, Repository(options.repository, passphrase, words, identity))
     except Refused as error:
         print(f"refused: {error}", file=sys.stderr)
         return 4

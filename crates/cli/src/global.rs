@@ -16,19 +16,23 @@ pub(crate) struct Global {
     pub(crate) repository: Option<String>,
     /// Read the passphrase from a file (one line)
     #[arg(long, value_name = "FILE", global = true, help_heading = "Repository")]
-    #[arg(conflicts_with_all = ["password_command", "recovery_key", "recovery_key_file"])]
+    #[arg(conflicts_with_all = ["password_command", "recovery_key", "recovery_key_file", "age_identity"])]
     pub(crate) password_file: Option<PathBuf>,
     /// Read the passphrase from what a command prints
     #[arg(long, value_name = "COMMAND", global = true, help_heading = "Repository")]
-    #[arg(conflicts_with_all = ["recovery_key", "recovery_key_file"])]
+    #[arg(conflicts_with_all = ["recovery_key", "recovery_key_file", "age_identity"])]
     pub(crate) password_command: Option<String>,
     /// Open with the twelve words of a recovery key, asked for at a prompt
     #[arg(long, global = true, help_heading = "Repository")]
-    #[arg(conflicts_with = "recovery_key_file")]
+    #[arg(conflicts_with_all = ["recovery_key_file", "age_identity"])]
     pub(crate) recovery_key: bool,
     /// Open with the recovery key in a file
     #[arg(long, value_name = "FILE", global = true, help_heading = "Repository")]
+    #[arg(conflicts_with = "age_identity")]
     pub(crate) recovery_key_file: Option<PathBuf>,
+    /// Open with an age identity file (or TINTYPE_AGE_IDENTITY_FILE, if no passphrase is given)
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Repository")]
+    pub(crate) age_identity: Option<PathBuf>,
     /// Where caches lie; default: tintype in the user's cache directory
     #[arg(long, value_name = "DIR", env = "TINTYPE_CACHE_DIR", global = true)]
     #[arg(help_heading = "Repository")]

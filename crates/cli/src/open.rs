@@ -89,10 +89,12 @@ impl App {
         Sources {
             recovery_prompt: global.recovery_key,
             recovery_file: global.recovery_key_file.as_deref(),
+            age_file: global.age_identity.as_deref(),
             file: global.password_file.as_deref(),
             command: global.password_command.as_deref(),
             variable: "TINTYPE_PASSWORD",
-            options: "--password-file, --password-command, TINTYPE_PASSWORD or --recovery-key-file",
+            age_variable: "TINTYPE_AGE_IDENTITY_FILE",
+            options: "--password-file, --password-command, TINTYPE_PASSWORD, --recovery-key-file or --age-identity",
         }
     }
 

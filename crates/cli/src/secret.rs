@@ -1,13 +1,14 @@
-//! Passphrases and recovery keys: from a prompt, a file, a command or the environment; never
+//! Passphrases, recovery keys and age identities: from a prompt, a file, a command or the environment; never
 //! from an argument, which everybody on the host could read.
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Read as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
+use tintype_engine::crypto::age::AgeIdentity;
 use tintype_engine::crypto::slot::{Passphrase, RecoveryKey, Secret};
 use zeroize::Zeroizing;
 
@@ -22,10 +23,13 @@ const WEAK_LENGTH: usize = 10;
 pub(crate) struct Sources<'a> {
     pub(crate) recovery_prompt: bool,
     pub(crate) recovery_file: Option<&'a Path>,
+    pub(crate) age_file: Option<&'a Path>,
     pub(crate) file: Option<&'a Path>,
     pub(crate) command: Option<&'a str>,
     /// Name of an environment variable.
     pub(crate) variable: &'a str,
+    /// Name of the one that names an age identity file, if there is one.
+    pub(crate) age_variable: &'a str,
     /// The options, for the message when there is nothing and nobody to ask.
     pub(crate) options: &'a str,
 }
@@ -45,11 +49,18 @@ pub(crate) fn existing(
         let words = ask(&format!("recovery key (12 words) of {what}: "), sources)?;
         return Ok(Secret::Recovery(RecoveryKey::parse(&words)?));
     }
-    let text = match given(sources, report)? {
-        Some(text) => text,
-        None => ask(&format!("passphrase of {what}: "), sources)?,
-    };
-    passphrase(&text)
+    if let Some(file) = sources.age_file {
+        return age_identity(file, report);
+    }
+    if let Some(text) = given(sources, report)? {
+        return passphrase(&text);
+    }
+    if !sources.age_variable.is_empty()
+        && let Some(file) = std::env::var_os(sources.age_variable).filter(|file| !file.is_empty())
+    {
+        return age_identity(&PathBuf::from(file), report);
+    }
+    passphrase(&ask(&format!("passphrase of {what}: "), sources)?)
 }
 
 /// A passphrase that is chosen now: asked for twice.
@@ -73,6 +84,12 @@ pub(crate) fn chosen(sources: &Sources<'_>, what: &str, report: &Report) -> anyh
     passphrase(&text)
 }
 
+fn age_identity(file: &Path, report: &Report) -> anyhow::Result<Secret> {
+    let identity = AgeIdentity::parse(&read_text(file, report)?)
+        .with_context(|| format!("cannot use {}", file.display()))?;
+    Ok(Secret::Age(identity))
+}
+
 fn passphrase(text: &Text) -> anyhow::Result<Secret> {
     Ok(Secret::Passphrase(Passphrase::new(text.as_str().to_owned())?))
 }
@@ -94,6 +111,10 @@ fn given(sources: &Sources<'_>, report: &Report) -> anyhow::Result<Option<Text>>
 }
 
 fn read_file(path: &Path, report: &Report) -> anyhow::Result<Text> {
+    one_line(&read_text(path, report)?, &format!("{}", path.display()))
+}
+
+fn read_text(path: &Path, report: &Report) -> anyhow::Result<Text> {
     let name = path.display();
     let file = File::open(path).with_context(|| format!("cannot read the secret in {name}"))?;
     let metadata = file.metadata().with_context(|| format!("cannot look at {name}"))?;
@@ -104,7 +125,7 @@ fn read_file(path: &Path, report: &Report) -> anyhow::Result<Text> {
     file.take(LONGEST_BYTES)
         .read_to_string(&mut text)
         .with_context(|| format!("cannot read the secret in {name}"))?;
-    one_line(&text, &format!("{name}"))
+    Ok(text)
 }
 
 fn run(command: &str) -> anyhow::Result<Text> {

@@ -73,15 +73,16 @@ impl ContentReader<'_> {
             _ => backend.read_into(&pack.object_name(), start, sealed),
         };
         for (location, chunk) in run {
-            let opened = if read.is_ok() {
+            if read.is_ok() {
                 let at = (location.offset - start) as usize;
                 let frame = &mut sealed[at..at + sealed_bytes(location.stored_bytes)];
-                self.open_sealed(&chunk.id, location, frame, buffer)
-            } else {
-                // One by one: only what is really damaged is lost, and what moved is found.
-                self.read_slice(&chunk.id, chunk.kind, buffer)
-            };
-            match opened {
+                if let Ok(raw) = self.open_sealed(&chunk.id, location, frame, buffer) {
+                    each(chunk.tag, Ok(raw))?;
+                    continue;
+                }
+            }
+            // One by one: what moved is found, and of what is damaged another copy.
+            match self.read_slice(&chunk.id, chunk.kind, buffer) {
                 Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
                 opened => each(chunk.tag, opened)?,
             }

@@ -148,11 +148,12 @@ fn config_and_key_slots() {
     let passphrase = Passphrase::new("correct horse battery staple".into()).unwrap();
     let slots = [Secret::Passphrase(passphrase), Secret::Recovery(recovery)].map(|secret| {
         let slot = RandomId([3; 16]);
-        let sealed = KeySlot::seal(&secret, &master(), REPOSITORY, slot, "label", &env).unwrap();
+        let sealed = KeySlot::seal(&secret, &keys, REPOSITORY, slot, "label", &env).unwrap();
         let text = serde_json::to_string(&sealed).unwrap();
         let parsed: KeySlot = serde_json::from_str(&text).unwrap();
         let opened = parsed.open(&secret, REPOSITORY, slot).unwrap().expect("its own secret");
         assert_eq!(opened.0, master().0);
+        parsed.verify(&keys, slot).unwrap();
         text
     });
     check("config-and-key-slots", &json!({ "config": config, "slots": slots }));

@@ -7,6 +7,7 @@ use tintype_model::{Error, ErrorKind, Result};
 
 use crate::compress::Decompressor;
 use crate::format::frame::{Kind, sealed_bytes};
+use crate::format::object::SEALED_HEAD_BYTES;
 use crate::id::ContentId;
 use crate::index::{Index, Location, PackId};
 use crate::pack::reader::PackReader;
@@ -22,6 +23,14 @@ pub struct ContentReader<'r> {
     /// Whether what is missing from the index may be looked for in a fresh one.
     refreshes: bool,
     packs: Mutex<HashMap<PackId, Arc<PackReader>>>,
+}
+
+/// Where in a [`ReadBuffer`] the raw bytes of a frame are.
+enum Opened {
+    /// In `sealed`: it was not compressed.
+    InPlace(std::ops::Range<usize>),
+    /// All of `raw`.
+    Decompressed,
 }
 
 /// Buffers of one reading thread.
@@ -131,7 +140,8 @@ impl<'r> ContentReader<'r> {
         Ok(())
     }
 
-    /// The raw bytes of `id`, in the buffer.
+    /// The raw bytes of `id`, in the buffer. Where one copy is damaged or missing, the others
+    /// are tried; the error is that of the first.
     pub fn read_slice<'b>(
         &self,
         id: &ContentId,
@@ -139,35 +149,71 @@ impl<'r> ContentReader<'r> {
         buffer: &'b mut ReadBuffer,
     ) -> Result<&'b [u8]> {
         let location = self.locate(id)?;
-        check_kind(id, kind, &location)?;
-        let found = match self.load(&location, buffer) {
-            Err(error) if error.is(ErrorKind::NotFound) => {
-                // The pack is gone: moved by a gc, or lost.
-                self.refresh()?;
-                let again = self.locate(id)?;
-                let loaded = self.load(&again, buffer).map_err(|e| match e.kind() {
-                    ErrorKind::NotFound => Error::corrupt(format!(
-                        "chunk {id}: its pack {} is missing",
-                        again.pack.object_name()
-                    )),
-                    _ => e,
-                });
-                loaded.map(|pack| (again, pack))?
-            }
-            other => (location, other?),
+        let opened = match self.read_at(id, kind, &location, buffer) {
+            Ok(opened) => opened,
+            Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
+            Err(error) => self.read_elsewhere(id, kind, &location, error, buffer)?,
         };
-        let (location, pack) = found;
-        let ReadBuffer { sealed, raw, decompressor, .. } = buffer;
-        pack.open_frame(&self.repository.keys, id, &location, sealed, decompressor, raw)
+        Ok(match opened {
+            Opened::InPlace(range) => &buffer.sealed[range],
+            Opened::Decompressed => &buffer.raw,
+        })
     }
 
-    /// Reads the sealed frame into the buffer.
-    fn load(&self, location: &Location, buffer: &mut ReadBuffer) -> Result<Arc<PackReader>> {
+    fn read_at(
+        &self,
+        id: &ContentId,
+        kind: Kind,
+        location: &Location,
+        buffer: &mut ReadBuffer,
+    ) -> Result<Opened> {
+        check_kind(id, kind, location)?;
         let pack = self.pack(location.pack)?;
-        buffer.sealed.resize(sealed_bytes(location.stored_bytes), 0);
+        let ReadBuffer { sealed, raw, decompressor, .. } = buffer;
+        sealed.resize(sealed_bytes(location.stored_bytes), 0);
         let name = location.pack.object_name();
-        self.repository.backend.read_into(&name, location.offset, &mut buffer.sealed)?;
-        Ok(pack)
+        self.repository.backend.read_into(&name, location.offset, sealed)?;
+        raw.clear();
+        let keys = &self.repository.keys;
+        let length = pack.open_frame(keys, id, location, sealed, decompressor, raw)?.len();
+        Ok(match raw.is_empty() {
+            true => Opened::InPlace(SEALED_HEAD_BYTES..SEALED_HEAD_BYTES + length),
+            false => Opened::Decompressed,
+        })
+    }
+
+    /// `error`: of the place that was tried first.
+    fn read_elsewhere(
+        &self,
+        id: &ContentId,
+        kind: Kind,
+        first: &Location,
+        error: Error,
+        buffer: &mut ReadBuffer,
+    ) -> Result<Opened> {
+        let is_gone = error.is(ErrorKind::NotFound);
+        if is_gone {
+            // The pack is gone: moved by a gc, or lost.
+            self.refresh()?;
+        }
+        for place in self.index().places(id)? {
+            if (place.pack, place.offset) == (first.pack, first.offset) {
+                continue;
+            }
+            match self.read_at(id, kind, &place, buffer) {
+                Ok(opened) => {
+                    tracing::debug!(%error, pack = place.pack.object_name(), "read elsewhere");
+                    return Ok(opened);
+                }
+                Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        let pack = first.pack.object_name();
+        match is_gone {
+            true => Err(Error::corrupt(format!("chunk {id}: its pack {pack} is missing"))),
+            false => Err(error),
+        }
     }
 
     /// Opens a frame out of bytes that were read already.

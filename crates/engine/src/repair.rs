@@ -18,6 +18,8 @@
 //!    that whoever reads the index finds every name that it must. A crash between leaves a
 //!    missing segment, which the next repair mends.
 
+mod record;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -28,7 +30,6 @@ use crate::backend::list_all;
 use crate::cancel::Cancel;
 use crate::compress::Decompressor;
 use crate::format::frame::{Kind, Placed};
-use crate::format::limits;
 use crate::format::object::{ObjectType, seal_bytes};
 use crate::format::records::{SessionKind, names};
 use crate::index::local::LocalSegment;
@@ -66,6 +67,8 @@ pub struct RepairReport {
     /// Segments that were unreadable or missing and are empty now.
     pub replaced: Vec<String>,
     pub segments: Vec<String>,
+    /// The gc record that was made anew, and with it all of the index.
+    pub record: Option<String>,
 }
 
 /// What a pack gave.
@@ -111,7 +114,6 @@ fn frames_of(repository: &Repository, row: PackRow) -> Outcome {
 
 /// Frames that open and hold what their id names.
 fn scan(repository: &Repository, reader: &PackReader, row: PackRow) -> Result<Vec<Placed>> {
-    let mut pack = repository.backend.get(&row.pack.object_name(), limits::PACK_BYTES)?;
     let mut decompressor = Decompressor::new()?;
     let (mut placed, mut raw) = (Vec::new(), Vec::new());
     let mut found = |frame: Placed, sealed: &mut [u8]| {
@@ -123,7 +125,7 @@ fn scan(repository: &Repository, reader: &PackReader, row: PackRow) -> Result<Ve
         }
         Ok(())
     };
-    reader.scan(&mut pack, &mut found, &mut |_, _| {})?;
+    reader.scan(&*repository.backend, row.size_bytes, &mut found, &mut |_, _| {})?;
     Ok(placed)
 }
 
@@ -173,14 +175,23 @@ impl Repository {
         Ok(index)
     }
 
-    /// Makes the index anew. Needs the right to delete where segments are damaged.
+    /// Makes the index anew, and the newest gc record too where that or a retired list is
+    /// damaged. Needs the right to delete where anything is.
     pub fn repair_index(
         &self,
         scope: RepairScope,
         workers: usize,
         cancel: &Cancel,
     ) -> Result<RepairReport> {
-        self.allow_write()?;
+        self.allow_maintenance()?;
+        match self.read_state() {
+            Err(error) if error.is(ErrorKind::Corrupt) => {
+                tracing::warn!(%error, "the gc record is made anew");
+                return self.repair_record(workers, cancel);
+            }
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
         let session = self.begin_session(SessionKind::Snapshot, Vec::new())?;
         match self.rebuild(&session, scope, workers, cancel) {
             Ok((mut report, damaged)) => {

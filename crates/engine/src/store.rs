@@ -25,10 +25,13 @@ const META_PACK_BYTES: u64 = 16 << 20;
 /// Open data packs, once there is enough to spread (format.md §7).
 const OPEN_PACKS: usize = 4;
 const SPREAD_BYTES: u64 = 16 << 20;
-/// An index segment is published after this many records or raw bytes, so that an interrupted
-/// run loses little and memory stays bounded.
+/// An index segment is published after this many records or raw bytes, so that memory stays
+/// bounded, and after this time, so that a run that is killed loses little: of a long run a
+/// twentieth, because each lookup asks every segment.
 const SEGMENT_RECORDS: usize = 256 << 10;
 const SEGMENT_BYTES: u64 = 2 << 30;
+const SEGMENT_TIME: Duration = Duration::from_secs(30);
+const SEGMENT_SHARE: u32 = 20;
 const SHARDS: usize = 16;
 
 /// Compression levels between which a run moves, see `Pace`.
@@ -80,6 +83,9 @@ pub struct Store<'r> {
     own: RwLock<Vec<LocalSegment>>,
     finished: Mutex<SegmentBuilder>,
     unpublished_bytes: AtomicU64,
+    /// By the clock that never goes back.
+    started: Duration,
+    published_milliseconds: AtomicU64,
     segment_number: AtomicU32,
     next_pack: AtomicUsize,
     pace: Pace,
@@ -115,10 +121,13 @@ impl Repository {
 
 impl<'r> Store<'r> {
     pub(crate) fn new(repository: &'r Repository, session: Session<'r>, index: Index) -> Self {
+        let started = repository.env.clock.elapsed();
         Self {
             repository,
             session,
             index,
+            started,
+            published_milliseconds: AtomicU64::new(started.as_millis() as u64),
             data: Default::default(),
             meta: Mutex::default(),
             fresh: Default::default(),
@@ -144,9 +153,25 @@ impl<'r> Store<'r> {
         &self.index
     }
 
-    /// Shows that the session lives; cheap, to be called often.
+    /// Shows that the session lives, and publishes what was finished a while ago; cheap, to be
+    /// called often.
     pub fn beat(&self) -> Result<()> {
-        self.session.beat()
+        self.session.beat()?;
+        if !self.is_publication_due() {
+            return Ok(());
+        }
+        match self.finished.try_lock() {
+            Ok(mut finished) => self.publish(&mut finished),
+            Err(TryLockError::WouldBlock) => Ok(()),
+            Err(TryLockError::Poisoned(_)) => panic!("a worker panicked while it published"),
+        }
+    }
+
+    fn is_publication_due(&self) -> bool {
+        let now = self.repository.env.clock.elapsed();
+        let last = Duration::from_millis(self.published_milliseconds.load(Ordering::Relaxed));
+        let pause = SEGMENT_TIME.max(now.saturating_sub(self.started) / SEGMENT_SHARE);
+        now.saturating_sub(last) >= pause
     }
 
     /// Stores content under its id unless it is there already.
@@ -273,10 +298,10 @@ impl<'r> Store<'r> {
         self.stats.pack_bytes.fetch_add(finished.row.size_bytes, Ordering::Relaxed);
         let mut segment = self.finished.lock().expect("no panic while held");
         segment.add(finished.row, &finished.placed);
-        let bytes = &self.unpublished_bytes;
-        let waiting = bytes.fetch_add(finished.row.size_bytes, Ordering::Relaxed);
-        if segment.len() >= SEGMENT_RECORDS || waiting + finished.row.size_bytes >= SEGMENT_BYTES {
-            bytes.store(0, Ordering::Relaxed);
+        let size = finished.row.size_bytes;
+        let waiting = self.unpublished_bytes.fetch_add(size, Ordering::Relaxed) + size;
+        let is_large = segment.len() >= SEGMENT_RECORDS || waiting >= SEGMENT_BYTES;
+        if is_large || self.is_publication_due() {
             self.publish(&mut segment)?;
         }
         Ok(())
@@ -288,6 +313,9 @@ impl<'r> Store<'r> {
             return Ok(());
         }
         let segment = builder.take();
+        let now = self.repository.env.clock.elapsed();
+        self.published_milliseconds.store(now.as_millis() as u64, Ordering::Relaxed);
+        self.unpublished_bytes.store(0, Ordering::Relaxed);
         let number = self.segment_number.fetch_add(1, Ordering::Relaxed);
         let name = names::segment(self.session.id, number);
         let repository = self.repository;

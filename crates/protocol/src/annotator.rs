@@ -65,12 +65,12 @@ fn list(scenario: &Scenario, s: &mut State, i: usize, kind: Annotator) {
     let target = kind.target();
     let refused = s.world.has_tombstone(target)
         || (matches!(kind, Annotator::Delete(_)) && s.world.is_locked(target));
-    let count = s.world.notes[target].iter().filter(|n| **n != Note::None).count();
+    let count = s.world.count_notes(target);
     let own_name = match kind {
         Annotator::Delete(_) => 0,
         Annotator::Lock(_) => 1,
     };
-    let next = if is(scenario, Mutation::NotesWithoutSequence) { own_name } else { count as u8 };
+    let next = if is(scenario, Mutation::NotesWithoutSequence) { own_name } else { count };
     let step = if refused { Step::Done } else { Step::Listed };
     s.annotators[i] = AnnotatorState { step, next: if refused { 0 } else { next } };
 }

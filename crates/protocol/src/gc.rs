@@ -13,7 +13,9 @@
 
 use crate::scenario::{Choice, Scenario, is};
 use crate::sweep;
-use crate::world::{Fate, GCS, Mask, PACK_C0, R, Record, SNAPSHOTS, World, bit, bits, has};
+use crate::world::{
+    Fate, GCS, Mask, PACK_C0, R, Record, SESSIONS, SNAPSHOTS, World, bit, bits, has,
+};
 use crate::{Label, Mutation, REACHED_COPY, REACHED_FENCE, State};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -49,6 +51,7 @@ pub struct GcState {
     marked: Mask,
     sessions: Mask,
     tombstones: Mask,
+    notes: [u8; SESSIONS],
     fence: u8,
     fence_listed: bool,
     copied: Mask,
@@ -223,6 +226,7 @@ fn remark(scenario: &Scenario, g: usize, state: &State, emit: &mut Emit) {
         }
         _ => emit("list annotations", &mut |s| {
             s.gcs[g].tombstones = tombstones(&s.world);
+            s.gcs[g].notes = std::array::from_fn(|x| s.world.count_notes(x));
             s.gcs[g].step = if sessions_first { Step::Fates } else { Step::Undecided };
         }),
     }
@@ -271,6 +275,10 @@ fn plan(scenario: &Scenario, s: &mut State, g: usize) {
         delete_packs: delete,
         delete_bases: bit(base),
         retire: (dead | ended) & !w.retired | void,
+        notes: std::array::from_fn(|x| {
+            let stays = has(snapshots, x) || is(scenario, Mutation::AnnotationsOfTheDeadNamed);
+            if stays { me.notes[x] } else { 0 }
+        }),
     };
     *me = GcState { step: Step::Copy, base: me.base, copied: copy, ..GcState::default() };
     if is(scenario, Mutation::CondemnedClearedBeforeCommit) {

@@ -2,7 +2,7 @@
 
 use crate::State;
 use crate::scenario::Scenario;
-use crate::world::{Fate, Mask, R, W0, World, bits, has};
+use crate::world::{Fate, Mask, R, SESSIONS, W0, World, bits, has};
 
 /// The invariant that this state breaks.
 pub fn broken(scenario: &Scenario, state: &State) -> Option<String> {
@@ -35,6 +35,11 @@ pub fn broken(scenario: &Scenario, state: &State) -> Option<String> {
     let void = w.told.gc_committed & !w.told.gc_in_sequence;
     if void != 0 {
         return Some("a gc was told: committed, but did not follow the newest record".into());
+    }
+    // So whoever finds one missing, with the same record newest before and after, found damage.
+    let named = w.records[w.newest()].notes;
+    if (0..SESSIONS).any(|s| w.count_notes(s) < named[s]) {
+        return Some("the newest record names an annotation that is gone".into());
     }
     w.told.broken.map(Into::into)
 }

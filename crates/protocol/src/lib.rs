@@ -33,7 +33,8 @@
 //!   step that lists fates, but for the pin's two looks and the reader, where they are apart.
 //! - Time: a gc may fence any session at any moment, so no heartbeat needs a clock. A lock
 //!   has no end; a hold behaves like a lock.
-//! - The session of a gc: it says who runs, nothing waits for it.
+//! - The session of a gc: it says who runs, nothing waits for it, and its fate names nothing.
+//! - Which retired lists a record names: no list is ever deleted here, so none can be missed.
 //! - Leftovers that nobody reads (segments of fenced writers, copies of lost gcs).
 //!
 //! **What is checked in every state** is in [`invariant`]; [`Mutation`] lists deliberate

@@ -65,6 +65,8 @@ pub enum Mutation {
     NotesWithoutSequence,
     /// `retired` is not listed after an annotation was put.
     NoRetiredCheckAfterNote,
+    /// A gc record names the annotations of snapshots that it retires.
+    AnnotationsOfTheDeadNamed,
     // Harmless, see the tests.
     /// Condemned lists of every generation are in force.
     AllListsInForce,
@@ -75,7 +77,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Mutation; 32] = [
+    pub const ALL: [Mutation; 33] = [
         Mutation::IndexBeforeCondemned,
         Mutation::SessionAfterReading,
         Mutation::UndecidedSegments,
@@ -105,6 +107,7 @@ impl Mutation {
         Mutation::NotesRemovedBeforeRetired,
         Mutation::NotesWithoutSequence,
         Mutation::NoRetiredCheckAfterNote,
+        Mutation::AnnotationsOfTheDeadNamed,
         Mutation::AllListsInForce,
         Mutation::RetiredBeforeFates,
         Mutation::ReadersWaitedFor,

@@ -62,6 +62,8 @@ pub struct Record {
     pub delete_bases: Mask,
     /// Sessions that are retired, with their fates and annotations.
     pub retire: Mask,
+    /// Of snapshots that stay: how many annotations were read.
+    pub notes: [u8; SESSIONS],
 }
 
 /// A condemned list; it names the generation that it belongs to.
@@ -240,6 +242,10 @@ impl World {
 
     pub fn has_tombstone(&self, s: usize) -> bool {
         self.notes[s].contains(&Note::Tombstone)
+    }
+
+    pub fn count_notes(&self, s: usize) -> u8 {
+        self.notes[s].iter().filter(|n| **n != Note::None).count() as u8
     }
 
     pub fn is_locked(&self, s: usize) -> bool {

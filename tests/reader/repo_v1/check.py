@@ -69,7 +69,7 @@ def check(repository):
         for name in repository.names(kind):
             attempt(repository.json, name)
     for name in repository.names("keys"):
-        attempt(repository.plain_json, name)
+        attempt(repository.check_slot, name, repository.keys)
     for name in repository.names("beat"):
         attempt(need, (repository.root / name).stat().st_size == 0, f"{name}: is not empty")
     attempt(repository.load_state)

@@ -3,9 +3,10 @@
 import json
 
 import argon2.low_level
+import pyrage
 from mnemonic import Mnemonic
 
-from .basics import CHUNK, PARCEL, derive, keyed, need
+from .basics import CHUNK, PARCEL, Refused, derive, keyed, need
 
 
 class Keys:
@@ -38,8 +39,37 @@ def key_encryption_key(slot, passphrase, words):
     if slot["kind"] == "recovery" and words is not None:
         entropy = bytes(Mnemonic("english").to_entropy(words.split()))
         return derive("tintype v1 recovery", entropy + bytes.fromhex(slot["salt"]))
-    need(slot["kind"] in ("passphrase", "recovery"), f"kind {slot['kind']!r} is not known")
+    need(slot["kind"] in ("passphrase", "recovery", "age"), f"kind {slot['kind']!r} is not known")
     return None
+
+
+def open_age(slot, identity):
+    """The plaintext of an age slot; None where it is for somebody else."""
+    file = bytes.fromhex(slot["wrapped"])
+    need(len(file) <= 4096 and file.startswith(b"age-encryption.org/v1\n"), "holds no age file")
+    try:
+        master = pyrage.decrypt(file, [pyrage.x25519.Identity.from_str(identity)])
+    except pyrage.DecryptError as error:
+        if "No matching keys" in str(error):
+            return None
+        raise Refused(f"age file is damaged: {error}") from error
+    need(len(master) == 32, "age file does not hold a key")
+    return master
+
+
+FIELDS = {"passphrase": ("kind", "kdf"), "recovery": ("kind", "salt"), "age": ("kind", "recipient")}
+
+
+def slot_mac(name, slot, keys):
+    """§5: over the name and the compact JSON, fields in the order of the document."""
+    need(slot["kind"] in FIELDS, f"kind {slot['kind']!r} is not known")
+    fields = (*FIELDS[slot["kind"]], "label", "created", "wrapped")
+    plain = {field: slot[field] for field in fields}
+    if "kdf" in plain:
+        plain["kdf"] = {field: slot["kdf"][field] for field in
+                        ("name", "memory_kib", "passes", "lanes", "salt")}
+    text = json.dumps(plain, separators=(",", ":"), ensure_ascii=False)
+    return keyed(keys.config, (name + text).encode())
 
 
 def check_config(config):

@@ -24,7 +24,7 @@ from .basics import (
     need,
     parse_json,
 )
-from .keys import Keys, check_config, config_mac, key_encryption_key
+from .keys import Keys, check_config, config_mac, key_encryption_key, open_age, slot_mac
 from .sealed import Sealed, naming
 from .tree import decode_list, walk_page
 
@@ -40,14 +40,13 @@ class Record:
 
 
 class Repository:
-    def __init__(self, root, passphrase=None, words=None):
+    def __init__(self, root, passphrase=None, words=None, identity=None):
         self.root = Path(root)
         need((self.root / "config").is_file(), f"{root}: not a repository")
         config = self.plain_json("config")
         check_config(config)
         self.id = bytes.fromhex(config["id"])
-        self.keys = Keys(self.unlock(passphrase, words))
-        need(config_mac(config, self.keys).hex() == config["mac"], "config: mac is wrong")
+        self.keys = self.unlock(config, passphrase, words, identity)
         self.index = {}
         self.sealed = functools.lru_cache(maxsize=256)(lambda name: Sealed(self, name))
         self.parcel = functools.lru_cache(maxsize=8)(lambda id: self.load(id, PARCEL))
@@ -62,20 +61,38 @@ class Repository:
         with open(self.root / name, "rb") as file:
             return parse_json(file.read(PLAIN_JSON_LIMIT + 1), PLAIN_JSON_LIMIT)
 
-    def unlock(self, passphrase, words):
+    def unlock(self, config, passphrase, words, identity):
+        """§5: the keys of the first slot that opens to one which fits the configuration."""
+        misfit = False
         for name in self.names("keys"):
+            master = None
             try:
-                master = self.try_slot(name, passphrase, words)
+                master = self.try_slot(name, passphrase, words, identity)
+                if master is None:
+                    continue
+                keys = Keys(master)
+                if config_mac(config, keys).hex() != config["mac"]:
+                    misfit = True
+                    continue
+                self.check_slot(name, keys)
             except Refused as error:
-                print(f"skipped a key slot: {error}", file=sys.stderr)
-                continue
-            if master is not None:
-                return master
+                print(f"key slot: {error}", file=sys.stderr)
+                if master is None or self.plain_json(name)["kind"] == "age":
+                    continue
+            return keys
+        need(not misfit, "config: mac is wrong")
         raise WrongKey("no key slot opens with this secret")
 
     @naming
-    def try_slot(self, name, passphrase, words):
+    def check_slot(self, name, keys):
         slot = self.plain_json(name)
+        need(slot.get("mac") == slot_mac(name, slot, keys).hex(), "mac is wrong")
+
+    @naming
+    def try_slot(self, name, passphrase, words, identity):
+        slot = self.plain_json(name)
+        if slot["kind"] == "age":
+            return None if identity is None else open_age(slot, identity)
         key = key_encryption_key(slot, passphrase, words)
         if key is None:
             return None
@@ -131,6 +148,8 @@ class Repository:
         need(records, "there is no gc record")
         newest = self.json(records[-1])
         segments = set(newest["base"])
+        for name in newest["retired"]:
+            need(name in self.names("retired"), f"{name}: is missing, {records[-1]} names it")
         for session, fate in fates.items():
             if session not in newest["absorbed"] and session not in retired:
                 segments.update(fate["segments"])
@@ -139,6 +158,7 @@ class Repository:
         committed = {session: fate["manifest"] for session, fate in fates.items()
                      if fate["state"] == "committed" and session not in retired
                      and fate.get("manifest")}
+        self.annotated = newest["annotations"]
         found = (self.snapshot(id, manifest) for id, manifest in committed.items())
         self.snapshots = sorted(found, key=lambda snapshot: snapshot.time)
         return sorted(segments)
@@ -149,6 +169,8 @@ class Repository:
         for number, name in enumerate(self.names(f"annotation/{id}"), 1):
             need(name == f"annotation/{id}/{number:08}", "annotations are not numbered in order")
             snapshot.annotate(self.json(name))
+        need(len(self.names(f"annotation/{id}")) >= self.annotated.get(id, 0),
+             "annotations are missing that the newest gc record names")
         return snapshot
 
     def find(self, prefix):

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use tintype_engine::backend::probe::probe;
 use tintype_engine::backend::{SharedBackend, SingleWriterBackend};
+use tintype_engine::crypto::age::AgeRecipient;
 use tintype_engine::repo::Repository;
 use tintype_engine::{Error, ErrorKind};
 
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// Write the recovery key into this new file instead of showing it
     #[arg(long, value_name = "FILE")]
     recovery_key_out: Option<PathBuf>,
+    /// Add a key slot for this age recipient (X25519)
+    #[arg(long, value_name = "RECIPIENT")]
+    age: Option<AgeRecipient>,
     /// Believe what the store says of itself instead of trying it out
     #[arg(long)]
     no_probe: bool,
@@ -61,6 +65,7 @@ impl Args {
         let options = app.open_options(None);
         let (repository, recovery) =
             Repository::init(backend, &secret, &self.label, single_writer, options)?;
+        let added = self.age.as_ref().map(|age| repository.add_age_recipient(age, "age recipient"));
         let words = recovery.words();
         let report = &app.report;
         report.text(format!("repository {} is ready at {place}", repository.id().short()))?;
@@ -78,6 +83,8 @@ impl Args {
             report.event("recovery-key", json!({ "words": words.as_str() }))?;
             show_words(app, &words)?;
         }
+        // The words first: they are shown this once, whatever fails.
+        added.transpose().context("the repository is made, but without a slot for the age recipient; `tintype repo key add --age` adds it")?;
         Ok(Done::of(
             Exit::Complete,
             json!({ "repository": repository.id(), "place": place, "single_writer": single_writer }),

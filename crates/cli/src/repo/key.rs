@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use tintype_engine::Error;
+use tintype_engine::crypto::age::AgeRecipient;
 use tintype_engine::crypto::slot::{RecoveryKey, Secret};
 use tintype_engine::id::RandomId;
 use tintype_engine::repo::Repository;
@@ -23,6 +24,7 @@ Examples:
   tintype repo key list
   tintype repo key add --label 'on-call'           a second passphrase
   tintype repo key add --recovery                  another recovery key
+  tintype repo key add --age age1…                 for an age identity that is kept elsewhere
   tintype repo key change-passphrase
   tintype repo key remove 3f2a
 
@@ -37,7 +39,7 @@ pub(crate) struct Args {
 enum Command {
     /// List key slots
     List,
-    /// Add a passphrase or a recovery key
+    /// Add a passphrase, a recovery key or an age recipient
     Add(Add),
     /// Remove a key slot, by the start of its id
     Remove(Remove),
@@ -70,6 +72,10 @@ struct Add {
     /// Write the recovery key into this new file instead of showing it
     #[arg(long, value_name = "FILE", requires = "recovery")]
     recovery_key_out: Option<PathBuf>,
+    /// For this age recipient (X25519); its identity opens the repository with --age-identity
+    #[arg(long, value_name = "RECIPIENT")]
+    #[arg(conflicts_with_all = ["new_password_file", "new_password_command", "recovery"])]
+    age: Option<AgeRecipient>,
 }
 
 #[derive(clap::Args)]
@@ -118,8 +124,17 @@ fn list(app: &App) -> anyhow::Result<Done> {
 }
 
 impl Add {
+    /// The name that was asked for, or that of this kind.
+    fn label<'a>(&'a self, kind: &'a str) -> &'a str {
+        if self.new.label == "passphrase" { kind } else { &self.new.label }
+    }
+
     fn run(&self, app: &App) -> anyhow::Result<Done> {
         let repository = app.open()?;
+        if let Some(recipient) = &self.age {
+            let id = repository.add_age_recipient(recipient, self.label("age recipient"))?;
+            return added(app, id);
+        }
         if !self.recovery {
             let secret = self.new.ask(app, &repository.backend().describe())?;
             let id = repository.add_key(&secret, &self.new.label)?;
@@ -133,8 +148,7 @@ impl Add {
             writeln!(file, "{}", words.as_str())?;
             file.sync_all()?;
         }
-        let label = if self.new.label == "passphrase" { "recovery key" } else { &self.new.label };
-        let id = repository.add_key(&Secret::Recovery(recovery), label)?;
+        let id = repository.add_key(&Secret::Recovery(recovery), self.label("recovery key"))?;
         if self.recovery_key_out.is_none() {
             app.report.event("recovery-key", json!({ "words": words.as_str() }))?;
             show_words(app, &words)?;
@@ -185,7 +199,7 @@ fn change(app: &App, new: &New) -> anyhow::Result<Done> {
             app.report.text(format!("key {} removed: its passphrase opens nothing any more", slot.short()))?;
         }
         _ => app.report.note(
-            "the recovery key stays; `tintype repo key list` and `key remove` drop a forgotten passphrase",
+            "the key that opened it stays; `tintype repo key list` and `key remove` drop a forgotten passphrase",
         ),
     }
     Ok(Done::of(Exit::Complete, json!({ "key": id })))

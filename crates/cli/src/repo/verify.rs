@@ -260,6 +260,9 @@ fn repair(app: &App, repository: &Repository) -> anyhow::Result<()> {
         show::counted(report.replaced.len() as u64, "segment", "segments"),
         show::counted(report.left_out.len() as u64, "pack", "packs")
     ))?;
+    if let Some(record) = &report.record {
+        app.report.text(format!("{record} made anew from packs and fates"))?;
+    }
     for (pack, why) in &report.unreadable {
         app.report.warn(format!("nothing of {pack} can be read: {why}"));
     }

@@ -4,8 +4,10 @@
 mod bad_days;
 mod commands;
 mod events;
+mod features;
 mod interrupted;
 mod life;
+mod mending;
 mod names;
 mod protection;
 mod restoring;

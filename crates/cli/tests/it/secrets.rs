@@ -72,3 +72,46 @@ fn the_recovery_key_opens_and_slots_come_and_go() {
     let last = remove(keys[0]["id"].as_str().unwrap()).expect(1);
     assert!(last.err.contains("last key slot"), "{}", last.err);
 }
+
+const IDENTITY: &str = "AGE-SECRET-KEY-1V7SSL3KMDCYZJ8EU8ZET3UGWWMSK8ESGGHAPG6UWYKXK6LDSVUWQ3APWWW";
+const RECIPIENT: &str = "age13cyz75y95jvauv4hqyd0w6vzs75zwst825r0ah9yt9knpmeg8cjscdhjlh";
+const OTHER: &str = "AGE-SECRET-KEY-1039LAVQCZ8MT6L03Q3VTLR9TE6GR3N64MW4870WG2HSECP80A92Q39C0QC";
+
+#[test]
+fn an_age_identity_opens_what_its_recipient_was_added_to() {
+    let lab = Lab::new();
+    lab.run(&["init", "--no-probe", "--age", RECIPIENT]).expect(0);
+    lab.write("source/a", "kept");
+    lab.snapshot(&[&lab.text("source")]);
+    lab.write("identity", format!("# created: today\n# public key: {RECIPIENT}\n{IDENTITY}\n"));
+    lab.write("other", format!("{OTHER}\n"));
+    let private = Permissions::from_mode(0o600);
+    std::fs::set_permissions(lab.path("identity"), private).unwrap();
+    let without = |args: &[&str], variable: &str| {
+        let mut command = lab.command(args);
+        command.env_remove("TINTYPE_PASSWORD").env("TINTYPE_AGE_IDENTITY_FILE", variable);
+        Ran::of(&command.output().unwrap())
+    };
+    let identity = lab.text("identity");
+    let listed = without(&["list", "--age-identity", &identity], "").expect(0);
+    assert!(!listed.err.contains("warning"), "{}", listed.err);
+    let to = lab.text("restored");
+    without(&["restore", "latest", "--to", &to], &identity).expect(0);
+    assert_eq!(lab.read("restored/source/a"), b"kept");
+    without(&["list", "--age-identity", &lab.text("other")], "").expect(6);
+    assert!(lab.run(&["key", "add", "--age", "age1nonsense"]).expect(2).err.contains("age1"));
+
+    // Only the mac says that an age file is for this repository: a changed slot does not open.
+    lab.run(&["key", "add", "--age", RECIPIENT, "--label", "second"]).expect(0);
+    let slots = lab.run(&["key", "list", "--json"]).expect(0).events();
+    let kinds = slots.iter().filter(|slot| slot["kind"] == "age").count();
+    assert_eq!(kinds, 2);
+    for slot in slots.iter().filter(|slot| slot["kind"] == "age") {
+        let name = format!("repository/keys/{}", slot["id"].as_str().unwrap());
+        let text = String::from_utf8(lab.read(&name)).unwrap();
+        let label = slot["label"].as_str().unwrap();
+        lab.write(&name, text.replace(label, "a label of somebody else"));
+    }
+    without(&["list"], &identity).expect(4);
+    lab.run(&["verify"]).expect(4);
+}

@@ -99,7 +99,7 @@ impl Keys {
         table
     }
 
-    /// MAC of the configuration (format.md §4).
+    /// MAC of the plain objects: the configuration and key slots (format.md §4, §5).
     pub fn config_mac(&self, text: &[u8]) -> ContentId {
         ContentId(*blake3::keyed_hash(&self.config, text).as_bytes())
     }

@@ -1,5 +1,6 @@
 //! Keys, sealing and key slots (format.md §2, §5, §6).
 
 pub mod aead;
+pub mod age;
 pub mod keys;
 pub mod slot;

@@ -1,5 +1,5 @@
-//! Key slots: the repository key wrapped by a passphrase or by recovery words
-//! (format.md §5).
+//! Key slots: the repository key wrapped by a passphrase, by recovery words or for an age
+//! recipient (format.md §5).
 
 use std::fmt;
 
@@ -10,14 +10,17 @@ use tintype_model::{Error, Result};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::aead::AeadKey;
-use super::keys::MasterKey;
+use super::age::{self, AgeIdentity, AgeRecipient};
+use super::keys::{Keys, MasterKey};
 use crate::env::Env;
-use crate::id::{RandomId, decode_hex, encode_hex};
+use crate::format::records::names;
+use crate::id::{ContentId, RandomId, decode_hex, encode_hex};
 
 /// What a person brings to open a repository.
 pub enum Secret {
     Passphrase(Passphrase),
     Recovery(RecoveryKey),
+    Age(AgeIdentity),
 }
 
 /// A passphrase; wiped from memory when dropped, never printed.
@@ -95,6 +98,9 @@ pub enum Wrapping {
     Recovery {
         salt: String,
     },
+    Age {
+        recipient: String,
+    },
     /// A kind of a later version: skipped, and said so.
     #[serde(other)]
     Unknown,
@@ -108,6 +114,8 @@ pub struct Slot {
     pub label: String,
     pub created: Timestamp,
     wrapped: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mac: Option<ContentId>,
 }
 
 const WRAPPED_BYTES: usize = 60;
@@ -115,13 +123,13 @@ const WRAPPED_BYTES: usize = 60;
 impl Slot {
     pub fn seal(
         secret: &Secret,
-        master: &MasterKey,
+        keys: &Keys,
         repository: RandomId,
         slot: RandomId,
         label: &str,
         env: &Env,
     ) -> Result<Self> {
-        let salt = encode_hex(&env.bytes::<16>());
+        let salt = || encode_hex(&env.bytes::<16>());
         let wrapping = match secret {
             Secret::Passphrase(_) => Wrapping::Passphrase {
                 kdf: Argon2 {
@@ -129,22 +137,71 @@ impl Slot {
                     memory_kib: 65_536,
                     passes: 3,
                     lanes: 4,
-                    salt,
+                    salt: salt(),
                 },
             },
-            Secret::Recovery(_) => Wrapping::Recovery { salt },
+            Secret::Recovery(_) => Wrapping::Recovery { salt: salt() },
+            Secret::Age(identity) => {
+                return Self::seal_for(&identity.recipient(), keys, slot, label, env);
+            }
         };
         let kek = wrapping.key(secret)?.expect("made for this secret");
         let nonce: [u8; 12] = env.bytes();
-        let mut body = Zeroizing::new(master.0);
+        let mut body = Zeroizing::new(keys.master.0);
         let tag = AeadKey::new(&kek).seal_with(nonce, &additional(repository, slot), &mut body[..]);
         let wrapped = [&nonce[..], &body[..], &tag[..]].concat();
-        Ok(Self {
+        Ok(Self::new(wrapping, &wrapped, keys, slot, label, env))
+    }
+
+    /// For somebody whose secret is not here.
+    pub fn seal_for(
+        recipient: &AgeRecipient,
+        keys: &Keys,
+        slot: RandomId,
+        label: &str,
+        env: &Env,
+    ) -> Result<Self> {
+        let wrapped = age::wrap(recipient, &keys.master)?;
+        let wrapping = Wrapping::Age { recipient: recipient.to_string() };
+        Ok(Self::new(wrapping, &wrapped, keys, slot, label, env))
+    }
+
+    fn new(
+        wrapping: Wrapping,
+        wrapped: &[u8],
+        keys: &Keys,
+        slot: RandomId,
+        label: &str,
+        env: &Env,
+    ) -> Self {
+        let mut sealed = Self {
             wrapping,
             label: label.to_owned(),
             created: env.clock.now(),
-            wrapped: encode_hex(&wrapped),
-        })
+            wrapped: encode_hex(wrapped),
+            mac: None,
+        };
+        sealed.mac = Some(sealed.mac(keys, slot));
+        sealed
+    }
+
+    fn mac(&self, keys: &Keys, slot: RandomId) -> ContentId {
+        let without = Self { mac: None, ..self.clone() };
+        let mut text = names::slot(slot).into_bytes();
+        serde_json::to_writer(&mut text, &without).expect("plain data");
+        keys.config_mac(&text)
+    }
+
+    /// Whether all of the slot is as it was written, under this name in this repository.
+    pub fn verify(&self, keys: &Keys, slot: RandomId) -> Result<()> {
+        if self.mac == Some(self.mac(keys, slot)) {
+            Ok(())
+        } else {
+            Err(Error::corrupt(format!(
+                "{}: was changed, or belongs under another name or into another repository",
+                names::slot(slot)
+            )))
+        }
     }
 
     /// The repository key, or `None` if this secret does not open this slot.
@@ -154,6 +211,9 @@ impl Slot {
         repository: RandomId,
         slot: RandomId,
     ) -> Result<Option<MasterKey>> {
+        if let (Wrapping::Age { .. }, Secret::Age(identity)) = (&self.wrapping, secret) {
+            return age::unwrap(identity, &self.age_file()?);
+        }
         let Some(kek) = self.wrapping.key(secret)? else { return Ok(None) };
         let mut wrapped = [0u8; WRAPPED_BYTES];
         decode_hex(&self.wrapped, &mut wrapped).ok_or_else(|| {
@@ -168,15 +228,32 @@ impl Slot {
         Ok(master)
     }
 
+    /// Whether nothing but the mac says that the wrapped key is this repository's: anybody can
+    /// make an age file.
+    pub fn needs_mac(&self) -> bool {
+        matches!(self.wrapping, Wrapping::Age { .. })
+    }
+
+    fn age_file(&self) -> Result<Vec<u8>> {
+        let mut file = vec![0; (self.wrapped.len() / 2).min(age::MOST_BYTES)];
+        decode_hex(&self.wrapped, &mut file)
+            .ok_or_else(|| Error::corrupt("key slot: its age file is no hex, or too long"))?;
+        Ok(file)
+    }
+
     /// What can be checked without a secret: lengths, and limits of the kdf.
     pub fn check(&self) -> Result<()> {
+        if let Wrapping::Age { recipient } = &self.wrapping {
+            recipient.parse::<AgeRecipient>()?;
+            return age::check(&self.age_file()?);
+        }
         let mut wrapped = [0u8; WRAPPED_BYTES];
         decode_hex(&self.wrapped, &mut wrapped)
             .ok_or_else(|| Error::corrupt("key slot: wrapped key is not 60 bytes"))?;
         match &self.wrapping {
             Wrapping::Passphrase { kdf } => kdf.check().and_then(|()| parse_salt(&kdf.salt)),
             Wrapping::Recovery { salt } => parse_salt(salt),
-            Wrapping::Unknown => return Ok(()),
+            Wrapping::Age { .. } | Wrapping::Unknown => return Ok(()),
         }
         .map(|_| ())
     }
@@ -185,6 +262,7 @@ impl Slot {
         match self.wrapping {
             Wrapping::Passphrase { .. } => "passphrase",
             Wrapping::Recovery { .. } => "recovery",
+            Wrapping::Age { .. } => "age",
             Wrapping::Unknown => "unknown",
         }
     }

@@ -1,5 +1,7 @@
 //! The JSON objects of the commit protocol (format.md §4, §11).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tintype_model::{Error, Result};
@@ -253,6 +255,12 @@ pub struct GcRecord {
     pub session: RandomId,
     pub base: Vec<String>,
     pub absorbed: Vec<RandomId>,
+    /// Of snapshots that stay: the number of the last annotation that was read.
+    #[serde(default)]
+    pub annotations: BTreeMap<SnapshotId, u32>,
+    /// Names of the retired lists that stay.
+    #[serde(default)]
+    pub retired: Vec<String>,
     pub delete: Deletions,
     pub time: Timestamp,
 }

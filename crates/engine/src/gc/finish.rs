@@ -12,7 +12,7 @@ use crate::repo::Repository;
 
 impl Repository {
     /// Gives how many objects were deleted.
-    pub(super) fn finish_deletions(&self, record: &GcRecord) -> Result<u64> {
+    pub(crate) fn finish_deletions(&self, record: &GcRecord) -> Result<u64> {
         let delete = &record.delete;
         if !delete.retire.is_empty() {
             let list = Retired { sessions: delete.retire.clone() };

@@ -13,16 +13,14 @@ use crate::backend::list_all;
 use crate::cancel::Cancel;
 use crate::format::object::ObjectType;
 use crate::format::records::{
-    Condemned, Deletions, FateState, GcRecord, Manifest, Operation, SessionKind, SessionRecord,
-    names,
+    Condemned, Deletions, FateState, GcRecord, Manifest, SessionKind, SessionRecord, names,
 };
 use crate::id::{RandomId, SnapshotId};
 use crate::index::{Index, PackId};
 use crate::reader::{ContentReader, ReadBuffer};
 use crate::repo::Repository;
-use crate::repo::session::Undecided;
-use crate::repo::snapshots::all_committed;
-use crate::repo::state::State;
+use crate::repo::session::{Session, Undecided};
+use crate::repo::state::{ATTEMPTS, State};
 use crate::store::{Store, Worker};
 
 pub struct GcOptions {
@@ -65,6 +63,8 @@ struct Reading {
     index: Index,
     segment_names: Vec<String>,
     living: Vec<(SnapshotId, Manifest)>,
+    /// Of the living: the number of the last annotation.
+    annotations: BTreeMap<SnapshotId, u32>,
     dead: BTreeSet<SnapshotId>,
 }
 
@@ -89,11 +89,30 @@ impl Repository {
 
     /// Frees what no snapshot needs. Safe beside writers and readers.
     pub fn gc(&self, options: &GcOptions) -> Result<GcReport> {
-        self.config.features.allow(Operation::Delete)?;
+        self.allow_maintenance()?;
         let newest = self.read_state()?.newest;
-        let mut report =
+        let report =
             GcReport { deleted_objects: self.finish_deletions(&newest)?, ..GcReport::default() };
         let session = self.begin_session(SessionKind::Gc, Vec::new())?;
+        let id = session.id;
+        let done = self.run_gc(session, newest, options, report);
+        // A gc session that is there without a fate may still be at work; that of a gc which is
+        // done goes with its record's deletions. If this fails too, the next gc removes it.
+        if done.is_err()
+            && let Err(error) = self.close_gc(id)
+        {
+            tracing::debug!(%error, session = %id, "the session of this gc stays undecided");
+        }
+        done
+    }
+
+    fn run_gc(
+        &self,
+        session: Session<'_>,
+        newest: GcRecord,
+        options: &GcOptions,
+        mut report: GcReport,
+    ) -> Result<GcReport> {
         report.plan = self.plan_gc(options)?;
         let candidates = report.plan.ids();
         let condemned =
@@ -135,6 +154,15 @@ impl Repository {
 
     /// Annotations, sessions, fates, retired, index: in this order (format.md §11.5, 5).
     fn read_for_gc(&self) -> Result<Reading> {
+        for _ in 0..ATTEMPTS {
+            if let Some(reading) = self.try_read_for_gc()? {
+                return Ok(reading);
+            }
+        }
+        Err(Error::unavailable("the repository changed too often while gc read it; try again"))
+    }
+
+    fn try_read_for_gc(&self) -> Result<Option<Reading>> {
         let annotations = self.read_annotations()?;
         let pinned: BTreeSet<SnapshotId> = self
             .undecided_sessions()?
@@ -147,20 +175,20 @@ impl Repository {
                 "gc deletes nothing while there is damage: {error}"
             )));
         }
-        let listing = all_committed(&state, annotations);
+        let Some(listing) = self.all_committed(&state, annotations)? else { return Ok(None) };
         if let Some(error) = listing.damaged.first() {
             return Err(Error::corrupt(format!(
                 "gc deletes nothing while there is damage: {error}"
             )));
         }
         let dead = listing.dead(self.env.clock.now(), &pinned);
-        let living = listing
-            .snapshots
-            .into_iter()
-            .filter(|s| !dead.contains(&s.id))
-            .map(|s| (s.id, s.manifest))
-            .collect();
-        Ok(Reading { segment_names: state.segments(), state, index, living, dead })
+        let mut stay = listing.snapshots;
+        stay.retain(|s| !dead.contains(&s.id));
+        let annotated = stay.iter().filter(|s| s.standing.last > 0);
+        let annotations = annotated.map(|s| (s.id, s.standing.last)).collect();
+        let living = stay.into_iter().map(|s| (s.id, s.manifest)).collect();
+        let segment_names = state.segments();
+        Ok(Some(Reading { state, index, segment_names, living, annotations, dead }))
     }
 
     fn stored_packs(&self) -> Result<BTreeMap<PackId, u64>> {
@@ -177,7 +205,7 @@ impl Repository {
     }
 
     /// Waits until every writer that may have seen the old state is decided; fences the dead.
-    fn settle_writers(&self, options: &GcOptions) -> Result<usize> {
+    pub(crate) fn settle_writers(&self, options: &GcOptions) -> Result<usize> {
         let waited_for: BTreeSet<RandomId> = self
             .undecided_sessions()?
             .into_iter()
@@ -192,7 +220,7 @@ impl Repository {
                 let is_dead = self.is_dead_session(&session, options);
                 let is_writer = session.record.kind == SessionKind::Snapshot;
                 if is_dead && session.record.kind != SessionKind::Gc {
-                    fenced += usize::from(self.decide_other(session.id, FateState::Aborted)?);
+                    fenced += usize::from(self.decide_other(&session, FateState::Aborted)?);
                 } else if is_writer && waited_for.contains(&session.id) {
                     busy.push(session);
                 }
@@ -212,7 +240,7 @@ impl Repository {
         }
     }
 
-    fn is_dead_session(&self, session: &Undecided, options: &GcOptions) -> bool {
+    pub(crate) fn is_dead_session(&self, session: &Undecided, options: &GcOptions) -> bool {
         (self.identity.is_gone)(&self.identity, &session.record)
             || session.is_stalled(self, options.fence_after)
     }
@@ -252,6 +280,8 @@ impl Repository {
             session: store.id(),
             base,
             absorbed,
+            annotations: reading.annotations.clone(),
+            retired: state.retired_lists.iter().cloned().collect(),
             delete,
             time: self.env.clock.now(),
         })
@@ -278,10 +308,13 @@ impl Repository {
                     report.copied_bytes += raw.len() as u64;
                 }
                 Err(error) if error.is(ErrorKind::Corrupt) => {
-                    let location = reader.locate(&record.id)?;
-                    tracing::warn!(%error, pack = location.pack.object_name(), "pack is spared");
-                    gone.remove(&location.pack);
-                    report.spared.push(location.pack.object_name());
+                    for place in reader.index().places(&record.id)? {
+                        if gone.remove(&place.pack) {
+                            let name = place.pack.object_name();
+                            tracing::warn!(%error, pack = name, "pack is spared");
+                            report.spared.push(name);
+                        }
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -304,10 +337,12 @@ impl Repository {
         let mut retire = Vec::new();
         let mut remove = BTreeSet::new();
         for (id, fate) in &state.fates {
-            let is_reader = self.kind_of(*id)? == Some(SessionKind::Read);
+            // Their fates name no segments: one that arrives late changes nothing.
+            let names_nothing = fate.state != FateState::Committed
+                && matches!(self.kind_of(*id)?, Some(SessionKind::Read | SessionKind::Gc));
             match fate.state {
                 FateState::Committed if !reading.dead.contains(id) => continue,
-                _ if is_reader => {}
+                _ if names_nothing => {}
                 _ => retire.push(*id),
             }
             remove.insert(*id);
@@ -373,6 +408,26 @@ impl Repository {
                 && !base.contains(name)
         });
         Ok(late.collect())
+    }
+}
+
+impl Repository {
+    /// Of `packs`, those that hold something which these snapshots need and no other pack has.
+    pub(crate) fn packs_with_last_copies(
+        &self,
+        index: &Index,
+        snapshots: &[(SnapshotId, Manifest)],
+        packs: &HashSet<PackId>,
+        cancel: &Cancel,
+    ) -> Result<HashSet<PackId>> {
+        let roots: Vec<_> = snapshots.iter().map(|(id, manifest)| (*id, manifest)).collect();
+        let reader = ContentReader::fixed(self, index.clone());
+        let live = Live::mark(&reader, index, &roots, cancel)?;
+        let mut needed = HashSet::new();
+        for record in live.to_copy(packs)? {
+            needed.extend(index.places(&record.id)?.into_iter().map(|place| place.pack));
+        }
+        Ok(needed)
     }
 }
 

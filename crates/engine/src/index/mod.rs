@@ -89,6 +89,16 @@ impl Index {
         Ok(condemned)
     }
 
+    /// Every place of `id`, that of [`Self::find`] first: any of them will do (format.md §8).
+    pub fn places(&self, id: &ContentId) -> Result<Vec<Location>> {
+        let mut places = Vec::new();
+        for segment in self.segments.iter().rev() {
+            places.extend(segment.find(id)?);
+        }
+        places.sort_by_key(|place| self.condemned.contains(&place.pack));
+        Ok(places)
+    }
+
     /// For writers: whether `id` may be reused. A false "no" costs an upload, a false "yes"
     /// would cost data and cannot happen: a hit is confirmed by a checked record.
     pub fn is_reusable(&self, id: &ContentId) -> Result<bool> {

@@ -1,4 +1,5 @@
 //! Packs: objects that hold many content frames (format.md §7).
 
 pub mod reader;
+pub(crate) mod window;
 pub mod writer;

@@ -14,6 +14,7 @@ use crate::format::object::{
 };
 use crate::id::{ContentId, RandomId};
 use crate::index::{Location, PackClass, PackId};
+use crate::pack::window::Window;
 
 /// Opens frames of one pack.
 pub struct PackReader {
@@ -132,52 +133,59 @@ impl PackReader {
         Some((head, stored))
     }
 
-    /// Goes through a whole pack, frame by frame; after damage it looks for the next header at
-    /// every possible position. Calls `found` for each content frame whose header opens, with
-    /// its sealed bytes, and `damage` for each region that nothing opens.
+    /// Goes through a whole pack of `size_bytes`, frame by frame and in bounded memory; after
+    /// damage it looks for the next header at every possible position. Calls `found` for each
+    /// content frame whose header opens, with its sealed bytes, and `damage` for each region
+    /// that nothing opens.
     pub fn scan(
         &self,
-        pack: &mut [u8],
+        backend: &dyn Backend,
+        size_bytes: u64,
         found: &mut dyn FnMut(Placed, &mut [u8]) -> Result<()>,
         damage: &mut dyn FnMut(u64, &str),
     ) -> Result<()> {
-        let mut offset = HEADER_BYTES;
+        let mut pack = Window::new(backend, &self.name, size_bytes);
+        let mut offset = HEADER_BYTES as u64;
         let mut lost = None;
-        while offset + SEALED_HEAD_BYTES <= pack.len() {
-            let sealed = pack[offset..].first_chunk().expect("checked above");
-            let Some(head) = self.opener.head(offset as u64, sealed) else {
-                if offset + FOOTER_BYTES == pack.len() {
-                    break;
-                }
+        while let Some(sealed) = pack.at(offset, SEALED_HEAD_BYTES)? {
+            let sealed = sealed.first_chunk().expect("as long as was asked for");
+            let Some(head) = self.opener.head(offset, sealed) else {
                 lost = lost.or(Some(offset));
-                offset += ALIGNMENT;
+                offset += ALIGNMENT as u64;
                 continue;
             };
             if let Some(from) = lost.take() {
-                damage(from as u64, "nothing opens here");
+                damage(from, "nothing opens here");
             }
-            let end = offset + sealed_bytes(head.stored_bytes);
-            let Some(bytes) = pack.get_mut(offset..end) else {
-                damage(offset as u64, "is cut off");
+            let length = sealed_bytes(head.stored_bytes);
+            let Some(bytes) = pack.at(offset, length)? else {
+                damage(offset, "is cut off");
                 break;
             };
             if head.kind.is_content() {
-                found(Placed { head, offset: offset as u64 }, bytes)?;
+                found(Placed { head, offset }, bytes)?;
             } else {
                 let body = &mut bytes[SEALED_HEAD_BYTES..];
-                if self.opener.body(offset as u64, &head, body).is_none() {
-                    damage(offset as u64, "its padding or trailer is damaged");
+                if self.opener.body(offset, &head, body).is_none() {
+                    damage(offset, "its padding or trailer is damaged");
                 }
             }
-            offset = end;
+            offset += length as u64;
         }
         if let Some(from) = lost {
-            damage(from as u64, "nothing opens here");
+            damage(from, "nothing opens here");
         }
-        let footer = pack.len().checked_sub(FOOTER_BYTES).map(|at| &pack[at..]);
-        let total = pack.len() as u64;
-        if footer.and_then(|f| self.opener.footer(total, f.first_chunk()?)).is_none() {
-            damage(total, "its end is missing or damaged");
+        self.scan_end(&mut pack, damage)
+    }
+
+    fn scan_end(&self, pack: &mut Window<'_>, damage: &mut dyn FnMut(u64, &str)) -> Result<()> {
+        let size = pack.size();
+        let footer = match size.checked_sub(FOOTER_BYTES as u64) {
+            Some(at) => pack.at(at, FOOTER_BYTES)?,
+            None => None,
+        };
+        if footer.and_then(|f| self.opener.footer(size, f.first_chunk()?)).is_none() {
+            damage(size, "its end is missing or damaged");
         }
         Ok(())
     }

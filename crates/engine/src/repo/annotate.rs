@@ -81,8 +81,23 @@ impl Standing {
 }
 
 impl Repository {
-    /// The standing of a snapshot now. Reads every annotation; none may be missing between.
+    /// The standing of a snapshot now. Reads every annotation; none may be missing, neither
+    /// between nor of those that the newest gc record knows (format.md §11.5).
     pub fn standing(&self, id: SnapshotId, manifest: &Manifest) -> Result<Standing> {
+        loop {
+            let newest = self.newest_record()?;
+            let standing = self.merge_annotations(id, manifest)?;
+            let known = newest.annotations.get(&id).copied().unwrap_or_default();
+            if standing.last >= known {
+                return Ok(standing);
+            }
+            if self.newest_seq()? == newest.seq {
+                return Err(withheld(id, standing.last, known, newest.seq));
+            }
+        }
+    }
+
+    fn merge_annotations(&self, id: SnapshotId, manifest: &Manifest) -> Result<Standing> {
         let mut standing = Standing::of(manifest);
         for listed in list_all(&*self.backend, &format!("annotation/{id}/"))? {
             let number = names::parse_number(&listed.name);
@@ -156,6 +171,16 @@ impl Repository {
             return Ok(standing);
         }
     }
+}
+
+/// The newest gc record knows of annotations that are not there.
+pub(super) fn withheld(id: SnapshotId, found: u32, known: u32, seq: u32) -> Error {
+    Error::corrupt(format!(
+        "{} is missing: {} knows {known} changes of this snapshot; until it is back, the snapshot \
+         can be read, and neither changed nor deleted",
+        names::annotation(id, found + 1),
+        names::gc(seq)
+    ))
 }
 
 /// Whether a change may be made to a snapshot of this standing.

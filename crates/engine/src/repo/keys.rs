@@ -4,8 +4,9 @@
 use tintype_model::{Error, Result};
 
 use super::Repository;
-use super::open::{SlotInfo, put_slot, read_slots};
-use crate::crypto::slot::Secret;
+use super::open::{SlotInfo, put_slot, read_slots, write_slot};
+use crate::crypto::age::AgeRecipient;
+use crate::crypto::slot::{Secret, Slot};
 use crate::format::records::names;
 use crate::id::RandomId;
 
@@ -25,11 +26,20 @@ impl Repository {
 
     pub fn add_key(&self, secret: &Secret, label: &str) -> Result<RandomId> {
         self.allow_write()?;
-        put_slot(&self.backend, secret, &self.keys.master, self.config.id, label, &self.env)
+        put_slot(&self.backend, secret, &self.keys, self.config.id, label, &self.env)
+    }
+
+    /// A slot that the recipient's identity opens; it need not be here.
+    pub fn add_age_recipient(&self, recipient: &AgeRecipient, label: &str) -> Result<RandomId> {
+        self.allow_write()?;
+        let id = RandomId(self.env.bytes());
+        let slot = Slot::seal_for(recipient, &self.keys, id, label, &self.env)?;
+        write_slot(&self.backend, id, &slot)
     }
 
     /// Refuses to remove the last slot: nobody could ever open the repository again.
     pub fn remove_key(&self, id: RandomId) -> Result<()> {
+        self.allow_write()?;
         let slots = self.key_slots()?;
         if !slots.iter().any(|slot| slot.id == id) {
             return Err(Error::not_found(format!("there is no key slot {id}")));

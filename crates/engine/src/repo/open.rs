@@ -1,5 +1,6 @@
 //! Making and opening a repository.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -71,8 +72,7 @@ impl Repository {
     ) -> Result<(Self, RecoveryKey)> {
         refuse_occupied(&backend)?;
         let env = &options.env;
-        let master = MasterKey::generate(env);
-        let keys = Keys::new(master.clone());
+        let keys = Keys::new(MasterKey::generate(env));
         let config = Config {
             tintype: "repository".into(),
             version: 1,
@@ -87,7 +87,7 @@ impl Repository {
         for (secret, label) in
             [(secret, label), (&Secret::Recovery(recovery.clone()), "recovery key of init")]
         {
-            put_slot(&backend, secret, &master, config.id, label, env)?;
+            put_slot(&backend, secret, &keys, config.id, label, env)?;
         }
         let text = serde_json::to_vec(&config).expect("plain data");
         let repository = assemble(backend, keys, config, options);
@@ -104,6 +104,8 @@ impl Repository {
             session: RandomId::default(),
             base: Vec::new(),
             absorbed: Vec::new(),
+            annotations: BTreeMap::new(),
+            retired: Vec::new(),
             delete: Deletions::default(),
             time: self.env.clock.now(),
         };
@@ -113,8 +115,7 @@ impl Repository {
     /// Opens with any secret that a key slot knows. `WrongKey` if none does.
     pub fn open(backend: SharedBackend, secret: &Secret, options: OpenOptions) -> Result<Self> {
         let config = read_config(&backend)?;
-        let keys = Keys::new(unlock(&backend, &config, secret)?);
-        config.verify(&keys)?;
+        let keys = unlock(&backend, &config, secret)?;
         config.features.allow(Operation::Read)?;
         Ok(assemble(backend, keys, config, options))
     }
@@ -122,6 +123,12 @@ impl Repository {
     /// Checked before anything is written.
     pub fn allow_write(&self) -> Result<()> {
         self.config.features.allow(Operation::Write)
+    }
+
+    /// Gc and repair write and delete.
+    pub fn allow_maintenance(&self) -> Result<()> {
+        self.allow_write()?;
+        self.config.features.allow(Operation::Delete)
     }
 }
 
@@ -154,14 +161,17 @@ fn refuse_occupied(backend: &SharedBackend) -> Result<()> {
 pub(super) fn put_slot(
     backend: &SharedBackend,
     secret: &Secret,
-    master: &MasterKey,
+    keys: &Keys,
     repository: RandomId,
     label: &str,
     env: &Env,
 ) -> Result<RandomId> {
     let id = RandomId(env.bytes());
-    let slot = Slot::seal(secret, master, repository, id, label, env)?;
-    backend.put(&names::slot(id), &serde_json::to_vec(&slot).expect("plain data"))?;
+    write_slot(backend, id, &Slot::seal(secret, keys, repository, id, label, env)?)
+}
+
+pub(super) fn write_slot(backend: &SharedBackend, id: RandomId, slot: &Slot) -> Result<RandomId> {
+    backend.put(&names::slot(id), &serde_json::to_vec(slot).expect("plain data"))?;
     Ok(id)
 }
 
@@ -181,14 +191,35 @@ pub(super) fn read_slots(backend: &SharedBackend) -> Result<Vec<(RandomId, Slot)
     Ok(slots)
 }
 
-fn unlock(backend: &SharedBackend, config: &Config, secret: &Secret) -> Result<MasterKey> {
+/// The keys from the first slot that opens to one which fits `config`.
+fn unlock(backend: &SharedBackend, config: &Config, secret: &Secret) -> Result<Keys> {
     let slots = read_slots(backend)?;
+    let mut misfit = None;
     for (id, slot) in &slots {
-        match slot.open(secret, config.id, *id) {
-            Ok(Some(master)) => return Ok(master),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(slot = %id, %error, "key slot cannot be used"),
+        let keys = match slot.open(secret, config.id, *id) {
+            Ok(Some(master)) => Keys::new(master),
+            Ok(None) => continue,
+            Err(error) => {
+                tracing::warn!(slot = %id, %error, "key slot cannot be used");
+                continue;
+            }
+        };
+        let fits = match slot.verify(&keys, *id) {
+            Err(error) if slot.needs_mac() => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "key slot is damaged and opens all the same; add a new one");
+                config.verify(&keys)
+            }
+            Ok(()) => config.verify(&keys),
+        };
+        if let Err(error) = fits {
+            misfit = Some(error);
+            continue;
         }
+        return Ok(keys);
+    }
+    if let Some(error) = misfit {
+        return Err(error);
     }
     let place = backend.describe();
     if slots.is_empty() {
@@ -197,6 +228,7 @@ fn unlock(backend: &SharedBackend, config: &Config, secret: &Secret) -> Result<M
     let what = match secret {
         Secret::Passphrase(_) => "this passphrase",
         Secret::Recovery(_) => "this recovery key",
+        Secret::Age(_) => "this age identity",
     };
     Err(Error::wrong_key(format!("{place}: {what} opens none of the {} key slots", slots.len())))
 }

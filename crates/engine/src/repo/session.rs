@@ -6,6 +6,7 @@
 //!                     └──────put fate──► closed | aborted        by another: process gone, fenced
 //! ```
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -33,8 +34,17 @@ pub struct Session<'r> {
 impl Repository {
     /// Puts the session. What is pinned must be checked to be visible after this.
     pub fn begin_session(&self, kind: SessionKind, pins: Vec<SnapshotId>) -> Result<Session<'_>> {
-        let id = RandomId(self.env.bytes());
         let base_seq = if kind == SessionKind::Gc { self.newest_seq()? } else { 0 };
+        self.put_session(kind, pins, base_seq)
+    }
+
+    pub(crate) fn put_session(
+        &self,
+        kind: SessionKind,
+        pins: Vec<SnapshotId>,
+        base_seq: u32,
+    ) -> Result<Session<'_>> {
+        let id = RandomId(self.env.bytes());
         let record = SessionRecord {
             kind,
             pins,
@@ -74,12 +84,20 @@ impl Repository {
         }
     }
 
-    /// Sessions without a fate, with how many beats they gave.
+    /// Sessions without a fate, with how many beats they gave. Fates are listed after sessions,
+    /// so that none is missed which was there when its session was seen; and before retired
+    /// lists, so that a fate that was removed in between is no session without one.
     pub fn undecided_sessions(&self) -> Result<Vec<Undecided>> {
+        let sessions = list_all(&*self.backend, "session/")?;
+        let mut decided = HashSet::new();
+        self.backend.list("fate/", &mut |listed| {
+            decided.extend(names::parse_id(&listed.name, "fate/"));
+            Ok(())
+        })?;
         let mut open = Vec::new();
-        for listed in list_all(&*self.backend, "session/")? {
+        for listed in sessions {
             let Some(id) = names::parse_id(&listed.name, "session/") else { continue };
-            if self.is_decided(id)? {
+            if decided.contains(&id) {
                 continue;
             }
             match self.get_json::<SessionRecord>(ObjectType::Session, &listed.name) {
@@ -88,7 +106,8 @@ impl Repository {
                 Err(error) => return Err(error),
             }
         }
-        let retired = self.read_retired()?;
+        // A damaged list makes too many of them look undecided: to be waited for, not deleted.
+        let retired = self.read_retired_leniently()?;
         open.retain(|session| !retired.contains(&session.id));
         Ok(open)
     }
@@ -107,14 +126,29 @@ impl Repository {
     }
 
     /// Decides a session of another process. `Ok(false)`: it was decided meanwhile.
-    pub(crate) fn decide_other(&self, id: RandomId, state: FateState) -> Result<bool> {
+    pub(crate) fn decide_other(&self, session: &Undecided, state: FateState) -> Result<bool> {
+        let id = session.id;
+        if session.record.kind == SessionKind::Gc {
+            return self.close_gc(id);
+        }
         let segments = list_all(&*self.backend, "index/")?
             .into_iter()
             .map(|l| l.name)
             .filter(|name| names::parse_segment(name).is_some_and(|(session, _)| session == id))
             .collect();
-        let fate = Fate { state, segments, manifest: None };
-        match self.put_json(ObjectType::Fate, &names::fate(id), &fate) {
+        self.put_fate(id, &Fate { state, segments, manifest: None })
+    }
+
+    /// Ends the session of a gc. What it made counts through its record alone, so its fate names
+    /// nothing, and it may end even while its commit is on its way (format.md §11.5).
+    pub(crate) fn close_gc(&self, id: RandomId) -> Result<bool> {
+        let state = FateState::Closed;
+        self.put_fate(id, &Fate { state, segments: Vec::new(), manifest: None })
+    }
+
+    /// `Ok(false)`: another was there first.
+    fn put_fate(&self, id: RandomId, fate: &Fate) -> Result<bool> {
+        match self.put_json(ObjectType::Fate, &names::fate(id), fate) {
             Ok(()) => Ok(true),
             Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(false),
             Err(error) => Err(error),
@@ -125,10 +159,8 @@ impl Repository {
     pub fn close_abandoned(&self) -> Result<usize> {
         let mut closed = 0;
         for session in self.undecided_sessions()? {
-            if (self.identity.is_gone)(&self.identity, &session.record)
-                && session.record.kind != SessionKind::Gc
-            {
-                closed += usize::from(self.decide_other(session.id, FateState::Closed)?);
+            if (self.identity.is_gone)(&self.identity, &session.record) {
+                closed += usize::from(self.decide_other(&session, FateState::Closed)?);
             }
         }
         Ok(closed)

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::Repository;
-use super::annotate::Standing;
-use super::state::State;
+use super::annotate::{Standing, withheld};
+use super::state::{ATTEMPTS, State};
 use crate::backend::list_all;
 use crate::format::object::ObjectType;
 use crate::format::records::{Annotation, FateState, Manifest, names};
@@ -35,13 +35,44 @@ pub(crate) struct Annotations {
 impl Repository {
     /// Visible snapshots, oldest first. Lists what can be listed, whatever is damaged.
     pub fn snapshots(&self) -> Result<Listing> {
-        let annotations = self.read_annotations()?;
-        let state = self.read_state_leniently()?;
-        let now = self.env.clock.now();
-        let mut listing = all_committed(&state, annotations);
-        listing.damaged.extend(state.damaged.into_iter().map(|(_, error)| error));
-        listing.snapshots.retain(|s| !s.standing.is_dead(now));
-        Ok(listing)
+        for _ in 0..ATTEMPTS {
+            let annotations = self.read_annotations()?;
+            let state = self.read_state_leniently()?;
+            let now = self.env.clock.now();
+            let Some(mut listing) = self.all_committed(&state, annotations)? else { continue };
+            listing.damaged.extend(state.damaged.into_iter().map(|(_, error)| error));
+            listing.snapshots.retain(|s| !s.standing.is_dead(now));
+            return Ok(listing);
+        }
+        Err(Error::unavailable("the snapshots changed too often while they were read; try again"))
+    }
+
+    /// Every committed snapshot of `state`, deleted ones too as long as gc has not removed
+    /// them. `None`: what was read is out of date, read again.
+    pub(crate) fn all_committed(
+        &self,
+        state: &State,
+        annotations: Annotations,
+    ) -> Result<Option<Listing>> {
+        let mut listing = merge(state, annotations);
+        let mut withholds = false;
+        for snapshot in &listing.snapshots {
+            let (id, found) = (snapshot.id, snapshot.standing.last);
+            let known = state.newest.annotations.get(&id).copied().unwrap_or_default();
+            if found >= known {
+                continue;
+            }
+            // They were read before the record: those that were put between are there now.
+            let again = list_all(&*self.backend, &format!("annotation/{id}/"))?;
+            if again.iter().filter_map(|l| names::parse_number(&l.name)).max() >= Some(known) {
+                return Ok(None);
+            }
+            listing.damaged.push(withheld(id, found, known, state.newest.seq));
+            withholds = true;
+        }
+        // Of a snapshot that a later gc retired they are gone rightly.
+        let is_current = !withholds || self.newest_seq()? == state.newest.seq;
+        Ok(is_current.then_some(listing))
     }
 
     pub(crate) fn read_annotations(&self) -> Result<Annotations> {
@@ -62,9 +93,9 @@ impl Repository {
     }
 }
 
-/// Deleted ones too, as long as gc has not removed them. A snapshot whose annotations are
-/// damaged stays listed, with what could be read: its data may well be whole.
-pub(crate) fn all_committed(state: &State, annotations: Annotations) -> Listing {
+/// A snapshot whose annotations are damaged stays listed, with what could be read: its data may
+/// well be whole.
+pub(crate) fn merge(state: &State, annotations: Annotations) -> Listing {
     let mut by_snapshot = annotations.by_snapshot;
     let mut damaged = Vec::new();
     let mut snapshots = Vec::new();

@@ -3,7 +3,7 @@
 //! The order of reads is part of the protocol: fates before retired lists, and the gc record
 //! again at the end, so that a gc that finished meanwhile is seen and reading starts over.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use tintype_model::{Error, ErrorKind, Result};
@@ -19,7 +19,11 @@ use crate::index::local::LocalSegment;
 use crate::index::segment::Segment;
 use crate::index::{Index, PackId};
 
-const ATTEMPTS: usize = 32;
+/// Readings of what changes all the time before giving up.
+pub(crate) const ATTEMPTS: usize = 32;
+
+const MAKE_ANEW: &str =
+    "`tintype repo verify --repair-index` makes the gc record anew from packs and fates";
 
 /// Whether damage of what everything hangs on ends the reading.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,10 +43,19 @@ pub struct State {
     /// Of every decided session that is not retired. Unreadable ones are in `damaged`.
     pub fates: BTreeMap<RandomId, Fate>,
     pub retired: HashSet<RandomId>,
+    /// Names of the lists that say so.
+    pub retired_lists: BTreeSet<String>,
     /// Fates that are there and cannot be read. Gc deletes nothing while there is one.
     pub damaged: Vec<(RandomId, Error)>,
     /// Segments of sessions with a damaged fate, by listing: most likely they count.
     pub unattested: Vec<String>,
+}
+
+/// All retired lists, as one reading found them.
+#[derive(Default)]
+struct RetiredLists {
+    names: BTreeSet<String>,
+    sessions: HashSet<RandomId>,
 }
 
 impl State {
@@ -64,18 +77,30 @@ impl Repository {
     /// Sequence number of the newest gc record.
     pub(crate) fn newest_seq(&self) -> Result<u32> {
         let records = list_all(&*self.backend, "gc/")?;
-        records.iter().filter_map(|l| names::parse_number(&l.name)).max().ok_or_else(|| {
-            Error::corrupt("there is no gc record (`gc/…`): the repository is damaged")
-        })
+        records
+            .iter()
+            .filter_map(|l| names::parse_number(&l.name))
+            .max()
+            .ok_or_else(|| Error::corrupt(format!("there is no gc record (`gc/…`); {MAKE_ANEW}")))
     }
 
-    fn newest_record(&self) -> Result<GcRecord> {
-        let seq = self.newest_seq()?;
-        let record: GcRecord = self.get_json(ObjectType::GcRecord, &names::gc(seq))?;
-        if record.seq != seq {
-            return Err(Error::corrupt(format!("{}: says it is {}", names::gc(seq), record.seq)));
+    pub(crate) fn newest_record(&self) -> Result<GcRecord> {
+        let mut tries = 0;
+        loop {
+            let seq = self.newest_seq()?;
+            tries += 1;
+            match self.get_json::<GcRecord>(ObjectType::GcRecord, &names::gc(seq)) {
+                Ok(record) if record.seq == seq => return Ok(record),
+                Ok(record) => {
+                    let (name, says) = (names::gc(seq), record.seq);
+                    return Err(Error::corrupt(format!("{name}: says it is {says}; {MAKE_ANEW}")));
+                }
+                Err(error) if error.is(ErrorKind::Corrupt) => return Err(error.context(MAKE_ANEW)),
+                // A higher one is there by now.
+                Err(error) if error.is(ErrorKind::NotFound) && tries < ATTEMPTS => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(record)
     }
 
     /// Reads what counts now.
@@ -124,15 +149,16 @@ impl Repository {
             }
         }
         let unattested = self.segments_of(&damaged)?;
-        let retired = self.read_retired_as(care, &mut damaged)?;
+        let lists = self.read_retired_as(care, &mut damaged)?;
         match &newest {
             Some(newest) if self.newest_seq()? != newest.seq => return Ok(None),
-            Some(_) => {}
+            Some(newest) => note_missing_lists(newest, &lists, care, &mut damaged)?,
             None => newest = Some(self.record_of_everything(&fates)?),
         }
         let newest = newest.expect("just set");
+        let RetiredLists { names: retired_lists, sessions: retired } = lists;
         fates.retain(|id, _| !retired.contains(id));
-        Ok(Some(State { newest, fates, retired, damaged, unattested }))
+        Ok(Some(State { newest, fates, retired, retired_lists, damaged, unattested }))
     }
 
     /// In the place of a damaged gc record: every segment counts.
@@ -143,6 +169,8 @@ impl Repository {
             session: RandomId::default(),
             base: segments.filter(|name| names::parse_segment(name).is_some()).collect(),
             absorbed: fates.keys().copied().collect(),
+            annotations: BTreeMap::new(),
+            retired: Vec::new(),
             delete: Deletions::default(),
             time: self.env.clock.now(),
         })
@@ -175,18 +203,22 @@ impl Repository {
     }
 
     pub(crate) fn read_retired(&self) -> Result<HashSet<RandomId>> {
-        self.read_retired_as(Care::Strict, &mut Vec::new())
+        Ok(self.read_retired_as(Care::Strict, &mut Vec::new())?.sessions)
+    }
+
+    pub(crate) fn read_retired_leniently(&self) -> Result<HashSet<RandomId>> {
+        Ok(self.read_retired_as(Care::Lenient, &mut Vec::new())?.sessions)
     }
 
     fn read_retired_as(
         &self,
         care: Care,
         damaged: &mut Vec<(RandomId, Error)>,
-    ) -> Result<HashSet<RandomId>> {
-        let mut retired = HashSet::new();
+    ) -> Result<RetiredLists> {
+        let mut lists = RetiredLists::default();
         for listed in list_all(&*self.backend, "retired/")? {
             match self.get_json::<Retired>(ObjectType::Retired, &listed.name) {
-                Ok(list) => retired.extend(list.sessions),
+                Ok(list) => lists.sessions.extend(list.sessions),
                 // Lists are merged: the union was put before this one went.
                 Err(error) if error.is(ErrorKind::NotFound) => {
                     return self.read_retired_as(care, damaged);
@@ -196,8 +228,9 @@ impl Repository {
                 }
                 Err(error) => return Err(error),
             }
+            lists.names.insert(listed.name);
         }
-        Ok(retired)
+        Ok(lists)
     }
 
     /// Packs of condemned lists in force (format.md §11.4). For writers: read after the
@@ -263,4 +296,23 @@ impl Repository {
             open_bytes(&self.place(ObjectType::IndexSegment, name), Kind::IndexBlock, sealed)?;
         Segment::decode(&raw).map_err(|e| e.context(name))
     }
+}
+
+/// Lists that the newest record names were there before it, and go only after a higher one:
+/// called when the same record was newest before and after they were listed.
+fn note_missing_lists(
+    newest: &GcRecord,
+    lists: &RetiredLists,
+    care: Care,
+    damaged: &mut Vec<(RandomId, Error)>,
+) -> Result<()> {
+    for name in newest.retired.iter().filter(|name| !lists.names.contains(*name)) {
+        let record = names::gc(newest.seq);
+        let error = Error::corrupt(format!("{name} is missing: {record} names it; {MAKE_ANEW}"));
+        if !care.forgives(&error) {
+            return Err(error);
+        }
+        damaged.push((RandomId::default(), error));
+    }
+    Ok(())
 }

@@ -58,7 +58,7 @@ pub struct VerifyOptions<'v> {
     /// If given, key slots are tried with it.
     pub secret: Option<&'v Secret>,
     pub workers: usize,
-    /// Packs held in memory at once; at least one.
+    /// For pieces of packs that are read at the same time; a piece is a few MiB.
     pub memory_bytes: u64,
     pub cancel: &'v Cancel,
     pub on_event: &'v (dyn Fn(VerifyEvent) + Sync),

@@ -217,7 +217,7 @@ fn open(repository: &Repository, name: &str, kind: Name) -> (Opened, Option<Erro
     let nothing = |result: Result<()>| (Opened::Nothing, result.err());
     match kind {
         Name::Config => nothing(check_config(repository)),
-        Name::Slot(_) => nothing(check_slot(repository, name)),
+        Name::Slot(id) => nothing(check_slot(repository, name, id)),
         Name::Session(_) => json(repository, name, ObjectType::Session, Opened::Session),
         Name::Fate(_) => json(repository, name, ObjectType::Fate, Opened::Fate),
         Name::Annotation(..) => json(repository, name, ObjectType::Annotation, Opened::Annotation),
@@ -251,7 +251,7 @@ fn check_config(repository: &Repository) -> Result<()> {
     Ok(())
 }
 
-fn check_slot(repository: &Repository, name: &str) -> Result<()> {
+fn check_slot(repository: &Repository, name: &str, id: RandomId) -> Result<()> {
     let text = repository.backend.get(name, limits::PLAIN_JSON_BYTES)?;
     let slot: Slot = serde_json::from_slice(&text)
         .map_err(|e| Error::corrupt(format!("{name}: is no key slot")).with_source(e))?;
@@ -265,7 +265,7 @@ fn check_slot(repository: &Repository, name: &str) -> Result<()> {
     if canonical != text {
         return Err(Error::corrupt(format!("{name}: has fields that it was not written with")));
     }
-    Ok(())
+    slot.verify(&repository.keys, id)
 }
 
 fn report(
@@ -279,10 +279,12 @@ fn report(
     if kind == Name::Unknown {
         return Ok(());
     }
-    let misplaced = kind
-        .object_type()
-        .filter(|_| error.is(ErrorKind::Corrupt))
-        .and_then(|object_type| true_name(repository, name, object_type, listed));
+    let misplaced = match (kind, kind.object_type()) {
+        _ if !error.is(ErrorKind::Corrupt) => None,
+        (Name::Slot(_), _) => true_name_of_slot(repository, name, listed),
+        (_, Some(object_type)) => true_name(repository, name, object_type, listed),
+        _ => None,
+    };
     match misplaced {
         Some(other) => {
             let (severity, problem) = (Severity::Damage, Problem::Misplaced);
@@ -298,6 +300,17 @@ fn report(
         }
     }
     Ok(())
+}
+
+/// As [`true_name`], of a key slot.
+fn true_name_of_slot(repository: &Repository, name: &str, listed: &[Listed]) -> Option<String> {
+    let text = repository.backend.get(name, limits::PLAIN_JSON_BYTES).ok()?;
+    let slot: Slot = serde_json::from_slice(&text).ok()?;
+    let belongs = |other: &&Listed| match Name::of(&other.name) {
+        Name::Slot(id) => slot.verify(&repository.keys, id).is_ok(),
+        _ => false,
+    };
+    listed.iter().find(belongs).map(|other| other.name.clone()).filter(|other| other != name)
 }
 
 /// The name under which an object was written, if it is one of those that are there.

@@ -17,6 +17,7 @@ use crate::format::object::{FOOTER_BYTES, HEADER_BYTES};
 use crate::index::PackId;
 use crate::index::segment::Record;
 use crate::pack::reader::PackReader;
+use crate::pack::window::WINDOW_BYTES;
 use crate::parallel;
 use crate::repair::location;
 use crate::repo::Repository;
@@ -206,7 +207,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Reads packs whole, as many at once as memory allows.
+    /// Reads packs from beginning to end, as many at once as there are workers and memory has
+    /// room for their windows.
     fn scan_all(
         &self,
         wanted: &[(PackId, u64)],
@@ -218,17 +220,11 @@ impl Checker<'_> {
         let bytes = wanted.iter().map(|(_, size)| size).sum();
         self.stage(Stage::Reading, wanted.len() as u64, bytes);
         let (env, workers) = (self.repository.env(), self.options.workers);
+        let windows = (self.options.memory_bytes / WINDOW_BYTES).max(1) as usize;
         let mut rest = wanted;
         while !rest.is_empty() {
             self.options.cancel.check()?;
-            let mut room = self.options.memory_bytes;
-            let fits = |(_, size): &&(PackId, u64)| {
-                let fits = *size <= room;
-                room = room.saturating_sub(*size);
-                fits
-            };
-            let count = rest.iter().take_while(fits).count().max(1);
-            let (batch, later) = rest.split_at(count);
+            let (batch, later) = rest.split_at(windows.min(rest.len()));
             rest = later;
             let work = |decompressor: &mut Decompressor, (pack, size): &(PackId, u64)| {
                 self.scan(*pack, *size, decompressor)
@@ -270,10 +266,11 @@ impl Checker<'_> {
         scan: &mut Scan,
     ) -> Result<()> {
         let (repository, name) = (self.repository, pack.object_name());
-        let mut bytes = repository.backend.get(&name, size.min(limits::PACK_BYTES))?;
-        scan.bytes = bytes.len() as u64;
-        let (keys, id) = (&repository.keys, repository.config.id);
-        let reader = PackReader::from_header(keys, id, pack, &bytes)?;
+        if size > limits::PACK_BYTES {
+            return Err(Error::corrupt(format!("{name}: is longer than any pack")));
+        }
+        let (backend, keys) = (&*repository.backend, &repository.keys);
+        let reader = PackReader::open(backend, keys, repository.config.id, pack)?;
         let (mut raw, mut broken) = (Vec::new(), Vec::new());
         let (good, damage) = (&mut scan.good, &mut scan.damage);
         let mut found = |placed: Placed, sealed: &mut [u8]| {
@@ -287,9 +284,10 @@ impl Checker<'_> {
             }
             self.options.cancel.check()
         };
-        reader.scan(&mut bytes, &mut found, &mut |offset, what| {
+        reader.scan(backend, size, &mut found, &mut |offset, what| {
             damage.push((offset, format!("byte {offset}: {what}")));
         })?;
+        scan.bytes = size;
         damage.append(&mut broken);
         damage.sort_unstable();
         Ok(())

@@ -66,7 +66,7 @@ impl Inventory {
     /// Everything that can be seen without reading packs.
     pub(super) fn check_protocol(&self, repository: &Repository, findings: &mut Findings) {
         let leaving = self.leaving();
-        self.check_records(findings);
+        self.check_records(repository, findings);
         self.check_annotations(repository, findings);
         self.check_fates(repository, &leaving, findings);
         self.check_sessions(repository, &leaving, findings);
@@ -77,7 +77,7 @@ impl Inventory {
         }
     }
 
-    fn check_records(&self, findings: &mut Findings) {
+    fn check_records(&self, repository: &Repository, findings: &mut Findings) {
         let Some((seq, newest)) = self.records.last_key_value() else {
             findings.add(
                 Severity::Damage,
@@ -102,13 +102,27 @@ impl Inventory {
                 );
             }
         }
+        for name in newest.retired.iter().filter(|name| !self.sizes.contains_key(*name)) {
+            if !is_there(repository, name) {
+                let expected = format!("a list of retired sessions: {} names it", names::gc(*seq));
+                let (severity, problem) = (Severity::Damage, Problem::Missing);
+                findings.add(severity, problem, name, expected, "it does not exist");
+            }
+        }
     }
 
     fn check_annotations(&self, repository: &Repository, findings: &mut Findings) {
-        for (id, annotations) in &self.annotations {
-            let last = annotations.last_key_value().map_or(0, |(number, _)| *number);
+        let newest = self.newest();
+        let known = |id: &SnapshotId| newest.and_then(|n| n.annotations.get(id)).copied();
+        let of_record = newest.into_iter().flat_map(|newest| newest.annotations.keys());
+        let ids: BTreeSet<&SnapshotId> = self.annotations.keys().chain(of_record).collect();
+        for id in ids {
+            let found = self.annotations.get(id);
+            let last = found.and_then(|found| found.last_key_value()).map_or(0, |(n, _)| *n);
+            let last = last.max(known(id).unwrap_or(0));
+            let is_missing = |n: &u32| found.is_none_or(|found| !found.contains_key(n));
             // A hostile name may carry any number: holes are named, but not millions of them.
-            let holes = (1..=last).filter(|n| !annotations.contains_key(n)).take(64);
+            let holes = (1..=last).filter(is_missing).take(64);
             for name in holes.map(|number| names::annotation(*id, number)) {
                 if is_there(repository, &name) {
                     continue;
@@ -117,7 +131,8 @@ impl Inventory {
                     Severity::Damage,
                     Problem::Missing,
                     name,
-                    "a change of this snapshot: there are later ones",
+                    "a change of this snapshot: there are later ones, or the newest gc record \
+                     knows it",
                     "it does not exist",
                 );
             }

@@ -93,18 +93,15 @@ impl VerifyReport {
     }
 }
 
-/// format.md, version 1. Proposals that would close them: a `mac` in key slots, as `config`
-/// has; in each gc record the highest annotation number of every living snapshot; in each
-/// retired list the name of the list before it.
+/// format.md, version 1.
 pub(super) const BLIND_SPOTS: &[&str] = &[
-    "a key slot is sealed for its secret alone: changed salt, wrapped key, label or date of a \
-     slot whose secret was not given, two slots swapped, or a removed slot cannot be seen",
-    "nothing names the newest annotation of a snapshot: if the last ones are removed, the \
-     snapshot looks as it did before them",
+    "nothing names the key slots that there are: a removed one, or an earlier one that was put \
+     back, cannot be seen",
+    "nothing names annotations that were put since the last gc: if the last ones are removed, \
+     the snapshot looks as it did before them",
     "a snapshot of which session, fate and index segments were all removed leaves no trace, \
      unless annotations, a later gc record or another session name it; its packs show as orphans",
-    "retired lists of gcs before the last one, condemned lists and heartbeats can be removed \
-     unseen; what they forbade is over already",
+    "condemned lists and heartbeats can be removed unseen; what they forbade is over already",
 ];
 
 /// Affected paths that are kept over all findings.

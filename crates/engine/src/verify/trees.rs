@@ -8,7 +8,7 @@ use super::report::{Affected, Findings, Problem, Severity, printable};
 use super::{Stage, VerifyEvent, VerifyOptions};
 use crate::format::frame::Kind;
 use crate::id::{ContentId, SnapshotId};
-use crate::index::Index;
+use crate::index::{Index, Location};
 use crate::reader::{ContentReader, ReadBuffer};
 use crate::tree::Root;
 use crate::tree::cursor::Page;
@@ -141,6 +141,13 @@ impl Examiner<'_, '_> {
         }
     }
 
+    /// Number of the finding that tells why nothing can be read there.
+    fn lost(&self, place: &Location) -> Option<usize> {
+        let PackDamage { lost_packs, lost_frames, .. } = self.damage;
+        let frame = (place.pack, place.offset);
+        lost_packs.get(&place.pack).or_else(|| lost_frames.get(&frame)).copied()
+    }
+
     fn broken(&self, id: ContentId, what: &str, error: Error) -> Cause {
         let object = match self.index.find(&id) {
             Ok(Some(found)) => found.pack.object_name(),
@@ -152,16 +159,15 @@ impl Examiner<'_, '_> {
     /// What is known to be wrong with a frame without reading it.
     fn look_up(&self, piece: &Piece) -> Option<Cause> {
         let Piece { id, kind, raw_bytes } = *piece;
-        let found = match self.index.find(&id) {
-            Ok(Some(found)) => found,
-            Ok(None) => return Some(Cause::Absent(id, kind)),
+        let places = match self.index.places(&id) {
+            Ok(places) => places,
             Err(error) => return Some(self.broken(id, "chunk", error)),
         };
-        let known = self.damage.lost_packs.get(&found.pack);
-        let known = known.or_else(|| self.damage.lost_frames.get(&(found.pack, found.offset)));
-        if let Some(number) = known {
-            return Some(Cause::Known(*number));
-        }
+        let Some(first) = places.first() else { return Some(Cause::Absent(id, kind)) };
+        // A copy that is whole will do.
+        let Some(found) = places.iter().find(|place| self.lost(place).is_none()) else {
+            return self.lost(first).map(Cause::Known);
+        };
         let same_kind = found.kind == kind || !(found.kind.is_metadata() || kind.is_metadata());
         let same_length = raw_bytes.is_none_or(|raw| raw == u64::from(found.raw_bytes));
         (!same_kind || !same_length).then(|| Cause::Contradiction {

@@ -6,12 +6,16 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tintype_engine::ErrorKind;
 use tintype_engine::backend::{MemoryBackend, SharedBackend, list_all};
+use tintype_engine::format::frame::Kind;
 use tintype_engine::format::records::{Change, SessionKind};
 use tintype_engine::gc::GcOptions;
 use tintype_engine::id::SnapshotId;
 use tintype_engine::repo::Repository;
+use tintype_engine::store::{Store, Worker};
 
-use crate::support::{build, files, find, init, manifest, noise, open, read_back, snapshot};
+use crate::support::{
+    build, cheap_secret, files, find, init, manifest, noise, open, read_back, snapshot,
+};
 
 fn repository() -> (SharedBackend, Repository) {
     let backend: SharedBackend = Arc::new(MemoryBackend::new());
@@ -157,4 +161,76 @@ fn many_small_packs_become_few() {
         let found = find(&repository, id).unwrap().unwrap();
         assert_eq!(read_back(&repository, &found).unwrap(), wanted);
     }
+}
+
+/// Whether every gc session that is there has a fate.
+fn gcs_are_ended(repository: &Repository) -> bool {
+    let open = repository.undecided_sessions().unwrap();
+    open.iter().all(|session| session.record.kind != SessionKind::Gc)
+}
+
+#[test]
+fn a_gc_that_fails_ends_its_session() {
+    let (backend, repository) = repository();
+    let wanted = files(&[("files/a", noise(7, 300_000))]);
+    let id = snapshot(&repository, &wanted, None).unwrap();
+    let gone = snapshot(&repository, &files(&[("files/g", noise(8, 300_000))]), None).unwrap();
+    delete(&repository, gone).unwrap();
+    let writer = repository.begin_writing(SessionKind::Snapshot, None).unwrap();
+    let busy = repository.gc(&GcOptions::default()).unwrap_err();
+    assert_eq!(busy.kind(), ErrorKind::Locked, "{busy}");
+    assert!(gcs_are_ended(&repository));
+    writer.abandon().unwrap();
+    assert_eq!(repository.gc(&GcOptions::default()).unwrap().deleted_packs, 2);
+    assert!(gcs_are_ended(&repository));
+    // One that was killed is ended by the next process of its host.
+    repository.begin_session(SessionKind::Gc, Vec::new()).unwrap();
+    assert!(!gcs_are_ended(&repository));
+    let (mut options, _) = crate::support::options(13);
+    options.identity.is_gone = |_, _| true;
+    let next = Repository::open(backend.clone(), &cheap_secret(1), options).unwrap();
+    assert_eq!(next.close_abandoned().unwrap(), 1);
+    assert!(gcs_are_ended(&repository));
+    repository.gc(&GcOptions::default()).unwrap();
+    repository.gc(&GcOptions::default()).unwrap();
+    let sessions = list_all(&*backend, "session/").unwrap();
+    assert_eq!(sessions.len(), 1, "that of the snapshot");
+    let found = find(&repository, id).unwrap().unwrap();
+    assert_eq!(read_back(&repository, &found).unwrap(), wanted);
+}
+
+/// A writer that is killed loses little: what it finished half a minute ago is in a segment.
+#[test]
+fn what_a_killed_writer_finished_is_reused() {
+    let (backend, repository) = repository();
+    let clock = &repository.env().clock;
+    let published = || list_all(&*backend, "index/").unwrap().len();
+    let store = repository.begin_writing(SessionKind::Snapshot, None).unwrap();
+    let mut worker = Worker::new().unwrap();
+    // Lists fill a pack of 16 MiB each.
+    let mut put = |store: &Store<'_>, seeds: std::ops::Range<u64>| {
+        let new = seeds.map(|seed| store.put(&mut worker, Kind::List, &noise(seed, 1 << 20)));
+        new.filter(|stored| stored.as_ref().unwrap().is_new).count()
+    };
+    assert_eq!(put(&store, 0..17), 17);
+    store.beat().unwrap();
+    clock.sleep(Duration::from_secs(29));
+    store.beat().unwrap();
+    assert_eq!(published(), 0, "not yet");
+    clock.sleep(Duration::from_secs(1));
+    store.beat().unwrap();
+    assert_eq!(published(), 1);
+    put(&store, 17..34);
+    assert_eq!(published(), 1, "a second one at once would be much");
+    clock.sleep(Duration::from_secs(30));
+    put(&store, 34..50);
+    assert_eq!(published(), 2, "as soon as the next pack is finished");
+    let (mut options, _) = crate::support::options(14);
+    options.identity.is_gone = |_, _| true;
+    let next = Repository::open(backend.clone(), &cheap_secret(1), options).unwrap();
+    assert_eq!(next.close_abandoned().unwrap(), 1);
+    let again = next.begin_writing(SessionKind::Snapshot, None).unwrap();
+    let lost = put(&again, 0..50);
+    assert!(lost <= 16, "{lost} of 50: only what was in no finished pack");
+    again.abandon().unwrap();
 }

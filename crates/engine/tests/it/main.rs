@@ -2,6 +2,7 @@
 
 mod backend;
 mod crash;
+mod features;
 mod gc;
 mod ops;
 mod support;

@@ -78,6 +78,7 @@ const CAUGHT: &[(Mutation, &str, &str)] = &[
     (Mutation::NotesRemovedBeforeRetired, PARENT, "does not resolve"),
     (Mutation::NotesWithoutSequence, LOCK, "told: locked"),
     (Mutation::NoRetiredCheckAfterNote, LOCK, "told: locked"),
+    (Mutation::AnnotationsOfTheDeadNamed, LOCK, "an annotation that is gone"),
 ];
 
 const TWO_WRITERS: &str = "two writers, one of which is interrupted, and a gc";

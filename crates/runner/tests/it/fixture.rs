@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tintype_engine::ErrorKind;
 use tintype_engine::backend::SharedBackend;
 use tintype_engine::backend::local::LocalBackend;
+use tintype_engine::crypto::age::AgeIdentity;
 use tintype_engine::crypto::slot::{Passphrase, RecoveryKey, Secret};
 use tintype_engine::env::Env;
 use tintype_engine::format::frame::Kind as FrameKind;
@@ -60,6 +61,7 @@ fn open(directory: &Path, secret: &Secret) -> Result<Repository> {
 struct Expected {
     passphrase: String,
     recovery: String,
+    age: String,
     snapshots: Vec<ExpectedSnapshot>,
 }
 
@@ -74,7 +76,7 @@ struct ExpectedSnapshot {
 
 fn expected() -> Expected {
     let text = fs::read_to_string(fixture().join("expected.txt")).unwrap();
-    let (mut passphrase, mut recovery) = (String::new(), String::new());
+    let (mut passphrase, mut recovery, mut age) = (String::new(), String::new(), String::new());
     let mut snapshots: Vec<ExpectedSnapshot> = Vec::new();
     for line in text.lines() {
         let (first, rest) = line.split_once(' ').unwrap();
@@ -82,6 +84,7 @@ fn expected() -> Expected {
             "#" => {}
             "passphrase" => rest.clone_into(&mut passphrase),
             "recovery" => rest.clone_into(&mut recovery),
+            "age" => rest.clone_into(&mut age),
             "snapshot" => {
                 let fields: Vec<String> = rest.split(' ').map(str::to_owned).collect();
                 let [id, standing, tags, note] = fields.try_into().unwrap();
@@ -91,7 +94,7 @@ fn expected() -> Expected {
             _ => snapshots.last_mut().unwrap().entries.push(line.to_owned()),
         }
     }
-    Expected { passphrase, recovery, snapshots }
+    Expected { passphrase, recovery, age, snapshots }
 }
 
 fn passphrase(text: &str) -> Secret {
@@ -138,10 +141,13 @@ fn trees_and_contents_are_as_expected() {
 }
 
 #[test]
-fn the_recovery_words_open_it_and_other_secrets_do_not() {
+fn the_recovery_words_and_the_age_identity_open_it_and_other_secrets_do_not() {
     let (copy, expected) = (copy(), expected());
     let words = Secret::Recovery(RecoveryKey::parse(&expected.recovery).unwrap());
     let repository = open(copy.path(), &words).unwrap();
+    assert_eq!(repository.snapshots().unwrap().snapshots.len(), 4);
+    let identity = Secret::Age(AgeIdentity::parse(&expected.age).unwrap());
+    let repository = open(copy.path(), &identity).unwrap();
     assert_eq!(repository.snapshots().unwrap().snapshots.len(), 4);
     let refused = open(copy.path(), &passphrase("wrong")).err().unwrap();
     assert_eq!(refused.kind(), ErrorKind::WrongKey);
