@@ -4,6 +4,7 @@
 mod bad_days;
 mod commands;
 mod events;
+mod hostile;
 mod interrupted;
 mod life;
 mod names;

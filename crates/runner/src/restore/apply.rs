@@ -11,7 +11,7 @@ use tintype_engine::reader::{ContentReader, ReadBuffer};
 use tintype_engine::tree::list::decode_list;
 use tintype_engine::tree::{Content, Parcel, Reference, TreeEntry};
 use tintype_model::entry::{Kind, Node, is_within};
-use tintype_model::{Error, Result};
+use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::files::image::DeviceTarget;
 use tintype_source::files::{Put, Target, TargetOptions};
 
@@ -210,7 +210,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             }),
         };
         if let Err(error) = outcome {
-            self.shared.failed(path, error);
+            self.shared.failed_by(path, &error);
         }
     }
 
@@ -313,25 +313,20 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         depth: u8,
         list: Vec<Reference>,
     ) -> Result<()> {
-        let mut pieces = Vec::new();
-        let mut offset = 0;
-        self.expand(depth, &list, &mut offset, &mut pieces)?;
         let on_device = node.kind == Kind::Image && put == Put::Replace && self.is_device(&path);
         let sink = if on_device {
             Sink::Device(DeviceTarget::open(&self.on_host(&path), node.size)?)
         } else {
             Sink::File(self.shared.target.begin_file(&path, &node)?)
         };
-        let parts = pieces.len().div_ceil(PART_PIECES).max(1);
-        let file = Arc::new(LargeFile::new(path, node, put, sink, parts));
-        if pieces.is_empty() {
-            self.shared.jobs.push(Job::Large { file, pieces });
-            return Ok(());
+        let file = Arc::new(LargeFile::new(path, node, put, sink));
+        let mut parts = Parts { shared: self.shared, file: &file, pieces: Vec::new(), offset: 0 };
+        match self.expand(depth, &list, &mut parts) {
+            Ok(()) => parts.flush()?,
+            Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
+            Err(error) => file.fail(self.shared, &error),
         }
-        for part in pieces.chunks(PART_PIECES) {
-            let file = Arc::clone(&file);
-            self.shared.jobs.push(Job::Large { file, pieces: part.to_vec() });
-        }
+        file.end_part(self.shared);
         Ok(())
     }
 
@@ -345,29 +340,58 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         standing.is_ok_and(|n| n.is_some_and(|n| n.kind == Kind::BlockDevice))
     }
 
-    /// Follows lists down to chunks; gives each with its offset in the file.
+    /// Follows lists down to chunks.
     fn expand(
         &mut self,
         depth: u8,
         list: &[Reference],
-        offset: &mut u64,
-        pieces: &mut Vec<(u64, Reference)>,
+        parts: &mut Parts<'_, '_, 't>,
     ) -> Result<()> {
         for reference in list {
             match (depth, reference.id) {
-                (0, _) | (_, None) => {
-                    pieces.push((*offset, *reference));
-                    *offset += reference.length;
-                }
+                (0, _) | (_, None) => parts.add(*reference)?,
                 (_, Some(id)) => {
                     let mut raw = Vec::new();
                     self.shared.reader.read(&id, FrameKind::List, &mut self.buffer, &mut raw)?;
                     let below = decode_list(&raw, depth - 1, reference.length)
                         .map_err(|e| e.context(format!("list {id}")))?;
-                    self.expand(depth - 1, &below, offset, pieces)?;
+                    self.expand(depth - 1, &below, parts)?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// Makes jobs of the pieces of a large file as they come: what its lists name may be far more
+/// than memory holds.
+struct Parts<'p, 'a, 't> {
+    shared: &'p Shared<'a, 't>,
+    file: &'p Arc<LargeFile<'t>>,
+    /// Each with its offset in the file.
+    pieces: Vec<(u64, Reference)>,
+    offset: u64,
+}
+
+impl Parts<'_, '_, '_> {
+    fn add(&mut self, reference: Reference) -> Result<()> {
+        self.pieces.push((self.offset, reference));
+        self.offset += reference.length;
+        if self.pieces.len() < PART_PIECES { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.shared.cancel.check()?;
+        let pieces = std::mem::take(&mut self.pieces);
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        self.file.begin_part();
+        let job = Job::Large { file: Arc::clone(self.file), pieces };
+        if self.shared.jobs.push(job) {
+            return Ok(());
+        }
+        // Another thread failed and told why.
+        Err(Error::new(ErrorKind::Canceled, "the restore was given up"))
     }
 }

@@ -157,15 +157,34 @@ fn write_small(shared: &Shared<'_, '_>, file: &SmallFile, data: &[u8]) {
 }
 
 impl<'t> LargeFile<'t> {
-    /// `parts`: how many jobs will be made of it.
-    pub(super) fn new(path: Vec<u8>, node: Node, put: Put, sink: Sink<'t>, parts: usize) -> Self {
+    /// Its first part is the caller's, who makes jobs of the others.
+    pub(super) fn new(path: Vec<u8>, node: Node, put: Put, sink: Sink<'t>) -> Self {
         Self {
             path,
             node,
             put,
             sink: RwLock::new(Some(sink)),
-            parts: AtomicUsize::new(parts),
+            parts: AtomicUsize::new(1),
             failed: AtomicBool::new(false),
+        }
+    }
+
+    /// One more part, which somebody must end.
+    pub(super) fn begin_part(&self) {
+        self.parts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The file will not take its name; the first reason is told.
+    pub(super) fn fail(&self, shared: &Shared<'_, '_>, error: &Error) {
+        if !self.failed.swap(true, Ordering::Relaxed) {
+            shared.failed_by(&self.path, error);
+        }
+    }
+
+    /// With the last part the file takes its name, unless a piece of it is missing.
+    pub(super) fn end_part(&self, shared: &Shared<'_, '_>) {
+        if self.parts.fetch_sub(1, Ordering::AcqRel) == 1 {
+            finish(shared, self);
         }
     }
 }
@@ -188,11 +207,7 @@ fn large_part(
     file: &LargeFile<'_>,
     pieces: &[(u64, Reference)],
 ) -> Result<()> {
-    let fail = |error: &Error| {
-        if !file.failed.swap(true, Ordering::Relaxed) {
-            shared.failed_by(&file.path, error);
-        }
-    };
+    let fail = |error: &Error| file.fail(shared, error);
     for pieces in pieces.chunks(TOGETHER) {
         shared.cancel.check()?;
         let wanted: Vec<Wanted> = pieces
@@ -220,9 +235,7 @@ fn large_part(
             Ok(())
         })?;
     }
-    if file.parts.fetch_sub(1, Ordering::AcqRel) == 1 {
-        finish(shared, file);
-    }
+    file.end_part(shared);
     Ok(())
 }
 
@@ -237,7 +250,6 @@ fn zero_holes(file: &LargeFile<'_>, pieces: &[(u64, Reference)]) -> Result<()> {
     Ok(())
 }
 
-/// The last part is written: the file takes its name, unless a piece of it is missing.
 fn finish(shared: &Shared<'_, '_>, file: &LargeFile<'_>) {
     let Some(sink) = file.sink.write().expect("no panic while held").take() else { return };
     if file.failed.load(Ordering::Acquire) {
