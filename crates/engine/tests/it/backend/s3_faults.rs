@@ -10,8 +10,8 @@ use tintype_engine::backend::{
     Backend, BackendOptions, Retries, RetryBackend, RetryPolicy, SharedBackend, list_all,
     open_backend,
 };
-use tintype_engine::env::Env;
 use tintype_engine::env::testing::manual;
+use tintype_engine::env::{Env, Task};
 use tintype_testkit::faulty_proxy::{Fault, FaultyProxy, Rule};
 use tintype_testkit::seaweedfs;
 
@@ -111,12 +111,9 @@ fn an_upload_that_ended_unheard_is_ours() {
 fn a_listing_goes_on_in_its_middle() {
     let (proxy, backend) = behind(Vec::new());
     let names: Vec<String> = (0..1001).map(|number| format!("session/{number:08}")).collect();
-    std::thread::scope(|scope| {
-        for names in names.chunks(126) {
-            let backend = &backend;
-            scope.spawn(move || names.iter().for_each(|name| backend.put(name, b"").unwrap()));
-        }
-    });
+    let put = |names: &[String]| names.iter().for_each(|name| backend.put(name, b"").unwrap());
+    let tasks = names.chunks(126).map(|names| Box::new(move || put(names)) as Task<'_>);
+    Env::system().tasks.run(tasks.collect());
     let second = &["list-type=2", "continuation-token"];
     proxy.set(vec![
         Rule::new("GET", second, Fault::Answer(503, "SlowDown")),
