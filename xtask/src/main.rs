@@ -11,6 +11,7 @@ mod compare;
 mod demo;
 mod fixtures;
 mod interrupt;
+mod mounts;
 mod paths;
 mod python;
 mod sh;
@@ -48,6 +49,8 @@ enum Command {
     Fixtures,
     /// Seconds, memory and size, side by side with restic, kopia, rustic and borg
     Bench(bench::Args),
+    /// The main job on real NFS and SMB mounts, in a small emulated machine (a minute)
+    Mounts(mounts::Args),
     /// Run one command and write its time and peak memory to a file (used by `bench`)
     #[command(hide = true)]
     Measure(bench::measure::Args),
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Ci(args) => interrupt::install().and_then(|()| suite::ci(&args)),
         Command::Tidy => tidy::run(),
         Command::Fixtures => fixtures::run(),
+        Command::Mounts(args) => interrupt::install().and_then(|()| mounts::run(&args)),
         Command::Bench(args) => interrupt::install().and_then(|()| bench::run(&args)),
     };
     match result {

@@ -62,6 +62,11 @@ pub(crate) struct Global {
     #[arg(long, value_name = "RATE", value_parser = parse_rate, global = true)]
     #[arg(help_heading = "Limits")]
     pub(crate) limit_download: Option<Rate>,
+    /// Ask the store for one thing at most N times when it does not answer or is overloaded,
+    /// with growing pauses; default: 8 (about half a minute), 3 for a directory
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(global = true, help_heading = "Limits")]
+    pub(crate) tries: Option<u32>,
     /// Use at most N processors; default: all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
     #[arg(global = true, help_heading = "Limits")]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tintype_engine::backend::url::Location;
-use tintype_engine::backend::{BackendOptions, SharedBackend, open_backend};
+use tintype_engine::backend::{BackendOptions, RetryPolicy, SharedBackend, open_backend};
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::open::{OpenOptions, read_config};
 use tintype_engine::{Error, ErrorKind};
@@ -55,11 +55,16 @@ impl App {
         create: bool,
         single_writer: bool,
     ) -> anyhow::Result<SharedBackend> {
-        Self::location(url)?;
+        let usual = match Self::location(url)? {
+            Location::Directory(_) => RetryPolicy::DIRECTORY,
+            Location::S3(_) => RetryPolicy::NETWORK,
+        };
+        let retry = self.global.tries.map(|attempts| RetryPolicy { attempts, ..usual });
         let limit = |rate: Option<crate::global::Rate>| rate.and_then(|rate| rate.0);
         let options = BackendOptions {
             limit_upload_bytes_per_second: limit(self.global.limit_upload),
             limit_download_bytes_per_second: limit(self.global.limit_download),
+            retry,
             single_writer,
             create,
             ..BackendOptions::default()

@@ -50,7 +50,7 @@ impl Report {
         if self.json {
             return Ok(());
         }
-        raw(format!("{}\n", line.as_ref()).as_bytes())
+        raw(format!("{}\n", crate::show::harmless(line.as_ref())).as_bytes())
     }
 
     /// An event for programs; `fields` is a JSON object. Nothing without `--json`.

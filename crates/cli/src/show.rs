@@ -1,5 +1,6 @@
 //! Figures, times, paths and tables for people.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -122,6 +123,21 @@ pub(crate) fn kind(kind: Kind) -> &'static str {
     }
 }
 
+/// A line as it is, but what would steer a terminal as `\xNN`: texts of a repository (host, tags,
+/// note) and messages that quote it come from whoever wrote it.
+pub(crate) fn harmless(line: &str) -> Cow<'_, str> {
+    let steers = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if !line.contains(steers) {
+        return line.into();
+    }
+    line.split_inclusive(['\n', '\t'])
+        .map(|part| match part.strip_suffix(['\n', '\t']) {
+            Some(text) => name(text.as_bytes()) + &part[text.len()..],
+            None => name(part.as_bytes()),
+        })
+        .collect()
+}
+
 /// Lines of a table; columns in `right` are aligned right.
 pub(crate) struct Table {
     right: Vec<usize>,
@@ -135,7 +151,7 @@ impl Table {
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+        self.rows.push(cells.iter().map(|cell| name(cell.as_bytes())).collect());
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
@@ -182,6 +198,7 @@ mod tests {
     fn hostile_names_cannot_write_to_a_terminal() {
         assert_eq!(name(b"a\x1b[31m\xffb\nc"), "a\\x1b[31m\\xffb\\x0ac");
         assert_eq!(path(b"files/x"), "/files/x");
+        assert_eq!(harmless("a\x1b[2J\n\tb\u{9b}"), "a\\x1b[2J\n\tb\\xc2\\x9b");
     }
 
     #[test]

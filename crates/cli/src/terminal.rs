@@ -21,7 +21,7 @@ pub(crate) fn set_bars(bars: Option<MultiProgress>) {
 
 /// One line to standard error. That nobody reads it is no reason to stop.
 pub(crate) fn line(text: &str) {
-    write(format!("{text}\n").as_bytes());
+    write(format!("{}\n", crate::show::harmless(text)).as_bytes());
 }
 
 fn write(bytes: &[u8]) {

@@ -99,7 +99,8 @@ impl Repository {
                 Ok(())
             })?;
         }
-        let logical_bytes = snapshots.iter().map(|s| s.manifest.bytes).sum();
+        let sizes = snapshots.iter().map(|s| s.manifest.bytes);
+        let logical_bytes = sizes.fold(0u64, u64::saturating_add);
         let shares =
             if by_snapshot { Some(shares(&reader, &snapshots, workers, cancel)?) } else { None };
         let of_snapshot = |(number, snapshot): (usize, &Snapshot)| SnapshotStats {

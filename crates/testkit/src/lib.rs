@@ -3,6 +3,7 @@
 //! be installed or started is a failure, never a skip.
 #![expect(clippy::disallowed_methods, reason = "tests of real servers live in real time")]
 
+pub mod faulty_proxy;
 pub mod metadata_service;
 pub mod rclone;
 pub mod seaweedfs;

@@ -41,8 +41,8 @@ pub(crate) struct Args {
     /// Files and directories
     #[arg(value_name = "PATH", required_unless_present_any = ["block", "stdin", "from_command"])]
     pub(super) paths: Vec<OsString>,
-    /// The bytes of a block device or a disk image
-    #[arg(long, value_name = "DEVICE", num_args = 1.., help_heading = "Source")]
+    /// The bytes of a block device or a disk image; once for each, and without paths
+    #[arg(long, value_name = "DEVICE", help_heading = "Source")]
     #[arg(conflicts_with_all = ["paths", "stdin", "from_command"])]
     pub(super) block: Vec<PathBuf>,
     /// Standard input, kept as /files/NAME

@@ -49,10 +49,16 @@ fn wrong_use_is_told_before_anything_happens() {
     let lab = Lab::new();
     lab.write("source/file", "x");
     let source = lab.text("source");
-    let cases: [&[&str]; 8] = [
+    let cases: [&[&str]; 14] = [
         &["snapshot"],
         &["snapshot", &source, "--memory", "1MiB"],
         &["snapshot", &source, "--exclude", "[z-a]"],
+        &["snapshot", &source, "--exclude", "a["],
+        &["snapshot", &source, "--exclude", "a[!]b"],
+        &["restore", "latest", "--to", &source, "--include", "a["],
+        &["snapshot", &source, "--block", "/dev/null"],
+        &["snapshot", "--block", "/dev/null", &source],
+        &["snapshot", "--stdin", "name", "--block", "/dev/null"],
         &["snapshot", &source, "--expires-in", "soon"],
         &["snapshot", &source, "--limit-upload", "0"],
         &["list", "-r", "ftp://host/x"],

@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bad_days;
+mod bad_store;
 mod commands;
 mod events;
 mod features;
+mod hostile;
 mod interrupted;
 mod life;
 mod mending;

@@ -1,5 +1,7 @@
 //! What an entry refers to, lists opened.
 
+use std::collections::HashSet;
+
 use tintype_model::{Error, Result};
 
 use super::list::decode_list;
@@ -31,7 +33,8 @@ pub struct Piece {
 }
 
 /// Calls `each` for everything that an entry refers to: parcel, chunks, lists and what they
-/// name, large xattrs. Goes on after a list that cannot be opened; gives those.
+/// name, large xattrs. Goes on after a list that cannot be opened; gives those. Opens each list
+/// once, so that lists which name each other ever more cost no more than they weigh.
 pub fn for_each_piece(
     reader: &ContentReader<'_>,
     buffer: &mut ReadBuffer,
@@ -52,6 +55,7 @@ pub fn for_each_piece(
         Content::References { depth, list } => {
             // At most four levels, each bounded by the format.
             let mut waiting = vec![(*depth, list.clone())];
+            let mut opened = HashSet::new();
             while let Some((depth, list)) = waiting.pop() {
                 for reference in list {
                     let Some(id) = reference.id else { continue };
@@ -60,6 +64,9 @@ pub fn for_each_piece(
                         continue;
                     }
                     each(Piece { id, kind: Kind::List, raw_bytes: None });
+                    if !opened.insert((id, depth, reference.length)) {
+                        continue;
+                    }
                     match read_list(reader, buffer, &id, depth - 1, reference.length) {
                         Ok(inner) => waiting.push((depth - 1, inner)),
                         Err(error) => failed.push((id, error)),

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod backend;
+mod clocks;
 mod crash;
 mod features;
 mod gc;

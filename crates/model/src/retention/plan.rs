@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Candidate, GroupBy, Policy, Reason, Snapshot, Verdicts, expiry, holds, keep_daily, keep_hourly,
@@ -36,7 +36,9 @@ pub struct PrunePlan {
 }
 
 impl PrunePlan {
-    /// Decides about every snapshot. `now` matters for expiry and locks only.
+    /// Decides about every snapshot. `now` matters for expiry and locks, and to see which
+    /// snapshots are dated by a clock that was wrong: they stay and take nobody's place, so that
+    /// one of them does not make the rules drop all that is really new.
     pub fn new(snapshots: &[Snapshot], policy: &Policy, now: Timestamp, zone: &TimeZone) -> Self {
         let mut groups: BTreeMap<Key, Vec<&Snapshot>> = BTreeMap::new();
         for snapshot in snapshots {
@@ -103,7 +105,7 @@ fn decide(
     zone: &TimeZone,
 ) -> Vec<Decision> {
     let counted: Vec<Candidate<'_>> =
-        members.iter().filter(|s| s.expiry.is_none()).map(|s| Candidate::new(s, zone)).collect();
+        members.iter().filter(|s| counts(s, now)).map(|s| Candidate::new(s, zone)).collect();
     let mut by_rule = rules(&counted, policy).into_iter();
     let mut decisions: Vec<Decision> = members
         .iter()
@@ -113,6 +115,7 @@ fn decide(
             match expiry::verdict(snapshot, now) {
                 Some(Ok(reason)) => keep.push(reason),
                 Some(Err(reason)) => drop = reason,
+                None if is_future(snapshot, now) => keep.push(Reason::Future(snapshot.time)),
                 None => keep.extend(by_rule.next().into_iter().flatten()),
             }
             let is_kept = !keep.is_empty();
@@ -122,6 +125,18 @@ fn decide(
         .collect();
     minimum::apply(&mut decisions, policy.minimum, now);
     decisions
+}
+
+/// Clocks of hosts that agree on the day are right enough.
+const SKEW: SignedDuration = SignedDuration::from_hours(24);
+
+fn is_future(snapshot: &Snapshot, now: Timestamp) -> bool {
+    snapshot.time.duration_since(now) > SKEW
+}
+
+/// Whether the rules decide about it.
+fn counts(snapshot: &Snapshot, now: Timestamp) -> bool {
+    snapshot.expiry.is_none() && !is_future(snapshot, now)
 }
 
 /// For each candidate all reasons that the policy's rules have to keep it.

@@ -25,6 +25,8 @@ pub enum Reason {
     KeepUntil(Timestamp),
     Held(String),
     Locked(Timestamp),
+    /// Dated later than now: some clock was wrong.
+    Future(Timestamp),
     /// The policy has no rule.
     NoPolicy,
     // Dropped.
@@ -44,6 +46,7 @@ impl fmt::Display for Reason {
             Self::KeepUntil(time) => write!(f, "keep until {time}"),
             Self::Held(name) => write!(f, "hold {name}"),
             Self::Locked(until) => write!(f, "locked until {until}"),
+            Self::Future(time) => write!(f, "dated in the future: {time}"),
             Self::NoPolicy => write!(f, "no rule given"),
             Self::Expired(time) => write!(f, "expired {time}"),
             Self::NoRule => write!(f, "no rule keeps it"),

@@ -35,6 +35,26 @@ fn assert_table(got: &str, want: &str) {
     assert_eq!(got.trim_end(), want.join("\n").trim(), "\n{got}");
 }
 
+/// A host whose clock was ten years ahead: what is really new keeps its place.
+#[test]
+fn a_snapshot_of_the_future_takes_nobodys_place() {
+    let snapshots = [
+        snapshot("a0", "2036-11-20T22:00:00Z"),
+        snapshot("a1", "2026-11-30T12:00:00Z"),
+        snapshot("a2", "2026-11-29T12:00:00Z"),
+        snapshot("a3", "2026-11-19T12:00:00Z"),
+    ];
+    let within = Some(duration::parse_span("2d").unwrap());
+    for policy in [Policy { last: 2, ..Policy::default() }, Policy { within, ..Policy::default() }]
+    {
+        let table = table(&snapshots, &policy, "UTC");
+        let kept: Vec<&str> = table.lines().filter(|line| line.contains("keep")).collect();
+        assert_eq!(kept.len(), 3, "{table}");
+        assert!(kept[0].contains("a0") && kept[0].contains("dated in the future"), "{table}");
+        assert!(table.contains("drop  a3"), "{table}");
+    }
+}
+
 #[test]
 fn each_period_keeps_its_newest() {
     let snapshots = [

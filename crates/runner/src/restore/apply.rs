@@ -11,7 +11,7 @@ use tintype_engine::reader::{ContentReader, ReadBuffer};
 use tintype_engine::tree::list::decode_list;
 use tintype_engine::tree::{Content, Parcel, Reference, TreeEntry};
 use tintype_model::entry::{Kind, Node, is_within};
-use tintype_model::{Error, Result};
+use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::files::image::DeviceTarget;
 use tintype_source::files::{Put, Target, TargetOptions};
 
@@ -221,7 +221,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             }),
         };
         if let Err(error) = outcome {
-            self.shared.failed(path, error);
+            self.shared.failed_by(path, &error);
         }
     }
 
@@ -290,8 +290,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             }
             Content::References { depth, list } => {
                 let sink = self.sink(&path, &node, put)?;
-                self.large(LargeFile::new(path, node, put, sink, hold), depth, &list);
-                Ok(())
+                self.large(LargeFile::new(path, node, put, sink, hold), depth, &list)
             }
         }
     }
@@ -329,14 +328,17 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
     }
 
     /// Follows lists down to chunks and makes jobs of them as they come.
-    fn large(&mut self, file: LargeFile<'t>, depth: u8, list: &[Reference]) {
-        let mut parts = Parts { shared: self.shared, file: Arc::new(file), pieces: Vec::new() };
-        let mut offset = 0;
-        if let Err(error) = parts.expand(&mut self.buffer, depth, list, &mut offset) {
-            parts.file.fail(self.shared, &error);
+    fn large(&mut self, file: LargeFile<'t>, depth: u8, list: &[Reference]) -> Result<()> {
+        let file = Arc::new(file);
+        let mut parts = Parts { shared: self.shared, file: &file, pieces: Vec::new(), offset: 0 };
+        let made = parts.expand(&mut self.buffer, depth, list).and_then(|()| parts.close());
+        match made {
+            Ok(()) => {}
+            Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
+            Err(error) => file.fail(self.shared, &error),
         }
-        parts.close();
-        parts.file.end_part(self.shared);
+        file.end_part(self.shared);
+        Ok(())
     }
 
     fn on_host(&self, path: &[u8]) -> std::path::PathBuf {
@@ -350,50 +352,50 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
     }
 }
 
-/// A large file that is made into jobs.
-struct Parts<'f, 'a, 't> {
-    shared: &'f Shared<'a, 't>,
-    file: Arc<LargeFile<'t>>,
+/// A large file that is made into jobs: what its lists name may be far more than memory holds.
+struct Parts<'p, 'a, 't> {
+    shared: &'p Shared<'a, 't>,
+    file: &'p Arc<LargeFile<'t>>,
     /// Of the next job: offsets in the file, and what is there.
     pieces: Vec<(u64, Reference)>,
+    offset: u64,
 }
 
 impl Parts<'_, '_, '_> {
     /// The depth of lists is bounded by the format, and falls by one with each.
-    fn expand(
-        &mut self,
-        buffer: &mut ReadBuffer,
-        depth: u8,
-        list: &[Reference],
-        offset: &mut u64,
-    ) -> Result<()> {
+    fn expand(&mut self, buffer: &mut ReadBuffer, depth: u8, list: &[Reference]) -> Result<()> {
         for reference in list {
             match (depth, reference.id) {
-                (0, _) | (_, None) => {
-                    self.pieces.push((*offset, *reference));
-                    *offset = offset.saturating_add(reference.length);
-                    if self.pieces.len() >= PART_PIECES {
-                        self.close();
-                    }
-                }
+                (0, _) | (_, None) => self.add(*reference)?,
                 (_, Some(id)) => {
-                    self.shared.cancel.check()?;
                     let mut raw = Vec::new();
                     self.shared.reader.read(&id, FrameKind::List, buffer, &mut raw)?;
                     let below = decode_list(&raw, depth - 1, reference.length)
                         .map_err(|e| e.context(format!("list {id}")))?;
-                    self.expand(buffer, depth - 1, &below, offset)?;
+                    self.expand(buffer, depth - 1, &below)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn close(&mut self) {
-        if !self.pieces.is_empty() {
-            self.file.begin_part();
-            let pieces = std::mem::take(&mut self.pieces);
-            self.shared.jobs.push(Job::Large { file: Arc::clone(&self.file), pieces });
+    fn add(&mut self, reference: Reference) -> Result<()> {
+        self.pieces.push((self.offset, reference));
+        self.offset = self.offset.saturating_add(reference.length);
+        if self.pieces.len() < PART_PIECES { Ok(()) } else { self.close() }
+    }
+
+    fn close(&mut self) -> Result<()> {
+        self.shared.cancel.check()?;
+        let pieces = std::mem::take(&mut self.pieces);
+        if pieces.is_empty() {
+            return Ok(());
         }
+        self.file.begin_part();
+        let job = Job::Large { file: Arc::clone(self.file), pieces };
+        if self.shared.jobs.push(job) {
+            return Ok(());
+        }
+        Err(Error::canceled("the restore failed elsewhere"))
     }
 }

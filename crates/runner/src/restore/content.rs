@@ -261,7 +261,6 @@ fn zero_holes(file: &LargeFile<'_>, pieces: &[(u64, Reference)]) -> Result<()> {
     Ok(())
 }
 
-/// The last part is written: the file takes its name, unless a piece of it is missing.
 fn finish(shared: &Shared<'_, '_>, file: &LargeFile<'_>) {
     let Some(sink) = file.sink.write().expect("no panic while held").take() else { return };
     if file.failed.load(Ordering::Acquire) {

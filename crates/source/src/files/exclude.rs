@@ -76,6 +76,8 @@ impl ExcludesBuilder {
 
     pub fn build(&self) -> Result<Excludes> {
         let mut builder = GitignoreBuilder::new("/");
+        // Else `a[` is taken for a name, and nobody is told that nothing is left out.
+        builder.allow_unclosed_class(false);
         for (line, from) in &self.lines {
             let anywhere = unanchored(line);
             builder.add_line(None, &anywhere).map_err(|error| {

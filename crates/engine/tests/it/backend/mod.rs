@@ -7,3 +7,4 @@ mod memory;
 mod probe;
 mod roles;
 mod s3;
+mod s3_faults;

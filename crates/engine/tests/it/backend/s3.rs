@@ -35,7 +35,7 @@ pub(super) fn fresh_bucket(lock: bool) -> String {
     bucket
 }
 
-fn weed_key() -> AccessKey {
+pub(super) fn weed_key() -> AccessKey {
     let weed = seaweedfs::shared();
     AccessKey::new(weed.access_key, weed.secret_key, None)
 }

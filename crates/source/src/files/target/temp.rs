@@ -45,6 +45,10 @@ impl Drop for Temporary {
 
 impl<'t> TempFile<'t> {
     pub(super) fn create(target: &'t Target, path: &[u8], node: &Node) -> Result<Self> {
+        if i64::try_from(node.size).is_err() {
+            // No file can be that long; better told before any of it is written.
+            return Err(refused(path, Errno::FBIG));
+        }
         let (parent, _) = target.root.parent(path)?;
         let name = target.temporary_name();
         let how = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
