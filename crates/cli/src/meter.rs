@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tintype_engine::Result;
-use tintype_engine::backend::{Backend, Listed, PutStream, SharedBackend, StoreFeatures};
+use tintype_engine::backend::{Backend, Listed, PutStream, SharedBackend};
 use tintype_engine::env::Clock;
 
 /// Time that all threads together spent in the store.
@@ -45,9 +45,7 @@ impl MeteredBackend {
 }
 
 impl Backend for MeteredBackend {
-    fn describe(&self) -> String {
-        self.inner.describe()
-    }
+    tintype_engine::pass_on!(describe, conditional, store_features, sweep);
 
     fn put(&self, name: &str, data: &[u8]) -> Result<()> {
         self.meter.time(|| self.inner.put(name, data))
@@ -76,18 +74,6 @@ impl Backend for MeteredBackend {
 
     fn delete(&self, name: &str) -> Result<()> {
         self.meter.time(|| self.inner.delete(name))
-    }
-
-    fn conditional(&self) -> bool {
-        self.inner.conditional()
-    }
-
-    fn store_features(&self) -> Result<StoreFeatures> {
-        self.inner.store_features()
-    }
-
-    fn sweep(&self) -> Result<u64> {
-        self.inner.sweep()
     }
 }
 

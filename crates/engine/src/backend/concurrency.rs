@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use tintype_model::Result;
 
-use super::{Backend, Listed, PutStream, SharedBackend, StoreFeatures};
+use super::{Backend, PutStream, SharedBackend};
 
 /// A counting semaphore for threads.
 struct Slots {
@@ -47,9 +47,8 @@ impl BoundedBackend {
 }
 
 impl Backend for BoundedBackend {
-    fn describe(&self) -> String {
-        self.inner.describe()
-    }
+    // Listing holds no slot: `each` may call the backend itself, and would wait for ever.
+    crate::pass_on!(describe, list, conditional, store_features, sweep);
 
     fn put(&self, name: &str, data: &[u8]) -> Result<()> {
         let _slot = self.slots.take();
@@ -77,26 +76,9 @@ impl Backend for BoundedBackend {
         self.inner.stat(name)
     }
 
-    /// Holds no slot: `each` may call the backend itself, and would wait for ever.
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
-        self.inner.list(prefix, each)
-    }
-
     fn delete(&self, name: &str) -> Result<()> {
         let _slot = self.slots.take();
         self.inner.delete(name)
-    }
-
-    fn conditional(&self) -> bool {
-        self.inner.conditional()
-    }
-
-    fn store_features(&self) -> Result<StoreFeatures> {
-        self.inner.store_features()
-    }
-
-    fn sweep(&self) -> Result<u64> {
-        self.inner.sweep()
     }
 }
 

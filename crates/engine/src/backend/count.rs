@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 use tintype_model::Result;
 
-use super::{Backend, Listed, PutStream, SharedBackend, StoreFeatures};
+use super::{Backend, Listed, PutStream, SharedBackend};
 
 /// The kinds of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -101,9 +101,7 @@ impl CountingBackend {
 }
 
 impl Backend for CountingBackend {
-    fn describe(&self) -> String {
-        self.inner.describe()
-    }
+    crate::pass_on!(describe, conditional, store_features);
 
     fn put(&self, name: &str, data: &[u8]) -> Result<()> {
         self.counters.note(Op::Put, data.len(), self.inner.put(name, data))
@@ -136,14 +134,6 @@ impl Backend for CountingBackend {
 
     fn delete(&self, name: &str) -> Result<()> {
         self.counters.note(Op::Delete, 0, self.inner.delete(name))
-    }
-
-    fn conditional(&self) -> bool {
-        self.inner.conditional()
-    }
-
-    fn store_features(&self) -> Result<StoreFeatures> {
-        self.inner.store_features()
     }
 
     fn sweep(&self) -> Result<u64> {

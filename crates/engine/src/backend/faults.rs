@@ -153,9 +153,7 @@ fn flip(data: &mut [u8], bit: u64) {
 }
 
 impl Backend for FaultyBackend {
-    fn describe(&self) -> String {
-        self.inner.describe()
-    }
+    crate::pass_on!(describe, conditional);
 
     fn put(&self, name: &str, data: &[u8]) -> Result<()> {
         self.control.plain(Op::Put, name, || self.inner.put(name, data))
@@ -199,10 +197,6 @@ impl Backend for FaultyBackend {
 
     fn delete(&self, name: &str) -> Result<()> {
         self.control.plain(Op::Delete, name, || self.inner.delete(name))
-    }
-
-    fn conditional(&self) -> bool {
-        self.inner.conditional()
     }
 
     fn store_features(&self) -> Result<StoreFeatures> {

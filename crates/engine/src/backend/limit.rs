@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tintype_model::Result;
 
-use super::{Backend, Listed, PutStream, SharedBackend, StoreFeatures};
+use super::{Backend, PutStream, SharedBackend};
 use crate::env::{Clock, Env};
 
 const BURST: Duration = Duration::from_secs(1);
@@ -65,9 +65,7 @@ impl LimitedBackend {
 }
 
 impl Backend for LimitedBackend {
-    fn describe(&self) -> String {
-        self.inner.describe()
-    }
+    crate::pass_on!(describe, stat, list, delete, conditional, store_features, sweep);
 
     fn put(&self, name: &str, data: &[u8]) -> Result<()> {
         self.up.pay(data.len());
@@ -89,30 +87,6 @@ impl Backend for LimitedBackend {
     fn read_into(&self, name: &str, offset: u64, out: &mut [u8]) -> Result<()> {
         self.down.pay(out.len());
         self.inner.read_into(name, offset, out)
-    }
-
-    fn stat(&self, name: &str) -> Result<u64> {
-        self.inner.stat(name)
-    }
-
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
-        self.inner.list(prefix, each)
-    }
-
-    fn delete(&self, name: &str) -> Result<()> {
-        self.inner.delete(name)
-    }
-
-    fn conditional(&self) -> bool {
-        self.inner.conditional()
-    }
-
-    fn store_features(&self) -> Result<StoreFeatures> {
-        self.inner.store_features()
-    }
-
-    fn sweep(&self) -> Result<u64> {
-        self.inner.sweep()
     }
 }
 

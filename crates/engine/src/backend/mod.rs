@@ -98,6 +98,51 @@ pub trait Backend: Send + Sync {
     }
 }
 
+/// In `impl Backend` of a decorator: the calls that go to `self.inner` as they are.
+#[macro_export]
+macro_rules! pass_on {
+    (@ describe) => {
+        fn describe(&self) -> String {
+            self.inner.describe()
+        }
+    };
+    (@ stat) => {
+        fn stat(&self, name: &str) -> $crate::Result<u64> {
+            self.inner.stat(name)
+        }
+    };
+    (@ list) => {
+        fn list(
+            &self,
+            prefix: &str,
+            each: &mut dyn FnMut($crate::backend::Listed) -> $crate::Result<()>,
+        ) -> $crate::Result<()> {
+            self.inner.list(prefix, each)
+        }
+    };
+    (@ delete) => {
+        fn delete(&self, name: &str) -> $crate::Result<()> {
+            self.inner.delete(name)
+        }
+    };
+    (@ conditional) => {
+        fn conditional(&self) -> bool {
+            self.inner.conditional()
+        }
+    };
+    (@ store_features) => {
+        fn store_features(&self) -> $crate::Result<$crate::backend::StoreFeatures> {
+            self.inner.store_features()
+        }
+    };
+    (@ sweep) => {
+        fn sweep(&self) -> $crate::Result<u64> {
+            self.inner.sweep()
+        }
+    };
+    ($($call:ident),+) => { $($crate::pass_on!(@ $call);)+ };
+}
+
 /// `None`: the store cannot tell or was not asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreFeatures {

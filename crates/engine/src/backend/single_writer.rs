@@ -4,7 +4,7 @@
 
 use tintype_model::{Error, ErrorKind, Result};
 
-use super::{Backend, Listed, PutStream, SharedBackend, StoreFeatures};
+use super::{Backend, PutStream, SharedBackend};
 
 pub struct SingleWriterBackend {
     inner: SharedBackend,
@@ -17,9 +17,7 @@ impl SingleWriterBackend {
 }
 
 impl Backend for SingleWriterBackend {
-    fn describe(&self) -> String {
-        self.inner.describe()
-    }
+    crate::pass_on!(describe, stat, list, delete, store_features, sweep);
 
     fn put(&self, name: &str, data: &[u8]) -> Result<()> {
         match self.inner.stat(name) {
@@ -41,27 +39,7 @@ impl Backend for SingleWriterBackend {
         self.inner.read_into(name, offset, out)
     }
 
-    fn stat(&self, name: &str) -> Result<u64> {
-        self.inner.stat(name)
-    }
-
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
-        self.inner.list(prefix, each)
-    }
-
-    fn delete(&self, name: &str) -> Result<()> {
-        self.inner.delete(name)
-    }
-
     fn conditional(&self) -> bool {
         false
-    }
-
-    fn store_features(&self) -> Result<StoreFeatures> {
-        self.inner.store_features()
-    }
-
-    fn sweep(&self) -> Result<u64> {
-        self.inner.sweep()
     }
 }

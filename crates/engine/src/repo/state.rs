@@ -22,9 +22,6 @@ use crate::index::{Index, PackId};
 /// Readings of what changes all the time before giving up.
 pub(crate) const ATTEMPTS: usize = 32;
 
-const MAKE_ANEW: &str =
-    "`tintype repo verify --repair-index` makes the gc record anew from packs and fates";
-
 /// Whether damage of what everything hangs on ends the reading.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Care {
@@ -81,7 +78,7 @@ impl Repository {
             .iter()
             .filter_map(|l| names::parse_number(&l.name))
             .max()
-            .ok_or_else(|| Error::corrupt(format!("there is no gc record (`gc/…`); {MAKE_ANEW}")))
+            .ok_or_else(|| advised(Error::corrupt("there is no gc record (`gc/…`)")))
     }
 
     pub(crate) fn newest_record(&self) -> Result<GcRecord> {
@@ -93,12 +90,11 @@ impl Repository {
                 Ok(record) if record.seq == seq => return Ok(record),
                 Ok(record) => {
                     let (name, says) = (names::gc(seq), record.seq);
-                    return Err(Error::corrupt(format!("{name}: says it is {says}; {MAKE_ANEW}")));
+                    return Err(advised(Error::corrupt(format!("{name}: says it is {says}"))));
                 }
-                Err(error) if error.is(ErrorKind::Corrupt) => return Err(error.context(MAKE_ANEW)),
                 // A higher one is there by now.
                 Err(error) if error.is(ErrorKind::NotFound) && tries < ATTEMPTS => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(advised(error)),
             }
         }
     }
@@ -226,7 +222,7 @@ impl Repository {
                 Err(error) if care.forgives(&error) => {
                     damaged.push((RandomId::default(), error));
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(advised(error)),
             }
             lists.names.insert(listed.name);
         }
@@ -298,6 +294,16 @@ impl Repository {
     }
 }
 
+/// Of damage to what everything hangs on: says what to do.
+fn advised(error: Error) -> Error {
+    if !error.is(ErrorKind::Corrupt) {
+        return error;
+    }
+    let advice =
+        "`tintype repo verify --repair-index` makes the gc record anew from packs and fates";
+    Error::corrupt(format!("{}; {advice}", error.message()))
+}
+
 /// Lists that the newest record names were there before it, and go only after a higher one:
 /// called when the same record was newest before and after they were listed.
 fn note_missing_lists(
@@ -308,7 +314,7 @@ fn note_missing_lists(
 ) -> Result<()> {
     for name in newest.retired.iter().filter(|name| !lists.names.contains(*name)) {
         let record = names::gc(newest.seq);
-        let error = Error::corrupt(format!("{name} is missing: {record} names it; {MAKE_ANEW}"));
+        let error = advised(Error::corrupt(format!("{name} is missing: {record} names it")));
         if !care.forgives(&error) {
             return Err(error);
         }

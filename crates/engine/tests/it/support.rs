@@ -181,13 +181,7 @@ pub(crate) fn find(repository: &Repository, id: SnapshotId) -> Result<Option<Sna
 /// Everything that a snapshot holds, read and checked.
 pub(crate) fn read_back(repository: &Repository, snapshot: &Snapshot) -> Result<Files> {
     let manifest = &snapshot.manifest;
-    let root = Root {
-        id: manifest.root,
-        level: manifest.level,
-        entries: manifest.entries,
-        bytes: manifest.bytes,
-        problems: manifest.problems,
-    };
+    let root = Root::of(manifest);
     let reader = repository.reader()?;
     let mut buffer = ReadBuffer::new()?;
     let mut cursor = Cursor::new(&reader, root)?;

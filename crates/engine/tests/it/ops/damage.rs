@@ -496,6 +496,27 @@ fn packs_that_a_lost_gc_condemned_are_named_only_if_needed() {
     assert!(!report.left_out.is_empty(), "the pack of the deleted snapshot");
 }
 
+/// As long as a list that the record names cannot be read, nobody writes: a record that does not
+/// name it is put in the other's place.
+#[test]
+fn damaged_and_lost_retired_lists_are_left_behind() {
+    for is_removed in [false, true] {
+        let world = world();
+        let lists = world.newest_gc().retired;
+        assert_eq!(lists.len(), 1);
+        if is_removed {
+            world.memory.delete(&lists[0]).unwrap();
+        } else {
+            let mut bytes = world.bytes(&lists[0]);
+            bytes[150] ^= 1;
+            world.memory.overwrite(&lists[0], bytes);
+        }
+        let report = record_is_made_anew(&world);
+        assert_eq!(report.record.as_deref(), Some("gc/00000004"));
+        assert_eq!(report.replaced.contains(&lists[0]), !is_removed);
+    }
+}
+
 fn record_is_made_anew(world: &World) -> RepairReport {
     let repository = &world.repository;
     assert!(world.verify(Depth::Metadata).damaged() > 0);

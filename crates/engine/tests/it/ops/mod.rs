@@ -30,6 +30,8 @@ use tintype_engine::tree::pieces::flatten;
 use tintype_engine::tree::{Content, Parcel, Reference, Root, Slot, TreeEntry};
 use tintype_model::entry::{self, Extras, Node, Time, Xattr, path_order};
 
+use crate::support::{self, noise};
+
 /// Content up to this length goes into parcels.
 const SMALL: usize = 950;
 const PARCEL: usize = 8 << 10;
@@ -81,13 +83,6 @@ impl File {
             extras,
         }
     }
-}
-
-/// Bytes that do not compress and repeat with their seed.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut out = vec![0; length];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
-    out
 }
 
 /// A name that makes pages short: long names weigh much.
@@ -188,26 +183,10 @@ fn build(store: &Store<'_>, files: &Files) -> Result<Root> {
 
 fn manifest(repository: &Repository, root: &Root) -> Manifest {
     Manifest {
-        scope: "partial".into(),
-        time: repository.env().clock.now(),
-        host: "host".into(),
         user: "user".into(),
-        program: "test".into(),
-        paths: vec!["/".into()],
-        roots: Vec::new(),
         tags: vec!["first".into()],
         note: "a note".into(),
-        parent: None,
-        expiry: None,
-        root: root.id,
-        level: root.level,
-        entries: root.entries,
-        bytes: root.bytes,
-        problems: root.problems,
-        complete: true,
-        options: serde_json::Value::Null,
-        stats: serde_json::Value::Null,
-        origin: None,
+        ..support::manifest(repository, *root, None)
     }
 }
 
