@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
+use tintype_engine::Error;
 use tintype_engine::crypto::age::AgeIdentity;
 use tintype_engine::crypto::slot::{Passphrase, RecoveryKey, Secret};
 use zeroize::Zeroizing;
 
 use crate::exit::usage;
 use crate::report::Report;
+use crate::{interrupt, terminal};
 
 const LONGEST_BYTES: u64 = 64 << 10;
 const WEAK_LENGTH: usize = 10;
@@ -161,7 +163,12 @@ fn ask(prompt: &str, sources: &Sources<'_>) -> anyhow::Result<Text> {
     if !std::io::stderr().is_terminal() && !std::io::stdin().is_terminal() {
         return Err(nobody());
     }
-    rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|_| nobody())
+    // The prompt sends itself the signal of Ctrl-C before it puts the terminal back.
+    interrupt::guard()?;
+    terminal::ask_secret(prompt).map(Zeroizing::new).map_err(|error| match error.kind() {
+        std::io::ErrorKind::Interrupted => Error::canceled("interrupted at the prompt").into(),
+        _ => nobody(),
+    })
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! What goes to standard error, so that lines and the progress display do not mix.
 
+use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::MultiProgress;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 static BARS: Mutex<Option<MultiProgress>> = Mutex::new(None);
 static ASKING: AtomicBool = AtomicBool::new(false);
@@ -62,6 +64,26 @@ impl std::io::Write for LogLine {
 impl Drop for LogLine {
     fn drop(&mut self) {
         write(&self.0);
+    }
+}
+
+/// The terminal and its settings while a secret is typed unseen.
+static SEEN: Mutex<Option<(File, Termios)>> = Mutex::new(None);
+
+/// Asks for a secret at the terminal without showing what is typed.
+pub(crate) fn ask_secret(prompt: &str) -> std::io::Result<String> {
+    let settings = |tty: File| tcgetattr(&tty).ok().map(|settings| (tty, settings));
+    *SEEN.lock().expect("no panic while held") = File::open("/dev/tty").ok().and_then(settings);
+    let answer = rpassword::prompt_password(prompt);
+    SEEN.lock().expect("no panic while held").take();
+    answer
+}
+
+/// Before the process ends in the middle of [`ask_secret`].
+pub(crate) fn restore() {
+    if let Some((tty, settings)) = SEEN.lock().expect("no panic while held").take() {
+        // A terminal that is gone needs nothing.
+        let _ = tcsetattr(&tty, OptionalActions::Now, &settings);
     }
 }
 

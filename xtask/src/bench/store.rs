@@ -3,7 +3,6 @@
 use super::tools::{S3_ACCESS_KEY, S3_SECRET_KEY};
 use crate::clock::{self, Stopwatch};
 use crate::interrupt;
-use crate::suite::parts;
 use anyhow::{Context, bail};
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
@@ -31,7 +30,7 @@ impl Drop for Store {
 impl Store {
     pub(super) fn start(folder: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let weed = parts::stores()?.join("weed");
+        let weed = tintype_testkit::seaweedfs::program();
         let config = folder.join("s3.json");
         std::fs::write(&config, identities())?;
         let [master, volume, filer, s3] = [free_port()?, free_port()?, free_port()?, free_port()?];

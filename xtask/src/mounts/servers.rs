@@ -1,5 +1,6 @@
 //! An NFS and an SMB server of this machine's users, on loopback and free ports.
 
+use crate::clock;
 use crate::sh::Sh;
 use anyhow::{Context, bail};
 use std::net::{TcpListener, TcpStream};
@@ -33,7 +34,7 @@ impl Server {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Ok(server);
             }
-            crate::clock::sleep(Duration::from_millis(100));
+            clock::sleep(Duration::from_millis(100));
         }
         let said = std::fs::read_to_string(log).unwrap_or_default();
         bail!("`{line}` does not listen on port {port}:\n{said}");

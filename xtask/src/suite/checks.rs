@@ -1,6 +1,5 @@
 //! The stages that cargo and its companions carry out.
 
-use super::parts;
 use crate::sh::{Sh, which};
 use crate::stage::Outcome::{self, Done};
 use crate::{paths, tidy};
@@ -25,11 +24,7 @@ pub(super) fn clippy() -> anyhow::Result<Outcome> {
 }
 
 pub(super) fn test() -> anyhow::Result<Outcome> {
-    let mut sh = cargo("test")?.args(["--workspace", "--all-features", "--all-targets"]);
-    for (name, program) in parts::found()? {
-        sh = sh.env(name, program);
-    }
-    sh.run()?;
+    cargo("test")?.args(["--workspace", "--all-features", "--all-targets"]).run()?;
     Ok(Done)
 }
 

@@ -1,7 +1,6 @@
 //! The test suite as stages, cheapest first. What each stage is for: docs/testing.md.
 
 mod checks;
-pub(crate) mod parts;
 mod reader;
 
 use crate::paths;
@@ -22,7 +21,7 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 pub(crate) struct CiArgs {}
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 8] = [
     Stage { name: "fmt", title: "formatting", run: checks::fmt },
     Stage { name: "tidy", title: "house rules", run: checks::tidy },
     Stage { name: "clippy", title: "lints, warnings denied", run: checks::clippy },
@@ -31,7 +30,6 @@ const STAGES: [Stage; 9] = [
         title: "licences, duplicates, sources of dependencies",
         run: checks::deny,
     },
-    Stage { name: "parts", title: "object stores that the tests start", run: parts::install },
     Stage { name: "test", title: "unit, property and integration tests", run: checks::test },
     Stage { name: "doctest", title: "examples in the documentation", run: checks::doctest },
     Stage { name: "doc", title: "documentation builds, warnings denied", run: checks::doc },

@@ -181,3 +181,33 @@ fn two_writers_and_a_gc_at_once() {
         assert!(lab.read(&format!("{out}/{writer}/common")) == noise(1 << 20, "common 2"));
     }
 }
+
+#[test]
+fn what_is_mounted_in_a_target_is_never_deleted() {
+    let lab = Lab::ready();
+    lab.write("source/file", "x");
+    lab.snapshot(&[&lab.text("source")]);
+    let Some(_mount) = Mount::new(&lab.path("source/extra/mounted"), "1m") else { return };
+    lab.write("source/extra/mounted/precious", "untouched");
+    lab.write("source/extra/plain", "x");
+    let ran = lab.run(&["restore", "latest", "--in-place", "--delete-extra", "--yes"]).expect(3);
+    assert!(ran.err.contains("something is mounted there"), "{}", ran.err);
+    assert_eq!(lab.read("source/extra/mounted/precious"), b"untouched");
+    assert!(!lab.path("source/extra/plain").exists());
+}
+
+#[test]
+fn a_repository_that_is_removed_while_it_is_written() {
+    let lab = Lab::ready();
+    lab.write("source/file", noise(100 << 20, "removed"));
+    let child = lab.start(&["snapshot", &lab.text("source"), "--limit-upload", "16MiB/s"]);
+    while !lab.path("repository/data").exists() {
+        std::thread::yield_now();
+    }
+    std::fs::rename(lab.path("repository"), lab.path("elsewhere")).unwrap();
+    // New objects may still be put where the directory is now, so perhaps more than once.
+    while std::fs::remove_dir_all(lab.path("elsewhere")).is_err() {}
+    let gone = Ran::of(&child.wait_with_output().unwrap()).expect(1);
+    assert!(gone.err.contains("repository is gone (unmounted?)"), "{}", gone.err);
+    assert!(!gone.err.contains("panicked") && !lab.path("repository").exists(), "{}", gone.err);
+}

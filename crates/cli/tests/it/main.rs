@@ -3,6 +3,7 @@
 
 mod bad_days;
 mod bad_store;
+mod changing;
 mod commands;
 mod events;
 mod features;
@@ -17,3 +18,4 @@ mod s3;
 mod secrets;
 mod streams;
 mod support;
+mod terminal;

@@ -1,6 +1,6 @@
 //! Locks, holds, expiry, and what they do to delete, prune and gc.
 
-use crate::support::Lab;
+use crate::support::{Lab, noise};
 
 #[test]
 fn a_locked_snapshot_cannot_be_deleted() {
@@ -51,4 +51,22 @@ fn words_about_a_snapshot_can_change() {
     assert_eq!(lab.run(&["list", "--tag", "a", "--json"]).expect(0).summary()["snapshots"], 0);
     lab.run(&["prune"]).expect(2);
     lab.run(&["tag", "latest"]).expect(2);
+}
+
+/// What a plan of prune promises is what gc then frees.
+#[test]
+fn prune_says_what_gc_frees() {
+    let lab = Lab::ready();
+    for round in 0..3 {
+        // One file stays, one changes: packs that go whole, and packs that are copied from.
+        lab.write("source/stays", noise(2 << 20, "stays"));
+        lab.write("source/changes", noise(3 << 20, &format!("changes {round}")));
+        lab.snapshot(&[&lab.text("source")]);
+    }
+    let args = ["prune", "--keep-last", "1", "--json"];
+    let planned = lab.run(&[&args[..], &["--dry-run"]].concat()).expect(0).summary();
+    let freed = lab.run(&[&args[..], &["--gc", "--yes"]].concat()).expect(0).summary();
+    assert!(planned["freed_bytes"].as_u64() > Some(5 << 20), "{planned}");
+    assert_eq!(planned["freed_bytes"], freed["freed_bytes"]);
+    lab.assert_whole();
 }

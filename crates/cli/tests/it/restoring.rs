@@ -123,3 +123,22 @@ fn directories_that_their_owner_cannot_write_come_back() {
     }
     assert_eq!(lab.read("out/source/c/second"), b"linked");
 }
+
+/// What the snapshot does not seem to hold may stand on a page that cannot be read.
+#[test]
+fn nothing_is_deleted_beside_damaged_pages() {
+    let lab = Lab::ready();
+    for number in 0..3000 {
+        lab.write(&format!("source/{:02}/file-{number:04}", number / 100), number.to_string());
+    }
+    lab.snapshot(&[&lab.text("source")]);
+    lab.write("source/extra", "extra");
+    let pages = objects(&lab, "meta");
+    assert_eq!(pages.len(), 1);
+    damage(&pages[0]);
+    let args = ["restore", "latest", "--in-place", "--delete-extra", "--yes"];
+    let ran = lab.run(&args).expect(4);
+    assert!(ran.err.contains("this part of the snapshot is damaged"), "{}", ran.err);
+    assert_eq!(lab.read("source/extra"), b"extra");
+    assert_eq!(lab.read("source/29/file-2999"), b"2999");
+}

@@ -11,6 +11,7 @@ use super::mark::Live;
 use super::{GcPlan, merge, plan};
 use crate::backend::list_all;
 use crate::cancel::Cancel;
+use crate::format::frame::sealed_bytes;
 use crate::format::object::ObjectType;
 use crate::format::records::{
     Condemned, Deletions, FateState, GcRecord, Manifest, SessionKind, SessionRecord, names,
@@ -305,7 +306,7 @@ impl Repository {
             match reader.read(&record.id, record.kind, &mut buffer, &mut raw) {
                 Ok(()) => {
                     store.put(&mut worker, record.kind, &raw)?;
-                    report.copied_bytes += raw.len() as u64;
+                    report.copied_bytes += sealed_bytes(record.stored_bytes) as u64;
                 }
                 Err(error) if error.is(ErrorKind::Corrupt) => {
                     for place in reader.index().places(&record.id)? {
