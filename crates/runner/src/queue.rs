@@ -153,6 +153,7 @@ impl<T: Cost> Drop for Taken<'_, T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "these threads wait for each other on purpose")]
 mod tests {
     use super::*;
 
