@@ -72,19 +72,23 @@ impl ContentReader<'_> {
             [_] => Err(Error::unavailable("alone")),
             _ => backend.read_into(&pack.object_name(), start, sealed),
         };
-        for (location, chunk) in run {
+        // A frame is opened in place, so once for all who want it.
+        for same in run.chunk_by(|(a, _), (b, _)| a.offset == b.offset) {
+            let (location, chunk) = &same[0];
             if read.is_ok() {
                 let at = (location.offset - start) as usize;
                 let frame = &mut sealed[at..at + sealed_bytes(location.stored_bytes)];
                 if let Ok(raw) = self.open_sealed(&chunk.id, location, frame, buffer) {
-                    each(chunk.tag, Ok(raw))?;
+                    same.iter().try_for_each(|(_, chunk)| each(chunk.tag, Ok(raw)))?;
                     continue;
                 }
             }
             // One by one: what moved is found, and of what is damaged another copy.
-            match self.read_slice(&chunk.id, chunk.kind, buffer) {
-                Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
-                opened => each(chunk.tag, opened)?,
+            for (_, chunk) in same {
+                match self.read_slice(&chunk.id, chunk.kind, buffer) {
+                    Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
+                    opened => each(chunk.tag, opened)?,
+                }
             }
         }
         Ok(())

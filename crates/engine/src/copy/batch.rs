@@ -16,7 +16,6 @@ use crate::parallel;
 use crate::reader::{ContentReader, ReadBuffer};
 use crate::store::{Store, Worker};
 use crate::tree::builder::TreeBuilder;
-use crate::tree::pieces::flatten;
 use crate::tree::{Content, TreeEntry};
 
 const MOST_ENTRIES: usize = 4096;
@@ -59,13 +58,9 @@ impl Batch {
         self.entries.len() >= MOST_ENTRIES || self.needs.len() >= MOST_NEEDS
     }
 
-    pub(super) fn add(
-        &mut self,
-        line: &Line<'_>,
-        buffer: &mut ReadBuffer,
-        mut entry: TreeEntry,
-    ) -> Result<()> {
-        match &mut entry.content {
+    /// An entry whose references, if it has any, are chunks.
+    pub(super) fn add(&mut self, line: &Line<'_>, entry: TreeEntry) -> Result<()> {
+        match &entry.content {
             Content::None => {}
             Content::Slot(slot) => {
                 let digest = self.knows_digest(line, &slot.digest).then_some(slot.digest);
@@ -78,9 +73,7 @@ impl Batch {
                     }
                 }
             }
-            Content::References { depth, list } => {
-                *list = flatten(line.reader, buffer, *depth, std::mem::take(list))?;
-                *depth = 0;
+            Content::References { list, .. } => {
                 for reference in list {
                     if let Some(id) = reference.id
                         && !self.knows(line, &id)?
@@ -140,6 +133,14 @@ impl Batch {
         line: &Line<'_>,
         builder: &mut TreeBuilder<'_, '_>,
     ) -> Result<u64> {
+        let entries = self.carry(line)?;
+        let count = entries.len() as u64;
+        entries.into_iter().try_for_each(|entry| builder.push(entry))?;
+        Ok(count)
+    }
+
+    /// Moves what is needed; gives the entries under their new names.
+    pub(super) fn carry(&mut self, line: &Line<'_>) -> Result<Vec<TreeEntry>> {
         let groups = self.groups(line)?;
         let (env, workers) = (line.reader.repository().env(), line.options.workers);
         let state = || Ok((ReadBuffer::new()?, Worker::new()?));
@@ -163,11 +164,7 @@ impl Batch {
             }
         }
         let Batch { entries, content, digests, .. } = std::mem::take(self);
-        let count = entries.len() as u64;
-        for entry in entries {
-            builder.push(translate(entry, &content, &digests)?)?;
-        }
-        Ok(count)
+        entries.into_iter().map(|entry| translate(entry, &content, &digests)).collect()
     }
 
     /// Needs by their place in the source, neighbours together.

@@ -11,6 +11,7 @@
 //! and a snapshot with the same origin is not copied again.
 
 mod batch;
+mod long;
 mod mapping;
 mod pair;
 mod plan;
@@ -29,9 +30,9 @@ use crate::repo::Repository;
 use crate::repo::session::Session;
 use crate::repo::snapshots::Snapshot;
 use crate::store::Store;
-use crate::tree::Root;
 use crate::tree::builder::TreeBuilder;
 use crate::tree::cursor::Cursor;
+use crate::tree::{Content, Root};
 use batch::{Batch, Line};
 use mapping::{Journal, Mapping};
 use pair::Half;
@@ -274,8 +275,15 @@ impl Copier<'_> {
         let mut builder = TreeBuilder::new(store)?;
         let mut buffer = ReadBuffer::new()?;
         let mut batch = Batch::default();
-        while let Some(entry) = cursor.next_entry()? {
-            batch.add(&line, &mut buffer, entry)?;
+        while let Some(mut entry) = cursor.next_entry()? {
+            if let Content::References { depth: depth @ 1.., list } = &mut entry.content {
+                event(CopyEvent::Entries { count: batch.finish(&line, &mut builder)? });
+                let (depth, list) = (*depth, std::mem::take(list));
+                builder.push(long::carry(&line, &mut buffer, depth, list, entry)?)?;
+                event(CopyEvent::Entries { count: 1 });
+                continue;
+            }
+            batch.add(&line, entry)?;
             if batch.is_full() {
                 self.options.cancel.check()?;
                 pin.beat()?;

@@ -9,8 +9,8 @@ use super::mapping::{Mapping, Pair};
 use crate::cancel::Cancel;
 use crate::reader::{ContentReader, ReadBuffer};
 use crate::tree::cursor::Cursor;
-use crate::tree::pieces::flatten;
-use crate::tree::{Content, Root, TreeEntry};
+use crate::tree::pieces::References;
+use crate::tree::{Content, Reference, Root, TreeEntry};
 
 /// One side.
 pub(super) struct Half<'h, 'r> {
@@ -28,7 +28,7 @@ pub(super) fn learn(
 ) -> Result<()> {
     let mut left = Cursor::new(source.reader, source.root)?;
     let mut right = Cursor::new(target.reader, target.root)?;
-    let mut buffer = ReadBuffer::new()?;
+    let mut buffers = [ReadBuffer::new()?, ReadBuffer::new()?];
     while let (Some(a), Some(b)) = (left.next_entry()?, right.next_entry()?) {
         cancel.check()?;
         if a.path != b.path {
@@ -39,46 +39,49 @@ pub(super) fn learn(
             return Ok(());
         }
         if a.node.size == b.node.size {
-            let pairs = pairs(source.reader, target.reader, &mut buffer, a, b)?;
-            let mut mapping = mapping.lock().expect("no panic while held");
-            pairs.into_iter().for_each(|pair| mapping.learn(pair));
+            let [left, right] = &mut buffers;
+            pairs((source.reader, left, a), (target.reader, right, b), &mut |pair| {
+                mapping.lock().expect("no panic while held").learn(pair);
+                cancel.check()
+            })?;
         }
     }
     Ok(())
 }
 
+type Side<'s, 'r> = (&'s ContentReader<'r>, &'s mut ReadBuffer, TreeEntry);
+
 fn pairs(
-    source: &ContentReader<'_>,
-    target: &ContentReader<'_>,
-    buffer: &mut ReadBuffer,
-    a: TreeEntry,
-    b: TreeEntry,
-) -> Result<Vec<Pair>> {
-    let mut pairs = Vec::new();
+    (source, left, a): Side<'_, '_>,
+    (target, right, b): Side<'_, '_>,
+    learn: &mut dyn FnMut(Pair) -> Result<()>,
+) -> Result<()> {
     for (x, y) in a.large_xattrs.iter().zip(&b.large_xattrs) {
         if x.name == y.name && x.length == y.length {
-            pairs.push(Pair::Content(x.id, y.id));
+            learn(Pair::Content(x.id, y.id))?;
         }
     }
     match (a.content, b.content) {
         (Content::Slot(x), Content::Slot(y))
             if x.offset == y.offset && x.parcel.raw_bytes == y.parcel.raw_bytes =>
         {
-            pairs.push(Pair::Content(x.parcel.id, y.parcel.id));
-            pairs.push(Pair::Digest(x.digest, y.digest));
+            learn(Pair::Content(x.parcel.id, y.parcel.id))?;
+            learn(Pair::Digest(x.digest, y.digest))
         }
         (Content::References { depth: m, list: x }, Content::References { depth: n, list: y }) => {
-            let (x, y) = (flatten(source, buffer, m, x)?, flatten(target, buffer, n, y)?);
-            let same = x.len() == y.len()
-                && x.iter()
-                    .zip(&y)
-                    .all(|(x, y)| x.length == y.length && x.id.is_some() == y.id.is_some());
-            if same {
-                let both = x.iter().zip(&y).filter_map(|(x, y)| Some((x.id?, y.id?)));
-                pairs.extend(both.map(|(x, y)| Pair::Content(x, y)));
+            let y = References::new(target, right, n, y);
+            for (x, y) in References::new(source, left, m, x).zip(y) {
+                match (x?, y?) {
+                    (x, y) if x.length != y.length => return Ok(()),
+                    (Reference { id: Some(x), .. }, Reference { id: Some(y), .. }) => {
+                        learn(Pair::Content(x, y))?;
+                    }
+                    (Reference { id: None, .. }, Reference { id: None, .. }) => {}
+                    _ => return Ok(()),
+                }
             }
+            Ok(())
         }
-        _ => {}
+        _ => Ok(()),
     }
-    Ok(pairs)
 }

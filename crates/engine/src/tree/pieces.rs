@@ -78,24 +78,51 @@ pub fn for_each_piece(
     failed
 }
 
-/// All references of depth 0, in the order of the content.
-pub fn flatten(
-    reader: &ContentReader<'_>,
-    buffer: &mut ReadBuffer,
-    depth: u8,
-    list: Vec<Reference>,
-) -> Result<Vec<Reference>> {
-    let (mut depth, mut list) = (depth, list);
-    while depth > 0 {
-        depth -= 1;
-        let mut below = Vec::new();
-        for reference in list {
-            match reference.id {
-                Some(id) => below.extend(read_list(reader, buffer, &id, depth, reference.length)?),
-                None => below.push(reference),
+/// The references of depth 0 of some content, in its order; holes may come from any depth. Holds
+/// one list of each depth, however long the content is. After an error nothing comes.
+pub struct References<'c, 'r> {
+    reader: &'c ContentReader<'r>,
+    buffer: &'c mut ReadBuffer,
+    /// Depth and rest of the lists that are open, the innermost last.
+    open: Vec<(u8, std::vec::IntoIter<Reference>)>,
+}
+
+impl<'c, 'r> References<'c, 'r> {
+    pub fn new(
+        reader: &'c ContentReader<'r>,
+        buffer: &'c mut ReadBuffer,
+        depth: u8,
+        list: Vec<Reference>,
+    ) -> Self {
+        Self { reader, buffer, open: vec![(depth, list.into_iter())] }
+    }
+
+    fn descend(&mut self, id: &ContentId, depth: u8, length: u64) -> Result<()> {
+        let below = read_list(self.reader, self.buffer, id, depth, length)?;
+        self.open.push((depth, below.into_iter()));
+        Ok(())
+    }
+}
+
+impl Iterator for References<'_, '_> {
+    type Item = Result<Reference>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some((depth, rest)) = self.open.last_mut() {
+            let depth = *depth;
+            match rest.next() {
+                None => {
+                    self.open.pop();
+                }
+                Some(Reference { length, id: Some(id) }) if depth > 0 => {
+                    if let Err(error) = self.descend(&id, depth - 1, length) {
+                        self.open.clear();
+                        return Some(Err(error));
+                    }
+                }
+                Some(reference) => return Some(Ok(reference)),
             }
         }
-        list = below;
+        None
     }
-    Ok(list)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tintype_engine::env::Task;
 use tintype_engine::format::frame::Kind as FrameKind;
 use tintype_engine::reader::{ContentReader, ReadBuffer};
-use tintype_engine::tree::list::decode_list;
+use tintype_engine::tree::pieces::References;
 use tintype_engine::tree::{Content, Parcel, Reference, TreeEntry};
 use tintype_model::entry::{Kind, Node, is_within};
 use tintype_model::{Error, ErrorKind, Result};
@@ -290,7 +290,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             }
             Content::References { depth, list } => {
                 let sink = self.sink(&path, &node, put)?;
-                self.large(LargeFile::new(path, node, put, sink, hold), depth, &list)
+                self.large(LargeFile::new(path, node, put, sink, hold), depth, list)
             }
         }
     }
@@ -328,10 +328,12 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
     }
 
     /// Follows lists down to chunks and makes jobs of them as they come.
-    fn large(&mut self, file: LargeFile<'t>, depth: u8, list: &[Reference]) -> Result<()> {
+    fn large(&mut self, file: LargeFile<'t>, depth: u8, list: Vec<Reference>) -> Result<()> {
         let file = Arc::new(file);
         let mut parts = Parts { shared: self.shared, file: &file, pieces: Vec::new(), offset: 0 };
-        let made = parts.expand(&mut self.buffer, depth, list).and_then(|()| parts.close());
+        let made = References::new(self.shared.reader, &mut self.buffer, depth, list)
+            .try_for_each(|reference| parts.add(reference?))
+            .and_then(|()| parts.close());
         match made {
             Ok(()) => {}
             Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
@@ -362,23 +364,6 @@ struct Parts<'p, 'a, 't> {
 }
 
 impl Parts<'_, '_, '_> {
-    /// The depth of lists is bounded by the format, and falls by one with each.
-    fn expand(&mut self, buffer: &mut ReadBuffer, depth: u8, list: &[Reference]) -> Result<()> {
-        for reference in list {
-            match (depth, reference.id) {
-                (0, _) | (_, None) => self.add(*reference)?,
-                (_, Some(id)) => {
-                    let mut raw = Vec::new();
-                    self.shared.reader.read(&id, FrameKind::List, buffer, &mut raw)?;
-                    let below = decode_list(&raw, depth - 1, reference.length)
-                        .map_err(|e| e.context(format!("list {id}")))?;
-                    self.expand(buffer, depth - 1, &below)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn add(&mut self, reference: Reference) -> Result<()> {
         self.pieces.push((self.offset, reference));
         self.offset = self.offset.saturating_add(reference.length);

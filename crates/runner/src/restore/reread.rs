@@ -2,8 +2,10 @@
 //! repository is not asked again: ids and digests are enough.
 
 use tintype_engine::format::frame::Kind as FrameKind;
+use tintype_engine::format::limits;
+use tintype_engine::id::ContentId;
 use tintype_engine::reader::{ContentReader, ReadBuffer};
-use tintype_engine::tree::list::decode_list;
+use tintype_engine::tree::pieces::References;
 use tintype_engine::tree::{Content, Reference, TreeEntry};
 use tintype_model::{Error, Result};
 use tintype_source::files::{OpenFile, Target};
@@ -17,14 +19,16 @@ pub(super) fn verify(
     report: &mut Report,
     options: &ApplyOptions,
 ) -> Result<()> {
-    let mut check = Check { reader, buffer: ReadBuffer::new()?, bytes: Vec::new() };
+    let mut check = Check { reader, bytes: Vec::new() };
+    let mut buffer = ReadBuffer::new()?;
     plan.for_each(reader, &mut |step| {
         options.cancel.check()?;
         let restored = matches!(step.action, Action::Create | Action::Replace | Action::Same);
         if !restored || !step.entry.node.kind.has_content() {
             return Ok(());
         }
-        let compared = target.read(step.path).and_then(|file| check.file(&file, step.entry));
+        let compared =
+            target.read(step.path).and_then(|file| check.file(&mut buffer, &file, step.entry));
         match compared {
             Ok(()) => report.verified_bytes += step.entry.node.size,
             Err(error) => {
@@ -40,12 +44,11 @@ pub(super) fn verify(
 
 struct Check<'c, 'r> {
     reader: &'c ContentReader<'r>,
-    buffer: ReadBuffer,
     bytes: Vec<u8>,
 }
 
 impl Check<'_, '_> {
-    fn file(&mut self, file: &OpenFile, entry: &TreeEntry) -> Result<()> {
+    fn file(&mut self, buffer: &mut ReadBuffer, file: &OpenFile, entry: &TreeEntry) -> Result<()> {
         if file.size_bytes() != entry.node.size {
             return Err(differs("its size"));
         }
@@ -58,39 +61,28 @@ impl Check<'_, '_> {
             }
             Content::References { depth, list } => {
                 let mut offset = 0;
-                self.references(file, *depth, list, &mut offset)
+                let mut references = References::new(self.reader, buffer, *depth, list.clone());
+                references.try_for_each(|reference| {
+                    let Reference { length, id } = reference?;
+                    match id {
+                        Some(id) => self.chunk(file, offset, length, &id)?,
+                        None => self.zeros(file, offset, length)?,
+                    }
+                    offset += length;
+                    Ok(())
+                })
             }
         }
     }
 
-    fn references(
-        &mut self,
-        file: &OpenFile,
-        depth: u8,
-        list: &[Reference],
-        offset: &mut u64,
-    ) -> Result<()> {
-        for reference in list {
-            match (depth, reference.id) {
-                (0, Some(id)) => {
-                    self.load(file, *offset, reference.length)?;
-                    let keys = self.reader.repository().keys();
-                    if keys.content_id(FrameKind::Chunk, &self.bytes) != id {
-                        return Err(differs("its content"));
-                    }
-                }
-                (_, None) => self.zeros(file, *offset, reference.length)?,
-                (_, Some(id)) => {
-                    let mut raw = Vec::new();
-                    self.reader.read(&id, FrameKind::List, &mut self.buffer, &mut raw)?;
-                    let below = decode_list(&raw, depth - 1, reference.length)?;
-                    self.references(file, depth - 1, &below, offset)?;
-                    continue;
-                }
-            }
-            *offset += reference.length;
+    fn chunk(&mut self, file: &OpenFile, at: u64, length: u64, id: &ContentId) -> Result<()> {
+        if length > u64::from(limits::CHUNK_BYTES) {
+            return Err(Error::corrupt("names a chunk that is longer than chunks are"));
         }
-        Ok(())
+        self.load(file, at, length)?;
+        let keys = self.reader.repository().keys();
+        let found = keys.content_id(FrameKind::Chunk, &self.bytes);
+        if found == *id { Ok(()) } else { Err(differs("its content")) }
     }
 
     fn zeros(&mut self, file: &OpenFile, offset: u64, length: u64) -> Result<()> {

@@ -142,3 +142,17 @@ fn a_canceled_run_leaves_what_it_uploaded_to_the_next() {
     let known = taken.outcome.manifest.stats["known_bytes"].as_u64().unwrap();
     assert!(known > 6_000_000, "{known} bytes were known");
 }
+
+/// Chunks that repeat stand next to each other in what a restore reads at once.
+#[test]
+fn content_that_repeats_comes_back() {
+    let lab = Lab::new();
+    lab.write("zeros", &vec![0; 24 << 20]);
+    lab.write("ones", &vec![255; 17_000_000]);
+    let block = noise(5, 1 << 20);
+    lab.write("blocks", &block.repeat(20));
+    lab.take();
+    let report = lab.restore("out");
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    lab.assert_equal("out");
+}

@@ -26,7 +26,7 @@ use tintype_engine::repo::{Identity, Repository};
 use tintype_engine::store::{Store, Worker};
 use tintype_engine::tree::builder::TreeBuilder;
 use tintype_engine::tree::cursor::Cursor;
-use tintype_engine::tree::pieces::flatten;
+use tintype_engine::tree::pieces::References;
 use tintype_engine::tree::{Content, Parcel, Reference, Root, Slot, TreeEntry};
 use tintype_model::entry::{self, Extras, Node, Time, Xattr, path_order};
 
@@ -222,7 +222,8 @@ fn read_file(
             assert_eq!(reader.repository().keys().file_digest(&content), slot.digest);
         }
         Content::References { depth, list } => {
-            for reference in flatten(reader, buffer, depth, list)? {
+            let all = References::new(reader, buffer, depth, list).collect::<Result<Vec<_>>>()?;
+            for reference in all {
                 match reference.id {
                     Some(id) => reader.read(&id, Kind::Chunk, buffer, &mut content)?,
                     None => content.resize(content.len() + reference.length as usize, 0),
