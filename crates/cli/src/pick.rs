@@ -7,7 +7,7 @@ use tintype_engine::repo::session::Session;
 use tintype_engine::repo::snapshots::{Listing, Snapshot};
 use tintype_engine::tree::Root;
 use tintype_model::ErrorKind;
-use tintype_model::selector::Selector;
+use tintype_model::selector::{Selector, Which};
 
 use crate::app::App;
 use crate::exit::usage;
@@ -88,14 +88,20 @@ impl App {
         selector: &Selector,
     ) -> anyhow::Result<Snapshot> {
         let listing = self.listing(repository)?;
-        pick(&listing.snapshots, selector).cloned()
+        pick(&listing, selector).cloned()
     }
 }
 
-pub(crate) fn pick<'s>(
-    snapshots: &'s [Snapshot],
-    selector: &Selector,
-) -> anyhow::Result<&'s Snapshot> {
+pub(crate) fn pick<'s>(listing: &'s Listing, selector: &Selector) -> anyhow::Result<&'s Snapshot> {
+    let snapshots = &listing.snapshots;
+    if let (Which::Latest(_), Some(fate)) = (&selector.which, listing.unknown.first()) {
+        // It may be that of the newest: an older one must not take its place unasked.
+        return Err(tintype_engine::Error::corrupt(format!(
+            "{selector}: nobody knows which snapshot that is, because {fate} cannot be read; \
+             `tintype repo list` shows the others: choose one by its id"
+        ))
+        .into());
+    }
     let named: Vec<_> = snapshots.iter().map(|s| (s.id.to_string(), s.manifest.time)).collect();
     let position = selector.resolve(&named).map_err(|error| {
         // More than one: the command line must say which.
@@ -106,13 +112,13 @@ pub(crate) fn pick<'s>(
 
 /// Several, in the order in which they were named, each once.
 pub(crate) fn pick_all<'s>(
-    snapshots: &'s [Snapshot],
+    listing: &'s Listing,
     selectors: &[Selector],
 ) -> anyhow::Result<Vec<&'s Snapshot>> {
     let mut picked: Vec<&Snapshot> = Vec::new();
     for selector in selectors {
         no_path(selector)?;
-        let snapshot = pick(snapshots, selector)?;
+        let snapshot = pick(listing, selector)?;
         if !picked.iter().any(|p| p.id == snapshot.id) {
             picked.push(snapshot);
         }

@@ -173,6 +173,14 @@ impl Node {
     pub fn problem(&self) -> Option<&Problem> {
         self.extras.as_ref().and_then(|e| e.problem.as_ref())
     }
+
+    /// Whether what it held could not be read when it was captured, or only in part: what is
+    /// stored of it must never be taken for the whole.
+    pub fn is_lost(&self) -> bool {
+        use ProblemKind::{Unreadable, Vanished};
+        let says = self.kind.has_content() || self.kind == Kind::Symlink;
+        says && self.problem().is_some_and(|p| matches!(p.kind, Unreadable | Vanished))
+    }
 }
 
 /// The order of entries in a tree: as if `/` were smaller than every other byte, so that

@@ -132,7 +132,7 @@ fn change_all(
 ) -> anyhow::Result<Done> {
     let repository = app.open()?;
     let listing = app.listing(&repository)?;
-    let picked = pick::pick_all(&listing.snapshots, selectors)?;
+    let picked = pick::pick_all(&listing, selectors)?;
     for snapshot in &picked {
         let standing = annotate(&repository, snapshot, change.clone())?;
         app.report.event(

@@ -42,7 +42,7 @@ impl Args {
             let found = Cursor::new(&reader, pick::root_of(&snapshot))?.get(&path)?;
             let entry = found.ok_or_else(|| pick::no_such_path(&snapshot, &path))?;
             let bytes = Printer::new(app, &reader)?.print(&entry)?;
-            let broken = entry.is_problem();
+            let broken = entry.is_problem() || entry.node.is_lost();
             if let Some(problem) = entry.node.problem() {
                 app.report.warn(format!("{}: {}", show::path(&path), problem.message));
             }

@@ -66,7 +66,7 @@ impl Args {
         let picked: Vec<_> = if self.all {
             listing.snapshots.iter().collect()
         } else {
-            pick::pick_all(&listing.snapshots, &self.snapshots)?
+            pick::pick_all(&listing, &self.snapshots)?
         };
         let ids: Vec<SnapshotId> =
             picked.iter().filter(|s| self.filter.takes(s)).map(|s| s.id).collect();

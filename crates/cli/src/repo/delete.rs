@@ -45,7 +45,7 @@ impl Args {
     pub(crate) fn run(self, app: &App) -> anyhow::Result<Done> {
         let repository = app.open()?;
         let listing = app.listing(&repository)?;
-        let picked = pick::pick_all(&listing.snapshots, &self.snapshots)?;
+        let picked = pick::pick_all(&listing, &self.snapshots)?;
         let protected = show_plan(app, &picked)?;
         if self.dry_run {
             return Ok(Done::of(Exit::Complete, json!({ "would_delete": picked.len() })));

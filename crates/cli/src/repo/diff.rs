@@ -40,8 +40,8 @@ impl Args {
         let path = self.path()?;
         let repository = app.open()?;
         let listing = app.listing(&repository)?;
-        let old = pick::pick(&listing.snapshots, &self.old)?;
-        let new = pick::pick(&listing.snapshots, &self.new)?;
+        let old = pick::pick(&listing, &self.old)?;
+        let new = pick::pick(&listing, &self.new)?;
         let counts = app.pinned(&repository, old.id, |_| {
             app.pinned(&repository, new.id, |_| {
                 let reader = repository.reader()?;

@@ -105,7 +105,7 @@ impl Args {
         let picked: Vec<_> = if self.snapshot.is_empty() {
             listing.snapshots.iter().collect()
         } else {
-            pick::pick_all(&listing.snapshots, &self.snapshot)?
+            pick::pick_all(&listing, &self.snapshot)?
         };
         let roots: Vec<_> = picked
             .into_iter()

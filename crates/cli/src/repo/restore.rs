@@ -1,6 +1,6 @@
 //! `restore`: plan, check, apply.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -8,6 +8,8 @@ use tintype_engine::reader::ContentReader;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::session::Session;
 use tintype_engine::repo::snapshots::Snapshot;
+use tintype_engine::tree::cursor::Cursor;
+use tintype_model::ErrorKind;
 use tintype_model::selector::Selector;
 use tintype_runner::progress::Progress;
 use tintype_runner::restore::{
@@ -90,8 +92,11 @@ enum When {
 
 impl Args {
     pub(crate) fn run(self, app: &App) -> anyhow::Result<Done> {
-        let request = self.request()?;
+        let mut request = self.request()?;
         let repository = app.open()?;
+        request.untouchable.extend(app.local_directory()?);
+        request.untouchable.extend(repository.cache_dir().map(Path::to_path_buf));
+        outside(&request)?;
         let snapshot = app.pick(&repository, &self.place)?;
         app.pinned(&repository, snapshot.id, |pin| {
             self.restore(app, &repository, &snapshot, &request, pin)
@@ -125,6 +130,8 @@ impl Args {
                 When::Always => Overwrite::Always,
             },
             delete_extra: self.delete_extra,
+            owners: self.owners(),
+            untouchable: Vec::new(),
         })
     }
 
@@ -137,10 +144,13 @@ impl Args {
         pin: Option<&Session<'_>>,
     ) -> anyhow::Result<Done> {
         let reader = repository.reader()?;
+        self.find(snapshot, &reader)?;
         let progress = Progress::default();
         let mut watched = Watched::new("plan", &progress, "the target");
         watched.pin = pin;
-        let plan = app.watch(&watched, || restore::plan(&reader, snapshot, request))?;
+        let plan =
+            app.watch(&watched, || restore::plan(&reader, snapshot, request, &app.cancel))?;
+        self.selects_something(snapshot, &plan)?;
         let blocked = show_checks(app, &plan, self.dry_run)?;
         if self.dry_run {
             show_steps(app, &reader, &plan)?;
@@ -160,13 +170,39 @@ impl Args {
         let options = ApplyOptions {
             workers: self.workers.map_or(app.budget.workers, |n| n as usize),
             cancel: app.cancel.clone(),
-            owners: self.owners(),
             verify: self.verify,
             sync: !self.no_sync,
         };
         let watched = Watched { what: "restore", ..watched };
         let report = app.watch(&watched, || restore::apply(&reader, &plan, &options, &progress))?;
         finish(app, &plan, &report)
+    }
+
+    /// The path inside the snapshot is there.
+    fn find(&self, snapshot: &Snapshot, reader: &ContentReader<'_>) -> anyhow::Result<()> {
+        let Some(path) = self.place.path.as_ref().filter(|path| !path.is_empty()) else {
+            return Ok(());
+        };
+        match Cursor::new(reader, pick::root_of(snapshot))?.get(path) {
+            Ok(None) => Err(pick::no_such_path(snapshot, path)),
+            // What lies below may be whole; the plan names what is damaged.
+            Ok(Some(_)) => Ok(()),
+            Err(error) if error.is(ErrorKind::Corrupt) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn selects_something(&self, snapshot: &Snapshot, plan: &Plan) -> anyhow::Result<()> {
+        if self.include.is_empty() || plan.selected > 0 || plan.damaged > 0 {
+            return Ok(());
+        }
+        let id = snapshot.id.short();
+        Err(tintype_engine::Error::not_found(format!(
+            "nothing that is to be restored of snapshot {id} matches --include {}; patterns match \
+             paths as they were captured (/srv/ann/*.txt) or names at every depth (*.txt)",
+            self.include.join(" --include ")
+        ))
+        .into())
     }
 
     fn owners(&self) -> Owners {
@@ -205,6 +241,22 @@ impl Args {
             Err(usage("nothing was changed; agree with --yes, or leave --delete-extra away"))
         }
     }
+}
+
+/// Nothing is restored into the repository or its cache.
+fn outside(request: &Request) -> anyhow::Result<()> {
+    let Destination::Directory(dir) = &request.destination else { return Ok(()) };
+    let existing = dir.ancestors().find_map(|above| above.canonicalize().ok());
+    for ours in request.untouchable.iter().filter_map(|ours| ours.canonicalize().ok()) {
+        if existing.as_ref().is_some_and(|existing| existing.starts_with(&ours)) {
+            return Err(usage(format!(
+                "{} lies in {}, which belongs to the repository itself; choose another --to",
+                dir.display(),
+                ours.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn patterns(lines: &[String], from: &str) -> anyhow::Result<Excludes> {
@@ -264,15 +316,14 @@ fn show_steps(app: &App, reader: &ContentReader<'_>, plan: &Plan) -> anyhow::Res
             .event("step", json!({ "action": "delete", "path": crate::report::path_text(path) }))?;
         app.report.text(format!("delete   {}", show::name(path)))?;
     }
-    for (path, why) in &plan.refused {
-        app.report.problem("refused", path, why)?;
-    }
+    show_obstacles(app, plan)?;
     let counts = plan.counts;
     app.report.text(format!(
-        "{} to create, {} to replace, {} already there, {} kept, {} refused, {} skipped, {} to \
-         delete; {} to write",
+        "{} to create, {} to replace, {} with other metadata, {} already there, {} kept, {} \
+         refused, {} skipped, {} to delete; {} to write",
         counts.create,
         counts.replace,
+        counts.metadata,
         counts.same,
         counts.keep,
         counts.refuse,
@@ -287,6 +338,7 @@ fn word(action: Action) -> Option<&'static str> {
         Action::Create => "create",
         Action::Replace => "replace",
         Action::Same => "same",
+        Action::Metadata => "metadata",
         Action::Keep => "keep",
         Action::Merge => "merge",
         Action::Refuse => "refuse",
@@ -295,10 +347,26 @@ fn word(action: Action) -> Option<&'static str> {
     })
 }
 
-fn finish(app: &App, plan: &Plan, report: &Report) -> anyhow::Result<Done> {
+/// What a plan does not do, and why.
+fn show_obstacles(app: &App, plan: &Plan) -> anyhow::Result<()> {
     for (path, why) in &plan.refused {
         app.report.problem("refused", path, why)?;
     }
+    for (path, why) in &plan.missing {
+        app.report.problem("missing", path, &format!("not whole in the snapshot: {why}"))?;
+    }
+    for (path, why) in &plan.spared {
+        app.report.problem("spared", path, why)?;
+    }
+    for (from, to) in plan.renamed() {
+        let (from, to) = (show::path(from), show::name(to));
+        app.report.note(format!("{from} goes to {to}: another root has that name too"));
+    }
+    Ok(())
+}
+
+fn finish(app: &App, plan: &Plan, report: &Report) -> anyhow::Result<Done> {
+    show_obstacles(app, plan)?;
     for (path, why) in &report.failed {
         app.report.problem("failed", path, why)?;
     }
@@ -306,7 +374,9 @@ fn finish(app: &App, plan: &Plan, report: &Report) -> anyhow::Result<Done> {
         app.report.problem("imperfect", path, why)?;
     }
     let seconds = app.seconds();
-    app.report.text(format!("restored to {}", plan.base.display()))?;
+    let snapshot = &plan.snapshot;
+    let (id, time) = (snapshot.id.short(), show::time(snapshot.manifest.time));
+    app.report.text(format!("restored snapshot {id} of {time} to {}", plan.base.display()))?;
     app.report.note(format!(
         "{} and {} in all, {} written in {} ({}/s)",
         show::counted(report.files, "file", "files"),
@@ -321,6 +391,9 @@ fn finish(app: &App, plan: &Plan, report: &Report) -> anyhow::Result<Done> {
             show::counted(plan.counts.keep, "entry", "entries")
         ));
     }
+    if report.deleted < plan.counts.delete && !report.failed.is_empty() {
+        app.report.note("nothing was deleted: not everything could be restored");
+    }
     if report.verified_bytes > 0 {
         app.report.note(format!("{} read back and equal", show::bytes(report.verified_bytes)));
     }
@@ -328,6 +401,12 @@ fn finish(app: &App, plan: &Plan, report: &Report) -> anyhow::Result<Done> {
     if not_done > 0 {
         app.report.note(format!("{} not restored", show::counted(not_done, "entry", "entries")));
     }
+    let not_whole = plan.missing.len() + report.imperfect.len();
+    if not_whole > 0 {
+        let counted = show::counted(not_whole as u64, "entry is", "entries are");
+        app.report.note(format!("{counted} not as captured: see above"));
+    }
+    let is_incomplete = not_done > 0 || not_whole > 0;
     let figures: Value = json!({
         "snapshot": plan.snapshot.id,
         "target": plan.base.display().to_string(),
@@ -338,8 +417,9 @@ fn finish(app: &App, plan: &Plan, report: &Report) -> anyhow::Result<Done> {
         "deleted": report.deleted,
         "failed": report.failed.len(),
         "refused": plan.refused.len(),
+        "missing": plan.missing.len(),
         "imperfect": report.imperfect.len(),
         "verified_bytes": report.verified_bytes,
     });
-    Ok(Done::of(Exit::of_outcome(not_done > 0, report.damaged + plan.damaged > 0), figures))
+    Ok(Done::of(Exit::of_outcome(is_incomplete, report.damaged + plan.damaged > 0), figures))
 }

@@ -24,6 +24,8 @@ pub struct Listing {
     /// Oldest first.
     pub snapshots: Vec<Snapshot>,
     pub damaged: Vec<Error>,
+    /// Fates that cannot be read: each may be that of a snapshot, the newest for instance.
+    pub unknown: Vec<String>,
 }
 
 /// Every annotation of the repository. Must be read before the state that it is used with:
@@ -40,6 +42,8 @@ impl Repository {
             let state = self.read_state_leniently()?;
             let now = self.env.clock.now();
             let Some(mut listing) = self.all_committed(&state, annotations)? else { continue };
+            let fates = state.damaged.iter().filter(|(id, _)| *id != SnapshotId::default());
+            listing.unknown.extend(fates.map(|(id, _)| names::fate(*id)));
             listing.damaged.extend(state.damaged.into_iter().map(|(_, error)| error));
             listing.snapshots.retain(|s| !s.standing.is_dead(now));
             return Ok(listing);
@@ -118,7 +122,7 @@ pub(crate) fn merge(state: &State, annotations: Annotations) -> Listing {
         snapshots.push(Snapshot { id: *id, manifest: manifest.clone(), standing });
     }
     snapshots.sort_by_key(|s| (s.manifest.time, s.id));
-    Listing { snapshots, damaged }
+    Listing { snapshots, damaged, unknown: Vec::new() }
 }
 
 impl Listing {

@@ -1,7 +1,7 @@
 //! Does what a plan says, in the order of the tree: directories, then what they hold, then their
 //! metadata; at the end, further names of files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub fn apply(
         .map_err(|e| Error::io(e, format_args!("cannot make {}", plan.base.display())))?;
     let nonce = u64::from_le_bytes(reader.repository().env().bytes());
     let target_options =
-        TargetOptions { owners: options.owners.clone(), nonce, ..TargetOptions::default() };
+        TargetOptions { owners: plan.owners.clone(), nonce, ..TargetOptions::default() };
     let target = Target::open(&plan.base, target_options)?;
     let shared = Shared {
         reader,
@@ -51,13 +51,14 @@ pub fn apply(
         cancel: &options.cancel,
         report: std::sync::Mutex::default(),
     };
-    remove_extra(&shared, plan);
     let mut feeder = Feeder::new(&shared, plan)?;
     run(&shared, &mut feeder, options.workers.max(1));
-    let Feeder { links, first_names, .. } = feeder;
+    let Feeder { links, first_names, waiting, .. } = feeder;
     if !shared.failure.is_set() {
         make_links(&shared, links);
         first_names.into_values().for_each(|first| first.hold.release(&shared));
+        remove_extra(&shared, plan);
+        waiting.into_iter().rev().for_each(|hold| hold.release(&shared));
     }
     let Shared { failure, report, .. } = shared;
     failure.into_result()?;
@@ -109,8 +110,15 @@ fn make_links(shared: &Shared<'_, '_>, links: Vec<Link>) {
     }
 }
 
+/// Last of all: what is there is not given up before what is to come has come.
 fn remove_extra(shared: &Shared<'_, '_>, plan: &Plan) {
+    if !shared.report.lock().expect("no panic while held").failed.is_empty() {
+        return;
+    }
     for path in &plan.extra {
+        if shared.cancel.check().is_err() {
+            return;
+        }
         match shared.target.remove(path) {
             Ok(()) => shared.report.lock().expect("no panic while held").deleted += 1,
             Err(error) => shared.failed(path, error),
@@ -141,6 +149,11 @@ struct Feeder<'f, 'a, 't> {
     /// Directories above the present path that are made only if something below them is.
     optional: Vec<(Vec<u8>, Node)>,
     links: Vec<Link>,
+    /// Directories that are finished last: something is deleted in them, or they only lead to
+    /// a root.
+    waiting: Vec<Hold>,
+    /// Directories in which something is deleted.
+    emptied: HashSet<&'f [u8]>,
     /// By device and inode.
     first_names: HashMap<(u64, u64), FirstName>,
     window: HashMap<tintype_engine::id::ContentId, (Parcel, Vec<SmallFile>)>,
@@ -157,6 +170,8 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             directories: Stack::default(),
             optional: Vec::new(),
             links: Vec::new(),
+            waiting: Vec::new(),
+            emptied: plan.extra.iter().filter_map(|path| parent_of(path)).collect(),
             first_names: HashMap::new(),
             window: HashMap::new(),
             empty: Vec::new(),
@@ -166,8 +181,8 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
 
     fn feed(&mut self) -> Result<()> {
         let plan = self.plan;
-        for rule in &plan.mapping.rules {
-            self.make_way(&rule.to);
+        for (path, node) in &plan.ways {
+            self.make_way(path, node.as_ref());
         }
         plan.for_each(self.shared.reader, &mut |step| {
             self.shared.cancel.check()?;
@@ -179,12 +194,17 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         Ok(())
     }
 
-    /// Directories above a root that is restored in place: made if missing, never changed.
-    fn make_way(&mut self, to: &[u8]) {
-        for (at, _) in to.iter().enumerate().filter(|(_, b)| **b == b'/') {
-            if let Err(error) = self.shared.target.make_dir(&to[..at]) {
-                self.shared.failed(&to[..at], error);
+    /// A missing directory above a root that is restored in place, as the snapshot knows it.
+    fn make_way(&mut self, path: &[u8], node: Option<&Node>) {
+        self.directories.leave_for(path, self.shared);
+        match (self.shared.target.make_dir(path), node) {
+            // Another root made it meanwhile, or nobody knows how it was.
+            (Ok(true), _) | (Ok(false), None) => {}
+            (Ok(false), Some(node)) => {
+                self.directories.enter(path.to_vec(), node.clone());
+                self.waiting.push(self.directories.hold());
             }
+            (Err(error), _) => self.shared.failed(path, error),
         }
     }
 
@@ -197,6 +217,11 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             Action::Same => {
                 self.note_first_name(path, &entry.node);
                 self.shared.done(entry.node.size, entry.node.kind.has_content());
+                return;
+            }
+            Action::Metadata => {
+                self.note_first_name(path, &entry.node);
+                self.metadata(path, entry);
                 return;
             }
             Action::Leave if entry.node.kind == Kind::Directory => {
@@ -227,6 +252,11 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
 
     fn make_optional(&mut self) {
         for (directory, node) in std::mem::take(&mut self.optional) {
+            let standing = self.shared.target.stat(&directory);
+            if standing.is_ok_and(|found| found.is_some_and(|n| n.kind == Kind::Directory)) {
+                // It was not selected: only the way to what was.
+                continue;
+            }
             if let Err(error) = self.directory(&directory, node) {
                 self.shared.failed(&directory, error);
             }
@@ -236,8 +266,24 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
     fn directory(&mut self, path: &[u8], node: Node) -> Result<()> {
         self.shared.target.make_dir(path)?;
         self.directories.enter(path.to_vec(), node);
+        if self.emptied.contains(path) {
+            self.waiting.push(self.directories.hold());
+        }
         self.shared.done(0, false);
         Ok(())
+    }
+
+    /// What has its content already.
+    fn metadata(&mut self, path: &[u8], entry: &TreeEntry) {
+        let mut entry = entry.clone();
+        self.load_large_xattrs(path, &mut entry);
+        match self.shared.target.set_metadata(path, &entry.node) {
+            Ok(problems) => {
+                self.shared.imperfect(path, problems);
+                self.shared.done(entry.node.size, entry.node.kind.has_content());
+            }
+            Err(error) => self.shared.failed(path, error),
+        }
     }
 
     fn load_large_xattrs(&mut self, path: &[u8], entry: &mut TreeEntry) {
@@ -352,6 +398,10 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         let standing = self.shared.target.stat(path);
         standing.is_ok_and(|n| n.is_some_and(|n| n.kind == Kind::BlockDevice))
     }
+}
+
+fn parent_of(path: &[u8]) -> Option<&[u8]> {
+    path.iter().rposition(|byte| *byte == b'/').map(|slash| &path[..slash])
 }
 
 /// A large file that is made into jobs: what its lists name may be far more than memory holds.

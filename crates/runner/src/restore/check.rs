@@ -1,10 +1,14 @@
 //! Preflight checks of a restore: what must be true before anything is written.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Plan;
+use super::{Plan, Rule};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -31,17 +35,28 @@ fn finding(name: &'static str, outcome: Outcome, message: impl Into<String>) -> 
     Check { name, outcome, message: message.into() }
 }
 
-/// The nearest directory above the base that exists.
-fn existing(base: &Path) -> &Path {
-    base.ancestors().find(|p| p.is_dir()).unwrap_or(Path::new("/"))
+/// Where the roots are put: for each the nearest directory that exists, each once.
+fn places(plan: &Plan) -> BTreeSet<PathBuf> {
+    let of = |rule: &Rule| {
+        let place = plan.base.join(OsStr::from_bytes(&rule.to));
+        let existing = place.ancestors().find(|p| p.is_dir()).unwrap_or(Path::new("/"));
+        existing.to_path_buf()
+    };
+    plan.mapping.rules.iter().map(of).collect()
 }
 
 fn space(plan: &Plan) -> Check {
     let name = "space";
     let needed = plan.counts.bytes;
-    match rustix::fs::statvfs(existing(&plan.base)) {
-        Ok(stat) => {
-            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let mut devices = BTreeSet::new();
+    let free: Result<Vec<u64>, _> = places(plan)
+        .iter()
+        .filter(|place| place.metadata().is_ok_and(|found| devices.insert(found.dev())))
+        .map(|place| rustix::fs::statvfs(place).map(|s| s.f_bavail.saturating_mul(s.f_frsize)))
+        .collect();
+    match free {
+        Ok(free) => {
+            let free = free.into_iter().fold(0u64, u64::saturating_add);
             let text = format!("{needed} bytes to write, {free} bytes free");
             // Sparse and compressed data may need less, so too little is no certain failure.
             let outcome = if needed > free { Outcome::Warn } else { Outcome::Pass };
@@ -52,15 +67,31 @@ fn space(plan: &Plan) -> Check {
 }
 
 fn rights(plan: &Plan) -> Check {
-    let place = existing(&plan.base);
+    let places = places(plan);
+    let mut closed: Vec<String> = Vec::new();
+    for place in &places {
+        if let Err(error) = writable(place) {
+            closed.push(format!("{} cannot be written: {error}", place.display()));
+        }
+    }
+    if closed.is_empty() {
+        let names: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+        return finding("rights", Outcome::Pass, format!("{} can be written", names.join(", ")));
+    }
+    let outcome = if closed.len() == places.len() { Outcome::Block } else { Outcome::Warn };
+    finding("rights", outcome, format!("{}; choose another --to", closed.join("; ")))
+}
+
+/// A directory of our own is opened for the time of the restore.
+fn writable(place: &Path) -> Result<(), rustix::io::Errno> {
     let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
     match rustix::fs::access(place, access) {
-        Ok(()) => finding("rights", Outcome::Pass, format!("{} can be written", place.display())),
-        Err(error) => finding(
-            "rights",
-            Outcome::Block,
-            format!("{} cannot be written: {error}; choose another --to", place.display()),
-        ),
+        Err(rustix::io::Errno::ACCESS)
+            if place.metadata().is_ok_and(|m| m.uid() == rustix::process::geteuid().as_raw()) =>
+        {
+            Ok(())
+        }
+        other => other,
     }
 }
 

@@ -21,24 +21,23 @@ pub struct Mapping {
 const CAPTURED: &[u8] = b"files";
 
 impl Mapping {
-    /// Each captured root below the target by its last name.
-    pub fn by_name(roots: &[Vec<u8>]) -> Result<Self> {
-        let mut rules = Vec::new();
-        for from in outermost(roots) {
-            let to = if from == CAPTURED { Vec::new() } else { file_name(&from).to_vec() };
-            if let Some(other) = rules.iter().find(|r: &&Rule| r.to == to) {
-                let shown = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
-                return Err(Error::invalid(format!(
-                    "two captured directories have the same name: {} and {}; restore them one \
-                     by one: SNAPSHOT:/{} --to DIR",
-                    shown(&other.from),
-                    shown(&from),
-                    shown(&from)
-                )));
-            }
+    /// Each captured root below the target by its last name. Of several with one name the
+    /// later get a number; those that are symlinks (`links`) come after all others.
+    pub fn by_name(roots: &[Vec<u8>], links: &[Vec<u8>]) -> Self {
+        let mut roots = outermost(roots);
+        roots.sort_by_key(|root| links.contains(root));
+        let mut rules: Vec<Rule> = Vec::new();
+        for from in roots {
+            let name = if from == CAPTURED { &b""[..] } else { file_name(&from) };
+            let numbered = (2..).map(|number| [name, format!("-{number}").as_bytes()].concat());
+            let to = std::iter::once(name.to_vec())
+                .chain(numbered)
+                .find(|to| rules.iter().all(|rule| rule.to != *to))
+                .expect("numbers do not end");
             rules.push(Rule { from, to });
         }
-        Ok(Self { rules })
+        rules.sort_by(|a, b| path_order(&a.from, &b.from));
+        Self { rules }
     }
 
     /// Each captured root where it was; the base is `/`.
@@ -99,16 +98,19 @@ mod tests {
 
     #[test]
     fn roots_go_below_the_target_by_name() {
-        let mapping = Mapping::by_name(&roots(&["files/home/a", "files/etc", "files/home/a/b"]));
-        let mapping = mapping.unwrap();
-        let to: Vec<_> = mapping.rules.iter().map(|r| String::from_utf8_lossy(&r.to)).collect();
-        assert_eq!(to, ["etc", "a"]);
-        assert!(Mapping::by_name(&roots(&["files/x/a", "files/y/a"])).is_err());
+        let named = |paths: &[&str], links: &[&str]| {
+            let mapping = Mapping::by_name(&roots(paths), &roots(links));
+            let to = mapping.rules.iter().map(|r| String::from_utf8_lossy(&r.to).into_owned());
+            to.collect::<Vec<_>>()
+        };
+        assert_eq!(named(&["files/home/a", "files/etc", "files/home/a/b"], &[]), ["etc", "a"]);
+        assert_eq!(named(&["files/x/a", "files/y/a", "files/z/a-2"], &[]), ["a", "a-2", "a-2-2"]);
+        assert_eq!(named(&["files/x/a", "files/y/a"], &["files/x/a"]), ["a-2", "a"]);
     }
 
     #[test]
     fn the_whole_system_goes_into_the_target_itself() {
-        let mapping = Mapping::by_name(&roots(&["files"])).unwrap();
+        let mapping = Mapping::by_name(&roots(&["files"]), &[]);
         assert_eq!(Mapping::target(&mapping.rules[0], b"files"), None);
         assert_eq!(Mapping::target(&mapping.rules[0], b"files/etc"), Some(b"etc".to_vec()));
     }

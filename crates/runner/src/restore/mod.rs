@@ -7,10 +7,12 @@
 mod apply;
 mod check;
 mod content;
+mod extra;
 mod hold;
 mod mapping;
 mod plan;
 mod reread;
+mod same;
 
 use std::path::PathBuf;
 
@@ -18,6 +20,7 @@ use serde::Serialize;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::tree::Root;
+use tintype_model::entry::Node;
 use tintype_source::files::{Excludes, Owners};
 
 pub use apply::apply;
@@ -34,7 +37,7 @@ pub enum Overwrite {
     Never,
     /// Replaced if they are older than in the snapshot.
     Older,
-    /// Replaced if they differ in size or time.
+    /// Replaced if they differ in anything: what has the same size and time is read.
     Always,
 }
 
@@ -55,12 +58,15 @@ pub struct Request {
     pub overwrite: Overwrite,
     /// Plan to remove what stands in restored directories and is not in the snapshot.
     pub delete_extra: bool,
+    pub owners: Owners,
+    /// Directories of this host in which nothing is replaced or deleted: the repository that
+    /// is read, and its cache.
+    pub untouchable: Vec<PathBuf>,
 }
 
 pub struct ApplyOptions {
     pub workers: usize,
     pub cancel: Cancel,
-    pub owners: Owners,
     /// Read everything back and compare with what the snapshot says.
     pub verify: bool,
     /// Wait until all is on the disk.
@@ -76,6 +82,8 @@ pub enum Action {
     Replace,
     /// It is there already: same kind, size and time.
     Same,
+    /// Its content is there already; owner, mode or attributes differ and are set.
+    Metadata,
     /// It is there, differs, and is left alone.
     Keep,
     /// A directory that is there: gets the snapshot's metadata.
@@ -94,6 +102,7 @@ pub struct Counts {
     pub create: u64,
     pub replace: u64,
     pub same: u64,
+    pub metadata: u64,
     pub keep: u64,
     pub merge: u64,
     pub refuse: u64,
@@ -116,6 +125,15 @@ pub struct Plan {
     pub counts: Counts,
     /// What is in the way, with the reason: target path.
     pub refused: Vec<(Vec<u8>, String)>,
+    /// What the snapshot itself does not hold, or not whole, with what it says of it.
+    pub missing: Vec<(Vec<u8>, String)>,
+    /// What is not in the snapshot and must stay, with the reason.
+    pub spared: Vec<(Vec<u8>, String)>,
+    /// Directories above roots that do not exist, as the snapshot knows them.
+    pub(crate) ways: Vec<(Vec<u8>, Option<Node>)>,
+    /// How many entries were selected.
+    pub selected: u64,
+    pub(crate) owners: Owners,
     /// Pages of the snapshot that cannot be read; each is in `refused` too.
     pub damaged: u64,
     /// What would be deleted: target paths, deepest first.

@@ -1,18 +1,21 @@
 //! What a restore will do, decided before anything is touched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use tintype_engine::reader::ContentReader;
+use tintype_engine::cancel::Cancel;
+use tintype_engine::reader::{ContentReader, ReadBuffer};
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::tree::cursor::Cursor;
-use tintype_engine::tree::{Content, TreeEntry};
+use tintype_engine::tree::{Root, TreeEntry};
 use tintype_model::entry::{Kind, Node, is_within};
 use tintype_model::{Error, ErrorKind, Result};
-use tintype_source::files::{Target, TargetOptions};
+use tintype_source::files::{Owners, Target, TargetOptions};
 
-use super::{Action, Counts, Destination, Mapping, Overwrite, Plan, Request, Rule, root_of};
+use super::extra::Extra;
+use super::reread::Check;
+use super::{Action, Counts, Destination, Mapping, Overwrite, Plan, Request, Rule, root_of, same};
 
 /// One line of a plan, for showing.
 pub struct Step<'p> {
@@ -25,6 +28,8 @@ pub struct Step<'p> {
 struct Standing {
     /// Its path in the target, empty for the base.
     path: Vec<u8>,
+    /// In the tree.
+    from: Vec<u8>,
     /// It does not exist yet: nothing below it does.
     is_new: bool,
     /// Something else stands there: nothing below it can be restored.
@@ -39,21 +44,45 @@ struct Standing {
     is_held: bool,
 }
 
+/// The first name of a file that has several.
+struct FirstName {
+    /// It will be another file than the one that stands there.
+    is_written: bool,
+    /// Device and inode of what stands there.
+    standing: (u64, u64),
+}
+
 struct Planner<'p> {
     request: &'p Request,
+    cancel: &'p Cancel,
     /// What was captured; what only leads there was not.
     roots: Vec<Vec<u8>>,
     /// None: the base does not exist.
     target: Option<Target>,
+    /// Device and inode of the directories in which nothing may be touched.
+    untouchable: Vec<(u64, u64)>,
+    check: Check<'p, 'p>,
+    buffer: ReadBuffer,
     open: Vec<Standing>,
     actions: Vec<Action>,
     counts: Counts,
+    selected: u64,
     refused: Vec<(Vec<u8>, String)>,
-    extra: Vec<Vec<u8>>,
+    missing: Vec<(Vec<u8>, String)>,
+    ways: Vec<(Vec<u8>, Option<Node>)>,
+    extra: Extra,
+    /// By device and inode as captured.
+    first_names: HashMap<(u64, u64), FirstName>,
 }
 
-/// Makes the plan: reads the tree and looks at the destination, changes nothing.
-pub fn plan(reader: &ContentReader<'_>, snapshot: &Snapshot, request: &Request) -> Result<Plan> {
+/// Makes the plan: reads the tree and looks at the destination, changes nothing. Under
+/// [`Overwrite::Always`] files of the same size and time are read too.
+pub fn plan(
+    reader: &ContentReader<'_>,
+    snapshot: &Snapshot,
+    request: &Request,
+    cancel: &Cancel,
+) -> Result<Plan> {
     let root = root_of(snapshot);
     let mut cursor = Cursor::new(reader, root)?.tolerant();
     let (mapping, base) = map(snapshot, request, &mut cursor)?;
@@ -65,44 +94,33 @@ pub fn plan(reader: &ContentReader<'_>, snapshot: &Snapshot, request: &Request) 
     let base_is_new = target.is_none();
     let mut planner = Planner {
         request,
+        cancel,
         roots: snapshot.manifest.root_paths(),
         target,
+        untouchable: request.untouchable.iter().filter_map(|dir| file_of(dir)).collect(),
+        check: Check::new(reader),
+        buffer: ReadBuffer::new()?,
         open: Vec::new(),
         actions: Vec::new(),
         counts: Counts::default(),
+        selected: 0,
         refused: Vec::new(),
-        extra: Vec::new(),
+        missing: Vec::new(),
+        ways: Vec::new(),
+        extra: Extra::default(),
+        first_names: HashMap::new(),
     };
     for rule in &mapping.rules {
-        planner.enter_base(rule, &base, base_is_new)?;
+        planner.enter_base(rule, &base, base_is_new, &mut cursor)?;
         cursor.for_each_within(&rule.from, &mut |entry| planner.entry(rule, &entry))?;
         planner.leave_to(None)?;
     }
     let damaged = cursor.damaged.take().unwrap_or_default();
-    let damaged_pages = damaged.len() as u64;
-    if damaged_pages > 0 {
-        // What the snapshot does not seem to hold may stand on these pages.
-        planner.extra.clear();
-    }
-    planner.counts.delete = planner.extra.len() as u64;
-    planner.extra.sort();
-    planner.extra.reverse();
-    for (path, error) in damaged {
-        planner.refused.push((path, format!("this part of the snapshot is damaged: {error}")));
-        planner.counts.refuse += 1;
-    }
-    Ok(Plan {
-        root,
-        mapping,
-        snapshot: snapshot.clone(),
-        base,
-        base_is_new,
-        actions: planner.actions,
-        counts: planner.counts,
-        refused: planner.refused,
-        damaged: damaged_pages,
-        extra: planner.extra,
-    })
+    Ok(planner.into_plan(damaged, Plan::empty(root, mapping, snapshot, base, base_is_new)))
+}
+
+fn file_of(dir: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(dir).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 fn map(
@@ -119,7 +137,14 @@ fn map(
     match &request.destination {
         Destination::InPlace => Ok((Mapping::in_place(&roots)?, Path::new("/").to_path_buf())),
         Destination::Directory(dir) if request.path.is_empty() => {
-            Ok((Mapping::by_name(&roots)?, dir.clone()))
+            let mut links = Vec::new();
+            for root in &roots {
+                let found = cursor.get(root)?;
+                if found.is_some_and(|entry| entry.node.kind == Kind::Symlink) {
+                    links.push(root.clone());
+                }
+            }
+            Ok((Mapping::by_name(&roots, &links), dir.clone()))
         }
         Destination::Directory(dir) => {
             let entry = cursor.get(&request.path)?.ok_or_else(|| {
@@ -136,20 +161,70 @@ fn map(
 }
 
 impl Planner<'_> {
+    fn into_plan(mut self, damaged: Vec<(Vec<u8>, Error)>, bare: Plan) -> Plan {
+        let pages = damaged.len() as u64;
+        for (path, error) in damaged {
+            self.refused.push((path, format!("this part of the snapshot is damaged: {error}")));
+            self.counts.refuse += 1;
+        }
+        let (extra, spared) = self.extra.into_lists();
+        // What the snapshot does not seem to hold may stand on a page that cannot be read.
+        let extra = if pages > 0 { Vec::new() } else { extra };
+        self.counts.delete = extra.len() as u64;
+        Plan {
+            actions: self.actions,
+            counts: self.counts,
+            refused: self.refused,
+            missing: self.missing,
+            spared,
+            ways: self.ways,
+            selected: self.selected,
+            owners: self.request.owners.clone(),
+            damaged: pages,
+            extra,
+            ..bare
+        }
+    }
+
     /// Begins a rule: what leads to its root counts as standing if it exists.
-    fn enter_base(&mut self, rule: &Rule, base: &Path, base_is_new: bool) -> Result<()> {
+    fn enter_base(
+        &mut self,
+        rule: &Rule,
+        base: &Path,
+        base_is_new: bool,
+        cursor: &mut Cursor<'_, '_>,
+    ) -> Result<()> {
         self.open.clear();
         let mut is_new = base_is_new;
-        if let (Some(target), Some(end)) = (&self.target, rule.to.iter().rposition(|b| *b == b'/'))
-        {
-            is_new = target.stat(&rule.to[..end])?.is_none();
+        let mut is_refused = false;
+        for (at, _) in rule.to.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            match self.look(&rule.to[..at], base_is_new) {
+                Ok(Some(standing)) if self.is_untouchable(&standing) => {
+                    is_refused = true;
+                    self.refused.push((rule.to.clone(), OURS.into()));
+                    break;
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    is_new = true;
+                    let from = &rule.from[..rule.from.len() - rule.to.len() + at];
+                    let node = cursor.get(from)?.map(|entry| entry.node);
+                    self.ways.push((rule.to[..at].to_vec(), node));
+                }
+                Err(error) => {
+                    is_refused = true;
+                    self.refused.push((rule.to.clone(), advice(&error)));
+                    break;
+                }
+            }
         }
         let wanted = rule.to.is_empty() && self.is_captured(&rule.from);
-        let unnamed = if wanted { self.names(b"", is_new)? } else { BTreeSet::new() };
+        let unnamed = if wanted { self.names(b"", is_new) } else { BTreeSet::new() };
         self.open.push(Standing {
             path: Vec::new(),
+            from: rule.from.clone(),
             is_new,
-            is_refused: false,
+            is_refused,
             unnamed,
             device: std::fs::metadata(base).ok().map(|metadata| metadata.dev()),
             is_mount: false,
@@ -164,62 +239,87 @@ impl Planner<'_> {
         self.roots.is_empty() || self.roots.iter().any(|root| is_within(path, root))
     }
 
-    fn names(&self, path: &[u8], is_new: bool) -> Result<BTreeSet<Vec<u8>>> {
+    /// The repository that is read, or its cache.
+    fn is_untouchable(&self, standing: &Node) -> bool {
+        standing.kind == Kind::Directory
+            && self.untouchable.contains(&(standing.device, standing.inode))
+    }
+
+    fn look(&self, path: &[u8], is_new: bool) -> Result<Option<Node>> {
         match &self.target {
-            Some(target) if self.request.delete_extra && !is_new => {
-                Ok(target.list_dir(path)?.into_iter().collect())
+            Some(target) if !is_new => target.stat(path),
+            _ => Ok(None),
+        }
+    }
+
+    fn names(&mut self, path: &[u8], is_new: bool) -> BTreeSet<Vec<u8>> {
+        let Some(target) = self.target.as_ref().filter(|_| self.request.delete_extra && !is_new)
+        else {
+            return BTreeSet::new();
+        };
+        match target.list_dir(path) {
+            Ok(names) => names.into_iter().collect(),
+            Err(error) => {
+                self.extra.spare(path.to_vec(), format!("not looked into: {}", advice(&error)));
+                BTreeSet::new()
             }
-            _ => Ok(BTreeSet::new()),
         }
     }
 
     fn entry(&mut self, rule: &Rule, entry: &TreeEntry) -> Result<()> {
+        self.cancel.check()?;
         let Some(path) = Mapping::target(rule, &entry.path) else { return Ok(()) };
         self.leave_to(Some(&path))?;
         let inside = self.open.last_mut().expect("the base stays");
         inside.unnamed.remove(tintype_model::entry::file_name(&path));
         inside.is_held = true;
         let (is_new, below_refused, outer) = (inside.is_new, inside.is_refused, inside.device);
-        let action =
-            if below_refused { Action::Refuse } else { self.decide(&path, entry, is_new)? };
-        self.count(action, entry);
+        let is_directory = entry.node.kind == Kind::Directory;
+        let action = if !is_selected(self.request, &entry.path, is_directory) {
+            // Directories lead to what is selected; empty ones are not made for nothing.
+            Action::Leave
+        } else if below_refused {
+            Action::Refuse
+        } else {
+            self.decide(&path, entry, is_new)
+        };
+        self.count(action, &path, entry);
         self.actions.push(action);
-        if entry.node.kind == Kind::Directory {
-            let is_refused = action == Action::Refuse;
-            let below_is_new = match action {
-                Action::Create | Action::Replace => true,
-                Action::Leave => is_new || !self.exists(&path)?,
-                _ => is_new,
-            };
-            // Of a directory that could not be read nobody knows what it held.
-            let is_known =
-                action == Action::Merge && !entry.is_problem() && self.is_captured(&entry.path);
-            let unnamed = if is_known { self.names(&path, below_is_new)? } else { BTreeSet::new() };
-            let device = if below_is_new { None } else { self.device(&path)? };
-            self.open.push(Standing {
-                path,
-                is_new: below_is_new,
-                is_refused,
-                unnamed,
-                device,
-                is_mount: device.is_some() && outer.is_some() && device != outer,
-                is_held: false,
-            });
+        if is_directory {
+            self.enter(path, entry, action, (is_new, below_refused, outer));
         }
         Ok(())
     }
 
-    fn device(&self, path: &[u8]) -> Result<Option<u64>> {
-        match &self.target {
-            Some(target) if self.request.delete_extra => {
-                Ok(target.stat(path)?.map(|node| node.device))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn exists(&self, path: &[u8]) -> Result<bool> {
-        self.target.as_ref().map_or(Ok(false), |target| Ok(target.stat(path)?.is_some()))
+    fn enter(
+        &mut self,
+        path: Vec<u8>,
+        entry: &TreeEntry,
+        action: Action,
+        above: (bool, bool, Option<u64>),
+    ) {
+        let (is_new, below_refused, outer) = above;
+        let standing = self.look(&path, is_new).ok().flatten();
+        let below_is_new = match action {
+            Action::Create | Action::Replace => true,
+            Action::Leave => standing.is_none() && !below_refused,
+            _ => is_new,
+        };
+        // Of a directory that could not be read nobody knows what it held.
+        let is_known =
+            action == Action::Merge && !entry.is_problem() && self.is_captured(&entry.path);
+        let unnamed = if is_known { self.names(&path, below_is_new) } else { BTreeSet::new() };
+        let device = standing.filter(|_| self.request.delete_extra).map(|node| node.device);
+        self.open.push(Standing {
+            path,
+            from: entry.path.clone(),
+            is_new: below_is_new,
+            is_refused: action == Action::Refuse || (action == Action::Leave && below_refused),
+            unnamed,
+            device,
+            is_mount: device.is_some() && outer.is_some() && device != outer,
+            is_held: false,
+        });
     }
 
     /// Closes directories that `path` is not in; what they hold beside the snapshot is extra.
@@ -235,99 +335,200 @@ impl Planner<'_> {
                 continue;
             }
             for name in done.unnamed {
-                let path = if done.path.is_empty() {
-                    name
-                } else {
-                    [&done.path[..], b"/", &name].concat()
+                let join = |above: &[u8]| match above {
+                    b"" => name.clone(),
+                    above => [above, b"/", &name].concat(),
                 };
-                self.add_extra(path, done.device)?;
+                self.add_extra(join(&done.path), join(&done.from), done.device)?;
             }
         }
         Ok(())
     }
 
-    /// A name that the snapshot does not hold, with all below it. What is mounted there is
-    /// never touched.
-    fn add_extra(&mut self, path: Vec<u8>, device: Option<u64>) -> Result<()> {
+    /// A name that the snapshot does not hold, with all below it that the selection covers.
+    /// What is mounted there is never touched, nor is the repository.
+    fn add_extra(&mut self, path: Vec<u8>, from: Vec<u8>, device: Option<u64>) -> Result<()> {
         let Some(target) = &self.target else { return Ok(()) };
-        let mut waiting = vec![path];
-        while let Some(path) = waiting.pop() {
-            if let Some(node) = target.stat(&path)?
-                && node.kind == Kind::Directory
-            {
+        let mut waiting = vec![(path, from)];
+        while let Some((path, from)) = waiting.pop() {
+            self.cancel.check()?;
+            let node = match target.stat(&path) {
+                Ok(Some(node)) => node,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.extra.spare(path, advice(&error));
+                    continue;
+                }
+            };
+            let is_directory = node.kind == Kind::Directory;
+            if self.request.exclude.matches(captured(&from), is_directory) {
+                self.extra.keep(path);
+                continue;
+            }
+            if is_directory {
                 if device.is_some_and(|device| device != node.device) {
+                    self.extra.keep(path.clone());
                     self.refused.push((path, "not deleted: something is mounted there".into()));
                     self.counts.refuse += 1;
                     continue;
                 }
-                let names = target.list_dir(&path)?;
-                waiting.extend(names.into_iter().map(|name| [&path[..], b"/", &name].concat()));
+                if self.is_untouchable(&node) {
+                    let why = "not deleted: it belongs to the repository that is read";
+                    self.extra.spare(path, why.into());
+                    continue;
+                }
+                match target.list_dir(&path) {
+                    Ok(names) => waiting.extend(names.into_iter().map(|name| {
+                        let below = |above: &[u8]| [above, b"/", &name].concat();
+                        (below(&path), below(&from))
+                    })),
+                    Err(error) => {
+                        self.extra.spare(path, format!("not deleted: {}", advice(&error)));
+                        continue;
+                    }
+                }
             }
-            self.extra.push(path);
+            if is_selected(self.request, &from, is_directory) {
+                self.extra.add(path);
+            } else {
+                self.extra.keep(path);
+            }
         }
         Ok(())
     }
 
-    fn decide(&mut self, path: &[u8], entry: &TreeEntry, is_new: bool) -> Result<Action> {
-        let is_directory = entry.node.kind == Kind::Directory;
-        if !self.is_selected(entry, is_directory) {
-            // Directories lead to what is selected; empty ones are not made for nothing.
-            return Ok(Action::Leave);
+    fn refuse(&mut self, path: &[u8], why: String) -> Action {
+        self.refused.push((path.to_vec(), why));
+        Action::Refuse
+    }
+
+    fn decide(&mut self, path: &[u8], entry: &TreeEntry, is_new: bool) -> Action {
+        let node = &entry.node;
+        let is_directory = node.kind == Kind::Directory;
+        if node.is_lost() || matches!(node.kind, Kind::Socket | Kind::Unknown) {
+            return Action::Skip;
         }
-        let lost = entry.node.kind.has_content()
-            && entry.node.size == 0
-            && entry.content == Content::None
-            && entry.is_problem();
-        if lost || matches!(entry.node.kind, Kind::Socket | Kind::Unknown) {
-            return Ok(Action::Skip);
-        }
-        let standing = match &self.target {
-            Some(target) if !is_new => target.stat(path)?,
-            _ => None,
+        let standing = match self.look(path, is_new) {
+            Ok(standing) => standing,
+            Err(error) => return self.refuse(path, advice(&error)),
         };
-        let Some(standing) = standing else { return Ok(Action::Create) };
+        let Some(standing) = standing else {
+            self.note_first_name(node, true, (0, 0));
+            return Action::Create;
+        };
         let as_file = |kind: Kind| if kind.has_content() { Kind::File } else { kind };
-        let (here, there) = (as_file(entry.node.kind), as_file(standing.kind));
+        let (here, there) = (as_file(node.kind), as_file(standing.kind));
         if is_directory && there == Kind::Directory {
-            return Ok(Action::Merge);
+            if self.is_untouchable(&standing) {
+                return self.refuse(path, OURS.into());
+            }
+            return Action::Merge;
         }
-        if entry.node.kind == Kind::Image && there == Kind::BlockDevice {
+        if node.kind == Kind::Image && there == Kind::BlockDevice {
             // Onto the device itself; nothing tells whether it holds the same.
             let always = self.request.overwrite == Overwrite::Always;
-            return Ok(if always { Action::Replace } else { Action::Keep });
+            return if always { Action::Replace } else { Action::Keep };
         }
         if is_directory || there == Kind::Directory {
             let what = if is_directory { "something that is no directory" } else { "a directory" };
-            self.refused.push((path.to_vec(), format!("{what} is in the way")));
-            return Ok(Action::Refuse);
+            return self.refuse(path, format!("{what} is in the way; {MOVE_IT}"));
         }
-        if here == there && is_same(&entry.node, &standing) {
+        match self.compare(path, entry, &standing, here == there) {
+            Ok(action) => {
+                if !matches!(action, Action::Keep) {
+                    let is_written = action == Action::Replace;
+                    self.note_first_name(node, is_written, (standing.device, standing.inode));
+                }
+                action
+            }
+            Err(error) => self.refuse(path, advice(&error)),
+        }
+    }
+
+    /// What becomes of something that stands there, both no directories.
+    fn compare(
+        &mut self,
+        path: &[u8],
+        entry: &TreeEntry,
+        standing: &Node,
+        is_kind: bool,
+    ) -> Result<Action> {
+        let wanted = &entry.node;
+        let target = self.target.as_ref().expect("something stands in it");
+        let overwrite = self.request.overwrite;
+        let mut is_same = is_kind;
+        if is_same && wanted.kind == Kind::Symlink {
+            let link = target.inspect(path)?;
+            is_same = link.is_some_and(|link| same::content(wanted, &link));
+        } else if is_same {
+            is_same = same::content(wanted, standing);
+        }
+        if is_same && overwrite == Overwrite::Always {
+            is_same = !self.is_linked_otherwise(wanted, standing) && self.holds(path, entry);
+        }
+        if !is_same {
+            return Ok(match overwrite {
+                Overwrite::Always => Action::Replace,
+                Overwrite::Older if standing.mtime < wanted.mtime => Action::Replace,
+                _ => Action::Keep,
+            });
+        }
+        let is_shared = wanted.links < 2 && standing.links > 1;
+        if overwrite == Overwrite::Never || is_shared {
             return Ok(Action::Same);
         }
-        Ok(match self.request.overwrite {
-            Overwrite::Always => Action::Replace,
-            Overwrite::Older if standing.mtime < entry.node.mtime => Action::Replace,
-            _ => Action::Keep,
+        let target = self.target.as_ref().expect("something stands in it");
+        // What cannot be read may still be set.
+        let found = target.inspect(path).ok().flatten();
+        let is_equal = found.is_some_and(|f| same::metadata(entry, &f, &self.request.owners));
+        Ok(if is_equal { Action::Same } else { Action::Metadata })
+    }
+
+    /// Whether it shares its content with other names than it should.
+    fn is_linked_otherwise(&self, wanted: &Node, standing: &Node) -> bool {
+        if wanted.kind != Kind::File {
+            return false;
+        }
+        if wanted.links < 2 {
+            return standing.links > 1;
+        }
+        self.first_names.get(&(wanted.device, wanted.inode)).is_some_and(|first| {
+            first.is_written || first.standing != (standing.device, standing.inode)
         })
     }
 
-    fn is_selected(&self, entry: &TreeEntry, is_directory: bool) -> bool {
-        let captured = entry.path.strip_prefix(b"files").unwrap_or(&entry.path);
-        if self.request.exclude.matches(captured, is_directory) {
-            return false;
-        }
-        match &self.request.include {
-            None => true,
-            Some(include) => include.matches(captured, is_directory),
+    fn note_first_name(&mut self, wanted: &Node, is_written: bool, standing: (u64, u64)) {
+        if wanted.links > 1 && wanted.kind == Kind::File {
+            let key = (wanted.device, wanted.inode);
+            self.first_names.entry(key).or_insert(FirstName { is_written, standing });
         }
     }
 
-    fn count(&mut self, action: Action, entry: &TreeEntry) {
+    /// Whether the file that stands there has the content of the entry. One that cannot be read
+    /// is replaced like one that differs.
+    fn holds(&mut self, path: &[u8], entry: &TreeEntry) -> bool {
+        if !entry.node.kind.has_content() {
+            return true;
+        }
+        let target = self.target.as_ref().expect("something stands in it");
+        let compared =
+            target.read(path).and_then(|file| self.check.file(&mut self.buffer, &file, entry));
+        compared.is_ok()
+    }
+
+    fn count(&mut self, action: Action, path: &[u8], entry: &TreeEntry) {
+        if action != Action::Leave {
+            self.selected += 1;
+            let problem = entry.node.problem();
+            let told = problem.filter(|p| entry.node.is_lost() || p.kind.makes_incomplete());
+            self.missing.extend(told.map(|p| (path.to_vec(), p.message.clone())));
+        }
         let counts = &mut self.counts;
         match action {
             Action::Create => counts.create += 1,
             Action::Replace => counts.replace += 1,
             Action::Same => counts.same += 1,
+            Action::Metadata => counts.metadata += 1,
             Action::Keep => counts.keep += 1,
             Action::Merge => counts.merge += 1,
             Action::Refuse => counts.refuse += 1,
@@ -340,13 +541,67 @@ impl Planner<'_> {
     }
 }
 
-/// Nothing to do: what a restore that was interrupted has done already. Symlinks are compared
-/// by time as well, their length says nothing.
-fn is_same(wanted: &Node, standing: &Node) -> bool {
-    wanted.mtime == standing.mtime && (wanted.size == standing.size || !wanted.kind.has_content())
+const OURS: &str = "it belongs to the repository that is read, where nothing is touched; restore it \
+                    elsewhere with --to";
+const MOVE_IT: &str = "move it away and run it again, or restore elsewhere with --to";
+
+/// What is wrong at a path, and what helps.
+fn advice(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::AlreadyExists => format!("{error}; {MOVE_IT}"),
+        ErrorKind::Denied => {
+            format!("{error}; run as somebody who may go there, or restore elsewhere with --to")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Where a tree path was on its host.
+fn captured(path: &[u8]) -> &[u8] {
+    path.strip_prefix(b"files").unwrap_or(path)
+}
+
+fn is_selected(request: &Request, path: &[u8], is_directory: bool) -> bool {
+    let path = captured(path);
+    if request.exclude.matches(path, is_directory) {
+        return false;
+    }
+    request.include.as_ref().is_none_or(|include| include.matches(path, is_directory))
 }
 
 impl Plan {
+    fn empty(
+        root: Root,
+        mapping: Mapping,
+        snapshot: &Snapshot,
+        base: PathBuf,
+        base_is_new: bool,
+    ) -> Self {
+        Self {
+            root,
+            mapping,
+            snapshot: snapshot.clone(),
+            base,
+            base_is_new,
+            actions: Vec::new(),
+            counts: Counts::default(),
+            refused: Vec::new(),
+            missing: Vec::new(),
+            spared: Vec::new(),
+            ways: Vec::new(),
+            selected: 0,
+            owners: Owners::default(),
+            damaged: 0,
+            extra: Vec::new(),
+        }
+    }
+
+    /// Roots that do not get their own name, because another one has it: tree and target path.
+    pub fn renamed(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let rules = self.mapping.rules.iter().map(|rule| (&rule.from[..], &rule.to[..]));
+        rules.filter(|(from, to)| !to.is_empty() && !from.ends_with(to))
+    }
+
     /// Goes through the plan in order, for showing it.
     pub fn for_each(
         &self,

@@ -19,11 +19,14 @@ pub(super) fn verify(
     report: &mut Report,
     options: &ApplyOptions,
 ) -> Result<()> {
-    let mut check = Check { reader, bytes: Vec::new() };
+    let mut check = Check::new(reader);
     let mut buffer = ReadBuffer::new()?;
     plan.for_each(reader, &mut |step| {
         options.cancel.check()?;
-        let restored = matches!(step.action, Action::Create | Action::Replace | Action::Same);
+        let restored = matches!(
+            step.action,
+            Action::Create | Action::Replace | Action::Same | Action::Metadata
+        );
         if !restored || !step.entry.node.kind.has_content() {
             return Ok(());
         }
@@ -42,13 +45,24 @@ pub(super) fn verify(
     })
 }
 
-struct Check<'c, 'r> {
+/// Compares files with what the snapshot's ids say.
+pub(super) struct Check<'c, 'r> {
     reader: &'c ContentReader<'r>,
     bytes: Vec<u8>,
 }
 
-impl Check<'_, '_> {
-    fn file(&mut self, buffer: &mut ReadBuffer, file: &OpenFile, entry: &TreeEntry) -> Result<()> {
+impl<'c, 'r> Check<'c, 'r> {
+    pub(super) fn new(reader: &'c ContentReader<'r>) -> Self {
+        Self { reader, bytes: Vec::new() }
+    }
+
+    /// An error unless the file holds what the entry does.
+    pub(super) fn file(
+        &mut self,
+        buffer: &mut ReadBuffer,
+        file: &OpenFile,
+        entry: &TreeEntry,
+    ) -> Result<()> {
         if file.size_bytes() != entry.node.size {
             return Err(differs("its size"));
         }

@@ -6,11 +6,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
 use tintype_engine::cancel::Cancel;
-use tintype_model::entry::{Kind, Node, Time};
+use tintype_model::entry::{Kind, Node, Problem, ProblemKind, Time};
 use tintype_model::{Error, ErrorKind};
 use tintype_runner::restore::{Destination, Overwrite, Request};
 use tintype_runner::snapshot::{Input, Labels, SnapshotOptions};
-use tintype_source::files::{Excludes, WalkOptions};
+use tintype_source::files::{Excludes, Owners, WalkOptions};
 
 use crate::support::{Lab, noise, tree_path};
 
@@ -47,6 +47,8 @@ fn to(lab: &Lab, path: &[u8], name: &str) -> Request {
         exclude: Excludes::default(),
         overwrite: Overwrite::Never,
         delete_extra: false,
+        owners: Owners::default(),
+        untouchable: Vec::new(),
     }
 }
 
@@ -62,6 +64,32 @@ fn a_stream_is_captured_and_comes_back() {
     assert_eq!(taken.outcome.manifest.bytes, 9_000_000);
     lab.apply(&lab.plan(&to(&lab, &path, "out")));
     assert_eq!(fs::read(lab.path("out/dump.sql")).unwrap(), bytes);
+}
+
+/// What a file's problem says counts, not how many bytes of it there are.
+#[test]
+fn what_was_read_only_in_part_is_not_written_as_if_it_were_whole() {
+    for kind in [ProblemKind::Unreadable, ProblemKind::Vanished] {
+        for length in [0, 700_000] {
+            let lab = Lab::new();
+            let mut node = stream_node();
+            node.kind = Kind::File;
+            let message = "input/output error".to_owned();
+            node.extras_mut().problem = Some(Problem { kind, message });
+            let read: Box<dyn Read + Send> = Box::new(std::io::Cursor::new(noise(1, length)));
+            let path = b"files/half".to_vec();
+            let end = Box::new(|| Ok(()));
+            let input = Input::Stream { path: path.clone(), node, read, end };
+            lab.take_as(input, &options(&lab, &path)).unwrap();
+            fs::create_dir(lab.path("out")).unwrap();
+            fs::write(lab.path("out/half"), b"whole").unwrap();
+            let always = Request { overwrite: Overwrite::Always, ..to(&lab, &path, "out") };
+            let plan = lab.plan(&always);
+            assert_eq!(plan.missing.len(), 1, "{kind:?} {length}");
+            lab.apply(&plan);
+            assert_eq!(fs::read(lab.path("out/half")).unwrap(), b"whole", "{kind:?} {length}");
+        }
+    }
 }
 
 #[test]

@@ -101,23 +101,20 @@ impl Lab {
             exclude: Excludes::default(),
             overwrite: Overwrite::Never,
             delete_extra: false,
+            owners: Owners::default(),
+            untouchable: Vec::new(),
         }
     }
 
     pub(crate) fn plan(&self, request: &Request) -> Plan {
         let reader = self.repository.reader().unwrap();
-        restore::plan(&reader, &self.latest().unwrap(), request).unwrap()
+        restore::plan(&reader, &self.latest().unwrap(), request, &Cancel::default()).unwrap()
     }
 
     pub(crate) fn apply(&self, plan: &Plan) -> Report {
         let reader = self.repository.reader().unwrap();
-        let options = ApplyOptions {
-            workers: 2,
-            cancel: Cancel::default(),
-            owners: Owners::default(),
-            verify: true,
-            sync: false,
-        };
+        let options =
+            ApplyOptions { workers: 2, cancel: Cancel::default(), verify: true, sync: false };
         restore::apply(&reader, plan, &options, &Progress::default()).unwrap()
     }
 

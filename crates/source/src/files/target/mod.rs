@@ -10,6 +10,7 @@
 //! [`Target::finish_dir`] for each directory after all that it holds, [`Target::complete`].
 
 mod beneath;
+mod mend;
 mod metadata;
 mod temp;
 
