@@ -277,11 +277,17 @@ class Refuses(unittest.TestCase):
                     self.assertIn(name, self.damaged(name, whole[:-1]))
 
     def test_what_the_gc_record_names_is_missed(self):
-        named = Repository(self.store, self.expected.passphrase).json("gc/00000001")["annotations"]
-        for id, count in named.items():
+        name = max(name for name in self.names if name.startswith("gc/"))
+        record = Repository(self.store, self.expected.passphrase).json(name)
+        for retired in record["retired"]:
+            whole = (self.store / retired).read_bytes()
+            (self.store / retired).unlink()
+            self.assertIn(f"{retired}: is missing", self.problems())
+            (self.store / retired).write_bytes(whole)
+        for id, count in record["annotations"].items():
             (self.store / f"annotation/{id}/{count:08}").unlink()
             self.assertIn("annotations are missing", self.problems())
-        self.assertTrue(named)
+        self.assertTrue(record["retired"] and record["annotations"])
 
     def test_an_object_under_the_name_of_another(self):
         for kind in ("data", "meta", "index", "keys", "session", "fate", "annotation"):

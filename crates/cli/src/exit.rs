@@ -117,6 +117,10 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
              everything else can still be restored"
         }
         ErrorKind::Canceled => "run it again: it goes on from what is done",
+        ErrorKind::Faulty => {
+            "test the memory of this machine before you trust it again; what lies in the repository \
+             is as it was"
+        }
         ErrorKind::Internal => "this is a bug; please report it with the command you ran",
         ErrorKind::NotFound
         | ErrorKind::AlreadyExists

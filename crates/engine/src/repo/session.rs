@@ -215,8 +215,16 @@ impl Session<'_> {
 
     /// Ends without a snapshot; what was published counts.
     pub fn close(self) -> Result<()> {
-        let fate = Fate { state: FateState::Closed, segments: self.segments(), manifest: None };
-        match self.decide(&fate) {
+        self.end(self.segments())
+    }
+
+    /// Ends without a snapshot; what was published counts for nobody, and the next gc frees it.
+    pub(crate) fn discard(self) -> Result<()> {
+        self.end(Vec::new())
+    }
+
+    fn end(&self, segments: Vec<String>) -> Result<()> {
+        match self.decide(&Fate { state: FateState::Closed, segments, manifest: None }) {
             Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(()),
             other => other,
         }

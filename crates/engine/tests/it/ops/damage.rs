@@ -422,6 +422,16 @@ fn withheld_annotations_and_lists_are_noticed() {
     assert_eq!(repository.snapshots().unwrap().snapshots.len(), 2);
 }
 
+/// Whoever can write to the store can use any name.
+#[test]
+fn a_change_of_a_huge_number_does_not_fill_the_memory() {
+    let world = world_of(0);
+    let name = names::annotation(world.tagged, 99_999_999);
+    world.memory.put(&name, b"no object of ours").unwrap();
+    let listing = world.repository.snapshots().unwrap();
+    assert!((2..100).contains(&listing.damaged.len()), "{}", listing.damaged.len());
+}
+
 /// Two writers at once store equal chunks twice: either copy will do.
 #[test]
 fn a_chunk_is_read_from_the_copy_that_is_whole() {
