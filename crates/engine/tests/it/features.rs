@@ -71,7 +71,7 @@ fn annotate(repository: &Repository, change: Change) -> Result<()> {
 fn maintain(repository: &Repository) -> Vec<Result<()>> {
     vec![
         repository.gc(&GcOptions::default()).map(|_| ()),
-        repository.repair_index(RepairScope::All, 1, &Cancel::default()).map(|_| ()),
+        repository.repair_index(&RepairScope::All, 1, &Cancel::default()).map(|_| ()),
     ]
 }
 

@@ -524,7 +524,7 @@ fn record_is_made_anew(world: &World) -> RepairReport {
     let error = repository.begin_writing(SessionKind::Snapshot, None).err().unwrap();
     assert!(error.is(ErrorKind::Corrupt), "{error}");
     assert!(error.to_string().contains("--repair-index"), "{error}");
-    let report = repository.repair_index(RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
+    let report = repository.repair_index(&RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
     assert!(report.unreadable.is_empty());
     let found = world.verify(Depth::All).findings;
     assert!(found.iter().all(|f| f.severity == Severity::Info), "{found:#?}");
