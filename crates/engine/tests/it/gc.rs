@@ -6,10 +6,12 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tintype_engine::ErrorKind;
 use tintype_engine::backend::{MemoryBackend, SharedBackend, list_all};
+use tintype_engine::cancel::Cancel;
 use tintype_engine::format::frame::Kind;
-use tintype_engine::format::records::{Change, SessionKind};
+use tintype_engine::format::records::{Change, SessionKind, names};
 use tintype_engine::gc::GcOptions;
 use tintype_engine::id::SnapshotId;
+use tintype_engine::repair::RepairScope;
 use tintype_engine::repo::Repository;
 use tintype_engine::store::{Store, Worker};
 
@@ -233,4 +235,65 @@ fn what_a_killed_writer_finished_is_reused() {
     let lost = put(&again, 0..50);
     assert!(lost <= 16, "{lost} of 50: only what was in no finished pack");
     again.abandon().unwrap();
+}
+
+/// Its session looks like that of a writer who died; what else is there shows that it was not.
+#[test]
+fn a_lost_fate_is_not_buried() {
+    let fenced = || GcOptions { fence_after: Duration::ZERO, ..GcOptions::default() };
+    for absorbed in [false, true] {
+        let (backend, repository) = repository();
+        let content = files(&[("files/k", noise(1, 500_000))]);
+        let id = snapshot(&repository, &content, None).unwrap();
+        if absorbed {
+            repository.gc(&fenced()).unwrap();
+        } else {
+            change(&repository, id, Change::Hold("law".into())).unwrap();
+        }
+        let name = names::fate(id);
+        let fate = backend.get(&name, u64::MAX).unwrap();
+        backend.delete(&name).unwrap();
+        repository.close_abandoned().unwrap();
+        for refused in [repository.plan_gc(&fenced()).err(), repository.gc(&fenced()).err()]
+            .map(Option::unwrap)
+        {
+            assert!(refused.is(ErrorKind::Corrupt), "{refused}");
+            let (said, way_out) = (refused.to_string(), format!("gc --give-up {id}"));
+            assert!(said.contains(&name) && said.contains(&way_out), "{said}");
+        }
+        backend.put(&name, &fate).unwrap();
+        repository.gc(&fenced()).unwrap();
+        let found = find(&repository, id).unwrap().unwrap();
+        assert_eq!(read_back(&repository, &found).unwrap(), content);
+    }
+}
+
+#[test]
+fn what_has_no_fate_any_more_can_be_given_up_unless_it_is_locked() {
+    let (backend, repository) = repository();
+    let content = files(&[("files/k", noise(1, 500_000))]);
+    let kept = snapshot(&repository, &content, None).unwrap();
+    let other = files(&[("files/o", noise(2, 500_000))]);
+    let [lost, locked] = [(); 2].map(|()| snapshot(&repository, &other, None).unwrap());
+    let give_up = |id| GcOptions { give_up: [id].into(), ..GcOptions::default() };
+    let refused = repository.gc(&give_up(kept)).unwrap_err();
+    assert!(refused.is(ErrorKind::Invalid), "{refused}");
+    change(&repository, lost, Change::Note("proof".into())).unwrap();
+    let until = repository.env().clock.now() + SignedDuration::from_hours(24);
+    change(&repository, locked, Change::Lock(until)).unwrap();
+    let fate = backend.get(&names::fate(locked), u64::MAX).unwrap();
+    backend.delete(&names::fate(locked)).unwrap();
+    let refused = repository.gc(&give_up(locked)).unwrap_err();
+    assert!(refused.to_string().contains("locked until"), "{refused}");
+    backend.put(&names::fate(locked), &fate).unwrap();
+    backend.delete(&names::fate(lost)).unwrap();
+    // What is locked refers to what the lost one stored.
+    repository.repair_index(&RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
+    repository.gc(&give_up(lost)).unwrap();
+    repository.gc(&GcOptions::default()).unwrap();
+    assert!(list_all(&*backend, &format!("annotation/{lost}/")).unwrap().is_empty());
+    for (id, content) in [(kept, content), (locked, other)] {
+        let found = find(&repository, id).unwrap().unwrap();
+        assert_eq!(read_back(&repository, &found).unwrap(), content);
+    }
 }
