@@ -264,17 +264,23 @@ class Refuses(unittest.TestCase):
                 changed[position] ^= 1
                 with self.subTest(name=name, position=position):
                     self.assertIn(name, self.damaged(name, changed))
-        self.assertLessEqual({"config", "keys", "data", "meta", "index", "session", "fate",
+        self.assertLessEqual({"config", "config-copy", "keys", "data", "meta", "index", "session", "fate",
                               "annotation", "gc", "retired"}, kinds)
 
     def test_a_longer_or_shorter_object(self):
         for name in self.names:
             whole = (self.store / name).read_bytes()
             with self.subTest(name=name):
-                if name != "config" and not name.startswith("keys/"):
+                if not name.startswith(("config", "keys/")):
                     self.assertIn(name, self.damaged(name, whole + b"x"))
                 if whole:
                     self.assertIn(name, self.damaged(name, whole[:-1]))
+
+    def test_one_of_two_configurations_is_enough(self):
+        for name in ("config", "config-copy"):
+            with self.subTest(name=name):
+                self.assertIn(name, self.damaged(name, b"{"))
+                Repository(self.store, self.expected.passphrase)
 
     def test_what_the_gc_record_names_is_missed(self):
         named = Repository(self.store, self.expected.passphrase).json("gc/00000001")["annotations"]
@@ -403,7 +409,7 @@ def positions(name, content):
     """Where to flip a byte."""
     if not content:
         return []
-    if name == "config":
+    if name in ("config", "config-copy"):
         return [content.index(b'"created":"') + 12, content.index(b'"mac":"') + 8]
     if name.startswith("keys/"):
         return [0, content.index(b'"label":"') + 10, content.index(b'"mac":"') + 8]

@@ -21,6 +21,7 @@
 //! What that leaves wrong (packs that are gone, damaged frames, packs of a session whose fate is
 //! lost) takes a new gc record: `lost.rs`. Where the record itself is damaged: `record.rs`.
 
+mod config;
 mod lost;
 mod record;
 
@@ -85,6 +86,8 @@ pub struct RepairReport {
     pub segments: Vec<String>,
     /// Packs that the index named and that are gone: nothing in them is taken for stored now.
     pub lost: Vec<String>,
+    /// Of the two copies of the configuration: those that were written again.
+    pub configs: Vec<String>,
     /// The gc record that was made anew, and with it all of the index.
     pub record: Option<String>,
 }
@@ -208,16 +211,20 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<RepairReport> {
         self.allow_maintenance()?;
-        match self.read_state() {
+        let configs = self.mend_config()?;
+        let mut report = match self.read_state() {
             Err(error) if error.is(ErrorKind::Corrupt) => {
                 tracing::warn!(%error, "the gc record is made anew");
-                return self.repair_record(workers, cancel);
+                self.repair_record(workers, cancel)?
             }
             Err(error) => return Err(error),
-            Ok(_) => {}
-        }
-        let mut report = self.rebuild_segments(scope, workers, cancel)?;
-        self.mend_loss(scope, workers, cancel, &mut report)?;
+            Ok(_) => {
+                let mut report = self.rebuild_segments(scope, workers, cancel)?;
+                self.mend_loss(scope, workers, cancel, &mut report)?;
+                report
+            }
+        };
+        report.configs = configs;
         Ok(report)
     }
 

@@ -291,6 +291,9 @@ fn repair(app: &App, repository: &Repository, scope: &RepairScope) -> anyhow::Re
     if let Some(record) = &report.record {
         app.report.text(format!("{record} made anew from packs and fates"))?;
     }
+    for name in &report.configs {
+        app.report.text(format!("{name} written again from the other copy"))?;
+    }
     for pack in &report.lost {
         app.report.warn(format!("{pack} is gone: the index no longer names it"));
     }

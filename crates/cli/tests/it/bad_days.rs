@@ -23,9 +23,15 @@ fn not_a_repository_and_not_one_of_this_version() {
     lab.write("repository/config", flagged);
     assert_ne!(lab.run(&["list"]).code, 0);
     lab.write("repository/config", &config[..40]);
-    let torn = lab.run(&["list"]);
-    assert!(torn.code == 1 || torn.code == 4, "{}", torn.err);
-    lab.write("repository/config", config);
+    lab.run(&["list"]).expect(0);
+    lab.run(&["init", "--no-probe"]).expect(5);
+    lab.write("repository/config-copy", &config[..40]);
+    lab.run(&["list"]).expect(4);
+    lab.write("repository/config-copy", &config);
+    let missing = lab.run(&["verify"]).expect(4);
+    assert!(missing.out.contains("DAMAGED  config:"), "{}", missing.out);
+    lab.run(&["verify", "--repair-index"]).expect(0);
+    assert_eq!(lab.read("repository/config"), config.as_bytes());
     lab.run(&["list"]).expect(0);
 }
 

@@ -164,3 +164,39 @@ fn packs_of_a_lost_fate_that_others_need_are_named_again() {
     repository.gc(&GcOptions::default()).unwrap();
     all_readable(&repository, &all);
 }
+
+/// Nobody can open a repository without its configuration.
+#[test]
+fn one_of_two_copies_of_the_configuration_is_enough() {
+    let damaged = |text: &[u8], at: usize| {
+        let mut text = text.to_vec();
+        text[at] ^= 1;
+        text
+    };
+    for (bad, good) in [(names::CONFIG, names::CONFIG_COPY), (names::CONFIG_COPY, names::CONFIG)] {
+        let (memory, first, _) = repository(7);
+        let id = first.id();
+        let text = memory.get(good, u64::MAX).unwrap();
+        let in_id = text.windows(5).position(|w| w == br#""id":"#).expect("it has one") + 8;
+        let open = |seed| {
+            let (env, _) = manual(seed);
+            Repository::open(Arc::new(memory.clone()), &secret(), options(&env))
+        };
+        let ways = [Some(damaged(&text, 0)), Some(damaged(&text, in_id)), None];
+        for (seed, broken) in (8..).zip(ways) {
+            match broken {
+                Some(broken) => memory.overwrite(bad, broken),
+                None => memory.delete(bad).unwrap(),
+            }
+            let opened = open(seed).unwrap();
+            assert_eq!(opened.id(), id);
+            let report = opened.repair_index(&RepairScope::Unnamed, 1, &Cancel::default()).unwrap();
+            assert_eq!(report.configs, [bad]);
+            assert_eq!(memory.get(bad, u64::MAX).unwrap(), text);
+        }
+        memory.overwrite(names::CONFIG, damaged(&text, 0));
+        memory.overwrite(names::CONFIG_COPY, damaged(&text, 0));
+        let error = open(20).err().unwrap();
+        assert!(error.is(tintype_engine::ErrorKind::Corrupt), "{error}");
+    }
+}
