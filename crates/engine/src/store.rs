@@ -104,6 +104,7 @@ impl Repository {
         parent: Option<SnapshotId>,
     ) -> Result<Store<'_>> {
         self.allow_write()?;
+        self.backend.keep_reserve();
         let session = self.begin_session(kind, parent.into_iter().collect())?;
         let prepared = (|| {
             if let Some(parent) = parent {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tintype_engine::gc::{GcOptions, GcPlan};
 use tintype_engine::id::SnapshotId;
-use tintype_model::duration;
+use tintype_model::{ErrorKind, duration};
 
 use crate::app::App;
 use crate::exit::Exit;
@@ -55,7 +55,13 @@ impl Args {
             show_plan(app, &plan)?;
             return Ok(Done::of(Exit::Complete, plan_figures(&plan)));
         }
-        repository.close_abandoned()?;
+        match repository.close_abandoned() {
+            // Gc ends those it must wait for itself, and knows how to on a full store.
+            Err(error) if error.is(ErrorKind::NoSpace) => {}
+            closed => {
+                closed?;
+            }
+        }
         let report = app.busy("gc", || repository.gc(&options))?;
         app.report.text(format!(
             "{} freed: {} deleted, {} copied into new packs",

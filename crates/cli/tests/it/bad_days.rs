@@ -20,8 +20,10 @@ fn not_a_repository_and_not_one_of_this_version() {
     let newer = lab.run(&["list"]).expect(1);
     assert!(newer.err.contains("version 2") && newer.err.contains("newer"), "{}", newer.err);
     let flagged = config.replace("\"read\":[]", "\"read\":[\"parity\"]");
-    lab.write("repository/config", flagged);
+    lab.write("repository/config", &flagged);
+    lab.write("repository/config-copy", flagged);
     assert_ne!(lab.run(&["list"]).code, 0);
+    lab.write("repository/config-copy", &config);
     lab.write("repository/config", &config[..40]);
     lab.run(&["list"]).expect(0);
     lab.run(&["init", "--no-probe"]).expect(5);
@@ -135,6 +137,31 @@ fn a_full_store_loses_nothing() {
     assert!(lab.read("out/source/first") == noise(4 << 20, "first"));
     mount.remount("size=200m");
     on(&["snapshot", &lab.text("source")]).expect(0);
+    on(&["verify", "--all"]).expect(0);
+}
+
+/// The way out of a full store is to delete, and that must not need room which is not there.
+#[test]
+fn a_full_store_can_be_freed() {
+    let lab = Lab::new();
+    let Some(_mount) = Mount::new(&lab.path("store"), "64m") else { return };
+    let repository = lab.text("store/repository");
+    let on = |args: &[&str]| lab.run(&[args, &["-r", &repository]].concat());
+    on(&["init", "--no-probe"]).expect(0);
+    for (name, mebibytes) in [("first", 20), ("second", 4)] {
+        lab.write("source/file", noise(mebibytes << 20, name));
+        on(&["snapshot", &lab.text("source")]).expect(0);
+    }
+    let mut filler = std::fs::File::create(lab.path("store/filler")).unwrap();
+    while std::io::Write::write(&mut filler, &[1; 4096]).is_ok() {}
+    on(&["snapshot", &lab.text("source")]).expect(1);
+    on(&["delete", "latest~1", "--yes"]).expect(0);
+    on(&["gc"]).expect(0);
+    on(&["verify", "--all"]).expect(0);
+    on(&["snapshot", &lab.text("source")]).expect(0);
+    while std::io::Write::write(&mut filler, &[1; 4096]).is_ok() {}
+    on(&["prune", "--keep-last", "1", "--gc", "--yes"]).expect(0);
+    assert_eq!(on(&["list", "--json"]).expect(0).summary()["snapshots"], 1);
     on(&["verify", "--all"]).expect(0);
 }
 

@@ -24,8 +24,9 @@ use crate::repo::session::{Session, Undecided};
 use crate::repo::state::{ATTEMPTS, State};
 use crate::store::{Store, Worker};
 
+#[derive(Clone)]
 pub struct GcOptions {
-    /// Packs of which more than this is live stay as they are.
+    /// Packs of which more than this is live stay as they are; 0: nothing is copied.
     pub keep_above_percent: u8,
     /// How long to wait for writers before giving up.
     pub wait: Duration,
@@ -94,9 +95,23 @@ impl Repository {
         Ok(plan::decide(&live.usage()?, &self.stored_packs()?, options.keep_above_percent))
     }
 
-    /// Frees what no snapshot needs. Safe beside writers and readers.
+    /// Frees what no snapshot needs. Safe beside writers and readers. On a full store it uses
+    /// the reserve, and copies nothing: only packs without anything that is needed go.
     pub fn gc(&self, options: &GcOptions) -> Result<GcReport> {
         self.allow_maintenance()?;
+        let done = match self.try_gc(options) {
+            Err(error) if error.is(ErrorKind::NoSpace) => {
+                tracing::warn!(%error, "the store is full: gc copies nothing");
+                self.backend.give_up_reserve()?;
+                self.try_gc(&GcOptions { keep_above_percent: 0, ..options.clone() })
+            }
+            done => done,
+        };
+        self.backend.keep_reserve();
+        done
+    }
+
+    fn try_gc(&self, options: &GcOptions) -> Result<GcReport> {
         let newest = self.read_state()?.newest;
         let report =
             GcReport { deleted_objects: self.finish_deletions(&newest)?, ..GcReport::default() };

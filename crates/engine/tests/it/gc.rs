@@ -5,8 +5,13 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use tintype_engine::ErrorKind;
-use tintype_engine::backend::{MemoryBackend, SharedBackend, list_all};
+use tintype_engine::backend::count::Op;
+use tintype_engine::backend::faults::Effect;
+use tintype_engine::backend::{
+    FaultyBackend, LocalBackend, MemoryBackend, SharedBackend, list_all,
+};
 use tintype_engine::cancel::Cancel;
+use tintype_engine::env::testing::manual;
 use tintype_engine::format::frame::Kind;
 use tintype_engine::format::records::{Change, SessionKind, names};
 use tintype_engine::gc::GcOptions;
@@ -296,4 +301,45 @@ fn what_has_no_fate_any_more_can_be_given_up_unless_it_is_locked() {
         let found = find(&repository, id).unwrap().unwrap();
         assert_eq!(read_back(&repository, &found).unwrap(), content);
     }
+}
+
+/// Deleting needs a few small objects: the room for them is kept while there is plenty.
+#[test]
+fn a_full_store_can_be_freed_with_what_it_keeps_for_that() {
+    let directory = tempfile::tempdir().unwrap();
+    let reserve = directory.path().join("tmp/reserve");
+    let local: SharedBackend = Arc::new(LocalBackend::create(directory.path()).unwrap());
+    let faulty = FaultyBackend::new(local, manual(1).0.clock);
+    let repository = init(Arc::new(faulty.clone()), 11).unwrap();
+    let kept_files = files(&[("files/k", noise(1, 500_000))]);
+    let kept = snapshot(&repository, &kept_files, None).unwrap();
+    let gone = snapshot(&repository, &files(&[("files/g", noise(2, 500_000))]), None).unwrap();
+    assert_eq!(std::fs::metadata(&reserve).unwrap().len(), 4 << 20);
+    faulty.on(Op::Put, 1, "annotation/", Effect::Fail(ErrorKind::NoSpace));
+    delete(&repository, gone).unwrap();
+    assert!(!reserve.exists());
+    faulty.on(Op::Put, 1, "condemned/", Effect::Fail(ErrorKind::NoSpace));
+    let report = repository.gc(&GcOptions::default()).unwrap();
+    assert_eq!(report.deleted_packs, 2);
+    assert!(reserve.exists() && repository.backend().sweep().unwrap() == 0);
+    let found = find(&repository, kept).unwrap().unwrap();
+    assert_eq!(read_back(&repository, &found).unwrap(), kept_files);
+    // Only what frees room may use it.
+    faulty.on(Op::Put, 0, "annotation/", Effect::Fail(ErrorKind::NoSpace));
+    assert_eq!(change(&repository, kept, Change::Note("n".into())), Err(ErrorKind::NoSpace));
+    assert!(reserve.exists());
+}
+
+#[test]
+fn an_index_segment_without_rights_is_named_with_what_to_do() {
+    let (backend, repository) = repository();
+    snapshot(&repository, &files(&[("files/k", noise(1, 5000))]), None).unwrap();
+    let clock = repository.env().clock.clone();
+    let faulty = FaultyBackend::new(backend, clock);
+    faulty.on(Op::Get, 0, "index/", Effect::Fail(ErrorKind::Denied));
+    let other = open(Arc::new(faulty), 1, 12).unwrap();
+    let error = other.reader().err().unwrap();
+    assert!(error.is(ErrorKind::Denied), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("index segment index/") && said.contains("the rights"), "{said}");
 }

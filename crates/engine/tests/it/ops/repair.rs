@@ -178,16 +178,17 @@ fn one_of_two_copies_of_the_configuration_is_enough() {
         let id = first.id();
         let text = memory.get(good, u64::MAX).unwrap();
         let in_id = text.windows(5).position(|w| w == br#""id":"#).expect("it has one") + 8;
-        let open = || {
-            let (env, _) = manual(8);
+        let open = |seed| {
+            let (env, _) = manual(seed);
             Repository::open(Arc::new(memory.clone()), &secret(), options(&env))
         };
-        for broken in [Some(damaged(&text, 0)), Some(damaged(&text, in_id)), None] {
+        let ways = [Some(damaged(&text, 0)), Some(damaged(&text, in_id)), None];
+        for (seed, broken) in (8..).zip(ways) {
             match broken {
                 Some(broken) => memory.overwrite(bad, broken),
                 None => memory.delete(bad).unwrap(),
             }
-            let opened = open().unwrap();
+            let opened = open(seed).unwrap();
             assert_eq!(opened.id(), id);
             let report = opened.repair_index(&RepairScope::Unnamed, 1, &Cancel::default()).unwrap();
             assert_eq!(report.configs, [bad]);
@@ -195,7 +196,7 @@ fn one_of_two_copies_of_the_configuration_is_enough() {
         }
         memory.overwrite(names::CONFIG, damaged(&text, 0));
         memory.overwrite(names::CONFIG_COPY, damaged(&text, 0));
-        let error = open().err().unwrap();
+        let error = open(20).err().unwrap();
         assert!(error.is(tintype_engine::ErrorKind::Corrupt), "{error}");
     }
 }
