@@ -1,6 +1,6 @@
 //! What a restore does to what is there already.
 
-use crate::bad_days::as_nobody;
+use crate::bad_days::{as_nobody, give, in_the_hands_of_nobody};
 use crate::support::{Lab, damage, noise, objects};
 
 fn lab() -> Lab {
@@ -141,4 +141,28 @@ fn nothing_is_deleted_beside_damaged_pages() {
     assert!(ran.err.contains("this part of the snapshot is damaged"), "{}", ran.err);
     assert_eq!(lab.read("source/extra"), b"extra");
     assert_eq!(lab.read("source/29/file-2999"), b"2999");
+}
+
+/// Also without root one's own files are one's own, and so are their set-id bits.
+#[test]
+fn set_id_bits_of_own_files_come_back_without_root() {
+    use std::os::unix::fs::PermissionsExt;
+    let lab = lab();
+    give(&lab, "65534:65534");
+    std::fs::set_permissions(lab.path("source/file"), PermissionsExt::from_mode(0o6755)).unwrap();
+    in_the_hands_of_nobody(&lab, &["snapshot", &lab.text("source")]).expect(0);
+    let mode = |name: &str| lab.path(name).metadata().unwrap().permissions().mode() & 0o7777;
+    for (out, option, expected) in [
+        ("out", None, 0o6755),
+        ("named", Some("--owners-by-name"), 0o6755),
+        ("kept", Some("--no-owner"), 0o755),
+    ] {
+        let to = lab.text(out);
+        let args: Vec<&str> =
+            ["restore", "latest", "--to", &to].into_iter().chain(option).collect();
+        let ran = in_the_hands_of_nobody(&lab, &args);
+        assert_eq!(mode(&format!("{out}/source/file")), expected, "{out}: {}", ran.err);
+        let told = ran.err.contains("set-id bits 6000 not restored");
+        assert_eq!(told, expected != 0o6755, "{out}: {}", ran.err);
+    }
 }

@@ -129,7 +129,8 @@ fn owners_can_be_kept_or_mapped_by_name() {
     let owner = std::sync::Arc::make_mut(&mut file.owner);
     (owner.uid, owner.gid, owner.user) = (77, 77, b"ann".to_vec());
     file.mode = 0o4755;
-    target.write_small(b"kept", b"", &file, Put::New).unwrap();
+    let problems = target.write_small(b"kept", b"", &file, Put::New).unwrap();
+    assert_eq!(problems[0].message, "set-id bits 4000 not restored without the owner");
     let kept = target.stat(b"kept").unwrap().unwrap();
     assert_eq!((kept.owner.uid, kept.mode), (rustix::process::geteuid().as_raw(), 0o755));
     if is_root() {
