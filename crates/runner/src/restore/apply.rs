@@ -113,6 +113,8 @@ fn remove_extra(shared: &Shared<'_, '_>, plan: &Plan) {
     for path in &plan.extra {
         match shared.target.remove(path) {
             Ok(()) => shared.report.lock().expect("no panic while held").deleted += 1,
+            // Gone meanwhile, perhaps as the leftover of a restore.
+            Err(error) if error.is(ErrorKind::NotFound) => {}
             Err(error) => shared.failed(path, error),
         }
     }
@@ -168,6 +170,8 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         let plan = self.plan;
         for rule in &plan.mapping.rules {
             self.make_way(&rule.to);
+            let above = rule.to.iter().rposition(|b| *b == b'/').unwrap_or(0);
+            self.shared.target.remove_leftovers(&rule.to[..above]);
         }
         plan.for_each(self.shared.reader, &mut |step| {
             self.shared.cancel.check()?;
@@ -234,7 +238,9 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
     }
 
     fn directory(&mut self, path: &[u8], node: Node) -> Result<()> {
-        self.shared.target.make_dir(path)?;
+        if self.shared.target.make_dir(path)? {
+            self.shared.target.remove_leftovers(path);
+        }
         self.directories.enter(path.to_vec(), node);
         self.shared.done(0, false);
         Ok(())
