@@ -1,7 +1,7 @@
 //! What a restore does to what is there already.
 
 use crate::bad_days::{as_nobody, give, in_the_hands_of_nobody};
-use crate::support::{Lab, damage, noise, objects};
+use crate::support::{Lab, Ran, damage, noise, objects};
 
 fn lab() -> Lab {
     let lab = Lab::ready();
@@ -165,4 +165,20 @@ fn set_id_bits_of_own_files_come_back_without_root() {
         let told = ran.err.contains("set-id bits 6000 not restored");
         assert_eq!(told, expected != 0o6755, "{out}: {}", ran.err);
     }
+}
+
+/// Files that wait for a slow store are not open.
+#[test]
+fn more_files_than_may_be_open_come_back() {
+    let lab = Lab::ready();
+    for number in 0..120 {
+        lab.write(&format!("source/{number}"), noise(272 << 10, &number.to_string()));
+    }
+    lab.snapshot(&[&lab.text("source")]);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$0\" repo \"$@\"", env!("CARGO_BIN_EXE_tintype")]);
+    command.args(["restore", "latest", "--to", &lab.text("out"), "--limit-download", "16MiB"]);
+    lab.prepare(&mut command);
+    Ran::of(&command.output().unwrap()).expect(0);
+    assert!(lab.read("out/source/119") == noise(272 << 10, "119"));
 }

@@ -10,6 +10,7 @@
 //! [`Target::finish_dir`] for each directory after all that it holds, [`Target::complete`].
 
 mod beneath;
+mod content;
 mod leftover;
 mod metadata;
 mod temp;
@@ -32,7 +33,6 @@ use self::metadata::{Applier, Before, Made, set_flags};
 use self::temp::{Temporary, kept_flags};
 use super::handles::lock;
 use super::owners::Accounts;
-use super::read::OpenFile;
 use super::stat::{stat_at, stat_fd};
 
 pub(crate) use self::leftover::is_temporary;
@@ -276,20 +276,6 @@ impl Target {
             Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Opens a file to read it back.
-    pub fn read(&self, path: &[u8]) -> Result<OpenFile> {
-        check(path)?;
-        let fd = self
-            .root
-            .open(path, OFlags::RDONLY | OFlags::NONBLOCK)
-            .map_err(|errno| refused(path, errno))?;
-        let stat = stat_fd(&fd).map_err(|errno| refused(path, errno))?;
-        if stat.kind != Kind::File {
-            return Err(in_the_way(path, stat.kind));
-        }
-        Ok(OpenFile::new(fd, stat))
     }
 
     /// The sorted names in a directory; an empty path is the target itself.
