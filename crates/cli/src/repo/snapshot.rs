@@ -35,8 +35,9 @@ Examples:
   zcat dump.gz | tintype repo snapshot --stdin dump    # a failure of zcat is not seen here
   tintype repo snapshot --from-command shop.sql -- pg_dump shop
 
-Patterns are those of .gitignore: `*.o`, `target/`, `/var/cache`; `!` brings back. What cannot
-be read is listed with its cause, the snapshot is marked incomplete, and the exit code is 3.")]
+Patterns are those of .gitignore: `*.o`, `target/`, `/var/cache`; `!` brings back. Temporary files
+of a killed restore (.tintype-<16 digits>-<16 digits>) are left out. What cannot be read is listed
+with its cause, the snapshot is marked incomplete, and the exit code is 3.")]
 pub(crate) struct Args {
     /// Files and directories
     #[arg(value_name = "PATH", required_unless_present_any = ["block", "stdin", "from_command"])]
@@ -148,8 +149,13 @@ impl Args {
         if let Some(excludes) = counted {
             let left_out = excludes.counted();
             app.report.detail(format!(
-                "left out: {} by pattern, {} by size, {} caches, {} marked directories",
-                left_out.by_pattern, left_out.by_size, left_out.caches, left_out.marked
+                "left out: {} by pattern, {} by size, {} caches, {} marked directories, \
+                 {} leftovers of restores",
+                left_out.by_pattern,
+                left_out.by_size,
+                left_out.caches,
+                left_out.marked,
+                left_out.leftovers
             ));
         }
         finish(app, &repository, &outcome, &options, &progress)

@@ -75,19 +75,31 @@ pub(crate) fn as_nobody(lab: &Lab, args: &[&str]) -> Ran {
     if !is_root() {
         return lab.run(args);
     }
+    give(lab, "65534:65534");
+    let ran = in_the_hands_of_nobody(lab, args);
+    give(lab, "0:0");
+    ran
+}
+
+/// The same in a lab that was given to nobody already.
+pub(crate) fn in_the_hands_of_nobody(lab: &Lab, args: &[&str]) -> Ran {
+    if !is_root() {
+        return lab.run(args);
+    }
     let program = lab.path("tintype");
     std::fs::copy(env!("CARGO_BIN_EXE_tintype"), &program).unwrap();
-    let open = Command::new("chown").arg("-R").arg("65534:65534").arg(lab.path("")).status();
-    assert!(open.unwrap().success());
     let mut command = Command::new("setpriv");
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(program);
     command.arg("repo").args(args);
     lab.prepare(&mut command);
-    let ran = Ran::of(&command.output().unwrap());
-    assert!(
-        Command::new("chown").args(["-R", "0:0"]).arg(lab.path("")).status().unwrap().success()
-    );
-    ran
+    Ran::of(&command.output().unwrap())
+}
+
+pub(crate) fn give(lab: &Lab, owner: &str) {
+    if is_root() {
+        let given = Command::new("chown").args(["-R", owner]).arg(lab.path("")).status();
+        assert!(given.unwrap().success());
+    }
 }
 
 /// A small file system in memory, gone with the value.
