@@ -264,24 +264,36 @@ class Refuses(unittest.TestCase):
                 changed[position] ^= 1
                 with self.subTest(name=name, position=position):
                     self.assertIn(name, self.damaged(name, changed))
-        self.assertLessEqual({"config", "keys", "data", "meta", "index", "session", "fate",
+        self.assertLessEqual({"config", "config-copy", "keys", "data", "meta", "index", "session", "fate",
                               "annotation", "gc", "retired"}, kinds)
 
     def test_a_longer_or_shorter_object(self):
         for name in self.names:
             whole = (self.store / name).read_bytes()
             with self.subTest(name=name):
-                if name != "config" and not name.startswith("keys/"):
+                if not name.startswith(("config", "keys/")):
                     self.assertIn(name, self.damaged(name, whole + b"x"))
                 if whole:
                     self.assertIn(name, self.damaged(name, whole[:-1]))
 
+    def test_one_of_two_configurations_is_enough(self):
+        for name in ("config", "config-copy"):
+            with self.subTest(name=name):
+                self.assertIn(name, self.damaged(name, b"{"))
+                Repository(self.store, self.expected.passphrase)
+
     def test_what_the_gc_record_names_is_missed(self):
-        named = Repository(self.store, self.expected.passphrase).json("gc/00000001")["annotations"]
-        for id, count in named.items():
+        name = max(name for name in self.names if name.startswith("gc/"))
+        record = Repository(self.store, self.expected.passphrase).json(name)
+        for retired in record["retired"]:
+            whole = (self.store / retired).read_bytes()
+            (self.store / retired).unlink()
+            self.assertIn(f"{retired}: is missing", self.problems())
+            (self.store / retired).write_bytes(whole)
+        for id, count in record["annotations"].items():
             (self.store / f"annotation/{id}/{count:08}").unlink()
             self.assertIn("annotations are missing", self.problems())
-        self.assertTrue(named)
+        self.assertTrue(record["retired"] and record["annotations"])
 
     def test_an_object_under_the_name_of_another(self):
         for kind in ("data", "meta", "index", "keys", "session", "fate", "annotation"):
@@ -403,7 +415,7 @@ def positions(name, content):
     """Where to flip a byte."""
     if not content:
         return []
-    if name == "config":
+    if name in ("config", "config-copy"):
         return [content.index(b'"created":"') + 12, content.index(b'"mac":"') + 8]
     if name.startswith("keys/"):
         return [0, content.index(b'"label":"') + 10, content.index(b'"mac":"') + 8]

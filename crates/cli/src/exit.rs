@@ -106,19 +106,21 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
         ErrorKind::WrongKey => {
             "check the passphrase; the twelve words of the recovery key open it too: --recovery-key"
         }
-        ErrorKind::Unavailable => "run it again later: what was uploaded is reused",
+        ErrorKind::Unavailable => "run it again later: it goes on from what is done",
         ErrorKind::NoSpace => {
             "make room (`tintype repo prune`, then `tintype repo gc`, or a larger store) and run it \
-             again: nothing that was committed is lost, what was uploaded is reused"
+             again: nothing that was committed is lost"
         }
-        ErrorKind::Denied => {
-            "check who may read and write there; a read-only store can be restored from"
-        }
+        ErrorKind::Denied => "check who may read and write there",
         ErrorKind::Corrupt => {
             "`tintype repo verify --all` names every damaged object and each path it touches; \
              everything else can still be restored"
         }
-        ErrorKind::Canceled => "run it again: what was uploaded is reused",
+        ErrorKind::Canceled => "run it again: it goes on from what is done",
+        ErrorKind::Faulty => {
+            "test the memory of this machine before you trust it again; what lies in the repository \
+             is as it was"
+        }
         ErrorKind::Internal => "this is a bug; please report it with the command you ran",
         ErrorKind::NotFound
         | ErrorKind::AlreadyExists

@@ -41,7 +41,7 @@ fn interrupted() {
     cancel.cancel();
     if !is_quiet {
         terminal::line(
-            "stopping; what was uploaded is reused by the next run (once more: stop at once)",
+            "stopping; the next run goes on from what is done (once more: stop at once)",
         );
     }
 }

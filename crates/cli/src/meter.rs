@@ -45,7 +45,7 @@ impl MeteredBackend {
 }
 
 impl Backend for MeteredBackend {
-    tintype_engine::pass_on!(describe, conditional, store_features, sweep);
+    tintype_engine::pass_on!(describe, conditional, store_features, sweep, reserve);
 
     fn put(&self, name: &str, data: &[u8]) -> Result<()> {
         self.meter.time(|| self.inner.put(name, data))

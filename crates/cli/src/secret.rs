@@ -1,6 +1,7 @@
 //! Passphrases, recovery keys and age identities: from a prompt, a file, a command or the environment; never
 //! from an argument, which everybody on the host could read.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{IsTerminal as _, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -130,8 +131,21 @@ fn read_text(path: &Path, report: &Report) -> anyhow::Result<Text> {
     Ok(text)
 }
 
+/// A program that gets our environment, but not our secrets.
+pub(crate) fn child(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let is_secret = name.to_string_lossy().starts_with("TINTYPE_")
+            && name.to_string_lossy().ends_with("PASSWORD");
+        if is_secret {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 fn run(command: &str) -> anyhow::Result<Text> {
-    let output = Command::new("/bin/sh")
+    let output = child("/bin/sh")
         .args(["-c", command])
         .stderr(Stdio::inherit())
         .output()

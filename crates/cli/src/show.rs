@@ -138,6 +138,9 @@ pub(crate) fn harmless(line: &str) -> Cow<'_, str> {
         .collect()
 }
 
+/// Wider cells stand as they are.
+const MOST_WIDTH: usize = 160;
+
 /// Lines of a table; columns in `right` are aligned right.
 pub(crate) struct Table {
     right: Vec<usize>,
@@ -167,7 +170,8 @@ impl Table {
                 if column > 0 {
                     out.push_str("  ");
                 }
-                let width = widths[column];
+                // Beyond this columns are not aligned; formatting could not do it either.
+                let width = widths[column].min(MOST_WIDTH);
                 if self.right.contains(&column) {
                     let _ = write!(out, "{cell:>width$}");
                 } else {

@@ -20,6 +20,7 @@ mod parallel;
 pub mod reader;
 pub mod repair;
 pub mod repo;
+mod spot_check;
 pub mod stats;
 pub mod store;
 pub mod tree;

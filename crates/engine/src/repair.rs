@@ -17,11 +17,16 @@
 //!    closed: until then they are as unreadable as before. An empty segment takes the name, so
 //!    that whoever reads the index finds every name that it must. A crash between leaves a
 //!    missing segment, which the next repair mends.
+//!
+//! What that leaves wrong (packs that are gone, damaged frames, packs of a session whose fate is
+//! lost) takes a new gc record: `lost.rs`. Where the record itself is damaged: `record.rs`.
 
+mod config;
+mod lost;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
 use tintype_model::{Error, ErrorKind, Result};
@@ -46,11 +51,23 @@ const SEGMENT_RECORDS: usize = 256 << 10;
 const RESCUE_WORKERS: usize = 8;
 
 /// Which packs are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RepairScope {
     /// Those that no readable segment in force names.
     Unnamed,
     All,
+    /// As `Unnamed`, and these frame by frame: what does not open leaves the index.
+    Suspects(HashSet<PackId>),
+}
+
+impl RepairScope {
+    fn suspects(&self) -> &HashSet<PackId> {
+        static NONE: LazyLock<HashSet<PackId>> = LazyLock::new(HashSet::new);
+        match self {
+            Self::Suspects(packs) => packs,
+            Self::Unnamed | Self::All => &NONE,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -67,6 +84,10 @@ pub struct RepairReport {
     /// Segments that were unreadable or missing and are empty now.
     pub replaced: Vec<String>,
     pub segments: Vec<String>,
+    /// Packs that the index named and that are gone: nothing in them is taken for stored now.
+    pub lost: Vec<String>,
+    /// Of the two copies of the configuration: those that were written again.
+    pub configs: Vec<String>,
     /// The gc record that was made anew, and with it all of the index.
     pub record: Option<String>,
 }
@@ -77,30 +98,34 @@ pub(crate) enum Outcome {
     Unreadable { row: PackRow, error: Error },
 }
 
-/// Reads the frames of many packs; `each` gets the results one after the other.
+/// Reads the frames of many packs; `each` gets the results one after the other. `suspects`:
+/// packs whose own list is not believed, so that every frame is opened.
 pub(crate) fn collect(
     repository: &Repository,
     rows: &[PackRow],
+    suspects: &HashSet<PackId>,
     workers: usize,
     cancel: &Cancel,
     each: &mut dyn FnMut(Outcome) -> Result<()>,
 ) -> Result<()> {
     for batch in rows.chunks(BATCH) {
         cancel.check()?;
-        let work = |(): &mut (), row: &PackRow| frames_of(repository, *row);
+        let work = |(): &mut (), row: &PackRow| frames_of(repository, *row, suspects);
         let outcomes = parallel::map(repository.env(), workers, batch, || Ok(()), work)?;
         outcomes.into_iter().try_for_each(&mut *each)?;
     }
     Ok(())
 }
 
-fn frames_of(repository: &Repository, row: PackRow) -> Outcome {
+fn frames_of(repository: &Repository, row: PackRow, suspects: &HashSet<PackId>) -> Outcome {
     let (keys, id) = (&repository.keys, repository.config.id);
+    let is_suspect = suspects.contains(&row.pack);
     let read =
         PackReader::open(&*repository.backend, keys, id, row.pack).and_then(|reader| match reader
             .trailer(&*repository.backend, row.size_bytes)
         {
-            Ok(placed) => Ok((placed, false)),
+            Ok(placed) if !is_suspect => Ok((placed, false)),
+            Ok(_) => scan(repository, &reader, row).map(|placed| (placed, true)),
             Err(error) if error.is(ErrorKind::Corrupt) => {
                 scan(repository, &reader, row).map(|placed| (placed, true))
             }
@@ -163,7 +188,8 @@ impl Repository {
             .filter(|(pack, _)| !named.contains(pack))
             .map(|(pack, size_bytes)| PackRow { pack, size_bytes })
             .collect();
-        collect(self, &rows, RESCUE_WORKERS, &Cancel::default(), &mut |outcome| {
+        let (none, cancel) = (HashSet::new(), Cancel::default());
+        collect(self, &rows, &none, RESCUE_WORKERS, &cancel, &mut |outcome| {
             if let Outcome::Frames { row, placed, .. } = outcome {
                 let mut builder = SegmentBuilder::default();
                 builder.add(row, &placed);
@@ -176,22 +202,38 @@ impl Repository {
     }
 
     /// Makes the index anew, and the newest gc record too where that or a retired list is
-    /// damaged. Needs the right to delete where anything is.
+    /// damaged. What is lost for good leaves the index, so that the next writer who has it
+    /// stores it again. Needs the right to delete where anything is.
     pub fn repair_index(
         &self,
-        scope: RepairScope,
+        scope: &RepairScope,
         workers: usize,
         cancel: &Cancel,
     ) -> Result<RepairReport> {
         self.allow_maintenance()?;
-        match self.read_state() {
+        let configs = self.mend_config()?;
+        let mut report = match self.read_state() {
             Err(error) if error.is(ErrorKind::Corrupt) => {
                 tracing::warn!(%error, "the gc record is made anew");
-                return self.repair_record(workers, cancel);
+                self.repair_record(workers, cancel)?
             }
             Err(error) => return Err(error),
-            Ok(_) => {}
-        }
+            Ok(_) => {
+                let mut report = self.rebuild_segments(scope, workers, cancel)?;
+                self.mend_loss(scope, workers, cancel, &mut report)?;
+                report
+            }
+        };
+        report.configs = configs;
+        Ok(report)
+    }
+
+    fn rebuild_segments(
+        &self,
+        scope: &RepairScope,
+        workers: usize,
+        cancel: &Cancel,
+    ) -> Result<RepairReport> {
         let session = self.begin_session(SessionKind::Snapshot, Vec::new())?;
         match self.rebuild(&session, scope, workers, cancel) {
             Ok((mut report, damaged)) => {
@@ -212,7 +254,7 @@ impl Repository {
     fn rebuild(
         &self,
         session: &Session<'_>,
-        scope: RepairScope,
+        scope: &RepairScope,
         workers: usize,
         cancel: &Cancel,
     ) -> Result<(RepairReport, Vec<String>)> {
@@ -237,7 +279,7 @@ impl Repository {
         let writers = self.undecided_packs(session, &mut avoid)?;
         let mut rows = Vec::new();
         for (pack, size_bytes) in self.listed_packs()? {
-            if scope == RepairScope::Unnamed && named.contains(&pack) {
+            if *scope != RepairScope::All && named.contains(&pack) {
                 continue;
             }
             if avoid.contains(&pack) || (writers && !named.contains(&pack)) {
@@ -253,7 +295,7 @@ impl Repository {
             ));
         }
         let mut builder = SegmentBuilder::default();
-        collect(self, &rows, workers, cancel, &mut |outcome| {
+        collect(self, &rows, scope.suspects(), workers, cancel, &mut |outcome| {
             session.beat()?;
             self.take(session, outcome, &mut builder, &mut report)
         })?;

@@ -2,7 +2,7 @@
 //! Any number of workers call [`Store::put`] at once; all heavy work happens in their threads.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, RwLock, TryLockError};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::index::{Index, PackClass};
 use crate::pack::writer::PackWriter;
 use crate::repo::Repository;
 use crate::repo::session::Session;
+use crate::spot_check;
 
 const DATA_PACK_BYTES: u64 = 64 << 20;
 const META_PACK_BYTES: u64 = 16 << 20;
@@ -89,6 +90,8 @@ pub struct Store<'r> {
     segment_number: AtomicU32,
     next_pack: AtomicUsize,
     pace: Pace,
+    /// A spot check failed: nothing that this run stored is to be used.
+    is_distrusted: AtomicBool,
     pub stats: StoreStats,
 }
 
@@ -101,6 +104,7 @@ impl Repository {
         parent: Option<SnapshotId>,
     ) -> Result<Store<'_>> {
         self.allow_write()?;
+        self.backend.keep_reserve();
         let session = self.begin_session(kind, parent.into_iter().collect())?;
         let prepared = (|| {
             if let Some(parent) = parent {
@@ -137,6 +141,7 @@ impl<'r> Store<'r> {
             segment_number: AtomicU32::new(0),
             next_pack: AtomicUsize::new(0),
             pace: Pace::default(),
+            is_distrusted: AtomicBool::new(false),
             stats: StoreStats::default(),
         }
     }
@@ -196,6 +201,12 @@ impl<'r> Store<'r> {
             raw_bytes: raw.len() as u32,
             id,
         };
+        if spot_check::is_due(&id)
+            && let Err(error) = spot_check::check(&self.repository.keys, &head, stored)
+        {
+            self.is_distrusted.store(true, Ordering::Relaxed);
+            return Err(error);
+        }
         let compressed = clock.elapsed();
         self.append(head, stored)?;
         self.count(&head);
@@ -349,8 +360,12 @@ impl<'r> Store<'r> {
         self.session.commit(manifest)
     }
 
-    /// Ends without a snapshot, but keeps what was uploaded for the next run.
+    /// Ends without a snapshot, but keeps what was uploaded for the next run; unless this machine
+    /// turned out to be faulty.
     pub fn abandon(self) -> Result<()> {
+        if self.is_distrusted.load(Ordering::Relaxed) {
+            return self.session.discard();
+        }
         self.flush()?;
         self.session.close()
     }
@@ -409,6 +424,31 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::backend::MemoryBackend;
+    use crate::crypto::slot::{RecoveryKey, Secret};
+    use crate::env::Env;
+    use crate::repo::Identity;
+    use crate::repo::open::OpenOptions;
+
+    #[test]
+    fn what_a_faulty_machine_uploaded_is_not_reused() {
+        let env = Env::system();
+        let secret = Secret::Recovery(RecoveryKey::generate(&env));
+        let options = OpenOptions { cache_root: None, identity: Identity::anonymous(), env };
+        let backend = std::sync::Arc::new(MemoryBackend::new());
+        let (repository, _) = Repository::init(backend, &secret, "test", false, options).unwrap();
+        let is_new = |is_distrusted: bool| {
+            let store = repository.begin_writing(SessionKind::Snapshot, None).unwrap();
+            let stored = store.put(&mut Worker::new().unwrap(), Kind::Chunk, b"a chunk").unwrap();
+            store.flush().unwrap();
+            store.is_distrusted.store(is_distrusted, Ordering::Relaxed);
+            store.abandon().unwrap();
+            stored.is_new
+        };
+        assert!(is_new(true));
+        assert!(is_new(false), "published, and no fate names it");
+        assert!(!is_new(false));
+    }
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -27,6 +27,8 @@ pub enum ErrorKind {
     NoSpace,
     /// Stored bytes are not what was written.
     Corrupt,
+    /// This machine computes wrongly: nothing that it makes can be trusted.
+    Faulty,
     /// Understood, but this version or this store cannot do it.
     Unsupported,
     /// The user or the caller asked to stop.

@@ -39,14 +39,15 @@ class Record:
     kind: int
 
 
+CONFIGS = ("config", "config-copy")
+
+
 class Repository:
     def __init__(self, root, passphrase=None, words=None, identity=None):
         self.root = Path(root)
-        need((self.root / "config").is_file(), f"{root}: not a repository")
-        config = self.plain_json("config")
-        check_config(config)
-        self.id = bytes.fromhex(config["id"])
-        self.keys = self.unlock(config, passphrase, words, identity)
+        present = [name for name in CONFIGS if (self.root / name).is_file()]
+        need(present, f"{root}: not a repository")
+        self.keys = self.open(present, passphrase, words, identity)
         self.index = {}
         self.sealed = functools.lru_cache(maxsize=256)(lambda name: Sealed(self, name))
         self.parcel = functools.lru_cache(maxsize=8)(lambda id: self.load(id, PARCEL))
@@ -60,6 +61,29 @@ class Repository:
     def plain_json(self, name):
         with open(self.root / name, "rb") as file:
             return parse_json(file.read(PLAIN_JSON_LIMIT + 1), PLAIN_JSON_LIMIT)
+
+    def open(self, names, passphrase, words, identity):
+        """§4: the keys by the first copy of the configuration that is right; others are named."""
+        keys, failure, tried = None, None, None
+        for name in names:
+            text = (self.root / name).read_bytes()
+            if text == tried:
+                continue
+            tried = text
+            try:
+                config = self.plain_json(name)
+                check_config(config)
+                if keys is None:
+                    self.id = bytes.fromhex(config["id"])
+                    keys = self.unlock(config, passphrase, words, identity)
+                else:
+                    need(config["mac"] == config_mac(config, keys).hex(), "mac is wrong")
+            except (Refused, WrongKey, KeyError, TypeError, ValueError) as error:
+                print(f"configuration: {name}: {error}", file=sys.stderr)
+                failure = failure or error
+        if keys is None:
+            raise failure
+        return keys
 
     def unlock(self, config, passphrase, words, identity):
         """§5: the keys of the first slot that opens to one which fits the configuration."""

@@ -155,11 +155,20 @@ pub(super) fn annotate(
     Ok(repository.annotate(snapshot.id, &snapshot.manifest, &by, change)?)
 }
 
+/// Tags are words for people and for `--keep-tag a,b`.
+pub(super) fn check_tag(tag: &str) -> anyhow::Result<()> {
+    const MOST_BYTES: usize = 255;
+    if tag.is_empty() || tag.len() > MOST_BYTES || tag.contains([',', '\n']) {
+        return Err(usage(format!(
+            "a tag has 1 to {MOST_BYTES} bytes and holds neither a comma nor a line break"
+        )));
+    }
+    Ok(())
+}
+
 impl Tag {
     pub(crate) fn run(self, app: &App) -> anyhow::Result<Done> {
-        if self.add.iter().chain(&self.remove).any(|tag| tag.is_empty() || tag.contains(',')) {
-            return Err(usage("a tag is neither empty nor holds a comma"));
-        }
+        self.add.iter().try_for_each(|tag| check_tag(tag))?;
         let change = Change::Tag { add: self.add, remove: self.remove };
         change_all(app, &self.snapshots.snapshots, &change, &|standing| {
             let tags: Vec<&str> = standing.tags.iter().map(String::as_str).collect();

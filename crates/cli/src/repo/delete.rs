@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// Only say what would be deleted
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Do not ask
+    /// Do not ask (where there is no terminal nobody is asked)
     #[arg(long, short)]
     yes: bool,
 }

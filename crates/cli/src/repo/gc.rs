@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tintype_engine::gc::{GcOptions, GcPlan};
-use tintype_model::duration;
+use tintype_engine::id::SnapshotId;
+use tintype_model::{ErrorKind, duration};
 
 use crate::app::App;
 use crate::exit::Exit;
@@ -33,6 +34,10 @@ pub(crate) struct Args {
     /// Take a writer for dead that gave no sign of life for this long
     #[arg(long, value_name = "TIME", default_value = "2h", value_parser = duration::parse)]
     fence_after: Duration,
+    /// Give up a snapshot whose fate is lost or damaged: whatever is left of it goes. Its whole
+    /// id; repeatable
+    #[arg(long, value_name = "ID")]
+    give_up: Vec<SnapshotId>,
 }
 
 impl Args {
@@ -41,6 +46,7 @@ impl Args {
             keep_above_percent: self.keep_above,
             wait: self.wait,
             fence_after: self.fence_after,
+            give_up: self.give_up.into_iter().collect(),
             cancel: app.cancel.clone(),
         };
         let repository = app.open()?;
@@ -49,7 +55,13 @@ impl Args {
             show_plan(app, &plan)?;
             return Ok(Done::of(Exit::Complete, plan_figures(&plan)));
         }
-        repository.close_abandoned()?;
+        match repository.close_abandoned() {
+            // Gc ends those it must wait for itself, and knows how to on a full store.
+            Err(error) if error.is(ErrorKind::NoSpace) => {}
+            closed => {
+                closed?;
+            }
+        }
         let report = app.busy("gc", || repository.gc(&options))?;
         app.report.text(format!(
             "{} freed: {} deleted, {} copied into new packs",

@@ -10,6 +10,7 @@ use serde_json::json;
 use tintype_engine::backend::probe::probe;
 use tintype_engine::backend::{SharedBackend, SingleWriterBackend};
 use tintype_engine::crypto::age::AgeRecipient;
+use tintype_engine::format::records::names;
 use tintype_engine::repo::Repository;
 use tintype_engine::{Error, ErrorKind};
 
@@ -113,14 +114,19 @@ impl Args {
 
 /// Said before a passphrase is asked for.
 fn refuse_taken(backend: &SharedBackend) -> anyhow::Result<()> {
-    match backend.stat("config") {
-        Ok(_) => {
-            Err(Error::already_exists(format!("{} already holds a repository", backend.describe()))
-                .into())
+    for name in [names::CONFIG, names::CONFIG_COPY] {
+        match backend.stat(name) {
+            Ok(_) => {
+                let place = backend.describe();
+                return Err(
+                    Error::already_exists(format!("{place} already holds a repository")).into()
+                );
+            }
+            Err(error) if error.is(ErrorKind::NotFound) => {}
+            Err(error) => return Err(error.into()),
         }
-        Err(error) if error.is(ErrorKind::NotFound) => Ok(()),
-        Err(error) => Err(error.into()),
     }
+    Ok(())
 }
 
 /// A new file that nobody else can read.

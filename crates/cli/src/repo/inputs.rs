@@ -14,6 +14,7 @@ use tintype_source::files::{Accounts, Excludes, ExcludesBuilder, WalkOptions};
 use super::snapshot::{Args, resolve_roots, stream_path};
 use super::stream::{CommandStream, Interruptible};
 use crate::app::App;
+use crate::exit::usage;
 
 pub(super) enum Source {
     Files { roots: Vec<PathBuf>, options: Box<WalkOptions> },
@@ -129,6 +130,9 @@ fn excludes(args: &Args) -> anyhow::Result<Excludes> {
         builder.file(file)?;
     }
     for pattern in &args.exclude {
+        if pattern.is_empty() {
+            return Err(usage("an empty --exclude leaves out nothing"));
+        }
         builder.pattern(pattern, "--exclude");
     }
     builder.caches(args.exclude_caches);
@@ -138,7 +142,7 @@ fn excludes(args: &Args) -> anyhow::Result<Excludes> {
     if let Some(size) = args.exclude_larger_than {
         builder.larger_than(size);
     }
-    builder.build().map_err(crate::exit::usage)
+    builder.build().map_err(usage)
 }
 
 /// The repository itself and its cache change while they are read: never entered.

@@ -50,7 +50,7 @@ impl Args {
                 show::bytes(manifest.bytes),
                 state(snapshot, now),
                 standing.tags.iter().cloned().collect::<Vec<_>>().join(","),
-                show::name(manifest.paths.join(" ").as_bytes()),
+                some_of(&manifest.paths),
             ]);
         }
         if shown == 0 {
@@ -64,6 +64,16 @@ impl Args {
         let damaged = listing.damaged.len();
         let exit = Exit::of_outcome(false, damaged > 0);
         Ok(Done::of(exit, json!({ "snapshots": shown, "damaged": damaged })))
+    }
+}
+
+/// A few paths, and how many more there are.
+fn some_of(paths: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = paths.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(" ");
+    match paths.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 

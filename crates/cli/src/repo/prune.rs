@@ -9,7 +9,9 @@ use tintype_engine::gc::GcOptions;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_model::duration;
-use tintype_model::retention::{self, GroupBy, Policy, PrunePlan, parse_count};
+use tintype_model::retention::{
+    self, Decision, Group, GroupBy, Policy, PrunePlan, Reason, parse_count,
+};
 
 use super::delete::{agree, delete};
 use crate::app::App;
@@ -71,7 +73,7 @@ pub(crate) struct Args {
     /// Free the bytes afterwards
     #[arg(long, conflicts_with = "dry_run")]
     gc: bool,
-    /// Do not ask
+    /// Do not ask (where there is no terminal nobody is asked)
     #[arg(long, short)]
     yes: bool,
 }
@@ -100,6 +102,9 @@ impl Args {
         let facts: Vec<retention::Snapshot> = chosen.iter().map(|s| facts(s)).collect();
         let plan = PrunePlan::new(&facts, &policy, app.env.clock.now(), &TimeZone::system());
         show_plan(app, &plan)?;
+        if !self.expired_only {
+            refuse_to_keep_nothing(&plan)?;
+        }
         let dropped: BTreeSet<String> = plan.dropped().map(|d| d.snapshot.id.clone()).collect();
         let doomed: Vec<&Snapshot> =
             chosen.into_iter().filter(|s| dropped.contains(&s.id.to_string())).collect();
@@ -146,6 +151,20 @@ impl Args {
         }
         Ok(policy)
     }
+}
+
+/// Rules that match nothing, a mistyped tag for instance, must not empty a group.
+fn refuse_to_keep_nothing(plan: &PrunePlan) -> anyhow::Result<()> {
+    let is_emptied = |group: &&Group| {
+        let unruled = |d: &Decision| matches!(d.reasons[..], [Reason::NoRule]);
+        group.decisions.iter().all(|d| !d.keep) && group.decisions.iter().any(unruled)
+    };
+    let Some(group) = plan.groups.iter().find(is_emptied) else { return Ok(()) };
+    let name = if group.name.is_empty() { "all snapshots" } else { &group.name };
+    Err(usage(format!(
+        "the rules keep nothing of {name}; add --min-count 1 or another rule, or use `tintype repo \
+         delete`"
+    )))
 }
 
 /// What retention needs to know.

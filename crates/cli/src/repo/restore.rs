@@ -206,7 +206,7 @@ impl Args {
     }
 
     fn owners(&self) -> Owners {
-        if self.no_owner || !rustix::process::geteuid().is_root() {
+        if self.no_owner {
             Owners::Keep
         } else if self.owners_by_name {
             Owners::Names(Accounts::of_host())

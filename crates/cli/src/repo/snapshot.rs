@@ -10,14 +10,13 @@ use tintype_engine::Error;
 use tintype_engine::id::encode_hex;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
-use tintype_model::entry::is_valid_path;
+use tintype_model::entry::{Problem, ProblemKind, is_valid_path};
 use tintype_model::selector::Selector;
 use tintype_runner::progress::Progress;
-use tintype_runner::snapshot::{self, Labels, Outcome, SnapshotOptions};
+use tintype_runner::snapshot::{self, Labels, Noticed, Outcome, SnapshotOptions};
 use tintype_source::files::{Note, roots};
 
-use super::browse;
-use super::inputs;
+use super::{annotate, browse, inputs};
 use crate::app::App;
 use crate::exit::{Exit, usage};
 use crate::global::parse_size;
@@ -32,11 +31,13 @@ Examples:
   tintype repo snapshot / --one-file-system --exclude-caches --exclude '/var/tmp/*'
   tintype repo snapshot /srv --tag weekly --expires-in 90d
   tintype repo snapshot --block /dev/vg0/root
-  pg_dump shop | tintype repo snapshot --stdin shop.sql
+  tintype repo snapshot --from-command shop.sql -- pg_dump shop
+  zcat dump.gz | tintype repo snapshot --stdin dump    # a failure of zcat is not seen here
   tintype repo snapshot --from-command shop.sql -- pg_dump shop
 
-Patterns are those of .gitignore: `*.o`, `target/`, `/var/cache`; `!` brings back. What cannot
-be read is listed with its cause, the snapshot is marked incomplete, and the exit code is 3.")]
+Patterns are those of .gitignore: `*.o`, `target/`, `/var/cache`; `!` brings back. Temporary files
+of a killed restore (.tintype-<16 digits>-<16 digits>) are left out. What cannot be read is listed
+with its cause, the snapshot is marked incomplete, and the exit code is 3.")]
 pub(crate) struct Args {
     /// Files and directories
     #[arg(value_name = "PATH", required_unless_present_any = ["block", "stdin", "from_command"])]
@@ -103,6 +104,10 @@ impl Args {
             Some(text) => Some(when::from_now(text, &app.env).map_err(usage)?),
             None => self.expiry,
         };
+        self.tag.iter().try_for_each(|tag| annotate::check_tag(tag))?;
+        if expiry.is_some_and(|expiry| expiry <= app.env.clock.now()) {
+            app.report.note("the expiry lies in the past: the next prune may drop this snapshot");
+        }
         // All that can be wrong with the request is found before anybody is asked for a key.
         let source = inputs::Source::of(&self, app)?;
         let repository = app.open_as(self.host.as_deref())?;
@@ -144,8 +149,13 @@ impl Args {
         if let Some(excludes) = counted {
             let left_out = excludes.counted();
             app.report.detail(format!(
-                "left out: {} by pattern, {} by size, {} caches, {} marked directories",
-                left_out.by_pattern, left_out.by_size, left_out.caches, left_out.marked
+                "left out: {} by pattern, {} by size, {} caches, {} marked directories, \
+                 {} leftovers of restores",
+                left_out.by_pattern,
+                left_out.by_size,
+                left_out.caches,
+                left_out.marked,
+                left_out.leftovers
             ));
         }
         finish(app, &repository, &outcome, &options, &progress)
@@ -219,6 +229,7 @@ fn finish(
     if load(&progress.problems) > 0 || manifest.problems > 0 {
         name_problems(app, repository, outcome)?;
     }
+    name_noticed(app, &outcome.noticed)?;
     let state = if manifest.complete { "" } else { " (INCOMPLETE)" };
     app.report.text(format!("snapshot {}{state}", outcome.id.short()))?;
     let seconds = app.seconds();
@@ -233,7 +244,7 @@ fn finish(
     ));
     if manifest.problems > 0 {
         app.report.note(format!(
-            "{} could not be read: the snapshot is incomplete",
+            "{} could not be read as a whole: the snapshot is incomplete",
             show::counted(manifest.problems, "entry", "entries")
         ));
     }
@@ -249,13 +260,13 @@ fn finish(
         "stored_bytes": stat("pack_bytes"),
         "metadata_bytes": stat("metadata_bytes"),
         "problems": manifest.problems,
+        "noticed": outcome.noticed.count,
         "complete": manifest.complete,
     });
     Ok(Done::of(Exit::of_outcome(!manifest.complete, false), figures))
 }
 
 fn name_problems(app: &App, repository: &Repository, outcome: &Outcome) -> anyhow::Result<()> {
-    use tintype_model::entry::ProblemKind;
     let reader = repository.reader()?;
     let manifest = &outcome.manifest;
     let root = tintype_engine::tree::Root {
@@ -265,20 +276,37 @@ fn name_problems(app: &App, repository: &Repository, outcome: &Outcome) -> anyho
         bytes: manifest.bytes,
         problems: manifest.problems,
     };
-    browse::problems(&reader, root, &mut |entry| {
-        let Some(problem) = entry.node.problem() else { return Ok(()) };
-        let kind = match problem.kind {
-            ProblemKind::Unreadable => "unreadable",
-            ProblemKind::Changed => "changed",
-            ProblemKind::Vanished => "vanished",
-            ProblemKind::Metadata => "metadata",
-        };
-        let grave = problem.kind.makes_incomplete();
-        if grave || app.report.is_verbose() || app.report.is_json() {
-            app.report.problem(kind, &entry.path, &problem.message)?;
+    browse::problems(&reader, root, &mut |entry| match entry.node.problem() {
+        Some(problem) if problem.kind.makes_incomplete() => {
+            app.report.problem(kind_of(problem), &entry.path, &problem.message)
         }
-        Ok(())
+        _ => Ok(()),
     })
+}
+
+/// What changed or vanished while it was read: on a busy machine that may be a lot.
+fn name_noticed(app: &App, noticed: &Noticed) -> anyhow::Result<()> {
+    const SHOWN: usize = 20;
+    let all = app.report.is_json() || app.report.is_verbose();
+    let shown = if all { noticed.first.len() } else { SHOWN.min(noticed.first.len()) };
+    for (path, problem) in &noticed.first[..shown] {
+        app.report.problem(kind_of(problem), path, &problem.message)?;
+    }
+    let more = noticed.count - shown as u64;
+    if more > 0 {
+        let entries = show::counted(more, "entry", "entries");
+        app.report.note(format!("{entries} more changed or vanished (`ls -l` marks them)"));
+    }
+    Ok(())
+}
+
+fn kind_of(problem: &Problem) -> &'static str {
+    match problem.kind {
+        ProblemKind::Unreadable => "unreadable",
+        ProblemKind::Changed => "changed",
+        ProblemKind::Vanished => "vanished",
+        ProblemKind::Metadata => "metadata",
+    }
 }
 
 /// Absolute paths of what the user typed, and that at least one is there.

@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tintype_engine::cancel::Cancel;
 use tintype_engine::{Error, Result};
 use tintype_runner::snapshot::EndOfStream;
+
+use crate::secret;
 
 /// A stop is noticed after this long although no byte arrives.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -70,7 +72,7 @@ impl CommandStream {
         let (program, arguments) =
             words.split_first().ok_or_else(|| Error::invalid("the command is missing after --"))?;
         let name = program.to_string_lossy().into_owned();
-        let mut child = Command::new(program)
+        let mut child = secret::child(program)
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()

@@ -53,7 +53,8 @@ pub(crate) struct Args {
     /// Note the result at every snapshot
     #[arg(long)]
     record: bool,
-    /// Make the index anew from the packs before
+    /// First make the index anew from the packs, without what is found damaged: the next
+    /// `snapshot --read-all` stores that again
     #[arg(long)]
     repair_index: bool,
 }
@@ -67,11 +68,12 @@ fn parse_percent(text: &str) -> Result<f64, String> {
 impl Args {
     pub(crate) fn run(self, app: &App) -> anyhow::Result<Done> {
         let repository = app.open()?;
-        if self.repair_index {
-            repair(app, &repository)?;
-        }
-        let journal = Journal::open(&repository, self.resume)?;
+        let mut journal = Journal::open(&repository, self.resume)?;
         let depth = self.depth(app, &journal);
+        if self.repair_index {
+            let suspects = Self::suspects(app, &repository, depth, &mut journal)?;
+            repair(app, &repository, &RepairScope::Suspects(suspects))?;
+        }
         let plan = repository.plan_verify(depth, &journal.verified)?;
         tell_plan(app, &plan);
         let report = Self::check(app, &repository, &plan, &journal)?;
@@ -100,6 +102,22 @@ impl Args {
                 Depth::Sample { percent, seed }
             }
         }
+    }
+
+    /// Packs in which something is damaged. Those that are whole are not read again.
+    fn suspects(
+        app: &App,
+        repository: &Repository,
+        depth: Depth,
+        journal: &mut Journal,
+    ) -> anyhow::Result<HashSet<PackId>> {
+        let plan = repository.plan_verify(depth, &journal.verified)?;
+        let report = Self::check(app, repository, &plan, journal)?;
+        app.cancel.check()?;
+        let whole = std::mem::take(&mut *journal.whole.lock().expect("no panic while held"));
+        journal.verified.extend(whole);
+        let damaged = report.findings.iter().filter(|f| f.severity == Severity::Damage);
+        Ok(damaged.filter_map(|finding| PackId::parse(&finding.object)).collect())
     }
 
     fn check(
@@ -231,6 +249,17 @@ fn summary(app: &App, report: &VerifyReport) -> anyhow::Result<Done> {
         show::counted(report.packs_read, "pack", "packs"),
         show::bytes(report.bytes_read)
     ))?;
+    let is_lost = |f: &Finding| {
+        let packs = f.object.starts_with("chunk ") || PackId::parse(&f.object).is_some();
+        f.severity == Severity::Damage && packs
+    };
+    if report.findings.iter().any(is_lost) {
+        app.report.text(
+            "what is damaged is stored again, and old snapshots are whole again, if the source \
+             still has it: `tintype repo verify --repair-index` (at the same depth), then \
+             `tintype repo snapshot --read-all`",
+        )?;
+    }
     for spot in &report.blind_spots {
         app.report.detail(format!("cannot be seen: {spot}"));
     }
@@ -247,11 +276,10 @@ fn summary(app: &App, report: &VerifyReport) -> anyhow::Result<Done> {
     Ok(Done::of(exit, figures))
 }
 
-fn repair(app: &App, repository: &Repository) -> anyhow::Result<()> {
+fn repair(app: &App, repository: &Repository, scope: &RepairScope) -> anyhow::Result<()> {
     let workers = app.budget.workers;
-    let report = app.busy("repair index", || {
-        repository.repair_index(RepairScope::Unnamed, workers, &app.cancel)
-    })?;
+    let report =
+        app.busy("repair index", || repository.repair_index(scope, workers, &app.cancel))?;
     app.report.event("repaired", json!(report))?;
     app.report.text(format!(
         "index: {} with {} named again, {} replaced, {} left out",
@@ -262,6 +290,12 @@ fn repair(app: &App, repository: &Repository) -> anyhow::Result<()> {
     ))?;
     if let Some(record) = &report.record {
         app.report.text(format!("{record} made anew from packs and fates"))?;
+    }
+    for name in &report.configs {
+        app.report.text(format!("{name} written again from the other copy"))?;
+    }
+    for pack in &report.lost {
+        app.report.warn(format!("{pack} is gone: the index no longer names it"));
     }
     for (pack, why) in &report.unreadable {
         app.report.warn(format!("nothing of {pack} can be read: {why}"));
@@ -297,6 +331,8 @@ fn record(
 struct Journal {
     path: Option<PathBuf>,
     verified: HashSet<PackId>,
+    /// Found whole by this process.
+    whole: Mutex<HashSet<PackId>>,
     seed: Option<u64>,
     out: Mutex<Option<std::fs::File>>,
 }
@@ -311,6 +347,7 @@ impl Journal {
             return Ok(Self {
                 path: None,
                 verified: HashSet::new(),
+                whole: Mutex::default(),
                 seed: None,
                 out: Mutex::default(),
             });
@@ -321,6 +358,7 @@ impl Journal {
         options.create(true).append(resume).write(true).truncate(!resume);
         Ok(Self {
             verified: text.lines().filter_map(PackId::parse).collect(),
+            whole: Mutex::default(),
             seed: text.lines().find_map(|line| line.strip_prefix("seed ")?.parse().ok()),
             out: Mutex::new(options.open(&path).ok()),
             path: Some(path),
@@ -335,6 +373,7 @@ impl Journal {
     }
 
     fn note(&self, pack: PackId) {
+        self.whole.lock().expect("no panic while held").insert(pack);
         self.line(&pack.object_name());
     }
 

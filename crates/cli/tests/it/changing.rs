@@ -34,6 +34,8 @@ fn a_file_that_changes_while_it_is_read_is_recorded_as_such() {
     file.set_len(1 << 20).unwrap();
     let ran = Ran::of(&child.wait_with_output().unwrap()).expect(0);
     assert_eq!(ran.summary()["complete"], true);
+    let named = |e: &serde_json::Value| e["event"] == "problem" && e["kind"] == "changed";
+    assert!(ran.events().iter().any(named), "{}", ran.out);
     let changed = format!("latest:{}", lab.tree("source/changes"));
     let listed = lab.run(&["ls", "--json", &changed]).expect(0).events();
     assert_eq!(listed[0]["problem"], "changed while it was read", "{listed:?}");
@@ -73,4 +75,33 @@ fn memory_stays_below_what_was_allowed() {
         assert!(peak > 10 << 20, "{args:?}: {peak} bytes seen");
         assert!(peak < 128 << 20, "{args:?}: {peak} bytes");
     }
+}
+
+/// Both names of a file are listed; then one goes before it is read. The upload of what stands
+/// before them is so slow that they cannot have been read yet.
+#[test]
+fn a_name_that_goes_while_the_run_lasts_costs_only_itself() {
+    let lab = Lab::ready();
+    lab.write("source/a-large", noise(32 << 20, "before"));
+    lab.write("source/links/1-temporary", "published");
+    lab.write("source/links/3-large", noise(300_000, "linked"));
+    std::fs::hard_link(lab.path("source/links/1-temporary"), lab.path("source/links/2-published"))
+        .unwrap();
+    std::fs::hard_link(lab.path("source/links/3-large"), lab.path("source/links/4-gone")).unwrap();
+    lab.write("source/links/5-vanishes", "x");
+    let source = lab.text("source");
+    let mut child =
+        lab.start(&["snapshot", &source, "--json", "--cpu", "1", "--limit-upload", "8MiB/s"]);
+    wait_until_read(&mut child, 8 << 20);
+    for name in ["1-temporary", "4-gone", "5-vanishes"] {
+        std::fs::remove_file(lab.path("source/links").join(name)).unwrap();
+    }
+    let ran = Ran::of(&child.wait_with_output().unwrap()).expect(0);
+    assert_eq!(ran.summary()["complete"], true);
+    let noticed: Vec<_> = ran.events().into_iter().filter(|e| e["event"] == "problem").collect();
+    assert!(noticed.iter().any(|e| e["kind"] == "vanished"), "{noticed:?}");
+    lab.assert_whole();
+    lab.run(&["restore", "latest", "--to", &lab.text("out"), "--include", "links/"]);
+    assert_eq!(lab.read("out/source/links/2-published"), b"published");
+    assert_eq!(lab.read("out/source/links/3-large"), noise(300_000, "linked"));
 }

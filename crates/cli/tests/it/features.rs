@@ -26,7 +26,9 @@ fn unknown_features_are_refused_by_name() {
     let name = |features: Features| {
         let config = Config { features, mac: None, ..repository.config().clone() };
         let config = config.seal(repository.keys());
-        lab.write("repository/config", serde_json::to_vec(&config).unwrap());
+        for copy in ["config", "config-copy"] {
+            lab.write(&format!("repository/{copy}"), serde_json::to_vec(&config).unwrap());
+        }
     };
     let refused = |args: &[&str]| {
         let mut words = args.to_vec();

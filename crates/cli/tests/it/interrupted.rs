@@ -29,7 +29,7 @@ fn after_ctrl_c_the_next_run_uses_what_was_uploaded() {
     let (child, input) = begun(&lab, &bytes);
     signal(&child, Signal::INT);
     let ran = Ran::of(&child.wait_with_output().unwrap()).expect(130);
-    assert!(ran.err.contains("reused"), "{}", ran.err);
+    assert!(ran.err.contains("goes on"), "{}", ran.err);
     drop(input);
     assert!(lab.ids().is_empty());
 
@@ -120,4 +120,28 @@ fn an_interrupted_restore_goes_on() {
     }
     let rests = std::fs::read_dir(lab.path("out/source")).unwrap();
     assert_eq!(rests.count(), 40, "no temporary files are left");
+}
+
+#[test]
+fn what_a_killed_restore_left_is_not_captured_and_the_next_removes_it() {
+    let lab = Lab::ready();
+    lab.write("source/file", noise(4 << 20, "killed restore"));
+    lab.snapshot(&[&lab.text("source")]);
+    let out = lab.text("out");
+    let mut child = lab.start(&["restore", "latest", "--to", &out, "--limit-download", "256KiB"]);
+    let left = || -> Vec<String> {
+        let names = std::fs::read_dir(lab.path("out/source")).into_iter().flatten();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with(".tintype-")).collect()
+    };
+    while left().is_empty() {
+        Env::system().clock.sleep(Duration::from_millis(10));
+    }
+    signal(&child, Signal::KILL);
+    child.wait().unwrap();
+    assert_eq!(left().len(), 1, "it is there still");
+    let taken = lab.snapshot(&[&out]);
+    assert_eq!(taken["files"], 0, "{taken}");
+    lab.run(&["restore", "latest~1", "--to", &out]).expect(0);
+    assert!(left().is_empty() && lab.read("out/source/file") == noise(4 << 20, "killed restore"));
 }

@@ -53,3 +53,20 @@ fn a_snapshot_of_everything_in_one_directory() {
     let found = lab.run(&["find", "b"]).expect(0).out;
     assert!(found.starts_with(&lab.tree("source/a/b")), "{found}");
 }
+
+/// Whatever a table holds, it can be shown, and what it names be deleted.
+#[test]
+fn long_labels_are_shown() {
+    let lab = Lab::ready();
+    let paths: Vec<String> =
+        (0..1500).map(|n| format!("source/a-name-that-is-long-{n:05}")).collect();
+    paths.iter().for_each(|path| lab.write(path, "x"));
+    let mut args = vec!["snapshot".to_owned(), "--host".to_owned(), "h".repeat(70_000)];
+    args.extend(paths.iter().map(|path| lab.text(path)));
+    lab.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).expect(0);
+    let listed = lab.run(&["list"]).expect(0).out;
+    assert!(listed.contains("and 1496 more"), "{listed}");
+    lab.run(&["snapshot", &lab.text("source"), "--tag", ""]).expect(2);
+    lab.run(&["snapshot", &lab.text("source"), "--exclude", ""]).expect(2);
+    lab.run(&["delete", "latest"]).expect(0);
+}

@@ -70,3 +70,18 @@ fn prune_says_what_gc_frees() {
     assert_eq!(planned["freed_bytes"], freed["freed_bytes"]);
     lab.assert_whole();
 }
+
+#[test]
+fn rules_that_match_nothing_empty_no_group() {
+    let lab = Lab::ready();
+    lab.write("source/file", "x");
+    lab.snapshot(&[&lab.text("source"), "--tag", "weekly"]);
+    for args in
+        [&["prune", "--keep-tag", "weakly", "--yes"][..], &["prune", "--keep-tag", "x", "-n"]]
+    {
+        let ran = lab.run(args).expect(2);
+        assert!(ran.err.contains("--min-count"), "{}", ran.err);
+    }
+    assert_eq!(lab.ids().len(), 1);
+    lab.run(&["prune", "--keep-tag", "weekly"]).expect(0);
+}

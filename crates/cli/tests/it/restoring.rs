@@ -1,7 +1,7 @@
 //! What a restore does to what is there already.
 
-use crate::bad_days::as_nobody;
-use crate::support::{Lab, damage, noise, objects};
+use crate::bad_days::{as_nobody, give, in_the_hands_of_nobody};
+use crate::support::{Lab, Ran, damage, noise, objects};
 
 fn lab() -> Lab {
     let lab = Lab::ready();
@@ -141,4 +141,44 @@ fn nothing_is_deleted_beside_damaged_pages() {
     assert!(ran.err.contains("this part of the snapshot is damaged"), "{}", ran.err);
     assert_eq!(lab.read("source/extra"), b"extra");
     assert_eq!(lab.read("source/29/file-2999"), b"2999");
+}
+
+/// Also without root one's own files are one's own, and so are their set-id bits.
+#[test]
+fn set_id_bits_of_own_files_come_back_without_root() {
+    use std::os::unix::fs::PermissionsExt;
+    let lab = lab();
+    give(&lab, "65534:65534");
+    std::fs::set_permissions(lab.path("source/file"), PermissionsExt::from_mode(0o6755)).unwrap();
+    in_the_hands_of_nobody(&lab, &["snapshot", &lab.text("source")]).expect(0);
+    let mode = |name: &str| lab.path(name).metadata().unwrap().permissions().mode() & 0o7777;
+    for (out, option, expected) in [
+        ("out", None, 0o6755),
+        ("named", Some("--owners-by-name"), 0o6755),
+        ("kept", Some("--no-owner"), 0o755),
+    ] {
+        let to = lab.text(out);
+        let args: Vec<&str> =
+            ["restore", "latest", "--to", &to].into_iter().chain(option).collect();
+        let ran = in_the_hands_of_nobody(&lab, &args);
+        assert_eq!(mode(&format!("{out}/source/file")), expected, "{out}: {}", ran.err);
+        let told = ran.err.contains("set-id bits 6000 not restored");
+        assert_eq!(told, expected != 0o6755, "{out}: {}", ran.err);
+    }
+}
+
+/// Files that wait for a slow store are not open.
+#[test]
+fn more_files_than_may_be_open_come_back() {
+    let lab = Lab::ready();
+    for number in 0..120 {
+        lab.write(&format!("source/{number}"), noise(272 << 10, &number.to_string()));
+    }
+    lab.snapshot(&[&lab.text("source")]);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$0\" repo \"$@\"", env!("CARGO_BIN_EXE_tintype")]);
+    command.args(["restore", "latest", "--to", &lab.text("out"), "--limit-download", "16MiB"]);
+    lab.prepare(&mut command);
+    Ran::of(&command.output().unwrap()).expect(0);
+    assert!(lab.read("out/source/119") == noise(272 << 10, "119"));
 }

@@ -47,3 +47,11 @@ fn an_image_comes_back_with_its_holes() {
     lab.run(&["restore", "latest", "--to", &lab.text("out"), "--verify"]).expect(0);
     assert!(lab.read("out/disk.img") == lab.read("disk.img"));
 }
+
+#[test]
+fn a_command_does_not_get_our_secrets() {
+    let lab = Lab::ready();
+    lab.run(&["snapshot", "--from-command", "env", "--", "env"]).expect(0);
+    let seen = lab.run(&["cat", "latest:/files/env"]).expect(0).out;
+    assert!(seen.contains("PATH=") && !seen.contains("TINTYPE_PASSWORD"), "{seen}");
+}

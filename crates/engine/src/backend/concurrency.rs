@@ -48,7 +48,7 @@ impl BoundedBackend {
 
 impl Backend for BoundedBackend {
     // Listing holds no slot: `each` may call the backend itself, and would wait for ever.
-    crate::pass_on!(describe, list, conditional, store_features, sweep);
+    crate::pass_on!(describe, list, conditional, store_features, sweep, reserve);
 
     fn put(&self, name: &str, data: &[u8]) -> Result<()> {
         let _slot = self.slots.take();

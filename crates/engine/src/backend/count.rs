@@ -136,6 +136,8 @@ impl Backend for CountingBackend {
         self.counters.note(Op::Delete, 0, self.inner.delete(name))
     }
 
+    crate::pass_on!(reserve);
+
     fn sweep(&self) -> Result<u64> {
         self.counters.note(Op::Sweep, 0, self.inner.sweep())
     }

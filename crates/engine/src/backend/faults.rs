@@ -204,6 +204,8 @@ impl Backend for FaultyBackend {
         self.inner.store_features()
     }
 
+    crate::pass_on!(reserve);
+
     fn sweep(&self) -> Result<u64> {
         self.control.plain(Op::Sweep, "", || self.inner.sweep())
     }

@@ -65,7 +65,7 @@ impl LimitedBackend {
 }
 
 impl Backend for LimitedBackend {
-    crate::pass_on!(describe, stat, list, delete, conditional, store_features, sweep);
+    crate::pass_on!(describe, stat, list, delete, conditional, store_features, sweep, reserve);
 
     fn put(&self, name: &str, data: &[u8]) -> Result<()> {
         self.up.pay(data.len());

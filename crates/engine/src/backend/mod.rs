@@ -96,6 +96,14 @@ pub trait Backend: Send + Sync {
     fn sweep(&self) -> Result<u64> {
         Ok(0)
     }
+
+    /// Keeps a little room for the day on which the store is full, where that is possible.
+    fn keep_reserve(&self) {}
+
+    /// Gives that room up, so that something can be deleted; false if there was none.
+    fn give_up_reserve(&self) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 /// In `impl Backend` of a decorator: the calls that go to `self.inner` as they are.
@@ -138,6 +146,15 @@ macro_rules! pass_on {
     (@ sweep) => {
         fn sweep(&self) -> $crate::Result<u64> {
             self.inner.sweep()
+        }
+    };
+    (@ reserve) => {
+        fn keep_reserve(&self) {
+            self.inner.keep_reserve();
+        }
+
+        fn give_up_reserve(&self) -> $crate::Result<bool> {
+            self.inner.give_up_reserve()
         }
     };
     ($($call:ident),+) => { $($crate::pass_on!(@ $call);)+ };

@@ -206,6 +206,8 @@ impl Backend for RetryBackend {
         self.retries.run(|_| self.inner.store_features())
     }
 
+    crate::pass_on!(reserve);
+
     fn sweep(&self) -> Result<u64> {
         self.retries.run(|_| self.inner.sweep())
     }

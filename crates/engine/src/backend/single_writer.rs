@@ -17,7 +17,7 @@ impl SingleWriterBackend {
 }
 
 impl Backend for SingleWriterBackend {
-    crate::pass_on!(describe, stat, list, delete, store_features, sweep);
+    crate::pass_on!(describe, stat, list, delete, store_features, sweep, reserve);
 
     fn put(&self, name: &str, data: &[u8]) -> Result<()> {
         match self.inner.stat(name) {

@@ -276,6 +276,8 @@ pub mod names {
     use crate::id::RandomId;
 
     pub const CONFIG: &str = "config";
+    /// The same bytes once more: nobody can open a repository without them.
+    pub const CONFIG_COPY: &str = "config-copy";
 
     pub fn slot(id: RandomId) -> String {
         format!("keys/{id}")

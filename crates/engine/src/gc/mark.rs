@@ -128,8 +128,9 @@ impl<'i> Live<'i> {
             Ok(())
         } else {
             Err(Error::corrupt(format!(
-                "chunk {id} is missing from the index; gc deletes nothing before this is mended \
-                 (`tintype repo verify` tells what is affected)"
+                "chunk {id} is missing from the index; gc deletes nothing before this is mended: \
+                 `tintype repo verify --repair-index` looks for it in all packs and tells what is \
+                 affected; a snapshot with --read-all of what it held stores it again"
             )))
         }
     }

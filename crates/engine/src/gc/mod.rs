@@ -8,6 +8,7 @@
 //! Up to the commit nothing has happened; after it, any later gc completes the deletions.
 
 mod finish;
+mod lost;
 mod mark;
 mod merge;
 mod plan;

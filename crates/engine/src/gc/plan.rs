@@ -60,7 +60,7 @@ impl GcPlan {
 }
 
 /// Decides. `stored`: all packs with their sizes, by listing. `keep_above_percent`: packs of
-/// which more is live stay as they are.
+/// which more is live stay as they are; 0: all of which anything is.
 pub(super) fn decide(
     usage: &BTreeMap<PackId, Usage>,
     stored: &BTreeMap<PackId, u64>,
@@ -84,7 +84,7 @@ pub(super) fn decide(
             {
                 Reason::Sparse
             }
-            Some(used) if is_small(used) => {
+            Some(used) if keep_above_percent > 0 && is_small(used) => {
                 let many = if id.class == PackClass::Data { small_data } else { small_meta };
                 if !many {
                     continue;
@@ -143,5 +143,6 @@ mod tests {
         let usage: BTreeMap<_, _> = (0..8).map(|n| (pack(n), used(900, 1000))).collect();
         let stored: BTreeMap<_, _> = (0..8).map(|n| (pack(n), 1000)).collect();
         assert_eq!(decide(&usage, &stored, 50).candidates.len(), 8);
+        assert_eq!(decide(&usage, &stored, 0).candidates, []);
     }
 }

@@ -24,13 +24,17 @@ use crate::repo::session::{Session, Undecided};
 use crate::repo::state::{ATTEMPTS, State};
 use crate::store::{Store, Worker};
 
+#[derive(Clone)]
 pub struct GcOptions {
-    /// Packs of which more than this is live stay as they are.
+    /// Packs of which more than this is live stay as they are; 0: nothing is copied.
     pub keep_above_percent: u8,
     /// How long to wait for writers before giving up.
     pub wait: Duration,
     /// A writer that gave no sign of life for this long is fenced: its commit will fail.
     pub fence_after: Duration,
+    /// Snapshots whose fate is lost or damaged, and which are given up: whatever is left of them
+    /// goes. Gc refuses while there are others.
+    pub give_up: BTreeSet<SnapshotId>,
     pub cancel: Cancel,
 }
 
@@ -40,6 +44,7 @@ impl Default for GcOptions {
             keep_above_percent: 60,
             wait: Duration::from_mins(1),
             fence_after: Duration::from_hours(2),
+            give_up: BTreeSet::new(),
             cancel: Cancel::default(),
         }
     }
@@ -67,6 +72,8 @@ struct Reading {
     /// Of the living: the number of the last annotation.
     annotations: BTreeMap<SnapshotId, u32>,
     dead: BTreeSet<SnapshotId>,
+    /// Of what is to be given up: that which really has no readable fate.
+    given_up: BTreeSet<SnapshotId>,
 }
 
 impl Repository {
@@ -81,16 +88,30 @@ impl Repository {
         deleted: &BTreeSet<SnapshotId>,
         options: &GcOptions,
     ) -> Result<GcPlan> {
-        let mut reading = self.read_for_gc()?;
+        let mut reading = self.read_for_gc(&options.give_up)?;
         reading.living.retain(|(id, _)| !deleted.contains(id));
         let reader = ContentReader::new(self, reading.index.clone());
         let live = Live::mark(&reader, &reading.index, &reading.roots(), &options.cancel)?;
         Ok(plan::decide(&live.usage()?, &self.stored_packs()?, options.keep_above_percent))
     }
 
-    /// Frees what no snapshot needs. Safe beside writers and readers.
+    /// Frees what no snapshot needs. Safe beside writers and readers. On a full store it uses
+    /// the reserve, and copies nothing: only packs without anything that is needed go.
     pub fn gc(&self, options: &GcOptions) -> Result<GcReport> {
         self.allow_maintenance()?;
+        let done = match self.try_gc(options) {
+            Err(error) if error.is(ErrorKind::NoSpace) => {
+                tracing::warn!(%error, "the store is full: gc copies nothing");
+                self.backend.give_up_reserve()?;
+                self.try_gc(&GcOptions { keep_above_percent: 0, ..options.clone() })
+            }
+            done => done,
+        };
+        self.backend.keep_reserve();
+        done
+    }
+
+    fn try_gc(&self, options: &GcOptions) -> Result<GcReport> {
         let newest = self.read_state()?.newest;
         let report =
             GcReport { deleted_objects: self.finish_deletions(&newest)?, ..GcReport::default() };
@@ -121,7 +142,7 @@ impl Repository {
         let name = names::condemned(newest.seq, session.id);
         self.put_json(ObjectType::Condemned, &name, &condemned)?;
         report.fenced = self.settle_writers(options)?;
-        let reading = self.read_for_gc()?;
+        let reading = self.read_for_gc(&options.give_up)?;
         if reading.state.newest.seq != newest.seq {
             return Err(Error::locked("another gc ran meanwhile; nothing was deleted by this one"));
         }
@@ -154,16 +175,16 @@ impl Repository {
     }
 
     /// Annotations, sessions, fates, retired, index: in this order (format.md §11.5, 5).
-    fn read_for_gc(&self) -> Result<Reading> {
+    fn read_for_gc(&self, give_up: &BTreeSet<SnapshotId>) -> Result<Reading> {
         for _ in 0..ATTEMPTS {
-            if let Some(reading) = self.try_read_for_gc()? {
+            if let Some(reading) = self.try_read_for_gc(give_up)? {
                 return Ok(reading);
             }
         }
         Err(Error::unavailable("the repository changed too often while gc read it; try again"))
     }
 
-    fn try_read_for_gc(&self) -> Result<Option<Reading>> {
+    fn try_read_for_gc(&self, give_up: &BTreeSet<SnapshotId>) -> Result<Option<Reading>> {
         let annotations = self.read_annotations()?;
         let pinned: BTreeSet<SnapshotId> = self
             .undecided_sessions()?
@@ -171,11 +192,7 @@ impl Repository {
             .flat_map(|session| session.record.pins.iter().copied())
             .collect();
         let (state, index) = self.read_index(HashSet::new())?;
-        if let Some((_, error)) = state.damaged.first() {
-            return Err(Error::corrupt(format!(
-                "gc deletes nothing while there is damage: {error}"
-            )));
-        }
+        let given_up = self.settle_lost(&state, &annotations, give_up)?;
         let Some(listing) = self.all_committed(&state, annotations)? else { return Ok(None) };
         if let Some(error) = listing.damaged.first() {
             return Err(Error::corrupt(format!(
@@ -189,7 +206,7 @@ impl Repository {
         let annotations = annotated.map(|s| (s.id, s.standing.last)).collect();
         let living = stay.into_iter().map(|s| (s.id, s.manifest)).collect();
         let segment_names = state.segments();
-        Ok(Some(Reading { state, index, segment_names, living, annotations, dead }))
+        Ok(Some(Reading { state, index, segment_names, living, annotations, dead, given_up }))
     }
 
     fn stored_packs(&self) -> Result<BTreeMap<PackId, u64>> {
@@ -208,7 +225,7 @@ impl Repository {
     /// Waits until every writer that may have seen the old state is decided; fences the dead.
     pub(crate) fn settle_writers(&self, options: &GcOptions) -> Result<usize> {
         let waited_for: BTreeSet<RandomId> = self
-            .undecided_sessions()?
+            .endable_sessions()?
             .into_iter()
             .filter(|s| s.record.kind == SessionKind::Snapshot)
             .map(|s| s.id)
@@ -217,7 +234,7 @@ impl Repository {
         let mut fenced = 0;
         loop {
             let mut busy = Vec::new();
-            for session in self.undecided_sessions()? {
+            for session in self.endable_sessions()? {
                 let is_dead = self.is_dead_session(&session, options);
                 let is_writer = session.record.kind == SessionKind::Snapshot;
                 if is_dead && session.record.kind != SessionKind::Gc {
@@ -262,6 +279,7 @@ impl Repository {
         let stored = self.stored_packs()?;
         report.deleted_packs = gone.iter().filter(|p| stored.contains_key(*p)).count();
         report.deleted_bytes = gone.iter().filter_map(|p| stored.get(p)).sum();
+        gone.extend(lost_and_unused(&live, &stored)?);
         let state = &reading.state;
         let merged = merge::merge(
             self,
@@ -348,6 +366,8 @@ impl Repository {
             }
             remove.insert(*id);
         }
+        retire.extend(&reading.given_up);
+        remove.extend(&reading.given_up);
         remove.extend(state.retired.iter().copied());
         self.name_rests(&remove, base, &state.newest, &mut objects)?;
         Ok(Deletions { objects, retire })
@@ -430,6 +450,16 @@ impl Repository {
         }
         Ok(needed)
     }
+}
+
+/// Packs that the index names, that are gone, and that nothing living needs: else content of
+/// theirs would pass for stored.
+fn lost_and_unused(live: &Live<'_>, stored: &BTreeMap<PackId, u64>) -> Result<Vec<PackId>> {
+    let lost = live
+        .usage()?
+        .into_iter()
+        .filter(|(id, used)| used.live_frames == 0 && !stored.contains_key(id));
+    Ok(lost.map(|(id, _)| id).collect())
 }
 
 impl Reading {

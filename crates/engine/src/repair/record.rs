@@ -26,13 +26,14 @@ use crate::format::records::{
     Condemned, Deletions, GcRecord, Manifest, Retired, SessionKind, SessionRecord, names,
 };
 use crate::gc::GcOptions;
-use crate::id::SnapshotId;
+use crate::id::{RandomId, SnapshotId};
 use crate::index::local::LocalSegment;
 use crate::index::segment::{PackRow, SegmentBuilder};
 use crate::index::{Index, PackId};
 use crate::repo::Repository;
 use crate::repo::session::Session;
-use crate::repo::snapshots::merge;
+use crate::repo::snapshots::{Annotations, merge};
+use crate::repo::state::State;
 
 /// More gcs than anybody ran: added where not even a damaged record tells their number.
 const UNSEEN: u32 = 1_000_000;
@@ -40,12 +41,12 @@ const UNSEEN: u32 = 1_000_000;
 const MOST_SEQ: u32 = 99_999_999;
 
 /// What counts, as far as it can be read.
-struct Known {
-    absorbed: Vec<crate::id::RandomId>,
-    annotations: BTreeMap<SnapshotId, u32>,
-    retired: Vec<String>,
-    unreadable_lists: Vec<String>,
-    living: Vec<(SnapshotId, Manifest)>,
+pub(super) struct Known {
+    pub absorbed: Vec<RandomId>,
+    pub annotations: BTreeMap<SnapshotId, u32>,
+    pub retired: Vec<String>,
+    pub unreadable_lists: Vec<String>,
+    pub living: Vec<(SnapshotId, Manifest)>,
 }
 
 impl Repository {
@@ -95,12 +96,25 @@ impl Repository {
         let options = GcOptions { cancel: cancel.clone(), ..GcOptions::default() };
         self.settle_writers(&options)?;
         self.refuse_living_gc(session, &options)?;
-        let known = self.read_known()?;
+        // Annotations before fates before retired lists, as a gc reads them.
+        let annotations = self.read_annotations()?;
+        let known = self.known_of(&self.read_state_leniently()?, annotations)?;
         let mut report = RepairReport::default();
         self.index_packs(session, &known, workers, cancel, &mut report)?;
+        self.put_record(session, seq, known, report)
+    }
+
+    /// Commits an index made of the session's segments.
+    pub(super) fn put_record(
+        &self,
+        session: &Session<'_>,
+        seq: u32,
+        known: Known,
+        mut report: RepairReport,
+    ) -> Result<RepairReport> {
         let base = session.segments();
         let mut objects = known.unreadable_lists;
-        objects.extend(self.superseded_segments(&base)?);
+        objects.extend(self.superseded_segments(&base, &known.absorbed)?);
         let record = GcRecord {
             seq,
             session: session.id,
@@ -146,10 +160,7 @@ impl Repository {
         Ok(())
     }
 
-    /// Annotations before fates before retired lists, as a gc reads them.
-    fn read_known(&self) -> Result<Known> {
-        let annotations = self.read_annotations()?;
-        let state = self.read_state_leniently()?;
+    pub(super) fn known_of(&self, state: &State, annotations: Annotations) -> Result<Known> {
         let (mut retired, mut unreadable_lists) = (Vec::new(), Vec::new());
         for name in &state.retired_lists {
             match self.get_json::<Retired>(ObjectType::Retired, name) {
@@ -158,7 +169,7 @@ impl Repository {
                 Err(error) => return Err(error),
             }
         }
-        let snapshots = merge(&state, annotations).snapshots;
+        let snapshots = merge(state, annotations).snapshots;
         let annotated = snapshots.iter().filter(|s| s.standing.last > 0);
         let annotations = annotated.map(|s| (s.id, s.standing.last)).collect();
         let now = self.env.clock.now();
@@ -186,7 +197,8 @@ impl Repository {
         let condemned = self.all_condemned()?;
         let (doubtful, sure): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|row| condemned.contains(&row.pack));
-        self.index_rows(session, &sure, workers, cancel, report)?;
+        let none = HashSet::new();
+        self.index_rows(session, &sure, &none, workers, cancel, report)?;
         if doubtful.is_empty() {
             return Ok(());
         }
@@ -194,19 +206,20 @@ impl Repository {
         let (needed, spare): (Vec<_>, Vec<_>) =
             doubtful.into_iter().partition(|row| needed.contains(&row.pack));
         report.left_out.extend(spare.iter().map(|row| row.pack.object_name()));
-        self.index_rows(session, &needed, workers, cancel, report)
+        self.index_rows(session, &needed, &none, workers, cancel, report)
     }
 
-    fn index_rows(
+    pub(super) fn index_rows(
         &self,
         session: &Session<'_>,
         rows: &[PackRow],
+        suspects: &HashSet<PackId>,
         workers: usize,
         cancel: &Cancel,
         report: &mut RepairReport,
     ) -> Result<()> {
         let mut builder = SegmentBuilder::default();
-        collect(self, rows, workers, cancel, &mut |outcome| {
+        collect(self, rows, suspects, workers, cancel, &mut |outcome| {
             session.beat()?;
             self.take(session, outcome, &mut builder, report)
         })?;
@@ -227,7 +240,7 @@ impl Repository {
         for name in session.segments() {
             index.segments.push(Arc::new(self.load_segment(&name)?));
         }
-        collect(self, doubtful, workers, cancel, &mut |outcome| {
+        collect(self, doubtful, &HashSet::new(), workers, cancel, &mut |outcome| {
             if let Outcome::Frames { row, placed, .. } = outcome {
                 let mut builder = SegmentBuilder::default();
                 builder.add(row, &placed);
@@ -255,15 +268,20 @@ impl Repository {
         Ok(packs)
     }
 
-    /// All segments but the new ones and those of writers that are not decided. Segments are
-    /// listed before sessions: a session is put before its segments.
-    fn superseded_segments(&self, base: &[String]) -> Result<Vec<String>> {
+    /// All segments but the new ones, those of writers that are not decided, and those that a
+    /// fate names which is not absorbed. Segments are listed before sessions, because a session
+    /// is put before its segments, and sessions before fates.
+    fn superseded_segments(&self, base: &[String], absorbed: &[RandomId]) -> Result<Vec<String>> {
         let segments = list_all(&*self.backend, "index/")?;
         let open = self.undecided_sessions()?;
-        let open: BTreeSet<_> = open.iter().map(|session| session.id).collect();
+        let mut count: BTreeSet<_> = open.iter().map(|session| session.id).collect();
+        let fates = list_all(&*self.backend, "fate/")?;
+        let decided = fates.iter().filter_map(|listed| names::parse_id(&listed.name, "fate/"));
+        let absorbed: HashSet<_> = absorbed.iter().collect();
+        count.extend(decided.filter(|id| !absorbed.contains(id)));
         let is_old = |name: &String| {
             let owner = names::parse_segment(name).map(|(id, _)| id);
-            owner.is_some_and(|id| !open.contains(&id)) && !base.contains(name)
+            owner.is_some_and(|id| !count.contains(&id)) && !base.contains(name)
         };
         Ok(segments.into_iter().map(|listed| listed.name).filter(is_old).collect())
     }

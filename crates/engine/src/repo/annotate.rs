@@ -160,6 +160,14 @@ impl Repository {
             match self.put_json(ObjectType::Annotation, &name, &annotation) {
                 Ok(()) => {}
                 Err(error) if error.is(ErrorKind::AlreadyExists) => continue,
+                // A full store must still be able to delete.
+                Err(error)
+                    if error.is(ErrorKind::NoSpace)
+                        && operation == Operation::Delete
+                        && self.backend.give_up_reserve()? =>
+                {
+                    continue;
+                }
                 Err(error) => return Err(error),
             }
             // The snapshot may have been removed for good between reading and putting.

@@ -46,7 +46,37 @@ fn assemble(
 
 /// The plain configuration; `NotFound` where there is no repository.
 pub fn read_config(backend: &SharedBackend) -> Result<Config> {
-    let text = backend.get(names::CONFIG, limits::PLAIN_JSON_BYTES).map_err(|error| {
+    Ok(read_configs(backend)?.remove(0))
+}
+
+/// What `config` and its copy say, as far as they can be read: one, or two that differ. Which is
+/// right shows as soon as the key is known.
+fn read_configs(backend: &SharedBackend) -> Result<Vec<Config>> {
+    let first = read_config_at(backend, names::CONFIG);
+    let copy = read_config_at(backend, names::CONFIG_COPY);
+    match (first, copy) {
+        (Ok(first), Ok(copy)) if first != copy => Ok(vec![first, copy]),
+        (Ok(first), _) => Ok(vec![first]),
+        // A newer format is no damage.
+        (Err(error), _) if !is_damage(&error) => Err(error),
+        (Err(error), Ok(copy)) => {
+            tracing::warn!(%error, "`config` cannot be used, its copy is");
+            Ok(vec![copy])
+        }
+        (Err(error), Err(copy)) if copy.is(ErrorKind::NotFound) => Err(error),
+        (Err(error), Err(copy)) => Err(Error::corrupt(format!(
+            "both copies of the configuration are damaged: {error}; {copy}; bring `config` back \
+             from a copy of the store"
+        ))),
+    }
+}
+
+fn is_damage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Corrupt)
+}
+
+fn read_config_at(backend: &SharedBackend, name: &str) -> Result<Config> {
+    let text = backend.get(name, limits::PLAIN_JSON_BYTES).map_err(|error| {
         if error.is(ErrorKind::NotFound) {
             Error::not_found(format!(
                 "{} holds no Tintype repository (there is no `config`); make one with \
@@ -92,8 +122,10 @@ impl Repository {
         let text = serde_json::to_vec(&config).expect("plain data");
         let repository = assemble(backend, keys, config, options);
         repository.put_first_gc_record()?;
-        // Last: before it exists there is no repository, only rests of an attempt.
+        // Before it exists there is no repository, only rests of an attempt; the copy is last,
+        // because by itself it would open one.
         repository.backend.put(names::CONFIG, &text)?;
+        repository.backend.put(names::CONFIG_COPY, &text)?;
         Ok((repository, recovery))
     }
 
@@ -114,8 +146,7 @@ impl Repository {
 
     /// Opens with any secret that a key slot knows. `WrongKey` if none does.
     pub fn open(backend: SharedBackend, secret: &Secret, options: OpenOptions) -> Result<Self> {
-        let config = read_config(&backend)?;
-        let keys = unlock(&backend, &config, secret)?;
+        let (config, keys) = unlock_any(&backend, secret)?;
         config.features.allow(Operation::Read)?;
         Ok(assemble(backend, keys, config, options))
     }
@@ -134,15 +165,17 @@ impl Repository {
 
 /// `init` was interrupted before `config` was put: keys and the first record may be there.
 fn refuse_occupied(backend: &SharedBackend) -> Result<()> {
-    match backend.stat(names::CONFIG) {
-        Ok(_) => {
-            return Err(Error::already_exists(format!(
-                "{} already holds a repository",
-                backend.describe()
-            )));
+    for name in [names::CONFIG, names::CONFIG_COPY] {
+        match backend.stat(name) {
+            Ok(_) => {
+                return Err(Error::already_exists(format!(
+                    "{} already holds a repository",
+                    backend.describe()
+                )));
+            }
+            Err(error) if error.is(ErrorKind::NotFound) => {}
+            Err(error) => return Err(error),
         }
-        Err(error) if error.is(ErrorKind::NotFound) => {}
-        Err(error) => return Err(error),
     }
     for listed in list_all(&**backend, "")? {
         if listed.name.starts_with("keys/") || listed.name == names::gc(0) {
@@ -189,6 +222,30 @@ pub(super) fn read_slots(backend: &SharedBackend) -> Result<Vec<(RandomId, Slot)
     }
     slots.sort_by_key(|(_, slot)| slot.created);
     Ok(slots)
+}
+
+/// By `config`, or by its copy where that is damaged. What the first says is told if neither
+/// opens.
+fn unlock_any(backend: &SharedBackend, secret: &Secret) -> Result<(Config, Keys)> {
+    let mut failure = None;
+    for config in read_configs(backend)? {
+        match unlock(backend, &config, secret) {
+            Ok(keys) => {
+                if failure.is_some() {
+                    tracing::warn!(
+                        "`config` is damaged, its copy opens the repository; `tintype repo verify \
+                         --repair-index` mends it"
+                    );
+                }
+                return Ok((config, keys));
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::WrongKey) => {
+                failure.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(failure.expect("there is at least one configuration"))
 }
 
 /// The keys from the first slot that opens to one which fits `config`.

@@ -112,6 +112,26 @@ impl Repository {
         Ok(open)
     }
 
+    /// Sessions without a fate that nobody proves to have had one. Only these may be ended by
+    /// another: the fate of the others was lost, and a new one would bury their snapshot.
+    pub(crate) fn endable_sessions(&self) -> Result<Vec<Undecided>> {
+        let mut open = self.undecided_sessions()?;
+        if !open.is_empty() {
+            let annotations = list_all(&*self.backend, "annotation/")?;
+            let annotated = annotations.iter().map(|l| names::parse_id(&l.name, "annotation/"));
+            let mut decided: HashSet<_> = annotated.flatten().collect();
+            match self.newest_record() {
+                Ok(newest) => decided.extend(newest.absorbed),
+                Err(error) if error.is(ErrorKind::Corrupt) => {}
+                Err(error) => return Err(error),
+            }
+            open.retain(|session| {
+                session.record.kind != SessionKind::Snapshot || !decided.contains(&session.id)
+            });
+        }
+        Ok(open)
+    }
+
     pub(crate) fn is_decided(&self, id: RandomId) -> Result<bool> {
         match self.backend.stat(&names::fate(id)) {
             Ok(_) => Ok(true),
@@ -158,7 +178,7 @@ impl Repository {
     /// Closes sessions that dead processes of this host left, so that what they uploaded counts.
     pub fn close_abandoned(&self) -> Result<usize> {
         let mut closed = 0;
-        for session in self.undecided_sessions()? {
+        for session in self.endable_sessions()? {
             if (self.identity.is_gone)(&self.identity, &session.record) {
                 closed += usize::from(self.decide_other(&session, FateState::Closed)?);
             }
@@ -215,8 +235,16 @@ impl Session<'_> {
 
     /// Ends without a snapshot; what was published counts.
     pub fn close(self) -> Result<()> {
-        let fate = Fate { state: FateState::Closed, segments: self.segments(), manifest: None };
-        match self.decide(&fate) {
+        self.end(self.segments())
+    }
+
+    /// Ends without a snapshot; what was published counts for nobody, and the next gc frees it.
+    pub(crate) fn discard(self) -> Result<()> {
+        self.end(Vec::new())
+    }
+
+    fn end(&self, segments: Vec<String>) -> Result<()> {
+        match self.decide(&Fate { state: FateState::Closed, segments, manifest: None }) {
             Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(()),
             other => other,
         }

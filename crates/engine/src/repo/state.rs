@@ -287,7 +287,17 @@ impl Repository {
     }
 
     pub(crate) fn fetch_segment(&self, name: &str) -> Result<Segment> {
-        let sealed = self.backend.get(name, limits::JSON_BYTES)?;
+        let sealed = self.backend.get(name, limits::JSON_BYTES).map_err(|error| {
+            if !error.is(ErrorKind::Denied) {
+                return error;
+            }
+            // Not worked around: an index in part would hide what is there.
+            Error::denied(format!(
+                "index segment {name} may not be read: {}; give this user the rights that he has \
+                 on the other objects of the repository",
+                error.message()
+            ))
+        })?;
         let raw =
             open_bytes(&self.place(ObjectType::IndexSegment, name), Kind::IndexBlock, sealed)?;
         Segment::decode(&raw).map_err(|e| e.context(name))

@@ -4,7 +4,7 @@
 use tintype_model::entry::path_order;
 use tintype_model::{Error, Result};
 
-use super::leaf::LeafEncoder;
+use super::leaf::{LeafEncoder, check_length};
 use super::list::{ListBuilder, MOST_INLINE};
 use super::{Child, Content, LargeXattr, Root, TreeEntry, inner};
 use crate::format::frame::Kind;
@@ -51,6 +51,11 @@ impl<'s, 'r> TreeBuilder<'s, 'r> {
                 String::from_utf8_lossy(&self.last)
             )));
         }
+        // A page that no reader accepts must never be committed.
+        check_length(&entry).map_err(|e| {
+            let path = String::from_utf8_lossy(&entry.path);
+            Error::internal(format!("{path}: {e}"))
+        })?;
         self.shrink(&mut entry)?;
         self.bytes += entry.node.size;
         self.problems += u64::from(entry.is_problem());

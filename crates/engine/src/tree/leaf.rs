@@ -421,7 +421,8 @@ impl<'a> Decoder<'a> {
     }
 }
 
-fn check_length(entry: &TreeEntry) -> Result<()> {
+/// Whether content and size agree (format.md §9.3).
+pub(super) fn check_length(entry: &TreeEntry) -> Result<()> {
     let length = match &entry.content {
         Content::None => 0,
         Content::Slot(_) => return Ok(()),

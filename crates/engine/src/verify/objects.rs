@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::VerifyOptions;
+use super::protocol::is_there;
 use super::report::{Findings, Problem, Severity};
 use crate::backend::Listed;
 use crate::crypto::slot::Slot;
@@ -45,7 +46,7 @@ impl Name {
     }
 
     fn parse(name: &str) -> Option<Self> {
-        if name == names::CONFIG {
+        if name == names::CONFIG || name == names::CONFIG_COPY {
             return Some(Self::Config);
         }
         let (kind, rest) = name.split_once('/')?;
@@ -151,7 +152,7 @@ impl Inventory {
                 }
             }
         }
-        inventory.check_beats_and_config(listed, findings);
+        inventory.check_beats_and_config(repository, listed, findings);
         Ok(inventory)
     }
 
@@ -177,7 +178,12 @@ impl Inventory {
         }
     }
 
-    fn check_beats_and_config(&self, listed: &[Listed], findings: &mut Findings) {
+    fn check_beats_and_config(
+        &self,
+        repository: &Repository,
+        listed: &[Listed],
+        findings: &mut Findings,
+    ) {
         for object in listed {
             if Name::of(&object.name) == Name::Beat && object.size_bytes > 0 {
                 let found = format!("{} bytes", object.size_bytes);
@@ -185,15 +191,14 @@ impl Inventory {
                 findings.add(severity, problem, &object.name, "an empty object", found);
             }
         }
-        if !self.sizes.contains_key(names::CONFIG) {
-            let found = "it does not exist: nobody can open the repository any more";
-            findings.add(
-                Severity::Damage,
-                Problem::Missing,
-                names::CONFIG,
-                "the repository's configuration",
-                found,
-            );
+        for name in [names::CONFIG, names::CONFIG_COPY] {
+            if self.sizes.contains_key(name) || is_there(repository, name) {
+                continue;
+            }
+            let found = "it does not exist: if the other copy is lost too, nobody can open the \
+                         repository any more; `verify --repair-index` writes it again";
+            let (severity, problem) = (Severity::Damage, Problem::Missing);
+            findings.add(severity, problem, name, "the repository's configuration", found);
         }
     }
 }
@@ -216,7 +221,7 @@ fn open(repository: &Repository, name: &str, kind: Name) -> (Opened, Option<Erro
     }
     let nothing = |result: Result<()>| (Opened::Nothing, result.err());
     match kind {
-        Name::Config => nothing(check_config(repository)),
+        Name::Config => nothing(check_config(repository, name)),
         Name::Slot(id) => nothing(check_slot(repository, name, id)),
         Name::Session(_) => json(repository, name, ObjectType::Session, Opened::Session),
         Name::Fate(_) => json(repository, name, ObjectType::Fate, Opened::Fate),
@@ -239,14 +244,14 @@ fn open(repository: &Repository, name: &str, kind: Name) -> (Opened, Option<Erro
     }
 }
 
-fn check_config(repository: &Repository) -> Result<()> {
-    let text = repository.backend.get(names::CONFIG, limits::PLAIN_JSON_BYTES)?;
+fn check_config(repository: &Repository, name: &str) -> Result<()> {
+    let text = repository.backend.get(name, limits::PLAIN_JSON_BYTES)?;
     let config = Config::parse(&text)?;
     config.verify(&repository.keys)?;
     let canonical = serde_json::to_vec(&config).expect("plain data");
     // Unknown fields are not under the MAC: where there are some, a changed name could hide.
     if config != repository.config || canonical != text {
-        return Err(Error::corrupt("config has fields that it was not written with"));
+        return Err(Error::corrupt(format!("{name} has fields that it was not written with")));
     }
     Ok(())
 }

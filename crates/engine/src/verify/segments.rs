@@ -1,6 +1,6 @@
 //! Index segments: each is opened, those in force become the index that the rest goes by.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use tintype_model::{Error, ErrorKind, Result};
@@ -157,7 +157,7 @@ impl Segments {
             }
         }
         let (workers, cancel) = (options.workers, options.cancel);
-        repair::collect(repository, &rows, workers, cancel, &mut |outcome| {
+        repair::collect(repository, &rows, &HashSet::new(), workers, cancel, &mut |outcome| {
             if let repair::Outcome::Frames { row, placed, .. } = outcome {
                 let mut builder = SegmentBuilder::default();
                 builder.add(row, &placed);

@@ -25,7 +25,8 @@ fn with(features: Features) -> Result<Repository> {
     let mut config = repository.config().clone();
     (config.features, config.mac) = (features, None);
     let text = serde_json::to_vec(&config.seal(repository.keys())).expect("plain data");
-    memory.overwrite(names::CONFIG, text);
+    memory.overwrite(names::CONFIG, text.clone());
+    memory.overwrite(names::CONFIG_COPY, text);
     open(Arc::new(memory), 1, 32)
 }
 
@@ -71,7 +72,7 @@ fn annotate(repository: &Repository, change: Change) -> Result<()> {
 fn maintain(repository: &Repository) -> Vec<Result<()>> {
     vec![
         repository.gc(&GcOptions::default()).map(|_| ()),
-        repository.repair_index(RepairScope::All, 1, &Cancel::default()).map(|_| ()),
+        repository.repair_index(&RepairScope::All, 1, &Cancel::default()).map(|_| ()),
     ]
 }
 
@@ -125,7 +126,9 @@ fn a_feature_that_was_struck_out_is_noticed() {
     let repository = init(Arc::new(memory.clone()), 33).unwrap();
     let mut config = repository.config().clone();
     config.features.write = named();
-    memory.overwrite(names::CONFIG, serde_json::to_vec(&config).unwrap());
+    for name in [names::CONFIG, names::CONFIG_COPY] {
+        memory.overwrite(name, serde_json::to_vec(&config).unwrap());
+    }
     let error = open(Arc::new(memory), 1, 34).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
 }

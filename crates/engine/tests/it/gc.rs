@@ -5,11 +5,18 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use tintype_engine::ErrorKind;
-use tintype_engine::backend::{MemoryBackend, SharedBackend, list_all};
+use tintype_engine::backend::count::Op;
+use tintype_engine::backend::faults::Effect;
+use tintype_engine::backend::{
+    FaultyBackend, LocalBackend, MemoryBackend, SharedBackend, list_all,
+};
+use tintype_engine::cancel::Cancel;
+use tintype_engine::env::testing::manual;
 use tintype_engine::format::frame::Kind;
-use tintype_engine::format::records::{Change, SessionKind};
+use tintype_engine::format::records::{Change, SessionKind, names};
 use tintype_engine::gc::GcOptions;
 use tintype_engine::id::SnapshotId;
+use tintype_engine::repair::RepairScope;
 use tintype_engine::repo::Repository;
 use tintype_engine::store::{Store, Worker};
 
@@ -233,4 +240,106 @@ fn what_a_killed_writer_finished_is_reused() {
     let lost = put(&again, 0..50);
     assert!(lost <= 16, "{lost} of 50: only what was in no finished pack");
     again.abandon().unwrap();
+}
+
+/// Its session looks like that of a writer who died; what else is there shows that it was not.
+#[test]
+fn a_lost_fate_is_not_buried() {
+    let fenced = || GcOptions { fence_after: Duration::ZERO, ..GcOptions::default() };
+    for absorbed in [false, true] {
+        let (backend, repository) = repository();
+        let content = files(&[("files/k", noise(1, 500_000))]);
+        let id = snapshot(&repository, &content, None).unwrap();
+        if absorbed {
+            repository.gc(&fenced()).unwrap();
+        } else {
+            change(&repository, id, Change::Hold("law".into())).unwrap();
+        }
+        let name = names::fate(id);
+        let fate = backend.get(&name, u64::MAX).unwrap();
+        backend.delete(&name).unwrap();
+        repository.close_abandoned().unwrap();
+        for refused in [repository.plan_gc(&fenced()).err(), repository.gc(&fenced()).err()]
+            .map(Option::unwrap)
+        {
+            assert!(refused.is(ErrorKind::Corrupt), "{refused}");
+            let (said, way_out) = (refused.to_string(), format!("gc --give-up {id}"));
+            assert!(said.contains(&name) && said.contains(&way_out), "{said}");
+        }
+        backend.put(&name, &fate).unwrap();
+        repository.gc(&fenced()).unwrap();
+        let found = find(&repository, id).unwrap().unwrap();
+        assert_eq!(read_back(&repository, &found).unwrap(), content);
+    }
+}
+
+#[test]
+fn what_has_no_fate_any_more_can_be_given_up_unless_it_is_locked() {
+    let (backend, repository) = repository();
+    let content = files(&[("files/k", noise(1, 500_000))]);
+    let kept = snapshot(&repository, &content, None).unwrap();
+    let other = files(&[("files/o", noise(2, 500_000))]);
+    let [lost, locked] = [(); 2].map(|()| snapshot(&repository, &other, None).unwrap());
+    let give_up = |id| GcOptions { give_up: [id].into(), ..GcOptions::default() };
+    let refused = repository.gc(&give_up(kept)).unwrap_err();
+    assert!(refused.is(ErrorKind::Invalid), "{refused}");
+    change(&repository, lost, Change::Note("proof".into())).unwrap();
+    let until = repository.env().clock.now() + SignedDuration::from_hours(24);
+    change(&repository, locked, Change::Lock(until)).unwrap();
+    let fate = backend.get(&names::fate(locked), u64::MAX).unwrap();
+    backend.delete(&names::fate(locked)).unwrap();
+    let refused = repository.gc(&give_up(locked)).unwrap_err();
+    assert!(refused.to_string().contains("locked until"), "{refused}");
+    backend.put(&names::fate(locked), &fate).unwrap();
+    backend.delete(&names::fate(lost)).unwrap();
+    // What is locked refers to what the lost one stored.
+    repository.repair_index(&RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
+    repository.gc(&give_up(lost)).unwrap();
+    repository.gc(&GcOptions::default()).unwrap();
+    assert!(list_all(&*backend, &format!("annotation/{lost}/")).unwrap().is_empty());
+    for (id, content) in [(kept, content), (locked, other)] {
+        let found = find(&repository, id).unwrap().unwrap();
+        assert_eq!(read_back(&repository, &found).unwrap(), content);
+    }
+}
+
+/// Deleting needs a few small objects: the room for them is kept while there is plenty.
+#[test]
+fn a_full_store_can_be_freed_with_what_it_keeps_for_that() {
+    let directory = tempfile::tempdir().unwrap();
+    let reserve = directory.path().join("tmp/reserve");
+    let local: SharedBackend = Arc::new(LocalBackend::create(directory.path()).unwrap());
+    let faulty = FaultyBackend::new(local, manual(1).0.clock);
+    let repository = init(Arc::new(faulty.clone()), 11).unwrap();
+    let kept_files = files(&[("files/k", noise(1, 500_000))]);
+    let kept = snapshot(&repository, &kept_files, None).unwrap();
+    let gone = snapshot(&repository, &files(&[("files/g", noise(2, 500_000))]), None).unwrap();
+    assert_eq!(std::fs::metadata(&reserve).unwrap().len(), 4 << 20);
+    faulty.on(Op::Put, 1, "annotation/", Effect::Fail(ErrorKind::NoSpace));
+    delete(&repository, gone).unwrap();
+    assert!(!reserve.exists());
+    faulty.on(Op::Put, 1, "condemned/", Effect::Fail(ErrorKind::NoSpace));
+    let report = repository.gc(&GcOptions::default()).unwrap();
+    assert_eq!(report.deleted_packs, 2);
+    assert!(reserve.exists() && repository.backend().sweep().unwrap() == 0);
+    let found = find(&repository, kept).unwrap().unwrap();
+    assert_eq!(read_back(&repository, &found).unwrap(), kept_files);
+    // Only what frees room may use it.
+    faulty.on(Op::Put, 0, "annotation/", Effect::Fail(ErrorKind::NoSpace));
+    assert_eq!(change(&repository, kept, Change::Note("n".into())), Err(ErrorKind::NoSpace));
+    assert!(reserve.exists());
+}
+
+#[test]
+fn an_index_segment_without_rights_is_named_with_what_to_do() {
+    let (backend, repository) = repository();
+    snapshot(&repository, &files(&[("files/k", noise(1, 5000))]), None).unwrap();
+    let clock = repository.env().clock.clone();
+    let faulty = FaultyBackend::new(backend, clock);
+    faulty.on(Op::Get, 0, "index/", Effect::Fail(ErrorKind::Denied));
+    let other = open(Arc::new(faulty), 1, 12).unwrap();
+    let error = other.reader().err().unwrap();
+    assert!(error.is(ErrorKind::Denied), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("index segment index/") && said.contains("the rights"), "{said}");
 }

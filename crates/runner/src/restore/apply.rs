@@ -2,7 +2,6 @@
 //! metadata; at the end, further names of files.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use tintype_engine::env::Task;
@@ -12,10 +11,9 @@ use tintype_engine::tree::pieces::References;
 use tintype_engine::tree::{Content, Parcel, Reference, TreeEntry};
 use tintype_model::entry::{Kind, Node, is_within};
 use tintype_model::{Error, ErrorKind, Result};
-use tintype_source::files::image::DeviceTarget;
 use tintype_source::files::{Put, Target, TargetOptions};
 
-use super::content::{Job, LargeFile, Shared, Sink, SmallFile, work};
+use super::content::{Job, LargeFile, Shared, SmallFile, work};
 use super::hold::{Hold, Stack};
 use super::{Action, ApplyOptions, Plan, Report, reread};
 use crate::failure::Failure;
@@ -100,9 +98,21 @@ fn run<'t>(shared: &Shared<'_, 't>, feeder: &mut Feeder<'_, '_, 't>, workers: us
     shared.reader.repository().env().tasks.run(tasks);
 }
 
+/// A name whose file could not be restored must not become one of whatever stands in its place.
 fn make_links(shared: &Shared<'_, '_>, links: Vec<Link>) {
+    let failed = shared.report.lock().expect("no panic while held").failed.clone();
+    let failed: HashMap<Vec<u8>, String> = failed.into_iter().collect();
     for link in links {
-        match shared.target.hard_link(&link.first, &link.path, link.put) {
+        let made = match failed.get(&link.first) {
+            Some(cause) => {
+                let first = String::from_utf8_lossy(&link.first);
+                Err(Error::unavailable(format!(
+                    "is the same file as {first}, which failed: {cause}"
+                )))
+            }
+            None => shared.target.hard_link(&link.first, &link.path, link.put),
+        };
+        match made {
             Ok(()) => Progress::add(&shared.progress.entries, 1),
             Err(error) => shared.failed(&link.path, error),
         }
@@ -121,6 +131,8 @@ fn remove_extra(shared: &Shared<'_, '_>, plan: &Plan) {
         }
         match shared.target.remove(path) {
             Ok(()) => shared.report.lock().expect("no panic while held").deleted += 1,
+            // Gone meanwhile, perhaps as the leftover of a restore.
+            Err(error) if error.is(ErrorKind::NotFound) => {}
             Err(error) => shared.failed(path, error),
         }
     }
@@ -184,6 +196,10 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         for (path, node) in &plan.ways {
             self.make_way(path, node.as_ref());
         }
+        for rule in &plan.mapping.rules {
+            let above = rule.to.iter().rposition(|b| *b == b'/').unwrap_or(0);
+            self.shared.target.remove_leftovers(&rule.to[..above]);
+        }
         plan.for_each(self.shared.reader, &mut |step| {
             self.shared.cancel.check()?;
             self.step(step.action, step.path, step.entry);
@@ -231,23 +247,28 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             Action::Keep | Action::Refuse | Action::Skip | Action::Leave => return,
         };
         self.make_optional();
-        let mut entry = entry.clone();
-        self.load_large_xattrs(path, &mut entry);
-        let outcome = match entry.node.kind {
-            Kind::Directory => self.directory(path, entry.node),
-            Kind::File | Kind::Image | Kind::Stream => self.file(path, entry, put),
-            Kind::Symlink => self.shared.target.symlink(path, &entry.node, put).map(|problems| {
-                self.shared.imperfect(path, problems);
-                self.shared.done(0, false);
-            }),
-            _ => self.shared.target.special(path, &entry.node, put).map(|problems| {
-                self.shared.imperfect(path, problems);
-                self.shared.done(0, false);
-            }),
-        };
-        if let Err(error) = outcome {
+        if let Err(error) = self.make(path, entry, put) {
             self.shared.failed_by(path, &error);
         }
+    }
+
+    fn make(&mut self, path: &[u8], entry: &TreeEntry, put: Put) -> Result<()> {
+        if let Some(first) = self.note_first_name(path, &entry.node) {
+            let hold = self.directories.hold();
+            self.links.push(Link { first, path: path.to_vec(), put, hold });
+            return Ok(());
+        }
+        let mut entry = entry.clone();
+        self.load_large_xattrs(path, &mut entry);
+        let problems = match entry.node.kind {
+            Kind::Directory => return self.directory(path, entry.node),
+            Kind::File | Kind::Image | Kind::Stream => return self.file(path, entry, put),
+            Kind::Symlink => self.shared.target.symlink(path, &entry.node, put)?,
+            _ => self.shared.target.special(path, &entry.node, put)?,
+        };
+        self.shared.imperfect(path, problems);
+        self.shared.done(0, false);
+        Ok(())
     }
 
     fn make_optional(&mut self) {
@@ -264,7 +285,9 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
     }
 
     fn directory(&mut self, path: &[u8], node: Node) -> Result<()> {
-        self.shared.target.make_dir(path)?;
+        if self.shared.target.make_dir(path)? {
+            self.shared.target.remove_leftovers(path);
+        }
         self.directories.enter(path.to_vec(), node);
         if self.emptied.contains(path) {
             self.waiting.push(self.directories.hold());
@@ -296,31 +319,27 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
                     let xattr = tintype_model::entry::Xattr { name: xattr.name, value };
                     entry.node.extras_mut().xattrs.push(xattr);
                 }
-                Err(error) => self.shared.failed_by(path, &error),
+                Err(error) => self.shared.without_xattr(path, &xattr.name, &error),
             }
         }
     }
 
-    fn note_first_name(&mut self, path: &[u8], node: &Node) -> bool {
-        if node.links < 2 || node.kind != Kind::File {
-            return true;
+    /// The first name of a file (of any kind but a directory) that has several, if this is
+    /// another one.
+    fn note_first_name(&mut self, path: &[u8], node: &Node) -> Option<Vec<u8>> {
+        if node.links < 2 || node.kind == Kind::Directory {
+            return None;
         }
         let key = (node.device, node.inode);
-        let is_first = !self.first_names.contains_key(&key);
-        if is_first {
-            let first = FirstName { path: path.to_vec(), hold: self.directories.hold() };
-            self.first_names.insert(key, first);
+        if let Some(first) = self.first_names.get(&key) {
+            return Some(first.path.clone());
         }
-        is_first
+        let first = FirstName { path: path.to_vec(), hold: self.directories.hold() };
+        self.first_names.insert(key, first);
+        None
     }
 
     fn file(&mut self, path: &[u8], entry: TreeEntry, put: Put) -> Result<()> {
-        if !self.note_first_name(path, &entry.node) {
-            let first = self.first_names[&(entry.node.device, entry.node.inode)].path.clone();
-            let hold = self.directories.hold();
-            self.links.push(Link { first, path: path.to_vec(), put, hold });
-            return Ok(());
-        }
         self.shared.progress.at(path);
         let (path, mut node, hold) = (path.to_vec(), entry.node, self.directories.hold());
         match entry.content {
@@ -335,8 +354,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
                 Ok(())
             }
             Content::References { depth, list } => {
-                let sink = self.sink(&path, &node, put)?;
-                self.large(LargeFile::new(path, node, put, sink, hold), depth, list)
+                self.large(LargeFile::new(path, node, put, hold), depth, list)
             }
         }
     }
@@ -366,13 +384,6 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         }
     }
 
-    fn sink(&self, path: &[u8], node: &Node, put: Put) -> Result<Sink<'t>> {
-        if node.kind == Kind::Image && put == Put::Replace && self.is_device(path) {
-            return Ok(Sink::Device(DeviceTarget::open(&self.on_host(path), node.size)?));
-        }
-        Ok(Sink::File(self.shared.target.begin_file(path, node)?))
-    }
-
     /// Follows lists down to chunks and makes jobs of them as they come.
     fn large(&mut self, file: LargeFile<'t>, depth: u8, list: Vec<Reference>) -> Result<()> {
         let file = Arc::new(file);
@@ -387,16 +398,6 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         }
         file.end_part(self.shared);
         Ok(())
-    }
-
-    fn on_host(&self, path: &[u8]) -> std::path::PathBuf {
-        use std::os::unix::ffi::OsStrExt as _;
-        self.plan.base.join(Path::new(std::ffi::OsStr::from_bytes(path)))
-    }
-
-    fn is_device(&self, path: &[u8]) -> bool {
-        let standing = self.shared.target.stat(path);
-        standing.is_ok_and(|n| n.is_some_and(|n| n.kind == Kind::BlockDevice))
     }
 }
 
@@ -425,6 +426,9 @@ impl Parts<'_, '_, '_> {
         let pieces = std::mem::take(&mut self.pieces);
         if pieces.is_empty() {
             return Ok(());
+        }
+        if self.file.has_failed() {
+            return Err(Error::unavailable("the file failed already, and that was told"));
         }
         self.file.begin_part();
         let job = Job::Large { file: Arc::clone(self.file), pieces };

@@ -7,7 +7,7 @@ use tintype_engine::fetch::Wanted;
 use tintype_engine::format::frame::Kind as FrameKind;
 use tintype_engine::reader::{ContentReader, ReadBuffer};
 use tintype_engine::tree::{Parcel, Reference};
-use tintype_model::entry::Node;
+use tintype_model::entry::{Kind, Node};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::files::image::DeviceTarget;
 use tintype_source::files::{Put, Target, TempFile};
@@ -34,16 +34,18 @@ impl SmallFile {
 }
 
 /// Where the bytes of a large file go.
-pub(super) enum Sink<'t> {
+enum Sink<'t> {
     File(TempFile<'t>),
     Device(DeviceTarget),
 }
 
-/// A file that several workers write.
+/// A file that several workers write. Jobs are taken in order, so no more files are open at
+/// once than there are workers, however many files wait.
 pub(super) struct LargeFile<'t> {
     pub path: Vec<u8>,
     pub node: Node,
     pub put: Put,
+    /// Opened by whoever writes first.
     sink: RwLock<Option<Sink<'t>>>,
     /// Jobs that are not done, and one for whoever still makes jobs.
     parts: AtomicUsize,
@@ -90,6 +92,14 @@ impl Shared<'_, '_> {
             self.report.lock().expect("no panic while held").damaged += 1;
         }
         self.failed(path, error);
+    }
+
+    /// An attribute that is lost does not make its file lost.
+    pub(super) fn without_xattr(&self, path: &[u8], name: &[u8], error: &Error) {
+        let mut report = self.report.lock().expect("no panic while held");
+        report.damaged += u64::from(error.is(ErrorKind::Corrupt));
+        let name = String::from_utf8_lossy(name);
+        report.imperfect.push((path.to_vec(), format!("xattr {name} not restored: {error}")));
     }
 
     pub(super) fn imperfect(&self, path: &[u8], problems: Vec<tintype_model::entry::Problem>) {
@@ -168,12 +178,12 @@ fn write_small(shared: &Shared<'_, '_>, file: &SmallFile, data: &[u8]) {
 }
 
 impl<'t> LargeFile<'t> {
-    pub(super) fn new(path: Vec<u8>, node: Node, put: Put, sink: Sink<'t>, hold: Hold) -> Self {
+    pub(super) fn new(path: Vec<u8>, node: Node, put: Put, hold: Hold) -> Self {
         Self {
             path,
             node,
             put,
-            sink: RwLock::new(Some(sink)),
+            sink: RwLock::new(None),
             parts: AtomicUsize::new(1),
             failed: AtomicBool::new(false),
             hold: Mutex::new(hold),
@@ -186,10 +196,29 @@ impl<'t> LargeFile<'t> {
     }
 
     /// After a job was done, and when no more jobs are made.
-    pub(super) fn end_part(&self, shared: &Shared<'_, '_>) {
+    pub(super) fn end_part(&self, shared: &Shared<'_, 't>) {
         if self.parts.fetch_sub(1, Ordering::AcqRel) == 1 {
             finish(shared, self);
             std::mem::take(&mut *self.hold.lock().expect("no panic while held")).release(shared);
+        }
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Before it is written to; by any number of workers. A failure is told.
+    fn open(&self, shared: &Shared<'_, 't>) {
+        if self.has_failed() || self.sink.read().expect("no panic while held").is_some() {
+            return;
+        }
+        let mut sink = self.sink.write().expect("no panic while held");
+        if sink.is_some() {
+            return;
+        }
+        match Sink::open(shared.target, self) {
+            Ok(opened) => *sink = Some(opened),
+            Err(error) => self.fail(shared, &error),
         }
     }
 
@@ -201,7 +230,18 @@ impl<'t> LargeFile<'t> {
     }
 }
 
-impl Sink<'_> {
+impl<'t> Sink<'t> {
+    fn open(target: &'t Target, file: &LargeFile<'t>) -> Result<Self> {
+        if file.node.kind == Kind::Image
+            && file.put == Put::Replace
+            && let Some(standing) = target.stat(&file.path)?
+            && standing.kind == Kind::BlockDevice
+        {
+            return Ok(Sink::Device(target.open_device(&file.path, &standing, file.node.size)?));
+        }
+        Ok(Sink::File(target.begin_file(&file.path, &file.node)?))
+    }
+
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<()> {
         match self {
             Sink::File(file) => file.write_at(offset, data),
@@ -213,14 +253,18 @@ impl Sink<'_> {
 /// Chunks read by one call of `fetch`.
 const TOGETHER: usize = 8;
 
-fn large_part(
-    shared: &Shared<'_, '_>,
+fn large_part<'t>(
+    shared: &Shared<'_, 't>,
     buffer: &mut ReadBuffer,
-    file: &LargeFile<'_>,
+    file: &LargeFile<'t>,
     pieces: &[(u64, Reference)],
 ) -> Result<()> {
+    file.open(shared);
     for pieces in pieces.chunks(TOGETHER) {
         shared.cancel.check()?;
+        if file.has_failed() {
+            break;
+        }
         let wanted: Vec<Wanted> = pieces
             .iter()
             .enumerate()
@@ -261,9 +305,11 @@ fn zero_holes(file: &LargeFile<'_>, pieces: &[(u64, Reference)]) -> Result<()> {
     Ok(())
 }
 
-fn finish(shared: &Shared<'_, '_>, file: &LargeFile<'_>) {
+fn finish<'t>(shared: &Shared<'_, 't>, file: &LargeFile<'t>) {
+    // Nothing wrote to a file without pieces.
+    file.open(shared);
     let Some(sink) = file.sink.write().expect("no panic while held").take() else { return };
-    if file.failed.load(Ordering::Acquire) {
+    if file.has_failed() {
         return;
     }
     let finished = match sink {

@@ -60,7 +60,7 @@ pub(super) enum Step {
     /// The next result of a job, which will take about so many bytes of memory.
     Take(Arc<Promise<TreeEntry>>, usize),
     /// Another name of a file that came before: same device and inode.
-    Link(Box<TreeEntry>),
+    Link(Box<Found>),
     /// An image: metadata now, references from its parts in order.
     Image {
         path: Vec<u8>,
@@ -73,7 +73,8 @@ pub(super) enum Step {
 impl Cost for Step {
     fn cost(&self) -> usize {
         let heap = match self {
-            Step::Entry(entry) | Step::Link(entry) => entry.memory_bytes(),
+            Step::Entry(entry) => entry.memory_bytes(),
+            Step::Link(found) => found.memory_bytes(),
             Step::Leaf { entries, .. } => entries.iter().map(TreeEntry::memory_bytes).sum(),
             Step::Take(_, bytes) => *bytes,
             Step::Image { parts, .. } => parts.len() * size_of::<Promise<Reference>>(),

@@ -11,6 +11,7 @@
 
 mod job;
 mod large;
+mod names;
 mod planner;
 mod small;
 mod tree;
@@ -29,8 +30,8 @@ use tintype_engine::reader::ContentReader;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::store::Store;
-use tintype_engine::tree::{Parcel, Root};
-use tintype_model::entry::{Node, Time};
+use tintype_engine::tree::{Parcel, Root, TreeEntry};
+use tintype_model::entry::{Node, Problem, Time};
 use tintype_model::{Error, Result};
 use tintype_source::files::{Note, Walk, WalkOptions};
 
@@ -84,6 +85,32 @@ pub struct Outcome {
     pub id: SnapshotId,
     pub manifest: Manifest,
     pub notes: Vec<Note>,
+    pub noticed: Noticed,
+}
+
+/// Entries of this run that changed or vanished while they were read: the snapshot is complete,
+/// but somebody may want to know.
+#[derive(Debug, Default)]
+pub struct Noticed {
+    pub count: u64,
+    /// The first of them: tree path and what was seen.
+    pub first: Vec<(Vec<u8>, Problem)>,
+}
+
+/// So many are told by name.
+const MOST_NOTICED: usize = 1000;
+
+impl Noticed {
+    fn see(&mut self, entry: &TreeEntry) {
+        let Some(problem) = entry.node.problem() else { return };
+        if problem.kind.makes_incomplete() {
+            return;
+        }
+        self.count += 1;
+        if self.first.len() < MOST_NOTICED {
+            self.first.push((entry.path.clone(), problem.clone()));
+        }
+    }
 }
 
 /// What all threads of a run share.
@@ -138,10 +165,10 @@ pub fn run(
     let store = repository.begin_writing(SessionKind::Snapshot, parent)?;
     let captured = capture(repository, &store, input, options, progress);
     match captured.and_then(|captured| store.flush().map(|()| captured)) {
-        Ok((root, notes)) => {
+        Ok((root, notes, noticed)) => {
             let manifest = manifest(repository, &store, options, started, root);
             let id = store.commit(manifest.clone())?;
-            Ok(Outcome { id, manifest, notes })
+            Ok(Outcome { id, manifest, notes, noticed })
         }
         Err(error) => {
             // What was uploaded helps the next run; if even that fails, the first error counts.
@@ -202,7 +229,7 @@ fn capture(
     input: Input,
     options: &SnapshotOptions,
     progress: &Progress,
-) -> Result<(Root, Vec<Note>)> {
+) -> Result<(Root, Vec<Note>, Noticed)> {
     let shared = Shared {
         store,
         progress,
@@ -249,7 +276,8 @@ fn capture(
     };
     shared.failure.into_result()?;
     options.cancel.check()?;
-    Ok((root.ok_or_else(|| Error::internal("no tree was made"))?, notes))
+    let (root, noticed) = root.ok_or_else(|| Error::internal("no tree was made"))?;
+    Ok((root, notes, noticed))
 }
 
 /// Runs feeder, workers and tree side by side until all have ended.
@@ -259,7 +287,7 @@ fn run_stages(
     feed: &mut (dyn FnMut() -> Result<()> + Send),
     helpers: Vec<Task<'_>>,
     workers: usize,
-) -> Option<Root> {
+) -> Option<(Root, Noticed)> {
     let root = Mutex::new(None);
     let made = &root;
     let mut tasks = helpers;

@@ -1,7 +1,6 @@
 //! The first stage: goes through walk and parent side by side, in path order, and decides
 //! what must be read.
 
-use std::collections::HashSet;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -18,6 +17,7 @@ use tintype_source::files::image::Image;
 use tintype_source::files::{Accounts, Found, Walk};
 
 use super::job::{Job, Promise, Step};
+use super::names::Names;
 use super::small::{bare, failed};
 use super::{EndOfStream, Shared, large};
 use crate::progress::Progress;
@@ -40,8 +40,7 @@ struct Planner<'p, 'a, 'r> {
     small_bytes: u64,
     small_step_bytes: usize,
     result: Arc<Promise<TreeEntry>>,
-    /// Hard-linked files that were seen.
-    linked: HashSet<(u64, u64)>,
+    linked: Names<()>,
     trusted_before: Option<Time>,
 }
 
@@ -59,7 +58,7 @@ pub(super) fn plan(
         small_bytes: 0,
         small_step_bytes: 0,
         result: Promise::new(),
-        linked: HashSet::new(),
+        linked: Names::new(),
         trusted_before,
     };
     let mut found = Stream { walk, batch: Vec::new().into_iter(), done: false };
@@ -148,8 +147,8 @@ impl Planner<'_, '_, '_> {
     }
 
     fn see_links(&mut self, entries: &[TreeEntry]) {
-        for entry in entries.iter().filter(|e| e.node.links > 1) {
-            self.linked.insert((entry.node.device, entry.node.inode));
+        for entry in entries.iter().filter(|e| e.node.kind == Kind::File) {
+            self.linked.meet(&entry.node, || ());
         }
     }
 
@@ -184,9 +183,8 @@ impl Planner<'_, '_, '_> {
             }
             return self.step(Step::Entry(Box::new(entry)));
         }
-        if node.links > 1 && !self.linked.insert((node.device, node.inode)) {
-            let entry = bare(found.path, found.node);
-            return self.step(Step::Link(Box::new(entry)));
+        if !self.linked.meet(node, || ()) {
+            return self.step(Step::Link(Box::new(found)));
         }
         if node.size < MIN_BYTES as u64 { self.take_small(found) } else { self.take_large(found) }
     }

@@ -1,72 +1,109 @@
 //! The last stage: steps in path order become the tree.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tintype_engine::store::Worker;
 use tintype_engine::tree::builder::TreeBuilder;
 use tintype_engine::tree::list::ListBuilder;
-use tintype_engine::tree::{Content, LargeXattr, Reference, Root, TreeEntry};
+use tintype_engine::tree::{Child, Content, LargeXattr, Reference, Root, TreeEntry};
 use tintype_model::Result;
-use tintype_model::entry::{Kind, Node};
+use tintype_model::entry::{Kind, Node, Problem, ProblemKind};
+use tintype_source::files::Found;
 
-use super::Shared;
 use super::job::{Promise, Step};
-use super::small::bare;
+use super::names::Names;
+use super::small::{self, bare};
+use super::{Noticed, Shared};
 use crate::progress::Progress;
 
-/// Files with several names, by device and inode.
-type Links = HashMap<(u64, u64), (Node, Content, Vec<LargeXattr>)>;
+/// What a file with several names is, by its first name.
+type First = (Node, Content, Vec<LargeXattr>);
+
+struct Stage<'t, 'a, 'r> {
+    shared: &'t Shared<'a, 'r>,
+    builder: TreeBuilder<'a, 'r>,
+    names: Names<First>,
+    noticed: Noticed,
+}
 
 /// Builds until the planner is done; `None` if the run failed elsewhere.
-pub(super) fn build(shared: &Shared<'_, '_>) -> Result<Option<Root>> {
-    let mut builder = TreeBuilder::new(shared.store)?;
-    let mut links = Links::new();
+pub(super) fn build(shared: &Shared<'_, '_>) -> Result<Option<(Root, Noticed)>> {
+    let builder = TreeBuilder::new(shared.store)?;
+    let mut stage = Stage { shared, builder, names: Names::new(), noticed: Noticed::default() };
     while let Some(step) = shared.steps.pop() {
         match step {
-            Step::Entry(entry) => add(shared, &mut builder, &mut links, *entry)?,
-            Step::Leaf { child, entries } => {
-                let Some(last) = entries.last().map(|e| e.path.clone()) else { continue };
-                if !builder.is_aligned() {
-                    for entry in entries {
-                        add(shared, &mut builder, &mut links, entry)?;
-                    }
-                    continue;
-                }
-                for entry in &entries {
-                    remember(&mut links, entry);
-                }
-                count_leaf(shared, &entries);
-                builder.push_leaf(child, &last)?;
-            }
+            Step::Entry(entry) => stage.first(*entry)?,
+            Step::Leaf { child, entries } => stage.leaf(child, entries)?,
             Step::Take(promise, _) => match promise.next(shared) {
-                Some(entry) => add(shared, &mut builder, &mut links, entry)?,
+                Some(entry) => stage.first(entry)?,
                 None => return Ok(None),
             },
-            Step::Link(mut entry) => {
-                let key = (entry.node.device, entry.node.inode);
-                if let Some((node, content, xattrs)) = links.get(&key) {
-                    entry.node = node.clone();
-                    entry.content = content.clone();
-                    entry.large_xattrs.clone_from(xattrs);
-                }
-                add(shared, &mut builder, &mut links, *entry)?;
-            }
+            Step::Link(found) => stage.link(*found)?,
             Step::Image { path, node, parts, image } => {
                 let Some(content) = image_content(shared, parts)? else { return Ok(None) };
                 let mut entry = TreeEntry { content, ..bare(path, node) };
                 if image.changed() {
-                    let problem = tintype_model::entry::Problem {
-                        kind: tintype_model::entry::ProblemKind::Changed,
-                        message: "changed while it was read".into(),
-                    };
+                    let message = "changed while it was read".into();
+                    let problem = Problem { kind: ProblemKind::Changed, message };
                     entry.node.extras_mut().problem = Some(problem);
                 }
-                add(shared, &mut builder, &mut links, entry)?;
+                stage.add(entry)?;
             }
         }
     }
-    if shared.failure.is_set() { Ok(None) } else { builder.finish().map(Some) }
+    if shared.failure.is_set() {
+        return Ok(None);
+    }
+    let Stage { builder, noticed, .. } = stage;
+    Ok(Some((builder.finish()?, noticed)))
+}
+
+impl Stage<'_, '_, '_> {
+    fn add(&mut self, entry: TreeEntry) -> Result<()> {
+        let progress = self.shared.progress;
+        Progress::add(&progress.entries, 1);
+        Progress::add(&progress.files, u64::from(entry.node.kind.has_content()));
+        Progress::add(&progress.bytes, entry.node.size);
+        self.noticed.see(&entry);
+        self.builder.push(entry)
+    }
+
+    /// An entry that was looked at under this name.
+    fn first(&mut self, entry: TreeEntry) -> Result<()> {
+        self.meet(&entry);
+        self.add(entry)
+    }
+
+    /// What vanished under one name may still be there under the next.
+    fn meet(&mut self, entry: &TreeEntry) {
+        let node = &entry.node;
+        let is_gone = node.problem().is_some_and(|p| p.kind == ProblemKind::Vanished);
+        if node.kind == Kind::File && !is_gone {
+            let first = || (node.clone(), entry.content.clone(), entry.large_xattrs.clone());
+            self.names.meet(node, first);
+        }
+    }
+
+    /// Another name; if nothing is known by the first, the file is read under this one.
+    fn link(&mut self, found: Found) -> Result<()> {
+        if let Some((node, content, large_xattrs)) = self.names.follow(&found.node) {
+            return self.add(TreeEntry { path: found.path, node, content, large_xattrs });
+        }
+        let (mut worker, mut buffer) = (Worker::new()?, Vec::new());
+        let read = small::store(self.shared, &mut worker, &mut buffer, vec![found])?;
+        read.into_iter().try_for_each(|entry| self.first(entry))
+    }
+
+    /// A leaf of the parent in which nothing changed.
+    fn leaf(&mut self, child: Child, entries: Vec<TreeEntry>) -> Result<()> {
+        let Some(last) = entries.last().map(|e| e.path.clone()) else { return Ok(()) };
+        if !self.builder.is_aligned() {
+            return entries.into_iter().try_for_each(|entry| self.first(entry));
+        }
+        entries.iter().for_each(|entry| self.meet(entry));
+        count_leaf(self.shared, &entries);
+        self.builder.push_leaf(child, &last)
+    }
 }
 
 /// Joins the parts of an image; `None` if the run failed elsewhere.
@@ -81,28 +118,6 @@ fn image_content(
         references.into_iter().try_for_each(|reference| list.push(&mut worker, reference))?;
     }
     list.finish(&mut worker).map(Some)
-}
-
-fn add(
-    shared: &Shared<'_, '_>,
-    builder: &mut TreeBuilder<'_, '_>,
-    links: &mut Links,
-    entry: TreeEntry,
-) -> Result<()> {
-    let progress = shared.progress;
-    Progress::add(&progress.entries, 1);
-    Progress::add(&progress.files, u64::from(entry.node.kind.has_content()));
-    Progress::add(&progress.bytes, entry.node.size);
-    remember(links, &entry);
-    builder.push(entry)
-}
-
-fn remember(links: &mut Links, entry: &TreeEntry) {
-    if entry.node.links > 1 && entry.node.kind == Kind::File {
-        links.entry((entry.node.device, entry.node.inode)).or_insert_with(|| {
-            (entry.node.clone(), entry.content.clone(), entry.large_xattrs.clone())
-        });
-    }
 }
 
 fn count_leaf(shared: &Shared<'_, '_>, entries: &[TreeEntry]) {

@@ -1,10 +1,12 @@
 //! Damage in the repository: what it touches is named, everything else is restored.
 
+use std::ffi::OsStr;
 use std::fs;
 
 use tintype_engine::backend::list_all;
+use tintype_runner::restore::{Overwrite, Request};
 
-use crate::support::{Lab, noise};
+use crate::support::{Lab, noise, run, skipped_without_root};
 
 fn data_packs(lab: &Lab) -> Vec<String> {
     list_all(&lab.backend, "data/").unwrap().into_iter().map(|l| l.name).collect()
@@ -70,4 +72,54 @@ fn a_truncated_pack_keeps_what_is_before_the_cut() {
     assert!(!report.failed.is_empty() && report.failed.len() < 8, "{:?}", report.failed);
     let restored = fs::read_dir(lab.path("out")).unwrap().count();
     assert_eq!(restored + report.failed.len(), 8);
+}
+
+/// Its other names must not become names of what stood at its first one.
+#[test]
+fn a_lost_file_is_not_linked_to_what_stood_there() {
+    let lab = Lab::new();
+    lab.write("a", &noise(1, 400_000));
+    fs::hard_link(lab.source().join("a"), lab.source().join("b")).unwrap();
+    lab.take();
+    let pack = data_packs(&lab).remove(0);
+    let mut bytes = whole(&lab, &pack);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    lab.backend.overwrite(&pack, bytes);
+    fs::create_dir(lab.path("out")).unwrap();
+    for name in ["out/a", "out/b"] {
+        fs::write(lab.path(name), name).unwrap();
+    }
+    let request = Request { overwrite: Overwrite::Always, ..lab.request("out") };
+    let report = lab.apply(&lab.plan(&request));
+    let failed: Vec<_> = report.failed.iter().map(|(path, _)| &path[..]).collect();
+    assert_eq!(failed, [b"a", b"b"]);
+    assert!(report.failed[1].1.contains("is the same file as a"), "{:?}", report.failed);
+    for name in ["out/a", "out/b"] {
+        assert_eq!(fs::read(lab.path(name)).unwrap(), name.as_bytes());
+    }
+}
+
+/// What cannot be written any more need not be downloaded.
+#[test]
+fn a_full_disk_ends_the_reading_of_a_file() {
+    if skipped_without_root("a full disk") {
+        return;
+    }
+    let lab = Lab::new();
+    lab.write("big", &noise(1, 48 << 20));
+    lab.take();
+    fs::create_dir(lab.path("out")).unwrap();
+    let at = lab.path("out");
+    let options = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"].map(OsStr::new);
+    run("mount", &[&options[..], &[at.as_os_str()]].concat());
+    let before = lab.counters.now().down_bytes;
+    let plan = lab.plan(&lab.request("out"));
+    let report = lab.apply(&plan);
+    let left = fs::read_dir(&at).unwrap().count();
+    run("umount", &[at.as_os_str()]);
+    assert_eq!(report.failed.len(), 1, "{:?}", report.failed);
+    assert_eq!(left, 0, "no temporary file stays");
+    let read = lab.counters.now().down_bytes - before;
+    assert!(read < 36 << 20, "{read} bytes were read for a disk of 1 MiB");
 }

@@ -24,6 +24,8 @@ use tintype_engine::tree::{Content, Reference, Root, TreeEntry};
 use tintype_model::Result;
 use tintype_model::entry::Kind;
 
+use crate::escape::escape;
+
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/repo-v1")
 }
@@ -272,21 +274,5 @@ fn target(entry: &TreeEntry) -> String {
     match extras.device_number {
         Some((major, minor)) => format!("{major}:{minor}"),
         None => escape(&extras.target),
-    }
-}
-
-/// Bytes other than letters, digits and `._/-` as `%XX`; nothing as `-`.
-fn escape(bytes: &[u8]) -> String {
-    match bytes {
-        b"" => "-".to_owned(),
-        b"-" => "%2D".to_owned(),
-        _ => bytes
-            .iter()
-            .map(|byte| match byte {
-                b'.' | b'_' | b'/' | b'-' => char::from(*byte).to_string(),
-                letter if letter.is_ascii_alphanumeric() => char::from(*letter).to_string(),
-                other => format!("%{other:02X}"),
-            })
-            .collect(),
     }
 }

@@ -12,7 +12,7 @@ use tintype_runner::restore::{Destination, Overwrite, Request};
 use tintype_runner::snapshot::{Input, Labels, SnapshotOptions};
 use tintype_source::files::{Excludes, Owners, WalkOptions};
 
-use crate::support::{Lab, noise, tree_path};
+use crate::support::{Lab, noise, run, skipped_without_root, tree_path};
 
 fn stream_node() -> Node {
     Node {
@@ -183,4 +183,27 @@ fn content_that_repeats_comes_back() {
     let report = lab.restore("out");
     assert!(report.failed.is_empty(), "{:?}", report.failed);
     lab.assert_equal("out");
+}
+
+#[test]
+fn an_image_comes_back_onto_its_device_and_is_read_back() {
+    if skipped_without_root("block devices") {
+        return;
+    }
+    let lab = Lab::new();
+    let file = lab.path("disk.img");
+    let bytes = [noise(7, 3 << 20), vec![0; 2 << 20], noise(8, 1 << 20)].concat();
+    fs::write(&file, &bytes).unwrap();
+    let device = run("losetup", &["-f".as_ref(), "--show".as_ref(), file.as_os_str()]);
+    let path = std::path::PathBuf::from(&device);
+    let root = tree_path(&path);
+    lab.take_as(Input::Images(vec![path.clone()]), &options(&lab, &root)).unwrap();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().write_all(&noise(9, 6 << 20)).unwrap();
+    let destination = Destination::InPlace;
+    let overwrite = Overwrite::Always;
+    let report = lab.apply(&lab.plan(&Request { destination, overwrite, ..to(&lab, &root, "") }));
+    run("losetup", &["-d".as_ref(), device.as_ref()]);
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    assert_eq!(report.verified_bytes, 6 << 20);
+    assert!(fs::read(&file).unwrap() == bytes);
 }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod damage;
+mod escape;
 mod fixture;
 mod inputs;
 mod restoring;

@@ -1,7 +1,7 @@
 //! What a restore does to what is there, and what it must never do.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::time::{Duration, SystemTime};
 
 use tintype_runner::restore::{Destination, Overwrite, Request};
@@ -136,4 +136,26 @@ fn something_of_another_kind_is_refused() {
     assert_eq!(plan.refused[0].0, b"keep");
     lab.apply(&plan);
     assert!(lab.path("out/keep/inside").exists());
+}
+
+#[test]
+fn further_names_of_symlinks_and_fifos_stay_further_names() {
+    let lab = Lab::new();
+    lab.write("dir/file", b"x");
+    symlink("dir/file", lab.source().join("link")).unwrap();
+    let (here, mode) = (rustix::fs::CWD, rustix::fs::Mode::from(0o640));
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(here, lab.source().join("fifo"), fifo, mode, 0).unwrap();
+    for name in ["link", "fifo"] {
+        fs::hard_link(lab.source().join(name), lab.source().join("dir").join(name)).unwrap();
+    }
+    lab.take();
+    let report = lab.restore("out");
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    for name in ["link", "fifo"] {
+        let [first, other] = ["out", "out/dir"]
+            .map(|dir| fs::symlink_metadata(lab.path(dir).join(name)).unwrap().ino());
+        assert_eq!(first, other, "{name}");
+    }
+    lab.assert_equal("out");
 }

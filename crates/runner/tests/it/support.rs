@@ -1,13 +1,15 @@
 //! A repository in memory and directories on the real file system.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tempfile::TempDir;
-use tintype_engine::backend::{MemoryBackend, SharedBackend};
+use tintype_engine::backend::{Counters, CountingBackend, MemoryBackend, SharedBackend};
 use tintype_engine::cancel::Cancel;
 use tintype_engine::crypto::slot::{RecoveryKey, Secret};
 use tintype_engine::env::Env;
@@ -23,6 +25,8 @@ use tintype_source::files::{Excludes, ExcludesBuilder, Owners, WalkOptions};
 
 pub(crate) struct Lab {
     pub backend: MemoryBackend,
+    /// What the repository asked of the backend.
+    pub counters: Arc<Counters>,
     pub repository: Repository,
     pub dir: TempDir,
 }
@@ -36,14 +40,16 @@ pub(crate) struct Taken {
 impl Lab {
     pub(crate) fn new() -> Self {
         let backend = MemoryBackend::new();
-        let shared: SharedBackend = Arc::new(backend.clone());
+        let counters = Arc::<Counters>::default();
+        let counting = CountingBackend::new(Arc::new(backend.clone()), Arc::clone(&counters));
+        let shared: SharedBackend = Arc::new(counting);
         let env = Env::system();
         let secret = Secret::Recovery(RecoveryKey::generate(&env));
         let options = OpenOptions { cache_root: None, identity: Identity::anonymous(), env };
         let (repository, _) = Repository::init(shared, &secret, "test", false, options).unwrap();
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("source")).unwrap();
-        Self { backend, repository, dir }
+        Self { backend, counters, repository, dir }
     }
 
     pub(crate) fn source(&self) -> PathBuf {
@@ -128,6 +134,24 @@ impl Lab {
         let compared = compare(&self.source(), &self.path(to), &options).unwrap();
         assert!(compared.differences.is_empty(), "{:#?}", compared.differences);
     }
+}
+
+/// Mounts and devices need root; tests of them must run in continuous checks.
+pub(crate) fn skipped_without_root(what: &str) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        assert!(std::env::var_os("CI").is_none(), "{what}: must run as root in CI");
+        eprintln!("{what}: not run, because it needs root");
+    }
+    !is_root
+}
+
+/// What a program prints; it must succeed.
+pub(crate) fn run(program: &str, arguments: &[&OsStr]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.unwrap_or_else(|e| panic!("{program} must be installed: {e}"));
+    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 pub(crate) fn tree_path(path: &Path) -> Vec<u8> {

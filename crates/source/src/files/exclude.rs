@@ -6,6 +6,9 @@
 //! (`target/debug`). As in gitignore a later pattern wins, `!` brings back, a trailing `/`
 //! means directories only, and nothing below an excluded directory can be brought back.
 //! A root that the user named is never excluded itself.
+//!
+//! What a killed restore of ours left behind (`.tintype-<16 hex digits>-<16 hex digits>`, no
+//! directory) is always left out: it is a part of a file that was to have another name.
 
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
@@ -18,6 +21,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use tintype_model::{Error, Result};
 
 use super::names::Names;
+use super::target::is_temporary;
 
 /// What the first bytes of a `CACHEDIR.TAG` must be (<https://bford.info/cachedir/>).
 const CACHE_SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
@@ -132,6 +136,8 @@ pub struct Excluded {
     pub caches: u64,
     /// Directories with a marker file whose content was left out.
     pub marked: u64,
+    /// Temporary files of killed restores.
+    pub leftovers: u64,
 }
 
 #[derive(Debug, Default)]
@@ -140,6 +146,7 @@ struct Counts {
     by_size: AtomicU64,
     caches: AtomicU64,
     marked: AtomicU64,
+    leftovers: AtomicU64,
 }
 
 impl Excludes {
@@ -150,6 +157,7 @@ impl Excludes {
             by_size: get(&self.counts.by_size),
             caches: get(&self.counts.caches),
             marked: get(&self.counts.marked),
+            leftovers: get(&self.counts.leftovers),
         }
     }
 
@@ -178,6 +186,10 @@ impl Excludes {
     pub(crate) fn by_size(&self, size_bytes: u64) -> bool {
         let out = self.larger_than_bytes.is_some_and(|limit| size_bytes > limit);
         count(&self.counts.by_size, out)
+    }
+
+    pub(crate) fn is_leftover(&self, name: &[u8]) -> bool {
+        count(&self.counts.leftovers, is_temporary(name))
     }
 
     /// The one name that is kept of a directory whose content is left out.

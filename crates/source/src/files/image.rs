@@ -76,7 +76,8 @@ impl Image {
 }
 
 /// A block device that an image is restored to. (An image that becomes a file is a file:
-/// [`Target::begin_file`](super::Target::begin_file).)
+/// [`Target::begin_file`](super::Target::begin_file).) Opened by
+/// [`Target::open_device`](super::Target::open_device).
 #[derive(Debug)]
 pub struct DeviceTarget {
     fd: OwnedFd,
@@ -85,14 +86,9 @@ pub struct DeviceTarget {
 }
 
 impl DeviceTarget {
-    /// Opens a device exclusively: one that is mounted or otherwise in use is refused, and so
-    /// is one that is smaller than the image.
-    pub fn open(path: &Path, image_bytes: u64) -> Result<Self> {
-        let fd = open(path, OFlags::RDWR | OFlags::EXCL)?;
-        let (stat, size) = measured(&fd, path)?;
-        if stat.kind != Kind::BlockDevice {
-            return Err(Error::invalid(format!("{}: not a block device", path.display())));
-        }
+    /// Of an open block device; one that is smaller than the image is refused.
+    pub(crate) fn new(fd: OwnedFd, path: &Path, image_bytes: u64) -> Result<Self> {
+        let (_, size) = measured(&fd, path)?;
         if size < image_bytes {
             let path = path.display();
             return Err(Error::invalid(format!(
@@ -157,17 +153,12 @@ impl DeviceTarget {
 
 fn open(path: &Path, how: OFlags) -> Result<OwnedFd> {
     let how = how | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    openat(CWD, path.as_os_str().as_bytes(), how, Mode::empty()).map_err(|errno| match errno {
-        Errno::BUSY => Error::new(
-            tintype_model::ErrorKind::Locked,
-            format!("{}: in use (mounted, or part of a volume)", path.display()),
-        ),
-        errno => failed(path, errno),
-    })
+    openat(CWD, path.as_os_str().as_bytes(), how, Mode::empty())
+        .map_err(|errno| failed(path, errno))
 }
 
 /// What it is and its size, which for a device is where its end is.
-fn measured(fd: &OwnedFd, path: &Path) -> Result<(Stat, u64)> {
+pub(crate) fn measured(fd: &OwnedFd, path: &Path) -> Result<(Stat, u64)> {
     let stat = stat_fd(fd).map_err(|errno| failed(path, errno))?;
     let size = match stat.kind {
         Kind::File => stat.size,

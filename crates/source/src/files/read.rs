@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
-use tintype_model::entry::{Node, Owner, Problem, ProblemKind};
+use tintype_model::entry::{Kind, Node, Owner, Problem, ProblemKind};
 
 use super::found::load_by_fd;
 use super::problems::{merge, unreadable};
@@ -26,6 +26,11 @@ impl OpenFile {
     /// Size when it was opened.
     pub fn size_bytes(&self) -> u64 {
         self.opened.size
+    }
+
+    /// Whether it is a block device, restored to as an image.
+    pub fn is_device(&self) -> bool {
+        self.opened.kind == Kind::BlockDevice
     }
 
     /// Reads on from where the last `read` ended; 0 at the end. Not to be mixed with

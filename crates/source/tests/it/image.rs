@@ -1,14 +1,14 @@
 //! Images and block devices.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 
 use tintype_model::ErrorKind;
 use tintype_model::entry::Kind;
-use tintype_source::files::Accounts;
-use tintype_source::files::image::{DeviceTarget, Image};
+use tintype_source::files::image::Image;
+use tintype_source::files::{Accounts, Target, TargetOptions};
 
 use crate::support::{run, skipped_without_root};
 
@@ -19,6 +19,13 @@ impl Loop {
         let output = Command::new("losetup").args(["-f", "--show"]).arg(file).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         Self(String::from_utf8(output.stdout).unwrap().trim().into())
+    }
+
+    /// The directory that it lies in, as a target, and its name there.
+    fn place(&self) -> (Target, Vec<u8>) {
+        let above = self.0.parent().unwrap();
+        let name = self.0.file_name().unwrap().as_encoded_bytes().to_vec();
+        (Target::open(above, TargetOptions::default()).unwrap(), name)
     }
 }
 
@@ -63,14 +70,31 @@ fn a_device_is_read_and_written_but_not_while_it_is_in_use() {
     assert_eq!(image.size_bytes(), 8 << 20);
     assert_eq!(image.segments().count(), 1);
     drop(image);
-    assert!(DeviceTarget::open(&device.0, 9 << 20).unwrap_err().is(ErrorKind::Invalid));
-    assert!(DeviceTarget::open(&path, 0).unwrap_err().is(ErrorKind::Invalid));
-    let target = DeviceTarget::open(&device.0, 8 << 20).unwrap();
+    let (devices, name) = device.place();
+    let seen = devices.stat(&name).unwrap().unwrap();
+    let open = |bytes| devices.open_device(&name, &seen, bytes);
+    assert!(open(9 << 20).unwrap_err().is(ErrorKind::Invalid));
+    // Something else took its place since it was looked at: a file, a symlink, another device.
+    symlink(&device.0, dir.path().join("link")).unwrap();
+    let elsewhere = Target::open(dir.path(), TargetOptions::default()).unwrap();
+    for path in [&b"disk"[..], b"link"] {
+        let refused = elsewhere.open_device(path, &seen, 0).unwrap_err();
+        assert!(refused.is(ErrorKind::Denied), "{refused:?}");
+    }
+    let mut other = seen.clone();
+    other.extras_mut().device_number = Some((7, u32::MAX));
+    assert!(devices.open_device(&name, &other, 0).unwrap_err().is(ErrorKind::Denied));
+    let target = open(8 << 20).unwrap();
     target.write_at(1 << 20, &[1; 5000]).unwrap();
     target.zero(2 << 20, 1 << 20).unwrap();
     target.zero((4 << 20) + 7, 100).unwrap();
     assert!(target.write_at((8 << 20) - 1, &[0; 2]).unwrap_err().is(ErrorKind::NoSpace));
     target.finish().unwrap();
+    let read = devices.read(&name).unwrap();
+    let mut bytes = [0; 5000];
+    assert_eq!(read.read_full_at(&mut bytes, 1 << 20).unwrap(), 5000);
+    assert!(read.is_device() && read.size_bytes() == 8 << 20 && bytes == [1; 5000]);
+    drop(read);
     drop(device);
     let bytes = fs::read(&path).unwrap();
     assert_eq!(bytes[1 << 20..][..5000], [1; 5000]);
@@ -83,7 +107,9 @@ fn a_device_is_read_and_written_but_not_while_it_is_in_use() {
     let at = dir.path().join("mounted");
     fs::create_dir(&at).unwrap();
     run("mount", &[device.0.as_os_str(), at.as_os_str()]);
-    let error = DeviceTarget::open(&device.0, 0).unwrap_err();
+    let (devices, name) = device.place();
+    let seen = devices.stat(&name).unwrap().unwrap();
+    let error = devices.open_device(&name, &seen, 0).unwrap_err();
     run("umount", &[at.as_os_str()]);
     assert!(error.is(ErrorKind::Locked), "{error:?}");
 }

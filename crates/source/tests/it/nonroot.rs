@@ -28,6 +28,8 @@ fn without_root() {
     make(&from);
     chown(from.join("alien"), Some(1), Some(1)).unwrap();
     fs::set_permissions(from.join("alien"), fs::Permissions::from_mode(0o4755)).unwrap();
+    chown(from.join("alien group"), Some(NOBODY), Some(1)).unwrap();
+    fs::set_permissions(from.join("alien group"), fs::Permissions::from_mode(0o6755)).unwrap();
     for name in
         ["", "open", "unreadable file", "closed dir", "closed dir/inside", "way", "way/below"]
     {
@@ -57,9 +59,13 @@ fn in_the_child() {
 fn make(from: &Path) {
     fs::create_dir_all(from.join("closed dir")).unwrap();
     fs::create_dir_all(from.join("way/below")).unwrap();
-    for (name, mode) in
-        [("open", 0o644), ("alien", 0o755), ("closed dir/inside", 0o644), ("unreadable file", 0)]
-    {
+    for (name, mode) in [
+        ("open", 0o644),
+        ("alien", 0o755),
+        ("alien group", 0o755),
+        ("closed dir/inside", 0o644),
+        ("unreadable file", 0),
+    ] {
         fs::write(from.join(name), name).unwrap();
         fs::set_permissions(from.join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
@@ -107,14 +113,14 @@ fn restored(from: &Path, to: &Path) {
     let differences = compare(from, to, &ignore_owners).unwrap().differences;
     if foreign {
         let messages: Vec<_> = problems.iter().map(|(_, problem)| &*problem.message).collect();
-        assert!(messages.contains(&"owner of 1 entries not restored: not root"), "{messages:?}");
-        assert!(
-            messages.iter().any(|message| message.starts_with("set-id bits 4000")),
-            "{messages:?}"
-        );
-        assert_eq!(messages.len(), 2);
-        assert_eq!(differences.len(), 1, "{differences:?}");
-        assert_eq!(differences[0].what, "mode: 4755 / 0755");
+        let expected = [
+            "set-id bits 4000 not restored without the owner",
+            "set-id bits 2000 not restored without the owner",
+            "owner of 2 entries not restored: not root",
+        ];
+        assert_eq!(messages, expected);
+        let modes: Vec<_> = differences.iter().map(|difference| &*difference.what).collect();
+        assert_eq!(modes, ["mode: 4755 / 0755", "mode: 6755 / 4755"]);
     } else {
         assert!(problems.is_empty() && differences.is_empty(), "{problems:?} {differences:?}");
     }

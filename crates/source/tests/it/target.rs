@@ -5,10 +5,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use tintype_model::ErrorKind;
 use tintype_model::entry::{Kind, Xattr};
-use tintype_source::files::{Accounts, Owners, Put, Target, TargetOptions};
+use tintype_source::files::{Accounts, Owners, Put, Target, TargetOptions, WalkOptions};
 
 use crate::attacks::node;
-use crate::support::{acl, is_root, set_xattr};
+use crate::support::{acl, is_root, paths, set_xattr, walk_all};
 
 fn open(dir: &tempfile::TempDir, replace_kinds: bool) -> Target {
     Target::open(dir.path(), TargetOptions { replace_kinds, ..TargetOptions::default() }).unwrap()
@@ -58,7 +58,7 @@ fn an_unfinished_file_leaves_nothing() {
     let file = target.begin_file(b"file", &node(Kind::File, 10)).unwrap();
     file.write_at(5, b"12345").unwrap();
     let names = target.list_dir(b"").unwrap();
-    assert!(names.len() == 1 && Target::is_temporary(&names[0]), "{names:?}");
+    assert!(names.len() == 1 && names[0].starts_with(b".tintype-"), "{names:?}");
     assert_eq!(
         dir.path().join(crate::support::os(&names[0])).metadata().unwrap().mode() & 0o7777,
         0o600
@@ -75,7 +75,27 @@ fn an_unfinished_file_leaves_nothing() {
     file.write_at(2, &[1; 2]).unwrap();
     file.finish(&node(Kind::File, 10), Put::New).unwrap();
     assert_eq!(fs::read(dir.path().join("file")).unwrap(), [0, 0, 1, 1, 0, 0, 0, 0, 0, 0]);
-    assert!(!Target::is_temporary(b".tintype-mine"));
+}
+
+/// Of two restores into one directory each leaves alone what the other still writes.
+#[test]
+fn what_a_killed_restore_left_goes_and_what_lives_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (left, mine) = (".tintype-0123456789abcdef-0000000000000007", ".tintype-mine");
+    for name in [left, mine] {
+        fs::write(dir.path().join(name), b"half").unwrap();
+    }
+    let sources = walk_all(dir.path(), 0, WalkOptions::default());
+    assert_eq!(paths(&sources), ["t", "t/.tintype-mine"], "no snapshot takes what is left over");
+    let nonced = |nonce| TargetOptions { nonce, ..TargetOptions::default() };
+    let living = Target::open(dir.path(), nonced(1)).unwrap();
+    let file = living.begin_file(b"file", &node(Kind::File, 1)).unwrap();
+    file.write_at(0, b"x").unwrap();
+    let next = Target::open(dir.path(), nonced(2)).unwrap();
+    next.remove_leftovers(b"");
+    assert!(!dir.path().join(left).exists() && dir.path().join(mine).exists());
+    file.finish(&node(Kind::File, 1), Put::New).unwrap();
+    assert_eq!(next.list_dir(b"").unwrap(), [mine.as_bytes(), b"file"]);
 }
 
 #[test]
@@ -129,7 +149,8 @@ fn owners_can_be_kept_or_mapped_by_name() {
     let owner = std::sync::Arc::make_mut(&mut file.owner);
     (owner.uid, owner.gid, owner.user) = (77, 77, b"ann".to_vec());
     file.mode = 0o4755;
-    target.write_small(b"kept", b"", &file, Put::New).unwrap();
+    let problems = target.write_small(b"kept", b"", &file, Put::New).unwrap();
+    assert_eq!(problems[0].message, "set-id bits 4000 not restored without the owner");
     let kept = target.stat(b"kept").unwrap().unwrap();
     assert_eq!((kept.owner.uid, kept.mode), (rustix::process::geteuid().as_raw(), 0o755));
     if is_root() {

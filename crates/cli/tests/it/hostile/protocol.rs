@@ -154,11 +154,9 @@ fn objects_of_a_terabyte() {
         file.set_len(1 << 40).unwrap();
     }
     look(&lab);
-    std::fs::OpenOptions::new()
-        .write(true)
-        .open(lab.path("repository/config"))
-        .unwrap()
-        .set_len(1 << 40)
-        .unwrap();
+    for copy in ["repository/config", "repository/config-copy"] {
+        let file = std::fs::OpenOptions::new().write(true).open(lab.path(copy)).unwrap();
+        file.set_len(1 << 40).unwrap();
+    }
     assert_ne!(run(&lab, &["list"]).code, 0);
 }

@@ -6,6 +6,7 @@
 //! see [`Way`]. Files are 0600, directories 0700.
 
 mod handles;
+mod reserve;
 mod root;
 mod sweep;
 mod unfinished;
@@ -182,5 +183,13 @@ impl Backend for LocalBackend {
 
     fn sweep(&self) -> Result<u64> {
         sweep::sweep(&self.root)
+    }
+
+    fn keep_reserve(&self) {
+        reserve::keep(&self.root);
+    }
+
+    fn give_up_reserve(&self) -> Result<bool> {
+        reserve::give_up(&self.root)
     }
 }

@@ -5,6 +5,7 @@ use rustix::fs::{AtFlags, Dir, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 use tintype_model::Result;
 
+use super::reserve;
 use super::root::Root;
 use crate::backend::name::TEMPORARY;
 
@@ -29,6 +30,9 @@ pub(super) fn sweep(root: &Root) -> Result<u64> {
             Err(Errno::NOENT) => continue,
             other => other.map_err(fail)?,
         };
+        if name.to_bytes() == reserve::FILE.as_bytes() {
+            continue;
+        }
         let is_file = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file();
         if is_file && now_seconds - stat.st_mtime > STALE_SECONDS {
             match rustix::fs::unlinkat(&open, name, AtFlags::empty()) {

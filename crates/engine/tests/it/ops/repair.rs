@@ -2,6 +2,9 @@
 
 use tintype_engine::backend::Backend as _;
 use tintype_engine::cancel::Cancel;
+use tintype_engine::format::records::{Change, names};
+use tintype_engine::gc::GcOptions;
+use tintype_engine::index::PackId;
 use tintype_engine::repair::RepairScope;
 
 use super::*;
@@ -41,7 +44,7 @@ fn lost_and_damaged_segments_are_made_anew() {
     // Reading goes on without an index; writing does not.
     all_readable(&repository, &all);
     assert!(repository.begin_writing(SessionKind::Snapshot, None).is_err());
-    let report = repository.repair_index(RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
+    let report = repository.repair_index(&RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
     assert_eq!(report.replaced.len(), 2);
     assert!(report.left_out.is_empty() && report.unreadable.is_empty());
     all_readable(&repository, &all);
@@ -63,7 +66,7 @@ fn frames_are_found_where_a_trailer_is_damaged() {
         bytes[end] ^= 1;
         memory.overwrite(name, bytes);
     }
-    let report = repository.repair_index(RepairScope::All, 2, &Cancel::default()).unwrap();
+    let report = repository.repair_index(&RepairScope::All, 2, &Cancel::default()).unwrap();
     assert_eq!(report.scanned.len(), packs.len());
     all_readable(&repository, &all);
 }
@@ -73,9 +76,127 @@ fn packs_of_writers_at_work_are_left_out() {
     let (memory, repository, all) = two();
     let writer = repository.begin_writing(SessionKind::Snapshot, None).unwrap();
     memory.delete(&segments(&memory)[0]).unwrap();
-    let error = repository.repair_index(RepairScope::Unnamed, 2, &Cancel::default()).unwrap_err();
+    let error = repository.repair_index(&RepairScope::Unnamed, 2, &Cancel::default()).unwrap_err();
     assert!(error.is(tintype_engine::ErrorKind::Locked), "{error}");
     writer.abandon().unwrap();
-    repository.repair_index(RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
+    repository.repair_index(&RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
     all_readable(&repository, &all);
+}
+
+fn packs(memory: &MemoryBackend, class: &str) -> Vec<String> {
+    memory.names().into_iter().filter(|name| name.starts_with(class)).collect()
+}
+
+/// What is lost is stored again by the next writer who has it, and heals what was before.
+#[test]
+fn lost_packs_leave_the_index_and_the_next_snapshot_heals() {
+    for class in ["data/", "meta/"] {
+        let (memory, repository, all) = two();
+        for name in packs(&memory, class) {
+            memory.delete(&name).unwrap();
+        }
+        let report = repository.repair_index(&RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
+        assert!(!report.lost.is_empty() && report.record.is_some(), "{report:?}");
+        // Gc deletes nothing while living snapshots need what is lost.
+        assert!(repository.gc(&GcOptions::default()).is_err());
+        for (_, files) in &all {
+            snapshot(&repository, files);
+        }
+        all_readable(&repository, &all);
+        repository.gc(&GcOptions::default()).unwrap();
+        all_readable(&repository, &all);
+        let again = repository.repair_index(&RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
+        assert_eq!(again.record, None);
+    }
+}
+
+#[test]
+fn damaged_frames_leave_the_index_and_the_next_snapshot_heals() {
+    let (memory, repository, all) = two();
+    let names = packs(&memory, "data/");
+    for name in &names {
+        let mut bytes = memory.get(name, u64::MAX).unwrap();
+        bytes[3000] ^= 1;
+        memory.overwrite(name, bytes);
+    }
+    let suspects = names.iter().filter_map(|name| PackId::parse(name)).collect();
+    let scope = RepairScope::Suspects(suspects);
+    repository.repair_index(&scope, 2, &Cancel::default()).unwrap();
+    for (_, files) in &all {
+        snapshot(&repository, files);
+    }
+    all_readable(&repository, &all);
+}
+
+/// Records of a pack that is gone must not outlive the snapshots that needed it.
+#[test]
+fn gc_forgets_lost_packs_that_nothing_needs() {
+    let (memory, repository, all) = two();
+    for name in packs(&memory, "data/") {
+        memory.delete(&name).unwrap();
+    }
+    for (id, _) in &all {
+        let listed = repository.snapshots().unwrap().snapshots;
+        let found = listed.iter().find(|s| s.id == *id).unwrap();
+        let change = Change::Deleted("test".into());
+        repository.annotate(*id, &found.manifest, "test", change).unwrap();
+    }
+    repository.gc(&GcOptions::default()).unwrap();
+    let again = snapshot(&repository, &all[1].1);
+    all_readable(&repository, &[(again, all[1].1.clone())]);
+}
+
+/// A later snapshot refers to what an earlier one stored; its fate is gone, its packs are not.
+#[test]
+fn packs_of_a_lost_fate_that_others_need_are_named_again() {
+    let (memory, repository, all) = two();
+    let lost = memory.get(&names::fate(all[0].0), u64::MAX).unwrap();
+    memory.delete(&names::fate(all[0].0)).unwrap();
+    let later = &all[1..];
+    let (found, failed) = read_all(&repository, root(&repository, all[1].0)).unwrap_or_default();
+    assert!(!failed.is_empty() || found != all[1].1, "the first snapshot is not needed");
+    let report = repository.repair_index(&RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
+    assert!(report.record.is_some() && report.left_out.is_empty(), "{report:?}");
+    all_readable(&repository, later);
+    // Its fate may come back later.
+    memory.put(&names::fate(all[0].0), &lost).unwrap();
+    all_readable(&repository, &all);
+    repository.gc(&GcOptions::default()).unwrap();
+    all_readable(&repository, &all);
+}
+
+/// Nobody can open a repository without its configuration.
+#[test]
+fn one_of_two_copies_of_the_configuration_is_enough() {
+    let damaged = |text: &[u8], at: usize| {
+        let mut text = text.to_vec();
+        text[at] ^= 1;
+        text
+    };
+    for (bad, good) in [(names::CONFIG, names::CONFIG_COPY), (names::CONFIG_COPY, names::CONFIG)] {
+        let (memory, first, _) = repository(7);
+        let id = first.id();
+        let text = memory.get(good, u64::MAX).unwrap();
+        let in_id = text.windows(5).position(|w| w == br#""id":"#).expect("it has one") + 8;
+        let open = |seed| {
+            let (env, _) = manual(seed);
+            Repository::open(Arc::new(memory.clone()), &secret(), options(&env))
+        };
+        let ways = [Some(damaged(&text, 0)), Some(damaged(&text, in_id)), None];
+        for (seed, broken) in (8..).zip(ways) {
+            match broken {
+                Some(broken) => memory.overwrite(bad, broken),
+                None => memory.delete(bad).unwrap(),
+            }
+            let opened = open(seed).unwrap();
+            assert_eq!(opened.id(), id);
+            let report = opened.repair_index(&RepairScope::Unnamed, 1, &Cancel::default()).unwrap();
+            assert_eq!(report.configs, [bad]);
+            assert_eq!(memory.get(bad, u64::MAX).unwrap(), text);
+        }
+        memory.overwrite(names::CONFIG, damaged(&text, 0));
+        memory.overwrite(names::CONFIG_COPY, damaged(&text, 0));
+        let error = open(20).err().unwrap();
+        assert!(error.is(tintype_engine::ErrorKind::Corrupt), "{error}");
+    }
 }

@@ -13,7 +13,7 @@ use rustix::fs::{
     removexattr, setxattr, utimensat,
 };
 use rustix::io::Errno;
-use tintype_model::entry::{Node, Problem, Time, Xattr, flags};
+use tintype_model::entry::{Node, Problem, ProblemKind, Time, Xattr, flags};
 
 use crate::files::extras::{Reach, unsupported, xattrs};
 use crate::files::owners::Accounts;
@@ -86,16 +86,17 @@ impl Applier {
     }
 
     /// Sets the owner; gives the set-uid and set-gid bits that must not be set, because they
-    /// would lend rights of somebody else than was recorded.
+    /// would lend rights of somebody else than was recorded. Also without root: one's own files
+    /// may be given to oneself, and to one's groups.
     fn owner(&self, made: Made<'_>, node: &Node, problems: &mut Vec<Problem>) -> u16 {
         let (uid, gid) = match &self.owners {
-            Owners::Keep => return 0o6000 & node.mode,
+            Owners::Keep => return withhold(0o6000, node, problems),
             Owners::Numbers => (node.owner.uid, node.owner.gid),
             Owners::Names(accounts) => accounts.numbers_of(&node.owner),
         };
         if uid == u32::MAX || gid == u32::MAX {
             problems.push(metadata("owner not restored", Errno::INVAL));
-            return 0o6000 & node.mode;
+            return withhold(0o6000, node, problems);
         }
         let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
         match made.chown(Some(user), Some(group)) {
@@ -103,20 +104,13 @@ impl Applier {
             Err(Errno::PERM | Errno::ACCESS) => {}
             Err(errno) => {
                 problems.push(metadata("owner not restored", errno));
-                return 0o6000 & node.mode;
+                return withhold(0o6000, node, problems);
             }
         }
         self.refused_owners.fetch_add(1, Ordering::Relaxed);
-        let mut withheld = 0o4000;
-        if made.chown(None, Some(group)).is_err() {
-            withheld |= 0o2000;
-        }
-        let withheld = withheld & node.mode;
-        if withheld != 0 {
-            let what = format!("set-id bits {withheld:04o} not restored without the owner");
-            problems.push(metadata(&what, Errno::PERM));
-        }
-        withheld
+        let user_bit = if made.chown(Some(user), None).is_ok() { 0 } else { 0o4000 };
+        let group_bit = if made.chown(None, Some(group)).is_ok() { 0 } else { 0o2000 };
+        withhold(user_bit | group_bit, node, problems)
     }
 
     /// One problem for all entries whose owner could not be set.
@@ -125,10 +119,20 @@ impl Applier {
         let why =
             if rustix::process::geteuid().is_root() { "not permitted here" } else { "not root" };
         (count > 0).then(|| Problem {
-            kind: tintype_model::entry::ProblemKind::Metadata,
+            kind: ProblemKind::Metadata,
             message: format!("owner of {count} entries not restored: {why}"),
         })
     }
+}
+
+/// Those of the bits that the entry has, with a problem if there are any.
+fn withhold(bits: u16, node: &Node, problems: &mut Vec<Problem>) -> u16 {
+    let withheld = bits & node.mode;
+    if withheld != 0 {
+        let message = format!("set-id bits {withheld:04o} not restored without the owner");
+        problems.push(Problem { kind: ProblemKind::Metadata, message });
+    }
+    withheld
 }
 
 impl Made<'_> {
@@ -255,7 +259,7 @@ fn flags_problem(wanted: u32, errno: Errno) -> Problem {
     .filter_map(|(flag, letter)| (wanted & flag != 0).then_some(letter))
     .collect();
     Problem {
-        kind: tintype_model::entry::ProblemKind::Metadata,
+        kind: ProblemKind::Metadata,
         message: format!("inode flags {letters} not restored: {}", cause(errno)),
     }
 }

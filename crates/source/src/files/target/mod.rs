@@ -10,6 +10,8 @@
 //! [`Target::finish_dir`] for each directory after all that it holds, [`Target::complete`].
 
 mod beneath;
+mod content;
+mod leftover;
 mod mend;
 mod metadata;
 mod temp;
@@ -32,14 +34,11 @@ use self::metadata::{Applier, Before, Made, set_flags};
 use self::temp::{Temporary, kept_flags};
 use super::handles::lock;
 use super::owners::Accounts;
-use super::read::OpenFile;
 use super::stat::{stat_at, stat_fd};
 
+pub(crate) use self::leftover::is_temporary;
 pub use self::metadata::Owners;
 pub use self::temp::TempFile;
-
-/// What every temporary name begins with.
-const TEMPORARY: &[u8] = b".tintype-";
 
 /// How a target is written.
 #[derive(Debug, Default)]
@@ -280,20 +279,6 @@ impl Target {
         }
     }
 
-    /// Opens a file to read it back.
-    pub fn read(&self, path: &[u8]) -> Result<OpenFile> {
-        check(path)?;
-        let fd = self
-            .root
-            .open(path, OFlags::RDONLY | OFlags::NONBLOCK)
-            .map_err(|errno| refused(path, errno))?;
-        let stat = stat_fd(&fd).map_err(|errno| refused(path, errno))?;
-        if stat.kind != Kind::File {
-            return Err(in_the_way(path, stat.kind));
-        }
-        Ok(OpenFile::new(fd, stat))
-    }
-
     /// The sorted names in a directory; an empty path is the target itself.
     pub fn list_dir(&self, path: &[u8]) -> Result<Vec<Vec<u8>>> {
         if !path.is_empty() {
@@ -328,20 +313,8 @@ impl Target {
         removed.map_err(|errno| refused(path, errno))
     }
 
-    /// Whether a name is one that an interrupted restore may have left behind.
-    pub fn is_temporary(name: &[u8]) -> bool {
-        name.strip_prefix(TEMPORARY).is_some_and(|rest| {
-            rest.len() == 33 && rest.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
-        })
-    }
-
     fn temporary_name(&self) -> Vec<u8> {
-        let count = self.counter.fetch_add(1, Ordering::Relaxed);
-        let mut name = TEMPORARY.to_vec();
-        name.extend_from_slice(&hex(self.nonce));
-        name.push(b'-');
-        name.extend_from_slice(&hex(count));
-        name
+        leftover::temporary_name(self.nonce, self.counter.fetch_add(1, Ordering::Relaxed))
     }
 
     fn defer_flags(&self, path: &[u8], wanted: u32) {
@@ -402,8 +375,4 @@ fn in_the_way(path: &[u8], kind: Kind) -> Error {
         _ => "a special file is in the way",
     };
     conflict(&shown(path), what)
-}
-
-fn hex(number: u64) -> [u8; 16] {
-    std::array::from_fn(|index| b"0123456789abcdef"[(number >> (60 - 4 * index)) as usize & 15])
 }

@@ -11,6 +11,7 @@ use tintype_model::entry::{Node, Problem, flags};
 use tintype_model::{Error, Result};
 
 use super::beneath::{Parent, refused, shown};
+use super::leftover::claim;
 use super::metadata::{Before, Made, set_flags};
 use super::{Put, Target, place};
 
@@ -50,10 +51,15 @@ impl<'t> TempFile<'t> {
             return Err(refused(path, Errno::FBIG));
         }
         let (parent, _) = target.root.parent(path)?;
-        let name = target.temporary_name();
         let how = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&parent.fd, &*name, how, Mode::RUSR | Mode::WUSR)
-            .map_err(|errno| refused(path, errno))?;
+        let (name, file) = loop {
+            let name = target.temporary_name();
+            let file = openat(&parent.fd, &*name, how, Mode::RUSR | Mode::WUSR)
+                .map_err(|errno| refused(path, errno))?;
+            if claim(&file) {
+                break (name, file);
+            }
+        };
         let temporary = Temporary { parent: Arc::clone(&parent), name, armed: true };
         let file =
             Self { target, parent, temporary, path: path.to_vec(), file, end: AtomicU64::new(0) };

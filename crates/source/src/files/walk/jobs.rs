@@ -243,7 +243,10 @@ impl Shared {
                 return true;
             }
         }
-        matches!(stat, Ok(stat) if stat.kind == Kind::File && self.excludes.by_size(stat.size))
+        let Ok(stat) = stat else { return false };
+        (stat.kind == Kind::File && self.excludes.by_size(stat.size))
+            || (stat.kind != Kind::Directory
+                && self.excludes.is_leftover(directory.names.at(place)))
     }
 
     /// The job that lists a record, if it is a directory that is to be entered.

@@ -1,0 +1,55 @@
+//! Opening what stands in the target, beneath its root like everything else: files to read them
+//! back, block devices also to write images onto them.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use tintype_model::entry::{Kind, Node};
+use tintype_model::{Error, ErrorKind, Result};
+
+use super::beneath::{check, refused, shown};
+use super::{Target, in_the_way};
+use crate::files::image::{DeviceTarget, measured};
+use crate::files::read::OpenFile;
+use crate::files::stat::stat_fd;
+
+impl Target {
+    /// Opens a file, or a block device, to read it back.
+    pub fn read(&self, path: &[u8]) -> Result<OpenFile> {
+        check(path)?;
+        let how = OFlags::RDONLY | OFlags::NONBLOCK;
+        let fd = self.root.open(path, how).map_err(|errno| refused(path, errno))?;
+        let mut stat = stat_fd(&fd).map_err(|errno| refused(path, errno))?;
+        match stat.kind {
+            Kind::File => {}
+            Kind::BlockDevice => stat.size = measured(&fd, Path::new(OsStr::from_bytes(path)))?.1,
+            kind => return Err(in_the_way(path, kind)),
+        }
+        Ok(OpenFile::new(fd, stat))
+    }
+
+    /// Opens a block device exclusively, to write an image of `image_bytes` onto it: one that
+    /// is mounted or otherwise in use is refused (`Locked`), one that is too small (`Invalid`),
+    /// and whatever is not the device that was `seen` at this path (`Denied`).
+    pub fn open_device(&self, path: &[u8], seen: &Node, image_bytes: u64) -> Result<DeviceTarget> {
+        check(path)?;
+        let how = OFlags::RDWR | OFlags::EXCL | OFlags::NONBLOCK;
+        let fd = self.root.open(path, how).map_err(|errno| match errno {
+            Errno::BUSY => Error::new(
+                ErrorKind::Locked,
+                format!("{}: in use (mounted, or part of a volume); release it first", shown(path)),
+            ),
+            errno => refused(path, errno),
+        })?;
+        let stat = stat_fd(&fd).map_err(|errno| refused(path, errno))?;
+        let number = seen.extras.as_ref().and_then(|extras| extras.device_number);
+        if stat.kind != Kind::BlockDevice || Some(stat.rdev) != number {
+            let path = shown(path);
+            return Err(Error::denied(format!("{path}: not the device that stood there before")));
+        }
+        DeviceTarget::new(fd, Path::new(OsStr::from_bytes(path)), image_bytes)
+    }
+}
