@@ -66,7 +66,7 @@ pub(crate) struct Args {
     /// Read everything back and compare
     #[arg(long)]
     verify: bool,
-    /// Leave all files with the user who restores
+    /// Leave all files with the user who restores, without set-user-id and set-group-id bits
     #[arg(long, help_heading = "Owners", conflicts_with = "owners_by_name")]
     no_owner: bool,
     /// Give files to the users that have the recorded names here; default: the recorded numbers

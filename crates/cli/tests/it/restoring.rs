@@ -160,10 +160,8 @@ fn set_id_bits_of_own_files_come_back_without_root() {
         let to = lab.text(out);
         let args: Vec<&str> =
             ["restore", "latest", "--to", &to].into_iter().chain(option).collect();
-        let ran = in_the_hands_of_nobody(&lab, &args);
+        let ran = in_the_hands_of_nobody(&lab, &args).expect(0);
         assert_eq!(mode(&format!("{out}/source/file")), expected, "{out}: {}", ran.err);
-        let told = ran.err.contains("set-id bits 6000 not restored");
-        assert_eq!(told, expected != 0o6755, "{out}: {}", ran.err);
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use tintype_source::files::Owners;
 
 use super::{Plan, Rule};
 
@@ -28,7 +29,7 @@ pub struct Check {
 
 /// Checks a plan against the host.
 pub fn check(plan: &Plan) -> Vec<Check> {
-    vec![space(plan), rights(plan), owners(), obstacles(plan), completeness(plan)]
+    vec![space(plan), rights(plan), owners(plan), obstacles(plan), completeness(plan)]
 }
 
 fn finding(name: &'static str, outcome: Outcome, message: impl Into<String>) -> Check {
@@ -95,16 +96,17 @@ fn writable(place: &Path) -> Result<(), rustix::io::Errno> {
     }
 }
 
-fn owners() -> Check {
-    if rustix::process::geteuid().is_root() {
-        finding("owners", Outcome::Pass, "running as root: owners are restored")
+fn owners(plan: &Plan) -> Check {
+    let (outcome, message) = if matches!(plan.owners, Owners::Keep) {
+        (Outcome::Pass, "as asked: all files will belong to you")
+    } else if rustix::process::geteuid().is_root() {
+        (Outcome::Pass, "running as root: owners are restored")
     } else {
-        finding(
-            "owners",
-            Outcome::Warn,
-            "not running as root: files will belong to you, devices cannot be made",
-        )
-    }
+        let message = "not running as root: only what belongs to you gets its owner back \
+                       (--no-owner leaves all with you); devices cannot be made";
+        (Outcome::Warn, message)
+    };
+    finding("owners", outcome, message)
 }
 
 fn obstacles(plan: &Plan) -> Check {

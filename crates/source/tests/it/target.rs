@@ -150,7 +150,7 @@ fn owners_can_be_kept_or_mapped_by_name() {
     (owner.uid, owner.gid, owner.user) = (77, 77, b"ann".to_vec());
     file.mode = 0o4755;
     let problems = target.write_small(b"kept", b"", &file, Put::New).unwrap();
-    assert_eq!(problems[0].message, "set-id bits 4000 not restored without the owner");
+    assert!(problems.is_empty(), "as asked: {problems:?}");
     let kept = target.stat(b"kept").unwrap().unwrap();
     assert_eq!((kept.owner.uid, kept.mode), (rustix::process::geteuid().as_raw(), 0o755));
     if is_root() {

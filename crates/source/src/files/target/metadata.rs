@@ -90,7 +90,8 @@ impl Applier {
     /// may be given to oneself, and to one's groups.
     fn owner(&self, made: Made<'_>, node: &Node, problems: &mut Vec<Problem>) -> u16 {
         let (uid, gid) = match &self.owners {
-            Owners::Keep => return withhold(0o6000, node, problems),
+            // Asked for, so no problem.
+            Owners::Keep => return 0o6000,
             Owners::Numbers => (node.owner.uid, node.owner.gid),
             Owners::Names(accounts) => accounts.numbers_of(&node.owner),
         };
