@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+/// A path and what is told about it.
+type Told = (Vec<u8>, String);
+
 /// Paths in the target: those to delete, and those that stay, with all directories above them.
 #[derive(Default)]
 pub(super) struct Extra {
@@ -9,7 +12,7 @@ pub(super) struct Extra {
     /// Directories that hold something that stays.
     needed: HashSet<Vec<u8>>,
     /// What stays and is told, with the reason.
-    spared: Vec<(Vec<u8>, String)>,
+    spared: Vec<Told>,
 }
 
 impl Extra {
@@ -35,7 +38,7 @@ impl Extra {
     }
 
     /// What to delete, deepest first, and what is spared.
-    pub(super) fn into_lists(self) -> (Vec<Vec<u8>>, Vec<(Vec<u8>, String)>) {
+    pub(super) fn into_lists(self) -> (Vec<Vec<u8>>, Vec<Told>) {
         let Self { mut paths, needed, spared } = self;
         paths.retain(|path| !needed.contains(path));
         paths.sort();
