@@ -18,7 +18,10 @@
 //!    that whoever reads the index finds every name that it must. A crash between leaves a
 //!    missing segment, which the next repair mends.
 
+mod lost;
 mod record;
+
+pub use lost::{LOST_CHANGES, LostChanges};
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
