@@ -21,9 +21,12 @@
 //! What that leaves wrong (packs that are gone, damaged frames, packs of a session whose fate is
 //! lost) takes a new gc record: `lost.rs`. Where the record itself is damaged: `record.rs`.
 
+mod changes;
 mod config;
 mod lost;
 mod record;
+
+pub use changes::{LOST_CHANGES, LostChanges};
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, LazyLock};

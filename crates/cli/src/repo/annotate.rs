@@ -150,9 +150,13 @@ pub(super) fn annotate(
     snapshot: &Snapshot,
     change: Change,
 ) -> anyhow::Result<Standing> {
+    Ok(repository.annotate(snapshot.id, &snapshot.manifest, &by(repository), change)?)
+}
+
+/// Who makes a change.
+pub(super) fn by(repository: &Repository) -> String {
     let identity = repository.identity();
-    let by = format!("{}@{}", identity.user, identity.host);
-    Ok(repository.annotate(snapshot.id, &snapshot.manifest, &by, change)?)
+    format!("{}@{}", identity.user, identity.host)
 }
 
 /// Tags are words for people and for `--keep-tag a,b`.

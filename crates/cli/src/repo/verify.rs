@@ -10,16 +10,18 @@ use serde_json::{Value, json};
 use tintype_engine::format::records::Change;
 use tintype_engine::id::RandomId;
 use tintype_engine::index::PackId;
-use tintype_engine::repair::RepairScope;
+use tintype_engine::repair::{LOST_CHANGES, RepairScope};
 use tintype_engine::repo::Repository;
 use tintype_engine::verify::{
     Depth, Finding, Severity, Stage, VerifyEvent, VerifyOptions, VerifyPlan, VerifyReport,
 };
+use tintype_model::selector::Selector;
 use tintype_runner::progress::Progress;
 
-use super::annotate::annotate;
+use super::annotate::{annotate, by};
 use crate::app::App;
 use crate::exit::{Exit, usage};
+use crate::pick;
 use crate::progress::Watched;
 use crate::report::Done;
 use crate::show;
@@ -33,6 +35,7 @@ Examples:
   tintype repo verify --sample 5%          and every twentieth pack, others each time
   tintype repo verify --all --limit-download 50MiB/s
   tintype repo verify --all --resume       go on after an interruption
+  tintype repo verify --repair-index       mend the index or the gc record, then look
 
 Each damaged object is named, with every path of every snapshot that it touches. Exit code 4:
 there is damage."
@@ -57,6 +60,10 @@ pub(crate) struct Args {
     /// `snapshot --read-all` stores that again
     #[arg(long)]
     repair_index: bool,
+    /// Go on without changes of this snapshot (tags, holds, locks) that are lost for good: they
+    /// are named, and the snapshot is held from now on
+    #[arg(long, value_name = "SNAPSHOT", value_parser = pick::selector())]
+    accept_lost_changes: Option<Selector>,
 }
 
 fn parse_percent(text: &str) -> Result<f64, String> {
@@ -68,6 +75,9 @@ fn parse_percent(text: &str) -> Result<f64, String> {
 impl Args {
     pub(crate) fn run(self, app: &App) -> anyhow::Result<Done> {
         let repository = app.open()?;
+        if let Some(selector) = &self.accept_lost_changes {
+            accept_lost_changes(app, &repository, selector)?;
+        }
         let mut journal = Journal::open(&repository, self.resume)?;
         let depth = self.depth(app, &journal);
         if self.repair_index {
@@ -300,6 +310,37 @@ fn repair(app: &App, repository: &Repository, scope: &RepairScope) -> anyhow::Re
     for (pack, why) in &report.unreadable {
         app.report.warn(format!("nothing of {pack} can be read: {why}"));
     }
+    Ok(())
+}
+
+/// Gc deletes nothing, and nobody changes the snapshot, while a change of it is lost.
+fn accept_lost_changes(
+    app: &App,
+    repository: &Repository,
+    selector: &Selector,
+) -> anyhow::Result<()> {
+    pick::no_path(selector)?;
+    let listing = repository.snapshots()?;
+    let snapshot = pick::pick(&listing, selector)?;
+    let lost = repository.accept_lost_changes(snapshot.id, &by(repository))?;
+    app.report.event("accepted", json!({ "id": snapshot.id, "lost": lost }))?;
+    let id = snapshot.id.short();
+    if lost.is_empty() {
+        app.report.text(format!("{id}  no change is lost"))?;
+        return Ok(());
+    }
+    for (names, how) in [(&lost.missing, "missing"), (&lost.damaged, "damaged")] {
+        for name in names {
+            app.report.text(format!(
+                "{id}  {name} is {how}: a tag, note, expiry, hold, release, lock, verification or \
+                 deletion is lost"
+            ))?;
+        }
+    }
+    app.report.text(format!(
+        "{id}  is held now; set again what it had, then `tintype repo hold {id} --reason \
+         '{LOST_CHANGES}' --release`"
+    ))?;
     Ok(())
 }
 

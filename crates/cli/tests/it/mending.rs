@@ -62,3 +62,42 @@ fn gc_refuses_while_a_fate_is_lost_until_it_is_given_up() {
     lab.run(&["gc"]).expect(0);
     lab.assert_whole();
 }
+
+#[test]
+fn lost_changes_of_a_snapshot_are_accepted_by_name() {
+    let lab = Lab::ready();
+    lab.write("source/a", "kept");
+    let source = lab.text("source");
+    let id = lab.snapshot(&[&source])["snapshot"].as_str().unwrap().to_owned();
+    lab.run(&["tag", &id, "--add", "first"]).expect(0);
+    lab.run(&["lock", &id, "--for", "1y"]).expect(0);
+    lab.run(&["tag", &id, "--add", "third"]).expect(0);
+    lab.run(&["tag", &id, "--add", "fourth"]).expect(0);
+    lab.run(&["gc"]).expect(0);
+    let changes = objects(&lab, "annotation");
+    assert_eq!(changes.len(), 4);
+    // One is damaged, one missing between others, and the last one is known to the gc record.
+    damage(&changes[0]);
+    std::fs::remove_file(&changes[1]).unwrap();
+    std::fs::remove_file(&changes[3]).unwrap();
+    lab.run(&["verify"]).expect(4);
+    lab.run(&["gc"]).expect(4);
+    lab.run(&["delete", &id]).expect(4);
+    let told = lab.run(&["verify", "--accept-lost-changes", &id]).expect(0);
+    for (number, how) in [(1, "damaged"), (2, "missing"), (4, "missing")] {
+        let line = format!("/0000000{number} is {how}");
+        assert!(told.out.contains(&line), "{line} in {}", told.out);
+    }
+    lab.run(&["gc"]).expect(0);
+    // What was a lock is a hold.
+    let refused = lab.run(&["delete", &id]).expect(5);
+    assert!(refused.err.contains("changes were lost"), "{}", refused.err);
+    let again = lab.run(&["verify", "--accept-lost-changes", &id]).expect(0);
+    assert!(again.out.contains("no change is lost"), "{}", again.out);
+    lab.run(&["hold", &id, "--reason", "changes were lost", "--release"]).expect(0);
+    let shown = lab.run(&["show", &id, "--json"]).expect(0).events().remove(0);
+    assert_eq!(shown["standing"]["tags"], serde_json::json!(["third"]));
+    lab.run(&["delete", &id]).expect(0);
+    lab.run(&["gc"]).expect(0);
+    assert!(lab.ids().is_empty());
+}

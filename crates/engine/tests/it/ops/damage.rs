@@ -431,6 +431,10 @@ fn a_change_of_a_huge_number_does_not_fill_the_memory() {
     world.memory.put(&name, b"no object of ours").unwrap();
     let listing = world.repository.snapshots().unwrap();
     assert!((2..100).contains(&listing.damaged.len()), "{}", listing.damaged.len());
+    let error = world.repository.accept_lost_changes(world.tagged, "test").unwrap_err();
+    assert!(error.is(ErrorKind::Corrupt) && error.message().contains(&name), "{error}");
+    world.memory.delete(&name).unwrap();
+    assert!(world.repository.lost_changes(world.tagged).unwrap().is_empty());
 }
 
 /// Two writers at once store equal chunks twice: either copy will do.
