@@ -5,7 +5,6 @@ use tintype_engine::id::SnapshotId;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::session::Session;
 use tintype_engine::repo::snapshots::{Listing, Snapshot};
-use tintype_engine::tree::Root;
 use tintype_model::ErrorKind;
 use tintype_model::selector::{Selector, Which};
 
@@ -133,17 +132,6 @@ pub(crate) fn no_path(selector: &Selector) -> anyhow::Result<()> {
             Err(usage(format!("{selector}: this command takes whole snapshots, without a path")))
         }
         _ => Ok(()),
-    }
-}
-
-pub(crate) fn root_of(snapshot: &Snapshot) -> Root {
-    let manifest = &snapshot.manifest;
-    Root {
-        id: manifest.root,
-        level: manifest.level,
-        entries: manifest.entries,
-        bytes: manifest.bytes,
-        problems: manifest.problems,
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use tintype_engine::reader::ContentReader;
-use tintype_engine::tree::TreeEntry;
 use tintype_engine::tree::cursor::Cursor;
+use tintype_engine::tree::{Root, TreeEntry};
 use tintype_model::entry::is_within;
 
 use crate::{report, show};
@@ -98,7 +98,7 @@ pub(crate) fn long_line(entry: &TreeEntry, name: &str) -> String {
 /// Every entry of a tree that could not be captured as it should.
 pub(crate) fn problems(
     reader: &ContentReader<'_>,
-    root: tintype_engine::tree::Root,
+    root: Root,
     each: &mut dyn FnMut(&TreeEntry) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut cursor = Cursor::new(reader, root)?;

@@ -6,7 +6,7 @@ use tintype_engine::format::frame::Kind as FrameKind;
 use tintype_engine::reader::{ContentReader, ReadBuffer};
 use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::tree::list::decode_list;
-use tintype_engine::tree::{Content, Reference, Slot, TreeEntry};
+use tintype_engine::tree::{Content, Reference, Root, Slot, TreeEntry};
 use tintype_model::selector::Selector;
 
 use crate::app::App;
@@ -39,7 +39,7 @@ impl Args {
         let snapshot = app.pick(&repository, &self.place)?;
         app.pinned(&repository, snapshot.id, |_| {
             let reader = repository.reader()?;
-            let found = Cursor::new(&reader, pick::root_of(&snapshot))?.get(&path)?;
+            let found = Cursor::new(&reader, Root::of(&snapshot.manifest))?.get(&path)?;
             let entry = found.ok_or_else(|| pick::no_such_path(&snapshot, &path))?;
             let bytes = Printer::new(app, &reader)?.print(&entry)?;
             let broken = entry.is_problem() || entry.node.is_lost();

@@ -1,6 +1,7 @@
 //! `diff`: what changed between two snapshots, without reading contents.
 
 use serde_json::{Value, json};
+use tintype_engine::tree::Root;
 use tintype_engine::tree::diff::{DiffCounts, Difference, What, diff};
 use tintype_engine::tree::span::Span;
 use tintype_model::selector::Selector;
@@ -45,7 +46,7 @@ impl Args {
         let counts = app.pinned(&repository, old.id, |_| {
             app.pinned(&repository, new.id, |_| {
                 let reader = repository.reader()?;
-                let (a, b) = (pick::root_of(old), pick::root_of(new));
+                let (a, b) = (Root::of(&old.manifest), Root::of(&new.manifest));
                 let mut failed = None;
                 let counted = diff(&reader, a, b, Span::Within(&path), &mut |difference| {
                     app.cancel.check()?;

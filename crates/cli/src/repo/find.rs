@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStringExt as _;
 use jiff::Timestamp;
 use serde_json::json;
 use tintype_engine::id::SnapshotId;
-use tintype_engine::tree::TreeEntry;
 use tintype_engine::tree::find::{Pattern, Query, Search};
+use tintype_engine::tree::{Root, TreeEntry};
 use tintype_model::entry::{Kind, Time};
 use tintype_model::selector::Selector;
 
@@ -110,7 +110,7 @@ impl Args {
         let roots: Vec<_> = picked
             .into_iter()
             .filter(|s| self.filter.takes(s))
-            .map(|s| (s.id, pick::root_of(s)))
+            .map(|s| (s.id, Root::of(&s.manifest)))
             .collect();
         let reader = repository.reader()?;
         let search = Search {

@@ -1,8 +1,8 @@
 //! `ls`: what a snapshot holds.
 
 use serde_json::json;
-use tintype_engine::tree::TreeEntry;
 use tintype_engine::tree::cursor::Cursor;
+use tintype_engine::tree::{Root, TreeEntry};
 use tintype_model::entry::{Kind, file_name};
 use tintype_model::selector::Selector;
 
@@ -38,7 +38,7 @@ impl Args {
         let snapshot = app.pick(&repository, &self.place)?;
         let path = self.place.path.clone().unwrap_or_default();
         let reader = repository.reader()?;
-        let mut cursor = Cursor::new(&reader, pick::root_of(&snapshot))?;
+        let mut cursor = Cursor::new(&reader, Root::of(&snapshot.manifest))?;
         let mut count = 0u64;
         let mut each = |entry: TreeEntry| {
             app.cancel.check()?;

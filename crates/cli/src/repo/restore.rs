@@ -8,6 +8,7 @@ use tintype_engine::reader::ContentReader;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::session::Session;
 use tintype_engine::repo::snapshots::Snapshot;
+use tintype_engine::tree::Root;
 use tintype_engine::tree::cursor::Cursor;
 use tintype_model::ErrorKind;
 use tintype_model::selector::Selector;
@@ -183,7 +184,7 @@ impl Args {
         let Some(path) = self.place.path.as_ref().filter(|path| !path.is_empty()) else {
             return Ok(());
         };
-        match Cursor::new(reader, pick::root_of(snapshot))?.get(path) {
+        match Cursor::new(reader, Root::of(&snapshot.manifest))?.get(path) {
             Ok(None) => Err(pick::no_such_path(snapshot, path)),
             // What lies below may be whole; the plan names what is damaged.
             Ok(Some(_)) => Ok(()),

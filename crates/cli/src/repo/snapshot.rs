@@ -10,6 +10,7 @@ use tintype_engine::Error;
 use tintype_engine::id::encode_hex;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
+use tintype_engine::tree::Root;
 use tintype_model::entry::{Problem, ProblemKind, is_valid_path};
 use tintype_model::selector::Selector;
 use tintype_runner::progress::Progress;
@@ -269,13 +270,7 @@ fn finish(
 fn name_problems(app: &App, repository: &Repository, outcome: &Outcome) -> anyhow::Result<()> {
     let reader = repository.reader()?;
     let manifest = &outcome.manifest;
-    let root = tintype_engine::tree::Root {
-        id: manifest.root,
-        level: manifest.level,
-        entries: manifest.entries,
-        bytes: manifest.bytes,
-        problems: manifest.problems,
-    };
+    let root = Root::of(manifest);
     browse::problems(&reader, root, &mut |entry| match entry.node.problem() {
         Some(problem) if problem.kind.makes_incomplete() => {
             app.report.problem(kind_of(problem), &entry.path, &problem.message)

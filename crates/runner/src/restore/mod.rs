@@ -156,14 +156,3 @@ pub struct Report {
     /// Content bytes that were read back and found equal.
     pub verified_bytes: u64,
 }
-
-pub(crate) fn root_of(snapshot: &Snapshot) -> Root {
-    let manifest = &snapshot.manifest;
-    Root {
-        id: manifest.root,
-        level: manifest.level,
-        entries: manifest.entries,
-        bytes: manifest.bytes,
-        problems: manifest.problems,
-    }
-}

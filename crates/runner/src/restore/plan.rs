@@ -15,7 +15,7 @@ use tintype_source::files::{Owners, Target, TargetOptions};
 
 use super::extra::Extra;
 use super::reread::Check;
-use super::{Action, Counts, Destination, Mapping, Overwrite, Plan, Request, Rule, root_of, same};
+use super::{Action, Counts, Destination, Mapping, Overwrite, Plan, Request, Rule, same};
 
 /// One line of a plan, for showing.
 pub struct Step<'p> {
@@ -83,7 +83,7 @@ pub fn plan(
     request: &Request,
     cancel: &Cancel,
 ) -> Result<Plan> {
-    let root = root_of(snapshot);
+    let root = Root::of(&snapshot.manifest);
     let mut cursor = Cursor::new(reader, root)?.tolerant();
     let (mapping, base) = map(snapshot, request, &mut cursor)?;
     let target = match Target::open(&base, TargetOptions::default()) {

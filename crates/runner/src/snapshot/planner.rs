@@ -63,16 +63,8 @@ pub(super) fn plan(
     };
     let mut found = Stream { walk, batch: Vec::new().into_iter(), done: false };
     if let Some(parent) = parent {
-        let manifest = &parent.manifest;
-        let root = Root {
-            id: manifest.root,
-            level: manifest.level,
-            entries: manifest.entries,
-            bytes: manifest.bytes,
-            problems: manifest.problems,
-        };
         // A parent that is damaged costs time, not the snapshot.
-        let mut cursor = Cursor::new(reader, root)?.tolerant();
+        let mut cursor = Cursor::new(reader, Root::of(&parent.manifest))?.tolerant();
         while planner.next_leaf(&mut cursor, &mut found)? {}
     }
     while let Some(new) = found.next() {

@@ -70,13 +70,7 @@ fn any_number_of_workers_makes_the_same_tree() {
 /// Of the source; what leads there changes whenever another test makes a directory.
 fn entries(lab: &Lab, manifest: &Manifest) -> Vec<TreeEntry> {
     let reader = lab.repository.reader().unwrap();
-    let root = Root {
-        id: manifest.root,
-        level: manifest.level,
-        entries: manifest.entries,
-        bytes: manifest.bytes,
-        problems: manifest.problems,
-    };
+    let root = Root::of(manifest);
     let mut entries = Vec::new();
     let mut cursor = Cursor::new(&reader, root).unwrap();
     let source = tree_path(&lab.source());

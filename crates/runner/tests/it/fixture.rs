@@ -167,13 +167,7 @@ impl<'r> Lines<'r> {
         let reader = repository.reader()?;
         let mut lines = Lines { reader, buffer: ReadBuffer::new()?, links: HashMap::new() };
         let manifest = &snapshot.manifest;
-        let root = Root {
-            id: manifest.root,
-            level: manifest.level,
-            entries: manifest.entries,
-            bytes: manifest.bytes,
-            problems: manifest.problems,
-        };
+        let root = Root::of(manifest);
         let mut entries = Vec::new();
         Cursor::new(&lines.reader, root)?.for_each_within(b"files", &mut |entry| {
             entries.push(entry);

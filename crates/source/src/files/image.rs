@@ -46,16 +46,7 @@ impl Image {
 
     /// Fills the buffer from a position as far as the image goes.
     pub fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match rustix::io::pread(&self.fd, &mut buffer[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(length) => filled += length,
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(failed(&self.path, errno)),
-            }
-        }
-        Ok(filled)
+        read_full_at(&self.fd, buffer, offset).map_err(|errno| failed(&self.path, errno))
     }
 
     /// Data and holes; a device is one range of data, since only its zeros can tell.
@@ -133,22 +124,26 @@ impl DeviceTarget {
     }
 
     pub fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match rustix::io::pread(&self.fd, &mut buffer[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(length) => filled += length,
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(failed(&self.path, errno)),
-            }
-        }
-        Ok(filled)
+        read_full_at(&self.fd, buffer, offset).map_err(|errno| failed(&self.path, errno))
     }
 
     /// Waits until the device has it all.
     pub fn finish(self) -> Result<()> {
         fsync(&self.fd).map_err(|errno| failed(&self.path, errno))
     }
+}
+
+fn read_full_at(fd: &OwnedFd, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match rustix::io::pread(fd, &mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(length) => filled += length,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(filled)
 }
 
 fn open(path: &Path, how: OFlags) -> Result<OwnedFd> {
