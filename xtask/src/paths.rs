@@ -3,10 +3,17 @@
 use anyhow::{Context, anyhow};
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-/// Root of the repository.
+/// Root of the repository. Asked of Cargo at run time: with one output folder for several clones,
+/// the program may have been built in another.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository")
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let package = env::var_os("CARGO_MANIFEST_DIR");
+        let package = PathBuf::from(package.unwrap_or(env!("CARGO_MANIFEST_DIR").into()));
+        package.parent().expect("xtask lies in the repository").to_path_buf()
+    });
+    &ROOT
 }
 
 /// Slow-to-build tools and data sets live here, outside the repository:
