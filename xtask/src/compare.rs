@@ -4,6 +4,8 @@
 
 use crate::{interrupt, walk};
 use anyhow::Context;
+use rustix::fs::IFlags;
+use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, OsString};
 use std::fs::{File, Metadata};
@@ -15,13 +17,21 @@ use std::path::{Path, PathBuf};
 /// How many differences are kept as text.
 const SHOWN: usize = 20;
 const BUFFER_BYTES: usize = 1 << 20;
+/// File systems round holes differently.
+const SPARSE_SLACK_BYTES: u64 = 1 << 20;
+/// Those that a person sets; the others tell how a file system stores the file.
+const FLAGS: IFlags = IFlags::IMMUTABLE
+    .union(IFlags::APPEND)
+    .union(IFlags::NODUMP)
+    .union(IFlags::NOATIME)
+    .union(IFlags::NOCOW);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
     /// Names, kinds, sizes, symlink targets and every byte.
     Content,
-    /// These, and mode, owner, mtime in nanoseconds, device numbers, hard links and xattrs
-    /// (which hold ACLs and capabilities).
+    /// These, and mode, owner, mtime in nanoseconds, device numbers, hard links, xattrs (which
+    /// hold ACLs and capabilities), inode flags, and whether holes are holes.
     Everything,
 }
 
@@ -34,6 +44,14 @@ pub(crate) struct Report {
     pub(crate) symlinks: u64,
     pub(crate) hard_links: u64,
     pub(crate) xattrs: u64,
+    /// Of these, POSIX ACLs and capabilities.
+    pub(crate) acls: u64,
+    pub(crate) capabilities: u64,
+    pub(crate) devices: u64,
+    /// Files with fewer blocks than their size needs.
+    pub(crate) sparse: u64,
+    /// Entries with any of [`FLAGS`].
+    pub(crate) flagged: u64,
     pub(crate) differences: u64,
     /// The first of them, in words.
     pub(crate) shown: Vec<String>,
@@ -60,6 +78,7 @@ pub(crate) fn trees(wanted: &Path, found: &Path, depth: Depth) -> anyhow::Result
         depth,
         report: Report::default(),
         links: HashMap::new(),
+        origins: HashMap::new(),
         buffers: (vec![0; BUFFER_BYTES], vec![0; BUFFER_BYTES]),
     };
     let mut pending = vec![PathBuf::new()];
@@ -83,6 +102,8 @@ struct Comparison<'p> {
     report: Report,
     /// Which inode of the found tree stands for which of the wanted one.
     links: HashMap<Inode, Inode>,
+    /// The other way round.
+    origins: HashMap<Inode, Inode>,
     buffers: (Vec<u8>, Vec<u8>),
 }
 
@@ -187,14 +208,22 @@ impl Comparison<'_> {
             self.report.differs(relative, text);
         }
         let is_device = wanted.file_type().is_block_device() || wanted.file_type().is_char_device();
+        self.report.devices += u64::from(is_device);
         if is_device && wanted.rdev() != found.rdev() {
             self.report.differs(relative, "another device number");
         }
-        if !wanted.is_dir() && wanted.nlink() > 1 {
+        self.holes(relative, wanted, found);
+        self.flags(relative, left, right, wanted)?;
+        if !wanted.is_dir() && wanted.nlink().max(found.nlink()) > 1 {
             self.hard_link(relative, wanted, found);
         }
         let (attributes, others) = (xattrs(left)?, xattrs(right)?);
         self.report.xattrs += attributes.len() as u64;
+        let named = |prefix: &[u8]| {
+            attributes.iter().filter(|xattr| xattr.name.starts_with(prefix)).count() as u64
+        };
+        self.report.acls += named(b"system.posix_acl_");
+        self.report.capabilities += named(b"security.capability");
         if attributes != others {
             let names = |of: &[Xattr]| of.iter().map(Xattr::shown).collect::<Vec<_>>().join(", ");
             let text = format!("xattrs [{}], not [{}]", names(&others), names(&attributes));
@@ -203,12 +232,46 @@ impl Comparison<'_> {
         Ok(())
     }
 
+    fn holes(&mut self, relative: &Path, wanted: &Metadata, found: &Metadata) {
+        let allocated = |of: &Metadata| of.blocks() * 512;
+        if !wanted.is_file() || allocated(wanted) >= wanted.len() {
+            return;
+        }
+        self.report.sparse += 1;
+        if allocated(found) > allocated(wanted) + SPARSE_SLACK_BYTES {
+            let text = format!("takes {} bytes, not {}", allocated(found), allocated(wanted));
+            self.report.differs(relative, text);
+        }
+    }
+
+    fn flags(
+        &mut self,
+        relative: &Path,
+        left: &Path,
+        right: &Path,
+        of: &Metadata,
+    ) -> anyhow::Result<()> {
+        if !of.is_file() && !of.is_dir() {
+            return Ok(());
+        }
+        let (wanted, found) = (inode_flags(left)?, inode_flags(right)?);
+        self.report.flagged += u64::from(!wanted.is_empty());
+        if wanted != found {
+            self.report.differs(relative, format_args!("inode flags {found:?}, not {wanted:?}"));
+        }
+        Ok(())
+    }
+
     fn hard_link(&mut self, relative: &Path, wanted: &Metadata, found: &Metadata) {
-        self.report.hard_links += 1;
+        self.report.hard_links += u64::from(wanted.nlink() > 1);
         let inode = |of: &Metadata| (of.dev(), of.ino());
         let known = *self.links.entry(inode(wanted)).or_insert_with(|| inode(found));
         if known != inode(found) {
             self.report.differs(relative, "is no longer the same file as its other names");
+        }
+        let origin = *self.origins.entry(inode(found)).or_insert_with(|| inode(wanted));
+        if origin != inode(wanted) {
+            self.report.differs(relative, "became the same file as another");
         }
     }
 }
@@ -222,6 +285,16 @@ fn kind(metadata: &Metadata) -> &'static str {
         () if found.is_fifo() => "a fifo",
         () if found.is_socket() => "a socket",
         () => "a device",
+    }
+}
+
+fn inode_flags(path: &Path) -> anyhow::Result<IFlags> {
+    let context = || format!("cannot read the inode flags of {}", path.display());
+    match rustix::fs::ioctl_getflags(File::open(path).with_context(context)?) {
+        Ok(flags) => Ok(flags & FLAGS),
+        // File systems without flags.
+        Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::INVAL) => Ok(IFlags::empty()),
+        Err(error) => Err(error).with_context(context),
     }
 }
 
@@ -254,7 +327,7 @@ fn xattrs(path: &Path) -> anyhow::Result<Vec<Xattr>> {
     let context = || format!("cannot read the extended attributes of {}", path.display());
     let mut list = vec![0_u8; 64 << 10];
     let length = match rustix::fs::llistxattr(path, &mut list) {
-        Ok(0) | Err(rustix::io::Errno::NOTSUP) => return Ok(Vec::new()),
+        Ok(0) | Err(Errno::NOTSUP) => return Ok(Vec::new()),
         Ok(length) => length,
         Err(error) => return Err(error).with_context(context),
     };
@@ -325,5 +398,23 @@ mod tests {
         let text = words(&a, &b, Depth::Everything);
         assert!(text.contains("mode 100600"), "{text}");
         assert!(text.contains("no longer the same file"), "{text}");
+        let (_folder, a, b) = pair();
+        fs::write(a.join("sub/other"), "hello").expect("written");
+        fs::hard_link(b.join("sub/file"), b.join("sub/other")).expect("linked");
+        let text = words(&a, &b, Depth::Everything);
+        assert!(text.contains("became the same file"), "{text}");
+    }
+
+    #[test]
+    fn holes_and_flags_are_compared() {
+        let (_folder, a, b) = pair();
+        let length = 4 * SPARSE_SLACK_BYTES;
+        File::create(a.join("holes")).expect("created").set_len(length).expect("sized");
+        fs::write(b.join("holes"), vec![0; length as usize]).expect("written");
+        let file = File::open(a.join("sub/file")).expect("opened");
+        rustix::fs::ioctl_setflags(&file, IFlags::NODUMP).expect("set");
+        let text = words(&a, &b, Depth::Everything);
+        assert!(text.contains("holes: takes"), "{text}");
+        assert!(text.contains("sub/file: inode flags IFlags(0x0), not IFlags(NODUMP)"), "{text}");
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn evaluate(results: &Results) -> Vec<Bar> {
     bars
 }
 
-/// How many times faster than the fastest peer; more is better.
+/// How many times faster than the fastest peer that was measured; more is better.
 pub(super) fn ratio(results: &Results, set: Set, medium: Medium, op: Op) -> Option<f64> {
     let own = results.get(set, medium, op, Tool::Tintype.name())?.seconds();
     let peers = PEERS.iter().filter_map(|peer| results.get(set, medium, op, peer.name()));
@@ -56,7 +56,9 @@ impl View<'_> {
 
     /// `must` and `goal` as multiples of the fastest peer.
     fn times(&self, set: Set, medium: Medium, op: Op, must: f64, goal: f64) -> Bar {
-        let ratio = ratio(self.results, set, medium, op);
+        let found = |peer: &Tool| self.results.get(set, medium, op, peer.name()).is_some();
+        // The fastest of all is meant, not of those that happen to have run.
+        let ratio = ratio(self.results, set, medium, op).filter(|_| PEERS.iter().all(found));
         // 1.0 stands for "faster than".
         let reached =
             |bar: f64| ratio.map(|found| if bar > 1.0 { found >= bar } else { found > bar });

@@ -77,6 +77,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let is_current = peer.is_none_or(|peer| peers::version(peer) == record.version);
         is_current && record.recipe == data::recipe(record.set, false)
     });
+    results.floors.retain(|floor| floor.recipe == data::recipe(floor.set, false));
     if args.report {
         return report::write(&results);
     }

@@ -57,6 +57,29 @@ fn measure_floor(args: &Args, set: Set, data: &Data, scratch: &Path) -> anyhow::
     Ok(Floor { set, recipe: data::recipe(set, args.smoke), walk_seconds, create_seconds })
 }
 
+/// The data as changed; also after an error they are as before.
+struct Change<'d> {
+    set: Set,
+    smoke: bool,
+    data: &'d Data,
+}
+
+impl<'d> Change<'d> {
+    fn make(set: Set, smoke: bool, data: &'d Data) -> anyhow::Result<Self> {
+        let change = Self { set, smoke, data };
+        data::toggle_change(set, smoke, data)?;
+        Ok(change)
+    }
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = data::toggle_change(self.set, self.smoke, self.data) {
+            eprintln!("bench: the data set is not as it was, remove its folder: {error:#}");
+        }
+    }
+}
+
 /// One data set with the repository at one kind of place.
 struct Session<'s> {
     args: &'s Args,
@@ -110,19 +133,16 @@ impl<'s> Session<'s> {
             measure::run(&cmd, &work).context("cannot make the repository")?;
         }
         data::warm(self.data)?;
-        let mut changed = false;
+        let mut change = None;
         for op in self.set.operations() {
             interrupt::check()?;
             if *op == Op::Changed {
-                data::toggle_change(self.set, self.args.smoke, self.data)?;
-                changed = true;
+                change = Some(Change::make(self.set, self.args.smoke, self.data)?);
             }
             job.sequence += u32::from(*op != Op::Restore);
             self.operation(tool, &program, *op, &job, &work)?;
         }
-        if changed {
-            data::toggle_change(self.set, self.args.smoke, self.data)?;
-        }
+        drop(change);
         std::fs::remove_dir_all(&work)?;
         if let Place::Folder(folder) = &job.place {
             std::fs::remove_dir_all(folder).ok();
