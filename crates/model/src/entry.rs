@@ -174,6 +174,12 @@ impl Node {
         self.extras.as_ref().and_then(|e| e.problem.as_ref())
     }
 
+    /// Whether all of its attributes and flags were read when it was captured: what is missing
+    /// was not there.
+    pub fn extras_are_whole(&self) -> bool {
+        self.problem().is_none_or(|problem| problem.kind == ProblemKind::Changed)
+    }
+
     /// Whether what it held could not be read when it was captured, or only in part: what is
     /// stored of it must never be taken for the whole.
     pub fn is_lost(&self) -> bool {

@@ -9,7 +9,7 @@ use tintype_engine::format::frame::Kind as FrameKind;
 use tintype_engine::reader::{ContentReader, ReadBuffer};
 use tintype_engine::tree::pieces::References;
 use tintype_engine::tree::{Content, Parcel, Reference, TreeEntry};
-use tintype_model::entry::{Kind, Node, is_within};
+use tintype_model::entry::{Kind, Node, Problem, ProblemKind, is_within};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::files::{Put, Target, TargetOptions};
 
@@ -110,7 +110,7 @@ fn make_links(shared: &Shared<'_, '_>, links: Vec<Link>) {
                     "is the same file as {first}, which failed: {cause}"
                 )))
             }
-            None => shared.target.hard_link(&link.first, &link.path, link.put),
+            None => make_link(shared, &link),
         };
         match made {
             Ok(()) => Progress::add(&shared.progress.entries, 1),
@@ -118,6 +118,21 @@ fn make_links(shared: &Shared<'_, '_>, links: Vec<Link>) {
         }
         link.hold.release(shared);
     }
+}
+
+/// Where a file cannot have a further name, it becomes a file of its own.
+fn make_link(shared: &Shared<'_, '_>, link: &Link) -> Result<()> {
+    let Err(error) = shared.target.hard_link(&link.first, &link.path, link.put) else {
+        return Ok(());
+    };
+    if !error.is(ErrorKind::Unsupported) {
+        return Err(error);
+    }
+    let mut problems = shared.target.copy(&link.first, &link.path, link.put)?;
+    let message = format!("a file of its own, {error}");
+    problems.push(Problem { kind: ProblemKind::Metadata, message });
+    shared.imperfect(&link.path, problems);
+    Ok(())
 }
 
 /// Last of all: what is there is not given up before what is to come has come.

@@ -1,4 +1,4 @@
-//! Compares two directory trees exactly: what `restore --verify`, the demo and the tests trust.
+//! Compares two directory trees exactly: what the tests trust.
 //!
 //! It shares no walking or reading code with what it judges. Not compared, because nobody can
 //! set them: inode numbers, change and access times, link counts from outside the tree.

@@ -6,11 +6,15 @@
 //! the call) are served component by component with `O_NOFOLLOW`, which refuses the same.
 //! Everything else is done with a parent's descriptor and one name.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, ioctl_getflags, lgetxattr_query, openat, openat2};
+use rustix::fs::{
+    Mode, OFlags, ResolveFlags, fstat, ioctl_getflags, lgetxattr_query, openat, openat2, syncfs,
+};
 use rustix::io::Errno;
 use tintype_model::entry::{flags, is_valid_path};
 use tintype_model::{Error, ErrorKind, Result};
@@ -43,16 +47,19 @@ pub(super) struct Root {
     by_component: AtomicBool,
     /// The one used last stands last.
     cache: Mutex<Vec<Arc<Parent>>>,
+    /// By device: a directory of each file system that something was put on.
+    file_systems: Mutex<HashMap<u64, OwnedFd>>,
 }
 
 impl Root {
     pub(super) fn new(fd: OwnedFd, by_component: bool) -> Self {
         let by_component = AtomicBool::new(by_component);
-        Self { fd, by_component, cache: Mutex::default() }
+        Self { fd, by_component, cache: Mutex::default(), file_systems: Mutex::default() }
     }
 
-    pub(super) fn fd(&self) -> &OwnedFd {
-        &self.fd
+    /// Waits until every file system has on its disk what was written to it.
+    pub(super) fn sync(&self) -> Result<(), Errno> {
+        lock(&self.file_systems).values().chain([&self.fd]).try_for_each(syncfs)
     }
 
     /// The directory that `path` lies in, and its name there.
@@ -91,6 +98,12 @@ impl Root {
             Err(Errno::ACCESS) => self.open(path, OFlags::PATH | OFlags::DIRECTORY)?,
             other => other?,
         };
+        if let Entry::Vacant(new) = lock(&self.file_systems).entry(fstat(&fd)?.st_dev) {
+            // Not the directory's own descriptor: that may be one that cannot be synced.
+            if let Ok(own) = self.open(path, readable) {
+                new.insert(own);
+            }
+        }
         let acl = lgetxattr_query(proc_path(&fd, b"."), c"system.posix_acl_default");
         let has_default_acl = acl.is_ok_and(|length| length > 0);
         let has_flags = ioctl_getflags(&fd).is_ok_and(|found| found.bits() & flags::KEPT != 0);

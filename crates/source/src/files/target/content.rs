@@ -7,14 +7,16 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use tintype_model::entry::{Kind, Node};
+use tintype_model::entry::{Kind, Node, Problem};
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::beneath::{check, refused, shown};
-use super::{Target, in_the_way};
+use super::{Put, Target, in_the_way};
 use crate::files::image::{DeviceTarget, measured};
 use crate::files::read::OpenFile;
 use crate::files::stat::stat_fd;
+
+const COPY_BYTES: usize = 1 << 20;
 
 impl Target {
     /// Opens a file, or a block device, to read it back.
@@ -29,6 +31,36 @@ impl Target {
             kind => return Err(in_the_way(path, kind)),
         }
         Ok(OpenFile::new(fd, stat))
+    }
+
+    /// A copy of what was restored at `existing`, with all its metadata.
+    pub fn copy(&self, existing: &[u8], path: &[u8], put: Put) -> Result<Vec<Problem>> {
+        let node = self.inspect(existing)?;
+        let mut node = node.ok_or_else(|| refused(existing, Errno::NOENT))?;
+        node.links = 1;
+        match node.kind {
+            Kind::File => {}
+            Kind::Symlink => return self.symlink(path, &node, put),
+            _ => return self.special(path, &node, put),
+        }
+        let (file, copy) = (self.read(existing)?, self.begin_file(path, &node)?);
+        let failed = |problem: Problem| {
+            Error::unavailable(format!("{}: {}", shown(existing), problem.message))
+        };
+        let mut buffer = vec![0; COPY_BYTES];
+        for segment in file.segments().filter(|segment| !segment.hole) {
+            let (mut at, end) = (segment.offset, segment.offset + segment.length);
+            while at < end {
+                let room = (end - at).min(buffer.len() as u64) as usize;
+                let length = file.read_full_at(&mut buffer[..room], at).map_err(failed)?;
+                copy.write_at(at, &buffer[..length])?;
+                if length < room {
+                    return Err(Error::unavailable(format!("{}: shrinks", shown(existing))));
+                }
+                at += length as u64;
+            }
+        }
+        copy.finish(&node, put)
     }
 
     /// Opens a block device exclusively, to write an image of `image_bytes` onto it: one that

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use rustix::fs::{Mode, OFlags, openat, readlinkat};
+use rustix::fs::{Mode, OFlags, ioctl_getflags, openat, readlinkat};
 use tintype_model::entry::{Kind, Node, Problem, flags};
 use tintype_model::{Error, Result};
 
@@ -65,12 +65,16 @@ impl Target {
         if stat.kind != Kind::File {
             return Err(in_the_way(path, stat.kind));
         }
+        let wanted = if node.extras_are_whole() {
+            kept_flags(node)
+        } else {
+            ioctl_getflags(&fd).map_or(0, |found| found.bits() & flags::KEPT)
+        };
         // What is immutable takes nothing; if that stays, each thing that is refused says so.
         if stat.attributes != 0 {
             let _ = set_flags(&fd, 0);
         }
         let mut problems = self.applier.apply(Made::Open(fd.as_fd()), node, before);
-        let wanted = kept_flags(node);
         if wanted & (flags::IMMUTABLE | flags::APPEND) != 0 && node.links > 1 {
             self.defer_flags(path, wanted);
         } else {

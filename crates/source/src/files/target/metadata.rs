@@ -69,7 +69,10 @@ impl Applier {
         let withheld = self.owner(made, node, &mut problems);
         let wanted = node.extras.as_ref().map_or(&[][..], |extras| &extras.xattrs);
         if before.existed {
-            made.remove_others(wanted, &mut problems);
+            // What nobody could read when it was captured is no reason to take away what is here.
+            if node.extras_are_whole() {
+                made.remove_others(wanted, &mut problems);
+            }
         } else if before.acl {
             made.remove_inherited(wanted, &mut problems);
         }

@@ -208,20 +208,26 @@ impl Target {
         Ok(problems)
     }
 
-    /// A further name for the file at `existing`.
+    /// A further name for the file at `existing`. `Unsupported` where files cannot have several
+    /// names, or not there.
     pub fn hard_link(&self, existing: &[u8], path: &[u8], put: Put) -> Result<()> {
         let (from, from_name) = self.root.parent(existing)?;
         let (parent, name) = self.root.parent(path)?;
         let none = AtFlags::empty();
+        let cannot = |errno| match errno {
+            Errno::EXIST => conflict(&shown(path), "exists already"),
+            Errno::XDEV => not_linked(existing, "on another file system"),
+            Errno::MLINK => not_linked(existing, "it has too many names"),
+            Errno::PERM | Errno::NOTSUP | Errno::NOSYS => {
+                not_linked(existing, "not permitted there")
+            }
+            errno => refused(path, errno),
+        };
         if put == Put::New {
-            return match linkat(&from.fd, from_name, &parent.fd, name, none) {
-                Err(Errno::EXIST) => Err(conflict(&shown(path), "exists already")),
-                other => other.map_err(|errno| refused(path, errno)),
-            };
+            return linkat(&from.fd, from_name, &parent.fd, name, none).map_err(cannot);
         }
         let temporary = self.temporary_name();
-        linkat(&from.fd, from_name, &parent.fd, &*temporary, none)
-            .map_err(|errno| refused(path, errno))?;
+        linkat(&from.fd, from_name, &parent.fd, &*temporary, none).map_err(cannot)?;
         let mut temporary = Temporary { parent, name: temporary, armed: true };
         place(self, &mut temporary, path, put)?;
         // Renaming over another name of the same file does nothing: both names stay.
@@ -242,7 +248,9 @@ impl Target {
         let existed = path.is_empty() || lock(&self.existing).remove(path);
         let before = Before { acl: true, existed, flags: true };
         let mut problems = self.applier.apply(Made::Open(fd.as_fd()), node, before);
-        problems.extend(set_flags(&fd, kept_flags(node)));
+        if !existed || node.extras_are_whole() {
+            problems.extend(set_flags(&fd, kept_flags(node)));
+        }
         self.root.forget(path);
         Ok(problems)
     }
@@ -262,9 +270,9 @@ impl Target {
         problems
     }
 
-    /// Waits until all that was written to the target's file system is on its disk.
+    /// Waits until all that was written is on its disk, on each file system below the target.
     pub fn sync(&self) -> Result<()> {
-        rustix::fs::syncfs(self.root.fd()).map_err(|errno| Error::io(errno.into(), "target"))
+        self.root.sync().map_err(|errno| Error::io(errno.into(), "target"))
     }
 
     /// What stands at `path`, itself if it is a symlink; extras are not loaded.
@@ -351,6 +359,11 @@ fn replace(target: &Target, fd: &OwnedFd, from: &[u8], name: &[u8]) -> Result<()
         }
         other => other,
     }
+}
+
+fn not_linked(existing: &[u8], why: &str) -> Error {
+    let first = shown(existing);
+    Error::unsupported(format!("not made a further name of {first}: {why}"))
 }
 
 fn not_placed(fd: &OwnedFd, name: &[u8], path: &[u8], errno: Errno) -> Error {
