@@ -24,6 +24,7 @@ use rustix::io::Errno;
 use tintype_model::{Error, Result};
 
 use self::handles::Handles;
+pub use self::root::is_remote;
 use self::root::{Root, parent};
 use self::unfinished::{Unfinished, regular_size};
 pub use self::way::Way;

@@ -39,6 +39,7 @@ fn try_keep(root: &Root) -> Result<()> {
     root.ensure(TEMPORARY)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&root.directory, NAME, flags, PRIVATE_FILE).map_err(fail)?;
+    root.give(&file);
     match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, BYTES) {
         Err(Errno::NOTSUP | Errno::NOSYS) => {
             let written = File::from(file).write_all(&vec![0; BYTES as usize]);

@@ -5,11 +5,11 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use rustix::fs::{Dir, FileType, Mode, OFlags};
+use rustix::fs::{Dir, FileType, Gid, Mode, OFlags, StatFs, Uid};
 use rustix::io::Errno;
 use tintype_model::{Error, Result};
 
@@ -24,6 +24,9 @@ pub(super) struct Root {
     /// Its file server is elsewhere, or a program: system calls may be repeated behind our back.
     pub(super) network: bool,
     pub(super) way: OnceLock<Way>,
+    /// Whose directory it is, where root works in it: what root makes there must not lock the
+    /// owner out.
+    owner: Option<(Uid, Gid)>,
     /// Directories whose own entries are known to be durable.
     known: Mutex<HashSet<String>>,
 }
@@ -44,12 +47,16 @@ impl Root {
         let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| {
             Error::io(errno.into(), format_args!("cannot open directory {}", path.display()))
         })?;
-        let network = is_network(&directory);
+        let network = rustix::fs::fstatfs(&directory).is_ok_and(|found| is_remote(&found));
+        let owner = rustix::fs::fstat(&directory)
+            .ok()
+            .filter(|stat| stat.st_uid != 0 && rustix::process::geteuid().is_root());
         Ok(Arc::new(Self {
             path: path.to_owned(),
             directory,
             network,
             way: OnceLock::new(),
+            owner: owner.map(|stat| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid))),
             known: Mutex::default(),
         }))
     }
@@ -98,6 +105,23 @@ impl Root {
             || matches!(rustix::fs::fstat(&self.directory), Err(Errno::STALE | Errno::NOTCONN))
     }
 
+    /// Gives a new file to whom the repository belongs.
+    pub(super) fn give(&self, file: impl AsFd) {
+        let Some((user, group)) = self.owner else { return };
+        if let Err(error) = rustix::fs::fchown(file, Some(user), Some(group)) {
+            // A file server that takes root for nobody.
+            tracing::debug!(%error, "an object stays with root");
+        }
+    }
+
+    fn give_directory(&self, directory: &str) {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.directory, directory, flags, Mode::empty()) {
+            Ok(open) => self.give(open),
+            Err(error) => tracing::debug!(%error, "a directory stays with root"),
+        }
+    }
+
     /// Makes the entries of a directory durable.
     pub(super) fn sync(&self, directory: &str) -> Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -123,7 +147,7 @@ impl Root {
                 continue;
             }
             match rustix::fs::mkdirat(&self.directory, part, PRIVATE_DIRECTORY) {
-                Ok(()) => {}
+                Ok(()) => self.give_directory(part),
                 // Another process may have made it a moment ago and not have synced it yet: one
                 // sync serves all that is there.
                 Err(Errno::EXIST) => self.siblings(parent(part), &mut known)?,
@@ -169,8 +193,8 @@ fn tolerate_unsupported(result: rustix::io::Result<()>) -> rustix::io::Result<()
     }
 }
 
-/// By the magic numbers of statfs(2).
-fn is_network(directory: &OwnedFd) -> bool {
+/// Whether a file server answers, or a program, by the magic numbers of statfs(2).
+pub fn is_remote(file_system: &StatFs) -> bool {
     const NFS: u32 = 0x6969;
     const SMB: u32 = 0x517B;
     const CIFS: u32 = 0xFF53_4D42;
@@ -179,7 +203,6 @@ fn is_network(directory: &OwnedFd) -> bool {
     const CEPH: u32 = 0x00C3_6400;
     const NINE_P: u32 = 0x0102_1997;
     const AFS: u32 = 0x5346_414F;
-    rustix::fs::fstatfs(directory).is_ok_and(|stat| {
-        [NFS, SMB, CIFS, SMB2, FUSE, CEPH, NINE_P, AFS].contains(&(stat.f_type as u32))
-    })
+    let number = file_system.f_type as u32;
+    [NFS, SMB, CIFS, SMB2, FUSE, CEPH, NINE_P, AFS].contains(&number)
 }

@@ -183,6 +183,7 @@ fn open_new(root: &Root, way: Way, directory: &str) -> rustix::io::Result<(File,
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         let path = relative(directory);
         let file = rustix::fs::openat(&root.directory, path, flags, PRIVATE_FILE)?;
+        root.give(&file);
         return Ok((file.into(), String::new()));
     }
     loop {
@@ -190,7 +191,11 @@ fn open_new(root: &Root, way: Way, directory: &str) -> rustix::io::Result<(File,
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         match rustix::fs::openat(&root.directory, &*temporary, flags, PRIVATE_FILE) {
             Err(Errno::EXIST) => {}
-            other => return other.map(|file| (file.into(), temporary)),
+            other => {
+                let file = other?;
+                root.give(&file);
+                return Ok((file.into(), temporary));
+            }
         }
     }
 }
