@@ -15,7 +15,18 @@ struct State<T> {
     idle: usize,
     /// Workers that hold what they took.
     busy: usize,
+    /// So many may hold something at once.
+    limit: usize,
+    /// Items at the front that another worker waits for: not subject to the limit.
+    offered: usize,
     closed: bool,
+}
+
+impl<T> State<T> {
+    /// Workers that would take an item at once.
+    fn free(&self) -> usize {
+        self.idle.min(self.limit.saturating_sub(self.busy))
+    }
 }
 
 pub(crate) struct Queue<T> {
@@ -26,7 +37,9 @@ pub(crate) struct Queue<T> {
 
 impl<T: Cost> Queue<T> {
     pub(crate) fn new(bound: usize) -> Self {
-        let state = State { items: VecDeque::new(), cost: 0, idle: 0, busy: 0, closed: false };
+        let items = VecDeque::new();
+        let limit = usize::MAX;
+        let state = State { items, cost: 0, idle: 0, busy: 0, limit, offered: 0, closed: false };
         Self { state: Mutex::new(state), changed: Condvar::new(), bound }
     }
 
@@ -71,11 +84,12 @@ impl<T: Cost> Queue<T> {
     pub(crate) fn take(&self) -> Option<Taken<'_, T>> {
         let mut state = self.lock();
         loop {
-            if let Some(item) = self.next(&mut state) {
+            let may_take = state.busy < state.limit || state.offered > 0;
+            if may_take && let Some(item) = self.next(&mut state) {
                 state.busy += 1;
                 return Some(Taken { queue: self, item: Some(item) });
             }
-            if state.closed && state.busy == 0 {
+            if state.closed && state.busy == 0 && state.items.is_empty() {
                 return None;
             }
             state.idle += 1;
@@ -86,6 +100,7 @@ impl<T: Cost> Queue<T> {
 
     fn next(&self, state: &mut State<T>) -> Option<T> {
         let item = state.items.pop_front()?;
+        state.offered = state.offered.saturating_sub(1);
         state.cost -= item.cost();
         self.changed.notify_all();
         Some(item)
@@ -94,16 +109,23 @@ impl<T: Cost> Queue<T> {
     /// Whether an item would be taken by [`Queue::offer`] now.
     pub(crate) fn has_idle(&self) -> bool {
         let state = self.lock();
-        state.idle > state.items.len()
+        state.free() > state.items.len()
+    }
+
+    /// From now on so many workers may be busy at once, at least one. Those that are go on.
+    pub(crate) fn limit(&self, workers: usize) {
+        self.lock().limit = workers.max(1);
+        self.changed.notify_all();
     }
 
     /// Gives an item to a worker that has nothing to do, ahead of all others; gives it back if
     /// there is none, so that nobody ever waits for what nobody works on.
     pub(crate) fn offer(&self, item: T) -> Result<(), T> {
         let mut state = self.lock();
-        if state.idle <= state.items.len() {
+        if state.free() <= state.items.len() {
             return Err(item);
         }
+        state.offered += 1;
         state.cost += item.cost();
         state.items.push_front(item);
         drop(state);
@@ -122,7 +144,7 @@ impl<T: Cost> Queue<T> {
         let mut state = self.lock();
         state.closed = true;
         state.items.clear();
-        state.cost = 0;
+        (state.cost, state.offered) = (0, 0);
         drop(state);
         self.changed.notify_all();
     }
@@ -145,7 +167,8 @@ impl<T: Cost> Drop for Taken<'_, T> {
     fn drop(&mut self) {
         let mut state = self.queue.lock();
         state.busy -= 1;
-        if state.busy == 0 {
+        // Somebody may have waited for the limit, or for the last one to end.
+        if state.busy == 0 || state.busy + 1 == state.limit {
             drop(state);
             self.queue.changed.notify_all();
         }
@@ -201,6 +224,38 @@ mod tests {
             drop(first);
             assert!(queue.take().is_none());
         });
+    }
+
+    #[test]
+    fn no_more_work_than_allowed_but_for_what_is_waited_for() {
+        let queue = Queue::new(10);
+        queue.limit(2);
+        for item in 1..=3usize {
+            assert!(queue.push(item));
+        }
+        let (first, second) = (queue.take().expect("pushed"), queue.take().expect("pushed"));
+        std::thread::scope(|scope| {
+            let third = scope.spawn(|| queue.take().map(|mut taken| taken.item()));
+            while queue.lock().idle == 0 {
+                std::thread::yield_now();
+            }
+            assert!(!queue.has_idle());
+            assert_eq!(queue.offer(9), Err(9), "the idle one may not take it");
+            drop(first);
+            assert_eq!(third.join().expect("no panic"), Some(3));
+            // The limit sinks after something was offered: it is taken all the same.
+            let other = scope.spawn(|| queue.take().map(|mut taken| taken.item()));
+            let mut part = 4;
+            while let Err(back) = queue.offer(part) {
+                part = back;
+                std::thread::yield_now();
+            }
+            queue.limit(1);
+            assert_eq!(other.join().expect("no panic"), Some(4));
+        });
+        drop(second);
+        queue.close();
+        assert!(queue.take().is_none());
     }
 
     #[test]

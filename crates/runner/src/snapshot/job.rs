@@ -135,24 +135,29 @@ impl<T> Promise<T> {
 
 /// A worker's life.
 pub(super) fn work(shared: &Shared<'_, '_>) -> Result<()> {
-    let mut worker = Worker::new()?;
+    // Not all workers are needed in every run.
+    let mut own = None;
     let mut buffer = Vec::new();
     while let Some(mut taken) = shared.jobs.take() {
         shared.cancel.check()?;
         shared.store.beat()?;
+        let worker = match &mut own {
+            Some(worker) => worker,
+            none => none.insert(Worker::new()?),
+        };
         match taken.item() {
             Job::Small { files, result } => {
-                result.fulfil(small::store(shared, &mut worker, &mut buffer, files)?);
+                result.fulfil(small::store(shared, worker, &mut buffer, files)?);
             }
             Job::Large { file, result } => {
-                result.fulfil(vec![large::store(shared, &mut worker, &mut buffer, file)?]);
+                result.fulfil(vec![large::store(shared, worker, &mut buffer, file)?]);
             }
             Job::Chunk { bytes, result } => {
-                result.fulfil(vec![large::store_chunk(shared, &mut worker, &bytes)?]);
+                result.fulfil(vec![large::store_chunk(shared, worker, &bytes)?]);
                 shared.give_spare(bytes);
             }
             Job::Image { image, range, result } => {
-                result.fulfil(large::store_image(shared, &mut worker, &mut buffer, &image, range)?);
+                result.fulfil(large::store_image(shared, worker, &mut buffer, &image, range)?);
             }
         }
         if shared.failure.is_set() {

@@ -93,6 +93,7 @@ fn store_segments(
     buffer: &mut Vec<u8>,
     open: &OpenFile,
 ) -> Result<(), Failed> {
+    let shared = chunks.shared;
     for segment in open.segments() {
         if segment.hole {
             chunks.add(worker, Reference { length: segment.length, id: None })?;
@@ -104,7 +105,8 @@ fn store_segments(
         let end = if end == open.size_bytes() { u64::MAX } else { end };
         let mut fill = |out: &mut [u8]| {
             let room = (end - offset).min(out.len() as u64) as usize;
-            let length = open.read_full_at(&mut out[..room], offset)?;
+            let length = shared.reading(|| open.read_full_at(&mut out[..room], offset))?;
+            shared.have_read(0, length as u64);
             offset += length as u64;
             Ok(length)
         };
@@ -241,7 +243,8 @@ pub(super) fn store_image(
     while offset < range.end {
         let length = IMAGE_CHUNK.min(range.end - offset);
         buffer.resize(length as usize, 0);
-        let read = image.read_full_at(&mut buffer[..], offset)?;
+        let read = shared.reading(|| image.read_full_at(&mut buffer[..], offset))?;
+        shared.have_read(0, read as u64);
         if read as u64 != length {
             return Err(Error::unavailable(format!(
                 "the image ended at byte {}",

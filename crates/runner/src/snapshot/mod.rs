@@ -6,22 +6,25 @@
 //!                  └─jobs─► workers (read, cut, hash, compress, seal, pack) ─┘
 //! ```
 //! The planner decides what must be read, workers read it, the tree takes results in path
-//! order. Both queues are bounded by bytes, so memory does not grow with the number of files. A
-//! worker that cuts a large file gives chunks to workers that have nothing to do.
+//! order. Both queues are bounded by bytes, so memory does not grow with the number of files. How
+//! many workers read at once follows from how long they wait for it (`readers.rs`). A worker
+//! that cuts a large file gives chunks to workers that have nothing to do.
 
 mod job;
 mod large;
 mod names;
 mod planner;
+mod readers;
 mod small;
 mod tree;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
+use tintype_engine::backend::local::is_remote;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Task;
 use tintype_engine::format::records::{Manifest, SessionKind};
@@ -39,6 +42,7 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::queue::Queue;
 use job::{Job, Step};
+use readers::Readers;
 
 /// Memory of the steps that wait for the tree, and of the jobs that wait for a worker.
 const STEPS_BYTES: usize = 16 << 20;
@@ -74,6 +78,8 @@ pub struct SnapshotOptions {
     /// Compared with: unchanged files are not read again.
     pub parent: Option<Snapshot>,
     pub workers: usize,
+    /// So many while they wait for what they read; no fewer than `workers`.
+    pub most_workers: usize,
     pub cancel: Cancel,
     /// Forget the parent's word on what is unchanged: read everything.
     pub read_all: bool,
@@ -120,6 +126,7 @@ struct Shared<'a, 'r> {
     cancel: &'a Cancel,
     failure: Failure,
     jobs: Queue<Job>,
+    readers: Readers,
     steps: Queue<Step>,
     known: Mutex<KnownFiles>,
     /// Buffers of chunks that were handed over, to be used again: at most one for each worker.
@@ -137,6 +144,18 @@ struct KnownFiles {
 const KNOWN_FILES: usize = 384 << 10;
 
 impl Shared<'_, '_> {
+    /// Notes what a worker read.
+    fn have_read(&self, files: usize, bytes: u64) {
+        let clock = &*self.store.repository().env().clock;
+        if let Some(active) = self.readers.note(clock, files, bytes) {
+            self.jobs.limit(active);
+        }
+    }
+
+    fn reading<T>(&self, read: impl FnOnce() -> T) -> T {
+        self.readers.reading(&*self.store.repository().env().clock, read)
+    }
+
     /// An empty buffer, most likely one that was used before.
     fn take_spare(&self) -> Vec<u8> {
         self.spare.lock().expect("no panic while held").pop().unwrap_or_default()
@@ -230,24 +249,28 @@ fn capture(
     options: &SnapshotOptions,
     progress: &Progress,
 ) -> Result<(Root, Vec<Note>, Noticed)> {
+    let workers = options.workers.max(1);
+    let most = options.most_workers.max(workers);
     let shared = Shared {
         store,
         progress,
         cancel: &options.cancel,
         failure: Failure::default(),
         jobs: Queue::new(JOBS_BYTES),
+        readers: Readers::new(&*repository.env().clock, workers, most),
         steps: Queue::new(STEPS_BYTES),
         known: Mutex::default(),
         spare: Mutex::default(),
     };
     let reader = ContentReader::new(repository, store.index().clone());
     let mut notes = Vec::new();
-    let workers = options.workers.max(1);
+    shared.jobs.limit(workers);
     let run = |feed: &mut (dyn FnMut() -> Result<()> + Send), helpers: Vec<Task<'_>>| {
-        run_stages(repository, &shared, feed, helpers, workers)
+        run_stages(repository, &shared, feed, helpers, most)
     };
     let root = match input {
         Input::Files { roots, options: walk_options } => {
+            let walkers = if roots.iter().any(|root| answers_late(root)) { most } else { workers };
             let walk = Walk::new(roots, *walk_options);
             let trusted_before = options.parent.as_ref().map(|p| trust_limit(p.manifest.time));
             let parent = options.parent.as_ref().filter(|_| !options.read_all);
@@ -256,7 +279,7 @@ fn capture(
                 walk.stop();
                 fed
             };
-            let helpers = (0..workers).map(|_| Box::new(|| walk.help()) as Task<'_>);
+            let helpers = (0..walkers).map(|_| Box::new(|| walk.help()) as Task<'_>);
             let root = run(&mut feed, helpers.collect());
             notes = walk.notes();
             root
@@ -278,6 +301,11 @@ fn capture(
     options.cancel.check()?;
     let (root, noticed) = root.ok_or_else(|| Error::internal("no tree was made"))?;
     Ok((root, notes, noticed))
+}
+
+/// Of a file server much can be asked at once. Where there is nothing the walk will say so.
+fn answers_late(root: &Path) -> bool {
+    rustix::fs::statfs(root).is_ok_and(|found| is_remote(&found))
 }
 
 /// Runs feeder, workers and tree side by side until all have ended.

@@ -29,10 +29,38 @@ pub(super) fn store(
     files: Vec<Found>,
 ) -> Result<Vec<TreeEntry>> {
     buffer.clear();
-    let mut parcel = Open { bytes: buffer, waiting: Vec::with_capacity(files.len()) };
-    let mut entries = Vec::with_capacity(files.len());
-    let mut grown = Vec::new();
-    for file in files {
+    let count = files.len();
+    let mut parcel = Open { bytes: buffer, waiting: Vec::with_capacity(count) };
+    let mut read = Read { entries: Vec::with_capacity(count), grown: Vec::new(), bytes: 0 };
+    shared.reading(|| {
+        files.into_iter().try_for_each(|file| read.file(shared, worker, &mut parcel, file))
+    })?;
+    shared.have_read(count, read.bytes);
+    let Read { mut entries, grown, .. } = read;
+    close(shared, worker, &mut parcel, &mut entries)?;
+    let buffer = parcel.bytes;
+    for (number, file) in grown {
+        entries[number] = large::store(shared, worker, buffer, file)?;
+    }
+    Ok(entries)
+}
+
+/// What came of the files of one job.
+struct Read {
+    entries: Vec<TreeEntry>,
+    /// Not small any more, with their place among the entries.
+    grown: Vec<(usize, Found)>,
+    bytes: u64,
+}
+
+impl Read {
+    fn file(
+        &mut self,
+        shared: &Shared<'_, '_>,
+        worker: &mut Worker,
+        parcel: &mut Open<'_>,
+        file: Found,
+    ) -> Result<()> {
         let start = parcel.bytes.len();
         let mut node = file.node.clone();
         let outcome = file.open().and_then(|open| {
@@ -45,30 +73,26 @@ pub(super) fn store(
                 finish(&open, &mut node, parcel.bytes.len() - start);
             }
             Ok(_) => {
-                // Not small any more.
                 parcel.bytes.truncate(start);
-                grown.push((entries.len(), file));
-                entries.push(bare(Vec::new(), node));
-                continue;
+                self.grown.push((self.entries.len(), file));
+                self.entries.push(bare(Vec::new(), node));
+                return Ok(());
             }
             Err(problem) => {
                 parcel.bytes.truncate(start);
                 failed(shared, &mut node, problem);
             }
         }
-        Progress::add(&shared.progress.moved_bytes, (parcel.bytes.len() - start) as u64);
-        let content = place(shared, &mut parcel, start, entries.len());
-        entries.push(TreeEntry { content, ..bare(file.path, node) });
+        let length = (parcel.bytes.len() - start) as u64;
+        self.bytes += length;
+        Progress::add(&shared.progress.moved_bytes, length);
+        let content = place(shared, parcel, start, self.entries.len());
+        self.entries.push(TreeEntry { content, ..bare(file.path, node) });
         if parcel.bytes.len() > MOST_BYTES {
-            close(shared, worker, &mut parcel, &mut entries)?;
+            close(shared, worker, parcel, &mut self.entries)?;
         }
+        Ok(())
     }
-    close(shared, worker, &mut parcel, &mut entries)?;
-    let buffer = parcel.bytes;
-    for (number, file) in grown {
-        entries[number] = large::store(shared, worker, buffer, file)?;
-    }
-    Ok(entries)
 }
 
 pub(super) fn bare(path: Vec<u8>, node: Node) -> TreeEntry {

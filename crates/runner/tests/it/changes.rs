@@ -49,6 +49,7 @@ fn any_number_of_workers_makes_the_same_tree() {
             labels: Labels { roots: vec![tree_path(&lab.source())], ..Labels::default() },
             parent: None,
             workers,
+            most_workers: workers,
             cancel: Cancel::default(),
             read_all: true,
         };

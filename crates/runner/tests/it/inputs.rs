@@ -34,6 +34,7 @@ fn options(lab: &Lab, root: &[u8]) -> SnapshotOptions {
         labels: Labels { roots: vec![root.to_vec()], ..Labels::default() },
         parent: lab.latest(),
         workers: 2,
+        most_workers: 4,
         cancel: Cancel::default(),
         read_all: false,
     }

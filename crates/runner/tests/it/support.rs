@@ -87,6 +87,7 @@ impl Lab {
             labels: Labels { roots: vec![tree_path(&self.source())], ..Labels::default() },
             parent: self.latest(),
             workers: 2,
+            most_workers: 4,
             cancel: Cancel::default(),
             read_all: false,
         };
