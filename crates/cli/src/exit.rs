@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use tintype_engine::{Error, ErrorKind};
 
+use crate::report::Report;
 use crate::terminal;
 
 /// How a command ended.
@@ -128,6 +129,23 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
         | ErrorKind::Invalid
         | ErrorKind::Unsupported => return None,
     })
+}
+
+/// A command line that cannot be parsed, or asks for help. Nothing is parsed by then, so
+/// `--json` counts wherever it stands.
+pub(crate) fn of_command_line(error: &clap::Error) -> Exit {
+    if error.exit_code() == 0 {
+        return of_plain(error.print().map_err(anyhow::Error::from));
+    }
+    let is_json = std::env::args_os().skip(1).take_while(|a| a != "--").any(|a| a == "--json");
+    if is_json {
+        let text = error.to_string();
+        let message = text.trim_start_matches("error: ").trim_end().to_owned();
+        Report::new(true, false, false).failure(&usage(message), Exit::Usage);
+    } else {
+        let _ = error.print();
+    }
+    Exit::Usage
 }
 
 /// For commands without a repository and without events.

@@ -40,6 +40,9 @@ impl Completions {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  tintype man /usr/local/share/man/man1            then `man tintype-repo-restore`")]
 pub(crate) struct Man {
     /// Where the pages go; made if need be
     dir: PathBuf,

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::Args;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use tintype_model::{rate, size};
 
 use crate::exit::usage;
@@ -67,7 +68,7 @@ pub(crate) struct Global {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     #[arg(global = true, help_heading = "Limits")]
     pub(crate) tries: Option<u32>,
-    /// Use at most N processors; default: all
+    /// Use at most N processors, with all programs that are run; default: all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
     #[arg(global = true, help_heading = "Limits")]
     pub(crate) cpu: Option<u32>,
@@ -94,11 +95,15 @@ const FIXED_BYTES: u64 = 96 << 20;
 const WORKER_BYTES: u64 = 24 << 20;
 const SMALLEST_BYTES: u64 = 128 << 20;
 const AHEAD_BYTES: u64 = 16 << 20;
+/// So many keep a slow disk or file server busy.
+const WAITING_WORKERS: usize = 6;
 
 /// How much may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Budget {
     pub(crate) workers: usize,
+    /// While they wait for what they read.
+    pub(crate) most_workers: usize,
     /// Of what the walk holds ready.
     pub(crate) ahead_bytes: usize,
 }
@@ -109,14 +114,34 @@ impl Global {
         if self.quiet && self.verbose > 0 {
             return Err(usage("--quiet and --verbose contradict each other"));
         }
+        if let Some(n) = self.cpu {
+            confine(n as usize);
+        }
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         budget(self.cpu.map_or(processors, |n| n as usize), self.memory)
     }
 }
 
+/// To N processors, this one first. Threads and programs that start later inherit it.
+fn confine(count: usize) {
+    let confined = sched_getaffinity(None).and_then(|allowed| {
+        let first = sched_getcpu();
+        let others = (0..CpuSet::MAX_CPU).filter(|cpu| *cpu != first);
+        let mut chosen = CpuSet::new();
+        let usable = std::iter::once(first).chain(others).filter(|cpu| allowed.is_set(*cpu));
+        usable.take(count).for_each(|cpu| chosen.set(cpu));
+        sched_setaffinity(None, &chosen)
+    });
+    if let Err(error) = confined {
+        tracing::warn!(%error, "only the number of workers is limited by --cpu");
+    }
+}
+
 fn budget(processors: usize, memory: Option<u64>) -> anyhow::Result<Budget> {
+    let most = processors.max(WAITING_WORKERS);
     let Some(memory) = memory else {
-        return Ok(Budget { workers: processors, ahead_bytes: AHEAD_BYTES as usize });
+        let ahead_bytes = AHEAD_BYTES as usize;
+        return Ok(Budget { workers: processors, most_workers: most, ahead_bytes });
     };
     if memory < SMALLEST_BYTES {
         return Err(usage(format!(
@@ -127,7 +152,12 @@ fn budget(processors: usize, memory: Option<u64>) -> anyhow::Result<Budget> {
     }
     let ahead = (memory / 32).min(AHEAD_BYTES);
     let workers = (memory - FIXED_BYTES - ahead) / WORKER_BYTES;
-    Ok(Budget { workers: processors.min(workers.max(1) as usize), ahead_bytes: ahead as usize })
+    let workers = workers.max(1) as usize;
+    Ok(Budget {
+        workers: processors.min(workers),
+        most_workers: most.min(workers),
+        ahead_bytes: ahead as usize,
+    })
 }
 
 #[cfg(test)]
@@ -137,6 +167,8 @@ mod tests {
     #[test]
     fn memory_bounds_workers() {
         let workers = |memory| budget(16, memory).unwrap().workers;
+        let most = |memory| budget(2, memory).unwrap().most_workers;
+        assert_eq!((most(None), most(Some(128 << 20)), most(Some(256 << 20))), (6, 1, 6));
         assert_eq!(workers(None), 16);
         assert_eq!(workers(Some(128 << 20)), 1);
         assert_eq!(workers(Some(256 << 20)), 6);

@@ -53,7 +53,6 @@ enum Command {
     /// Print the completion script of a shell
     Completions(extras::Completions),
     /// Write the manual pages into a directory
-    #[command(hide = true)]
     Man(extras::Man),
     /// Measurements for developers
     #[command(hide = true)]
@@ -61,7 +60,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::of_command_line(&error).into(),
+    };
     let exit = match cli.command {
         Command::Repo(args) => repo::run(*args),
         Command::Completions(args) => exit::of_plain(args.run()),

@@ -3,6 +3,7 @@
 
 use std::io::Write as _;
 
+use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
 use crate::exit::{self, Exit};
@@ -65,10 +66,7 @@ impl Report {
         }
         let mut text = Value::Object(line).to_string();
         text.push('\n');
-        let mut out = std::io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.flush()?;
-        Ok(())
+        raw(text.as_bytes())
     }
 
     /// Something to know; not with `--quiet`.
@@ -133,8 +131,9 @@ impl Report {
 
 /// Bytes that are the result.
 pub(crate) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
-    std::io::stdout().lock().write_all(bytes)?;
-    Ok(())
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    written.context("cannot write to standard output")
 }
 
 /// What stands behind an error, without what its message says already.

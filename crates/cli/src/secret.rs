@@ -46,7 +46,7 @@ pub(crate) fn existing(
     report: &Report,
 ) -> anyhow::Result<Secret> {
     if let Some(file) = sources.recovery_file {
-        return Ok(Secret::Recovery(RecoveryKey::parse(&read_file(file, report)?)?));
+        return Ok(Secret::Recovery(RecoveryKey::parse(&read_text(file, report)?)?));
     }
     if sources.recovery_prompt {
         let words = ask(&format!("recovery key (12 words) of {what}: "), sources)?;

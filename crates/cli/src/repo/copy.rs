@@ -94,16 +94,20 @@ impl Args {
         for (id, why) in &report.failed {
             app.report.warn(format!("snapshot {} was not copied: {why}", id.short()));
         }
+        for id in &report.gone {
+            app.report.note(format!("snapshot {} was deleted meanwhile", id.short()));
+        }
         app.report.text(format!(
             "{} copied, {} there already, {} stored",
             show::counted(report.copied.len() as u64, "snapshot", "snapshots"),
             show::count(report.skipped.len() as u64),
             show::bytes(report.stored_bytes)
         ))?;
-        let exit = match (report.complete, report.failed.is_empty()) {
-            (false, _) => Exit::Interrupted,
-            (true, false) => Exit::Damaged,
-            (true, true) => Exit::Complete,
+        let unknown = if self.all { listing.unknown.len() } else { 0 };
+        let is_damaged = unknown > 0 || !report.failed.is_empty();
+        let exit = match report.complete {
+            true => Exit::of_outcome(!report.gone.is_empty(), is_damaged),
+            false => Exit::Interrupted,
         };
         Ok(Done::of(exit, json!(report)))
     }

@@ -102,6 +102,7 @@ impl Args {
         let query = self.query()?;
         let repository = app.open()?;
         let listing = app.listing(&repository)?;
+        let unknown = if self.snapshot.is_empty() { listing.unknown.len() } else { 0 };
         let picked: Vec<_> = if self.snapshot.is_empty() {
             listing.snapshots.iter().collect()
         } else {
@@ -132,7 +133,8 @@ impl Args {
             "paths": found.len(), "versions": versions, "snapshots": roots.len(),
             "damaged": unread.len(),
         });
-        Ok(Done::of(Exit::of_outcome(false, !unread.is_empty()), figures))
+        let is_damaged = !unread.is_empty() || unknown > 0;
+        Ok(Done::of(Exit::of_outcome(false, is_damaged), figures))
     }
 
     fn query(&self) -> anyhow::Result<Query> {

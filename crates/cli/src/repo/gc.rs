@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tintype_engine::gc::{GcOptions, GcPlan};
+use tintype_engine::gc::{GcOptions, GcPlan, GcReport};
 use tintype_engine::id::SnapshotId;
 use tintype_model::{ErrorKind, duration};
 
@@ -69,19 +69,25 @@ impl Args {
             show::counted(report.deleted_packs as u64, "pack", "packs"),
             show::bytes(report.copied_bytes)
         ))?;
-        if report.fenced > 0 {
-            app.report.warn(format!(
-                "{} that gave no sign of life: run their snapshots again",
-                show::counted(report.fenced as u64, "writer was fenced", "writers were fenced")
-            ));
-        }
-        for pack in &report.spared {
-            app.report.warn(format!("{pack} was spared: something in it cannot be read"));
-        }
+        let exit = outcome(app, &report);
         let mut figures = json!(report);
         figures["plan"] = plan_figures(&report.plan);
-        Ok(Done::of(Exit::of_outcome(false, !report.spared.is_empty()), figures))
+        Ok(Done::of(exit, figures))
     }
+}
+
+/// Tells what was not as it should be.
+pub(super) fn outcome(app: &App, report: &GcReport) -> Exit {
+    if report.fenced > 0 {
+        app.report.warn(format!(
+            "{} that gave no sign of life: run their snapshots again",
+            show::counted(report.fenced as u64, "writer was fenced", "writers were fenced")
+        ));
+    }
+    for pack in &report.spared {
+        app.report.warn(format!("{pack} was spared: something in it cannot be read"));
+    }
+    Exit::of_outcome(false, !report.spared.is_empty())
 }
 
 fn show_plan(app: &App, plan: &GcPlan) -> anyhow::Result<()> {

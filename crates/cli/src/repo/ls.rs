@@ -18,7 +18,9 @@ use crate::show;
 Examples:
   tintype repo ls latest                     captured files lie below /files
   tintype repo ls -l latest:/files/etc
-  tintype repo ls -R latest~1:/files/home | grep report")]
+  tintype repo ls -R latest~1:/files/home | grep report
+
+Bytes of names that are not text are shown as \\xff; a shell takes them as $'latest:/files/\\xff'.")]
 pub(crate) struct Args {
     /// A snapshot and a path inside it: latest:/files/etc
     #[arg(value_name = "SNAPSHOT[:PATH]", value_parser = pick::selector())]

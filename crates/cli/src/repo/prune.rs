@@ -14,6 +14,7 @@ use tintype_model::retention::{
 };
 
 use super::delete::{agree, delete};
+use super::gc;
 use crate::app::App;
 use crate::exit::{Exit, usage};
 use crate::pick::Filter;
@@ -122,6 +123,7 @@ impl Args {
             let freed = report.deleted_bytes.saturating_sub(report.copied_bytes);
             app.report.text(format!("{} freed", show::bytes(freed)))?;
             figures["freed_bytes"] = json!(freed);
+            return Ok(Done::of(gc::outcome(app, &report), figures));
         }
         Ok(Done::of(Exit::Complete, figures))
     }

@@ -155,10 +155,13 @@ impl Args {
         let blocked = show_checks(app, &plan, self.dry_run)?;
         if self.dry_run {
             show_steps(app, &reader, &plan)?;
-            return Ok(Done::of(
-                Exit::Complete,
-                json!({ "snapshot": snapshot.id, "plan": plan.counts }),
-            ));
+            let is_incomplete = plan.refused.len() + plan.missing.len() > 0;
+            // As the restore itself would end.
+            let exit = match &blocked {
+                Some(_) => Exit::Failed,
+                None => Exit::of_outcome(is_incomplete, plan.damaged > 0),
+            };
+            return Ok(Done::of(exit, json!({ "snapshot": snapshot.id, "plan": plan.counts })));
         }
         if let Some(reason) = blocked {
             return Err(tintype_engine::Error::denied(reason).into());

@@ -136,6 +136,7 @@ impl Args {
             labels,
             parent,
             workers: app.budget.workers,
+            most_workers: app.budget.most_workers,
             cancel: app.cancel.clone(),
             read_all: self.read_all,
         };
@@ -189,7 +190,8 @@ impl Args {
             "exclude_larger_than": self.exclude_larger_than,
             "one_file_system": self.one_file_system,
             "read_all": self.read_all,
-            "command": self.from_command.as_ref().map(|_| self.paths.iter().map(text).collect::<Vec<_>>()),
+            // Without arguments: there may be a password among them.
+            "command": self.from_command.as_ref().and(self.paths.first()).map(text),
         })
     }
 }

@@ -44,6 +44,21 @@ fn a_file_that_changes_while_it_is_read_is_recorded_as_such() {
     assert_eq!(lab.read("out/source/stays"), b"stays");
 }
 
+/// What is open is read to its end.
+#[test]
+fn a_file_that_is_removed_while_it_is_read_is_whole() {
+    let lab = Lab::ready();
+    lab.write("source/removed", noise(32 << 20, "removed"));
+    let source = lab.text("source");
+    let mut child =
+        lab.start(&["snapshot", &source, "--json", "--cpu", "1", "--limit-upload", "8MiB/s"]);
+    wait_until_read(&mut child, 4 << 20);
+    std::fs::remove_file(lab.path("source/removed")).unwrap();
+    Ran::of(&child.wait_with_output().unwrap()).expect(0);
+    lab.run(&["restore", "latest", "--to", &lab.text("out")]).expect(0);
+    assert!(lab.read("out/source/removed") == noise(32 << 20, "removed"));
+}
+
 /// The most memory that the process has held at any time, in bytes.
 fn peak_bytes(child: &mut Child) -> u64 {
     let status = format!("/proc/{}/status", child.id());

@@ -1,9 +1,11 @@
 //! Help, completions, manual pages, options that bound.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::Duration;
 
-use crate::support::{Lab, noise};
+use tintype_engine::env::Env;
+
+use crate::support::{Lab, Ran, noise};
 
 fn plain(args: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_tintype")).args(args).output().unwrap();
@@ -75,14 +77,72 @@ fn wrong_use_is_told_before_anything_happens() {
 }
 
 #[test]
+fn a_wrong_command_line_is_told_to_programs_too() {
+    let lab = Lab::new();
+    for args in [&["--json", "list", "--nonsense"][..], &["restore", "--json"]] {
+        let ran = lab.run(args).expect(2);
+        let events = ran.events();
+        assert_eq!(events.len(), 1, "{}", ran.out);
+        assert_eq!((&events[0]["event"], &events[0]["kind"]), (&"error".into(), &"usage".into()));
+        assert_eq!(events[0]["exit_code"], 2);
+    }
+    let ran = lab.run(&["list", "--nonsense"]).expect(2);
+    assert!(ran.out.is_empty() && ran.err.contains("--nonsense"), "{}", ran.err);
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let lab = Lab::ready();
+    lab.write("source/file", "x");
+    let mut command = lab.command(&["snapshot", &lab.text("source")]);
+    command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let ran = Ran::of(&command.output().unwrap()).expect(1);
+    assert!(ran.err.contains("cannot write to standard output"), "{}", ran.err);
+    assert!(!ran.err.contains("make room"), "it is not the store that is full: {}", ran.err);
+    assert_eq!(lab.ids().len(), 1);
+}
+
+/// Which processors each thread may use, once there are several.
+fn processors_of(process: u32) -> Vec<String> {
+    let clock = Env::system().clock;
+    for _ in 0..500 {
+        clock.sleep(Duration::from_millis(10));
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+        let lists: Vec<String> = tasks
+            .flatten()
+            .filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok())
+            .filter_map(|text| {
+                let line = text.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+                Some(line.trim().to_owned())
+            })
+            .collect();
+        if lists.len() > 2 {
+            return lists;
+        }
+    }
+    Vec::new()
+}
+
+#[test]
 fn limits_are_kept() {
     let lab = Lab::ready();
-    lab.write("source/file", noise(3 << 20, "limited"));
-    #[expect(clippy::disallowed_methods, reason = "a limit is measured from outside")]
-    let started = Instant::now();
-    lab.snapshot(&[&lab.text("source"), "--limit-upload", "1MiB", "--cpu", "1"]);
-    // One second's worth may go at once.
-    assert!(started.elapsed().as_secs_f64() > 1.5, "{:?}", started.elapsed());
+    for number in 0..16 {
+        lab.write(&format!("source/{number}"), noise(1 << 20, &format!("limited {number}")));
+    }
+    // A limit is kept if it takes at least so long; one second's worth may go at once.
+    let took = |args: &[&str]| {
+        let (clock, args) = (Env::system().clock, [args, &["--cpu", "1"]].concat());
+        let started = clock.elapsed();
+        let child = lab.start(&args);
+        let allowed = processors_of(child.id());
+        let ran = Ran::of(&child.wait_with_output().unwrap()).expect(0);
+        assert!(!allowed.is_empty(), "{}", ran.err);
+        assert!(allowed.iter().all(|list| list.parse::<u32>().is_ok()), "{allowed:?}");
+        clock.elapsed().saturating_sub(started).as_secs_f64()
+    };
+    assert!(took(&["snapshot", &lab.text("source"), "--limit-upload", "4MiB"]) > 1.5);
+    let restore = ["restore", "latest", "--to", &lab.text("slow"), "--limit-download", "4MiB"];
+    assert!(took(&restore) > 1.5);
     lab.snapshot(&[&lab.text("source"), "--memory", "128MiB", "--read-all"]);
     lab.run(&["restore", "latest", "--to", &lab.text("out"), "--memory", "128MiB"]).expect(0);
     lab.run(&["verify", "--all", "--memory", "128MiB", "--no-cache"]).expect(0);

@@ -1,6 +1,7 @@
 //! Ctrl-C and kill: nothing half done, and what was uploaded is used again.
 
 use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Child;
 use std::time::Duration;
 
@@ -41,13 +42,19 @@ fn after_ctrl_c_the_next_run_uses_what_was_uploaded() {
     lab.assert_whole();
 }
 
+/// After the first signal it would go on uploading for minutes, and close its session.
 #[test]
 fn a_second_signal_ends_at_once() {
     let lab = Lab::ready();
-    let (child, _input) = begun(&lab, &noise(7 << 20, "twice"));
+    let mut child = lab.start(&["snapshot", "--stdin", "stream", "--limit-upload", "64KiB"]);
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(&noise(7 << 20, "twice")).unwrap();
     signal(&child, Signal::INT);
     signal(&child, Signal::TERM);
     assert_eq!(Ran::of(&child.wait_with_output().unwrap()).code, 130);
+    lab.write("source/file", "x");
+    let ran = lab.run(&["snapshot", &lab.text("source")]).expect(0);
+    assert!(ran.err.contains("1 interrupted run found"), "{}", ran.err);
     lab.assert_whole();
 }
 
@@ -71,21 +78,29 @@ fn after_kill_the_next_run_cleans_up() {
 #[test]
 fn killed_at_any_moment_nothing_is_lost() {
     let lab = Lab::ready();
+    let (source, clock) = (lab.text("source"), Env::system().clock);
     lab.write("source/file", noise(2 << 20, "first"));
-    lab.snapshot(&[&lab.text("source"), "--tag", "first"]);
-    let clock = Env::system().clock;
-    let source = lab.text("source");
-    let commands: [&[&str]; 3] =
-        [&["snapshot", &source], &["prune", "--keep-last", "1", "--keep-tag", "first"], &["gc"]];
+    lab.snapshot(&[&source, "--tag", "first"]);
+    let commands: [&[&str]; 3] = [
+        &["snapshot", &source, "--limit-upload", "1MiB"],
+        &["prune", "--keep-last", "1", "--keep-tag", "first"],
+        &["gc"],
+    ];
+    let (mut killed, mut rests) = ([0; 3], 0);
     for round in 0..8u64 {
-        lab.write("source/file", noise(2 << 20, &round.to_string()));
-        for command in commands {
+        lab.write("source/file", noise(2 << 20, &format!("committed {round}")));
+        let ran = lab.run(&["snapshot", &source]).expect(0);
+        rests += u32::from(ran.err.contains("interrupted run"));
+        lab.write("source/file", noise(2 << 20, &format!("killed {round}")));
+        for (killed, command) in killed.iter_mut().zip(commands) {
             let mut child = lab.start(command);
-            clock.sleep(Duration::from_millis(120 + 45 * round));
+            clock.sleep(Duration::from_millis(80 + 45 * round));
             let _ = child.kill();
-            child.wait().unwrap();
+            *killed += u32::from(child.wait().unwrap().signal().is_some());
         }
     }
+    assert!(killed.iter().all(|times| *times > 0), "each was killed at work: {killed:?}");
+    assert!(rests > 0, "killed snapshots leave something behind");
     lab.snapshot(&[&source]);
     lab.run(&["gc"]).expect(0);
     lab.assert_whole();

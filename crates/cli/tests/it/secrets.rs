@@ -49,6 +49,9 @@ fn the_recovery_key_opens_and_slots_come_and_go() {
     let mut list = lab.command(&["list", "--recovery-key-file", &sheet]);
     assert!(list.env_remove("TINTYPE_PASSWORD").output().unwrap().status.success());
     lab.write("bad", "abandon abandon abandon\n");
+    let words = String::from_utf8(lab.read("sheet")).unwrap();
+    lab.write("lines", words.split_whitespace().collect::<Vec<_>>().join("\n"));
+    lab.run(&["list", "--recovery-key-file", &lab.text("lines")]).expect(0);
     let bad = lab.run(&["list", "--recovery-key-file", &lab.text("bad")]);
     assert_eq!(bad.code, 1, "{}", bad.err);
     assert!(bad.err.contains("12 words"), "{}", bad.err);

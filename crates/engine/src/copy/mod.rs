@@ -83,6 +83,8 @@ pub struct CopyReport {
     pub skipped: Vec<(SnapshotId, SnapshotId)>,
     /// Snapshots that could not be copied whole, and so were not, with the cause.
     pub failed: Vec<(SnapshotId, String)>,
+    /// Snapshots that somebody deleted since the plan was made.
+    pub gone: Vec<SnapshotId>,
     /// Compressed bytes that were new to the target.
     pub stored_bytes: u64,
     /// False if it was stopped.
@@ -121,6 +123,9 @@ impl Repository {
                     copier.report.complete = false;
                     return Ok(copier.report);
                 }
+                Err(error) if error.is(ErrorKind::NotFound) && !self.has(planned.source)? => {
+                    copier.report.gone.push(planned.source);
+                }
                 Err(error) if error.is(ErrorKind::Corrupt) || error.is(ErrorKind::NotFound) => {
                     copier.report.failed.push((planned.source, error.to_string()));
                 }
@@ -132,6 +137,10 @@ impl Repository {
             journal.into_iter().for_each(Journal::remove);
         }
         Ok(copier.report)
+    }
+
+    fn has(&self, id: SnapshotId) -> Result<bool> {
+        Ok(self.snapshots()?.snapshots.iter().any(|snapshot| snapshot.id == id))
     }
 }
 
