@@ -122,11 +122,11 @@ fn what_root_stores_belongs_to_the_owner_of_the_repository() {
 }
 
 /// A small file system in memory, gone with the value.
-struct Mount(PathBuf);
+pub(crate) struct Mount(PathBuf);
 
 impl Mount {
     /// `None` without root, which continuous integration has.
-    fn new(at: &Path, size: &str) -> Option<Self> {
+    pub(crate) fn new(at: &Path, size: &str) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
         let options = format!("size={size}");
         let mut mount = Command::new("mount");

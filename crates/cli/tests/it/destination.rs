@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::Path;
 
-use crate::bad_days::as_nobody;
+use crate::bad_days::{Mount, as_nobody};
 use crate::support::{Lab, damage, is_root, noise, objects};
 
 fn lab() -> Lab {
@@ -243,4 +243,38 @@ fn roots_of_one_name_come_back_beside_each_other() {
     assert!(ran.err.contains("data-2"), "{}", ran.err);
     assert_eq!(lab.read("out/data/file"), b"x");
     assert!(lab.path("out/data-2").is_symlink());
+}
+
+#[test]
+fn where_a_file_cannot_have_a_further_name_it_becomes_one_of_its_own() {
+    let lab = lab();
+    std::fs::hard_link(lab.path("source/file"), lab.path("source/dir/same")).unwrap();
+    lab.snapshot(&[&lab.text("source")]);
+    let Some(_mount) = Mount::new(&lab.path("out/source/dir"), "8m") else { return };
+    let ran = lab.run(&["restore", "latest", "--to", &lab.text("out"), "--verify"]).expect(3);
+    assert!(ran.err.contains("a file of its own"), "{}", ran.err);
+    for name in ["out/source/file", "out/source/dir/same"] {
+        assert_eq!(lab.read(name), b"old");
+        let (found, wanted) = (lab.path(name), lab.path("source/file"));
+        let modified = |path: &Path| path.metadata().unwrap().modified().unwrap();
+        assert_eq!(modified(&found), modified(&wanted));
+    }
+}
+
+/// A directory that could not be listed could not be asked for its attributes either.
+#[test]
+fn attributes_that_the_snapshot_does_not_know_stay() {
+    let lab = lab();
+    set_mode(&lab.path("source/dir"), 0);
+    as_nobody(&lab, &["snapshot", &lab.text("source")]).expect(3);
+    let set = |args: &[&str]| {
+        let output = std::process::Command::new("setfattr").args(args).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    set_mode(&lab.path("source/dir"), 0o700);
+    set(&["-n", "user.kept", "-v", "value", &lab.text("source/dir")]);
+    lab.run(&ALWAYS).expect(3);
+    let shown = std::process::Command::new("getfattr").arg(lab.path("source/dir")).output();
+    let shown = String::from_utf8(shown.unwrap().stdout).unwrap();
+    assert!(shown.contains("user.kept"), "{shown}");
 }
