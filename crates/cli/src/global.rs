@@ -102,7 +102,7 @@ const WAITING_WORKERS: usize = 6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Budget {
     pub(crate) workers: usize,
-    /// While they wait for what they read.
+    /// While they wait for what they read, from a slow disk or a store that is far away.
     pub(crate) most_workers: usize,
     /// Of what the walk holds ready.
     pub(crate) ahead_bytes: usize,

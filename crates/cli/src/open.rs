@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tintype_engine::backend::local::is_remote;
 use tintype_engine::backend::url::Location;
 use tintype_engine::backend::{BackendOptions, RetryPolicy, SharedBackend, open_backend};
 use tintype_engine::repo::Repository;
@@ -33,6 +34,14 @@ impl App {
             Location::Directory(path) => Some(path),
             Location::S3(_) => None,
         })
+    }
+
+    /// Threads that read from the repository: one that is far away serves several at once.
+    pub(crate) fn readers(&self) -> anyhow::Result<usize> {
+        let is_near = self.local_directory()?.is_some_and(|directory| {
+            rustix::fs::statfs(&directory).is_ok_and(|found| !is_remote(&found))
+        });
+        Ok(if is_near { self.budget.workers } else { self.budget.most_workers })
     }
 
     pub(crate) fn cache_root(&self) -> Option<PathBuf> {

@@ -84,7 +84,7 @@ impl Args {
         }
         let on_event = |event| count(app, &progress, event);
         let options = CopyOptions {
-            workers: app.budget.workers,
+            workers: app.readers()?,
             known_limit: KNOWN_LIMIT,
             cancel: &app.cancel,
             on_event: &on_event,

@@ -117,7 +117,7 @@ impl Args {
         let search = Search {
             reader: &reader,
             snapshots: &roots,
-            workers: app.budget.workers,
+            workers: app.readers()?,
             cancel: &app.cancel,
         };
         let (found, unread) = app.busy("find", || gather(&search, &query))?;

@@ -76,7 +76,8 @@ pub(crate) struct Args {
     /// Do not wait until everything is on the disk
     #[arg(long)]
     no_sync: bool,
-    /// How many files are written at once; default: one per processor
+    /// How many files are written at once; default: one per processor, more
+    /// from a store that is far away
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
     workers: Option<u32>,
 }
@@ -172,7 +173,7 @@ impl Args {
         self.confirm(app, &plan)?;
         Progress::add(&progress.total_bytes, plan.counts.bytes);
         let options = ApplyOptions {
-            workers: self.workers.map_or(app.budget.workers, |n| n as usize),
+            workers: self.workers.map_or_else(|| app.readers(), |n| Ok(n as usize))?,
             cancel: app.cancel.clone(),
             verify: self.verify,
             sync: !self.no_sync,

@@ -21,8 +21,8 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, app: &App) -> anyhow::Result<Done> {
         let repository = app.open()?;
-        let stats = app
-            .busy("stats", || repository.stats(self.snapshots, app.budget.workers, &app.cancel))?;
+        let workers = app.readers()?;
+        let stats = app.busy("stats", || repository.stats(self.snapshots, workers, &app.cancel))?;
         app.report.event("stats", json!(stats))?;
         let mut objects = Table::new(["objects", "number", "size"], &[1, 2]);
         for (kind, amount) in &stats.objects {

@@ -143,7 +143,7 @@ impl Args {
             depth: plan.depth,
             verified: &journal.verified,
             secret: None,
-            workers: app.budget.workers,
+            workers: app.readers()?,
             memory_bytes: app.global.memory.map_or(256 << 20, |memory| memory / 2),
             cancel: &app.cancel,
             on_event: &on_event,
@@ -287,7 +287,7 @@ fn summary(app: &App, report: &VerifyReport) -> anyhow::Result<Done> {
 }
 
 fn repair(app: &App, repository: &Repository, scope: &RepairScope) -> anyhow::Result<()> {
-    let workers = app.budget.workers;
+    let workers = app.readers()?;
     let report =
         app.busy("repair index", || repository.repair_index(scope, workers, &app.cancel))?;
     app.report.event("repaired", json!(report))?;
