@@ -51,10 +51,11 @@ fn page(results: &Results) -> String {
 const HEAD: &str = "# Benchmarks
 
 Written by `./x bench`; do not edit by hand. Every tool runs on the same machine with the same
-data, in turn. Sources are in the page cache. Before each command the machine must be 95 % idle
-for a second; figures for which this wait was given up are marked with `*`. Each restore was
+data, in turn. Sources are read once before each tool, so that they are in the page cache as far
+as the machine leaves them there. Before each command the machine must be 95 % idle for a second; figures for which this wait was given up are marked with `*`. Each restore was
 compared with the source byte by byte; a tool that restores something else has no figure. Peak
-memory is the resident set of the largest process as the kernel counts it.
+memory is the resident set of the largest process as the kernel counts it. Where the time goes:
+[profiles.md](profiles.md).
 ";
 
 fn all(results: &Results) -> Vec<(String, Table)> {
