@@ -13,6 +13,17 @@ struct Directory {
     above: Hold,
 }
 
+impl Drop for Directory {
+    /// Iterative: after an interrupted restore a chain of a hundred thousand directories must
+    /// not overflow the stack.
+    fn drop(&mut self) {
+        let mut next = self.above.0.take();
+        while let Some(directory) = next {
+            next = Arc::into_inner(directory).and_then(|mut directory| directory.above.0.take());
+        }
+    }
+}
+
 /// Keeps a directory, and those above it, from being finished. To be released, not dropped:
 /// what is dropped stays unfinished, as after a failure.
 #[derive(Clone, Default)]
@@ -22,12 +33,12 @@ impl Hold {
     /// Whoever releases a directory last puts on its metadata.
     pub(super) fn release(self, shared: &Shared<'_, '_>) {
         let mut hold = self;
-        while let Some(directory) = hold.0.and_then(Arc::into_inner) {
+        while let Some(mut directory) = hold.0.and_then(Arc::into_inner) {
             match shared.target.finish_dir(&directory.path, &directory.node) {
                 Ok(problems) => shared.imperfect(&directory.path, problems),
                 Err(error) => shared.failed(&directory.path, error),
             }
-            hold = directory.above;
+            hold = std::mem::take(&mut directory.above);
         }
     }
 }
@@ -61,5 +72,37 @@ impl Stack {
     /// A hold on the innermost directory.
     pub(super) fn hold(&self) -> Hold {
         self.0.last().cloned().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tintype_model::entry::{Kind, Node, Time};
+
+    use super::Stack;
+
+    #[test]
+    fn a_deep_chain_is_dropped_without_recursion() {
+        let node = Node {
+            kind: Kind::Directory,
+            mode: 0o755,
+            owner: Arc::default(),
+            mtime: Time::default(),
+            ctime: Time::default(),
+            size: 0,
+            inode: 0,
+            device: 0,
+            links: 1,
+            extras: None,
+        };
+        let mut stack = Stack::default();
+        for _ in 0..100_000 {
+            stack.enter(b"directory".to_vec(), node.clone());
+        }
+        let innermost = stack.hold();
+        drop(stack);
+        drop(innermost);
     }
 }
