@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use rustix::fs::{Mode, OFlags, openat};
+use tintype_model::entry::{Kind, Node};
 use tintype_model::{Error, Result};
 
 use super::names::Names;
@@ -97,6 +98,7 @@ impl ExcludesBuilder {
             .build()
             .map_err(|error| Error::invalid("exclude patterns").with_source(error))?;
         Ok(Excludes {
+            lines: self.lines.iter().map(|(line, _)| line.clone()).collect(),
             patterns: (!patterns.is_empty()).then_some(patterns),
             caches: self.caches,
             markers: self.markers.clone(),
@@ -120,6 +122,7 @@ fn unanchored(line: &str) -> String {
 /// What is left out of a walk. Shared by its threads.
 #[derive(Debug, Default)]
 pub struct Excludes {
+    lines: Vec<String>,
     patterns: Option<Gitignore>,
     caches: bool,
     markers: Vec<Vec<u8>>,
@@ -161,15 +164,40 @@ impl Excludes {
         }
     }
 
+    /// The patterns in the order in which they count, as they were written.
+    pub fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
     pub(crate) fn has_patterns(&self) -> bool {
         self.patterns.is_some()
     }
 
     /// Whether patterns leave out `path`, which is absolute but has no leading slash.
     pub(crate) fn by_pattern(&self, path: &[u8], is_directory: bool) -> bool {
+        count(&self.counts.by_pattern, self.ignores(path, is_directory))
+    }
+
+    fn ignores(&self, path: &[u8], is_directory: bool) -> bool {
         let Some(patterns) = &self.patterns else { return false };
-        let out = patterns.matched(OsStr::from_bytes(path), is_directory).is_ignore();
-        count(&self.counts.by_pattern, out)
+        patterns.matched(OsStr::from_bytes(path), is_directory).is_ignore()
+    }
+
+    /// Whether a walk would leave out what stands at an absolute path (leading slash or not) in
+    /// a directory that it enters. Counts nothing.
+    pub fn leaves_out(&self, path: &[u8], node: &Node) -> bool {
+        let path = path.strip_prefix(b"/").unwrap_or(path);
+        let is_large = || self.larger_than_bytes.is_some_and(|limit| node.size > limit);
+        self.ignores(path, node.kind == Kind::Directory) || (node.kind == Kind::File && is_large())
+    }
+
+    /// Whether something of this name may be all that a walk keeps of its directory.
+    pub fn is_marker(&self, name: &[u8]) -> bool {
+        (self.caches && name == CACHE_TAG) || self.markers.iter().any(|marker| marker == name)
+    }
+
+    pub(crate) fn has_markers(&self) -> bool {
+        self.caches || !self.markers.is_empty()
     }
 
     /// Whether patterns match an absolute path (leading slash or not) or a directory above it.

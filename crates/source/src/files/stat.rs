@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, statx};
+use rustix::fs::{AtFlags, FileType, Statx, StatxAttributes, StatxFlags, statx};
 use rustix::io::Errno;
 use tintype_model::entry::{Kind, Node, Owner, Time};
 
@@ -24,6 +24,8 @@ pub(crate) struct Stat {
     pub rdev: (u32, u32),
     /// Kept inode flags that statx itself tells: immutable, append, nodump.
     pub attributes: u32,
+    /// Something is mounted here, perhaps the same file system again (since Linux 5.8).
+    pub is_mount: bool,
 }
 
 /// Of `name` below `dir`, itself if it is a symlink, and without triggering automounts.
@@ -69,6 +71,7 @@ impl From<&Statx> for Stat {
             ctime: Time { seconds: stat.stx_ctime.tv_sec, nanoseconds: stat.stx_ctime.tv_nsec },
             rdev: (stat.stx_rdev_major, stat.stx_rdev_minor),
             attributes,
+            is_mount: stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
         }
     }
 }

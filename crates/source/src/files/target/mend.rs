@@ -2,14 +2,16 @@
 
 use std::os::fd::AsFd;
 
-use rustix::fs::{Mode, OFlags, ioctl_getflags, openat, readlinkat};
+use rustix::fs::{
+    Gid, Mode, OFlags, Uid, fchmod, fchown, ioctl_getflags, openat, readlinkat,
+};
 use tintype_model::entry::{Kind, Node, Problem, flags};
 use tintype_model::{Error, Result};
 
 use super::beneath::{refused, shown};
 use super::metadata::{Before, Made, set_flags};
 use super::temp::kept_flags;
-use super::{Target, in_the_way};
+use super::{Owners, Target, in_the_way};
 use crate::files::extras::{Reach, proc_path, xattrs};
 use crate::files::found::load_by_fd;
 use crate::files::stat::stat_fd;
@@ -40,6 +42,26 @@ impl Target {
                 Err(Error::unavailable(format!("{}: {}", shown(path), problem.message)))
             }
         }
+    }
+
+    /// Gives a directory that was just made its owner and mode (but open to its owner, and
+    /// without set-id bits), because a restore that is interrupted finds it again and leaves it
+    /// as it is. All else, and what is refused, comes with [`Target::finish_dir`].
+    pub fn prepare_dir(&self, path: &[u8], node: &Node) {
+        let Ok(fd) = self.root.open(path, OFlags::RDONLY | OFlags::DIRECTORY) else { return };
+        let ids = match &self.applier.owners {
+            Owners::Keep => None,
+            Owners::Numbers => Some((node.owner.uid, node.owner.gid)),
+            Owners::Names(accounts) => Some(accounts.numbers_of(&node.owner)),
+        };
+        if let Some((uid, gid)) = ids.filter(|(uid, gid)| *uid != u32::MAX && *gid != u32::MAX) {
+            let _ = fchown(&fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        }
+        // With an ACL, which comes later, the group's bits are not the group's rights.
+        let xattrs = node.extras.as_ref().map_or(&[][..], |extras| &extras.xattrs);
+        let has_acl = xattrs.iter().any(|xattr| xattr.name.starts_with(b"system."));
+        let mask = if has_acl { 0o1707 } else { 0o1777 };
+        let _ = fchmod(&fd, Mode::from_raw_mode(u32::from(node.mode & mask | 0o700)));
     }
 
     /// Puts an entry's metadata onto what stands there, of the same kind, and leaves the content.

@@ -53,7 +53,7 @@ pub(super) struct Before {
 
 #[derive(Debug)]
 pub(super) struct Applier {
-    owners: Owners,
+    pub owners: Owners,
     /// Entries whose owner could not be set because we may not.
     refused_owners: AtomicU64,
 }

@@ -11,6 +11,7 @@
 
 mod beneath;
 mod content;
+mod extra;
 mod leftover;
 mod mend;
 mod metadata;
