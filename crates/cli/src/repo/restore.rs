@@ -34,13 +34,15 @@ Examples:
   tintype repo restore latest --in-place --overwrite older --include '*.conf'
 
 Files that exist stay as they are (--overwrite never) unless you say otherwise. What the
-snapshot does not hold is never deleted without --delete-extra. An interrupted restore goes on
+snapshot does not hold is never deleted without --delete-extra, and what the snapshot's own options
+left out (--exclude and the like) not even then. An interrupted restore goes on
 where it stopped when it is run again.")]
 pub(crate) struct Args {
     /// A snapshot, and perhaps a path inside it: latest:/files/etc
     #[arg(value_name = "SNAPSHOT[:PATH]", value_parser = pick::selector())]
     place: Selector,
-    /// Put each captured root below DIR by its last name, or the content of PATH into DIR
+    /// Put each captured root below DIR by its last name, or the content of PATH into DIR; a DIR
+    /// that does not exist is made for you alone (mode 0700)
     #[arg(long, value_name = "DIR", required_unless_present = "in_place")]
     to: Option<PathBuf>,
     /// Put everything where it was captured
@@ -367,6 +369,10 @@ fn show_obstacles(app: &App, plan: &Plan) -> anyhow::Result<()> {
         let (from, to) = (show::path(from), show::name(to));
         app.report.note(format!("{from} goes to {to}: another root has that name too"));
     }
+    for (path, device) in plan.devices.iter().filter(|(path, device)| path != device) {
+        let (path, device) = (show::path(path), show::path(device));
+        app.report.note(format!("{path} goes onto the device {device}"));
+    }
     Ok(())
 }
 
@@ -397,7 +403,13 @@ fn finish(app: &App, plan: &Plan, report: &Report) -> anyhow::Result<Done> {
         ));
     }
     if report.deleted < plan.counts.delete && !report.failed.is_empty() {
-        app.report.note("nothing was deleted: not everything could be restored");
+        let count = if report.deleted == 0 {
+            "nothing was deleted".to_owned()
+        } else {
+            let entries = show::counted(plan.counts.delete, "entry", "entries");
+            format!("{} of {entries} were deleted", report.deleted)
+        };
+        app.report.note(format!("{count}: see what failed above"));
     }
     if report.verified_bytes > 0 {
         app.report.note(format!("{} read back and equal", show::bytes(report.verified_bytes)));

@@ -15,7 +15,7 @@ use tintype_model::entry::{Problem, ProblemKind, is_valid_path};
 use tintype_model::selector::Selector;
 use tintype_runner::progress::Progress;
 use tintype_runner::snapshot::{self, Labels, Noticed, Outcome, SnapshotOptions};
-use tintype_source::files::{Note, roots};
+use tintype_source::files::{Excludes, Note, roots};
 
 use super::{annotate, browse, inputs};
 use crate::app::App;
@@ -130,7 +130,7 @@ impl Args {
             tags: self.tag.clone(),
             note: self.note.clone(),
             expiry,
-            options: self.described(),
+            options: self.described(counted.as_deref()),
         };
         let options = SnapshotOptions {
             labels,
@@ -180,10 +180,13 @@ impl Args {
     }
 
     /// For the manifest: how it was taken.
-    fn described(&self) -> Value {
+    fn described(&self, excludes: Option<&Excludes>) -> Value {
         let text = |name: &OsString| name.to_string_lossy().into_owned();
+        let lines = excludes.map_or(&[][..], Excludes::lines);
+        let is_short = lines.iter().map(String::len).sum::<usize>() <= PATTERNS_BYTES;
         json!({
             "exclude": self.exclude,
+            "exclude_patterns": is_short.then_some(lines),
             "exclude_files": self.exclude_file.iter().map(|f| f.display().to_string()).collect::<Vec<_>>(),
             "exclude_caches": self.exclude_caches,
             "exclude_if_present": self.exclude_if_present.iter().map(text).collect::<Vec<_>>(),
@@ -195,6 +198,9 @@ impl Args {
         })
     }
 }
+
+/// Longer lists of patterns are not recorded: every listing of snapshots would read them.
+const PATTERNS_BYTES: usize = 64 << 10;
 
 /// What the parent had is about what there will be.
 fn expect(progress: &Progress, parent: Option<&Snapshot>) {

@@ -121,22 +121,57 @@ fn what_root_stores_belongs_to_the_owner_of_the_repository() {
     in_the_hands_of_nobody(&lab, &["verify", "--all"]).expect(0);
 }
 
-/// A small file system in memory, gone with the value.
+/// Something mounted, gone with the value.
 pub(crate) struct Mount(PathBuf);
 
+fn may_mount() -> bool {
+    assert!(is_root() || std::env::var_os("CI").is_none(), "mounting needs root");
+    if !is_root() {
+        eprintln!("not run: mounting needs root");
+    }
+    is_root()
+}
+
 impl Mount {
-    /// `None` without root, which continuous integration has.
+    /// A small file system in memory. `None` without root, which continuous integration has.
     pub(crate) fn new(at: &Path, size: &str) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
         let options = format!("size={size}");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at);
-        if !is_root() {
-            assert!(std::env::var_os("CI").is_none(), "mounting needs root");
-            eprintln!("not run: mounting needs root");
+        if !may_mount() {
             return None;
         }
         assert!(mount.status().unwrap().success(), "tmpfs is mounted at {}", at.display());
+        Some(Self(at.to_path_buf()))
+    }
+
+    /// A directory at a second place.
+    pub(crate) fn bind(from: &Path, at: &Path) -> Option<Self> {
+        if !may_mount() {
+            return None;
+        }
+        std::fs::create_dir_all(at).unwrap();
+        let bound = Command::new("mount").arg("--bind").args([from, at]).status();
+        assert!(bound.unwrap().success(), "{} is bound to {}", from.display(), at.display());
+        Some(Self(at.to_path_buf()))
+    }
+
+    /// A new file system in which upper and lower case are the same.
+    pub(crate) fn folding(image: &Path, at: &Path) -> Option<Self> {
+        if !may_mount() {
+            return None;
+        }
+        std::fs::create_dir_all(at).unwrap();
+        std::fs::File::create(image).unwrap().set_len(16 << 20).unwrap();
+        let done = |program: &str, args: &[&str]| {
+            let output = Command::new(program).args(args).output();
+            let output = output.unwrap_or_else(|e| panic!("{program} must be installed: {e}"));
+            assert!(output.status.success(), "{program}: {output:?}");
+        };
+        let (image, place) = (image.to_str().unwrap(), at.to_str().unwrap());
+        done("mkntfs", &["--quick", "--force", "--quiet", image]);
+        done("lowntfs-3g", &["-o", "ignore_case", image, place]);
         Some(Self(at.to_path_buf()))
     }
 

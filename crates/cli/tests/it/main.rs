@@ -5,6 +5,7 @@ mod bad_days;
 mod bad_store;
 mod changing;
 mod commands;
+mod deleting;
 mod destination;
 mod events;
 mod features;

@@ -2,6 +2,8 @@
 //! metadata; at the end, further names of files.
 
 use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use tintype_engine::env::Task;
@@ -34,7 +36,7 @@ pub fn apply(
     options: &ApplyOptions,
     progress: &Progress,
 ) -> Result<Report> {
-    std::fs::create_dir_all(&plan.base)
+    make_base(&plan.base)
         .map_err(|e| Error::io(e, format_args!("cannot make {}", plan.base.display())))?;
     let nonce = u64::from_le_bytes(reader.repository().env().bytes());
     let target_options =
@@ -55,7 +57,7 @@ pub fn apply(
     if !shared.failure.is_set() {
         make_links(&shared, links);
         first_names.into_values().for_each(|first| first.hold.release(&shared));
-        remove_extra(&shared, plan);
+        check_and_delete(&shared, plan, options).unwrap_or_else(|error| shared.failure.set(error));
         waiting.into_iter().rev().for_each(|hold| hold.release(&shared));
     }
     let Shared { failure, report, .. } = shared;
@@ -66,15 +68,41 @@ pub fn apply(
     if options.sync {
         target.sync()?;
     }
-    if options.verify {
-        reread::verify(reader, plan, &target, &mut report, options)?;
-    }
     let count =
         |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
     report.entries = count(&progress.entries);
     report.files = count(&progress.files);
     report.bytes = count(&progress.moved_bytes);
     Ok(report)
+}
+
+/// A directory that is made for a restore is for nobody else: what comes into it may have been
+/// below a directory that others could not enter.
+fn make_base(base: &Path) -> std::io::Result<()> {
+    if base.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = base.parent() {
+        std::fs::create_dir_all(above)?;
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(base) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+/// Last of all: what is there is not given up before what is to come has come, is what it should
+/// be, and is on the disk.
+fn check_and_delete(shared: &Shared<'_, '_>, plan: &Plan, options: &ApplyOptions) -> Result<()> {
+    if options.verify {
+        let mut report = shared.report.lock().expect("no panic while held");
+        reread::verify(shared.reader, plan, shared.target, &mut report, options)?;
+    }
+    if options.sync && !plan.extra.is_empty() {
+        shared.target.sync()?;
+    }
+    remove_extra(shared, plan);
+    Ok(())
 }
 
 fn run<'t>(shared: &Shared<'_, 't>, feeder: &mut Feeder<'_, '_, 't>, workers: usize) {
@@ -135,7 +163,7 @@ fn make_link(shared: &Shared<'_, '_>, link: &Link) -> Result<()> {
     Ok(())
 }
 
-/// Last of all: what is there is not given up before what is to come has come.
+/// Nothing is deleted if anything failed.
 fn remove_extra(shared: &Shared<'_, '_>, plan: &Plan) {
     if !shared.report.lock().expect("no panic while held").failed.is_empty() {
         return;
@@ -173,8 +201,11 @@ struct Feeder<'f, 'a, 't> {
     buffer: ReadBuffer,
     /// Where the feeder is.
     directories: Stack,
-    /// Directories above the present path that are made only if something below them is.
-    optional: Vec<(Vec<u8>, Node)>,
+    /// Directories above the present path that are made only if something below them is; without
+    /// a node if the snapshot's own entry cannot be read.
+    optional: Vec<(Vec<u8>, Option<Node>)>,
+    /// Those without a node that are still to come, in tree order.
+    unknown: &'f [Vec<u8>],
     links: Vec<Link>,
     /// Directories that are finished last: something is deleted in them, or they only lead to
     /// a root.
@@ -196,6 +227,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             buffer: ReadBuffer::new()?,
             directories: Stack::default(),
             optional: Vec::new(),
+            unknown: &plan.unknown,
             links: Vec::new(),
             waiting: Vec::new(),
             emptied: plan.extra.iter().filter_map(|path| parent_of(path)).collect(),
@@ -228,23 +260,41 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
     /// A missing directory above a root that is restored in place, as the snapshot knows it.
     fn make_way(&mut self, path: &[u8], node: Option<&Node>) {
         self.directories.leave_for(path, self.shared);
-        match (self.shared.target.make_dir(path), node) {
-            // Another root made it meanwhile, or nobody knows how it was.
-            (Ok(true), _) | (Ok(false), None) => {}
-            (Ok(false), Some(node)) => {
-                self.directories.enter(path.to_vec(), node.clone());
-                self.waiting.push(self.directories.hold());
-            }
-            (Err(error), _) => self.shared.failed(path, error),
+        match self.shared.target.make_dir(path) {
+            // Another root made it meanwhile.
+            Ok(true) => {}
+            Ok(false) => match node {
+                Some(node) => {
+                    self.shared.target.prepare_dir(path, node);
+                    self.directories.enter(path.to_vec(), node.clone());
+                    self.waiting.push(self.directories.hold());
+                }
+                None => self.is_not_as_captured(path),
+            },
+            Err(error) => self.shared.failed(path, error),
         }
+    }
+
+    fn is_not_as_captured(&self, path: &[u8]) {
+        let why = "made with mode 0700: what the snapshot says of it cannot be read";
+        let mut report = self.shared.report.lock().expect("no panic while held");
+        report.imperfect.push((path.to_vec(), why.into()));
     }
 
     fn step(&mut self, action: Action, path: &[u8], entry: &TreeEntry) {
         self.directories.leave_for(path, self.shared);
         self.optional.retain(|(directory, _)| is_within(path, directory));
+        while let Some((directory, rest)) = self.unknown.split_first()
+            && path != directory.as_slice()
+            && is_within(path, directory)
+        {
+            self.optional.push((directory.clone(), None));
+            self.unknown = rest;
+        }
         let put = match action {
-            Action::Create => Put::New,
-            Action::Replace | Action::Merge => Put::Replace,
+            // A directory that is there is never replaced.
+            Action::Create | Action::Merge => Put::New,
+            Action::Replace => Put::Replace,
             Action::Same => {
                 self.note_first_name(path, &entry.node);
                 self.shared.done(entry.node.size, entry.node.kind.has_content());
@@ -256,7 +306,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
                 return;
             }
             Action::Leave if entry.node.kind == Kind::Directory => {
-                self.optional.push((path.to_vec(), entry.node.clone()));
+                self.optional.push((path.to_vec(), Some(entry.node.clone())));
                 return;
             }
             Action::Keep | Action::Refuse | Action::Skip | Action::Leave => return,
@@ -293,10 +343,28 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
                 // It was not selected: only the way to what was.
                 continue;
             }
-            if let Err(error) = self.directory(&directory, node) {
+            let made = match node {
+                Some(node) => self.directory(&directory, node.clone()).inspect(|()| {
+                    self.shared.target.prepare_dir(&directory, &node);
+                }),
+                None => self.unknown_directory(&directory),
+            };
+            if let Err(error) = made {
                 self.shared.failed(&directory, error);
             }
         }
+    }
+
+    /// With those above it, of which the snapshot cannot be read either.
+    fn unknown_directory(&self, path: &[u8]) -> Result<()> {
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        for at in slashes.map(|(at, _)| at).chain([path.len()]) {
+            if self.shared.target.stat(&path[..at])?.is_none() {
+                self.shared.target.make_dir(&path[..at])?;
+                self.is_not_as_captured(&path[..at]);
+            }
+        }
+        Ok(())
     }
 
     fn directory(&mut self, path: &[u8], node: Node) -> Result<()> {
@@ -356,7 +424,18 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
 
     fn file(&mut self, path: &[u8], entry: TreeEntry, put: Put) -> Result<()> {
         self.shared.progress.at(path);
-        let (path, mut node, hold) = (path.to_vec(), entry.node, self.directories.hold());
+        let hold = self.directories.hold();
+        if let Some(device) = self.plan.devices.get(path) {
+            let (depth, list) = match entry.content {
+                Content::References { depth, list } => (depth, list),
+                Content::None => (0, Vec::new()),
+                Content::Slot(_) => {
+                    return Err(Error::corrupt("an image is stored as a small file"));
+                }
+            };
+            return self.large(LargeFile::onto(device.clone(), entry.node, hold), depth, list);
+        }
+        let (path, mut node) = (path.to_vec(), entry.node);
         match entry.content {
             Content::None => {
                 node.size = 0;
@@ -416,7 +495,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
     }
 }
 
-fn parent_of(path: &[u8]) -> Option<&[u8]> {
+pub(super) fn parent_of(path: &[u8]) -> Option<&[u8]> {
     path.iter().rposition(|byte| *byte == b'/').map(|slash| &path[..slash])
 }
 

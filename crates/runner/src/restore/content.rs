@@ -45,6 +45,8 @@ pub(super) struct LargeFile<'t> {
     pub path: Vec<u8>,
     pub node: Node,
     pub put: Put,
+    /// The content goes onto the block device at `path`.
+    is_device: bool,
     /// Opened by whoever writes first.
     sink: RwLock<Option<Sink<'t>>>,
     /// Jobs that are not done, and one for whoever still makes jobs.
@@ -183,11 +185,17 @@ impl<'t> LargeFile<'t> {
             path,
             node,
             put,
+            is_device: false,
             sink: RwLock::new(None),
             parts: AtomicUsize::new(1),
             failed: AtomicBool::new(false),
             hold: Mutex::new(hold),
         }
+    }
+
+    /// An image that is written onto a block device.
+    pub(super) fn onto(device: Vec<u8>, node: Node, hold: Hold) -> Self {
+        Self { is_device: true, ..Self::new(device, node, Put::Replace, hold) }
     }
 
     /// Before a job is made of a part of it.
@@ -232,14 +240,17 @@ impl<'t> LargeFile<'t> {
 
 impl<'t> Sink<'t> {
     fn open(target: &'t Target, file: &LargeFile<'t>) -> Result<Self> {
-        if file.node.kind == Kind::Image
-            && file.put == Put::Replace
-            && let Some(standing) = target.stat(&file.path)?
-            && standing.kind == Kind::BlockDevice
-        {
-            return Ok(Sink::Device(target.open_device(&file.path, &standing, file.node.size)?));
+        if !file.is_device {
+            return Ok(Sink::File(target.begin_file(&file.path, &file.node)?));
         }
-        Ok(Sink::File(target.begin_file(&file.path, &file.node)?))
+        match target.stat(&file.path)? {
+            Some(standing) if standing.kind == Kind::BlockDevice => {
+                Ok(Sink::Device(target.open_device(&file.path, &standing, file.node.size)?))
+            }
+            _ => Err(Error::denied(
+                "the block device that stood there is gone; attach it and run it again",
+            )),
+        }
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<()> {

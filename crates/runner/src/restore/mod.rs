@@ -7,17 +7,18 @@
 mod apply;
 mod check;
 mod content;
-mod extra;
 mod hold;
 mod mapping;
 mod plan;
 mod reread;
 mod same;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 use tintype_engine::cancel::Cancel;
+use tintype_engine::id::ContentId;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::tree::Root;
 use tintype_model::entry::Node;
@@ -122,6 +123,9 @@ pub struct Plan {
     pub base_is_new: bool,
     /// One for each entry that the mapping covers, in tree order.
     pub(crate) actions: Vec<Action>,
+    /// The pages that these entries stand on, and how many on each: an action belongs to its
+    /// entry and to no other, also where a page can be read only now and then.
+    pub(crate) pages: Vec<(ContentId, u32)>,
     pub counts: Counts,
     /// What is in the way, with the reason: target path.
     pub refused: Vec<(Vec<u8>, String)>,
@@ -131,6 +135,11 @@ pub struct Plan {
     pub spared: Vec<(Vec<u8>, String)>,
     /// Directories above roots that do not exist, as the snapshot knows them.
     pub(crate) ways: Vec<(Vec<u8>, Option<Node>)>,
+    /// Directories that do not exist, hold something that is restored, and whose own entries
+    /// cannot be read: in the order in which they are met.
+    pub(crate) unknown: Vec<Vec<u8>>,
+    /// Images that go onto a block device, and the device's path: both in the target.
+    pub devices: BTreeMap<Vec<u8>, Vec<u8>>,
     /// How many entries were selected.
     pub selected: u64,
     pub(crate) owners: Owners,

@@ -1,19 +1,28 @@
 //! What a restore will do, decided before anything is touched.
 
-use std::collections::{BTreeSet, HashMap};
+mod extra;
+mod image;
+mod left_out;
+mod script;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tintype_engine::cancel::Cancel;
+use tintype_engine::id::ContentId;
 use tintype_engine::reader::{ContentReader, ReadBuffer};
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::tree::{Root, TreeEntry};
-use tintype_model::entry::{Kind, Node, is_within};
+use tintype_model::entry::{Kind, Node, file_name, is_within};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::files::{Owners, Target, TargetOptions};
 
-use super::extra::Extra;
+use self::extra::Extra;
+use self::left_out::LeftOut;
+use self::script::Script;
+use super::apply::parent_of;
 use super::reread::Check;
 use super::{Action, Counts, Destination, Mapping, Overwrite, Plan, Request, Rule, same};
 
@@ -25,6 +34,7 @@ pub struct Step<'p> {
 }
 
 /// A directory at the destination while it is compared.
+#[derive(Default)]
 struct Standing {
     /// Its path in the target, empty for the base.
     path: Vec<u8>,
@@ -36,12 +46,27 @@ struct Standing {
     is_refused: bool,
     /// Names there that the snapshot did not name so far; only for `delete_extra`.
     unnamed: BTreeSet<Vec<u8>>,
+    /// Device and inode of what stands there under another spelling than the snapshot's.
+    respelled: HashSet<(u64, u64)>,
     /// Of its file system, if something might be deleted in it.
     device: Option<u64>,
-    /// Another file system begins here.
+    /// Something is mounted here.
     is_mount: bool,
-    /// The snapshot holds something in it.
-    is_held: bool,
+    /// How many entries the snapshot holds in it.
+    held: u64,
+    /// Of its file system when it was captured.
+    captured_device: Option<u64>,
+    /// Another file system began here when it was captured, and was not entered.
+    is_foreign: bool,
+    /// The snapshot holds a marker file in it.
+    is_marked: bool,
+}
+
+impl Standing {
+    /// Whether the options of the snapshot left out what it held.
+    fn is_left_out(&self) -> bool {
+        (self.is_foreign && self.held == 0) || (self.is_marked && self.held == 1)
+    }
 }
 
 /// The first name of a file that has several.
@@ -57,6 +82,7 @@ struct Planner<'p> {
     cancel: &'p Cancel,
     /// What was captured; what only leads there was not.
     roots: Vec<Vec<u8>>,
+    base: PathBuf,
     /// None: the base does not exist.
     target: Option<Target>,
     /// Device and inode of the directories in which nothing may be touched.
@@ -65,11 +91,17 @@ struct Planner<'p> {
     buffer: ReadBuffer,
     open: Vec<Standing>,
     actions: Vec<Action>,
+    pages: Vec<(ContentId, u32)>,
     counts: Counts,
     selected: u64,
     refused: Vec<(Vec<u8>, String)>,
     missing: Vec<(Vec<u8>, String)>,
     ways: Vec<(Vec<u8>, Option<Node>)>,
+    unknown: Vec<Vec<u8>>,
+    devices: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Something may be deleted.
+    deletes: bool,
+    left_out: LeftOut,
     extra: Extra,
     /// By device and inode as captured.
     first_names: HashMap<(u64, u64), FirstName>,
@@ -92,27 +124,43 @@ pub fn plan(
         Err(error) => return Err(error),
     };
     let base_is_new = target.is_none();
+    let left_out = LeftOut::of(&snapshot.manifest.options);
     let mut planner = Planner {
         request,
         cancel,
         roots: snapshot.manifest.root_paths(),
+        base: base.clone(),
         target,
         untouchable: request.untouchable.iter().filter_map(|dir| file_of(dir)).collect(),
         check: Check::new(reader),
         buffer: ReadBuffer::new()?,
         open: Vec::new(),
         actions: Vec::new(),
+        pages: Vec::new(),
         counts: Counts::default(),
         selected: 0,
         refused: Vec::new(),
         missing: Vec::new(),
         ways: Vec::new(),
+        unknown: Vec::new(),
+        devices: BTreeMap::new(),
+        deletes: request.delete_extra && left_out.is_ok(),
+        left_out: LeftOut::default(),
         extra: Extra::default(),
         first_names: HashMap::new(),
     };
+    match left_out {
+        Ok(left_out) => planner.left_out = left_out,
+        Err(why) if request.delete_extra => {
+            planner.extra.spare(Vec::new(), format!("nothing is deleted: {why}"));
+        }
+        Err(_) => {}
+    }
     for rule in &mapping.rules {
-        planner.enter_base(rule, &base, base_is_new, &mut cursor)?;
-        cursor.for_each_within(&rule.from, &mut |entry| planner.entry(rule, &entry))?;
+        planner.enter_base(rule, base_is_new, &mut cursor)?;
+        script::walk(&mut cursor, &rule.from, &mut |page, entry| {
+            planner.entry(rule, page, &entry)
+        })?;
         planner.leave_to(None)?;
     }
     let damaged = cursor.damaged.take().unwrap_or_default();
@@ -147,14 +195,20 @@ fn map(
             Ok((Mapping::by_name(&roots, &links), dir.clone()))
         }
         Destination::Directory(dir) => {
-            let entry = cursor.get(&request.path)?.ok_or_else(|| {
-                Error::not_found(format!(
-                    "snapshot {} holds no /{}",
-                    snapshot.id.short(),
-                    String::from_utf8_lossy(&request.path)
-                ))
-            })?;
-            let is_directory = entry.node.kind == Kind::Directory;
+            let entry = cursor.get(&request.path)?;
+            // If the page of its own entry is damaged, what lies below may still be whole.
+            let is_unread = cursor.damaged.as_ref().is_some_and(|damaged| !damaged.is_empty());
+            let is_directory = match entry {
+                Some(entry) => entry.node.kind == Kind::Directory,
+                None if is_unread => true,
+                None => {
+                    return Err(Error::not_found(format!(
+                        "snapshot {} holds no /{}",
+                        snapshot.id.short(),
+                        String::from_utf8_lossy(&request.path)
+                    )));
+                }
+            };
             Ok((Mapping::of_path(&request.path, is_directory), dir.clone()))
         }
     }
@@ -162,22 +216,27 @@ fn map(
 
 impl Planner<'_> {
     fn into_plan(mut self, damaged: Vec<(Vec<u8>, Error)>, bare: Plan) -> Plan {
-        let pages = damaged.len() as u64;
-        for (path, error) in damaged {
+        let mut named = HashSet::new();
+        // A page may be met several times.
+        for (path, error) in damaged.into_iter().filter(|(path, _)| named.insert(path.clone())) {
             self.refused.push((path, format!("this part of the snapshot is damaged: {error}")));
             self.counts.refuse += 1;
         }
+        let pages = named.len() as u64;
         let (extra, spared) = self.extra.into_lists();
         // What the snapshot does not seem to hold may stand on a page that cannot be read.
         let extra = if pages > 0 { Vec::new() } else { extra };
         self.counts.delete = extra.len() as u64;
         Plan {
             actions: self.actions,
+            pages: self.pages,
             counts: self.counts,
             refused: self.refused,
             missing: self.missing,
             spared,
             ways: self.ways,
+            unknown: self.unknown,
+            devices: self.devices,
             selected: self.selected,
             owners: self.request.owners.clone(),
             damaged: pages,
@@ -190,7 +249,6 @@ impl Planner<'_> {
     fn enter_base(
         &mut self,
         rule: &Rule,
-        base: &Path,
         base_is_new: bool,
         cursor: &mut Cursor<'_, '_>,
     ) -> Result<()> {
@@ -218,18 +276,18 @@ impl Planner<'_> {
                 }
             }
         }
-        let wanted = rule.to.is_empty() && self.is_captured(&rule.from);
-        let unnamed = if wanted { self.names(b"", is_new) } else { BTreeSet::new() };
-        self.open.push(Standing {
-            path: Vec::new(),
-            from: rule.from.clone(),
-            is_new,
-            is_refused,
-            unnamed,
-            device: std::fs::metadata(base).ok().map(|metadata| metadata.dev()),
-            is_mount: false,
-            is_held: true,
-        });
+        let mut standing =
+            Standing { from: rule.from.clone(), is_new, is_refused, ..Standing::default() };
+        standing.device = std::fs::metadata(&self.base).ok().map(|metadata| metadata.dev());
+        // Only of a directory that was captured, and whose own entry says that it was read.
+        if self.deletes && !is_new && rule.to.is_empty() && self.is_captured(&rule.from) {
+            let entry = cursor.get(&rule.from)?;
+            standing.captured_device = entry.as_ref().map(|entry| entry.node.device);
+            if let Some(entry) = entry {
+                standing.unnamed = self.names(b"", entry.node.problem());
+            }
+        }
+        self.open.push(standing);
         Ok(())
     }
 
@@ -252,28 +310,20 @@ impl Planner<'_> {
         }
     }
 
-    fn names(&mut self, path: &[u8], is_new: bool) -> BTreeSet<Vec<u8>> {
-        let Some(target) = self.target.as_ref().filter(|_| self.request.delete_extra && !is_new)
-        else {
-            return BTreeSet::new();
-        };
-        match target.list_dir(path) {
-            Ok(names) => names.into_iter().collect(),
-            Err(error) => {
-                self.extra.spare(path.to_vec(), format!("not looked into: {}", advice(&error)));
-                BTreeSet::new()
-            }
-        }
-    }
-
-    fn entry(&mut self, rule: &Rule, entry: &TreeEntry) -> Result<()> {
+    fn entry(&mut self, rule: &Rule, page: ContentId, entry: &TreeEntry) -> Result<()> {
         self.cancel.check()?;
         let Some(path) = Mapping::target(rule, &entry.path) else { return Ok(()) };
         self.leave_to(Some(&path))?;
+        self.pass_unknown(rule, &path);
+        let name = file_name(&path);
         let inside = self.open.last_mut().expect("the base stays");
-        inside.unnamed.remove(tintype_model::entry::file_name(&path));
-        inside.is_held = true;
-        let (is_new, below_refused, outer) = (inside.is_new, inside.is_refused, inside.device);
+        let is_listed = inside.unnamed.remove(name);
+        inside.held += 1;
+        inside.is_marked |= self.left_out.excludes.is_marker(name);
+        let (is_new, below_refused) = (inside.is_new, inside.is_refused);
+        if !is_listed {
+            self.note_spelling(&path);
+        }
         let is_directory = entry.node.kind == Kind::Directory;
         let action = if !is_selected(self.request, &entry.path, is_directory) {
             // Directories lead to what is selected; empty ones are not made for nothing.
@@ -285,31 +335,66 @@ impl Planner<'_> {
         };
         self.count(action, &path, entry);
         self.actions.push(action);
+        match self.pages.last_mut() {
+            Some((last, count)) if *last == page => *count += 1,
+            _ => self.pages.push((page, 1)),
+        }
         if is_directory {
-            self.enter(path, entry, action, (is_new, below_refused, outer));
+            self.enter(path, entry, action);
         }
         Ok(())
     }
 
-    fn enter(
-        &mut self,
-        path: Vec<u8>,
-        entry: &TreeEntry,
-        action: Action,
-        above: (bool, bool, Option<u64>),
-    ) {
-        let (is_new, below_refused, outer) = above;
+    /// Enters the directory that `path` lies in, if its own entry cannot be read.
+    fn pass_unknown(&mut self, rule: &Rule, path: &[u8]) {
+        let Some(parent) = parent_of(path) else { return };
+        let above = self.open.last().expect("the base stays");
+        // What leads to the root is no part of it.
+        if parent.len() <= above.path.len() || parent.len() < rule.to.len() {
+            return;
+        }
+        let mut unknown = Standing {
+            path: parent.to_vec(),
+            is_new: above.is_new,
+            is_refused: above.is_refused,
+            ..Standing::default()
+        };
+        let known = above.path.len();
+        let slashes = parent.iter().enumerate().skip(known + 1).filter(|(_, byte)| **byte == b'/');
+        for at in slashes.map(|(at, _)| at).chain([parent.len()]) {
+            match self.look(&parent[..at], unknown.is_new) {
+                Ok(Some(standing)) if self.is_untouchable(&standing) => {
+                    unknown.is_refused = true;
+                    self.refused.push((parent[..at].to_vec(), OURS.into()));
+                }
+                Ok(None) => unknown.is_new = true,
+                // If it is no directory, all that lies below is refused, and told.
+                Ok(Some(_)) | Err(_) => {}
+            }
+        }
+        if unknown.is_new && !unknown.is_refused {
+            self.unknown.push(unknown.path.clone());
+        }
+        self.open.push(unknown);
+    }
+
+    fn enter(&mut self, path: Vec<u8>, entry: &TreeEntry, action: Action) {
+        let above = self.open.last().expect("the base stays");
+        let (is_new, below_refused, outer) = (above.is_new, above.is_refused, above.device);
+        let is_other = above.captured_device.is_some_and(|device| device != entry.node.device);
         let standing = self.look(&path, is_new).ok().flatten();
         let below_is_new = match action {
             Action::Create | Action::Replace => true,
             Action::Leave => standing.is_none() && !below_refused,
             _ => is_new,
         };
-        // Of a directory that could not be read nobody knows what it held.
-        let is_known =
-            action == Action::Merge && !entry.is_problem() && self.is_captured(&entry.path);
-        let unnamed = if is_known { self.names(&path, below_is_new) } else { BTreeSet::new() };
-        let device = standing.filter(|_| self.request.delete_extra).map(|node| node.device);
+        let is_captured = action == Action::Merge && self.is_captured(&entry.path);
+        let unnamed =
+            if is_captured { self.names(&path, entry.node.problem()) } else { BTreeSet::new() };
+        let device = standing.filter(|_| self.deletes).map(|node| node.device);
+        let is_mount = device.is_some()
+            && (device != outer
+                || self.target.as_ref().is_some_and(|t| t.is_mount(&path).unwrap_or(true)));
         self.open.push(Standing {
             path,
             from: entry.path.clone(),
@@ -317,8 +402,10 @@ impl Planner<'_> {
             is_refused: action == Action::Refuse || (action == Action::Leave && below_refused),
             unnamed,
             device,
-            is_mount: device.is_some() && outer.is_some() && device != outer,
-            is_held: false,
+            is_mount,
+            captured_device: Some(entry.node.device),
+            is_foreign: is_other && self.left_out.one_file_system,
+            ..Standing::default()
         });
     }
 
@@ -330,69 +417,7 @@ impl Planner<'_> {
                 break;
             }
             let done = self.open.pop().expect("checked");
-            if done.is_mount && !done.is_held {
-                // Mounted here, and left out when the snapshot was taken.
-                continue;
-            }
-            for name in done.unnamed {
-                let join = |above: &[u8]| match above {
-                    b"" => name.clone(),
-                    above => [above, b"/", &name].concat(),
-                };
-                self.add_extra(join(&done.path), join(&done.from), done.device)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A name that the snapshot does not hold, with all below it that the selection covers.
-    /// What is mounted there is never touched, nor is the repository.
-    fn add_extra(&mut self, path: Vec<u8>, from: Vec<u8>, device: Option<u64>) -> Result<()> {
-        let Some(target) = &self.target else { return Ok(()) };
-        let mut waiting = vec![(path, from)];
-        while let Some((path, from)) = waiting.pop() {
-            self.cancel.check()?;
-            let node = match target.stat(&path) {
-                Ok(Some(node)) => node,
-                Ok(None) => continue,
-                Err(error) => {
-                    self.extra.spare(path, advice(&error));
-                    continue;
-                }
-            };
-            let is_directory = node.kind == Kind::Directory;
-            if self.request.exclude.matches(captured(&from), is_directory) {
-                self.extra.keep(path);
-                continue;
-            }
-            if is_directory {
-                if device.is_some_and(|device| device != node.device) {
-                    self.extra.keep(path.clone());
-                    self.refused.push((path, "not deleted: something is mounted there".into()));
-                    self.counts.refuse += 1;
-                    continue;
-                }
-                if self.is_untouchable(&node) {
-                    let why = "not deleted: it belongs to the repository that is read";
-                    self.extra.spare(path, why.into());
-                    continue;
-                }
-                match target.list_dir(&path) {
-                    Ok(names) => waiting.extend(names.into_iter().map(|name| {
-                        let below = |above: &[u8]| [above, b"/", &name].concat();
-                        (below(&path), below(&from))
-                    })),
-                    Err(error) => {
-                        self.extra.spare(path, format!("not deleted: {}", advice(&error)));
-                        continue;
-                    }
-                }
-            }
-            if is_selected(self.request, &from, is_directory) {
-                self.extra.add(path);
-            } else {
-                self.extra.keep(path);
-            }
+            self.add_extra(done)?;
         }
         Ok(())
     }
@@ -412,6 +437,11 @@ impl Planner<'_> {
             Ok(standing) => standing,
             Err(error) => return self.refuse(path, advice(&error)),
         };
+        if node.kind == Kind::Image
+            && let Some(action) = self.image(path, standing.as_ref())
+        {
+            return action;
+        }
         let Some(standing) = standing else {
             self.note_first_name(node, true, (0, 0));
             return Action::Create;
@@ -423,11 +453,6 @@ impl Planner<'_> {
                 return self.refuse(path, OURS.into());
             }
             return Action::Merge;
-        }
-        if node.kind == Kind::Image && there == Kind::BlockDevice {
-            // Onto the device itself; nothing tells whether it holds the same.
-            let always = self.request.overwrite == Overwrite::Always;
-            return if always { Action::Replace } else { Action::Keep };
         }
         if is_directory || there == Kind::Directory {
             let what = if is_directory { "something that is no directory" } else { "a directory" };
@@ -584,11 +609,14 @@ impl Plan {
             base,
             base_is_new,
             actions: Vec::new(),
+            pages: Vec::new(),
             counts: Counts::default(),
             refused: Vec::new(),
             missing: Vec::new(),
             spared: Vec::new(),
             ways: Vec::new(),
+            unknown: Vec::new(),
+            devices: BTreeMap::new(),
             selected: 0,
             owners: Owners::default(),
             damaged: 0,
@@ -602,6 +630,11 @@ impl Plan {
         rules.filter(|(from, to)| !to.is_empty() && !from.ends_with(to))
     }
 
+    /// Where an entry's content goes: to its path in the target, or onto a device.
+    pub(crate) fn place<'p>(&'p self, path: &'p [u8]) -> &'p [u8] {
+        self.devices.get(path).map_or(path, Vec::as_slice)
+    }
+
     /// Goes through the plan in order, for showing it.
     pub fn for_each(
         &self,
@@ -609,18 +642,14 @@ impl Plan {
         each: &mut dyn FnMut(Step<'_>) -> Result<()>,
     ) -> Result<()> {
         let mut cursor = Cursor::new(reader, self.root)?.tolerant();
-        let mut actions = self.actions.iter();
+        let mut script = Script::new(self);
         for rule in &self.mapping.rules {
-            cursor.for_each_within(&rule.from, &mut |entry| {
+            script::walk(&mut cursor, &rule.from, &mut |page, entry| {
                 let Some(path) = Mapping::target(rule, &entry.path) else { return Ok(()) };
-                let action = *actions.next().ok_or_else(differs)?;
+                let action = script.next(page)?;
                 each(Step { action, path: &path, entry: &entry })
             })?;
         }
-        if actions.next().is_some() { Err(differs()) } else { Ok(()) }
+        script.end()
     }
-}
-
-fn differs() -> Error {
-    Error::corrupt("the snapshot does not read the same twice: pages became unreadable meanwhile")
 }

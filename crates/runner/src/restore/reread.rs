@@ -30,11 +30,12 @@ pub(super) fn verify(
             step.action,
             Action::Create | Action::Replace | Action::Same | Action::Metadata
         );
-        if !restored || !step.entry.node.kind.has_content() || failed.contains(step.path) {
+        let place = plan.place(step.path);
+        if !restored || !step.entry.node.kind.has_content() || failed.contains(place) {
             return Ok(());
         }
         let compared =
-            target.read(step.path).and_then(|file| check.file(&mut buffer, &file, step.entry));
+            target.read(place).and_then(|file| check.file(&mut buffer, &file, step.entry));
         match compared {
             Ok(()) => report.verified_bytes += step.entry.node.size,
             Err(error) => report.failed.push((step.path.to_vec(), error.to_string())),

@@ -14,7 +14,7 @@ use tintype_source::files::{Excludes, Owners, WalkOptions};
 
 use crate::support::{Lab, noise, run, skipped_without_root, tree_path};
 
-fn stream_node() -> Node {
+pub(crate) fn stream_node() -> Node {
     Node {
         kind: Kind::Stream,
         mode: 0o600,
@@ -207,4 +207,60 @@ fn an_image_comes_back_onto_its_device_and_is_read_back() {
     assert!(report.failed.is_empty(), "{:?}", report.failed);
     assert_eq!(report.verified_bytes, 6 << 20);
     assert!(fs::read(&file).unwrap() == bytes);
+}
+
+/// A symlink to a device (`/dev/vg0/root`) is the device's name, not a place for a file.
+#[test]
+fn an_image_goes_onto_the_device_that_its_name_leads_to() {
+    if skipped_without_root("block devices") {
+        return;
+    }
+    let lab = Lab::new();
+    let file = lab.path("disk.img");
+    let bytes = [noise(7, 1 << 20), vec![0; 1 << 20]].concat();
+    fs::write(&file, &bytes).unwrap();
+    let device = run("losetup", &["-f".as_ref(), "--show".as_ref(), file.as_os_str()]);
+    let link = lab.path("root");
+    std::os::unix::fs::symlink(&device, &link).unwrap();
+    let root = tree_path(&link);
+    lab.take_as(Input::Images(vec![link.clone()]), &options(&lab, &root)).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&device)
+        .unwrap()
+        .write_all(&noise(9, 2 << 20))
+        .unwrap();
+    let request =
+        |overwrite| Request { destination: Destination::InPlace, overwrite, ..to(&lab, &root, "") };
+    let kept = lab.plan(&request(Overwrite::Never));
+    let report = lab.apply(&lab.plan(&request(Overwrite::Always)));
+    run("losetup", &["-d".as_ref(), device.as_ref()]);
+    assert_eq!((kept.counts.keep, kept.counts.replace), (1, 0));
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    assert_eq!(report.verified_bytes, 2 << 20);
+    assert!(link.is_symlink());
+    assert!(fs::read(&file).unwrap() == bytes);
+}
+
+/// A file in `/dev` is a file in memory.
+#[test]
+fn an_image_whose_device_is_missing_does_not_become_a_file_among_devices() {
+    if skipped_without_root("block devices") {
+        return;
+    }
+    let lab = Lab::new();
+    let file = lab.path("disk.img");
+    fs::write(&file, noise(7, 1 << 20)).unwrap();
+    let device = std::path::PathBuf::from(format!("/dev/tintype-test-{}", std::process::id()));
+    std::os::unix::fs::symlink(&file, &device).unwrap();
+    let root = tree_path(&device);
+    let taken = lab.take_as(Input::Images(vec![device.clone()]), &options(&lab, &root));
+    fs::remove_file(&device).unwrap();
+    taken.unwrap();
+    let in_place = Request { destination: Destination::InPlace, ..to(&lab, &root, "") };
+    let plan = lab.plan(&in_place);
+    lab.apply(&plan);
+    let was_made = fs::remove_file(&device).is_ok();
+    assert!(!was_made);
+    assert!(plan.refused[0].1.contains("no block device"), "{:?}", plan.refused);
 }

@@ -2,8 +2,10 @@
 
 mod changes;
 mod damage;
+mod deleting;
 mod escape;
 mod fixture;
 mod inputs;
+mod pages;
 mod restoring;
 mod support;

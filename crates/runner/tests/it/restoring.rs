@@ -1,12 +1,15 @@
 //! What a restore does to what is there, and what it must never do.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
+use tintype_engine::cancel::Cancel;
 use tintype_runner::restore::{Destination, Overwrite, Request};
+use tintype_runner::snapshot::{Input, Labels, SnapshotOptions};
+use tintype_source::files::WalkOptions;
 
-use crate::support::{Lab, noise, patterns};
+use crate::support::{Lab, noise, patterns, tree_path};
 
 fn set_age(path: &std::path::Path, seconds: u64) {
     let file = fs::File::options().write(true).open(path).unwrap();
@@ -158,4 +161,46 @@ fn further_names_of_symlinks_and_fifos_stay_further_names() {
         assert_eq!(first, other, "{name}");
     }
     lab.assert_equal("out");
+}
+
+/// The next restore finds the directories that lead to a root, and leaves them as they are.
+#[test]
+fn ways_that_an_interrupted_restore_made_are_as_they_were_captured() {
+    let lab = Lab::new();
+    lab.write("way/root/file", b"x");
+    let way = lab.source().join("way");
+    fs::set_permissions(&way, PermissionsExt::from_mode(0o751)).unwrap();
+    let root = way.join("root");
+    let options = SnapshotOptions {
+        labels: Labels { roots: vec![tree_path(&root)], ..Labels::default() },
+        parent: None,
+        workers: 1,
+        cancel: Cancel::default(),
+        read_all: false,
+    };
+    let walk = Box::new(WalkOptions::default());
+    lab.take_as(Input::Files { roots: vec![root.clone()], options: walk }, &options).unwrap();
+    fs::remove_dir_all(&way).unwrap();
+    let request =
+        Request { path: Vec::new(), destination: Destination::InPlace, ..lab.request("") };
+    let interrupted = Cancel::default();
+    interrupted.cancel();
+    lab.try_apply(&lab.plan(&request), interrupted).unwrap_err();
+    let mode = || way.metadata().unwrap().mode() & 0o7777;
+    assert_eq!(mode(), 0o751);
+    lab.apply(&lab.plan(&request));
+    assert_eq!((mode(), fs::read(root.join("file")).unwrap()), (0o751, b"x".to_vec()));
+}
+
+/// What comes into it may have been where others could not go.
+#[test]
+fn a_target_that_is_made_is_private() {
+    let lab = Lab::new();
+    sample(&lab);
+    lab.restore("new/out");
+    let mode = |name: &str| lab.path(name).metadata().unwrap().mode() & 0o7777;
+    assert_eq!(mode("new/out"), 0o700);
+    fs::set_permissions(lab.path("new/out"), PermissionsExt::from_mode(0o755)).unwrap();
+    lab.restore("new/out");
+    assert_eq!(mode("new/out"), 0o755, "it was there");
 }

@@ -119,10 +119,13 @@ impl Lab {
     }
 
     pub(crate) fn apply(&self, plan: &Plan) -> Report {
+        self.try_apply(plan, Cancel::default()).unwrap()
+    }
+
+    pub(crate) fn try_apply(&self, plan: &Plan, cancel: Cancel) -> Result<Report> {
         let reader = self.repository.reader().unwrap();
-        let options =
-            ApplyOptions { workers: 2, cancel: Cancel::default(), verify: true, sync: false };
-        restore::apply(&reader, plan, &options, &Progress::default()).unwrap()
+        let options = ApplyOptions { workers: 2, cancel, verify: true, sync: false };
+        restore::apply(&reader, plan, &options, &Progress::default())
     }
 
     /// Restores the latest snapshot to `to` and gives the report.
