@@ -152,6 +152,18 @@ fn own_places(app: &App) -> anyhow::Result<Vec<(u64, u64)>> {
     Ok(known.map(|metadata| (metadata.dev(), metadata.ino())).collect())
 }
 
+/// The same as patterns: with them a later restore knows what was not looked into.
+pub(super) fn own_patterns(app: &App) -> anyhow::Result<Vec<String>> {
+    let places = app.local_directory()?.into_iter().chain(app.cache_root());
+    let known = places.filter_map(|place| place.canonicalize().ok());
+    Ok(known.map(|place| format!("{}/**", escaped(&place.to_string_lossy()))).collect())
+}
+
+fn escaped(path: &str) -> String {
+    let escape = |letter| matches!(letter, '\\' | '*' | '?' | '[' | ']' | '{' | '}');
+    path.chars().flat_map(|c| escape(c).then_some('\\').into_iter().chain([c])).collect()
+}
+
 /// A stream has no owner and no times of its own: those of the run.
 fn stream_node(app: &App) -> Node {
     let now = app.env.clock.now();

@@ -130,7 +130,7 @@ impl Args {
             tags: self.tag.clone(),
             note: self.note.clone(),
             expiry,
-            options: self.described(counted.as_deref()),
+            options: self.described(app, counted.as_deref())?,
         };
         let options = SnapshotOptions {
             labels,
@@ -180,11 +180,14 @@ impl Args {
     }
 
     /// For the manifest: how it was taken.
-    fn described(&self, excludes: Option<&Excludes>) -> Value {
+    fn described(&self, app: &App, excludes: Option<&Excludes>) -> anyhow::Result<Value> {
         let text = |name: &OsString| name.to_string_lossy().into_owned();
-        let lines = excludes.map_or(&[][..], Excludes::lines);
+        let mut lines = excludes.map_or(&[][..], Excludes::lines).to_vec();
+        if excludes.is_some() {
+            lines.extend(inputs::own_patterns(app)?);
+        }
         let is_short = lines.iter().map(String::len).sum::<usize>() <= PATTERNS_BYTES;
-        json!({
+        Ok(json!({
             "exclude": self.exclude,
             "exclude_patterns": is_short.then_some(lines),
             "exclude_files": self.exclude_file.iter().map(|f| f.display().to_string()).collect::<Vec<_>>(),
@@ -195,7 +198,7 @@ impl Args {
             "read_all": self.read_all,
             // Without arguments: there may be a password among them.
             "command": self.from_command.as_ref().and(self.paths.first()).map(text),
-        })
+        }))
     }
 }
 

@@ -158,3 +158,21 @@ fn what_was_deleted_before_something_failed_is_told() {
     assert!(lab.path("source/closed/inner").exists() && !lab.path("source/extra").exists());
     set_mode(&lab, "source/closed", 0o755);
 }
+
+/// A repository below what is captured is left out, and no snapshot holds it.
+#[test]
+fn the_repository_of_the_snapshot_stays_when_a_copy_of_it_is_restored_from() {
+    let lab = Lab::new();
+    let own = lab.text("source/[own]*/repository");
+    lab.run(&["init", "--no-probe", "-r", &own]).expect(0);
+    lab.write("source/file", "x");
+    lab.run(&["snapshot", &lab.text("source"), "-r", &own]).expect(0);
+    let config = format!("{own}/config");
+    let mut copy = std::process::Command::new("cp");
+    copy.args(["-a", &own, &lab.text("repository")]);
+    assert!(copy.status().unwrap().success());
+    lab.write("source/extra", "x");
+    let ran = lab.run(&DELETE).expect(0);
+    assert!(std::path::Path::new(&config).exists(), "{}", ran.err);
+    assert!(ran.err.contains("leave out") && !lab.path("source/extra").exists(), "{}", ran.err);
+}

@@ -49,6 +49,7 @@ fn nothing_is_deleted_if_nobody_knows_what_was_left_out() {
         labels: Labels { roots: vec![tree_path(&lab.source())], options, ..Labels::default() },
         parent: None,
         workers: 2,
+        most_workers: 2,
         cancel: Cancel::default(),
         read_all: false,
     };

@@ -175,6 +175,7 @@ fn ways_that_an_interrupted_restore_made_are_as_they_were_captured() {
         labels: Labels { roots: vec![tree_path(&root)], ..Labels::default() },
         parent: None,
         workers: 1,
+        most_workers: 1,
         cancel: Cancel::default(),
         read_all: false,
     };

@@ -2,9 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use rustix::fs::{
-    Gid, Mode, OFlags, Uid, fchmod, fchown, ioctl_getflags, openat, readlinkat,
-};
+use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown, ioctl_getflags, openat, readlinkat};
 use tintype_model::entry::{Kind, Node, Problem, flags};
 use tintype_model::{Error, Result};
 
