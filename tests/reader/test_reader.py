@@ -303,6 +303,35 @@ class Refuses(unittest.TestCase):
                 self.assertIn(first, self.damaged(first, content))
 
 
+class Bounds(unittest.TestCase):
+    """§12: pages that no writer makes."""
+
+    def test_paths_that_share_a_long_beginning(self):
+        prefix = (b"d" * 250 + b"/") * 240
+        self.assertEqual(len(decode_inner(inner_page(prefix, 278), 1)), 278)
+        with self.assertRaisesRegex(Refused, "together"):
+            decode_inner(inner_page(prefix, 279), 1)
+
+
+def inner_page(prefix, count):
+    """Children whose first paths are `prefix` and three digits."""
+    shared = varint(0) + varint(len(prefix)) * (count - 1)
+    lengths = varint(len(prefix) + 3) + varint(3) * (count - 1)
+    rest = prefix + b"".join(b"%03d" % number for number in range(count))
+    numbers = [varint(0) * count] * 3
+    columns = [shared, lengths, rest, bytes(32 * count), *numbers]
+    head = b"N\x01" + varint(1) + varint(count)
+    return head + b"".join(varint(len(column)) + column for column in columns)
+
+
+def varint(value):
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
 class Golden(unittest.TestCase):
     """The vectors of §14, made by the engine, against the document."""
 

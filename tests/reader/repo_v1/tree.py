@@ -13,6 +13,7 @@ from .basics import (
     NAME_LIMIT,
     OWNER_LIMIT,
     PAGE,
+    PAGE_PATHS,
     PARCEL,
     PATH_LIMIT,
     RAW_LIMIT,
@@ -62,16 +63,20 @@ def order(path):
 
 def check_path(path):
     need(0 < len(path) <= PATH_LIMIT and b"\0" not in path, "path is empty, too long or has a NUL")
-    for name in path.split(b"/"):
-        need(name not in (b"", b".", b"..") and len(name) <= NAME_LIMIT, f"path {path!r}")
+    names = path.split(b"/")
+    fine = all(name not in (b"", b".", b"..") and len(name) <= NAME_LIMIT for name in names)
+    need(fine, f"path {path!r}")
 
 
 def paths(shared, lengths, rest, count):
     """Columns 1 to 3; checks that the paths ascend."""
-    last, found = b"", []
+    last, found, total = b"", [], 0
     for _ in range(count):
         keep = shared.varint(len(last), "shared")
-        path = last[:keep] + rest.take(lengths.varint(PATH_LIMIT, "path"))
+        length = lengths.varint(PATH_LIMIT, "path")
+        total += keep + length
+        need(total <= PAGE_PATHS, f"paths are longer than {PAGE_PATHS} bytes together")
+        path = last[:keep] + rest.take(length)
         check_path(path)
         need(not found or order(path) > order(last), f"path {path!r} is not in order")
         found.append(path)

@@ -16,6 +16,8 @@ pub const TREE_LEVEL: u8 = 8;
 pub const LEAF_ENTRIES: usize = 65_536;
 pub const INNER_CHILDREN: usize = 4_096;
 pub const PATH_BYTES: usize = 65_535;
+/// Of all paths of a page together: a shared beginning is stored once and decoded each time.
+pub const PAGE_PATH_BYTES: usize = 16 << 20;
 pub const NAME_BYTES: usize = 255;
 pub const REFERENCES: usize = 4_096;
 pub const REFERENCE_DEPTH: u8 = 4;

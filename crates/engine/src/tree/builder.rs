@@ -57,6 +57,9 @@ impl<'s, 'r> TreeBuilder<'s, 'r> {
             Error::internal(format!("{path}: {e}"))
         })?;
         self.shrink(&mut entry)?;
+        if !self.leaf.has_room(&entry.path) {
+            self.finish_leaf()?;
+        }
         self.bytes += entry.node.size;
         self.problems += u64::from(entry.is_problem());
         self.leaf.push(&entry);
@@ -118,6 +121,10 @@ impl<'s, 'r> TreeBuilder<'s, 'r> {
     fn push_child(&mut self, level: usize, child: Child) -> Result<()> {
         if self.levels.len() == level {
             self.levels.push(Vec::new());
+        }
+        let waiting: usize = self.levels[level].iter().map(|child| child.first.len()).sum();
+        if waiting + child.first.len() > inner::MOST_KEY_BYTES {
+            self.finish_inner(level)?;
         }
         let count = self.levels[level].len() + 1;
         let hash = || self.store.repository().keys().cut_hash(&[&child.id.0]);

@@ -11,6 +11,8 @@ use crate::id::ContentId;
 
 pub const LEAST_CHILDREN: usize = 64;
 pub const MOST_CHILDREN: usize = 1024;
+/// Of all keys together: a page of keys that share nothing must not be longer than a page may be.
+pub const MOST_KEY_BYTES: usize = 2 << 20;
 
 pub fn encode(level: u8, children: &[Child]) -> Vec<u8> {
     let (mut shared, mut rest_lengths, mut rest) = (Vec::new(), Vec::new(), Vec::new());

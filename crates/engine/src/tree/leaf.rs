@@ -43,18 +43,26 @@ pub(super) struct Keys<'a> {
     rest_lengths: Reader<'a>,
     rest: Reader<'a>,
     previous: Vec<u8>,
+    total: usize,
 }
 
 impl<'a> Keys<'a> {
     pub(super) fn new(reader: &mut Reader<'a>) -> Result<Self> {
         let (shared, rest_lengths, rest) = (reader.part()?, reader.part()?, reader.part()?);
-        Ok(Self { shared, rest_lengths, rest, previous: Vec::new() })
+        Ok(Self { shared, rest_lengths, rest, previous: Vec::new(), total: 0 })
     }
 
     pub(super) fn next(&mut self) -> Result<Vec<u8>> {
         let common = self.shared.bounded(self.previous.len(), "shared part of a path")?;
         let length = self.rest_lengths.bounded(limits::PATH_BYTES - common, "length of a path")?;
         let rest = self.rest.take(length)?;
+        self.total += common + length;
+        if self.total > limits::PAGE_PATH_BYTES {
+            return Err(Error::corrupt(format!(
+                "the paths of a page are longer than {} bytes together",
+                limits::PAGE_PATH_BYTES
+            )));
+        }
         self.previous.truncate(common);
         self.previous.extend_from_slice(rest);
         Ok(self.previous.clone())
@@ -75,6 +83,7 @@ pub struct LeafEncoder {
     parcel_numbers: HashMap<Parcel, usize>,
     count: usize,
     weight: usize,
+    path_bytes: usize,
     first: Vec<u8>,
     previous_path: Vec<u8>,
     previous_mtime: i64,
@@ -103,6 +112,11 @@ impl LeafEncoder {
         self.weight
     }
 
+    /// Whether another path can be on this page.
+    pub fn has_room(&self, path: &[u8]) -> bool {
+        self.path_bytes + path.len() <= limits::PAGE_PATH_BYTES
+    }
+
     pub fn first(&self) -> &[u8] {
         &self.first
     }
@@ -129,6 +143,7 @@ impl LeafEncoder {
     fn push_path(&mut self, path: &[u8]) {
         let [shared, rest_lengths, rest, ..] = &mut self.columns;
         put_key(path, &self.previous_path, shared, rest_lengths, rest);
+        self.path_bytes += path.len();
         self.previous_path.clear();
         self.previous_path.extend_from_slice(path);
     }

@@ -262,6 +262,41 @@ fn what_the_format_forbids_is_refused() {
     assert!(leaf::decode(&encode(&[entry(b"a", directory, outside)])).is_err());
 }
 
+/// A path of about `length` bytes; `number` at its end.
+fn long_path(length: usize, number: usize) -> Vec<u8> {
+    let mut path = [&[b'd'; 250][..], b"/"].concat().repeat(length / 251);
+    path.extend_from_slice(format!("{number:08}").as_bytes());
+    path
+}
+
+/// A page of a few kilobytes, once it is compressed, that would be gigabytes in memory.
+#[test]
+fn paths_that_share_a_long_beginning_are_bounded_together() {
+    let entry = |number| TreeEntry {
+        path: long_path(60_000, number),
+        node: simple(),
+        content: Content::None,
+        large_xattrs: Vec::new(),
+    };
+    let child = |number| Child {
+        first: long_path(60_000, number),
+        id: ContentId([1; 32]),
+        entries: 1,
+        bytes: 0,
+        problems: 0,
+    };
+    let fits = limits::PAGE_PATH_BYTES / long_path(60_000, 0).len();
+    for (count, is_good) in [(fits, true), (fits + 1, false)] {
+        let entries: Vec<_> = (0..count).map(entry).collect();
+        let raw = encode(&entries);
+        assert!(raw.len() < 100_000);
+        assert_eq!(leaf::decode(&raw).is_ok_and(|found| found == entries), is_good);
+        let children: Vec<_> = (0..count).map(child).collect();
+        let raw = inner::encode(1, &children);
+        assert_eq!(inner::decode(&raw).is_ok_and(|found| found == (1, children)), is_good);
+    }
+}
+
 fn simple() -> Node {
     Node {
         kind: Kind::File,

@@ -354,3 +354,36 @@ fn page_of_kind(kind: u8) -> Vec<u8> {
     }
     raw
 }
+
+/// Front coding stores a shared beginning once: in memory these would be four gigabytes.
+#[test]
+fn a_page_of_paths_that_share_a_long_beginning() {
+    damaged(|draft, _| {
+        let raw = page_of_long_paths(65_536);
+        assert!(raw.len() < 4 << 20);
+        raw_page(draft, 0, &raw)
+    });
+}
+
+/// A leaf page of so many directories whose paths have 65,000 bytes in common.
+fn page_of_long_paths(count: usize) -> Vec<u8> {
+    let mut prefix = [&[b'd'; 249][..], b"/"].concat().repeat(260);
+    prefix[..6].copy_from_slice(b"files/");
+    let (mut shared, mut lengths) = (vec![0], Vec::new());
+    put_varint(&mut lengths, prefix.len() as u64 + 5);
+    lengths.extend(std::iter::repeat_n(5, count - 1));
+    (1..count).for_each(|_| put_varint(&mut shared, prefix.len() as u64));
+    let mut rest = prefix;
+    (0..count).for_each(|number| rest.extend_from_slice(format!("{number:05x}").as_bytes()));
+    let mut raw = b"L\x01".to_vec();
+    put_varint(&mut raw, count as u64);
+    raw.extend_from_slice(b"\x01\x00\x00\x00\x00\x01\x00\x00");
+    // Kind, mode, owner, times, inode, device, links, size; no slots, references or extras.
+    let columns = [(1, 1), (0, 1), (0, 1), (0, 1), (0, 4), (0, 1), (0, 1), (0, 1), (0, 1)];
+    [shared, lengths, rest].iter().for_each(|column| put_bytes(&mut raw, column));
+    for (value, width) in columns.into_iter().chain([(1, 1), (0, 1)]) {
+        put_bytes(&mut raw, &vec![value; width * count]);
+    }
+    (0..4).for_each(|_| put_bytes(&mut raw, b""));
+    raw
+}

@@ -5,6 +5,7 @@ mod copy;
 mod damage;
 mod diff;
 mod find;
+mod long_paths;
 mod repair;
 mod stats;
 mod torn_listing;
