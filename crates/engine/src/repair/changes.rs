@@ -16,6 +16,7 @@ use crate::format::object::ObjectType;
 use crate::format::records::{Annotation, Change, names};
 use crate::id::SnapshotId;
 use crate::repo::Repository;
+use crate::repo::state::ATTEMPTS;
 
 /// Reason of the hold that takes the place of what is lost.
 pub const LOST_CHANGES: &str = "changes were lost";
@@ -40,7 +41,7 @@ impl LostChanges {
 impl Repository {
     /// Which changes of a snapshot were made and cannot be read.
     pub fn lost_changes(&self, id: SnapshotId) -> Result<LostChanges> {
-        loop {
+        for _ in 0..ATTEMPTS {
             let newest = self.newest_record()?;
             let known = newest.annotations.get(&id).copied().unwrap_or_default();
             let lost = self.find_lost(id, known)?;
@@ -48,6 +49,7 @@ impl Repository {
                 return Ok(lost);
             }
         }
+        Err(Error::unavailable("gcs ran all the time while the snapshot was read; try again"))
     }
 
     fn find_lost(&self, id: SnapshotId, known: u32) -> Result<LostChanges> {

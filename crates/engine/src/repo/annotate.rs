@@ -7,6 +7,7 @@ use serde::Serialize;
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::Repository;
+use super::state::ATTEMPTS;
 use crate::backend::list_all;
 use crate::format::object::ObjectType;
 use crate::format::records::{Annotation, Change, Manifest, Operation, names};
@@ -84,7 +85,7 @@ impl Repository {
     /// The standing of a snapshot now. Reads every annotation; none may be missing, neither
     /// between nor of those that the newest gc record knows (format.md §11.5).
     pub fn standing(&self, id: SnapshotId, manifest: &Manifest) -> Result<Standing> {
-        loop {
+        for _ in 0..ATTEMPTS {
             let newest = self.newest_record()?;
             let standing = self.merge_annotations(id, manifest)?;
             let known = newest.annotations.get(&id).copied().unwrap_or_default();
@@ -95,6 +96,7 @@ impl Repository {
                 return Err(withheld(id, standing.last, known, newest.seq));
             }
         }
+        Err(Error::unavailable("gcs ran all the time while the snapshot was read; try again"))
     }
 
     fn merge_annotations(&self, id: SnapshotId, manifest: &Manifest) -> Result<Standing> {
@@ -150,13 +152,14 @@ impl Repository {
             _ => Operation::Write,
         };
         self.config.features.allow(operation)?;
-        loop {
+        let mut name = String::new();
+        for _ in 0..ATTEMPTS {
             let mut standing = self.standing(id, manifest)?;
             let now = self.env.clock.now();
             permit(&standing, &change, now)
                 .map_err(|e| e.context(format!("snapshot {}", id.short())))?;
             let annotation = Annotation { time: now, by: by.to_owned(), change: change.clone() };
-            let name = names::annotation(id, standing.last + 1);
+            name = names::annotation(id, standing.last + 1);
             match self.put_json(ObjectType::Annotation, &name, &annotation) {
                 Ok(()) => {}
                 Err(error) if error.is(ErrorKind::AlreadyExists) => continue,
@@ -178,6 +181,11 @@ impl Repository {
             standing.last += 1;
             return Ok(standing);
         }
+        Err(Error::unavailable(format!(
+            "{name} was taken each time; others change this snapshot all the time, or the store does \
+             not list what it holds: try again, and if that does not help ask `tintype repo probe` \
+             about the store"
+        )))
     }
 }
 

@@ -211,14 +211,28 @@ impl Repository {
         care: Care,
         damaged: &mut Vec<(RandomId, Error)>,
     ) -> Result<RetiredLists> {
+        for _ in 0..ATTEMPTS {
+            if let Some(lists) = self.try_read_retired(care, damaged)? {
+                return Ok(lists);
+            }
+        }
+        Err(Error::unavailable(
+            "the store lists `retired/…` objects that it does not give; try again, and if that does \
+             not help ask `tintype repo probe` about the store",
+        ))
+    }
+
+    /// `None`: lists were merged meanwhile; the union was put before those that went.
+    fn try_read_retired(
+        &self,
+        care: Care,
+        damaged: &mut Vec<(RandomId, Error)>,
+    ) -> Result<Option<RetiredLists>> {
         let mut lists = RetiredLists::default();
         for listed in list_all(&*self.backend, "retired/")? {
             match self.get_json::<Retired>(ObjectType::Retired, &listed.name) {
                 Ok(list) => lists.sessions.extend(list.sessions),
-                // Lists are merged: the union was put before this one went.
-                Err(error) if error.is(ErrorKind::NotFound) => {
-                    return self.read_retired_as(care, damaged);
-                }
+                Err(error) if error.is(ErrorKind::NotFound) => return Ok(None),
                 Err(error) if care.forgives(&error) => {
                     damaged.push((RandomId::default(), error));
                 }
@@ -226,7 +240,7 @@ impl Repository {
             }
             lists.names.insert(listed.name);
         }
-        Ok(lists)
+        Ok(Some(lists))
     }
 
     /// Packs of condemned lists in force (format.md §11.4). For writers: read after the

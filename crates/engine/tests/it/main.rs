@@ -5,5 +5,6 @@ mod clocks;
 mod crash;
 mod features;
 mod gc;
+mod lying;
 mod ops;
 mod support;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tintype_engine::Result;
-use tintype_engine::backend::SharedBackend;
+use tintype_engine::backend::count::Op;
+use tintype_engine::backend::{Backend, Listed, MemoryBackend, PutStream, SharedBackend, list_all};
 use tintype_engine::chunker::MIN_BYTES;
 use tintype_engine::crypto::slot::{RecoveryKey, Secret};
 use tintype_engine::env::Env;
@@ -22,6 +23,71 @@ use tintype_engine::tree::builder::TreeBuilder;
 use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::tree::{Content, Parcel, Reference, Root, Slot, TreeEntry};
 use tintype_model::entry::{Kind, Node, Time, path_order};
+
+type Before = Box<dyn Fn(Op, &str, &[u8]) + Send + Sync>;
+type Listing = Box<dyn Fn(&str, &mut Vec<Listed>) + Send + Sync>;
+
+/// A store in which a test has its hands: something happens before calls that ask or change, and
+/// listings may be untrue.
+pub(crate) struct Meddled {
+    inner: MemoryBackend,
+    before: Before,
+    listing: Listing,
+}
+
+impl Meddled {
+    /// `before` gets what is put, or nothing.
+    pub(crate) fn before(
+        inner: &MemoryBackend,
+        before: impl Fn(Op, &str, &[u8]) + Send + Sync + 'static,
+    ) -> SharedBackend {
+        let (before, listing) = (Box::new(before), Box::new(|_: &str, _: &mut Vec<Listed>| ()));
+        Arc::new(Self { inner: inner.clone(), before, listing })
+    }
+
+    /// `listing` gets the prefix and what is there.
+    pub(crate) fn listing(
+        inner: &MemoryBackend,
+        listing: impl Fn(&str, &mut Vec<Listed>) + Send + Sync + 'static,
+    ) -> SharedBackend {
+        let (before, listing) = (Box::new(|_: Op, _: &str, _: &[u8]| ()), Box::new(listing));
+        Arc::new(Self { inner: inner.clone(), before, listing })
+    }
+}
+
+impl Backend for Meddled {
+    tintype_engine::pass_on!(describe, stat, conditional);
+
+    fn put(&self, name: &str, data: &[u8]) -> Result<()> {
+        (self.before)(Op::Put, name, data);
+        self.inner.put(name, data)
+    }
+
+    fn put_stream(&self, name: &str) -> Result<Box<dyn PutStream>> {
+        self.inner.put_stream(name)
+    }
+
+    fn get(&self, name: &str, limit_bytes: u64) -> Result<Vec<u8>> {
+        (self.before)(Op::Get, name, &[]);
+        self.inner.get(name, limit_bytes)
+    }
+
+    fn read_into(&self, name: &str, offset: u64, out: &mut [u8]) -> Result<()> {
+        self.inner.read_into(name, offset, out)
+    }
+
+    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
+        (self.before)(Op::List, prefix, &[]);
+        let mut all = list_all(&self.inner, prefix)?;
+        (self.listing)(prefix, &mut all);
+        all.into_iter().try_for_each(each)
+    }
+
+    fn delete(&self, name: &str) -> Result<()> {
+        (self.before)(Op::Delete, name, &[]);
+        self.inner.delete(name)
+    }
+}
 
 /// What a snapshot holds: path and bytes.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
