@@ -40,6 +40,7 @@ use crate::compress::Decompressor;
 use crate::format::frame::{Kind, Placed};
 use crate::format::object::{ObjectType, seal_bytes};
 use crate::format::records::{SessionKind, names};
+use crate::gc::GcOptions;
 use crate::index::local::LocalSegment;
 use crate::index::segment::{PackRow, Segment, SegmentBuilder};
 use crate::index::{Index, Location, PackId};
@@ -204,8 +205,8 @@ impl Repository {
         Ok(index)
     }
 
-    /// Makes the index anew, and the newest gc record too where that or a retired list is
-    /// damaged. What is lost for good leaves the index, so that the next writer who has it
+    /// Makes the index anew, and the newest gc record too where that, a retired list or a condemned
+    /// list in force is damaged. What is lost for good leaves the index, so that the next writer who has it
     /// stores it again. Needs the right to delete where anything is.
     pub fn repair_index(
         &self,
@@ -215,7 +216,7 @@ impl Repository {
     ) -> Result<RepairReport> {
         self.allow_maintenance()?;
         let configs = self.mend_config()?;
-        let mut report = match self.read_state() {
+        let mut report = match self.read_state().and_then(|_| self.read_condemned()) {
             Err(error) if error.is(ErrorKind::Corrupt) => {
                 tracing::warn!(%error, "the gc record is made anew");
                 self.repair_record(workers, cancel)?
@@ -279,6 +280,11 @@ impl Repository {
         if !damaged.is_empty() && self.newest_seq()? != state.newest.seq {
             return Err(Error::locked("a gc ran meanwhile; run the repair again"));
         }
+        if !damaged.is_empty() {
+            // Gc cannot end dead writers while it cannot read the index.
+            let options = GcOptions { cancel: cancel.clone(), ..GcOptions::default() };
+            self.settle_writers(session.id, &options)?;
+        }
         let writers = self.undecided_packs(session, &mut avoid)?;
         let mut rows = Vec::new();
         for (pack, size_bytes) in self.listed_packs()? {
@@ -293,8 +299,8 @@ impl Repository {
         }
         if writers && !damaged.is_empty() && !report.left_out.is_empty() {
             return Err(Error::locked(
-                "the index cannot be made anew while a snapshot is being written; wait until it \
-                 is done (or run a gc, which ends sessions of dead writers)",
+                "the index cannot be made anew while a snapshot is being written; run the repair \
+                 again when it is done",
             ));
         }
         let mut builder = SegmentBuilder::default();
@@ -311,7 +317,7 @@ impl Repository {
         let others: HashSet<_> = self
             .undecided_sessions()?
             .into_iter()
-            .filter(|s| s.record.kind != SessionKind::Read && s.id != own.id)
+            .filter(|s| s.kind() != Some(SessionKind::Read) && s.id != own.id)
             .map(|s| s.id)
             .collect();
         for listed in list_all(&*self.backend, "index/")? {

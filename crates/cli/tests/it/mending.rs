@@ -101,3 +101,30 @@ fn lost_changes_of_a_snapshot_are_accepted_by_name() {
     lab.run(&["gc"]).expect(0);
     assert!(lab.ids().is_empty());
 }
+
+/// What lies under a session's or a condemned list's name may be anything.
+#[test]
+fn sessions_and_condemned_lists_that_cannot_be_read_stop_nothing() {
+    let lab = Lab::ready();
+    lab.write("source/a", "kept");
+    let source = lab.text("source");
+    let first = lab.snapshot(&[&source])["snapshot"].as_str().unwrap().to_owned();
+    damage(&lab.path(&format!("repository/session/{first}")));
+    let junk = "0123456789abcdef0123456789abcdef";
+    lab.write(&format!("repository/session/{junk}"), "junk");
+    lab.snapshot(&[&source]);
+    lab.write(&format!("repository/condemned/00000000/{junk}"), "junk");
+    let refused = lab.run(&["snapshot", &source]).expect(4);
+    assert!(refused.err.contains("tintype repo gc"), "{}", refused.err);
+    lab.run(&["gc", "--fence-after", "0s"]).expect(0);
+    lab.snapshot(&[&source]);
+    lab.run(&["verify", "--repair-index"]).expect(4);
+    lab.run(&["restore", &first, "--to", &lab.text("out")]).expect(0);
+    assert_eq!(lab.read("out/source/a"), b"kept");
+    // It goes with its snapshot, and nothing else was wrong.
+    lab.run(&["delete", &first]).expect(0);
+    lab.run(&["gc"]).expect(0);
+    lab.run(&["gc"]).expect(0);
+    assert_eq!(lab.ids().len(), 2);
+    lab.assert_whole();
+}

@@ -7,7 +7,7 @@
 //!   were read after fates.
 //! - What the newest record absorbed had a fate when that record was made, which goes only by a
 //!   later record, and the same record was found newest again. Sessions of readers and gcs are
-//!   left out: their fates go without a list.
+//!   left out: their fates go without a list. One that cannot be read may be a snapshot's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,7 @@ use crate::format::object::ObjectType;
 use crate::format::records::{FateState, SessionKind, SessionRecord, names};
 use crate::id::SnapshotId;
 use crate::repo::Repository;
+use crate::repo::session::is_unreadable;
 use crate::repo::snapshots::Annotations;
 use crate::repo::state::State;
 
@@ -77,6 +78,7 @@ impl Repository {
         for id in state.newest.absorbed.iter().filter(|id| !is_known(id)) {
             match self.get_json::<SessionRecord>(ObjectType::Session, &names::session(*id)) {
                 Ok(record) if record.kind == SessionKind::Snapshot => lost.push(*id),
+                Err(error) if is_unreadable(&error) => lost.push(*id),
                 Err(error) if error.is(ErrorKind::Unavailable) => return Err(error),
                 _ => {}
             }

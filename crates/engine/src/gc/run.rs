@@ -20,7 +20,7 @@ use crate::id::{RandomId, SnapshotId};
 use crate::index::{Index, PackId};
 use crate::reader::{ContentReader, ReadBuffer};
 use crate::repo::Repository;
-use crate::repo::session::{Session, Undecided};
+use crate::repo::session::{Session, Silence, Undecided, is_unreadable};
 use crate::repo::state::{ATTEMPTS, State};
 use crate::store::{Store, Worker};
 
@@ -141,7 +141,7 @@ impl Repository {
             Condemned { packs: report.plan.candidates.iter().map(|c| c.pack.clone()).collect() };
         let name = names::condemned(newest.seq, session.id);
         self.put_json(ObjectType::Condemned, &name, &condemned)?;
-        report.fenced = self.settle_writers(options)?;
+        report.fenced = self.settle_writers(session.id, options)?;
         let reading = self.read_for_gc(&options.give_up)?;
         if reading.state.newest.seq != newest.seq {
             return Err(Error::locked("another gc ran meanwhile; nothing was deleted by this one"));
@@ -186,11 +186,11 @@ impl Repository {
 
     fn try_read_for_gc(&self, give_up: &BTreeSet<SnapshotId>) -> Result<Option<Reading>> {
         let annotations = self.read_annotations()?;
-        let pinned: BTreeSet<SnapshotId> = self
-            .undecided_sessions()?
-            .iter()
-            .flat_map(|session| session.record.pins.iter().copied())
-            .collect();
+        let open = self.undecided_sessions()?;
+        let readable = open.iter().filter_map(|session| session.record.as_ref());
+        let pinned: BTreeSet<SnapshotId> =
+            readable.flat_map(|record| record.pins.iter().copied()).collect();
+        let hides_pins = open.iter().any(|session| session.record.is_none());
         let (state, index) = self.read_index(HashSet::new())?;
         let given_up = self.settle_lost(&state, &annotations, give_up)?;
         let Some(listing) = self.all_committed(&state, annotations)? else { return Ok(None) };
@@ -199,7 +199,10 @@ impl Repository {
                 "gc deletes nothing while there is damage: {error}"
             )));
         }
-        let dead = listing.dead(self.env.clock.now(), &pinned);
+        let mut dead = listing.dead(self.env.clock.now(), &pinned);
+        if hides_pins {
+            dead.clear();
+        }
         let mut stay = listing.snapshots;
         stay.retain(|s| !dead.contains(&s.id));
         let annotated = stay.iter().filter(|s| s.standing.last > 0);
@@ -223,43 +226,51 @@ impl Repository {
     }
 
     /// Waits until every writer that may have seen the old state is decided; fences the dead.
-    pub(crate) fn settle_writers(&self, options: &GcOptions) -> Result<usize> {
+    /// `own` is left out. A session that cannot be read counts as a writer (format.md §11.1).
+    pub(crate) fn settle_writers(&self, own: RandomId, options: &GcOptions) -> Result<usize> {
         let waited_for: BTreeSet<RandomId> = self
             .endable_sessions()?
             .into_iter()
-            .filter(|s| s.record.kind == SessionKind::Snapshot)
+            .filter(|s| s.may_write() && s.id != own)
             .map(|s| s.id)
             .collect();
+        let patience = Silence::PATIENCE.min(options.fence_after);
+        let mut silence = Silence::default();
         let started = self.env.clock.elapsed();
         let mut fenced = 0;
         loop {
+            let now = self.env.clock.elapsed();
             let mut busy = Vec::new();
             for session in self.endable_sessions()? {
-                let is_dead = self.is_dead_session(&session, options);
-                let is_writer = session.record.kind == SessionKind::Snapshot;
-                if is_dead && session.record.kind != SessionKind::Gc {
+                let is_waited_for = waited_for.contains(&session.id);
+                let is_dead = match session.record {
+                    Some(_) => self.is_dead_session(&session, options),
+                    None => is_waited_for && silence.of(&session, now) >= patience,
+                };
+                if is_dead && session.kind() != Some(SessionKind::Gc) && session.id != own {
                     fenced += usize::from(self.decide_other(&session, FateState::Aborted)?);
-                } else if is_writer && waited_for.contains(&session.id) {
+                } else if is_waited_for {
                     busy.push(session);
                 }
             }
+            // Those that can be read first.
+            busy.sort_by_key(|session| session.record.is_none());
             let Some(session) = busy.first() else { return Ok(fenced) };
             options.cancel.check()?;
-            if self.env.clock.elapsed().saturating_sub(started) >= options.wait {
-                return Err(Error::locked(format!(
-                    "{} snapshot(s) are being written (one by {} since {}); nothing was deleted: \
-                     run gc again when they are done, or with a longer --wait",
-                    busy.len(),
-                    session.record.host,
-                    session.record.started
-                )));
+            let wait = match session.record {
+                Some(_) => options.wait,
+                None => options.wait.max(patience),
+            };
+            if now.saturating_sub(started) >= wait {
+                return Err(still_busy(&busy, session));
             }
             self.env.clock.sleep(Duration::from_millis(500));
         }
     }
 
     pub(crate) fn is_dead_session(&self, session: &Undecided, options: &GcOptions) -> bool {
-        (self.identity.is_gone)(&self.identity, &session.record)
+        let is_gone = |record| (self.identity.is_gone)(&self.identity, record);
+        session.record.as_ref().is_some_and(is_gone)
             || session.is_stalled(self, options.fence_after)
     }
 
@@ -376,7 +387,7 @@ impl Repository {
     fn kind_of(&self, id: RandomId) -> Result<Option<SessionKind>> {
         match self.get_json::<SessionRecord>(ObjectType::Session, &names::session(id)) {
             Ok(record) => Ok(Some(record.kind)),
-            Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
+            Err(error) if error.is(ErrorKind::NotFound) || is_unreadable(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -396,7 +407,10 @@ impl Repository {
                 Ok(record) if record.kind == SessionKind::Gc && record.base_seq <= newest.seq => {
                     gcs.insert(id);
                 }
-                Err(error) if !error.is(ErrorKind::NotFound) => return Err(error),
+                // With a fate it goes as what the fate says, without one it stays for the next gc.
+                Err(error) if !error.is(ErrorKind::NotFound) && !is_unreadable(&error) => {
+                    return Err(error);
+                }
                 _ => {}
             }
         }
@@ -450,6 +464,21 @@ impl Repository {
         }
         Ok(needed)
     }
+}
+
+fn still_busy(busy: &[Undecided], session: &Undecided) -> Error {
+    let what = match &session.record {
+        Some(record) => format!("one by {} since {}", record.host, record.started),
+        None => format!(
+            "the object of session {} cannot be read, and whoever put it gives signs of life",
+            session.id
+        ),
+    };
+    Error::locked(format!(
+        "{} snapshot(s) are being written ({what}); nothing was deleted: run gc again when they \
+         are done, or with a longer --wait",
+        busy.len()
+    ))
 }
 
 /// Packs that the index names, that are gone, and that nothing living needs: else content of

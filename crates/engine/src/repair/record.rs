@@ -1,5 +1,5 @@
-//! Making the newest gc record anew where it, or a retired list, is damaged or gone (format.md
-//! §11.7): from the trailers of all packs and from the fates, as a gc that deletes no pack.
+//! Making the newest gc record anew where it, or a retired list, is damaged or gone, or a condemned
+//! list that is in force is damaged (format.md §11.7): from the trailers of all packs and from the fates, as a gc that deletes no pack.
 //!
 //! 1. Its number is above every number that a gc may have used or may still use: that of a gc
 //!    is one more than the `base_seq` of its session, and than that of its condemned list; where
@@ -94,7 +94,7 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<RepairReport> {
         let options = GcOptions { cancel: cancel.clone(), ..GcOptions::default() };
-        self.settle_writers(&options)?;
+        self.settle_writers(session.id, &options)?;
         self.refuse_living_gc(session, &options)?;
         // Annotations before fates before retired lists, as a gc reads them.
         let annotations = self.read_annotations()?;
@@ -145,14 +145,17 @@ impl Repository {
     /// The one that made the lost record may still be deleting.
     fn refuse_living_gc(&self, own: &Session<'_>, options: &GcOptions) -> Result<()> {
         for other in self.undecided_sessions()? {
-            if other.record.kind != SessionKind::Gc || other.id == own.id {
+            let Some(record) = other.record.as_ref().filter(|r| r.kind == SessionKind::Gc) else {
+                continue;
+            };
+            if other.id == own.id {
                 continue;
             }
             if !self.is_dead_session(&other, options) {
                 return Err(Error::locked(format!(
                     "a gc of process {} on {} (since {}) may be at work; end it, or run the repair \
                      again two hours after its last sign of life",
-                    other.record.pid, other.record.host, other.record.started
+                    record.pid, record.host, record.started
                 )));
             }
             self.close_gc(other.id)?;

@@ -6,7 +6,7 @@
 //!                     └──────put fate──► closed | aborted        by another: process gone, fenced
 //! ```
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -21,6 +21,11 @@ use crate::id::{RandomId, SnapshotId};
 
 /// How often a living session shows that it lives.
 pub const BEAT: Duration = Duration::from_mins(1);
+
+/// Whether an error says that an object is there and tells nothing: damaged, or none of ours.
+pub(crate) fn is_unreadable(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Invalid | ErrorKind::Unsupported)
+}
 
 /// One session of ours.
 pub struct Session<'r> {
@@ -84,9 +89,10 @@ impl Repository {
         }
     }
 
-    /// Sessions without a fate, with how many beats they gave. Fates are listed after sessions,
-    /// so that none is missed which was there when its session was seen; and before retired
-    /// lists, so that a fate that was removed in between is no session without one.
+    /// Sessions without a fate, with how many beats they gave, also those whose object cannot be
+    /// read. Fates are listed after sessions, so that none is missed which was there when its
+    /// session was seen; and before retired lists, so that a fate that was removed in between is
+    /// no session without one.
     pub fn undecided_sessions(&self) -> Result<Vec<Undecided>> {
         let sessions = list_all(&*self.backend, "session/")?;
         let mut decided = HashSet::new();
@@ -100,11 +106,13 @@ impl Repository {
             if decided.contains(&id) {
                 continue;
             }
-            match self.get_json::<SessionRecord>(ObjectType::Session, &listed.name) {
-                Ok(record) => open.push(Undecided { id, beats: self.count_beats(id)?, record }),
-                Err(error) if error.is(ErrorKind::NotFound) => {}
+            let record = match self.get_json::<SessionRecord>(ObjectType::Session, &listed.name) {
+                Ok(record) => Some(record),
+                Err(error) if error.is(ErrorKind::NotFound) => continue,
+                Err(error) if is_unreadable(&error) => None,
                 Err(error) => return Err(error),
-            }
+            };
+            open.push(Undecided { id, beats: self.count_beats(id)?, record });
         }
         // A damaged list makes too many of them look undecided: to be waited for, not deleted.
         let retired = self.read_retired_leniently()?;
@@ -125,9 +133,7 @@ impl Repository {
                 Err(error) if error.is(ErrorKind::Corrupt) => {}
                 Err(error) => return Err(error),
             }
-            open.retain(|session| {
-                session.record.kind != SessionKind::Snapshot || !decided.contains(&session.id)
-            });
+            open.retain(|session| !session.may_write() || !decided.contains(&session.id));
         }
         Ok(open)
     }
@@ -148,8 +154,14 @@ impl Repository {
     /// Decides a session of another process. `Ok(false)`: it was decided meanwhile.
     pub(crate) fn decide_other(&self, session: &Undecided, state: FateState) -> Result<bool> {
         let id = session.id;
-        if session.record.kind == SessionKind::Gc {
-            return self.close_gc(id);
+        match session.kind() {
+            Some(SessionKind::Gc) => return self.close_gc(id),
+            Some(_) => {}
+            // It may be a gc's, whose segments count through its record alone; those of a writer
+            // count for nobody yet.
+            None => {
+                return self.put_fate(id, &Fate { state, segments: Vec::new(), manifest: None });
+            }
         }
         let segments = list_all(&*self.backend, "index/")?
             .into_iter()
@@ -179,7 +191,8 @@ impl Repository {
     pub fn close_abandoned(&self) -> Result<usize> {
         let mut closed = 0;
         for session in self.endable_sessions()? {
-            if (self.identity.is_gone)(&self.identity, &session.record) {
+            let is_gone = |record| (self.identity.is_gone)(&self.identity, record);
+            if session.record.as_ref().is_some_and(is_gone) {
                 closed += usize::from(self.decide_other(&session, FateState::Closed)?);
             }
         }
@@ -190,16 +203,46 @@ impl Repository {
 pub struct Undecided {
     pub id: RandomId,
     pub beats: u32,
-    pub record: SessionRecord,
+    /// `None`: it cannot be read. Its owner, if it has one, may be alive all the same.
+    pub record: Option<SessionRecord>,
 }
 
 impl Undecided {
+    pub fn kind(&self) -> Option<SessionKind> {
+        self.record.as_ref().map(|record| record.kind)
+    }
+
+    /// Whether it may commit a snapshot. What cannot be read may be of any kind.
+    pub fn may_write(&self) -> bool {
+        self.kind().is_none_or(|kind| kind == SessionKind::Snapshot)
+    }
+
     /// Whether it gave no sign of life for `patience`, as far as clocks can be believed: this
-    /// only decides when it is fenced.
+    /// only decides when it is fenced. Never of one that cannot be read: see [`Silence`].
     pub fn is_stalled(&self, repository: &Repository, patience: Duration) -> bool {
+        let Some(record) = &self.record else { return false };
         let alive = SignedDuration::from_secs(i64::from(self.beats) * BEAT.as_secs() as i64);
-        let silent = repository.env.clock.now().duration_since(self.record.started) - alive;
+        let silent = repository.env.clock.now().duration_since(record.started) - alive;
         silent.unsigned_abs() > patience
+    }
+}
+
+/// Since when sessions gave no beat, as this process saw it: of those that cannot be read nobody
+/// knows when they began.
+#[derive(Default)]
+pub(crate) struct Silence(BTreeMap<RandomId, (u32, Duration)>);
+
+impl Silence {
+    /// A living session beats once a minute.
+    pub(crate) const PATIENCE: Duration = BEAT.saturating_mul(2);
+
+    /// How long `session` was silent, when seen at `now` of a clock that only goes forward.
+    pub(crate) fn of(&mut self, session: &Undecided, now: Duration) -> Duration {
+        let seen = self.0.entry(session.id).or_insert((session.beats, now));
+        if seen.0 != session.beats {
+            *seen = (session.beats, now);
+        }
+        now.saturating_sub(seen.1)
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::Repository;
+use super::session::is_unreadable;
 use crate::backend::list_all;
 use crate::format::frame::Kind;
 use crate::format::limits;
@@ -244,23 +245,32 @@ impl Repository {
     }
 
     /// Packs of condemned lists in force (format.md §11.4). For writers: read after the
-    /// session was put and before the index.
+    /// session was put and before the index. Lists that cannot be read and are of another number
+    /// are not in force, whoever put them.
     pub(crate) fn read_condemned(&self) -> Result<HashSet<PackId>> {
-        let mut packs = HashSet::new();
-        let mut highest = Vec::new();
+        let mut lists = Vec::new();
         for listed in list_all(&*self.backend, "condemned/")? {
-            let list: Condemned = match self.get_json(ObjectType::Condemned, &listed.name) {
-                Ok(list) => list,
-                Err(error) if error.is(ErrorKind::NotFound) => continue,
-                Err(error) => return Err(error),
-            };
             let seq = listed.name.split('/').nth(1).and_then(|s| s.parse::<u32>().ok());
-            highest.push((seq.unwrap_or(u32::MAX), list));
+            match self.get_json::<Condemned>(ObjectType::Condemned, &listed.name) {
+                Err(error) if error.is(ErrorKind::NotFound) => {}
+                Err(error) if !is_unreadable(&error) => return Err(error),
+                read => lists.push((seq.unwrap_or(u32::MAX), read)),
+            }
         }
         let newest = self.newest_seq()?;
-        for (seq, list) in highest {
-            if seq >= newest {
-                packs.extend(list.packs.iter().filter_map(|name| PackId::parse(name)));
+        let mut packs = HashSet::new();
+        for (seq, list) in lists {
+            match list {
+                Ok(list) if seq >= newest => {
+                    packs.extend(list.packs.iter().filter_map(|name| PackId::parse(name)));
+                }
+                Err(error) if seq == newest => {
+                    return Err(Error::corrupt(format!(
+                        "{error}; it may name packs that a gc is about to delete: run `tintype \
+                         repo gc`, which leaves this list behind"
+                    )));
+                }
+                _ => {}
             }
         }
         Ok(packs)

@@ -173,7 +173,7 @@ fn many_small_packs_become_few() {
 /// Whether every gc session that is there has a fate.
 fn gcs_are_ended(repository: &Repository) -> bool {
     let open = repository.undecided_sessions().unwrap();
-    open.iter().all(|session| session.record.kind != SessionKind::Gc)
+    open.iter().all(|session| session.kind() != Some(SessionKind::Gc))
 }
 
 #[test]

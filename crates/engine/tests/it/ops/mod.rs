@@ -9,6 +9,7 @@ mod long_paths;
 mod repair;
 mod stats;
 mod torn_listing;
+mod unreadable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
