@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::{Cache, Identity, Repository};
-use crate::backend::{SharedBackend, list_all};
+use crate::backend::{Backend, SharedBackend, list_all};
 use crate::chunker::Chunker;
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::slot::{RecoveryKey, Secret, Slot};
@@ -100,7 +100,7 @@ impl Repository {
         single_writer: bool,
         options: OpenOptions,
     ) -> Result<(Self, RecoveryKey)> {
-        refuse_occupied(&backend)?;
+        let rests = Rests::find(&backend)?;
         let env = &options.env;
         let keys = Keys::new(MasterKey::generate(env));
         let config = Config {
@@ -114,23 +114,60 @@ impl Repository {
         }
         .seal(&keys);
         let recovery = RecoveryKey::generate(env);
+        let mut own = Vec::new();
         for (secret, label) in
             [(secret, label), (&Secret::Recovery(recovery.clone()), "recovery key of init")]
         {
-            put_slot(&backend, secret, &keys, config.id, label, env)?;
+            let id = RandomId(env.bytes());
+            let slot = Slot::seal(secret, &keys, config.id, id, label, env)?;
+            own.push((names::slot(id), serde_json::to_vec(&slot).expect("plain data")));
         }
         let text = serde_json::to_vec(&config).expect("plain data");
         let repository = assemble(backend, keys, config, options);
-        repository.put_first_gc_record()?;
-        // Before it exists there is no repository, only rests of an attempt; the copy is last,
-        // because by itself it would open one.
-        repository.backend.put(names::CONFIG, &text)?;
-        repository.backend.put(names::CONFIG_COPY, &text)?;
+        own.push((names::gc(0), repository.first_gc_record()?));
+        if !repository.claim(&rests, &own, &text)? {
+            rests.withdraw(&repository.backend, &own);
+            return Err(Error::already_exists(format!(
+                "{}: another `init` was faster, or is at work; what this one put was taken back",
+                repository.backend.describe()
+            )));
+        }
+        repository.settle_in(&rests, &own, &text)?;
         Ok((repository, recovery))
     }
 
+    /// Puts the first objects, `config` last: before it exists there is no repository, only rests
+    /// of an attempt. `false`: another `init` was there first.
+    fn claim(&self, rests: &Rests, own: &[(String, Vec<u8>)], config: &[u8]) -> Result<bool> {
+        if rests.record.is_some() {
+            self.backend.delete(&names::gc(0))?;
+        }
+        let own = own.iter().map(|(name, data)| (&name[..], &data[..]));
+        for (name, data) in own.chain([(names::CONFIG, config)]) {
+            match put_exactly(&*self.backend, name, data) {
+                Err(error) if error.is(ErrorKind::AlreadyExists) => return Ok(false),
+                put => put?,
+            }
+        }
+        Ok(true)
+    }
+
+    /// After `config` was put. Its copy comes later, because by itself it would open a repository.
+    fn settle_in(&self, rests: &Rests, own: &[(String, Vec<u8>)], config: &[u8]) -> Result<()> {
+        let backend = &*self.backend;
+        put_exactly(backend, names::CONFIG_COPY, config)?;
+        // Another `init` that began before there was `config` may have taken something for a rest.
+        for (name, data) in own {
+            if !holds(backend, name, data)? {
+                backend.delete(name)?;
+                put_exactly(backend, name, data)?;
+            }
+        }
+        rests.keys.iter().try_for_each(|name| backend.delete(name))
+    }
+
     /// So that a listing without any record is an error and never "no gc yet".
-    fn put_first_gc_record(&self) -> Result<()> {
+    fn first_gc_record(&self) -> Result<Vec<u8>> {
         let record = GcRecord {
             seq: 0,
             session: RandomId::default(),
@@ -141,7 +178,7 @@ impl Repository {
             delete: Deletions::default(),
             time: self.env.clock.now(),
         };
-        self.put_json(ObjectType::GcRecord, &names::gc(0), &record)
+        self.seal(ObjectType::GcRecord, &names::gc(0), &record)
     }
 
     /// Opens with any secret that a key slot knows. `WrongKey` if none does.
@@ -163,8 +200,79 @@ impl Repository {
     }
 }
 
-/// `init` was interrupted before `config` was put: keys and the first record may be there.
-fn refuse_occupied(backend: &SharedBackend) -> Result<()> {
+/// What an `init` that was interrupted before it put `config` left; or what one that is at work has
+/// put. Its slots open nothing here, so they stay until this one has won: if that one wins, its
+/// secrets must open.
+struct Rests {
+    keys: Vec<String>,
+    /// The first gc record, whose name both need.
+    record: Option<Vec<u8>>,
+}
+
+impl Rests {
+    /// Refuses a place that holds anything else.
+    fn find(backend: &SharedBackend) -> Result<Self> {
+        refuse_repository(backend)?;
+        let mut rests = Self { keys: Vec::new(), record: None };
+        for listed in list_all(&**backend, "")? {
+            if listed.name.starts_with("keys/") {
+                rests.keys.push(listed.name);
+            } else if listed.name == names::gc(0) {
+                match backend.get(&listed.name, limits::PLAIN_JSON_BYTES) {
+                    Ok(data) => rests.record = Some(data),
+                    Err(error) if error.is(ErrorKind::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            } else if !listed.name.starts_with("tmp/") {
+                return Err(Error::already_exists(format!(
+                    "{} is not empty (it holds {}); choose an empty place",
+                    backend.describe(),
+                    listed.name
+                )));
+            }
+        }
+        Ok(rests)
+    }
+
+    /// After another `init` won: takes back what this one put, and gives back its first record if
+    /// this one removed it. What fails here leaves slots that open nothing, or a gc record that a
+    /// repair makes anew.
+    fn withdraw(&self, backend: &SharedBackend, own: &[(String, Vec<u8>)]) {
+        let take_back = || -> Result<()> {
+            for (name, data) in own {
+                if holds(&**backend, name, data)? {
+                    backend.delete(name)?;
+                }
+            }
+            match &self.record {
+                Some(record) => put_exactly(&**backend, &names::gc(0), record),
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = take_back() {
+            tracing::debug!(%error, "rests of this init stay");
+        }
+    }
+}
+
+/// Whether an object is there and holds exactly these bytes.
+fn holds(backend: &dyn Backend, name: &str, data: &[u8]) -> Result<bool> {
+    match backend.get(name, data.len() as u64) {
+        Ok(found) => Ok(found == data),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts, unless exactly these bytes are there: an earlier try got through.
+fn put_exactly(backend: &dyn Backend, name: &str, data: &[u8]) -> Result<()> {
+    match backend.put(name, data) {
+        Err(error) if error.is(ErrorKind::AlreadyExists) && holds(backend, name, data)? => Ok(()),
+        put => put,
+    }
+}
+
+fn refuse_repository(backend: &SharedBackend) -> Result<()> {
     for name in [names::CONFIG, names::CONFIG_COPY] {
         match backend.stat(name) {
             Ok(_) => {
@@ -175,17 +283,6 @@ fn refuse_occupied(backend: &SharedBackend) -> Result<()> {
             }
             Err(error) if error.is(ErrorKind::NotFound) => {}
             Err(error) => return Err(error),
-        }
-    }
-    for listed in list_all(&**backend, "")? {
-        if listed.name.starts_with("keys/") || listed.name == names::gc(0) {
-            backend.delete(&listed.name)?;
-        } else if !listed.name.starts_with("tmp/") {
-            return Err(Error::already_exists(format!(
-                "{} is not empty (it holds {}); choose an empty place",
-                backend.describe(),
-                listed.name
-            )));
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ mod clocks;
 mod crash;
 mod features;
 mod gc;
+mod init;
 mod lying;
 mod ops;
 mod support;
