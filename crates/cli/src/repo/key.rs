@@ -189,18 +189,33 @@ fn change(app: &App, new: &New) -> anyhow::Result<Done> {
     let backend = app.storage(url, false, false)?;
     let old = secret::existing(&app.sources(), &backend.describe(), &app.report)?;
     let repository = Repository::open(backend, &old, app.open_options(None))?;
-    let old_slot = repository.slot_of(&old)?;
+    let old_slots = repository.slots_of(&old)?;
     let secret = new.ask(app, &repository.backend().describe())?;
     let id = repository.add_key(&secret, &new.label)?;
     app.report.text(format!("key {} added", id.short()))?;
-    match (old, old_slot) {
-        (Secret::Passphrase(_), Some(slot)) => {
-            repository.remove_key(slot)?;
-            app.report.text(format!("key {} removed: its passphrase opens nothing any more", slot.short()))?;
-        }
-        _ => app.report.note(
+    if !matches!(old, Secret::Passphrase(_)) {
+        app.report.note(
             "the key that opened it stays; `tintype repo key list` and `key remove` drop a forgotten passphrase",
-        ),
+        );
+        return Ok(Done::of(Exit::Complete, json!({ "key": id })));
+    }
+    // More than one, where an earlier change could not remove the old one.
+    for slot in old_slots {
+        let short = slot.short();
+        repository.remove_key(slot).map_err(|error| {
+            error.context(format!(
+                "key {short} could not be removed, so the old passphrase still opens the \
+                 repository; `tintype repo key remove {short}` removes it"
+            ))
+        })?;
+        app.report.text(format!("key {short} removed"))?;
+    }
+    match repository.slots_of(&old)?.first() {
+        None => app.report.text("the old passphrase opens nothing any more")?,
+        Some(slot) => app.report.warn(format!(
+            "the passphrase that was given as the old one still opens key {}",
+            slot.short()
+        )),
     }
     Ok(Done::of(Exit::Complete, json!({ "key": id })))
 }

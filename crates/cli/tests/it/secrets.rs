@@ -76,6 +76,29 @@ fn the_recovery_key_opens_and_slots_come_and_go() {
     assert!(last.err.contains("last key slot"), "{}", last.err);
 }
 
+/// A change that could not remove the old slot leaves two that the passphrase opens, after the
+/// next one.
+#[test]
+fn a_changed_passphrase_opens_none_of_its_slots_any_more() {
+    let lab = Lab::ready();
+    let mut add = lab.command(&["key", "add", "--label", "rest"]);
+    assert!(add.env("TINTYPE_NEW_PASSWORD", PASSWORD).output().unwrap().status.success());
+    let change = |new: &str| {
+        let mut change = lab.command(&["key", "change-passphrase"]);
+        Ran::of(&change.env("TINTYPE_NEW_PASSWORD", new).output().unwrap())
+    };
+    let same = change(PASSWORD).expect(0);
+    assert!(same.err.contains("still opens key") && !same.out.contains("nothing"), "{}", same.err);
+    let mut add = lab.command(&["key", "add", "--label", "rest"]);
+    assert!(add.env("TINTYPE_NEW_PASSWORD", PASSWORD).output().unwrap().status.success());
+    let changed = change("a new passphrase").expect(0);
+    assert!(changed.out.contains("opens nothing any more"), "{}", changed.out);
+    lab.run(&["list"]).expect(6);
+    let mut keys = lab.command(&["key", "list", "--json"]);
+    let keys = Ran::of(&keys.env("TINTYPE_PASSWORD", "a new passphrase").output().unwrap());
+    assert_eq!(keys.expect(0).summary()["keys"], 2);
+}
+
 const IDENTITY: &str = "AGE-SECRET-KEY-1V7SSL3KMDCYZJ8EU8ZET3UGWWMSK8ESGGHAPG6UWYKXK6LDSVUWQ3APWWW";
 const RECIPIENT: &str = "age13cyz75y95jvauv4hqyd0w6vzs75zwst825r0ah9yt9knpmeg8cjscdhjlh";
 const OTHER: &str = "AGE-SECRET-KEY-1039LAVQCZ8MT6L03Q3VTLR9TE6GR3N64MW4870WG2HSECP80A92Q39C0QC";

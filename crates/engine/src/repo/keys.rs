@@ -61,4 +61,13 @@ impl Repository {
         }
         Ok(None)
     }
+
+    /// All slots that a secret opens. One that is damaged opens nothing.
+    pub fn slots_of(&self, secret: &Secret) -> Result<Vec<RandomId>> {
+        let mut slots = read_slots(&self.backend)?;
+        slots.retain(|(id, slot)| {
+            slot.open(secret, self.config.id, *id).is_ok_and(|opened| opened.is_some())
+        });
+        Ok(slots.into_iter().map(|(id, _)| id).collect())
+    }
 }
