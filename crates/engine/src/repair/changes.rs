@@ -71,8 +71,11 @@ impl Repository {
                 lost.missing.push(name);
                 continue;
             }
-            match self.get_json::<Annotation>(ObjectType::Annotation, &name) {
-                Err(error) if error.is(ErrorKind::Corrupt) => lost.damaged.push(name),
+            let read = || self.get_json::<Annotation>(ObjectType::Annotation, &name);
+            // Twice: what went wrong on its way must not cost a lock.
+            let is_corrupt = |error: &Error| error.is(ErrorKind::Corrupt);
+            match read().or_else(|error| if is_corrupt(&error) { read() } else { Err(error) }) {
+                Err(error) if is_corrupt(&error) => lost.damaged.push(name),
                 read => drop(read?),
             }
         }

@@ -1,15 +1,17 @@
 //! A scripted life of a repository is cut at every changing call of the backend, in every way
 //! that a crash can leave things. Whatever was committed stays readable, and going on works.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tintype_engine::Result;
-use tintype_engine::backend::{CrashBackend, CrashMode, MemoryBackend};
-use tintype_engine::format::records::Change;
+use tintype_engine::backend::{Backend as _, CrashBackend, CrashMode, MemoryBackend};
+use tintype_engine::cancel::Cancel;
+use tintype_engine::format::records::{Change, names};
 use tintype_engine::gc::GcOptions;
 use tintype_engine::id::SnapshotId;
+use tintype_engine::repair::RepairScope;
 use tintype_engine::repo::Repository;
+use tintype_engine::{ErrorKind, Result};
 
 use crate::support::{Files, cheap_secret, files, find, init, noise, open, read_back, snapshot};
 
@@ -47,6 +49,9 @@ fn gc_options() -> GcOptions {
 
 fn delete(repository: &Repository, id: SnapshotId) -> Result<()> {
     let Some(found) = find(repository, id)? else { return Ok(()) };
+    for reason in found.standing.holds {
+        repository.annotate(id, &found.manifest, "test", Change::Release(reason))?;
+    }
     let change = Change::Deleted("test".into());
     repository.annotate(id, &found.manifest, "test", change).map(|_| ())
 }
@@ -89,8 +94,13 @@ fn survives(left: &MemoryBackend, told: &Told, cut: &str) {
         .or_else(|_| open(backend.clone(), 2, 4))
         .unwrap_or_else(|e| panic!("{cut}: no key opens it: {e}"));
     holds(&repository, told, cut);
+    lives_on(&repository, left, told, cut);
+}
+
+/// Snapshots, gcs and deletions until nothing is left.
+fn lives_on(repository: &Repository, left: &MemoryBackend, told: &Told, cut: &str) {
     let extra = files(&[("files/after", noise(9, 300_000)), ("files/small", b"x".to_vec())]);
-    let again = snapshot(&repository, &extra, None)
+    let again = snapshot(repository, &extra, None)
         .unwrap_or_else(|e| panic!("{cut}: a snapshot afterwards: {e}"));
     let mut told_more = Told { initialized: true, ..Told::default() };
     told_more.committed.clone_from(&told.committed);
@@ -101,13 +111,13 @@ fn survives(left: &MemoryBackend, told: &Told, cut: &str) {
     let patient = GcOptions { fence_after: std::time::Duration::ZERO, ..gc_options() };
     for round in 0..2 {
         repository.gc(&patient).unwrap_or_else(|e| panic!("{cut}: gc {round} afterwards: {e}"));
-        holds(&repository, &told_more, cut);
+        holds(repository, &told_more, cut);
     }
     for (id, _) in told_more.committed.clone() {
-        delete(&repository, id).unwrap_or_else(|e| panic!("{cut}: delete: {e}"));
+        delete(repository, id).unwrap_or_else(|e| panic!("{cut}: delete: {e}"));
     }
     for snapshot in repository.snapshots().expect("listing").snapshots {
-        delete(&repository, snapshot.id).unwrap_or_else(|e| panic!("{cut}: delete: {e}"));
+        delete(repository, snapshot.id).unwrap_or_else(|e| panic!("{cut}: delete: {e}"));
     }
     repository.gc(&patient).unwrap_or_else(|e| panic!("{cut}: last gc: {e}"));
     repository.gc(&patient).unwrap_or_else(|e| panic!("{cut}: very last gc: {e}"));
@@ -157,7 +167,177 @@ fn every_cut_of_a_scripted_life_is_survived() {
     }
 }
 
-/// The test above can fail: a store that shows torn objects is noticed.
+/// What is damaged or gone, each with its own way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Harm {
+    Config,
+    ConfigCopy,
+    Record,
+    RetiredList,
+    Segment,
+    Pack,
+    Annotation,
+    Fate,
+}
+
+impl Harm {
+    const ALL: [Self; 8] = [
+        Self::Config,
+        Self::ConfigCopy,
+        Self::Record,
+        Self::RetiredList,
+        Self::Segment,
+        Self::Pack,
+        Self::Annotation,
+        Self::Fate,
+    ];
+
+    fn object(self, life: &Life) -> String {
+        let first = |prefix: &str| {
+            let mut names = life.memory.names().into_iter();
+            names.find(|name| name.starts_with(prefix)).expect("there is one")
+        };
+        match self {
+            Self::Config => names::CONFIG.to_owned(),
+            Self::ConfigCopy => names::CONFIG_COPY.to_owned(),
+            Self::Record => first("gc/"),
+            Self::RetiredList => life.retired.clone(),
+            Self::Segment => first("index/"),
+            Self::Pack => life.unneeded.clone(),
+            Self::Annotation => names::annotation(life.tagged(), 2),
+            Self::Fate => names::fate(life.oldest),
+        }
+    }
+
+    fn inflict(self, life: &Life) -> MemoryBackend {
+        let left = life.memory.copy();
+        let name = self.object(life);
+        let mut bytes = left.get(&name, u64::MAX).expect("it is there");
+        match self {
+            Self::Config | Self::Record | Self::Segment | Self::Annotation => {
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                left.overwrite(&name, bytes);
+            }
+            _ => left.delete(&name).expect("it is there"),
+        }
+        left
+    }
+
+    fn mend(self, repository: &Repository, life: &Life) -> Result<()> {
+        match self {
+            Self::Annotation => repository.accept_lost_changes(life.tagged(), "test").map(|_| ()),
+            Self::Fate => {
+                let options = GcOptions { give_up: [life.oldest].into(), ..gc_options() };
+                repository.gc(&options).map(|_| ())
+            }
+            _ => {
+                let cancel = Cancel::default();
+                repository.repair_index(&RepairScope::Unnamed, 1, &cancel).map(|_| ())
+            }
+        }
+    }
+}
+
+/// A repository with a past, and what the harm is done to.
+struct Life {
+    memory: MemoryBackend,
+    told: Told,
+    oldest: SnapshotId,
+    /// Named by the newest gc record.
+    retired: String,
+    /// Of a snapshot that is deleted, and that gc has not met yet.
+    unneeded: String,
+}
+
+impl Life {
+    fn lived() -> Self {
+        let memory = MemoryBackend::new();
+        let mut told = Told { initialized: true, ..Told::default() };
+        let repository = init(Arc::new(memory.clone()), 1).expect("init");
+        let make = |files: &Files| snapshot(&repository, files, None).expect("a snapshot");
+        let all = versions().map(|version| {
+            let id = make(&version);
+            told.committed.insert(id, version);
+            id
+        });
+        let change = |change| {
+            let manifest = find(&repository, all[2]).expect("list").expect("it is there").manifest;
+            repository.annotate(all[2], &manifest, "test", change).expect("a change");
+        };
+        change(Change::Tag { add: vec!["kept".into()], remove: Vec::new() });
+        change(Change::Note("of no weight".into()));
+        told.tagged = Some(all[2]);
+        // The second record names the list that the first one retired by.
+        for seed in [20, 21] {
+            let gone = make(&files(&[("files/gone", noise(seed, 3000))]));
+            delete(&repository, gone).expect("delete");
+            repository.gc(&gc_options()).expect("gc");
+        }
+        let named = |prefix: &str| {
+            let names = memory.names().into_iter();
+            names.filter(|name| name.starts_with(prefix)).collect::<BTreeSet<_>>()
+        };
+        let retired = named("retired/").pop_first().expect("two gcs retired something");
+        repository.gc(&gc_options()).expect("gc");
+        let before = named("data/");
+        let deleted = make(&files(&[("files/deleted", noise(22, 300_000))]));
+        let unneeded = named("data/").difference(&before).next().expect("its own").clone();
+        delete(&repository, deleted).expect("delete");
+        Self { memory, told, oldest: all[0], retired, unneeded }
+    }
+
+    fn tagged(&self) -> SnapshotId {
+        self.told.tagged.expect("it was tagged")
+    }
+}
+
+/// A repair that was cut is done again, and nothing is lost but what was.
+#[test]
+fn every_cut_of_a_repair_is_survived() {
+    let mut life = Life::lived();
+    for harm in Harm::ALL {
+        if harm == Harm::Fate {
+            life.told.committed.remove(&life.oldest);
+        }
+        let mend = |cut| {
+            let backend = CrashBackend::new(harm.inflict(&life), cut);
+            let repository = open(Arc::new(backend.clone()), 1, 2).expect("it opens");
+            (harm.mend(&repository, &life), backend)
+        };
+        let (mended, whole) = mend(None);
+        mended.unwrap_or_else(|e| panic!("{harm:?}: {e}"));
+        is_mended(harm, &life, &whole.survivors(), &format!("{harm:?}, uncut"));
+        let calls = whole.calls();
+        assert!(calls > 1, "{harm:?}: the repair is cut at {calls} calls");
+        // `Before` leaves what `Torn` leaves, but for what nobody reads.
+        for mode in CrashMode::ALL.into_iter().filter(|mode| *mode != CrashMode::Before) {
+            for call in 1..=calls {
+                let (mended, backend) = mend(Some((call, mode)));
+                assert!(mended.is_err() || call == calls, "{harm:?}: call {call} was not cut");
+                let cut = format!("{harm:?}, {mode:?} at call {call} of {calls}");
+                is_mended(harm, &life, &backend.survivors(), &cut);
+            }
+        }
+    }
+}
+
+fn is_mended(harm: Harm, life: &Life, left: &MemoryBackend, cut: &str) {
+    let (mut options, _) = crate::support::options(4);
+    // The next process of the same machine.
+    options.identity.is_gone = |_, _| true;
+    let repository = Repository::open(Arc::new(left.clone()), &cheap_secret(1), options)
+        .unwrap_or_else(|e| panic!("{cut}: it does not open: {e}"));
+    match harm.mend(&repository, life) {
+        // It was given up already.
+        Err(error) if harm == Harm::Fate && error.is(ErrorKind::Invalid) => {}
+        mended => mended.unwrap_or_else(|e| panic!("{cut}: again: {e}")),
+    }
+    holds(&repository, &life.told, cut);
+    lives_on(&repository, left, &life.told, cut);
+}
+
+/// The test of a scripted life can fail: a store that shows torn objects is noticed.
 #[test]
 fn a_store_that_tears_objects_is_noticed() {
     let whole = CrashBackend::new(MemoryBackend::new(), None);

@@ -303,6 +303,27 @@ fn what_has_no_fate_any_more_can_be_given_up_unless_it_is_locked() {
     }
 }
 
+/// A read that goes wrong once is no damage: what is deleted for good may be a lock.
+#[test]
+fn a_change_that_is_read_wrong_once_is_not_lost() {
+    let (backend, repository) = repository();
+    let id = snapshot(&repository, &files(&[("files/a", b"a".to_vec())]), None).unwrap();
+    let until = repository.env().clock.now() + SignedDuration::from_hours(24);
+    change(&repository, id, Change::Lock(until)).unwrap();
+    let faulty = FaultyBackend::new(backend, repository.env().clock.clone());
+    let other = open(Arc::new(faulty.clone()), 1, 15).unwrap();
+    faulty.on(Op::Get, 1, "annotation/", Effect::FlipBit(1000));
+    assert!(other.accept_lost_changes(id, "test").unwrap().is_empty());
+    let standing = find(&repository, id).unwrap().unwrap().standing;
+    assert_eq!((standing.locked_until, standing.holds.len()), (Some(until), 0));
+    // Damage is the same each time.
+    let always = FaultyBackend::new(other.backend().clone(), repository.env().clock.clone());
+    always.on(Op::Get, 0, "annotation/", Effect::FlipBit(1000));
+    let other = open(Arc::new(always), 1, 16).unwrap();
+    let lost = other.accept_lost_changes(id, "test").unwrap();
+    assert_eq!(lost.damaged, [names::annotation(id, 1)]);
+}
+
 /// Deleting needs a few small objects: the room for them is kept while there is plenty.
 #[test]
 fn a_full_store_can_be_freed_with_what_it_keeps_for_that() {
