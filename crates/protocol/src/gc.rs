@@ -10,6 +10,9 @@
 //! Liveness is marked by chunk; which pack holds a chunk is what the index state says. Chunk
 //! and pack are condemned on a guess (`List`): packs in no index, packs with a chunk that is
 //! not live, packs all of whose chunks are elsewhere too. What is deleted is computed in `Fates`.
+//!
+//! A repair is a gc that goes from `List` to `Notes`, deletes no pack, and lists the packs that its
+//! base names in `Copy`.
 
 use crate::scenario::{Choice, Scenario, is};
 use crate::sweep;
@@ -47,7 +50,7 @@ pub struct GcState {
     pub base: u8,
     pub sweep: u8,
     candidates: Mask,
-    /// Chunks that were live at the first marking.
+    /// Chunks that were live at the first marking; of a repair, packs that were there.
     marked: Mask,
     sessions: Mask,
     tombstones: Mask,
@@ -63,6 +66,10 @@ impl GcState {
     pub fn finish(&mut self) {
         *self = Self { step: Step::Done, late: self.late, ..Self::default() };
     }
+}
+
+fn is_repair(scenario: &Scenario, g: usize) -> bool {
+    scenario.gcs[g].unwrap_or_default().repair
 }
 
 type Emit<'a> = dyn FnMut(&'static str, &mut dyn FnMut(&mut State)) + 'a;
@@ -90,7 +97,8 @@ pub fn steps(scenario: &Scenario, state: &State, g: usize, out: &mut Vec<(Label,
         Step::Idle => emit("list gc, read newest", &mut |s| {
             let newest = s.world.newest();
             s.gcs[g].base = newest as u8;
-            s.gcs[g].step = if newest == 0 { Step::List } else { Step::Finish };
+            let skips = is_repair(scenario, g) && is(scenario, Mutation::RepairFinishesNothing);
+            s.gcs[g].step = if newest == 0 || skips { Step::List } else { Step::Finish };
         }),
         Step::Finish => {
             let what = sweep::name(me.sweep);
@@ -100,9 +108,20 @@ pub fn steps(scenario: &Scenario, state: &State, g: usize, out: &mut Vec<(Label,
                 }
             });
         }
+        Step::List if is_repair(scenario, g) => emit("repair: condemn nothing", &mut |s| {
+            s.gcs[g].marked = s.world.packs;
+            s.gcs[g].step = Step::Notes;
+        }),
         Step::List | Step::Condemn | Step::Sessions => condemn(scenario, g, state, &mut emit),
         Step::Wait | Step::Fence => wait(g, state, &mut emit),
         Step::Notes | Step::Undecided | Step::Fates => remark(scenario, g, state, &mut emit),
+        Step::Copy if is_repair(scenario, g) => emit("list packs, put segments", &mut |s| {
+            let early = is(scenario, Mutation::RepairListsPacksFirst);
+            let packs = if early { s.gcs[g].marked } else { s.world.packs };
+            s.world.records[g + 1].base = packs;
+            s.gcs[g].marked = 0;
+            put_new(s, g);
+        }),
         Step::Copy => emit("put copies and segments", &mut |s| put_new(s, g)),
         Step::Commit => commit(scenario, g, state, &mut emit),
         Step::Lost => emit("delete own condemned list", &mut |s| {
@@ -217,6 +236,9 @@ fn wait(g: usize, state: &State, emit: &mut Emit) {
 fn remark(scenario: &Scenario, g: usize, state: &State, emit: &mut Emit) {
     let sessions_first = is(scenario, Mutation::SessionsBeforeNotes);
     match state.gcs[g].step {
+        Step::Fates if is_repair(scenario, g) => {
+            emit("list fates, retired, gc", &mut |s| plan_repair(s, g));
+        }
         Step::Fates => emit("list fates, retired; plan", &mut |s| plan(scenario, s, g)),
         step if (step == Step::Notes) == sessions_first => {
             emit("list sessions again", &mut |s| {
@@ -287,6 +309,26 @@ fn plan(scenario: &Scenario, s: &mut State, g: usize) {
     if is(scenario, Mutation::OldSegmentsDeletedBeforeCommit) {
         w.bases &= !bit(base);
     }
+}
+
+/// A repair's record, but for its base: packs are listed later.
+fn plan_repair(s: &mut State, g: usize) {
+    let w = &mut s.world;
+    let me = &mut s.gcs[g];
+    let base = usize::from(me.base);
+    if w.newest() != base {
+        me.step = Step::Lost;
+        return;
+    }
+    let decided = w.decided() & !w.retired;
+    w.records[g + 1] = Record {
+        seq: w.records[base].seq + 1,
+        absorbed: decided,
+        delete_bases: bit(base),
+        notes: std::array::from_fn(|x| if has(decided, x) { me.notes[x] } else { 0 }),
+        ..Record::default()
+    };
+    *me = GcState { step: Step::Copy, base: me.base, marked: me.marked, ..GcState::default() };
 }
 
 fn put_new(s: &mut State, g: usize) {

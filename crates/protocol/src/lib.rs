@@ -35,6 +35,8 @@
 //!   has no end; a hold behaves like a lock.
 //! - The session of a gc: it says who runs, nothing waits for it, and its fate names nothing.
 //! - Which retired lists a record names: no list is ever deleted here, so none can be missed.
+//! - Damage: a repair starts from a whole repository, so what it does beside others is explored,
+//!   not what it mends.
 //! - Leftovers that nobody reads (segments of fenced writers, copies of lost gcs).
 //!
 //! **What is checked in every state** is in [`invariant`]; [`Mutation`] lists deliberate

@@ -55,6 +55,11 @@ pub enum Mutation {
     LoserDeletesItsPacks,
     /// A gc that gives up on a commit of unknown outcome removes its condemned list.
     GiveUpClearsCondemned,
+    // Repair.
+    /// A repair does not finish first what the newest record deletes.
+    RepairFinishesNothing,
+    /// A repair lists packs before it reads fates.
+    RepairListsPacksFirst,
     // Removal.
     /// Fates are removed without a word in `retired`.
     NoRetiredList,
@@ -77,7 +82,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Mutation; 33] = [
+    pub const ALL: [Mutation; 35] = [
         Mutation::IndexBeforeCondemned,
         Mutation::SessionAfterReading,
         Mutation::UndecidedSegments,
@@ -103,6 +108,8 @@ impl Mutation {
         Mutation::NoHigherCheck,
         Mutation::LoserDeletesItsPacks,
         Mutation::GiveUpClearsCondemned,
+        Mutation::RepairFinishesNothing,
+        Mutation::RepairListsPacksFirst,
         Mutation::NoRetiredList,
         Mutation::NotesRemovedBeforeRetired,
         Mutation::NotesWithoutSequence,

@@ -50,6 +50,9 @@ pub struct Gc {
     pub choice: Choice,
     /// Its commit may time out for the sender and still arrive later, or arrive twice.
     pub late_commit: bool,
+    /// It is a repair (format.md §11.7): it condemns nothing, waits for nobody, and its base names
+    /// every pack that is there.
+    pub repair: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,7 +106,8 @@ impl Scenario {
 }
 
 const PLAIN: Writer = Writer { parent: None, may_close: false, late_commit: false };
-const EAGER: Gc = Gc { choice: Choice::All, late_commit: false };
+const EAGER: Gc = Gc { choice: Choice::All, late_commit: false, repair: false };
+const REPAIR: Gc = Gc { repair: true, ..EAGER };
 
 /// Scenarios that are exhausted on every test run.
 pub fn short() -> Vec<Scenario> {
@@ -209,6 +213,18 @@ fn gcs() -> Vec<Scenario> {
             annotators: [Some(Annotator::Delete(S0)), None],
             second_snapshot: true,
             ..new("three gcs that repack")
+        },
+        Scenario {
+            writers: [Some(PLAIN), None],
+            gcs: [Some(EAGER), Some(REPAIR), None],
+            snapshot_is_deleted: true,
+            ..new("writer, a gc, a repair")
+        },
+        Scenario {
+            reader: Some(S0),
+            gcs: [Some(EAGER), Some(REPAIR), None],
+            annotators: [Some(Annotator::Delete(S0)), None],
+            ..new("reader, delete, a gc, a repair")
         },
     ]
 }

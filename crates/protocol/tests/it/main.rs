@@ -74,6 +74,8 @@ const CAUGHT: &[(Mutation, &str, &str)] = &[
     (Mutation::NoHigherCheck, THREE_GCS, "did not follow"),
     (Mutation::LoserDeletesItsPacks, TWICE, "does not resolve"),
     (Mutation::GiveUpClearsCondemned, GIVES_UP, "does not resolve"),
+    (Mutation::RepairFinishesNothing, REPAIR, "an annotation that is gone"),
+    (Mutation::RepairListsPacksFirst, REPAIR, "does not resolve"),
     (Mutation::NoRetiredList, PARENT, "does not resolve"),
     (Mutation::NotesRemovedBeforeRetired, PARENT, "does not resolve"),
     (Mutation::NotesWithoutSequence, LOCK, "told: locked"),
@@ -89,6 +91,7 @@ const LOCK: &str = "delete, lock, two gcs";
 const REPACK: &str = "writer, delete, two gcs that repack";
 const INTERRUPTED: &str = "reader of chunks of an interrupted session, two gcs";
 const GIVES_UP: &str = "writer, a gc that gives up, another gc";
+const REPAIR: &str = "writer, a gc, a repair";
 const THREE_GCS: &str = "three gcs that repack";
 
 /// What looks like a mistake and is none:
