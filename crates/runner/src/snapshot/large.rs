@@ -105,8 +105,9 @@ fn store_segments(
         let end = if end == open.size_bytes() { u64::MAX } else { end };
         let mut fill = |out: &mut [u8]| {
             let room = (end - offset).min(out.len() as u64) as usize;
-            let length = shared.reading(|| open.read_full_at(&mut out[..room], offset))?;
-            shared.have_read(0, length as u64);
+            let mut watch = shared.watch();
+            let length = open.read_full_at(&mut out[..room], offset)?;
+            shared.have_read(&mut watch, 0, length as u64);
             offset += length as u64;
             Ok(length)
         };
@@ -243,8 +244,9 @@ pub(super) fn store_image(
     while offset < range.end {
         let length = IMAGE_CHUNK.min(range.end - offset);
         buffer.resize(length as usize, 0);
-        let read = shared.reading(|| image.read_full_at(&mut buffer[..], offset))?;
-        shared.have_read(0, read as u64);
+        let mut watch = shared.watch();
+        let read = image.read_full_at(&mut buffer[..], offset)?;
+        shared.have_read(&mut watch, 0, read as u64);
         if read as u64 != length {
             return Err(Error::unavailable(format!(
                 "the image ended at byte {}",

@@ -19,7 +19,7 @@ mod small;
 mod tree;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
@@ -42,7 +42,7 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::queue::Queue;
 use job::{Job, Step};
-use readers::Readers;
+use readers::{Readers, Watch};
 
 /// Memory of the steps that wait for the tree, and of the jobs that wait for a worker.
 const STEPS_BYTES: usize = 16 << 20;
@@ -57,6 +57,15 @@ pub enum Input {
     /// Bytes that come from somewhere, at `files/<name>`. `end` is asked after the last byte
     /// whether all went well.
     Stream { path: Vec<u8>, node: Node, read: Box<dyn std::io::Read + Send>, end: EndOfStream },
+}
+
+impl Input {
+    /// Whether a file server must be asked for each file.
+    fn answers_late(&self) -> bool {
+        let Input::Files { roots, .. } = self else { return false };
+        // Where there is nothing the walk will say so.
+        roots.iter().any(|root| rustix::fs::statfs(root).is_ok_and(|found| is_remote(&found)))
+    }
 }
 
 pub type EndOfStream = Box<dyn FnOnce() -> Result<()> + Send>;
@@ -144,16 +153,15 @@ struct KnownFiles {
 const KNOWN_FILES: usize = 384 << 10;
 
 impl Shared<'_, '_> {
-    /// Notes what a worker read.
-    fn have_read(&self, files: usize, bytes: u64) {
-        let clock = &*self.store.repository().env().clock;
-        if let Some(active) = self.readers.note(clock, files, bytes) {
-            self.jobs.limit(active);
-        }
+    /// For a thread that begins to read.
+    fn watch(&self) -> Watch<'_> {
+        self.readers.watch(&*self.store.repository().env().clock)
     }
 
-    fn reading<T>(&self, read: impl FnOnce() -> T) -> T {
-        self.readers.reading(&*self.store.repository().env().clock, read)
+    fn have_read(&self, watch: &mut Watch<'_>, files: u64, bytes: u64) {
+        if let Some(active) = watch.read(files, bytes) {
+            self.jobs.limit(active);
+        }
     }
 
     /// An empty buffer, most likely one that was used before.
@@ -251,26 +259,27 @@ fn capture(
 ) -> Result<(Root, Vec<Note>, Noticed)> {
     let workers = options.workers.max(1);
     let most = options.most_workers.max(workers);
+    // Of a file server much can be asked at once.
+    let at_first = if input.answers_late() { most } else { workers };
     let shared = Shared {
         store,
         progress,
         cancel: &options.cancel,
         failure: Failure::default(),
         jobs: Queue::new(JOBS_BYTES),
-        readers: Readers::new(&*repository.env().clock, workers, most),
+        readers: Readers::new(&*repository.env().clock, at_first, most),
         steps: Queue::new(STEPS_BYTES),
         known: Mutex::default(),
         spare: Mutex::default(),
     };
     let reader = ContentReader::new(repository, store.index().clone());
     let mut notes = Vec::new();
-    shared.jobs.limit(workers);
+    shared.jobs.limit(at_first);
     let run = |feed: &mut (dyn FnMut() -> Result<()> + Send), helpers: Vec<Task<'_>>| {
         run_stages(repository, &shared, feed, helpers, most)
     };
     let root = match input {
         Input::Files { roots, options: walk_options } => {
-            let walkers = if roots.iter().any(|root| answers_late(root)) { most } else { workers };
             let walk = Walk::new(roots, *walk_options);
             let trusted_before = options.parent.as_ref().map(|p| trust_limit(p.manifest.time));
             let parent = options.parent.as_ref().filter(|_| !options.read_all);
@@ -279,7 +288,7 @@ fn capture(
                 walk.stop();
                 fed
             };
-            let helpers = (0..walkers).map(|_| Box::new(|| walk.help()) as Task<'_>);
+            let helpers = (0..at_first).map(|_| Box::new(|| walk.help()) as Task<'_>);
             let root = run(&mut feed, helpers.collect());
             notes = walk.notes();
             root
@@ -301,11 +310,6 @@ fn capture(
     options.cancel.check()?;
     let (root, noticed) = root.ok_or_else(|| Error::internal("no tree was made"))?;
     Ok((root, notes, noticed))
-}
-
-/// Of a file server much can be asked at once. Where there is nothing the walk will say so.
-fn answers_late(root: &Path) -> bool {
-    rustix::fs::statfs(root).is_ok_and(|found| is_remote(&found))
 }
 
 /// Runs feeder, workers and tree side by side until all have ended.

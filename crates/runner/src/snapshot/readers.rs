@@ -13,6 +13,8 @@ use tintype_engine::env::Clock;
 
 /// Long enough for a mean, short enough for many in a run.
 const WINDOW: Duration = Duration::from_millis(500);
+/// A thread is asked no more often how it spends its time.
+const SAMPLE: Duration = Duration::from_millis(20);
 /// Of the time of the workers: beyond it they mostly wait.
 const MOSTLY: f64 = 0.5;
 /// A change that brings less is taken back.
@@ -37,21 +39,13 @@ impl Readers {
         }
     }
 
-    /// Reads, and notes how long this thread was blocked meanwhile.
-    pub(super) fn reading<T>(&self, clock: &dyn Clock, read: impl FnOnce() -> T) -> T {
-        let (computed, started) = (ready_time(), clock.elapsed());
-        let result = read();
-        let took = clock.elapsed().saturating_sub(started);
-        if let (Some(before), Some(after)) = (computed, ready_time()) {
-            let blocked = took.saturating_sub(after.saturating_sub(before));
-            self.waited_nanoseconds.fetch_add(blocked.as_nanos() as u64, Ordering::Relaxed);
-        }
-        result
+    /// Begins to watch this thread.
+    pub(super) fn watch<'r>(&'r self, clock: &'r dyn Clock) -> Watch<'r> {
+        Watch { readers: self, clock, since: clock.elapsed(), ready: ready_time() }
     }
 
-    /// Notes what came in; after a while, how many are to read from now on.
-    pub(super) fn note(&self, clock: &dyn Clock, files: usize, bytes: u64) -> Option<usize> {
-        self.read_bytes.fetch_add(bytes + files as u64 * FILE_BYTES, Ordering::Relaxed);
+    /// After a while, how many are to read from now on.
+    fn decide(&self, clock: &dyn Clock) -> Option<usize> {
         // Another worker that is here will do.
         let mut state = self.state.try_lock().ok()?;
         let (since, climb) = &mut *state;
@@ -65,6 +59,32 @@ impl Readers {
         let bytes = self.read_bytes.swap(0, Ordering::Relaxed) as f64;
         let seconds = passed.as_secs_f64();
         Some(climb.next(waited / seconds / climb.active as f64, bytes / seconds))
+    }
+}
+
+/// A thread that reads.
+pub(super) struct Watch<'r> {
+    readers: &'r Readers,
+    clock: &'r dyn Clock,
+    since: Duration,
+    ready: Option<Duration>,
+}
+
+impl Watch<'_> {
+    /// Notes what was read since the last call; sometimes, how many are to read from now on.
+    pub(super) fn read(&mut self, files: u64, bytes: u64) -> Option<usize> {
+        let readers = self.readers;
+        readers.read_bytes.fetch_add(bytes + files * FILE_BYTES, Ordering::Relaxed);
+        let now = self.clock.elapsed();
+        let took = now.saturating_sub(self.since);
+        if took < SAMPLE {
+            return None;
+        }
+        let (before, after) = (self.ready?, ready_time()?);
+        let blocked = took.saturating_sub(after.saturating_sub(before));
+        (self.since, self.ready) = (now, Some(after));
+        readers.waited_nanoseconds.fetch_add(blocked.as_nanos() as u64, Ordering::Relaxed);
+        readers.decide(self.clock)
     }
 }
 

@@ -31,12 +31,13 @@ pub(super) fn store(
     buffer.clear();
     let count = files.len();
     let mut parcel = Open { bytes: buffer, waiting: Vec::with_capacity(count) };
-    let mut read = Read { entries: Vec::with_capacity(count), grown: Vec::new(), bytes: 0 };
-    shared.reading(|| {
-        files.into_iter().try_for_each(|file| read.file(shared, worker, &mut parcel, file))
-    })?;
-    shared.have_read(count, read.bytes);
-    let Read { mut entries, grown, .. } = read;
+    let mut read = Read { entries: Vec::with_capacity(count), grown: Vec::new() };
+    let mut watch = shared.watch();
+    for file in files {
+        let length = read.file(shared, worker, &mut parcel, file)?;
+        shared.have_read(&mut watch, 1, length);
+    }
+    let Read { mut entries, grown } = read;
     close(shared, worker, &mut parcel, &mut entries)?;
     let buffer = parcel.bytes;
     for (number, file) in grown {
@@ -50,17 +51,17 @@ struct Read {
     entries: Vec<TreeEntry>,
     /// Not small any more, with their place among the entries.
     grown: Vec<(usize, Found)>,
-    bytes: u64,
 }
 
 impl Read {
+    /// Reads one file; how many bytes.
     fn file(
         &mut self,
         shared: &Shared<'_, '_>,
         worker: &mut Worker,
         parcel: &mut Open<'_>,
         file: Found,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let start = parcel.bytes.len();
         let mut node = file.node.clone();
         let outcome = file.open().and_then(|open| {
@@ -76,7 +77,7 @@ impl Read {
                 parcel.bytes.truncate(start);
                 self.grown.push((self.entries.len(), file));
                 self.entries.push(bare(Vec::new(), node));
-                return Ok(());
+                return Ok(0);
             }
             Err(problem) => {
                 parcel.bytes.truncate(start);
@@ -84,14 +85,13 @@ impl Read {
             }
         }
         let length = (parcel.bytes.len() - start) as u64;
-        self.bytes += length;
         Progress::add(&shared.progress.moved_bytes, length);
         let content = place(shared, parcel, start, self.entries.len());
         self.entries.push(TreeEntry { content, ..bare(file.path, node) });
         if parcel.bytes.len() > MOST_BYTES {
             close(shared, worker, parcel, &mut self.entries)?;
         }
-        Ok(())
+        Ok(length)
     }
 }
 
