@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, TryLockError};
 use std::time::Duration;
 
 use tintype_model::Result;
@@ -15,7 +15,7 @@ use crate::format::records::{Manifest, SessionKind, names};
 use crate::id::{ContentId, SnapshotId};
 use crate::index::local::LocalSegment;
 use crate::index::segment::SegmentBuilder;
-use crate::index::{Index, PackClass};
+use crate::index::{Index, PackClass, PackId};
 use crate::pack::writer::PackWriter;
 use crate::repo::Repository;
 use crate::repo::session::Session;
@@ -92,6 +92,8 @@ pub struct Store<'r> {
     pace: Pace,
     /// A spot check failed: nothing that this run stored is to be used.
     is_distrusted: AtomicBool,
+    /// See [`Store::lacking`].
+    lacking: HashSet<PackId>,
     pub stats: StoreStats,
 }
 
@@ -111,15 +113,40 @@ impl Repository {
                 self.check_visible(parent)?;
             }
             let condemned = self.read_condemned()?;
-            self.read_index(condemned)
+            let index = self.read_index(condemned)?.1;
+            let lacking = self.lacking_packs(&index)?;
+            Ok((index, lacking))
         })();
         match prepared {
-            Ok((_, index)) => Ok(Store::new(self, session, index)),
+            Ok((index, lacking)) => {
+                // Reused no more than what is condemned.
+                let avoided = index.condemned.union(&lacking).copied().collect();
+                let index = Index { condemned: Arc::new(avoided), ..index };
+                Ok(Store { lacking, ..Store::new(self, session, index) })
+            }
             Err(error) => {
                 let _ = session.close();
                 Err(error)
             }
         }
+    }
+}
+
+impl Repository {
+    /// Packs that the index names, nobody condemned, and the store does not list: they are lost.
+    fn lacking_packs(&self, index: &Index) -> Result<HashSet<PackId>> {
+        let mut named = HashSet::new();
+        for segment in &index.segments {
+            named.extend(segment.pack_rows()?.into_iter().map(|row| row.pack));
+        }
+        named.retain(|pack| !index.condemned.contains(pack));
+        for class in ["data/", "meta/"] {
+            self.backend.list(class, &mut |listed| {
+                PackId::parse(&listed.name).map(|pack| named.remove(&pack));
+                Ok(())
+            })?;
+        }
+        Ok(named)
     }
 }
 
@@ -142,6 +169,7 @@ impl<'r> Store<'r> {
             next_pack: AtomicUsize::new(0),
             pace: Pace::default(),
             is_distrusted: AtomicBool::new(false),
+            lacking: HashSet::new(),
             stats: StoreStats::default(),
         }
     }
@@ -152,6 +180,11 @@ impl<'r> Store<'r> {
 
     pub fn id(&self) -> SnapshotId {
         self.session.id
+    }
+
+    /// How many packs of the index are lost: what they hold is stored again by whoever has it.
+    pub fn lacking(&self) -> usize {
+        self.lacking.len()
     }
 
     pub fn index(&self) -> &Index {

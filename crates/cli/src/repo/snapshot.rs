@@ -148,6 +148,13 @@ impl Args {
         for note in &outcome.notes {
             tell(app, note);
         }
+        if outcome.lacking_packs > 0 {
+            app.report.warn(format!(
+                "{} of the repository missing: this snapshot read and stored everything again; \
+                 `tintype repo verify` names what of earlier ones is lost",
+                show::counted(outcome.lacking_packs as u64, "pack is", "packs are")
+            ));
+        }
         if let Some(excludes) = counted {
             let left_out = excludes.counted();
             app.report.detail(format!(

@@ -8,14 +8,14 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use tintype_engine::format::records::Change;
-use tintype_engine::id::RandomId;
+use tintype_engine::id::{RandomId, SnapshotId};
 use tintype_engine::index::PackId;
 use tintype_engine::repair::{LOST_CHANGES, RepairScope};
 use tintype_engine::repo::Repository;
 use tintype_engine::verify::{
     Depth, Finding, Severity, Stage, VerifyEvent, VerifyOptions, VerifyPlan, VerifyReport,
 };
-use tintype_model::selector::Selector;
+use tintype_model::selector::{Selector, Which};
 use tintype_runner::progress::Progress;
 
 use super::annotate::{annotate, by};
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     #[arg(long)]
     repair_index: bool,
     /// Go on without changes of this snapshot (tags, holds, locks) that are lost for good: they
-    /// are named, and the snapshot is held from now on
+    /// are named, and the snapshot is held from now on. Of a deleted one: its whole id
     #[arg(long, value_name = "SNAPSHOT", value_parser = pick::selector())]
     accept_lost_changes: Option<Selector>,
 }
@@ -320,11 +320,18 @@ fn accept_lost_changes(
     selector: &Selector,
 ) -> anyhow::Result<()> {
     pick::no_path(selector)?;
-    let listing = repository.snapshots()?;
-    let snapshot = pick::pick(&listing, selector)?;
-    let lost = repository.accept_lost_changes(snapshot.id, &by(repository))?;
-    app.report.event("accepted", json!({ "id": snapshot.id, "lost": lost }))?;
-    let id = snapshot.id.short();
+    // A deleted one is in no list, and gc reads its changes all the same.
+    let whole_id = |which: &Which| match which {
+        Which::Prefix(id) => id.parse::<SnapshotId>().ok(),
+        Which::Latest(_) => None,
+    };
+    let id = match whole_id(&selector.which) {
+        Some(id) => id,
+        None => pick::pick(&repository.snapshots()?, selector)?.id,
+    };
+    let lost = repository.accept_lost_changes(id, &by(repository))?;
+    app.report.event("accepted", json!({ "id": id, "lost": lost }))?;
+    let id = id.short();
     if lost.is_empty() {
         app.report.text(format!("{id}  no change is lost"))?;
         return Ok(());

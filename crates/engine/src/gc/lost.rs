@@ -6,18 +6,16 @@
 //!   read before fates. A fate goes only after its session was put on a retired list, and lists
 //!   were read after fates.
 //! - What the newest record absorbed had a fate when that record was made, which goes only by a
-//!   later record, and the same record was found newest again. Sessions of readers and gcs are
-//!   left out: their fates go without a list. One that cannot be read may be a snapshot's.
+//!   later record or by itself, and the same record was found newest again. Whether the session
+//!   is still there says nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use tintype_model::{Error, ErrorKind, Result};
+use tintype_model::{Error, Result};
 
-use crate::format::object::ObjectType;
-use crate::format::records::{FateState, SessionKind, SessionRecord, names};
+use crate::format::records::{FateState, names};
 use crate::id::SnapshotId;
 use crate::repo::Repository;
-use crate::repo::session::is_unreadable;
 use crate::repo::snapshots::Annotations;
 use crate::repo::state::State;
 
@@ -34,7 +32,7 @@ impl Repository {
         for (id, error) in &state.damaged {
             lost.insert(*id, error.to_string());
         }
-        for id in self.lost_fates(state, annotations)? {
+        for id in lost_fates(state, annotations) {
             let fate = names::fate(id);
             lost.entry(id).or_insert_with(|| {
                 format!("{fate} is missing: what else is there shows that it was")
@@ -67,22 +65,17 @@ impl Repository {
         }
         Ok(lost.into_keys().collect())
     }
+}
 
-    fn lost_fates(&self, state: &State, annotations: &Annotations) -> Result<Vec<SnapshotId>> {
-        let is_known = |id: &SnapshotId| state.fates.contains_key(id) || state.retired.contains(id);
-        let mut lost: Vec<SnapshotId> = annotations
-            .ids()
-            .filter(|id| !state.retired.contains(id))
-            .filter(|id| state.fates.get(id).is_none_or(|f| f.state != FateState::Committed))
-            .collect();
-        for id in state.newest.absorbed.iter().filter(|id| !is_known(id)) {
-            match self.get_json::<SessionRecord>(ObjectType::Session, &names::session(*id)) {
-                Ok(record) if record.kind == SessionKind::Snapshot => lost.push(*id),
-                Err(error) if is_unreadable(&error) => lost.push(*id),
-                Err(error) if error.is(ErrorKind::Unavailable) => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(lost)
-    }
+fn lost_fates(state: &State, annotations: &Annotations) -> Vec<SnapshotId> {
+    let is_known = |id: &SnapshotId| state.fates.contains_key(id) || state.retired.contains(id);
+    let mut lost: Vec<SnapshotId> = annotations
+        .ids()
+        .filter(|id| !state.retired.contains(id))
+        .filter(|id| state.fates.get(id).is_none_or(|f| f.state != FateState::Committed))
+        .collect();
+    let leaving: HashSet<&str> = state.newest.delete.objects.iter().map(String::as_str).collect();
+    let absorbed = state.newest.absorbed.iter().filter(|id| !is_known(id));
+    lost.extend(absorbed.filter(|id| !leaving.contains(&names::fate(**id)[..])));
+    lost
 }

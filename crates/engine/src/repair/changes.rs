@@ -41,18 +41,23 @@ impl LostChanges {
 impl Repository {
     /// Which changes of a snapshot were made and cannot be read.
     pub fn lost_changes(&self, id: SnapshotId) -> Result<LostChanges> {
+        Ok(self.lost_and_last(id)?.0)
+    }
+
+    fn lost_and_last(&self, id: SnapshotId) -> Result<(LostChanges, u32)> {
         for _ in 0..ATTEMPTS {
             let newest = self.newest_record()?;
             let known = newest.annotations.get(&id).copied().unwrap_or_default();
-            let lost = self.find_lost(id, known)?;
+            let found = self.find_lost(id, known)?;
             if self.newest_seq()? == newest.seq {
-                return Ok(lost);
+                return Ok(found);
             }
         }
         Err(Error::unavailable("gcs ran all the time while the snapshot was read; try again"))
     }
 
-    fn find_lost(&self, id: SnapshotId, known: u32) -> Result<LostChanges> {
+    /// Those among the numbers up to the highest that is there or known.
+    fn find_lost(&self, id: SnapshotId, known: u32) -> Result<(LostChanges, u32)> {
         let listed = list_all(&*self.backend, &format!("annotation/{id}/"))?;
         let present: BTreeSet<u32> =
             listed.iter().filter_map(|listed| names::parse_number(&listed.name)).collect();
@@ -79,18 +84,24 @@ impl Repository {
                 read => drop(read?),
             }
         }
-        Ok(lost)
+        Ok((lost, last))
     }
 
     /// Puts a hold in the place of each lost change; gives which they were. `by`: who accepts it.
     pub fn accept_lost_changes(&self, id: SnapshotId, by: &str) -> Result<LostChanges> {
         self.allow_maintenance()?;
-        let lost = self.lost_changes(id)?;
-        for name in &lost.damaged {
-            self.backend.delete(name)?;
+        let (lost, last) = self.lost_and_last(id)?;
+        if lost.is_empty() {
+            return Ok(lost);
         }
         let change = Change::Hold(LOST_CHANGES.into());
         let hold = Annotation { time: self.env.clock.now(), by: by.to_owned(), change };
+        // One behind them all comes first: until the row is whole it has a gap, so that nobody
+        // takes what is left of it for all there was.
+        self.put_json(ObjectType::Annotation, &names::annotation(id, last + 1), &hold)?;
+        for name in &lost.damaged {
+            self.backend.delete(name)?;
+        }
         for name in lost.missing.iter().chain(&lost.damaged) {
             match self.put_json(ObjectType::Annotation, name, &hold) {
                 Err(error) if error.is(ErrorKind::AlreadyExists) => {}

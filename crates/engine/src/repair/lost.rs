@@ -146,7 +146,7 @@ impl Repository {
 
 /// What the newest record knows and nobody finds stays known: it is damage that the new record
 /// must not hide.
-fn keep_traces(known: &mut Known, state: &State) {
+pub(super) fn keep_traces(known: &mut Known, state: &State) {
     let GcRecord { absorbed, annotations, delete, .. } = &state.newest;
     let found: HashSet<RandomId> = known.absorbed.iter().copied().collect();
     let leaving: HashSet<&str> = delete.objects.iter().map(String::as_str).collect();

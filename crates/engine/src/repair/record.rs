@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use tintype_model::{Error, ErrorKind, Result};
 
+use super::lost::keep_traces;
 use super::{Outcome, RepairReport, collect};
 use crate::backend::list_all;
 use crate::cancel::Cancel;
@@ -98,7 +99,9 @@ impl Repository {
         self.refuse_living_gc(session, &options)?;
         // Annotations before fates before retired lists, as a gc reads them.
         let annotations = self.read_annotations()?;
-        let known = self.known_of(&self.read_state_leniently()?, annotations)?;
+        let state = self.read_state_leniently()?;
+        let mut known = self.known_of(&state, annotations)?;
+        keep_traces(&mut known, &state);
         let mut report = RepairReport::default();
         self.index_packs(session, &known, workers, cancel, &mut report)?;
         self.put_record(session, seq, known, report)

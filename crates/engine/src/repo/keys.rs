@@ -54,12 +54,7 @@ impl Repository {
 
     /// Which slot a secret opens.
     pub fn slot_of(&self, secret: &Secret) -> Result<Option<RandomId>> {
-        for (id, slot) in read_slots(&self.backend)? {
-            if slot.open(secret, self.config.id, id)?.is_some() {
-                return Ok(Some(id));
-            }
-        }
-        Ok(None)
+        Ok(self.slots_of(secret)?.first().copied())
     }
 
     /// All slots that a secret opens. One that is damaged opens nothing.

@@ -6,6 +6,7 @@ use tintype_model::{Error, ErrorKind, Result};
 
 use super::Repository;
 use super::annotate::{Standing, withheld};
+use super::session::is_unreadable;
 use super::state::{ATTEMPTS, State};
 use crate::backend::list_all;
 use crate::format::object::ObjectType;
@@ -104,7 +105,7 @@ impl Repository {
             let read = self.get_json::<Annotation>(ObjectType::Annotation, &listed.name);
             match read {
                 Err(error) if error.is(ErrorKind::NotFound) => continue,
-                Err(error) if !error.is(ErrorKind::Corrupt) => return Err(error),
+                Err(error) if !is_unreadable(&error) => return Err(error),
                 read => by_snapshot.entry(id).or_default().insert(number, read),
             };
         }

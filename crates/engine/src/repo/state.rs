@@ -95,6 +95,12 @@ impl Repository {
                 }
                 // A higher one is there by now.
                 Err(error) if error.is(ErrorKind::NotFound) && tries < ATTEMPTS => {}
+                Err(error) if error.is(ErrorKind::NotFound) => {
+                    let name = names::gc(seq);
+                    return Err(advised(Error::corrupt(format!(
+                        "{name}: is listed and not there"
+                    ))));
+                }
                 Err(error) => return Err(advised(error)),
             }
         }
@@ -141,7 +147,7 @@ impl Repository {
                 }
                 // It goes only after its session was retired: on a list by now.
                 Err(error) if error.is(ErrorKind::NotFound) => {}
-                Err(error) if error.is(ErrorKind::Corrupt) => damaged.push((id, error)),
+                Err(error) if is_unreadable(&error) => damaged.push((id, error)),
                 Err(error) => return Err(error),
             }
         }

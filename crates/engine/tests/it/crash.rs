@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tintype_engine::backend::{Backend as _, CrashBackend, CrashMode, MemoryBackend};
 use tintype_engine::cancel::Cancel;
@@ -335,6 +336,40 @@ fn is_mended(harm: Harm, life: &Life, left: &MemoryBackend, cut: &str) {
     }
     holds(&repository, &life.told, cut);
     lives_on(&repository, left, &life.told, cut);
+}
+
+/// No gc record knows of it, so that only the row of changes itself can tell.
+#[test]
+fn a_lost_lock_is_never_forgotten() {
+    let memory = MemoryBackend::new();
+    let repository = init(Arc::new(memory.clone()), 1).unwrap();
+    let id = snapshot(&repository, &versions()[0], None).unwrap();
+    let manifest = find(&repository, id).unwrap().unwrap().manifest;
+    let until = repository.env().clock.now() + Duration::from_hours(1);
+    repository.annotate(id, &manifest, "test", Change::Lock(until)).unwrap();
+    let name = names::annotation(id, 1);
+    let mut bytes = memory.get(&name, u64::MAX).unwrap();
+    bytes[100] ^= 1;
+    memory.overwrite(&name, bytes);
+    let accept = |cut| {
+        let backend = CrashBackend::new(memory.copy(), cut);
+        let repository = open(Arc::new(backend.clone()), 1, 2).unwrap();
+        (repository.accept_lost_changes(id, "test").is_ok(), backend)
+    };
+    let (is_done, whole) = accept(None);
+    assert!(is_done && whole.calls() > 2, "{} calls", whole.calls());
+    for mode in CrashMode::ALL {
+        for call in 1..=whole.calls() {
+            let (_, backend) = accept(Some((call, mode)));
+            let repository = open(Arc::new(backend.survivors()), 1, 3).unwrap();
+            let change = Change::Deleted("test".into());
+            let deleted = repository.annotate(id, &manifest, "test", change);
+            assert!(deleted.is_err(), "{mode:?} at call {call}: deleted without its lock");
+            repository.accept_lost_changes(id, "test").unwrap();
+            let standing = repository.standing(id, &manifest).unwrap();
+            assert_eq!(standing.holds.len(), 1, "{mode:?} at call {call}: {standing:?}");
+        }
+    }
 }
 
 /// The test of a scripted life can fail: a store that shows torn objects is noticed.

@@ -101,6 +101,8 @@ pub struct Outcome {
     pub manifest: Manifest,
     pub notes: Vec<Note>,
     pub noticed: Noticed,
+    /// Packs of earlier snapshots that the store has lost.
+    pub lacking_packs: usize,
 }
 
 /// Entries of this run that changed or vanished while they were read: the snapshot is complete,
@@ -194,8 +196,9 @@ pub fn run(
     match captured.and_then(|captured| store.flush().map(|()| captured)) {
         Ok((root, notes, noticed)) => {
             let manifest = manifest(repository, &store, options, started, root);
+            let lacking_packs = store.lacking();
             let id = store.commit(manifest.clone())?;
-            Ok(Outcome { id, manifest, notes, noticed })
+            Ok(Outcome { id, manifest, notes, noticed, lacking_packs })
         }
         Err(error) => {
             // What was uploaded helps the next run; if even that fails, the first error counts.
@@ -282,7 +285,9 @@ fn capture(
         Input::Files { roots, options: walk_options } => {
             let walk = Walk::new(roots, *walk_options);
             let trusted_before = options.parent.as_ref().map(|p| trust_limit(p.manifest.time));
-            let parent = options.parent.as_ref().filter(|_| !options.read_all);
+            // Where packs are lost nobody knows what an unchanged file would refer to.
+            let trusts = !options.read_all && store.lacking() == 0;
+            let parent = options.parent.as_ref().filter(|_| trusts);
             let mut feed = || {
                 let fed = planner::plan(&shared, &walk, &reader, parent, trusted_before);
                 walk.stop();
