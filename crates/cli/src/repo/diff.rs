@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tintype_engine::tree::Root;
+use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::tree::diff::{DiffCounts, Difference, What, diff};
 use tintype_engine::tree::span::Span;
 use tintype_model::selector::Selector;
@@ -47,6 +48,12 @@ impl Args {
             app.pinned(&repository, new.id, |_| {
                 let reader = repository.reader()?;
                 let (a, b) = (Root::of(&old.manifest), Root::of(&new.manifest));
+                let is_in = |root| {
+                    Ok::<_, anyhow::Error>(Cursor::new(&reader, root)?.get(&path)?.is_some())
+                };
+                if !path.is_empty() && !is_in(a)? && !is_in(b)? {
+                    return Err(pick::no_such_path(new, &path));
+                }
                 let mut failed = None;
                 let counted = diff(&reader, a, b, Span::Within(&path), &mut |difference| {
                     app.cancel.check()?;

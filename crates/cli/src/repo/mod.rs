@@ -182,6 +182,12 @@ fn finish(app: &App, command: &str, done: Done) -> Exit {
     figures.insert("exit_code".into(), exit.code().into());
     match app.report.event("summary", Value::Object(figures)) {
         Ok(()) => exit,
-        Err(_) => Exit::NoReader,
+        Err(error) => {
+            let exit = exit::of_error(&error);
+            if exit != Exit::NoReader {
+                terminal::line(&format!("error: {error:#}"));
+            }
+            exit
+        }
     }
 }

@@ -100,6 +100,19 @@ fn a_result_that_cannot_be_written_is_a_failure() {
     assert!(ran.err.contains("cannot write to standard output"), "{}", ran.err);
     assert!(!ran.err.contains("make room"), "it is not the store that is full: {}", ran.err);
     assert_eq!(lab.ids().len(), 1);
+    let mut command = lab.command(&["ls", "latest", "--json"]);
+    command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    Ran::of(&command.output().unwrap()).expect(1);
+}
+
+#[test]
+fn a_path_that_neither_snapshot_holds_is_no_difference_but_an_error() {
+    let lab = Lab::ready();
+    lab.write("source/file", "x");
+    lab.snapshot(&[&lab.text("source")]);
+    lab.snapshot(&[&lab.text("source")]);
+    let ran = lab.run(&["diff", "latest~1:/files/typo", "latest"]).expect(1);
+    assert!(ran.err.contains("holds no"), "{}", ran.err);
 }
 
 /// Which processors each thread may use, once there are several.

@@ -187,6 +187,12 @@ fn gc_misses_what_the_last_one_knew() {
         let ran = lab.run(refused).expect(4);
         assert!(ran.err.contains("--give-up"), "{}", ran.err);
     }
+    let out = lab.text("out");
+    for refused in [&["restore", "latest", "--to", &out][..], &["prune", "--keep-last", "1"]] {
+        lab.run(refused).expect(4);
+    }
+    let listed = lab.run(&["list"]);
+    assert!(listed.err.contains(&format!("fate/{id} is missing")), "{}", listed.err);
     names.iter().zip(kept).for_each(|(name, bytes)| lab.write(name, bytes));
     lab.assert_whole();
     lab.run(&["gc"]).expect(0);

@@ -67,7 +67,8 @@ impl Repository {
     }
 }
 
-fn lost_fates(state: &State, annotations: &Annotations) -> Vec<SnapshotId> {
+/// Snapshots of which something says that they were committed, and whose fates are not there.
+pub(crate) fn lost_fates(state: &State, annotations: &Annotations) -> Vec<SnapshotId> {
     let is_known = |id: &SnapshotId| state.fates.contains_key(id) || state.retired.contains(id);
     let mut lost: Vec<SnapshotId> = annotations
         .ids()

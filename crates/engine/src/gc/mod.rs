@@ -14,5 +14,6 @@ mod merge;
 mod plan;
 mod run;
 
+pub(crate) use lost::lost_fates;
 pub use plan::{Candidate, GcPlan, Reason};
 pub use run::{GcOptions, GcReport};

@@ -11,6 +11,7 @@ use super::state::{ATTEMPTS, State};
 use crate::backend::list_all;
 use crate::format::object::ObjectType;
 use crate::format::records::{Annotation, FateState, Manifest, names};
+use crate::gc::lost_fates;
 use crate::id::SnapshotId;
 
 #[derive(Clone, Debug)]
@@ -57,9 +58,16 @@ impl Repository {
             let annotations = self.read_annotations()?;
             let state = self.read_state_leniently()?;
             let now = self.env.clock.now();
+            let mut lost = lost_fates(&state, &annotations);
             let Some(mut listing) = self.all_committed(&state, annotations)? else { continue };
             let fates = state.damaged.iter().filter(|(id, _)| *id != SnapshotId::default());
             listing.unknown.extend(fates.map(|(id, _)| names::fate(*id)));
+            lost.retain(|id| state.damaged.iter().all(|(damaged, _)| damaged != id));
+            for fate in lost.into_iter().map(names::fate) {
+                let error = format!("{fate} is missing: what else is there shows that it was");
+                listing.damaged.push(Error::corrupt(error));
+                listing.unknown.push(fate);
+            }
             listing.damaged.extend(state.damaged.into_iter().map(|(_, error)| error));
             listing.snapshots.retain(|s| !s.standing.is_dead(now));
             return Ok(listing);
