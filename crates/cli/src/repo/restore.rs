@@ -156,9 +156,12 @@ impl Args {
             app.watch(&watched, || restore::plan(&reader, snapshot, request, &app.cancel))?;
         self.selects_something(snapshot, &plan)?;
         let blocked = show_checks(app, &plan, self.dry_run)?;
+        if self.delete_extra && plan.damaged > 0 {
+            app.report.warn("nothing is deleted: parts of the snapshot are damaged, so nobody knows what it holds");
+        }
         if self.dry_run {
             show_steps(app, &reader, &plan)?;
-            let is_incomplete = plan.refused.len() + plan.missing.len() > 0;
+            let is_incomplete = plan.counts.refuse + plan.undeleted > 0 || !plan.missing.is_empty();
             // As the restore itself would end.
             let exit = match &blocked {
                 Some(_) => Exit::Failed,
@@ -168,9 +171,6 @@ impl Args {
         }
         if let Some(reason) = blocked {
             return Err(tintype_engine::Error::denied(reason).into());
-        }
-        if self.delete_extra && plan.damaged > 0 {
-            app.report.warn("nothing is deleted: parts of the snapshot are damaged, so nobody knows what it holds");
         }
         self.confirm(app, &plan)?;
         Progress::add(&progress.total_bytes, plan.counts.bytes);
@@ -414,7 +414,7 @@ fn finish(app: &App, plan: &Plan, report: &Report) -> anyhow::Result<Done> {
     if report.verified_bytes > 0 {
         app.report.note(format!("{} read back and equal", show::bytes(report.verified_bytes)));
     }
-    let not_done = report.failed.len() as u64 + plan.counts.refuse;
+    let not_done = report.failed.len() as u64 - report.undeleted + plan.counts.refuse;
     if not_done > 0 {
         app.report.note(format!("{} not restored", show::counted(not_done, "entry", "entries")));
     }
@@ -423,7 +423,8 @@ fn finish(app: &App, plan: &Plan, report: &Report) -> anyhow::Result<Done> {
         let counted = show::counted(not_whole as u64, "entry is", "entries are");
         app.report.note(format!("{counted} not as captured: see above"));
     }
-    let is_incomplete = not_done > 0 || not_whole > 0;
+    let undeleted = report.undeleted + plan.undeleted;
+    let is_incomplete = not_done + undeleted > 0 || not_whole > 0;
     let figures: Value = json!({
         "snapshot": plan.snapshot.id,
         "target": plan.base.display().to_string(),

@@ -155,6 +155,7 @@ fn what_was_deleted_before_something_failed_is_told() {
     let ran = as_nobody(&lab, &[&DELETE[..], &["--no-owner"]].concat()).expect(3);
     assert!(ran.err.contains("1 of 3 entries were deleted"), "{}", ran.err);
     assert!(!ran.err.contains("nothing was deleted"), "{}", ran.err);
+    assert!(!ran.err.contains("not restored"), "{}", ran.err);
     assert!(lab.path("source/closed/inner").exists() && !lab.path("source/extra").exists());
     set_mode(&lab, "source/closed", 0o755);
 }
@@ -175,4 +176,59 @@ fn the_repository_of_the_snapshot_stays_when_a_copy_of_it_is_restored_from() {
     let ran = lab.run(&DELETE).expect(0);
     assert!(std::path::Path::new(&config).exists(), "{}", ran.err);
     assert!(ran.err.contains("leave out") && !lab.path("source/extra").exists(), "{}", ran.err);
+}
+
+#[test]
+fn nothing_is_deleted_beside_what_was_unreadable() {
+    let lab = Lab::ready();
+    lab.write("source/a", "the only copy");
+    set_mode(&lab, "source/a", 0);
+    as_nobody(&lab, &["snapshot", &lab.text("source")]).expect(3);
+    set_mode(&lab, "source/a", 0o644);
+    std::fs::rename(lab.path("source/a"), lab.path("source/b")).unwrap();
+    let ran = lab.run(&DELETE).expect(3);
+    assert!(ran.err.contains("not everything comes back"), "{}", ran.err);
+    assert_eq!(lab.read("source/b"), b"the only copy");
+}
+
+#[test]
+fn nothing_is_deleted_beside_what_is_refused() {
+    let lab = Lab::ready();
+    lab.write("source/d/inner", "x");
+    lab.snapshot(&[&lab.text("source")]);
+    std::fs::rename(lab.path("source/d"), lab.path("source/d2")).unwrap();
+    lab.write("source/d", "in the way");
+    let ran = lab.run(&DELETE).expect(3);
+    assert!(ran.err.contains("not everything comes back"), "{}", ran.err);
+    assert_eq!(lab.read("source/d2/inner"), b"x");
+    assert!(ran.err.contains("2 entries will not be restored"), "{}", ran.err);
+    assert!(ran.err.contains("2 entries not restored"), "{}", ran.err);
+}
+
+/// What it held is below, where nobody sees it.
+#[test]
+fn nothing_is_deleted_in_what_was_mounted_since() {
+    let lab = Lab::ready();
+    lab.write("source/app/one", "x");
+    lab.write("source/app/sub/two", "x");
+    lab.snapshot(&[&lab.text("source")]);
+    let precious = ["elsewhere/precious", "elsewhere/sub/precious"];
+    precious.iter().for_each(|name| lab.write(name, "untouched"));
+    lab.write("source/extra", "x");
+    let bound = Mount::bind(&lab.path("elsewhere"), &lab.path("source/app"));
+    let Some(_bound) = bound else { return };
+    let ran = lab.run(&DELETE).expect(3);
+    assert!(ran.err.contains("not when the snapshot was taken"), "{}", ran.err);
+    precious.iter().for_each(|name| assert_eq!(lab.read(name), b"untouched"));
+    assert!(!lab.path("source/extra").exists() && lab.path("elsewhere/one").exists());
+}
+
+#[test]
+fn a_directory_that_is_not_looked_into_leaves_the_deletion_incomplete() {
+    let lab = Lab::ready();
+    lab.write("source/closed/inner", "x");
+    lab.snapshot(&[&lab.text("source")]);
+    set_mode(&lab, "source/closed", 0o311);
+    let ran = as_nobody(&lab, &[&DELETE[..], &["--dry-run"]].concat()).expect(3);
+    assert!(ran.err.contains("not looked into"), "{} {}", ran.out, ran.err);
 }

@@ -55,6 +55,35 @@ fn the_repository_inside_of_what_was_captured_is_not_written_to() {
     lab.assert_whole();
 }
 
+/// Also not below a directory that only leads to what is selected.
+#[test]
+fn a_directory_that_is_the_repository_now_is_not_written_to() {
+    let lab = lab();
+    lab.write("source/later/wanted", "x");
+    lab.snapshot(&[&lab.text("source")]);
+    std::fs::remove_dir_all(lab.path("source/later")).unwrap();
+    std::fs::rename(lab.path("repository"), lab.path("source/later")).unwrap();
+    let repository = lab.text("source/later");
+    let args = ["restore", "latest", "--in-place", "--include", "wanted", "-r", &repository];
+    let ran = lab.run(&args).expect(3);
+    assert!(ran.err.contains("belongs to the repository"), "{}", ran.err);
+    assert!(!lab.path("source/later/wanted").exists());
+}
+
+#[test]
+fn no_way_is_made_to_a_root_of_which_nothing_is_selected() {
+    let lab = lab();
+    lab.write("opt/deep/other/file", "x");
+    lab.snapshot(&[&lab.text("source"), &lab.text("opt/deep/other")]);
+    std::fs::remove_dir_all(lab.path("opt")).unwrap();
+    std::fs::remove_file(lab.path("source/file")).unwrap();
+    let all = lab.text("source/*");
+    lab.run(&["restore", "latest", "--in-place", "--include", &all]).expect(0);
+    assert!(lab.path("source/file").exists() && !lab.path("opt").exists());
+    lab.run(&["restore", "latest", "--in-place"]).expect(0);
+    assert!(lab.path("opt/deep/other/file").exists());
+}
+
 #[test]
 fn nothing_is_deleted_unless_all_came_back() {
     let lab = lab();

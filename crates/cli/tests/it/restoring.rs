@@ -137,6 +137,8 @@ fn nothing_is_deleted_beside_damaged_pages() {
     assert_eq!(pages.len(), 1);
     damage(&pages[0]);
     let args = ["restore", "latest", "--in-place", "--delete-extra", "--yes"];
+    let dry = lab.run(&[&args[..], &["--dry-run"]].concat()).expect(4);
+    assert!(dry.err.contains("nobody knows what it holds"), "{}", dry.err);
     let ran = lab.run(&args).expect(4);
     assert!(ran.err.contains("this part of the snapshot is damaged"), "{}", ran.err);
     assert_eq!(lab.read("source/extra"), b"extra");

@@ -176,7 +176,10 @@ fn remove_extra(shared: &Shared<'_, '_>, plan: &Plan) {
             Ok(()) => shared.report.lock().expect("no panic while held").deleted += 1,
             // Gone meanwhile, perhaps as the leftover of a restore.
             Err(error) if error.is(ErrorKind::NotFound) => {}
-            Err(error) => shared.failed(path, error),
+            Err(error) => {
+                shared.failed(path, error);
+                shared.report.lock().expect("no panic while held").undeleted += 1;
+            }
         }
     }
 }

@@ -110,7 +110,7 @@ fn owners(plan: &Plan) -> Check {
 }
 
 fn obstacles(plan: &Plan) -> Check {
-    let count = plan.refused.len();
+    let count = plan.counts.refuse;
     if count == 0 {
         finding("obstacles", Outcome::Pass, "nothing is in the way")
     } else {

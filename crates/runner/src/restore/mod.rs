@@ -123,9 +123,10 @@ pub struct Plan {
     pub base_is_new: bool,
     /// One for each entry that the mapping covers, in tree order.
     pub(crate) actions: Vec<Action>,
-    /// The pages that these entries stand on, and how many on each: an action belongs to its
-    /// entry and to no other, also where a page can be read only now and then.
-    pub(crate) pages: Vec<(ContentId, u32)>,
+    /// The pages that these entries stand on, each with the number of its rule, and how many on
+    /// each: an action belongs to its entry and to no other, also where a page can be read only
+    /// now and then.
+    pub(crate) pages: Vec<(usize, ContentId, u32)>,
     pub counts: Counts,
     /// What is in the way, with the reason: target path.
     pub refused: Vec<(Vec<u8>, String)>,
@@ -133,6 +134,8 @@ pub struct Plan {
     pub missing: Vec<(Vec<u8>, String)>,
     /// What is not in the snapshot and must stay, with the reason.
     pub spared: Vec<(Vec<u8>, String)>,
+    /// How many of `spared` might have been deleted: the deletion is not complete.
+    pub undeleted: u64,
     /// Directories above roots that do not exist, as the snapshot knows them.
     pub(crate) ways: Vec<(Vec<u8>, Option<Node>)>,
     /// Directories that do not exist, hold something that is restored, and whose own entries
@@ -158,6 +161,8 @@ pub struct Report {
     pub deleted: u64,
     /// Content that is lost or could not be written: target path and cause.
     pub failed: Vec<(Vec<u8>, String)>,
+    /// How many of these were to be deleted.
+    pub undeleted: u64,
     /// How many of these failed because stored data is damaged.
     pub damaged: u64,
     /// Restored, but not in every detail (owner, attribute…).

@@ -15,11 +15,11 @@ use tintype_engine::reader::{ContentReader, ReadBuffer};
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::tree::{Root, TreeEntry};
-use tintype_model::entry::{Kind, Node, file_name, is_within};
+use tintype_model::entry::{Kind, Node, Problem, ProblemKind, file_name, is_within};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::files::{Owners, Target, TargetOptions};
 
-use self::extra::Extra;
+use self::extra::{Extra, Found};
 use self::left_out::LeftOut;
 use self::script::Script;
 use super::apply::parent_of;
@@ -56,6 +56,8 @@ struct Standing {
     held: u64,
     /// Of its file system when it was captured.
     captured_device: Option<u64>,
+    /// Something is mounted here, or above, where nothing was when it was captured.
+    is_covered: bool,
     /// Another file system began here when it was captured, and was not entered.
     is_foreign: bool,
     /// The snapshot holds a marker file in it.
@@ -91,9 +93,13 @@ struct Planner<'p> {
     buffer: ReadBuffer,
     open: Vec<Standing>,
     actions: Vec<Action>,
-    pages: Vec<(ContentId, u32)>,
+    /// Of the mapping: where the planner is.
+    rule: usize,
+    pages: Vec<(usize, ContentId, u32)>,
     counts: Counts,
     selected: u64,
+    /// What was selected and the snapshot does not hold, or not whole.
+    lost: u64,
     refused: Vec<(Vec<u8>, String)>,
     missing: Vec<(Vec<u8>, String)>,
     ways: Vec<(Vec<u8>, Option<Node>)>,
@@ -136,9 +142,11 @@ pub fn plan(
         buffer: ReadBuffer::new()?,
         open: Vec::new(),
         actions: Vec::new(),
+        rule: 0,
         pages: Vec::new(),
         counts: Counts::default(),
         selected: 0,
+        lost: 0,
         refused: Vec::new(),
         missing: Vec::new(),
         ways: Vec::new(),
@@ -156,12 +164,18 @@ pub fn plan(
         }
         Err(_) => {}
     }
-    for rule in &mapping.rules {
+    for (number, rule) in mapping.rules.iter().enumerate() {
+        planner.rule = number;
+        let (selected, ways) = (planner.selected, planner.ways.len());
         planner.enter_base(rule, base_is_new, &mut cursor)?;
         script::walk(&mut cursor, &rule.from, &mut |page, entry| {
             planner.entry(rule, page, &entry)
         })?;
         planner.leave_to(None)?;
+        if planner.selected == selected {
+            // Nothing goes that way.
+            planner.ways.truncate(ways);
+        }
     }
     let damaged = cursor.damaged.take().unwrap_or_default();
     Ok(planner.into_plan(damaged, Plan::empty(root, mapping, snapshot, base, base_is_new)))
@@ -223,9 +237,11 @@ impl Planner<'_> {
             self.counts.refuse += 1;
         }
         let pages = named.len() as u64;
-        let (extra, spared) = self.extra.into_lists();
+        let found = self.extra.into_found();
         // What the snapshot does not seem to hold may stand on a page that cannot be read.
-        let extra = if pages > 0 { Vec::new() } else { extra };
+        let found = if pages > 0 { found.without_paths() } else { found };
+        let Found { paths: extra, spared, undeleted } =
+            found.if_all_comes(self.counts.refuse, self.lost);
         self.counts.delete = extra.len() as u64;
         Plan {
             actions: self.actions,
@@ -234,6 +250,7 @@ impl Planner<'_> {
             refused: self.refused,
             missing: self.missing,
             spared,
+            undeleted,
             ways: self.ways,
             unknown: self.unknown,
             devices: self.devices,
@@ -336,8 +353,8 @@ impl Planner<'_> {
         self.count(action, &path, entry);
         self.actions.push(action);
         match self.pages.last_mut() {
-            Some((last, count)) if *last == page => *count += 1,
-            _ => self.pages.push((page, 1)),
+            Some((rule, last, count)) if (*rule, *last) == (self.rule, page) => *count += 1,
+            _ => self.pages.push((self.rule, page, 1)),
         }
         if is_directory {
             self.enter(path, entry, action);
@@ -382,7 +399,16 @@ impl Planner<'_> {
         let above = self.open.last().expect("the base stays");
         let (is_new, below_refused, outer) = (above.is_new, above.is_refused, above.device);
         let is_other = above.captured_device.is_some_and(|device| device != entry.node.device);
+        let was_mount = above.captured_device != Some(entry.node.device);
+        let above_covered = above.is_covered;
         let standing = self.look(&path, is_new).ok().flatten();
+        // What leads to something that is selected may be ours now.
+        let is_ours = action == Action::Leave
+            && !below_refused
+            && standing.as_ref().is_some_and(|node| self.is_untouchable(node));
+        if is_ours {
+            self.refused.push((path.clone(), OURS.into()));
+        }
         let below_is_new = match action {
             Action::Create | Action::Replace => true,
             Action::Leave => standing.is_none() && !below_refused,
@@ -399,11 +425,14 @@ impl Planner<'_> {
             path,
             from: entry.path.clone(),
             is_new: below_is_new,
-            is_refused: action == Action::Refuse || (action == Action::Leave && below_refused),
+            is_refused: is_ours
+                || action == Action::Refuse
+                || (action == Action::Leave && below_refused),
             unnamed,
             device,
             is_mount,
             captured_device: Some(entry.node.device),
+            is_covered: above_covered || (is_mount && !was_mount),
             is_foreign: is_other && self.left_out.one_file_system,
             ..Standing::default()
         });
@@ -545,6 +574,10 @@ impl Planner<'_> {
         if action != Action::Leave {
             self.selected += 1;
             let problem = entry.node.problem();
+            let is_unread =
+                |p: &Problem| matches!(p.kind, ProblemKind::Unreadable | ProblemKind::Vanished);
+            let is_unknown = entry.node.kind == Kind::Unknown;
+            self.lost += u64::from(is_unknown || problem.is_some_and(is_unread));
             let told = problem.filter(|p| entry.node.is_lost() || p.kind.makes_incomplete());
             self.missing.extend(told.map(|p| (path.to_vec(), p.message.clone())));
         }
@@ -614,6 +647,7 @@ impl Plan {
             refused: Vec::new(),
             missing: Vec::new(),
             spared: Vec::new(),
+            undeleted: 0,
             ways: Vec::new(),
             unknown: Vec::new(),
             devices: BTreeMap::new(),
@@ -643,10 +677,10 @@ impl Plan {
     ) -> Result<()> {
         let mut cursor = Cursor::new(reader, self.root)?.tolerant();
         let mut script = Script::new(self);
-        for rule in &self.mapping.rules {
+        for (number, rule) in self.mapping.rules.iter().enumerate() {
             script::walk(&mut cursor, &rule.from, &mut |page, entry| {
                 let Some(path) = Mapping::target(rule, &entry.path) else { return Ok(()) };
-                let action = script.next(page)?;
+                let action = script.next(number, page)?;
                 each(Step { action, path: &path, entry: &entry })
             })?;
         }

@@ -61,4 +61,5 @@ fn nothing_is_deleted_if_nobody_knows_what_was_left_out() {
     let plan = lab.plan(&request);
     assert!(plan.extra.is_empty(), "{:?}", plan.extra);
     assert!(plan.spared[0].1.contains("nobody knows what was left out"), "{:?}", plan.spared);
+    assert_eq!(plan.undeleted, 1, "the deletion is incomplete");
 }

@@ -1,15 +1,19 @@
 //! Pages of the tree that cannot be read, or only now and then.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
+use tintype_engine::backend::count::Op;
+use tintype_engine::backend::faults::Effect;
 use tintype_engine::backend::{Backend as _, list_all};
 use tintype_engine::cancel::Cancel;
 use tintype_model::ErrorKind;
-use tintype_runner::restore::{Overwrite, Plan, Request};
+use tintype_runner::restore::{Destination, Overwrite, Plan, Request};
+use tintype_runner::snapshot::{Input, Labels, SnapshotOptions};
+use tintype_source::files::WalkOptions;
 
-use crate::support::{Lab, noise, patterns};
+use crate::support::{Lab, noise, patterns, tree_path};
 
 const FILES: u64 = 9000;
 
@@ -100,6 +104,51 @@ fn a_page_that_is_unreadable_once_moves_no_action_to_another_file() {
     let with = lab.plan(&older);
     flip.damage(&lab);
     assert_kept(&with);
+}
+
+/// A page belongs to the root that it was read for.
+#[test]
+fn a_page_that_two_roots_share_moves_no_action_from_one_to_the_other() {
+    let lab = Lab::new();
+    let roots = ["a", "b"].map(|root| lab.source().join(root));
+    let labels =
+        Labels { roots: roots.iter().map(|r| tree_path(r)).collect(), ..Labels::default() };
+    let options = SnapshotOptions {
+        labels,
+        parent: None,
+        workers: 2,
+        most_workers: 2,
+        cancel: Cancel::default(),
+        read_all: false,
+    };
+    let link = |to: &str| {
+        for root in &roots {
+            fs::create_dir_all(root).unwrap();
+            let _ = fs::remove_file(root.join("link"));
+            symlink(to, root.join("link")).unwrap();
+        }
+    };
+    link("captured");
+    let walk = Box::new(WalkOptions::default());
+    lab.take_as(Input::Files { roots: roots.to_vec(), options: walk }, &options).unwrap();
+    link("mine");
+    let of_a = format!("{}/*", roots[0].display());
+    let always = Request {
+        path: Vec::new(),
+        destination: Destination::InPlace,
+        overwrite: Overwrite::Always,
+        exclude: patterns(&[&of_a]),
+        ..lab.request("")
+    };
+    // After the head of the pack: the page, for the first root.
+    lab.faults.on(Op::Read, 2, "meta/", Effect::FlipBit(77));
+    let plan = lab.plan(&always);
+    lab.faults.heal();
+    assert_eq!((plan.damaged, plan.counts.merge, plan.counts.replace), (1, 1, 1), "only of b");
+    let error = lab.try_apply(&plan, Cancel::default()).unwrap_err();
+    assert!(error.message().contains("run it again"), "{error}");
+    let live = fs::read_link(roots[0].join("link")).unwrap();
+    assert_eq!(live.as_os_str(), "mine", "it is excluded");
 }
 
 /// What lies below a directory whose own entry is lost may be whole.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tempfile::TempDir;
+use tintype_engine::backend::faults::FaultyBackend;
 use tintype_engine::backend::{Counters, CountingBackend, MemoryBackend, SharedBackend};
 use tintype_engine::cancel::Cancel;
 use tintype_engine::crypto::slot::{RecoveryKey, Secret};
@@ -25,6 +26,8 @@ use tintype_source::files::{Excludes, ExcludesBuilder, Owners, WalkOptions};
 
 pub(crate) struct Lab {
     pub backend: MemoryBackend,
+    /// What goes wrong between it and the repository.
+    pub faults: FaultyBackend,
     /// What the repository asked of the backend.
     pub counters: Arc<Counters>,
     pub repository: Repository,
@@ -41,15 +44,16 @@ impl Lab {
     pub(crate) fn new() -> Self {
         let backend = MemoryBackend::new();
         let counters = Arc::<Counters>::default();
-        let counting = CountingBackend::new(Arc::new(backend.clone()), Arc::clone(&counters));
-        let shared: SharedBackend = Arc::new(counting);
         let env = Env::system();
+        let faults = FaultyBackend::new(Arc::new(backend.clone()), Arc::clone(&env.clock));
+        let counting = CountingBackend::new(Arc::new(faults.clone()), Arc::clone(&counters));
+        let shared: SharedBackend = Arc::new(counting);
         let secret = Secret::Recovery(RecoveryKey::generate(&env));
         let options = OpenOptions { cache_root: None, identity: Identity::anonymous(), env };
         let (repository, _) = Repository::init(shared, &secret, "test", false, options).unwrap();
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("source")).unwrap();
-        Self { backend, counters, repository, dir }
+        Self { backend, faults, counters, repository, dir }
     }
 
     pub(crate) fn source(&self) -> PathBuf {

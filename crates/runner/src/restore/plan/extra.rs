@@ -19,6 +19,8 @@ pub(super) struct Extra {
     needed: HashSet<Vec<u8>>,
     /// What stays and is told, with the reason.
     spared: Vec<Told>,
+    /// How many of these might have been deleted.
+    undeleted: u64,
     /// How many stay because the snapshot was taken without them.
     left_out: u64,
 }
@@ -40,9 +42,15 @@ impl Extra {
     }
 
     /// Like [`Self::keep`], for what somebody would wonder about.
-    pub(super) fn spare(&mut self, path: Vec<u8>, why: String) {
+    fn tell(&mut self, path: Vec<u8>, why: String) {
         self.keep(path.clone());
         self.spared.push((path, why));
+    }
+
+    /// Like [`Self::tell`], for what might have been deleted.
+    pub(super) fn spare(&mut self, path: Vec<u8>, why: String) {
+        self.undeleted += 1;
+        self.tell(path, why);
     }
 
     /// Like [`Self::keep`], for what the snapshot's own options leave out: there may be a lot.
@@ -51,9 +59,8 @@ impl Extra {
         self.left_out += 1;
     }
 
-    /// What to delete, deepest first, and what is spared.
-    pub(super) fn into_lists(self) -> (Vec<Vec<u8>>, Vec<Told>) {
-        let Self { mut paths, needed, mut spared, left_out } = self;
+    pub(super) fn into_found(self) -> Found {
+        let Self { mut paths, needed, mut spared, undeleted, left_out } = self;
         if left_out > 0 {
             let why = format!(
                 "not deleted: {left_out} that the options of the snapshot leave out (--exclude and \
@@ -64,7 +71,37 @@ impl Extra {
         paths.retain(|path| !needed.contains(path));
         paths.sort();
         paths.reverse();
-        (paths, spared)
+        Found { paths, spared, undeleted }
+    }
+}
+
+pub(super) struct Found {
+    /// What to delete, deepest first.
+    pub paths: Vec<Vec<u8>>,
+    pub spared: Vec<Told>,
+    /// How many of `spared` might have been deleted.
+    pub undeleted: u64,
+}
+
+impl Found {
+    pub(super) fn without_paths(self) -> Self {
+        Self { paths: Vec::new(), ..self }
+    }
+
+    /// Nothing is deleted unless all comes back: under a name that the snapshot does not hold may
+    /// stand the only copy of what does not.
+    pub(super) fn if_all_comes(self, refused: u64, lost: u64) -> Self {
+        if refused + lost == 0 || self.paths.is_empty() {
+            return self;
+        }
+        let mut found = self.without_paths();
+        let why = format!(
+            "nothing is deleted, because not everything comes back ({refused} refused, {lost} not \
+             whole in the snapshot): it may stand there under another name"
+        );
+        found.spared.push((Vec::new(), why));
+        found.undeleted += 1;
+        found
     }
 }
 
@@ -76,6 +113,8 @@ enum Fate {
     /// No snapshot with these options would hold it.
     LeftOut,
     Mounted,
+    /// It belongs to the repository.
+    Ours,
     Spared(String),
 }
 
@@ -125,7 +164,7 @@ impl Planner<'_> {
 
     /// What a directory that was gone through holds beside the snapshot.
     pub(super) fn add_extra(&mut self, done: Standing) -> Result<()> {
-        if done.is_mount && done.held == 0 {
+        if done.is_mount && done.held == 0 && !done.is_covered {
             // Mounted here, and left out when the snapshot was taken.
             return Ok(());
         }
@@ -144,6 +183,12 @@ impl Planner<'_> {
                 && done.respelled.contains(&(found.device, found.inode))
             {
                 continue;
+            }
+            if done.is_covered {
+                let why = "nothing is deleted in it: something is mounted there, or above, that was \
+                           not when the snapshot was taken";
+                self.extra.spare(done.path, why.into());
+                break;
             }
             self.add_all(path, join(&done.from, name), done.device)?;
         }
@@ -172,9 +217,11 @@ impl Planner<'_> {
                 Some(Fate::LeftOut) => self.extra.leave_out(path),
                 Some(Fate::Spared(why)) => self.extra.spare(path, why),
                 Some(Fate::Mounted) => {
-                    self.extra.keep(path.clone());
-                    self.refused.push((path, "not deleted: something is mounted there".into()));
-                    self.counts.refuse += 1;
+                    self.extra.spare(path, "not deleted: something is mounted there".into());
+                }
+                Some(Fate::Ours) => {
+                    let why = "not deleted: it belongs to the repository that is read";
+                    self.extra.tell(path, why.into());
                 }
             }
         }
@@ -204,8 +251,7 @@ impl Planner<'_> {
         }
         if is_directory {
             if self.is_untouchable(&node) {
-                let why = "not deleted: it belongs to the repository that is read";
-                return Ok(Some(Fate::Spared(why.into())));
+                return Ok(Some(Fate::Ours));
             }
             if target.is_marked(path, &self.left_out.excludes)? {
                 return Ok(Some(Fate::LeftOut));

@@ -1,5 +1,6 @@
 //! Which action belongs to which entry: pages are named by their content, so one that is met again
-//! holds the same entries. An action whose page is not met must not fall on another entry.
+//! holds the same entries, if it is met for the same rule: rules may share one. An action whose page
+//! is not met must not fall on another entry.
 
 use tintype_engine::id::ContentId;
 use tintype_engine::tree::TreeEntry;
@@ -29,7 +30,8 @@ pub(super) fn walk(
 /// What is left of a plan while it is gone through.
 pub(super) struct Script<'p> {
     actions: std::slice::Iter<'p, Action>,
-    pages: std::slice::Iter<'p, (ContentId, u32)>,
+    pages: std::slice::Iter<'p, (usize, ContentId, u32)>,
+    rule: usize,
     page: ContentId,
     /// Entries of the page that are still to come.
     left: u32,
@@ -38,15 +40,15 @@ pub(super) struct Script<'p> {
 impl<'p> Script<'p> {
     pub(super) fn new(plan: &'p Plan) -> Self {
         let page = ContentId::default();
-        Self { actions: plan.actions.iter(), pages: plan.pages.iter(), page, left: 0 }
+        Self { actions: plan.actions.iter(), pages: plan.pages.iter(), rule: 0, page, left: 0 }
     }
 
-    /// The action for the next entry, which stands on `page`.
-    pub(super) fn next(&mut self, page: ContentId) -> Result<Action> {
+    /// The action for the next entry, which stands on `page` and belongs to a rule.
+    pub(super) fn next(&mut self, rule: usize, page: ContentId) -> Result<Action> {
         if self.left == 0 {
-            (self.page, self.left) = *self.pages.next().ok_or_else(differs)?;
+            (self.rule, self.page, self.left) = *self.pages.next().ok_or_else(differs)?;
         }
-        if self.page != page {
+        if (self.rule, self.page) != (rule, page) {
             return Err(differs());
         }
         self.left -= 1;
