@@ -175,7 +175,8 @@ class Repository:
         for name in newest["retired"]:
             need(name in self.names("retired"), f"{name}: is missing, {records[-1]} names it")
         for session, fate in fates.items():
-            if session not in newest["absorbed"] and session not in retired:
+            merged = session in newest["absorbed"] or session in newest["delete"]["retire"]
+            if not merged and session not in retired:
                 segments.update(fate["segments"])
         for name in sorted(segments):
             self.index.update(self.segment(name)[1])

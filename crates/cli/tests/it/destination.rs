@@ -307,3 +307,19 @@ fn attributes_that_the_snapshot_does_not_know_stay() {
     let shown = String::from_utf8(shown.unwrap().stdout).unwrap();
     assert!(shown.contains("user.kept"), "{shown}");
 }
+
+/// Its name is no place.
+#[test]
+fn a_stream_is_not_restored_in_place() {
+    let lab = Lab::ready();
+    let name = lab.text("live");
+    lab.write("live", "live");
+    let mut child = lab.start(&["snapshot", "--stdin", name.trim_start_matches('/')]);
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"dump").unwrap();
+    assert!(child.wait().unwrap().success());
+    let ran = lab.run(&ALWAYS).expect(3);
+    assert!(ran.err.contains("captured nowhere"), "{}", ran.err);
+    assert_eq!(lab.read("live"), b"live");
+    let to = lab.text("out");
+    lab.run(&["restore", "latest", "--to", &to]).expect(0);
+}

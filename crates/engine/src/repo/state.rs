@@ -59,7 +59,10 @@ struct RetiredLists {
 impl State {
     /// Names of all index segments that count.
     pub fn segments(&self) -> Vec<String> {
-        let absorbed: HashSet<&RandomId> = self.newest.absorbed.iter().collect();
+        // What the record retires is on a list only a moment later, and its segments may have gone
+        // with an earlier record.
+        let GcRecord { absorbed, delete, .. } = &self.newest;
+        let absorbed: HashSet<&RandomId> = absorbed.iter().chain(&delete.retire).collect();
         let mut names = self.newest.base.clone();
         for (id, fate) in &self.fates {
             if !absorbed.contains(id) {

@@ -462,6 +462,10 @@ impl Planner<'_> {
         if node.is_lost() || matches!(node.kind, Kind::Socket | Kind::Unknown) {
             return Action::Skip;
         }
+        if node.kind == Kind::Stream && matches!(self.request.destination, Destination::InPlace) {
+            let why = "a stream was captured nowhere: restore it with --to, or use `cat`";
+            return self.refuse(path, why.into());
+        }
         let standing = match self.look(path, is_new) {
             Ok(standing) => standing,
             Err(error) => return self.refuse(path, advice(&error)),
