@@ -218,7 +218,7 @@ impl Undecided {
     }
 
     /// Whether it gave no sign of life for `patience`, as far as clocks can be believed: this
-    /// only decides when it is fenced. Never of one that cannot be read: see [`Silence`].
+    /// only decides when it is fenced. Never of one that cannot be read: see `Silence`.
     pub fn is_stalled(&self, repository: &Repository, patience: Duration) -> bool {
         let Some(record) = &self.record else { return false };
         let alive = SignedDuration::from_secs(i64::from(self.beats) * BEAT.as_secs() as i64);
