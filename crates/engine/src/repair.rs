@@ -28,7 +28,7 @@ mod record;
 
 pub use changes::{LOST_CHANGES, LostChanges};
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
@@ -187,7 +187,7 @@ impl Repository {
             }
         }
         let rows: Vec<PackRow> = self
-            .listed_packs()?
+            .stored_packs()?
             .into_iter()
             .filter(|(pack, _)| !named.contains(pack))
             .map(|(pack, size_bytes)| PackRow { pack, size_bytes })
@@ -287,7 +287,7 @@ impl Repository {
         }
         let writers = self.undecided_packs(session, &mut avoid)?;
         let mut rows = Vec::new();
-        for (pack, size_bytes) in self.listed_packs()? {
+        for (pack, size_bytes) in self.stored_packs()? {
             if *scope != RepairScope::All && named.contains(&pack) {
                 continue;
             }
@@ -331,17 +331,6 @@ impl Repository {
             }
         }
         Ok(!others.is_empty())
-    }
-
-    fn listed_packs(&self) -> Result<BTreeMap<PackId, u64>> {
-        let mut packs = BTreeMap::new();
-        for class in ["data/", "meta/"] {
-            self.backend.list(class, &mut |listed| {
-                packs.extend(PackId::parse(&listed.name).map(|pack| (pack, listed.size_bytes)));
-                Ok(())
-            })?;
-        }
-        Ok(packs)
     }
 
     fn take(

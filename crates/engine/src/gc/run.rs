@@ -212,7 +212,8 @@ impl Repository {
         Ok(Some(Reading { state, index, segment_names, living, annotations, dead, given_up }))
     }
 
-    fn stored_packs(&self) -> Result<BTreeMap<PackId, u64>> {
+    /// Every pack that the store lists, with its size.
+    pub(crate) fn stored_packs(&self) -> Result<BTreeMap<PackId, u64>> {
         let mut packs = BTreeMap::new();
         for class in ["data/", "meta/"] {
             self.backend.list(class, &mut |listed| {

@@ -85,7 +85,7 @@ impl Repository {
         keep_traces(&mut known, &state);
         let mut report = RepairReport::default();
         let rows: Vec<PackRow> = self
-            .listed_packs()?
+            .stored_packs()?
             .into_iter()
             .map(|(pack, size_bytes)| PackRow { pack, size_bytes })
             .collect();
@@ -97,7 +97,7 @@ impl Repository {
     fn find_loss(&self, cancel: &Cancel) -> Result<Loss> {
         let annotations = self.read_annotations()?;
         let (state, index) = self.read_index(HashSet::new())?;
-        let mut stored = self.listed_packs()?;
+        let mut stored = self.stored_packs()?;
         if self.newest_seq()? != state.newest.seq {
             return Err(Error::locked("a gc ran meanwhile; run the repair again"));
         }

@@ -199,7 +199,7 @@ impl Repository {
         report: &mut RepairReport,
     ) -> Result<()> {
         let row = |(pack, size_bytes)| PackRow { pack, size_bytes };
-        let all: Vec<PackRow> = self.listed_packs()?.into_iter().map(row).collect();
+        let all: Vec<PackRow> = self.stored_packs()?.into_iter().map(row).collect();
         let condemned = self.all_condemned()?;
         let (doubtful, sure): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|row| condemned.contains(&row.pack));
