@@ -161,7 +161,7 @@ fn condemn(scenario: &Scenario, g: usize, state: &State, emit: &mut Emit) {
             let w = &state.world;
             let alive = live(scenario, w, tombstones(w), w.undecided(w.sessions));
             let marked = chunks(w, alive);
-            let view = w.index_state().packs;
+            let view = w.index_state(scenario).packs;
             let guess = bits(w.packs)
                 .filter(|p| {
                     let elsewhere = w.chunks_in(view & !bit(*p));
@@ -260,7 +260,7 @@ fn plan(scenario: &Scenario, s: &mut State, g: usize) {
     let me = &mut s.gcs[g];
     let base = usize::from(me.base);
     let undecided = w.undecided(me.sessions);
-    let merged = w.unabsorbed(base, w.retired);
+    let merged = w.unabsorbed(scenario, base, w.retired);
     let view = w.read_segments(base, merged);
     let snapshots = live(scenario, w, me.tombstones, undecided);
     let alive = chunks(w, snapshots);
@@ -290,13 +290,14 @@ fn plan(scenario: &Scenario, s: &mut State, g: usize) {
     let ended = w.with_fate(|f| matches!(f, Fate::Closed | Fate::Aborted));
     let dead = w.committed() & SNAPSHOTS & me.tombstones & !snapshots;
     let void = w.retired & (w.decided() | w.sessions);
+    let retire = (dead | ended) & !w.retired | void;
     w.records[g + 1] = Record {
         seq: w.records[base].seq + 1,
         base: (view.packs & !delete) | if copy == 0 { 0 } else { bit(PACK_C0 + g) },
-        absorbed: decided & (merged | !w.listed | w.records[base].absorbed),
+        absorbed: decided & (merged | !w.listed | w.records[base].absorbed) & !retire,
         delete_packs: delete,
         delete_bases: bit(base),
-        retire: (dead | ended) & !w.retired | void,
+        retire,
         notes: std::array::from_fn(|x| {
             let stays = has(snapshots, x) || is(scenario, Mutation::AnnotationsOfTheDeadNamed);
             if stays { me.notes[x] } else { 0 }

@@ -7,7 +7,7 @@ use crate::world::{Fate, Mask, R, SESSIONS, W0, World, bits, has};
 /// The invariant that this state breaks.
 pub fn broken(scenario: &Scenario, state: &State) -> Option<String> {
     let w = &state.world;
-    let whole = w.index_state();
+    let whole = w.index_state(scenario);
     let stored = w.chunks_in(whole.packs & w.packs);
     let resolves = |s: usize| whole.whole && w.refs[s] & !stored == 0;
     for s in bits(w.visible()) {

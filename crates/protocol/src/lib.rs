@@ -23,7 +23,7 @@
 //!
 //! **Small scope.** Two chunks (`a` is looked up in the index, `b` is reached only through the
 //! parent's pages), a pack that holds both, a pack per writer, a pack per gc for copies; two
-//! snapshots from the start; two writers, one reader, two annotators, three gcs. Each
+//! snapshots from the start; two writers, one reader, one lister, two annotators, three gcs. Each
 //! [`Scenario`] joins those that can hurt each other.
 //!
 //! **What is abstracted away.**
@@ -33,10 +33,12 @@
 //!   step that lists fates, but for the pin's two looks and the reader, where they are apart.
 //! - Time: a gc may fence any session at any moment, so no heartbeat needs a clock. A lock
 //!   has no end; a hold behaves like a lock.
-//! - The session of a gc: it says who runs, nothing waits for it, and its fate names nothing.
+//! - The session of a gc: it says who runs, nothing waits for it, its fate names nothing, and by
+//!   their names its segments are not missed.
 //! - Which retired lists a record names: no list is ever deleted here, so none can be missed.
-//! - Damage: a repair starts from a whole repository, so what it does beside others is explored,
-//!   not what it mends.
+//! - Damage: a repair starts from a whole repository, and nothing is ever missed rightly, so what
+//!   they do beside others is explored, not what they mend. A snapshot that is given up is retired
+//!   like a dead one.
 //! - Leftovers that nobody reads (segments of fenced writers, copies of lost gcs).
 //!
 //! **What is checked in every state** is in [`invariant`]; [`Mutation`] lists deliberate
@@ -48,6 +50,7 @@
 pub mod annotator;
 pub mod gc;
 pub mod invariant;
+pub mod lister;
 mod mutation;
 pub mod reader;
 pub mod scenario;
@@ -72,6 +75,7 @@ pub struct State {
     pub reader: reader::ReaderState,
     pub annotators: [annotator::AnnotatorState; 2],
     pub gcs: [gc::GcState; 3],
+    pub lister: lister::ListerState,
 }
 
 impl State {
@@ -82,6 +86,7 @@ impl State {
             reader: reader::ReaderState::default(),
             annotators: Default::default(),
             gcs: Default::default(),
+            lister: lister::ListerState::default(),
         }
     }
 }
@@ -113,6 +118,7 @@ pub fn successors(scenario: &Scenario, state: &State, out: &mut Vec<(Label, Stat
         annotator::steps(scenario, state, i, out);
     }
     reader::steps(scenario, state, out);
+    lister::steps(scenario, state, out);
     for g in 0..world::GCS {
         gc::steps(scenario, state, g, out);
     }

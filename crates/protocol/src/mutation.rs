@@ -60,7 +60,16 @@ pub enum Mutation {
     RepairFinishesNothing,
     /// A repair lists packs before it reads fates.
     RepairListsPacksFirst,
+    // Who is missed.
+    /// Annotations are listed after fates.
+    NotesAfterFates,
+    /// Whoever misses a fate does not look whether the same record is still the newest.
+    MissedAtOnce,
+    /// `retired` is listed before fates, and what the newest record retires is missed.
+    RetiringIsMissed,
     // Removal.
+    /// What the newest record retires counts as long as it is on no list.
+    RetiringCounts,
     /// Fates are removed without a word in `retired`.
     NoRetiredList,
     /// Annotations are removed before `retired` is put.
@@ -82,7 +91,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Mutation; 35] = [
+    pub const ALL: [Mutation; 39] = [
         Mutation::IndexBeforeCondemned,
         Mutation::SessionAfterReading,
         Mutation::UndecidedSegments,
@@ -110,6 +119,10 @@ impl Mutation {
         Mutation::GiveUpClearsCondemned,
         Mutation::RepairFinishesNothing,
         Mutation::RepairListsPacksFirst,
+        Mutation::NotesAfterFates,
+        Mutation::MissedAtOnce,
+        Mutation::RetiringIsMissed,
+        Mutation::RetiringCounts,
         Mutation::NoRetiredList,
         Mutation::NotesRemovedBeforeRetired,
         Mutation::NotesWithoutSequence,

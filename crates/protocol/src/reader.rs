@@ -114,14 +114,14 @@ fn read(scenario: &Scenario, s: &mut State) -> &'static str {
                 s.reader.step = Step::FatesRead;
                 return "list retired";
             }
-            s.reader.fates = s.world.unabsorbed(usize::from(s.reader.record), 0);
+            s.reader.fates = s.world.unabsorbed(scenario, usize::from(s.reader.record), 0);
             s.reader.step = Step::FatesRead;
             "list fates"
         }
         _ => {
             if is(scenario, Mutation::RetiredBeforeFates) {
                 let record = usize::from(s.reader.record);
-                s.reader.fates = s.world.unabsorbed(record, s.reader.retired);
+                s.reader.fates = s.world.unabsorbed(scenario, record, s.reader.retired);
                 s.reader.retired = 0;
                 s.reader.step = Step::RetiredRead;
                 return "list fates";

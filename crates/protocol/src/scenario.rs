@@ -11,10 +11,14 @@ pub struct Scenario {
     pub writers: [Option<Writer>; 2],
     /// Snapshot that the reader wants.
     pub reader: Option<usize>,
+    /// Somebody lists snapshots and looks for fates that are missing.
+    pub lister: bool,
     pub annotators: [Option<Annotator>; 2],
     pub gcs: [Option<Gc>; 3],
     /// A second snapshot that needs only chunk `a`: deleting the first makes pack A sparse.
     pub second_snapshot: bool,
+    /// The second snapshot wrote a pack and a segment of its own, and no gc has seen it yet.
+    pub second_is_new: bool,
     /// Chunk `a` of the first snapshot lies in a pack of a session that was interrupted.
     pub interrupted_session: bool,
     /// The first snapshot has a tombstone from the start.
@@ -76,9 +80,11 @@ impl Scenario {
             name,
             writers: [None; 2],
             reader: None,
+            lister: false,
             annotators: [None; 2],
             gcs: [None; 3],
             second_snapshot: false,
+            second_is_new: false,
             interrupted_session: false,
             snapshot_is_deleted: false,
             mutation: None,
@@ -177,6 +183,29 @@ fn readers() -> Vec<Scenario> {
             interrupted_session: true,
             ..new("reader of chunks of an interrupted session, two gcs")
         },
+        Scenario {
+            reader: Some(S0),
+            gcs: [Some(EAGER), Some(EAGER), None],
+            annotators: [Some(Annotator::Delete(S1)), None],
+            second_snapshot: true,
+            second_is_new: true,
+            ..new("reader, delete of a new snapshot, two gcs")
+        },
+        Scenario {
+            lister: true,
+            gcs: [Some(EAGER), Some(EAGER), None],
+            annotators: [Some(Annotator::Delete(S0)), None],
+            interrupted_session: true,
+            ..new("lister, delete, an interrupted session, two gcs")
+        },
+        Scenario {
+            lister: true,
+            writers: [Some(PLAIN), None],
+            gcs: [Some(EAGER), None, None],
+            annotators: [Some(Annotator::Delete(W0)), None],
+            snapshot_is_deleted: true,
+            ..new("lister, writer, delete of its snapshot, a gc")
+        },
     ]
 }
 
@@ -265,6 +294,13 @@ pub fn long() -> Vec<Scenario> {
             annotators: [Some(Annotator::Delete(S0)), Some(Annotator::Delete(S1))],
             second_snapshot: true,
             ..new("repack under a writer and a reader, two gcs")
+        },
+        Scenario {
+            lister: true,
+            writers: [Some(PLAIN), None],
+            gcs: [Some(EAGER), Some(EAGER), None],
+            snapshot_is_deleted: true,
+            ..new("lister, writer, two gcs")
         },
     ]
 }

@@ -43,7 +43,7 @@ pub(crate) fn step(scenario: &Scenario, s: &mut State, g: usize, r: usize) -> bo
             }
             w.packs &= !record.delete_packs;
             w.bases &= !record.delete_bases;
-            w.segments &= !record.absorbed;
+            w.segments &= !(record.absorbed | record.retire);
         }
         2 => bits(record.retire).for_each(|x| w.notes[x] = [Note::None; 2]),
         3 => bits(record.retire).for_each(|x| w.set_fate(x, crate::world::Fate::None, false, 0)),

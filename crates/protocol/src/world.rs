@@ -22,11 +22,11 @@ pub const CHUNK_A: Mask = 1;
 pub const CHUNK_B: Mask = 2;
 
 /// Pack 0 holds `a` and `b` from the start, pack 1 and 2 are the writers' (`a`), pack 3 + g
-/// is what gc g copies forward. Pack 6 belongs to a session that was interrupted before.
+/// is what gc g copies forward. Pack 6 belongs to the second session from the start.
 pub const PACK_A: usize = 0;
 pub const PACK_W0: usize = 1;
 pub const PACK_C0: usize = 3;
-pub const PACK_INTERRUPTED: usize = 6;
+pub const PACK_S1: usize = 6;
 pub const PACKS: usize = 7;
 
 pub const GCS: usize = 3;
@@ -60,7 +60,7 @@ pub struct Record {
     pub delete_packs: Mask,
     /// Records whose segments are replaced.
     pub delete_bases: Mask,
-    /// Sessions that are retired, with their fates and annotations.
+    /// Sessions that are retired, with their fates and annotations. None of `absorbed`.
     pub retire: Mask,
     /// Of snapshots that stay: how many annotations were read.
     pub notes: [u8; SESSIONS],
@@ -128,7 +128,7 @@ pub fn bits(mask: Mask) -> impl Iterator<Item = usize> {
 pub fn own_pack(session: usize) -> Mask {
     match session {
         W0 | W1 => bit(PACK_W0 + session - W0),
-        S1 => bit(PACK_INTERRUPTED),
+        S1 => bit(PACK_S1),
         _ => 0,
     }
 }
@@ -169,11 +169,17 @@ impl World {
             w.refs[S1] = CHUNK_A;
             w.records[0].absorbed |= bit(S1);
         }
+        if scenario.second_is_new {
+            w.records[0].absorbed &= !bit(S1);
+            w.listed |= bit(S1);
+            w.segments |= bit(S1);
+            w.packs |= bit(PACK_S1);
+        }
         if scenario.interrupted_session {
             w.sessions |= bit(S1);
             w.put_fate(S1, Fate::Closed, true, 0);
             w.segments |= bit(S1);
-            w.packs |= bit(PACK_INTERRUPTED);
+            w.packs |= bit(PACK_S1);
             w.content[PACK_A] = CHUNK_B;
         }
         if scenario.snapshot_is_deleted {
@@ -207,8 +213,10 @@ impl World {
     }
 
     /// Sessions whose segment counts beside the base of `record`.
-    pub fn unabsorbed(&self, record: usize, retired: Mask) -> Mask {
-        self.decided() & self.listed & !self.records[record].absorbed & !retired
+    pub fn unabsorbed(&self, scenario: &Scenario, record: usize, retired: Mask) -> Mask {
+        let Record { absorbed, retire, .. } = self.records[record];
+        let retiring = if is(scenario, Mutation::RetiringCounts) { 0 } else { retire };
+        self.decided() & self.listed & !absorbed & !retiring & !retired
     }
 
     /// Reads the segments of `record` and of `sessions`.
@@ -221,9 +229,14 @@ impl World {
     }
 
     /// The index state at this moment, as an invariant sees it.
-    pub fn index_state(&self) -> View {
+    pub fn index_state(&self, scenario: &Scenario) -> View {
         let newest = self.newest();
-        self.read_segments(newest, self.unabsorbed(newest, self.retired))
+        self.read_segments(newest, self.unabsorbed(scenario, newest, self.retired))
+    }
+
+    /// Snapshots that have annotations.
+    pub fn annotated(&self) -> Mask {
+        (0..SESSIONS).filter(|s| self.count_notes(*s) > 0).map(bit).sum()
     }
 
     /// Packs in merged segments that are stored and that no record made valid yet.

@@ -181,7 +181,7 @@ fn read(scenario: &Scenario, i: usize, state: &State, emit: &mut Emit) {
             let record = usize::from(s.writers[i].record);
             let early = is(scenario, Mutation::RetiredBeforeFates);
             let retired = if early { s.writers[i].retired } else { s.world.retired };
-            let mut valid = s.world.unabsorbed(record, retired);
+            let mut valid = s.world.unabsorbed(scenario, record, retired);
             if is(scenario, Mutation::UndecidedSegments) {
                 valid |= s.world.segments & s.world.undecided(s.world.sessions);
             }

@@ -76,6 +76,10 @@ const CAUGHT: &[(Mutation, &str, &str)] = &[
     (Mutation::GiveUpClearsCondemned, GIVES_UP, "does not resolve"),
     (Mutation::RepairFinishesNothing, REPAIR, "an annotation that is gone"),
     (Mutation::RepairListsPacksFirst, REPAIR, "does not resolve"),
+    (Mutation::NotesAfterFates, LISTER_AND_WRITER, "nobody lost"),
+    (Mutation::MissedAtOnce, LISTER_AND_WRITER, "nobody lost"),
+    (Mutation::RetiringIsMissed, LISTER, "nobody lost"),
+    (Mutation::RetiringCounts, NEW, "does not resolve"),
     (Mutation::NoRetiredList, PARENT, "does not resolve"),
     (Mutation::NotesRemovedBeforeRetired, PARENT, "does not resolve"),
     (Mutation::NotesWithoutSequence, LOCK, "told: locked"),
@@ -90,6 +94,9 @@ const READER: &str = "reader, delete, two gcs";
 const LOCK: &str = "delete, lock, two gcs";
 const REPACK: &str = "writer, delete, two gcs that repack";
 const INTERRUPTED: &str = "reader of chunks of an interrupted session, two gcs";
+const LISTER: &str = "lister, delete, an interrupted session, two gcs";
+const LISTER_AND_WRITER: &str = "lister, writer, delete of its snapshot, a gc";
+const NEW: &str = "reader, delete of a new snapshot, two gcs";
 const GIVES_UP: &str = "writer, a gc that gives up, another gc";
 const REPAIR: &str = "writer, a gc, a repair";
 const THREE_GCS: &str = "three gcs that repack";
@@ -97,9 +104,9 @@ const THREE_GCS: &str = "three gcs that repack";
 /// What looks like a mistake and is none:
 /// - `AllListsInForce`: a list of another generation only keeps a writer from reusing packs
 ///   that it could have reused.
-/// - `RetiredBeforeFates`: a gc record absorbs every session that it retires, so whoever
-///   starts from that record ignores their fates anyway; and the records after it need the
-///   decision of every writer that could have read `retired` earlier.
+/// - `RetiredBeforeFates`: whoever starts from a gc record ignores the fates of all whom that
+///   retires anyway; and the records after it need the decision of every writer that could have
+///   read `retired` earlier.
 /// - `ReadersWaitedFor`: a pin counts as live whether the gc waited for its session or not.
 ///   Waiting is allowed, and useless: a restore of hours would hold up the gc.
 const HARMLESS: [Mutation; 3] =
