@@ -366,7 +366,7 @@ impl Repository {
         if builder.is_empty() {
             return Ok(());
         }
-        let name = names::segment(session.id, session.segments().len() as u32);
+        let name = session.segment_name(session.segments().len() as u32);
         self.put_segment(&name, &builder.take())?;
         session.published(name);
         Ok(())

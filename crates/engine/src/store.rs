@@ -11,7 +11,7 @@ use tintype_model::Result;
 use crate::compress::Compressor;
 use crate::format::frame::{FrameHead, Kind};
 use crate::format::object::{ObjectType, seal_bytes};
-use crate::format::records::{Manifest, SessionKind, names};
+use crate::format::records::{Manifest, SessionKind};
 use crate::id::{ContentId, SnapshotId};
 use crate::index::local::LocalSegment;
 use crate::index::segment::SegmentBuilder;
@@ -361,7 +361,7 @@ impl<'r> Store<'r> {
         self.published_milliseconds.store(now.as_millis() as u64, Ordering::Relaxed);
         self.unpublished_bytes.store(0, Ordering::Relaxed);
         let number = self.segment_number.fetch_add(1, Ordering::Relaxed);
-        let name = names::segment(self.session.id, number);
+        let name = self.session.segment_name(number);
         let repository = self.repository;
         let place = repository.place(ObjectType::IndexSegment, &name);
         let sealed = seal_bytes(&place, Kind::IndexBlock, &segment.encode(), &repository.env)?;

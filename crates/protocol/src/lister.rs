@@ -8,7 +8,7 @@
 //! Nothing is ever lost here, so whatever is missed is a false alarm.
 
 use crate::scenario::{Scenario, is};
-use crate::world::Mask;
+use crate::world::{Mask, SNAPSHOTS};
 use crate::{Label, Mutation, State};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -31,6 +31,8 @@ pub struct ListerState {
     record: u8,
     /// Snapshots with annotations.
     annotated: Mask,
+    /// Of committed snapshots.
+    parents: Mask,
     decided: Mask,
     retired: Mask,
     /// Of sessions; later, of those that are not there.
@@ -65,6 +67,7 @@ fn step(scenario: &Scenario, s: &mut State) -> &'static str {
         }
         Step::Record => {
             me.decided = w.decided();
+            me.parents = scenario.pins(w.committed() & SNAPSHOTS);
             ("list fates", Step::Fates)
         }
         Step::Fates => {
@@ -103,5 +106,5 @@ fn is_missed(scenario: &Scenario, s: &State) -> bool {
     let record = w.records[usize::from(me.record)];
     let leaving = if is(scenario, Mutation::RetiringIsMissed) { 0 } else { record.retire };
     let known = me.decided | me.retired | leaving;
-    (me.annotated | record.absorbed | me.segments) & !known != 0
+    (me.annotated | me.parents | record.absorbed | me.segments) & !known != 0
 }

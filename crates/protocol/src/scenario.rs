@@ -206,6 +206,13 @@ fn readers() -> Vec<Scenario> {
             snapshot_is_deleted: true,
             ..new("lister, writer, delete of its snapshot, a gc")
         },
+        Scenario {
+            lister: true,
+            writers: [Some(Writer { parent: Some(S0), ..PLAIN }), None],
+            gcs: [Some(EAGER), None, None],
+            annotators: [Some(Annotator::Delete(S0)), None],
+            ..new("lister, writer with a parent, delete, a gc")
+        },
     ]
 }
 

@@ -273,7 +273,11 @@ pub struct Retired {
 
 /// Names of objects (format.md §3).
 pub mod names {
+    use super::SessionKind;
     use crate::id::RandomId;
+
+    /// Before the number of a segment that a gc made.
+    const GC_MARK: &str = "g";
 
     pub const CONFIG: &str = "config";
     /// The same bytes once more: nobody can open a repository without them.
@@ -288,13 +292,20 @@ pub mod names {
     pub fn fate(id: RandomId) -> String {
         format!("fate/{id}")
     }
-    pub fn segment(session: RandomId, number: u32) -> String {
-        format!("index/{session}-{number}")
+    pub fn segment(session: RandomId, kind: SessionKind, number: u32) -> String {
+        let mark = if kind == SessionKind::Gc { GC_MARK } else { "" };
+        format!("index/{session}-{mark}{number}")
     }
     /// Session and number of a segment.
     pub fn parse_segment(name: &str) -> Option<(RandomId, u32)> {
         let (session, number) = name.strip_prefix("index/")?.split_once('-')?;
+        let number = number.strip_prefix(GC_MARK).unwrap_or(number);
         Some((session.parse().ok()?, number.parse().ok()?))
+    }
+    /// Whether a gc made this segment: it counts only through a record, and its session goes
+    /// without a word.
+    pub fn is_gc_segment(name: &str) -> bool {
+        name.split_once('-').is_some_and(|(_, number)| number.starts_with(GC_MARK))
     }
     pub fn annotation(snapshot: RandomId, number: u32) -> String {
         format!("annotation/{snapshot}/{number:08}")

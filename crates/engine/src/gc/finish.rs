@@ -25,8 +25,8 @@ impl Repository {
         let present = self.present(&delete.objects)?;
         for name in delete.objects.iter().filter(|name| present.contains(*name)) {
             self.backend.delete(name)?;
-            if let Some(id) = names::parse_id(name, "fate/") {
-                self.cache.forget_fate(id);
+            if name.starts_with("fate/") {
+                self.cache.forget_object(name);
             }
             deleted += 1;
         }

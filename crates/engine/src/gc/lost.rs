@@ -1,42 +1,93 @@
 //! Snapshots that were there and whose fate is not: gc refuses, because what it cannot see it
 //! would delete.
 //!
-//! No interleaving gives a false alarm (format.md §11):
+//! No interleaving gives a false alarm (format.md §11.5; `protocol::lister` explores them):
 //! - An annotation is put only by who has read the fate as committed, and here annotations were
 //!   read before fates. A fate goes only after its session was put on a retired list, and lists
 //!   were read after fates.
 //! - What the newest record absorbed had a fate when that record was made, which goes only by a
 //!   later record or by itself, and the same record was found newest again. Whether the session
 //!   is still there says nothing.
+//! - A writer commits only if it found its parent visible; the parent goes as any other.
+//! - A writer puts its session before any segment, and the session goes only by a record that
+//!   retires it. One that had no fate when fates were listed, and whose session is not there
+//!   later, while no other record became the newest, was lost.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use tintype_model::{Error, Result};
+use tintype_model::{Error, ErrorKind, Result};
 
+use crate::backend::list_all;
 use crate::format::records::{FateState, names};
-use crate::id::SnapshotId;
+use crate::id::{RandomId, SnapshotId};
 use crate::repo::Repository;
 use crate::repo::snapshots::Annotations;
 use crate::repo::state::State;
 
 impl Repository {
+    /// Sessions without a fate that must have been decided, or were there, each with what shows
+    /// it. `None`: another record became the newest, read again.
+    pub(crate) fn missing_fates(
+        &self,
+        state: &State,
+        annotations: &Annotations,
+    ) -> Result<Option<BTreeMap<SnapshotId, String>>> {
+        let mut missing = BTreeMap::new();
+        for id in undecided_witnessed(state, annotations) {
+            let fate = names::fate(id);
+            missing.insert(id, format!("{fate} is missing: what else is there shows that it was"));
+        }
+        let strays = self.stray_segments(state)?;
+        if !strays.is_empty() && self.newest_seq()? != state.newest.seq {
+            return Ok(None);
+        }
+        for (id, segment) in strays {
+            missing.entry(id).or_insert_with(|| {
+                let (fate, session) = (names::fate(id), names::session(id));
+                format!("{fate} and {session} are missing: {segment} shows that they were")
+            });
+        }
+        Ok(Some(missing))
+    }
+
+    /// Sessions of which there is a segment and nothing else.
+    fn stray_segments(&self, state: &State) -> Result<BTreeMap<RandomId, String>> {
+        let base: HashSet<&String> = state.newest.base.iter().collect();
+        let mut strays = BTreeMap::new();
+        for listed in list_all(&*self.backend, "index/")? {
+            let owner = names::parse_segment(&listed.name).map(|(id, _)| id);
+            if let Some(id) = owner
+                && !names::is_gc_segment(&listed.name)
+                && !base.contains(&listed.name)
+                && !state.is_settled(&id)
+            {
+                strays.insert(id, listed.name);
+            }
+        }
+        let mut found = BTreeMap::new();
+        for (id, segment) in strays {
+            match self.backend.stat(&names::session(id)) {
+                Ok(_) => {}
+                Err(error) if error.is(ErrorKind::NotFound) => {
+                    found.insert(id, segment);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
     /// An error for the first snapshot without a readable fate that is not in `give_up`; gives
-    /// those that are.
+    /// those that are. `None`: read again.
     pub(super) fn settle_lost(
         &self,
         state: &State,
         annotations: &Annotations,
         give_up: &BTreeSet<SnapshotId>,
-    ) -> Result<BTreeSet<SnapshotId>> {
-        let mut lost: BTreeMap<SnapshotId, String> = BTreeMap::new();
+    ) -> Result<Option<BTreeSet<SnapshotId>>> {
+        let Some(mut lost) = self.missing_fates(state, annotations)? else { return Ok(None) };
         for (id, error) in &state.damaged {
             lost.insert(*id, error.to_string());
-        }
-        for id in lost_fates(state, annotations) {
-            let fate = names::fate(id);
-            lost.entry(id).or_insert_with(|| {
-                format!("{fate} is missing: what else is there shows that it was")
-            });
         }
         let now = self.env.clock.now();
         for (id, what) in &lost {
@@ -63,20 +114,22 @@ impl Repository {
                  it instead"
             )));
         }
-        Ok(lost.into_keys().collect())
+        Ok(Some(lost.into_keys().collect()))
     }
 }
 
 /// Snapshots of which something says that they were committed, and whose fates are not there.
-pub(crate) fn lost_fates(state: &State, annotations: &Annotations) -> Vec<SnapshotId> {
-    let is_known = |id: &SnapshotId| state.fates.contains_key(id) || state.retired.contains(id);
+fn undecided_witnessed(state: &State, annotations: &Annotations) -> Vec<SnapshotId> {
     let mut lost: Vec<SnapshotId> = annotations
         .ids()
         .filter(|id| !state.retired.contains(id))
         .filter(|id| state.fates.get(id).is_none_or(|f| f.state != FateState::Committed))
         .collect();
     let leaving: HashSet<&str> = state.newest.delete.objects.iter().map(String::as_str).collect();
-    let absorbed = state.newest.absorbed.iter().filter(|id| !is_known(id));
+    let absorbed = state.newest.absorbed.iter();
+    let is_known = |id: &SnapshotId| state.fates.contains_key(id) || state.retired.contains(id);
+    let absorbed = absorbed.filter(|id| !is_known(id));
     lost.extend(absorbed.filter(|id| !leaving.contains(&names::fate(**id)[..])));
+    lost.extend(state.parents().filter(|id| !state.is_settled(id)));
     lost
 }

@@ -7,7 +7,7 @@ use tintype_model::Result;
 use super::mark::Live;
 use crate::format::frame::Kind;
 use crate::format::object::{ObjectType, seal_bytes};
-use crate::format::records::names;
+use crate::format::records::{SessionKind, names};
 use crate::id::RandomId;
 use crate::index::segment::{Record, Segment};
 use crate::index::{Index, PackId};
@@ -59,7 +59,7 @@ pub(super) fn merge(
         if merged.records.is_empty() {
             continue;
         }
-        let name = names::segment(session, number);
+        let name = names::segment(session, SessionKind::Gc, number);
         number += 1;
         let segment = Segment::new(merged.rows, merged.records);
         let place = repository.place(ObjectType::IndexSegment, &name);

@@ -14,6 +14,5 @@ mod merge;
 mod plan;
 mod run;
 
-pub(crate) use lost::lost_fates;
 pub use plan::{Candidate, GcPlan, Reason};
 pub use run::{GcOptions, GcReport};

@@ -192,7 +192,9 @@ impl Repository {
             readable.flat_map(|record| record.pins.iter().copied()).collect();
         let hides_pins = open.iter().any(|session| session.record.is_none());
         let (state, index) = self.read_index(HashSet::new())?;
-        let given_up = self.settle_lost(&state, &annotations, give_up)?;
+        let Some(given_up) = self.settle_lost(&state, &annotations, give_up)? else {
+            return Ok(None);
+        };
         let Some(listing) = self.all_committed(&state, annotations)? else { return Ok(None) };
         if let Some(error) = listing.damaged.first() {
             return Err(Error::corrupt(format!(

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::id::RandomId;
 
+/// What is kept, each in a directory of its own.
+const KINDS: [&str; 3] = ["index", "fate", "retired"];
+
 #[derive(Clone, Debug, Default)]
 pub struct Cache {
     dir: Option<PathBuf>,
@@ -17,11 +20,11 @@ impl Cache {
     /// `<root>/<repository id>/`; if it cannot be made, there is no cache.
     pub fn open(root: Option<&Path>, repository: RandomId) -> Self {
         let dir = root.map(|root| root.join(repository.to_string()));
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
         let dir = dir.filter(|dir| {
             let made =
-                fs::DirBuilder::new().recursive(true).mode(0o700).create(dir.join("index")).and_then(
-                    |()| fs::DirBuilder::new().recursive(true).mode(0o700).create(dir.join("fate")),
-                );
+                KINDS.iter().try_for_each(|kind| builder.create(dir.join(kind)));
             if let Err(error) = &made {
                 tracing::warn!(dir = %dir.display(), %error, "no local cache: directory cannot be made");
             }
@@ -53,24 +56,24 @@ impl Cache {
         }
     }
 
-    fn fate_path(&self, id: RandomId) -> Option<PathBuf> {
-        self.dir.as_ref().map(|dir| dir.join("fate").join(id.to_string()))
+    fn object_path(&self, name: &str) -> Option<PathBuf> {
+        self.dir.as_ref().map(|dir| dir.join(name))
     }
 
-    /// A fate as stored; it is checked like any other object when it is opened.
-    pub fn fate(&self, id: RandomId) -> Option<Vec<u8>> {
-        fs::read(self.fate_path(id)?).ok()
+    /// A fate or a retired list as stored; it is checked like any other object when it is opened.
+    pub fn object(&self, name: &str) -> Option<Vec<u8>> {
+        fs::read(self.object_path(name)?).ok()
     }
 
-    pub fn keep_fate(&self, id: RandomId, sealed: &[u8]) {
-        if let Some(path) = self.fate_path(id) {
+    pub fn keep_object(&self, name: &str, sealed: &[u8]) {
+        if let Some(path) = self.object_path(name) {
             let temporary = path.with_extension("new");
             let _ = fs::write(&temporary, sealed).and_then(|()| fs::rename(&temporary, &path));
         }
     }
 
-    pub fn forget_fate(&self, id: RandomId) {
-        if let Some(path) = self.fate_path(id) {
+    pub fn forget_object(&self, name: &str) {
+        if let Some(path) = self.object_path(name) {
             let _ = fs::remove_file(path);
         }
     }
@@ -78,10 +81,10 @@ impl Cache {
     /// Removes everything.
     pub fn clear(&self) {
         if let Some(dir) = &self.dir {
-            let _ = fs::remove_dir_all(dir.join("index"));
-            let _ = fs::remove_dir_all(dir.join("fate"));
-            let _ = fs::create_dir_all(dir.join("index"));
-            let _ = fs::create_dir_all(dir.join("fate"));
+            for kind in KINDS {
+                let _ = fs::remove_dir_all(dir.join(kind));
+                let _ = fs::create_dir_all(dir.join(kind));
+            }
         }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) fn is_unreadable(error: &Error) -> bool {
 pub struct Session<'r> {
     repository: &'r Repository,
     pub id: RandomId,
+    kind: SessionKind,
     beats: AtomicU32,
     next_beat_seconds: AtomicU64,
     segments: std::sync::Mutex<Vec<String>>,
@@ -65,6 +66,7 @@ impl Repository {
         Ok(Session {
             repository: self,
             id,
+            kind,
             beats: AtomicU32::new(0),
             next_beat_seconds: AtomicU64::new(next.as_secs()),
             segments: std::sync::Mutex::default(),
@@ -128,11 +130,9 @@ impl Repository {
             let annotations = list_all(&*self.backend, "annotation/")?;
             let annotated = annotations.iter().map(|l| names::parse_id(&l.name, "annotation/"));
             let mut decided: HashSet<_> = annotated.flatten().collect();
-            match self.newest_record() {
-                Ok(newest) => decided.extend(newest.absorbed),
-                Err(error) if error.is(ErrorKind::Corrupt) => {}
-                Err(error) => return Err(error),
-            }
+            let state = self.read_state_leniently()?;
+            decided.extend(state.parents());
+            decided.extend(state.newest.absorbed);
             open.retain(|session| !session.may_write() || !decided.contains(&session.id));
         }
         Ok(open)
@@ -247,6 +247,10 @@ impl Silence {
 }
 
 impl Session<'_> {
+    pub(crate) fn segment_name(&self, number: u32) -> String {
+        names::segment(self.id, self.kind, number)
+    }
+
     /// Shows that this session lives, if it is time to.
     pub fn beat(&self) -> Result<()> {
         let now = self.repository.env.clock.elapsed().as_secs();

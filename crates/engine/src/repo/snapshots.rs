@@ -11,7 +11,6 @@ use super::state::{ATTEMPTS, State};
 use crate::backend::list_all;
 use crate::format::object::ObjectType;
 use crate::format::records::{Annotation, FateState, Manifest, names};
-use crate::gc::lost_fates;
 use crate::id::SnapshotId;
 
 #[derive(Clone, Debug)]
@@ -58,15 +57,14 @@ impl Repository {
             let annotations = self.read_annotations()?;
             let state = self.read_state_leniently()?;
             let now = self.env.clock.now();
-            let mut lost = lost_fates(&state, &annotations);
+            let Some(missing) = self.missing_fates(&state, &annotations)? else { continue };
             let Some(mut listing) = self.all_committed(&state, annotations)? else { continue };
             let fates = state.damaged.iter().filter(|(id, _)| *id != SnapshotId::default());
             listing.unknown.extend(fates.map(|(id, _)| names::fate(*id)));
-            lost.retain(|id| state.damaged.iter().all(|(damaged, _)| damaged != id));
-            for fate in lost.into_iter().map(names::fate) {
-                let error = format!("{fate} is missing: what else is there shows that it was");
+            let is_told = |id: &SnapshotId| state.damaged.iter().any(|(damaged, _)| damaged == id);
+            for (id, error) in missing.into_iter().filter(|(id, _)| !is_told(id)) {
                 listing.damaged.push(Error::corrupt(error));
-                listing.unknown.push(fate);
+                listing.unknown.push(names::fate(id));
             }
             listing.damaged.extend(state.damaged.into_iter().map(|(_, error)| error));
             listing.snapshots.retain(|s| !s.standing.is_dead(now));
@@ -105,12 +103,11 @@ impl Repository {
 
     pub(crate) fn read_annotations(&self) -> Result<Annotations> {
         let mut by_snapshot: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-        for listed in list_all(&*self.backend, "annotation/")? {
-            let id = names::parse_id(&listed.name, "annotation/");
-            let (Some(id), Some(number)) = (id, names::parse_number(&listed.name)) else {
-                continue;
-            };
-            let read = self.get_json::<Annotation>(ObjectType::Annotation, &listed.name);
+        let listed = self.names_of("annotation/")?;
+        let get = |name: &str| self.get_json::<Annotation>(ObjectType::Annotation, name);
+        for (name, read) in listed.iter().zip(self.read_each(&listed, get)?) {
+            let id = names::parse_id(name, "annotation/");
+            let (Some(id), Some(number)) = (id, names::parse_number(name)) else { continue };
             match read {
                 Err(error) if error.is(ErrorKind::NotFound) => continue,
                 Err(error) if !is_unreadable(&error) => return Err(error),

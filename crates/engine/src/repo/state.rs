@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::Repository;
@@ -14,14 +15,19 @@ use crate::backend::list_all;
 use crate::format::frame::Kind;
 use crate::format::limits;
 use crate::format::object::{ObjectType, open_bytes};
-use crate::format::records::{Condemned, Deletions, Fate, GcRecord, Retired, names};
-use crate::id::RandomId;
+use crate::format::records::{Condemned, Deletions, Fate, FateState, GcRecord, Retired, names};
+use crate::id::{RandomId, SnapshotId};
 use crate::index::local::LocalSegment;
 use crate::index::segment::Segment;
 use crate::index::{Index, PackId};
+use crate::parallel;
 
 /// Readings of what changes all the time before giving up.
 pub(crate) const ATTEMPTS: usize = 32;
+
+/// Small objects that one thread reads before another is worth its while.
+const READS_PER_READER: usize = 16;
+const MOST_READERS: usize = 8;
 
 /// Whether damage of what everything hangs on ends the reading.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,6 +63,21 @@ struct RetiredLists {
 }
 
 impl State {
+    /// Parents of committed snapshots: each was found visible by its child's writer.
+    pub(crate) fn parents(&self) -> impl Iterator<Item = SnapshotId> {
+        let committed = self.fates.values().filter(|fate| fate.state == FateState::Committed);
+        committed.filter_map(|fate| fate.manifest.as_ref()?.parent)
+    }
+
+    /// Whether it is known what became of a session.
+    pub(crate) fn is_settled(&self, id: &RandomId) -> bool {
+        self.fates.contains_key(id)
+            || self.retired.contains(id)
+            || self.newest.delete.retire.contains(id)
+            || self.newest.absorbed.contains(id)
+            || self.damaged.iter().any(|(damaged, _)| damaged == id)
+    }
+
     /// Names of all index segments that count.
     pub fn segments(&self) -> Vec<String> {
         // What the record retires is on a list only a moment later, and its segments may have gone
@@ -142,9 +163,11 @@ impl Repository {
             other => Some(other?),
         };
         let mut fates = BTreeMap::new();
-        for listed in list_all(&*self.backend, "fate/")? {
-            let Some(id) = names::parse_id(&listed.name, "fate/") else { continue };
-            match self.read_fate(id) {
+        let listed = self.names_of("fate/")?;
+        let read = self.read_each(&listed, |name| self.read_kept(ObjectType::Fate, name))?;
+        for (name, fate) in listed.iter().zip(read) {
+            let Some(id) = names::parse_id(name, "fate/") else { continue };
+            match fate {
                 Ok(fate) => {
                     fates.insert(id, fate);
                 }
@@ -194,18 +217,31 @@ impl Repository {
         Ok(names)
     }
 
-    /// The fate of a session, from the cache if it is there: fates never change.
-    pub(crate) fn read_fate(&self, id: RandomId) -> Result<Fate> {
-        let name = names::fate(id);
-        if let Some(sealed) = self.cache.fate(id)
-            && let Ok(fate) = self.open_json(ObjectType::Fate, &name, sealed)
+    /// From the cache if it is there: for what never changes.
+    fn read_kept<T: DeserializeOwned>(&self, object_type: ObjectType, name: &str) -> Result<T> {
+        if let Some(sealed) = self.cache.object(name)
+            && let Ok(value) = self.open_json(object_type, name, sealed)
         {
-            return Ok(fate);
+            return Ok(value);
         }
-        let sealed = self.backend.get(&name, limits::JSON_BYTES)?;
-        let fate = self.open_json(ObjectType::Fate, &name, sealed.clone())?;
-        self.cache.keep_fate(id, &sealed);
-        Ok(fate)
+        let sealed = self.backend.get(name, limits::JSON_BYTES)?;
+        let value = self.open_json(object_type, name, sealed.clone())?;
+        self.cache.keep_object(name, &sealed);
+        Ok(value)
+    }
+
+    pub(crate) fn names_of(&self, prefix: &str) -> Result<Vec<String>> {
+        Ok(list_all(&*self.backend, prefix)?.into_iter().map(|listed| listed.name).collect())
+    }
+
+    /// Reads each; where there are many, several at once.
+    pub(crate) fn read_each<T: Send>(
+        &self,
+        names: &[String],
+        read: impl Fn(&str) -> Result<T> + Sync,
+    ) -> Result<Vec<Result<T>>> {
+        let readers = (names.len() / READS_PER_READER).clamp(1, MOST_READERS);
+        parallel::map(&self.env, readers, names, || Ok(()), |(), name| read(name))
     }
 
     pub(crate) fn read_retired(&self) -> Result<HashSet<RandomId>> {
@@ -239,8 +275,11 @@ impl Repository {
         damaged: &mut Vec<(RandomId, Error)>,
     ) -> Result<Option<RetiredLists>> {
         let mut lists = RetiredLists::default();
-        for listed in list_all(&*self.backend, "retired/")? {
-            match self.get_json::<Retired>(ObjectType::Retired, &listed.name) {
+        let listed = self.names_of("retired/")?;
+        let read = self.read_each(&listed, |name| self.read_kept(ObjectType::Retired, name))?;
+        for (name, list) in listed.into_iter().zip(read) {
+            let list: Result<Retired> = list;
+            match list {
                 Ok(list) => lists.sessions.extend(list.sessions),
                 Err(error) if error.is(ErrorKind::NotFound) => return Ok(None),
                 Err(error) if care.forgives(&error) => {
@@ -248,7 +287,7 @@ impl Repository {
                 }
                 Err(error) => return Err(advised(error)),
             }
-            lists.names.insert(listed.name);
+            lists.names.insert(name);
         }
         Ok(Some(lists))
     }

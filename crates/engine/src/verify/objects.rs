@@ -13,7 +13,7 @@ use crate::crypto::slot::Slot;
 use crate::format::limits;
 use crate::format::object::{FOOTER_BYTES, ObjectType, Opener};
 use crate::format::records::{
-    Annotation, Condemned, Config, Fate, GcRecord, Retired, SessionRecord, names,
+    Annotation, Condemned, Config, Fate, GcRecord, Retired, SessionKind, SessionRecord, names,
 };
 use crate::id::{RandomId, SnapshotId};
 use crate::index::PackId;
@@ -63,7 +63,9 @@ impl Name {
             "annotation" => (Self::Annotation(id?, number?), names::annotation(id?, number?)),
             "index" => {
                 let (session, number) = names::parse_segment(name)?;
-                (Self::Segment, names::segment(session, number))
+                let of_gc = names::is_gc_segment(name);
+                let kind = if of_gc { SessionKind::Gc } else { SessionKind::Snapshot };
+                (Self::Segment, names::segment(session, kind, number))
             }
             "condemned" => {
                 let (seq, id) = rest.split_once('/')?;

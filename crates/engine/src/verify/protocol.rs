@@ -17,7 +17,8 @@ impl Inventory {
         let Some(newest) = self.newest() else {
             return self.all_segments().map(str::to_owned).collect();
         };
-        let absorbed: HashSet<&RandomId> = newest.absorbed.iter().collect();
+        let absorbed: HashSet<&RandomId> =
+            newest.absorbed.iter().chain(&newest.delete.retire).collect();
         let counts = |id: &RandomId| !absorbed.contains(id) && !self.retired.contains(id);
         let mut segments: BTreeSet<String> = newest.base.iter().cloned().collect();
         for (_, fate) in self.fates.iter().filter(|(id, _)| counts(id)) {
@@ -236,6 +237,24 @@ impl Inventory {
         if let Some(newest) = self.newest() {
             for id in &newest.absorbed {
                 witnesses.entry(*id).or_insert_with(|| names::gc(newest.seq));
+            }
+        }
+        for (child, fate) in &self.fates {
+            let committed = fate.state == FateState::Committed;
+            if let Some(parent) =
+                fate.manifest.as_ref().filter(|_| committed).and_then(|m| m.parent)
+            {
+                witnesses.entry(parent).or_insert_with(|| names::fate(*child));
+            }
+        }
+        for segment in self.all_segments().filter(|name| !names::is_gc_segment(name)) {
+            let in_base =
+                self.newest().is_none_or(|newest| newest.base.iter().any(|b| b == segment));
+            let owner = names::parse_segment(segment).map(|(id, _)| id);
+            if let Some(id) = owner.filter(|id| !in_base && !self.sessions.contains_key(id))
+                && !is_there(repository, &names::session(id))
+            {
+                witnesses.entry(id).or_insert_with(|| segment.to_owned());
             }
         }
         for (id, witness) in witnesses {

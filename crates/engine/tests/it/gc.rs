@@ -15,7 +15,7 @@ use tintype_engine::env::testing::manual;
 use tintype_engine::format::frame::Kind;
 use tintype_engine::format::records::{Change, SessionKind, names};
 use tintype_engine::gc::GcOptions;
-use tintype_engine::id::SnapshotId;
+use tintype_engine::id::{RandomId, SnapshotId};
 use tintype_engine::repair::RepairScope;
 use tintype_engine::repo::Repository;
 use tintype_engine::store::{Store, Worker};
@@ -37,6 +37,11 @@ fn change(repository: &Repository, id: SnapshotId, change: Change) -> Result<(),
 
 fn delete(repository: &Repository, id: SnapshotId) -> Result<(), ErrorKind> {
     change(repository, id, Change::Deleted("test".into()))
+}
+
+/// Takes every silent writer for dead at once.
+fn fenced() -> GcOptions {
+    GcOptions { fence_after: Duration::ZERO, ..GcOptions::default() }
 }
 
 fn packs(backend: &SharedBackend) -> usize {
@@ -245,7 +250,6 @@ fn what_a_killed_writer_finished_is_reused() {
 /// Its session looks like that of a writer who died; what else is there shows that it was not.
 #[test]
 fn a_lost_fate_is_not_buried() {
-    let fenced = || GcOptions { fence_after: Duration::ZERO, ..GcOptions::default() };
     for absorbed in [false, true] {
         let (backend, repository) = repository();
         let content = files(&[("files/k", noise(1, 500_000))]);
@@ -271,6 +275,65 @@ fn a_lost_fate_is_not_buried() {
         let found = find(&repository, id).unwrap().unwrap();
         assert_eq!(read_back(&repository, &found).unwrap(), content);
     }
+}
+
+/// Before any gc has seen a snapshot, its segments and its children speak for it.
+#[test]
+fn a_snapshot_that_only_its_segments_or_children_know_is_missed() {
+    let (backend, repository) = repository();
+    let content = files(&[("files/k", noise(1, 500_000))]);
+    let parent = snapshot(&repository, &content, None).unwrap();
+    snapshot(&repository, &content, Some(parent)).unwrap();
+    let alone = snapshot(&repository, &files(&[("files/o", noise(2, 500_000))]), None).unwrap();
+    let gone = |names: &[String]| -> Vec<(String, Vec<u8>)> {
+        names
+            .iter()
+            .map(|name| {
+                let object = backend.get(name, u64::MAX).unwrap();
+                backend.delete(name).unwrap();
+                (name.clone(), object)
+            })
+            .collect()
+    };
+    for (id, lost) in [
+        (parent, vec![names::fate(parent)]),
+        (parent, vec![names::fate(parent), names::session(parent)]),
+        (alone, vec![names::fate(alone), names::session(alone)]),
+    ] {
+        let kept = gone(&lost);
+        repository.close_abandoned().unwrap();
+        let refused = repository.gc(&fenced()).unwrap_err();
+        assert!(refused.is(ErrorKind::Corrupt), "{refused}");
+        assert!(refused.to_string().contains(&names::fate(id)), "{refused}");
+        let listing = repository.snapshots().unwrap();
+        assert_eq!(listing.unknown, [names::fate(id)]);
+        kept.into_iter().for_each(|(name, object)| backend.put(&name, &object).unwrap());
+    }
+    assert_eq!(repository.snapshots().unwrap().snapshots.len(), 3);
+    let _ = gone(&[names::fate(alone), names::session(alone)]);
+    let give_up = GcOptions { give_up: [alone].into(), ..GcOptions::default() };
+    assert!(repository.gc(&give_up).unwrap().deleted_packs > 0);
+    repository.gc(&fenced()).unwrap();
+    let segment = format!("index/{alone}-");
+    assert!(list_all(&*backend, "index/").unwrap().iter().all(|l| !l.name.starts_with(&segment)));
+    assert_eq!(repository.snapshots().unwrap().snapshots.len(), 2);
+}
+
+/// A gc that was paused before it put its segments is no lost snapshot.
+#[test]
+fn late_segments_of_gcs_and_of_fenced_writers_are_no_loss() {
+    let (backend, repository) = repository();
+    let dead = snapshot(&repository, &files(&[("files/a", noise(1, 500_000))]), None).unwrap();
+    let late = backend.get(&names::segment(dead, SessionKind::Snapshot, 0), u64::MAX).unwrap();
+    delete(&repository, dead).unwrap();
+    repository.gc(&fenced()).unwrap();
+    repository.gc(&fenced()).unwrap();
+    assert!(backend.stat(&names::session(dead)).is_err());
+    backend.put(&names::segment(dead, SessionKind::Snapshot, 0), &late).unwrap();
+    let other = RandomId([7; 16]);
+    backend.put(&names::segment(other, SessionKind::Gc, 0), &late).unwrap();
+    repository.gc(&fenced()).unwrap();
+    assert_eq!(repository.snapshots().unwrap().unknown, [String::new(); 0]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tintype_engine::backend::Backend as _;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::format::frame::Kind as FrameKind;
 use tintype_engine::format::object::{ObjectType, Place, open_bytes, seal_bytes};
-use tintype_engine::format::records::{Change, Condemned, GcRecord, names};
+use tintype_engine::format::records::{Change, Condemned, GcRecord, SessionKind, names};
 use tintype_engine::gc::GcOptions;
 use tintype_engine::id::RandomId;
 use tintype_engine::index::PackId;
@@ -369,7 +369,7 @@ fn duplicates_under_other_names_are_found() {
             "config" | "config-copy" => format!("{name}-2"),
             "annotation" => format!("{}/00000009", name.rsplit_once('/').unwrap().0),
             "gc" => names::gc(7),
-            "index" => names::segment(other, 0),
+            "index" => names::segment(other, SessionKind::Snapshot, 0),
             "data" | "meta" => format!("{}/ab/{other}", &name[..4]),
             "condemned" => names::condemned(2, other),
             "beat" => continue,
