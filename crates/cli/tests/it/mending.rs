@@ -1,6 +1,6 @@
 //! Damage to what everything hangs on, and the way back.
 
-use crate::support::{Lab, damage, noise, objects};
+use crate::support::{Lab, Ran, damage, noise, objects};
 
 #[test]
 fn a_damaged_gc_record_is_named_and_made_anew() {
@@ -197,4 +197,43 @@ fn gc_misses_what_the_last_one_knew() {
     lab.assert_whole();
     lab.run(&["gc"]).expect(0);
     lab.run(&["gc"]).expect(0);
+}
+
+/// "Wrong key" would send somebody with the right passphrase looking for another.
+#[test]
+fn a_damaged_key_slot_is_named_where_nothing_opens() {
+    let lab = Lab::new();
+    let sheet = lab.text("sheet");
+    lab.run(&["init", "--no-probe", "--recovery-key-out", &sheet]).expect(0);
+    let is_of = |kind: &str, path: &std::path::PathBuf| {
+        std::fs::read_to_string(path).unwrap().contains(&format!("\"kind\":\"{kind}\""))
+    };
+    let slots = objects(&lab, "keys");
+    let slot_of = |kind| slots.iter().find(|path| is_of(kind, path)).unwrap();
+    let (slot, other) = (slot_of("passphrase"), slot_of("recovery"));
+    let name = format!("keys/{}", slot.file_name().unwrap().to_str().unwrap());
+    let good = std::fs::read_to_string(slot).unwrap();
+    let harms = [
+        good[..good.len() / 2].to_owned(),
+        good.replace("\"kind\":\"passphrase\"", "\"kind\":\"passqhrase\""),
+        good.replace("\"memory_kib\":65536", "\"memory_kib\":96655360"),
+        good.replace("\"wrapped\":\"", "\"wrapped\":\"x"),
+        "x".repeat(100_000),
+    ];
+    for harm in harms {
+        assert_ne!(harm, good);
+        std::fs::write(slot, harm).unwrap();
+        let refused = lab.run(&["list"]).expect(4);
+        assert!(refused.err.contains(&name), "{}", refused.err);
+        let mut by_words = lab.command(&["list", "--recovery-key-file", &sheet]);
+        let opened = by_words.env_remove("TINTYPE_PASSWORD").output().unwrap();
+        assert!(opened.status.success());
+    }
+    // It is whole, and the damaged one is not for a passphrase.
+    std::fs::write(slot, good).unwrap();
+    let text = std::fs::read_to_string(other).unwrap();
+    std::fs::write(other, text.replace("\"salt\":\"", "\"salt\":\"x")).unwrap();
+    let mut wrong = lab.command(&["list"]);
+    Ran::of(&wrong.env("TINTYPE_PASSWORD", "another passphrase").output().unwrap()).expect(6);
+    lab.run(&["list"]).expect(0);
 }
