@@ -38,7 +38,7 @@ use crate::backend::list_all;
 use crate::cancel::Cancel;
 use crate::compress::Decompressor;
 use crate::format::frame::{Kind, Placed};
-use crate::format::object::{ObjectType, seal_bytes};
+use crate::format::object::{HEADER_BYTES, ObjectType, seal_bytes};
 use crate::format::records::{SessionKind, names};
 use crate::gc::GcOptions;
 use crate::index::local::LocalSegment;
@@ -154,7 +154,8 @@ fn scan(repository: &Repository, reader: &PackReader, row: PackRow) -> Result<Ve
         }
         Ok(())
     };
-    reader.scan(&*repository.backend, row.size_bytes, &mut found, &mut |_, _| {})?;
+    let (start, end) = (HEADER_BYTES as u64, row.size_bytes);
+    reader.scan(&*repository.backend, start, end, &mut found, &mut |_, _| {})?;
     Ok(placed)
 }
 

@@ -237,3 +237,59 @@ fn a_damaged_key_slot_is_named_where_nothing_opens() {
     Ran::of(&wrong.env("TINTYPE_PASSWORD", "another passphrase").output().unwrap()).expect(6);
     lab.run(&["list"]).expect(0);
 }
+
+/// Severity and object of what a verification of everything finds.
+fn found(lab: &Lab, code: i32) -> Vec<(String, String)> {
+    let events = lab.run(&["verify", "--all", "--json"]).expect(code).events();
+    let word = |event: &serde_json::Value, field: &str| event[field].as_str().unwrap().to_owned();
+    let findings = events.iter().filter(|event| event["event"] == "finding");
+    findings.map(|event| (word(event, "severity"), word(event, "object"))).collect()
+}
+
+/// It was reported as damaged for as long as anybody needed the rest of it.
+#[test]
+fn a_damaged_pack_is_replaced_when_its_content_is_back() {
+    let lab = Lab::ready();
+    for number in 0..4 {
+        lab.write(&format!("source/{number}"), noise(1 << 20, &format!("file {number}")));
+    }
+    let source = lab.text("source");
+    let first = lab.snapshot(&[&source])["snapshot"].as_str().unwrap().to_owned();
+    let pack = objects(&lab, "data").pop().unwrap();
+    let name =
+        format!("data/{}", pack.strip_prefix(lab.path("repository/data")).unwrap().display());
+    damage(&pack);
+    assert_eq!(found(&lab, 4), [("damage".to_owned(), name.clone())]);
+    lab.run(&["verify", "--all", "--repair-index"]).expect(4);
+    lab.snapshot(&["--read-all", &source]);
+    assert_eq!(found(&lab, 0), [("info".to_owned(), name.clone())]);
+    let planned = lab.run(&["gc", "--rewrite-damaged", "--dry-run", "--json"]).expect(0).events();
+    let of_pack = planned.iter().find(|event| event["pack"] == name).unwrap();
+    assert_eq!(of_pack["reason"], "damaged");
+    let planned = lab.run(&["gc", "--rewrite-damaged", "--dry-run"]).expect(0);
+    assert!(planned.out.contains("1 damaged"), "{}", planned.out);
+    lab.run(&["gc", "--rewrite-damaged"]).expect(0);
+    assert!(!pack.exists());
+    assert_eq!(found(&lab, 0), []);
+    lab.run(&["restore", &first, "--to", &lab.text("out"), "--verify"]).expect(0);
+    assert!(lab.read("out/source/3") == noise(1 << 20, "file 3"));
+}
+
+#[test]
+fn a_pack_with_a_damaged_trailer_is_replaced() {
+    let lab = Lab::ready();
+    lab.write("source/a", noise(1 << 20, "a"));
+    let id = lab.snapshot(&[&lab.text("source")])["snapshot"].as_str().unwrap().to_owned();
+    let pack = objects(&lab, "data").pop().unwrap();
+    let mut bytes = std::fs::read(&pack).unwrap();
+    let in_trailer = bytes.len() - 60;
+    bytes[in_trailer] ^= 1;
+    std::fs::write(&pack, bytes).unwrap();
+    assert_eq!(found(&lab, 4).len(), 1);
+    lab.run(&["gc"]).expect(0);
+    assert_eq!(found(&lab, 4).len(), 1);
+    lab.run(&["gc", "--rewrite-damaged"]).expect(0);
+    assert_eq!(found(&lab, 0), []);
+    lab.run(&["restore", &id, "--to", &lab.text("out"), "--verify"]).expect(0);
+    assert!(lab.read("out/source/a") == noise(1 << 20, "a"));
+}

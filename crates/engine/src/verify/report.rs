@@ -176,6 +176,12 @@ impl Findings {
         *found = format!("{found}; {detail}");
     }
 
+    /// It turned out to be no damage to anything; `why` is said.
+    pub(super) fn lessen(&mut self, finding: usize, why: &str) {
+        self.all[finding].severity = Severity::Info;
+        self.add_detail(finding, why);
+    }
+
     pub(super) fn affects(&mut self, finding: usize, affected: Affected) {
         let finding = &mut self.all[finding];
         finding.affected_count += 1;

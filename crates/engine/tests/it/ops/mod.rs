@@ -7,6 +7,7 @@ mod diff;
 mod find;
 mod long_paths;
 mod repair;
+mod rewriting;
 mod stats;
 mod torn_listing;
 mod unreadable;
