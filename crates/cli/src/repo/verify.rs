@@ -304,6 +304,9 @@ fn repair(app: &App, repository: &Repository, scope: &RepairScope) -> anyhow::Re
     for name in &report.configs {
         app.report.text(format!("{name} written again from the other copy"))?;
     }
+    for name in &report.sessions {
+        app.report.text(format!("{name} written again from its fate"))?;
+    }
     for pack in &report.lost {
         app.report.warn(format!("{pack} is gone: the index no longer names it"));
     }
