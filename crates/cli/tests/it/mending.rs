@@ -13,6 +13,7 @@ fn a_damaged_gc_record_is_named_and_made_anew() {
     damage(&record);
     let named = lab.run(&["verify"]).expect(4);
     assert!(named.out.contains("gc/00000001"), "{}", named.out);
+    assert!(named.out.contains("`tintype repo verify --repair-index`"), "{}", named.out);
     let refused = lab.run(&["snapshot", &source]).expect(4);
     assert!(refused.err.contains("--repair-index"), "{}", refused.err);
     lab.run(&["restore", &first, "--to", &lab.text("before")]).expect(0);
@@ -57,7 +58,9 @@ fn gc_refuses_while_a_fate_is_lost_until_it_is_given_up() {
         let refused = lab.run(refused).expect(4);
         assert!(refused.err.contains(&format!("--give-up {id}")), "{}", refused.err);
     }
-    lab.run(&["verify"]).expect(4);
+    let told = lab.run(&["verify"]).expect(4);
+    assert!(told.out.contains(&format!("`tintype repo gc --give-up {id}`")), "{}", told.out);
+    assert!(!told.out.contains("--repair-index"), "{}", told.out);
     lab.run(&["gc", "--give-up", &id]).expect(0);
     lab.run(&["gc"]).expect(0);
     lab.assert_whole();
@@ -80,7 +83,11 @@ fn lost_changes_of_a_snapshot_are_accepted_by_name() {
     damage(&changes[0]);
     std::fs::remove_file(&changes[1]).unwrap();
     std::fs::remove_file(&changes[3]).unwrap();
-    lab.run(&["verify"]).expect(4);
+    let told = lab.run(&["verify", "--json"]).expect(4).summary();
+    let advice = told["advice"].as_array().unwrap();
+    assert_eq!(advice.len(), 1, "{advice:?}");
+    let command = format!("`tintype repo verify --accept-lost-changes {id}`");
+    assert!(advice[0].as_str().unwrap().contains(&command), "{advice:?}");
     lab.run(&["gc"]).expect(4);
     lab.run(&["delete", &id]).expect(4);
     let told = lab.run(&["verify", "--accept-lost-changes", &id]).expect(0);
@@ -272,6 +279,8 @@ fn a_damaged_pack_is_replaced_when_its_content_is_back() {
     lab.run(&["verify", "--all", "--repair-index"]).expect(4);
     lab.snapshot(&["--read-all", &source]);
     assert_eq!(found(&lab, 0), [("info".to_owned(), name.clone())]);
+    let told = lab.run(&["verify", "--all"]).expect(0);
+    assert!(told.out.contains("`tintype repo gc --rewrite-damaged`"), "{}", told.out);
     let planned = lab.run(&["gc", "--rewrite-damaged", "--dry-run", "--json"]).expect(0).events();
     let of_pack = planned.iter().find(|event| event["pack"] == name).unwrap();
     assert_eq!(of_pack["reason"], "damaged");

@@ -154,10 +154,6 @@ fn report(
         findings.add(severity, problem, name, "the segment of this name", found);
         return Ok(());
     }
-    let expected = if counts {
-        "an index segment in force; `verify --repair-index` makes it anew from the packs"
-    } else {
-        "an index segment"
-    };
+    let expected = if counts { "an index segment in force" } else { "an index segment" };
     findings.unreadable(name, expected, error).map(|_| ())
 }

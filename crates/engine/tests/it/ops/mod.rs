@@ -6,6 +6,7 @@ mod damage;
 mod diff;
 mod find;
 mod long_paths;
+mod remedies;
 mod repair;
 mod rewriting;
 mod stats;
