@@ -312,6 +312,11 @@ class Bounds(unittest.TestCase):
         with self.assertRaisesRegex(Refused, "together"):
             decode_inner(inner_page(prefix, 279), 1)
 
+    def test_holes_of_many_entries(self):
+        self.assertEqual(len(decode_leaf(leaf_page([4096] * 32))), 32)
+        with self.assertRaisesRegex(Refused, "references"):
+            decode_leaf(leaf_page([4096] * 32 + [1]))
+
 
 def inner_page(prefix, count):
     """Children whose first paths are `prefix` and three digits."""
@@ -321,6 +326,20 @@ def inner_page(prefix, count):
     numbers = [varint(0) * count] * 3
     columns = [shared, lengths, rest, bytes(32 * count), *numbers]
     head = b"N\x01" + varint(1) + varint(count)
+    return head + b"".join(varint(len(column)) + column for column in columns)
+
+
+def leaf_page(holes):
+    """Files 000, 001, … with so many holes of one byte each."""
+    count = len(holes)
+    zeros = bytes(count)
+    names = b"".join(b"%03d" % number for number in range(count))
+    lists = b"".join(b"\0" + varint(number) + varint(3) * number for number in holes)
+    sizes = b"".join(map(varint, holes))
+    columns = [zeros, varint(3) * count, names, b"\x40" * count, zeros, zeros, zeros,
+               zeros * 4, zeros, zeros, zeros, zeros, zeros, sizes, b"", b"", lists, b""]
+    tables = varint(1) + bytes(4) + varint(1) + bytes(1) + varint(0)
+    head = b"L\x01" + varint(count) + tables
     return head + b"".join(varint(len(column)) + column for column in columns)
 
 

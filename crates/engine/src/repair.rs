@@ -19,12 +19,14 @@
 //!    missing segment, which the next repair mends.
 //!
 //! What that leaves wrong (packs that are gone, damaged frames, packs of a session whose fate is
-//! lost) takes a new gc record: `lost.rs`. Where the record itself is damaged: `record.rs`.
+//! lost) takes a new gc record: `lost.rs`. Where the record itself is damaged: `record.rs`. What is
+//! no part of the index: `config.rs`, `sessions.rs`.
 
 mod changes;
 mod config;
 mod lost;
 mod record;
+mod sessions;
 
 pub use changes::{LOST_CHANGES, LostChanges};
 
@@ -38,7 +40,7 @@ use crate::backend::list_all;
 use crate::cancel::Cancel;
 use crate::compress::Decompressor;
 use crate::format::frame::{Kind, Placed};
-use crate::format::object::{ObjectType, seal_bytes};
+use crate::format::object::{HEADER_BYTES, ObjectType, seal_bytes};
 use crate::format::records::{SessionKind, names};
 use crate::gc::GcOptions;
 use crate::index::local::LocalSegment;
@@ -92,6 +94,8 @@ pub struct RepairReport {
     pub lost: Vec<String>,
     /// Of the two copies of the configuration: those that were written again.
     pub configs: Vec<String>,
+    /// Session objects of snapshots that were written again from their fates.
+    pub sessions: Vec<String>,
     /// The gc record that was made anew, and with it all of the index.
     pub record: Option<String>,
 }
@@ -154,7 +158,8 @@ fn scan(repository: &Repository, reader: &PackReader, row: PackRow) -> Result<Ve
         }
         Ok(())
     };
-    reader.scan(&*repository.backend, row.size_bytes, &mut found, &mut |_, _| {})?;
+    let (start, end) = (HEADER_BYTES as u64, row.size_bytes);
+    reader.scan(&*repository.backend, start, end, &mut found, &mut |_, _| {})?;
     Ok(placed)
 }
 
@@ -206,7 +211,8 @@ impl Repository {
     }
 
     /// Makes the index anew, and the newest gc record too where that, a retired list or a condemned
-    /// list in force is damaged. What is lost for good leaves the index, so that the next writer who has it
+    /// list in force is damaged; and what is no part of it and told twice: a copy of the
+    /// configuration, sessions of snapshots. What is lost for good leaves the index, so that the next writer who has it
     /// stores it again. Needs the right to delete where anything is.
     pub fn repair_index(
         &self,
@@ -229,6 +235,7 @@ impl Repository {
             }
         };
         report.configs = configs;
+        report.sessions = self.mend_sessions(workers, cancel)?;
         Ok(report)
     }
 

@@ -13,6 +13,7 @@ from .basics import (
     NAME_LIMIT,
     OWNER_LIMIT,
     PAGE,
+    PAGE_PARTS,
     PAGE_PATHS,
     PARCEL,
     PATH_LIMIT,
@@ -160,7 +161,7 @@ def decode_leaf(raw):
     parts = columns(cursor, 18)
     (kind, mode, owner, mtime, mtime_ns, ctime, ctime_ns, inode, device, links, size, slots,
      digests, references, extras) = parts[3:]
-    entries, seconds, last_inode, last_slot = [], 0, 0, (0, 0)
+    entries, seconds, last_inode, last_slot, parts_left = [], 0, 0, (0, 0), PAGE_PARTS
     for path in paths(*parts[:3], count):
         bits, bits_mode = kind.uint(1), mode.varint(0o7777, "mode")
         form = bits >> 5
@@ -179,9 +180,12 @@ def decode_leaf(raw):
             last_slot = take_slot(entry, slots, parcels, last_slot)
             entry.digest = digests.take(16)
         if form == 2:
-            entry.references = (references.varint(DEPTH, "depth"), take_references(references))
+            entry.references = (references.varint(DEPTH, "depth"),
+                                take_references(references, parts_left))
+            parts_left -= len(entry.references[1])
         if bits & 16:
-            take_extras(entry, Cursor(extras.bytes()))
+            take_extras(entry, Cursor(extras.bytes()), parts_left)
+            parts_left -= len(entry.xattrs)
         check_content(entry)
         entries.append(entry)
     finish(cursor, parts)
@@ -199,10 +203,10 @@ def take_slot(entry, slots, parcels, last):
     return index, offset + entry.size
 
 
-def take_references(cursor):
+def take_references(cursor, left=REFERENCES):
     """§9.3: [(length, id or None for a hole)]."""
     found = []
-    for _ in range(cursor.varint(REFERENCES, "references")):
+    for _ in range(cursor.varint(min(REFERENCES, left), "references")):
         word = cursor.varint()
         found.append((word >> 1, None if word & 1 else cursor.take(32)))
     return found
@@ -219,14 +223,14 @@ def decode_list(id, raw, depth):
         raise Refused(f"list {id.hex()}: {error}") from None
 
 
-def take_extras(entry, cursor):
+def take_extras(entry, cursor, left):
     last = 0
     while cursor.at < len(cursor.data):
         tag, value = cursor.uint(1), Cursor(cursor.bytes())
         need(tag > last, "extras do not ascend")
         last = tag
         if tag == 1:
-            for _ in range(value.varint(XATTRS, "xattrs")):
+            for _ in range(value.varint(min(XATTRS, left), "xattrs")):
                 entry.xattrs.append(take_xattr(value))
         elif tag == 3:
             entry.target = value.rest()

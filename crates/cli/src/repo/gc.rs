@@ -15,8 +15,10 @@ use crate::show;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  tintype repo gc --dry-run      what would be freed
+  tintype repo gc --dry-run              what would be freed, and why
   tintype repo gc
+  tintype repo gc --rewrite-damaged      and replace packs that `verify` found damaged
+  tintype repo gc --give-up ID           go on without a snapshot whose fate is lost
 
 Safe while others write and read; it waits for snapshots that are being written. Interrupted at
 any point it loses nothing, and the next gc goes on.")]
@@ -28,6 +30,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PERCENT", default_value_t = 60)]
     #[arg(value_parser = clap::value_parser!(u8).range(0..=100))]
     keep_above: u8,
+    /// Replace packs that are damaged where nothing needed is touched, or at their ends, by new
+    /// ones with what is needed of them
+    #[arg(long)]
+    rewrite_damaged: bool,
     /// Give up when snapshots are still being written after this time
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::parse)]
     wait: Duration,
@@ -44,6 +50,7 @@ impl Args {
     pub(crate) fn run(self, app: &App) -> anyhow::Result<Done> {
         let options = GcOptions {
             keep_above_percent: self.keep_above,
+            rewrite_damaged: self.rewrite_damaged,
             wait: self.wait,
             fence_after: self.fence_after,
             give_up: self.give_up.into_iter().collect(),
@@ -94,8 +101,13 @@ fn show_plan(app: &App, plan: &GcPlan) -> anyhow::Result<()> {
     for candidate in &plan.candidates {
         app.report.event("pack", json!(candidate))?;
     }
+    let reasons = plan.reasons().into_iter().map(|(reason, count)| format!("{count} {reason}"));
+    let reasons = match plan.candidates.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", reasons.collect::<Vec<_>>().join(", ")),
+    };
     app.report.text(format!(
-        "{} of {} packs would go: {} freed of {}, {} copied",
+        "{}{reasons} of {} packs would go: {} freed of {}, {} copied",
         show::count(plan.candidates.len() as u64),
         show::count(plan.packs as u64),
         show::bytes(plan.freed_bytes()),

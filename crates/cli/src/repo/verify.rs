@@ -1,5 +1,7 @@
 //! `verify`: is everything there, and is it what was written?
 
+mod advice;
+
 use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -37,8 +39,8 @@ Examples:
   tintype repo verify --all --resume       go on after an interruption
   tintype repo verify --repair-index       mend the index or the gc record, then look
 
-Each damaged object is named, with every path of every snapshot that it touches. Exit code 4:
-there is damage."
+Each damaged object is named, with every path of every snapshot that it touches, and what mends
+it. Exit code 4: there is damage."
 )]
 pub(crate) struct Args {
     /// Read this share of the packs whole
@@ -98,7 +100,7 @@ impl Args {
         } else if journal.path.is_some() && depth != Depth::Metadata {
             app.report.note("`--resume` goes on where this stopped");
         }
-        summary(app, &report)
+        summary(app, depth, &report)
     }
 
     fn depth(&self, app: &App, journal: &Journal) -> Depth {
@@ -243,7 +245,7 @@ fn tell(app: &App, finding: &Finding) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn summary(app: &App, report: &VerifyReport) -> anyhow::Result<Done> {
+fn summary(app: &App, depth: Depth, report: &VerifyReport) -> anyhow::Result<Done> {
     let damaged = report.damaged();
     let verdict = match (report.complete, damaged) {
         (true, 0) => "no damage found".to_owned(),
@@ -259,16 +261,9 @@ fn summary(app: &App, report: &VerifyReport) -> anyhow::Result<Done> {
         show::counted(report.packs_read, "pack", "packs"),
         show::bytes(report.bytes_read)
     ))?;
-    let is_lost = |f: &Finding| {
-        let packs = f.object.starts_with("chunk ") || PackId::parse(&f.object).is_some();
-        f.severity == Severity::Damage && packs
-    };
-    if report.findings.iter().any(is_lost) {
-        app.report.text(
-            "what is damaged is stored again, and old snapshots are whole again, if the source \
-             still has it: `tintype repo verify --repair-index` (at the same depth), then \
-             `tintype repo snapshot --read-all`",
-        )?;
+    let advice = advice::advice(&report.findings, depth);
+    for line in &advice {
+        app.report.text(line)?;
     }
     for spot in &report.blind_spots {
         app.report.detail(format!("cannot be seen: {spot}"));
@@ -277,6 +272,7 @@ fn summary(app: &App, report: &VerifyReport) -> anyhow::Result<Done> {
     if let Value::Object(figures) = &mut figures {
         figures.insert("findings".into(), json!(report.findings.len()));
         figures.insert("damaged".into(), json!(damaged));
+        figures.insert("advice".into(), json!(advice));
     }
     let exit = match (damaged > 0, report.complete) {
         (true, _) => Exit::Damaged,
@@ -303,6 +299,9 @@ fn repair(app: &App, repository: &Repository, scope: &RepairScope) -> anyhow::Re
     }
     for name in &report.configs {
         app.report.text(format!("{name} written again from the other copy"))?;
+    }
+    for name in &report.sessions {
+        app.report.text(format!("{name} written again from its fate"))?;
     }
     for pack in &report.lost {
         app.report.warn(format!("{pack} is gone: the index no longer names it"));

@@ -1,6 +1,6 @@
 //! Damage to what everything hangs on, and the way back.
 
-use crate::support::{Lab, damage, noise, objects};
+use crate::support::{Lab, Ran, damage, noise, objects};
 
 #[test]
 fn a_damaged_gc_record_is_named_and_made_anew() {
@@ -13,6 +13,7 @@ fn a_damaged_gc_record_is_named_and_made_anew() {
     damage(&record);
     let named = lab.run(&["verify"]).expect(4);
     assert!(named.out.contains("gc/00000001"), "{}", named.out);
+    assert!(named.out.contains("`tintype repo verify --repair-index`"), "{}", named.out);
     let refused = lab.run(&["snapshot", &source]).expect(4);
     assert!(refused.err.contains("--repair-index"), "{}", refused.err);
     lab.run(&["restore", &first, "--to", &lab.text("before")]).expect(0);
@@ -57,7 +58,9 @@ fn gc_refuses_while_a_fate_is_lost_until_it_is_given_up() {
         let refused = lab.run(refused).expect(4);
         assert!(refused.err.contains(&format!("--give-up {id}")), "{}", refused.err);
     }
-    lab.run(&["verify"]).expect(4);
+    let told = lab.run(&["verify"]).expect(4);
+    assert!(told.out.contains(&format!("`tintype repo gc --give-up {id}`")), "{}", told.out);
+    assert!(!told.out.contains("--repair-index"), "{}", told.out);
     lab.run(&["gc", "--give-up", &id]).expect(0);
     lab.run(&["gc"]).expect(0);
     lab.assert_whole();
@@ -80,7 +83,11 @@ fn lost_changes_of_a_snapshot_are_accepted_by_name() {
     damage(&changes[0]);
     std::fs::remove_file(&changes[1]).unwrap();
     std::fs::remove_file(&changes[3]).unwrap();
-    lab.run(&["verify"]).expect(4);
+    let told = lab.run(&["verify", "--json"]).expect(4).summary();
+    let advice = told["advice"].as_array().unwrap();
+    assert_eq!(advice.len(), 1, "{advice:?}");
+    let command = format!("`tintype repo verify --accept-lost-changes {id}`");
+    assert!(advice[0].as_str().unwrap().contains(&command), "{advice:?}");
     lab.run(&["gc"]).expect(4);
     lab.run(&["delete", &id]).expect(4);
     let told = lab.run(&["verify", "--accept-lost-changes", &id]).expect(0);
@@ -118,7 +125,10 @@ fn sessions_and_condemned_lists_that_cannot_be_read_stop_nothing() {
     assert!(refused.err.contains("tintype repo gc"), "{}", refused.err);
     lab.run(&["gc", "--fence-after", "0s"]).expect(0);
     lab.snapshot(&[&source]);
-    lab.run(&["verify", "--repair-index"]).expect(4);
+    lab.run(&["verify"]).expect(4);
+    let mended = lab.run(&["verify", "--repair-index"]).expect(0);
+    let line = format!("session/{first} written again");
+    assert!(mended.out.contains(&line), "{}", mended.out);
     lab.run(&["restore", &first, "--to", &lab.text("out")]).expect(0);
     assert_eq!(lab.read("out/source/a"), b"kept");
     // It goes with its snapshot, and nothing else was wrong.
@@ -150,24 +160,30 @@ fn lost_changes_of_a_deleted_snapshot_do_not_stop_gc_for_ever() {
 /// A green snapshot can be restored, also beside earlier ones that lost something.
 #[test]
 fn what_a_lost_pack_held_is_stored_again_by_the_next_snapshot() {
-    let lab = Lab::ready();
-    lab.write("source/large", noise(3 << 20, "large"));
-    lab.write("source/small", "small");
-    lab.snapshot(&[&lab.text("source")]);
-    for pack in objects(&lab, "data").into_iter().chain(objects(&lab, "meta")) {
-        std::fs::remove_file(pack).unwrap();
+    for classes in [&["data"][..], &["data", "meta"]] {
+        let lab = Lab::ready();
+        lab.write("source/large", noise(3 << 20, "large"));
+        lab.write("source/small", "small");
+        lab.snapshot(&[&lab.text("source")]);
+        for pack in classes.iter().flat_map(|class| objects(&lab, class)) {
+            std::fs::remove_file(pack).unwrap();
+        }
+        let ran = lab.run(&["snapshot", &lab.text("source")]).expect(0);
+        assert!(ran.err.contains("missing: this snapshot read and stored"), "{}", ran.err);
+        // Pages of the earlier one come back only if no directory on the way to the lab changed.
+        let earlier_too = classes == ["data"];
+        let ids = lab.ids();
+        for (number, id) in ids.iter().enumerate().skip(usize::from(!earlier_too)) {
+            let out = lab.text(&format!("out{number}"));
+            lab.run(&["restore", id, "--to", &out, "--verify"]).expect(0);
+        }
+        let ran = lab.run(&["snapshot", &lab.text("source"), "--json"]).expect(0);
+        assert!(ran.summary()["read_bytes"].as_u64() > Some(0), "{}", ran.out);
+        lab.run(&["delete", &ids[0]]).expect(0);
+        lab.run(&["verify", "--repair-index"]).expect(0);
+        lab.run(&["snapshot", &lab.text("source")]).expect(0);
+        lab.assert_whole();
     }
-    let ran = lab.run(&["snapshot", &lab.text("source")]).expect(0);
-    assert!(ran.err.contains("missing: this snapshot read and stored"), "{}", ran.err);
-    for (number, id) in lab.ids().iter().enumerate() {
-        let out = lab.text(&format!("out{number}"));
-        lab.run(&["restore", id, "--to", &out, "--verify"]).expect(0);
-    }
-    let ran = lab.run(&["snapshot", &lab.text("source"), "--json"]).expect(0);
-    assert!(ran.summary()["read_bytes"].as_u64() > Some(0), "{}", ran.out);
-    lab.run(&["verify", "--repair-index"]).expect(0);
-    lab.run(&["snapshot", &lab.text("source")]).expect(0);
-    lab.assert_whole();
 }
 
 /// Neither fate nor session: what the last gc knew is all that tells.
@@ -197,4 +213,101 @@ fn gc_misses_what_the_last_one_knew() {
     lab.assert_whole();
     lab.run(&["gc"]).expect(0);
     lab.run(&["gc"]).expect(0);
+}
+
+/// "Wrong key" would send somebody with the right passphrase looking for another.
+#[test]
+fn a_damaged_key_slot_is_named_where_nothing_opens() {
+    let lab = Lab::new();
+    let sheet = lab.text("sheet");
+    lab.run(&["init", "--no-probe", "--recovery-key-out", &sheet]).expect(0);
+    let is_of = |kind: &str, path: &std::path::PathBuf| {
+        std::fs::read_to_string(path).unwrap().contains(&format!("\"kind\":\"{kind}\""))
+    };
+    let slots = objects(&lab, "keys");
+    let slot_of = |kind| slots.iter().find(|path| is_of(kind, path)).unwrap();
+    let (slot, other) = (slot_of("passphrase"), slot_of("recovery"));
+    let name = format!("keys/{}", slot.file_name().unwrap().to_str().unwrap());
+    let good = std::fs::read_to_string(slot).unwrap();
+    let harms = [
+        good[..good.len() / 2].to_owned(),
+        good.replace("\"kind\":\"passphrase\"", "\"kind\":\"passqhrase\""),
+        good.replace("\"memory_kib\":65536", "\"memory_kib\":96655360"),
+        good.replace("\"wrapped\":\"", "\"wrapped\":\"x"),
+        "x".repeat(100_000),
+    ];
+    for harm in harms {
+        assert_ne!(harm, good);
+        std::fs::write(slot, harm).unwrap();
+        let refused = lab.run(&["list"]).expect(4);
+        assert!(refused.err.contains(&name), "{}", refused.err);
+        let mut by_words = lab.command(&["list", "--recovery-key-file", &sheet]);
+        let opened = by_words.env_remove("TINTYPE_PASSWORD").output().unwrap();
+        assert!(opened.status.success());
+    }
+    // It is whole, and the damaged one is not for a passphrase.
+    std::fs::write(slot, good).unwrap();
+    let text = std::fs::read_to_string(other).unwrap();
+    std::fs::write(other, text.replace("\"salt\":\"", "\"salt\":\"x")).unwrap();
+    let mut wrong = lab.command(&["list"]);
+    Ran::of(&wrong.env("TINTYPE_PASSWORD", "another passphrase").output().unwrap()).expect(6);
+    lab.run(&["list"]).expect(0);
+}
+
+/// Severity and object of what a verification of everything finds.
+fn found(lab: &Lab, code: i32) -> Vec<(String, String)> {
+    let events = lab.run(&["verify", "--all", "--json"]).expect(code).events();
+    let word = |event: &serde_json::Value, field: &str| event[field].as_str().unwrap().to_owned();
+    let findings = events.iter().filter(|event| event["event"] == "finding");
+    findings.map(|event| (word(event, "severity"), word(event, "object"))).collect()
+}
+
+/// It was reported as damaged for as long as anybody needed the rest of it.
+#[test]
+fn a_damaged_pack_is_replaced_when_its_content_is_back() {
+    let lab = Lab::ready();
+    for number in 0..4 {
+        lab.write(&format!("source/{number}"), noise(1 << 20, &format!("file {number}")));
+    }
+    let source = lab.text("source");
+    let first = lab.snapshot(&[&source])["snapshot"].as_str().unwrap().to_owned();
+    let pack = objects(&lab, "data").pop().unwrap();
+    let name =
+        format!("data/{}", pack.strip_prefix(lab.path("repository/data")).unwrap().display());
+    damage(&pack);
+    assert_eq!(found(&lab, 4), [("damage".to_owned(), name.clone())]);
+    lab.run(&["verify", "--all", "--repair-index"]).expect(4);
+    lab.snapshot(&["--read-all", &source]);
+    assert_eq!(found(&lab, 0), [("info".to_owned(), name.clone())]);
+    let told = lab.run(&["verify", "--all"]).expect(0);
+    assert!(told.out.contains("`tintype repo gc --rewrite-damaged`"), "{}", told.out);
+    let planned = lab.run(&["gc", "--rewrite-damaged", "--dry-run", "--json"]).expect(0).events();
+    let of_pack = planned.iter().find(|event| event["pack"] == name).unwrap();
+    assert_eq!(of_pack["reason"], "damaged");
+    let planned = lab.run(&["gc", "--rewrite-damaged", "--dry-run"]).expect(0);
+    assert!(planned.out.contains("1 damaged"), "{}", planned.out);
+    lab.run(&["gc", "--rewrite-damaged"]).expect(0);
+    assert!(!pack.exists());
+    assert_eq!(found(&lab, 0), []);
+    lab.run(&["restore", &first, "--to", &lab.text("out"), "--verify"]).expect(0);
+    assert!(lab.read("out/source/3") == noise(1 << 20, "file 3"));
+}
+
+#[test]
+fn a_pack_with_a_damaged_trailer_is_replaced() {
+    let lab = Lab::ready();
+    lab.write("source/a", noise(1 << 20, "a"));
+    let id = lab.snapshot(&[&lab.text("source")])["snapshot"].as_str().unwrap().to_owned();
+    let pack = objects(&lab, "data").pop().unwrap();
+    let mut bytes = std::fs::read(&pack).unwrap();
+    let in_trailer = bytes.len() - 60;
+    bytes[in_trailer] ^= 1;
+    std::fs::write(&pack, bytes).unwrap();
+    assert_eq!(found(&lab, 4).len(), 1);
+    lab.run(&["gc"]).expect(0);
+    assert_eq!(found(&lab, 4).len(), 1);
+    lab.run(&["gc", "--rewrite-damaged"]).expect(0);
+    assert_eq!(found(&lab, 0), []);
+    lab.run(&["restore", &id, "--to", &lab.text("out"), "--verify"]).expect(0);
+    assert!(lab.read("out/source/a") == noise(1 << 20, "a"));
 }

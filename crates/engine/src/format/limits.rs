@@ -20,6 +20,9 @@ pub const PATH_BYTES: usize = 65_535;
 pub const PAGE_PATH_BYTES: usize = 16 << 20;
 pub const NAME_BYTES: usize = 255;
 pub const REFERENCES: usize = 4_096;
+/// References and xattrs of all entries of a page together: a hole is two bytes and decodes to
+/// fifty. Each is a byte or more of a page's weight, which writers end at 131,072.
+pub const PAGE_PARTS: usize = 131_072;
 pub const REFERENCE_DEPTH: u8 = 4;
 pub const XATTRS: usize = 4_096;
 pub const XATTR_VALUE_BYTES: usize = 1 << 20;

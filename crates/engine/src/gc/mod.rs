@@ -7,6 +7,7 @@
 //! ```
 //! Up to the commit nothing has happened; after it, any later gc completes the deletions.
 
+mod damaged;
 mod finish;
 mod lost;
 mod mark;

@@ -1,6 +1,7 @@
 //! Which packs gc would free: a pure decision on how much of each is used.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
 use serde::Serialize;
 
@@ -12,17 +13,31 @@ const SMALL_BYTES: u64 = 8 << 20;
 /// As soon as there are so many of them in a class.
 const MANY_SMALL: usize = 8;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reason {
     /// Nothing in it is live.
     Empty,
     /// In no index: left by a writer that was interrupted.
     Orphan,
+    /// Something in it is damaged: what is live is copied into new packs.
+    Damaged,
     /// Little of it is live: that is copied into new packs.
     Sparse,
     /// One of many small packs, put together.
     Small,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "empty",
+            Self::Orphan => "orphan",
+            Self::Damaged => "damaged",
+            Self::Sparse => "sparse",
+            Self::Small => "small",
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,16 +69,27 @@ impl GcPlan {
         self.candidates.iter().map(|c| c.live_bytes).sum()
     }
 
+    /// How many packs go for each reason that there is.
+    pub fn reasons(&self) -> BTreeMap<Reason, usize> {
+        let mut reasons = BTreeMap::new();
+        for candidate in &self.candidates {
+            *reasons.entry(candidate.reason).or_default() += 1;
+        }
+        reasons
+    }
+
     pub(super) fn ids(&self) -> HashSet<PackId> {
         self.candidates.iter().map(|c| c.id).collect()
     }
 }
 
-/// Decides. `stored`: all packs with their sizes, by listing. `keep_above_percent`: packs of
+/// Decides. `stored`: all packs with their sizes, by listing. `damaged`: those that are to go for
+/// that, as far as something in them is live. `keep_above_percent`: packs of
 /// which more is live stay as they are; 0: all of which anything is.
 pub(super) fn decide(
     usage: &BTreeMap<PackId, Usage>,
     stored: &BTreeMap<PackId, u64>,
+    damaged: &HashSet<PackId>,
     keep_above_percent: u8,
 ) -> GcPlan {
     let mut plan =
@@ -79,6 +105,7 @@ pub(super) fn decide(
         let reason = match used {
             None => Reason::Orphan,
             Some(used) if used.live_frames == 0 => Reason::Empty,
+            Some(_) if damaged.contains(id) => Reason::Damaged,
             Some(used)
                 if used.live_bytes * 100 < used.frame_bytes * u64::from(keep_above_percent) =>
             {
@@ -106,6 +133,8 @@ pub(super) fn decide(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::id::RandomId;
 
@@ -132,17 +161,61 @@ mod tests {
             (pack(5), used(1000, 2000)),
         ]);
         let stored = [1, 2, 3, 4, 5].map(|n| (pack(n), if n == 5 { 2000 } else { size }));
-        let plan = decide(&usage, &stored.into(), 50);
-        let reasons: Vec<_> = plan.candidates.iter().map(|c| c.reason).collect();
-        assert_eq!(reasons, [Reason::Empty, Reason::Sparse, Reason::Orphan]);
-        assert_eq!(plan.copied_bytes(), size / 10);
+        let decide = |damaged: &[u8], keep| {
+            let damaged = damaged.iter().map(|n| pack(*n)).collect();
+            let plan = decide(&usage, &stored.into(), &damaged, keep);
+            let reasons: Vec<_> = plan.candidates.iter().map(|c| c.reason).collect();
+            (reasons, plan.copied_bytes())
+        };
+        use Reason::{Damaged, Empty, Orphan, Sparse};
+        assert_eq!(decide(&[], 50), (vec![Empty, Sparse, Orphan], size / 10));
+        // Whatever is live in it, and however little: also where nothing else is copied.
+        let damaged = (vec![Empty, Damaged, Damaged, Orphan], size / 10 + size - 100);
+        assert_eq!(decide(&[1, 2, 3, 4], 50), damaged);
+        assert_eq!(decide(&[5], 0), (vec![Empty, Orphan, Damaged], 1000));
+    }
+
+    proptest! {
+        #[test]
+        fn damage_adds_packs_and_takes_none(
+            packs in proptest::collection::vec((0u64..4, 0u64..4, any::<bool>()), 0..24),
+            keep in 0u8..=100,
+        ) {
+            let sizes = [1000, 60_000, 9 << 20, 64 << 20];
+            let (mut usage, mut stored, mut damaged) =
+                (BTreeMap::new(), BTreeMap::new(), HashSet::new());
+            for (number, (size, live, is_damaged)) in packs.into_iter().enumerate() {
+                let (pack, size) = (pack(number as u8), sizes[size as usize]);
+                stored.insert(pack, size);
+                // A quarter of them is in no index.
+                if live < 3 {
+                    usage.insert(pack, used((size - 50) / 2 * live, size));
+                }
+                damaged.extend(is_damaged.then_some(pack));
+            }
+            let without = decide(&usage, &stored, &HashSet::new(), keep);
+            let with = decide(&usage, &stored, &damaged, keep);
+            prop_assert!(with.ids().is_superset(&without.ids()));
+            for candidate in &with.candidates {
+                let was = without.candidates.iter().find(|c| c.id == candidate.id);
+                let is_damaged = damaged.contains(&candidate.id) && candidate.live_bytes > 0;
+                if is_damaged {
+                    prop_assert_eq!(candidate.reason, Reason::Damaged);
+                } else {
+                    prop_assert_eq!(Some(candidate), was);
+                }
+            }
+            let ids = with.ids();
+            prop_assert!(damaged.iter().all(|pack| ids.contains(pack)));
+        }
     }
 
     #[test]
     fn many_small_packs_are_put_together() {
         let usage: BTreeMap<_, _> = (0..8).map(|n| (pack(n), used(900, 1000))).collect();
         let stored: BTreeMap<_, _> = (0..8).map(|n| (pack(n), 1000)).collect();
-        assert_eq!(decide(&usage, &stored, 50).candidates.len(), 8);
-        assert_eq!(decide(&usage, &stored, 0).candidates, []);
+        let none = HashSet::new();
+        assert_eq!(decide(&usage, &stored, &none, 50).candidates.len(), 8);
+        assert_eq!(decide(&usage, &stored, &none, 0).candidates, []);
     }
 }

@@ -28,6 +28,8 @@ use crate::store::{Store, Worker};
 pub struct GcOptions {
     /// Packs of which more than this is live stay as they are; 0: nothing is copied.
     pub keep_above_percent: u8,
+    /// Packs in which something is damaged go too, and what lives in them is copied.
+    pub rewrite_damaged: bool,
     /// How long to wait for writers before giving up.
     pub wait: Duration,
     /// A writer that gave no sign of life for this long is fenced: its commit will fail.
@@ -42,6 +44,7 @@ impl Default for GcOptions {
     fn default() -> Self {
         Self {
             keep_above_percent: 60,
+            rewrite_damaged: false,
             wait: Duration::from_mins(1),
             fence_after: Duration::from_hours(2),
             give_up: BTreeSet::new(),
@@ -92,7 +95,12 @@ impl Repository {
         reading.living.retain(|(id, _)| !deleted.contains(id));
         let reader = ContentReader::new(self, reading.index.clone());
         let live = Live::mark(&reader, &reading.index, &reading.roots(), &options.cancel)?;
-        Ok(plan::decide(&live.usage()?, &self.stored_packs()?, options.keep_above_percent))
+        let stored = self.stored_packs()?;
+        let damaged = match options.rewrite_damaged {
+            true => self.damaged_packs(&reading.index, &stored, &options.cancel)?,
+            false => HashSet::new(),
+        };
+        Ok(plan::decide(&live.usage()?, &stored, &damaged, options.keep_above_percent))
     }
 
     /// Frees what no snapshot needs. Safe beside writers and readers. On a full store it uses
@@ -103,7 +111,9 @@ impl Repository {
             Err(error) if error.is(ErrorKind::NoSpace) => {
                 tracing::warn!(%error, "the store is full: gc copies nothing");
                 self.backend.give_up_reserve()?;
-                self.try_gc(&GcOptions { keep_above_percent: 0, ..options.clone() })
+                let copy_nothing =
+                    GcOptions { keep_above_percent: 0, rewrite_damaged: false, ..options.clone() };
+                self.try_gc(&copy_nothing)
             }
             done => done,
         };

@@ -133,19 +133,20 @@ impl PackReader {
         Some((head, stored))
     }
 
-    /// Goes through a whole pack of `size_bytes`, frame by frame and in bounded memory; after
+    /// Goes through a pack of `size_bytes` from byte `offset` on, where a frame begins (of a whole
+    /// pack, behind its header), frame by frame and in bounded memory; after
     /// damage it looks for the next header at every possible position. Calls `found` for each
     /// content frame whose header opens, with its sealed bytes, and `damage` for each region
     /// that nothing opens.
     pub fn scan(
         &self,
         backend: &dyn Backend,
+        mut offset: u64,
         size_bytes: u64,
         found: &mut dyn FnMut(Placed, &mut [u8]) -> Result<()>,
         damage: &mut dyn FnMut(u64, &str),
     ) -> Result<()> {
-        let mut pack = Window::new(backend, &self.name, size_bytes);
-        let mut offset = HEADER_BYTES as u64;
+        let mut pack = Window::new(backend, &self.name, offset, size_bytes);
         let mut lost = None;
         while let Some(sealed) = pack.at(offset, SEALED_HEAD_BYTES)? {
             let sealed = sealed.first_chunk().expect("as long as was asked for");

@@ -1,4 +1,4 @@
-//! A pack read from its beginning to its end in pieces: a few MiB are in memory at once, however
+//! A pack read to its end in pieces: a few MiB are in memory at once, however
 //! long the pack is.
 
 use tintype_model::Result;
@@ -21,8 +21,9 @@ pub(crate) struct Window<'w> {
 }
 
 impl<'w> Window<'w> {
-    pub(crate) fn new(backend: &'w dyn Backend, name: &'w str, size: u64) -> Self {
-        Self { backend, name, size, start: 0, bytes: Vec::new() }
+    /// From byte `start` on.
+    pub(crate) fn new(backend: &'w dyn Backend, name: &'w str, start: u64, size: u64) -> Self {
+        Self { backend, name, size, start, bytes: Vec::new() }
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -30,10 +31,10 @@ impl<'w> Window<'w> {
     }
 
     /// `length` bytes of the pack from `offset` on, which never goes back. `None`: it ends
-    /// before. What the caller writes there is seen by nobody else.
+    /// before, or the window begins later. What the caller writes there is seen by nobody else.
     pub(crate) fn at(&mut self, offset: u64, length: usize) -> Result<Option<&mut [u8]>> {
         let end = offset + length as u64;
-        if end > self.size {
+        if end > self.size || offset < self.start {
             return Ok(None);
         }
         let held = self.start + self.bytes.len() as u64;

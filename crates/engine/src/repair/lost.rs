@@ -24,6 +24,7 @@ use crate::format::records::{GcRecord, SessionKind, names};
 use crate::id::RandomId;
 use crate::index::segment::PackRow;
 use crate::index::{Index, PackId};
+use crate::pack::ends::Ends;
 use crate::repo::Repository;
 use crate::repo::session::Session;
 use crate::repo::snapshots::merge;
@@ -38,6 +39,7 @@ struct Loss {
     /// A living snapshot needs something that is in no segment, and there are packs which no
     /// segment names.
     withheld: bool,
+    index: Index,
 }
 
 impl Repository {
@@ -50,10 +52,14 @@ impl Repository {
         report: &mut RepairReport,
     ) -> Result<()> {
         let loss = self.find_loss(cancel)?;
-        let suspects: HashSet<PackId> = scope.suspects().union(&loss.changed).copied().collect();
+        let mut suspects: HashSet<PackId> =
+            scope.suspects().union(&loss.changed).copied().collect();
         if loss.gone.is_empty() && suspects.is_empty() && !loss.withheld {
             return Ok(());
         }
+        // Their trailers name what an earlier repair left out.
+        let ends = Ends::of_all(self, &loss.index, &self.stored_packs()?, cancel)?;
+        suspects.extend(ends.iter().filter(|(_, ends)| **ends == Ends::Differ).map(|(id, _)| *id));
         let newest = self.newest_record()?;
         self.finish_deletions(&newest)?;
         let session = self.put_session(SessionKind::Gc, Vec::new(), newest.seq)?;
@@ -105,7 +111,8 @@ impl Repository {
         for segment in &index.segments {
             named.extend(segment.pack_rows()?.iter().map(|row| (row.pack, row.size_bytes)));
         }
-        let mut loss = Loss { gone: Vec::new(), changed: HashSet::new(), withheld: false };
+        let (gone, changed) = (Vec::new(), HashSet::new());
+        let mut loss = Loss { gone, changed, withheld: false, index };
         for (pack, size_bytes) in named {
             match stored.remove(&pack) {
                 None => loss.gone.push(pack),
@@ -123,7 +130,7 @@ impl Repository {
                 .filter(|s| !s.standing.is_dead(now))
                 .map(|s| (s.id, s.manifest))
                 .collect();
-            loss.withheld = self.lacks_content(&index, &living, cancel)?;
+            loss.withheld = self.lacks_content(&loss.index, &living, cancel)?;
         }
         Ok(loss)
     }

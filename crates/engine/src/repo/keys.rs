@@ -12,7 +12,7 @@ use crate::id::RandomId;
 
 impl Repository {
     pub fn key_slots(&self) -> Result<Vec<SlotInfo>> {
-        let slots = read_slots(&self.backend)?;
+        let slots = read_slots(&self.backend)?.usable;
         Ok(slots
             .into_iter()
             .map(|(id, slot)| SlotInfo {
@@ -59,7 +59,7 @@ impl Repository {
 
     /// All slots that a secret opens. One that is damaged opens nothing.
     pub fn slots_of(&self, secret: &Secret) -> Result<Vec<RandomId>> {
-        let mut slots = read_slots(&self.backend)?;
+        let mut slots = read_slots(&self.backend)?.usable;
         slots.retain(|(id, slot)| {
             slot.open(secret, self.config.id, *id).is_ok_and(|opened| opened.is_some())
         });

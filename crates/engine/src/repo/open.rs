@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tintype_model::{Error, ErrorKind, Result};
 
+use super::session::is_unreadable;
 use super::{Cache, Identity, Repository};
 use crate::backend::{Backend, SharedBackend, list_all};
 use crate::chunker::Chunker;
@@ -305,19 +306,34 @@ pub(super) fn write_slot(backend: &SharedBackend, id: RandomId, slot: &Slot) -> 
     Ok(id)
 }
 
-/// All readable key slots, oldest first. Damaged ones are named in the log and left out: another
-/// slot may still open.
-pub(super) fn read_slots(backend: &SharedBackend) -> Result<Vec<(RandomId, Slot)>> {
-    let mut slots = Vec::new();
+/// What lies under `keys/`.
+#[derive(Default)]
+pub(super) struct Slots {
+    /// Oldest first.
+    pub usable: Vec<(RandomId, Slot)>,
+    /// Another slot may still open, so these stop nothing by themselves.
+    pub damaged: Vec<(RandomId, Error)>,
+}
+
+pub(super) fn read_slots(backend: &SharedBackend) -> Result<Slots> {
+    let mut slots = Slots::default();
     for listed in list_all(&**backend, "keys/")? {
         let Some(id) = names::parse_id(&listed.name, "keys/") else { continue };
-        let text = backend.get(&listed.name, limits::PLAIN_JSON_BYTES)?;
-        match serde_json::from_slice::<Slot>(&text) {
-            Ok(slot) => slots.push((id, slot)),
-            Err(error) => tracing::warn!(slot = %id, %error, "key slot is damaged"),
+        let text = backend.get(&listed.name, limits::PLAIN_JSON_BYTES);
+        let read = text.and_then(|text| {
+            serde_json::from_slice::<Slot>(&text)
+                .map_err(|e| Error::corrupt("is no key slot").with_source(e))
+        });
+        match read {
+            Ok(slot) => slots.usable.push((id, slot)),
+            Err(error) if is_unreadable(&error) => {
+                tracing::warn!(slot = %id, %error, "key slot is damaged");
+                slots.damaged.push((id, error));
+            }
+            Err(error) => return Err(error),
         }
     }
-    slots.sort_by_key(|(_, slot)| slot.created);
+    slots.usable.sort_by_key(|(_, slot)| slot.created);
     Ok(slots)
 }
 
@@ -347,18 +363,25 @@ fn unlock_any(backend: &SharedBackend, secret: &Secret) -> Result<(Config, Keys)
 
 /// The keys from the first slot that opens to one which fits `config`.
 fn unlock(backend: &SharedBackend, config: &Config, secret: &Secret) -> Result<Keys> {
-    let slots = read_slots(backend)?;
+    let Slots { usable, mut damaged } = read_slots(backend)?;
+    let count = usable.len();
     let mut misfit = None;
-    for (id, slot) in &slots {
-        let keys = match slot.open(secret, config.id, *id) {
+    for (id, slot) in usable {
+        let keys = match slot.open(secret, config.id, id) {
             Ok(Some(master)) => Keys::new(master),
-            Ok(None) => continue,
+            Ok(None) if slot.kind() != "unknown" => continue,
+            Ok(None) => {
+                let what = "is of a kind that this version does not know, or damaged";
+                damaged.push((id, Error::unsupported(what)));
+                continue;
+            }
             Err(error) => {
                 tracing::warn!(slot = %id, %error, "key slot cannot be used");
+                damaged.push((id, error));
                 continue;
             }
         };
-        let fits = match slot.verify(&keys, *id) {
+        let fits = match slot.verify(&keys, id) {
             Err(error) if slot.needs_mac() => Err(error),
             Err(error) => {
                 tracing::warn!(%error, "key slot is damaged and opens all the same; add a new one");
@@ -372,19 +395,37 @@ fn unlock(backend: &SharedBackend, config: &Config, secret: &Secret) -> Result<K
         }
         return Ok(keys);
     }
-    if let Some(error) = misfit {
-        return Err(error);
-    }
-    let place = backend.describe();
-    if slots.is_empty() {
-        return Err(Error::corrupt(format!("{place}: no readable key slot is left")));
-    }
+    Err(misfit.unwrap_or_else(|| nothing_opens(&backend.describe(), secret, count, &damaged)))
+}
+
+/// Where a slot cannot be used, it may be the one that was meant: the secret may be right.
+fn nothing_opens(
+    place: &str,
+    secret: &Secret,
+    usable: usize,
+    damaged: &[(RandomId, Error)],
+) -> Error {
     let what = match secret {
         Secret::Passphrase(_) => "this passphrase",
         Secret::Recovery(_) => "this recovery key",
         Secret::Age(_) => "this age identity",
     };
-    Err(Error::wrong_key(format!("{place}: {what} opens none of the {} key slots", slots.len())))
+    match damaged {
+        [] if usable == 0 => Error::corrupt(format!("{place}: no key slot is left")),
+        [] => Error::wrong_key(format!("{place}: {what} opens none of the {usable} key slots")),
+        _ => {
+            let named: Vec<String> = damaged
+                .iter()
+                .map(|(id, error)| format!("{} ({error})", names::slot(*id)))
+                .collect();
+            Error::corrupt(format!(
+                "{place}: {what} opens no key slot, and it may be right: damaged or refused are \
+                 {}; open it with another secret, or bring these objects back from a copy of the \
+                 store",
+                named.join(", ")
+            ))
+        }
+    }
 }
 
 /// What is known of a key slot without opening it.

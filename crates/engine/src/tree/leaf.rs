@@ -335,7 +335,7 @@ pub fn decode(raw: &[u8]) -> Result<Vec<TreeEntry>> {
     }
     reader.finish("leaf page")?;
     let mut decoder =
-        Decoder { tables, keys, columns, mtime: 0, inode: 0, slot: SlotDelta::default() };
+        Decoder { tables, keys, columns, mtime: 0, inode: 0, slot: SlotDelta::default(), parts: 0 };
     let mut entries: Vec<TreeEntry> = Vec::with_capacity(count);
     for _ in 0..count {
         let entry = decoder.next()?;
@@ -356,6 +356,8 @@ struct Decoder<'a> {
     mtime: i64,
     inode: u64,
     slot: SlotDelta,
+    /// References and xattrs so far.
+    parts: usize,
 }
 
 impl<'a> Decoder<'a> {
@@ -378,7 +380,9 @@ impl<'a> Decoder<'a> {
             0 => Content::None,
             1 if kind.has_content() => Content::Slot(self.slot(node.size)?),
             2 if kind.has_content() => {
-                let (depth, list) = take_references(self.column(17))?;
+                let most = self.room_for(limits::REFERENCES);
+                let (depth, list) = take_references(self.column(17), most)?;
+                self.parts += list.len();
                 Content::References { depth, list }
             }
             form => return Err(Error::corrupt(format!("content form {form} is not allowed here"))),
@@ -387,12 +391,18 @@ impl<'a> Decoder<'a> {
         if bits & EXTRAS_BIT != 0 {
             let limit = limits::PAGE_BYTES as usize;
             let extras = self.column(18).bytes(limit, "extras")?;
-            let extras = decode_extras(extras, &mut large_xattrs)?;
+            let extras = decode_extras(extras, self.room_for(limits::XATTRS), &mut large_xattrs)?;
+            self.parts += extras.xattrs.len() + large_xattrs.len();
             node.extras = (extras != Extras::default()).then(|| Box::new(extras));
         }
         let entry = TreeEntry { path, node, content, large_xattrs };
         check_length(&entry)?;
         Ok(entry)
+    }
+
+    /// How many parts the next entry may have, of a kind of which no entry has more than `most`.
+    fn room_for(&self, most: usize) -> usize {
+        most.min(limits::PAGE_PARTS - self.parts)
     }
 
     fn node(&mut self, kind: Kind) -> Result<Node> {
@@ -453,7 +463,7 @@ pub(super) fn check_length(entry: &TreeEntry) -> Result<()> {
     }
 }
 
-fn decode_extras(bytes: &[u8], large: &mut Vec<LargeXattr>) -> Result<Extras> {
+fn decode_extras(bytes: &[u8], most_xattrs: usize, large: &mut Vec<LargeXattr>) -> Result<Extras> {
     let mut reader = Reader::new(bytes);
     let mut extras = Extras::default();
     let mut last = 0;
@@ -465,7 +475,7 @@ fn decode_extras(bytes: &[u8], large: &mut Vec<LargeXattr>) -> Result<Extras> {
         last = tag;
         let mut field = reader.part()?;
         match tag {
-            1 => decode_xattrs(&mut field, &mut extras.xattrs, large)?,
+            1 => decode_xattrs(&mut field, most_xattrs, &mut extras.xattrs, large)?,
             2 => extras.flags = field.bounded(u32::MAX as usize, "flags")? as u32 & flags::KEPT,
             3 => extras.target = take_rest(&mut field, limits::SYMLINK_BYTES)?.to_vec(),
             4 => {
@@ -498,10 +508,11 @@ fn take_rest<'a>(field: &mut Reader<'a>, limit: usize) -> Result<&'a [u8]> {
 
 fn decode_xattrs(
     field: &mut Reader<'_>,
+    most: usize,
     inline: &mut Vec<Xattr>,
     large: &mut Vec<LargeXattr>,
 ) -> Result<()> {
-    for _ in 0..field.bounded(limits::XATTRS, "number of xattrs")? {
+    for _ in 0..field.bounded(most, "number of xattrs")? {
         let name = field.bytes(limits::NAME_BYTES, "xattr name")?.to_vec();
         let word = field.varint()?;
         let length = word >> 1;

@@ -25,9 +25,13 @@ pub(super) fn put_references(out: &mut Vec<u8>, depth: u8, list: &[Reference]) {
     }
 }
 
-pub(super) fn take_references(reader: &mut Reader<'_>) -> Result<(u8, Vec<Reference>)> {
+/// `most`: how many there may be; what is more is refused before it is decoded.
+pub(super) fn take_references(
+    reader: &mut Reader<'_>,
+    most: usize,
+) -> Result<(u8, Vec<Reference>)> {
     let depth = reader.bounded(limits::REFERENCE_DEPTH as usize, "reference depth")? as u8;
-    let count = reader.bounded(limits::REFERENCES, "number of references")?;
+    let count = reader.bounded(most, "number of references")?;
     let mut list = Vec::with_capacity(count);
     for _ in 0..count {
         let word = reader.varint()?;
@@ -51,7 +55,7 @@ pub fn decode_list(raw: &[u8], depth: u8, length: u64) -> Result<Vec<Reference>>
     if reader.take(2)? != b"R\x01" {
         return Err(Error::corrupt("a list has an unknown version"));
     }
-    let (found, list) = take_references(&mut reader)?;
+    let (found, list) = take_references(&mut reader, limits::REFERENCES)?;
     reader.finish("list")?;
     if found != depth || total(&list)? != length {
         return Err(Error::corrupt("a list does not cover what its reference says"));

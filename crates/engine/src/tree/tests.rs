@@ -297,6 +297,45 @@ fn paths_that_share_a_long_beginning_are_bounded_together() {
     }
 }
 
+/// Hundreds of megabytes in memory from a page that is none on disk.
+#[test]
+fn parts_of_a_page_are_bounded_together() {
+    let hole = Reference { length: 1, id: None };
+    let entry = |number: usize, holes: usize, names: usize| {
+        let xattr = Xattr { name: b"x".to_vec(), value: Vec::new() };
+        let extras = Extras { xattrs: vec![xattr; names], ..Extras::default() };
+        let extras = (names > 0).then(|| Box::new(extras));
+        TreeEntry {
+            path: format!("{number:08}").into_bytes(),
+            node: Node { size: holes as u64, extras, ..simple() },
+            content: match holes {
+                0 => Content::None,
+                _ => Content::References { depth: 0, list: vec![hole; holes] },
+            },
+            large_xattrs: Vec::new(),
+        }
+    };
+    let full = limits::PAGE_PARTS / limits::REFERENCES;
+    let page = |last: TreeEntry| {
+        let most = (1..full).map(|number| entry(number, limits::REFERENCES, 0));
+        most.chain([last]).collect::<Vec<_>>()
+    };
+    for (holes, names, is_good) in [
+        (limits::REFERENCES, 0, true),
+        (0, limits::XATTRS, true),
+        (limits::REFERENCES - 1, 1, true),
+        (limits::REFERENCES, 1, false),
+        (1, limits::XATTRS, false),
+    ] {
+        let entries = page(entry(full, holes, names));
+        let decoded = leaf::decode(&encode(&entries));
+        assert_eq!(decoded.is_ok_and(|found| found == entries), is_good, "{holes} {names}");
+    }
+    let too_many: Vec<_> = (0..=full).map(|n| entry(n, limits::REFERENCES, 0)).collect();
+    let error = leaf::decode(&encode(&too_many)).unwrap_err();
+    assert!(error.to_string().contains("number of references"), "{error}");
+}
+
 fn simple() -> Node {
     Node {
         kind: Kind::File,

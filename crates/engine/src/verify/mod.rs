@@ -15,6 +15,7 @@
 mod objects;
 mod packs;
 mod protocol;
+mod remedy;
 mod report;
 mod segments;
 mod trees;
@@ -33,6 +34,8 @@ use crate::reader::ContentReader;
 use crate::repo::Repository;
 use objects::{Inventory, Name};
 use packs::{Checker, PackDamage};
+pub use remedy::Remedy;
+use remedy::{Known, remedies};
 use report::Findings;
 pub use report::{Affected, Finding, Problem, Severity, VerifyReport};
 use segments::Segments;
@@ -154,9 +157,9 @@ impl Repository {
             findings: Vec::new(),
             blind_spots: report::BLIND_SPOTS.to_vec(),
         };
-        let mut findings = Findings::default();
+        let (mut findings, mut known) = (Findings::default(), Known::default());
         let newest = newest_gc(&plan.listed);
-        match self.verify_all(plan, options, &mut findings, &mut report) {
+        match self.verify_all(plan, options, &mut known, &mut findings, &mut report) {
             Ok(()) => {}
             Err(error) if error.is(ErrorKind::Canceled) => report.complete = false,
             Err(error) => return Err(error),
@@ -166,6 +169,9 @@ impl Repository {
             findings.drop_missing();
         }
         report.findings = findings.finish();
+        for finding in &mut report.findings {
+            finding.remedies = remedies(finding, &known);
+        }
         report.seconds = self.env.clock.elapsed().saturating_sub(clock).as_secs_f64();
         Ok(report)
     }
@@ -174,6 +180,7 @@ impl Repository {
         &self,
         plan: &VerifyPlan,
         options: &VerifyOptions<'_>,
+        known: &mut Known,
         findings: &mut Findings,
         report: &mut VerifyReport,
     ) -> Result<()> {
@@ -183,14 +190,17 @@ impl Repository {
         stage(Stage::Objects, plan.objects);
         let inventory = Inventory::read(self, &plan.listed, options, findings)?;
         inventory.check_protocol(self, findings);
+        known.note_objects(&inventory);
         if let Some(secret) = options.secret {
             self.check_secret(secret, findings)?;
         }
         stage(Stage::Index, 0);
         let segments = Segments::read(self, &inventory, &plan.listed, options, findings)?;
+        known.note_segments(&inventory, &segments);
         let checker =
             Checker { repository: self, inventory: &inventory, segments: &segments, options };
         let damage: PackDamage = checker.check(&plan.chosen, findings)?;
+        known.note_packs(&damage);
         report.packs_read = damage.packs_read;
         report.bytes_read = damage.bytes_read;
         report.packs_skipped = damage.packs_skipped;

@@ -8,7 +8,7 @@ use tintype_model::{Error, ErrorKind, Result};
 
 use super::objects::{Inventory, Name};
 use super::report::{Findings, Problem, Severity};
-use super::segments::{Segments, Tally};
+use super::segments::Segments;
 use super::{Stage, VerifyEvent, VerifyOptions};
 use crate::compress::Decompressor;
 use crate::format::frame::Placed;
@@ -16,6 +16,7 @@ use crate::format::limits;
 use crate::format::object::{FOOTER_BYTES, HEADER_BYTES};
 use crate::index::PackId;
 use crate::index::segment::Record;
+use crate::pack::ends::Tally;
 use crate::pack::reader::PackReader;
 use crate::pack::window::WINDOW_BYTES;
 use crate::parallel;
@@ -27,6 +28,9 @@ const BATCH: usize = 256;
 const MOST_REGIONS: usize = 16;
 /// Packs for which a wrong name is looked for.
 const MOST_SEARCHES: usize = 64;
+
+const LEFT_OUT: &str = "nothing that is needed is touched: the index leaves it out; `tintype repo \
+                        gc --rewrite-damaged` replaces the pack";
 
 /// What is wrong with packs, for the pass over the trees.
 #[derive(Default)]
@@ -56,6 +60,17 @@ struct Scan {
     failure: Option<Error>,
 }
 
+/// A pack that is not as it should be.
+struct Bad {
+    /// The finding that tells of its damage; `None`: every frame opens, and the index says
+    /// something else about it.
+    finding: Option<usize>,
+    /// Where frames are that open.
+    good: HashSet<u64>,
+    /// Its ends are whole, and name something that the index does not.
+    is_left_out: bool,
+}
+
 impl Checker<'_> {
     /// `chosen`: packs that are read whole. Others are too if something about them is wrong.
     pub(super) fn check(
@@ -76,9 +91,10 @@ impl Checker<'_> {
             }
         }
         wanted.sort_unstable();
-        let mut bad: HashMap<PackId, (usize, HashSet<u64>)> = HashMap::new();
+        let mut bad = HashMap::new();
         self.scan_all(&wanted, findings, &suspects, &mut damage, &mut bad)?;
         self.map_lost_frames(&bad, findings, &mut damage)?;
+        lessen_what_is_left_out(&bad, &damage, findings);
         Ok(damage)
     }
 
@@ -140,9 +156,7 @@ impl Checker<'_> {
         }
         let (backend, keys) = (&*self.repository.backend, &self.repository.keys);
         let reader = PackReader::open(backend, keys, self.repository.config.id, pack)?;
-        let mut tally = Tally::default();
-        reader.trailer(backend, size)?.iter().for_each(|placed| tally.placed(placed));
-        Ok(tally)
+        Ok(Tally::of(&reader.trailer(backend, size)?))
     }
 
     fn report_ends(
@@ -215,7 +229,7 @@ impl Checker<'_> {
         findings: &mut Findings,
         suspects: &BTreeMap<PackId, Option<usize>>,
         damage: &mut PackDamage,
-        bad: &mut HashMap<PackId, (usize, HashSet<u64>)>,
+        bad: &mut HashMap<PackId, Bad>,
     ) -> Result<()> {
         let bytes = wanted.iter().map(|(_, size)| size).sum();
         self.stage(Stage::Reading, wanted.len() as u64, bytes);
@@ -236,15 +250,13 @@ impl Checker<'_> {
                 (self.options.on_event)(VerifyEvent::Done { count: 1, bytes: scan.bytes });
                 let earlier = suspects.get(pack).copied().flatten();
                 let is_suspect = suspects.contains_key(pack);
-                match Self::report_scan(*pack, &scan, earlier, findings)? {
-                    Some(number) => {
-                        bad.insert(*pack, (number, scan.good));
-                    }
-                    None if is_suspect => {
-                        bad.insert(*pack, (usize::MAX, scan.good));
-                    }
-                    None => (self.options.on_event)(VerifyEvent::PackVerified(*pack)),
+                let finding = Self::report_scan(*pack, &scan, earlier, findings)?;
+                if finding.is_none() && !is_suspect {
+                    (self.options.on_event)(VerifyEvent::PackVerified(*pack));
+                    continue;
                 }
+                let is_left_out = is_suspect && earlier.is_none() && scan.failure.is_none();
+                bad.insert(*pack, Bad { finding, good: scan.good, is_left_out });
             }
         }
         Ok(())
@@ -284,7 +296,7 @@ impl Checker<'_> {
             }
             self.options.cancel.check()
         };
-        reader.scan(backend, size, &mut found, &mut |offset, what| {
+        reader.scan(backend, HEADER_BYTES as u64, size, &mut found, &mut |offset, what| {
             damage.push((offset, format!("byte {offset}: {what}")));
         })?;
         scan.bytes = size;
@@ -327,7 +339,7 @@ impl Checker<'_> {
     /// Which records of the index point at frames that could not be opened.
     fn map_lost_frames(
         &self,
-        bad: &HashMap<PackId, (usize, HashSet<u64>)>,
+        bad: &HashMap<PackId, Bad>,
         findings: &mut Findings,
         damage: &mut PackDamage,
     ) -> Result<()> {
@@ -338,12 +350,11 @@ impl Checker<'_> {
             let rows = segment.pack_rows()?;
             segment.for_each(&mut |_, record: Record| {
                 let pack = rows[record.pack as usize].pack;
-                let Some((number, good)) = bad.get(&pack) else { return Ok(()) };
+                let Some(Bad { finding, good, .. }) = bad.get(&pack) else { return Ok(()) };
                 if good.contains(&record.offset) {
                     return Ok(());
                 }
-                let number = if *number == usize::MAX {
-                    // The pack is whole; the index says something else about it.
+                let number = finding.unwrap_or_else(|| {
                     findings.add(
                         Severity::Damage,
                         Problem::Disagrees,
@@ -351,13 +362,27 @@ impl Checker<'_> {
                         format!("{} at byte {}, by the index", record.id, record.offset),
                         "no such frame there",
                     )
-                } else {
-                    *number
-                };
+                });
                 damage.lost_frames.insert((pack, record.offset), number);
                 Ok(())
             })?;
         }
         Ok(())
+    }
+}
+
+/// Damage in which nothing lies that the index names is over: a repair left it out of the index, so
+/// nobody reads or reuses it. What snapshots miss of it, the pass over the trees does not find.
+fn lessen_what_is_left_out(
+    bad: &HashMap<PackId, Bad>,
+    damage: &PackDamage,
+    findings: &mut Findings,
+) {
+    let touched: HashSet<PackId> = damage.lost_frames.keys().map(|(pack, _)| *pack).collect();
+    for (pack, bad) in bad.iter().filter(|(pack, _)| !touched.contains(*pack)) {
+        if let (Some(finding), true) = (bad.finding, bad.is_left_out) {
+            tracing::debug!(pack = pack.object_name(), "damaged where nothing is needed");
+            findings.lessen(finding, LEFT_OUT);
+        }
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tintype_model::{Error, ErrorKind, Result};
 
+use super::remedy::Remedy;
 use crate::id::{RandomId, SnapshotId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -58,6 +59,8 @@ pub struct Finding {
     pub affected: Vec<Affected>,
     /// All of them, also those that were too many to be listed.
     pub affected_count: u64,
+    /// What mends it, in this order.
+    pub remedies: Vec<Remedy>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -139,6 +142,7 @@ impl Findings {
                 found: found.into(),
                 affected: Vec::new(),
                 affected_count: 0,
+                remedies: Vec::new(),
             });
             all.len() - 1
         })
@@ -174,6 +178,12 @@ impl Findings {
     pub(super) fn add_detail(&mut self, finding: usize, detail: &str) {
         let found = &mut self.all[finding].found;
         *found = format!("{found}; {detail}");
+    }
+
+    /// It turned out to be no damage to anything; `why` is said.
+    pub(super) fn lessen(&mut self, finding: usize, why: &str) {
+        self.all[finding].severity = Severity::Info;
+        self.add_detail(finding, why);
     }
 
     pub(super) fn affects(&mut self, finding: usize, affected: Affected) {

@@ -9,47 +9,14 @@ use super::VerifyOptions;
 use super::objects::{Inventory, Name, true_name};
 use super::report::{Findings, Problem, Severity};
 use crate::backend::Listed;
-use crate::format::frame::Placed;
 use crate::format::object::ObjectType;
 use crate::format::records::names;
 use crate::index::local::LocalSegment;
-use crate::index::segment::{PackRow, Record, Segment, SegmentBuilder};
+use crate::index::segment::{PackRow, Segment, SegmentBuilder};
 use crate::index::{Index, PackId};
+use crate::pack::ends::Tally;
 use crate::repair;
 use crate::repo::Repository;
-
-/// Frames of a pack, summed so that two lists are compared without keeping them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    frames: u64,
-    sum: u128,
-}
-
-impl Tally {
-    /// All that is summed was authenticated: this need not resist anybody.
-    fn add(&mut self, id: &[u8; 32], offset: u64, stored: u32, raw: u32, kind: u8) {
-        let id = u128::from_le_bytes(id[..16].try_into().expect("16 of 32 bytes"));
-        let place = u128::from(offset) << 72
-            | u128::from(stored) << 40
-            | u128::from(raw) << 8
-            | u128::from(kind);
-        let mixed =
-            (id ^ place.rotate_left(17)).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-        self.frames += 1;
-        self.sum = self.sum.wrapping_add(mixed ^ mixed >> 61);
-    }
-
-    pub(super) fn record(&mut self, record: &Record) {
-        let Record { id, offset, stored_bytes, raw_bytes, kind, .. } = record;
-        self.add(&id.0, *offset, *stored_bytes, *raw_bytes, *kind as u8);
-    }
-
-    pub(super) fn placed(&mut self, placed: &Placed) {
-        let head = &placed.head;
-        let (stored, raw) = (head.stored_bytes, head.raw_bytes);
-        self.add(&head.id.0, placed.offset, stored, raw, head.kind as u8);
-    }
-}
 
 /// A pack as the index in force names it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,9 +82,7 @@ impl Segments {
             tallies[record.pack as usize].record(record);
         }
         for (row, tally) in segment.packs.iter().zip(tallies) {
-            let known = &mut self.packs.entry(row.pack).or_default().tally;
-            known.frames += tally.frames;
-            known.sum = known.sum.wrapping_add(tally.sum);
+            self.packs.entry(row.pack).or_default().tally.join(tally);
         }
     }
 
@@ -189,10 +154,6 @@ fn report(
         findings.add(severity, problem, name, "the segment of this name", found);
         return Ok(());
     }
-    let expected = if counts {
-        "an index segment in force; `verify --repair-index` makes it anew from the packs"
-    } else {
-        "an index segment"
-    };
+    let expected = if counts { "an index segment in force" } else { "an index segment" };
     findings.unreadable(name, expected, error).map(|_| ())
 }

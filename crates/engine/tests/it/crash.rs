@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tintype_engine::backend::{Backend as _, CrashBackend, CrashMode, MemoryBackend};
 use tintype_engine::cancel::Cancel;
-use tintype_engine::format::records::{Change, names};
+use tintype_engine::format::frame::Kind as FrameKind;
+use tintype_engine::format::object::{ObjectType, Place, open_bytes};
+use tintype_engine::format::records::{Change, SessionKind, SessionRecord, names};
 use tintype_engine::gc::GcOptions;
 use tintype_engine::id::SnapshotId;
 use tintype_engine::repair::RepairScope;
@@ -181,10 +183,11 @@ enum Harm {
     Pack,
     Annotation,
     Fate,
+    Session,
 }
 
 impl Harm {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Config,
         Self::ConfigCopy,
         Self::Record,
@@ -192,6 +195,7 @@ impl Harm {
         Self::Segment,
         Self::Pack,
         Self::Annotation,
+        Self::Session,
         Self::Fate,
     ];
 
@@ -209,6 +213,7 @@ impl Harm {
             Self::Pack => life.unneeded.clone(),
             Self::Annotation => names::annotation(life.tagged(), 2),
             Self::Fate => names::fate(life.oldest),
+            Self::Session => names::session(life.oldest),
         }
     }
 
@@ -217,7 +222,7 @@ impl Harm {
         let name = self.object(life);
         let mut bytes = left.get(&name, u64::MAX).expect("it is there");
         match self {
-            Self::Config | Self::Record | Self::Segment | Self::Annotation => {
+            Self::Config | Self::Record | Self::Segment | Self::Annotation | Self::Session => {
                 let middle = bytes.len() / 2;
                 bytes[middle] ^= 1;
                 left.overwrite(&name, bytes);
@@ -337,7 +342,26 @@ fn is_mended(harm: Harm, life: &Life, left: &MemoryBackend, cut: &str) {
         mended => mended.unwrap_or_else(|e| panic!("{cut}: again: {e}")),
     }
     holds(&repository, &life.told, cut);
+    if harm == Harm::Session {
+        let wanted = (SessionKind::Snapshot, Vec::new());
+        assert_eq!(session(&repository, left, life.oldest), wanted, "{cut}");
+    }
     lives_on(&repository, left, &life.told, cut);
+}
+
+/// Kind and pins.
+fn session(
+    repository: &Repository,
+    left: &MemoryBackend,
+    id: SnapshotId,
+) -> (SessionKind, Vec<SnapshotId>) {
+    let name = names::session(id);
+    let (keys, object_type) = (repository.keys(), ObjectType::Session);
+    let place = Place { keys, repository: repository.id(), object_type, name: &name };
+    let sealed = left.get(&name, u64::MAX).expect("it is there");
+    let text = open_bytes(&place, FrameKind::Json, sealed).expect("it opens");
+    let record: SessionRecord = serde_json::from_slice(&text).expect("a session");
+    (record.kind, record.pins)
 }
 
 /// No gc record knows of it, so that only the row of changes itself can tell.

@@ -333,7 +333,7 @@ fn late_segments_of_gcs_and_of_fenced_writers_are_no_loss() {
     let other = RandomId([7; 16]);
     backend.put(&names::segment(other, SessionKind::Gc, 0), &late).unwrap();
     repository.gc(&fenced()).unwrap();
-    assert_eq!(repository.snapshots().unwrap().unknown, [String::new(); 0]);
+    assert!(repository.snapshots().unwrap().unknown.is_empty());
 }
 
 #[test]

@@ -23,11 +23,11 @@ use tintype_model::entry::path_order;
 
 use super::*;
 
-struct World {
-    memory: MemoryBackend,
+pub(super) struct World {
+    pub(super) memory: MemoryBackend,
     repository: Repository,
     /// Visible snapshots and what they hold.
-    all: Vec<(SnapshotId, Files)>,
+    pub(super) all: Vec<(SnapshotId, Files)>,
     tagged: SnapshotId,
 }
 
@@ -50,7 +50,7 @@ fn world() -> World {
 
 /// Two gcs, three visible snapshots, one deleted and collected, one deleted since; tags, holds;
 /// every kind of object at least twice where that is possible.
-fn world_of(empty_files: usize) -> World {
+pub(super) fn world_of(empty_files: usize) -> World {
     let (memory, repository, clock) = repository(8);
     let mut files = sample(60);
     for number in 0..empty_files {
@@ -105,7 +105,7 @@ impl World {
     }
 
     /// Names of objects by the first part of the name.
-    fn kinds(&self) -> BTreeMap<String, Vec<String>> {
+    pub(super) fn kinds(&self) -> BTreeMap<String, Vec<String>> {
         let mut kinds: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for name in self.memory.names() {
             kinds.entry(name.split('/').next().unwrap().to_owned()).or_default().push(name);

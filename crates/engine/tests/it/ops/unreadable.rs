@@ -92,6 +92,14 @@ fn damaged_sessions_that_are_decided_are_not_needed() {
     place.memory.overwrite(&sessions[1], b"no object of ours");
     let found = place.findings();
     assert!(sessions.iter().all(|name| found.contains(name)), "{found:?}");
+    let mut mended = place.repair().sessions;
+    mended.sort();
+    let mut wanted = sessions.to_vec();
+    wanted.sort();
+    assert_eq!(mended, wanted);
+    assert_eq!(place.findings(), [""; 0]);
+    assert_eq!(place.repair().sessions, [""; 0]);
+    spoil(&place.memory, &sessions[0]);
     place.goes_on();
     // They go with their snapshots.
     let gone = place.all.remove(0).0;
@@ -99,6 +107,34 @@ fn damaged_sessions_that_are_decided_are_not_needed() {
     place.goes_on();
     assert!(!place.memory.names().contains(&names::session(gone)));
     place.goes_on();
+}
+
+/// A gc deletes it between the look of a repair and what that puts.
+#[test]
+fn a_session_that_is_mended_late_is_nobody() {
+    let mut place = place();
+    let gone = place.all.remove(0).0;
+    let name = names::session(gone);
+    spoil(&place.memory, &name);
+    place.delete(gone);
+    let env = place.repository.env();
+    let gc = Repository::open(Arc::new(place.memory.clone()), &secret(), options(env)).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let damaged = name.clone();
+    let meddled = Meddled::before(&place.memory, move |op, name, _| {
+        let is_first = || !done.swap(true, std::sync::atomic::Ordering::Relaxed);
+        if op == Op::Delete && name == damaged && is_first() {
+            gc.gc(&GcOptions { give_up: [].into(), ..GcOptions::default() }).unwrap();
+        }
+    });
+    let other = Repository::open(meddled, &secret(), options(env)).unwrap();
+    let report = other.repair_index(&RepairScope::Unnamed, 1, &Cancel::default()).unwrap();
+    assert_eq!(report.sessions, [&name[..]]);
+    assert!(place.memory.names().contains(&name));
+    assert!(place.repository.undecided_sessions().unwrap().is_empty());
+    assert_eq!(place.findings(), [""; 0]);
+    place.goes_on();
+    assert!(!place.memory.names().contains(&name));
 }
 
 /// Its owner may be alive, so it is waited for; nobody knows since when it is silent, so that is
