@@ -215,29 +215,32 @@ impl Told<'_> {
             app.report.note(format!("{sockets} not restored: programs that listen make them"));
         }
         if counts.keep > 0 {
-            let entries = show::counted(counts.keep, "entry differs", "entries differ");
-            app.report.note(format!("{entries} from the snapshot, kept{}", self.way_on()));
+            let entries = show::counted(counts.keep, "entry that differs", "entries that differ");
+            let way_on = match plan.overwrite {
+                Overwrite::Never => {
+                    "; --overwrite always brings them back, older those that are older here"
+                }
+                Overwrite::Older => ", not older here; --overwrite always brings them back",
+                Overwrite::Always => "",
+            };
+            app.report.note(format!("kept {entries} from the snapshot{way_on}"));
         }
         if counts.keep_metadata > 0 {
-            let entries = show::counted(counts.keep_metadata, "entry has", "entries have");
+            let entries = show::counted(counts.keep_metadata, "entry", "entries");
+            let way_on = match plan.overwrite {
+                Overwrite::Never => "; --overwrite older or always sets them",
+                Overwrite::Older => {
+                    ", shared with names that the snapshot does not hold; --overwrite always makes \
+                     files of their own"
+                }
+                Overwrite::Always => "",
+            };
             app.report.note(format!(
-                "{entries} the content of the snapshot and another owner, mode or attributes, \
-                 kept{}",
-                self.way_on()
+                "kept {entries} with the content of the snapshot and another owner, mode or \
+                 attributes{way_on}"
             ));
         }
         Ok(())
-    }
-
-    /// What brings back what was kept.
-    fn way_on(&self) -> &'static str {
-        match self.plan.overwrite {
-            Overwrite::Never => "; --overwrite older or always brings them back",
-            Overwrite::Older => {
-                " because nothing says that it is older; --overwrite always brings them back"
-            }
-            Overwrite::Always => "",
-        }
     }
 
     pub(super) fn finish(&self, report: &Report) -> anyhow::Result<Done> {
