@@ -95,8 +95,10 @@ pub(crate) fn log(verbose: u8) {
         1 => tracing::Level::INFO,
         _ => tracing::Level::DEBUG,
     };
+    // Those of others speak to developers: what matters of it, our errors say in words.
+    let others = if verbose == 0 { "error" } else { "warn" };
     let ours = tracing_subscriber::EnvFilter::new(format!(
-        "warn,tintype={level},tintype_engine={level},tintype_source={level},tintype_runner={level}"
+        "{others},tintype={level},tintype_engine={level},tintype_source={level},tintype_runner={level}"
     ));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(ours)

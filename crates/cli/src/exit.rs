@@ -109,8 +109,8 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
         }
         ErrorKind::Unavailable => "run it again later: it goes on from what is done",
         ErrorKind::NoSpace => {
-            "make room (`tintype repo prune`, then `tintype repo gc`, or a larger store) and run it \
-             again: nothing that was committed is lost"
+            "make room there (in a repository: `tintype repo prune`, then `tintype repo gc`, or a \
+             larger store) and run it again: nothing that was committed is lost"
         }
         ErrorKind::Denied => "check who may read and write there",
         ErrorKind::Corrupt => {

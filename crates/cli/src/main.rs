@@ -5,6 +5,7 @@
 //! [`report`] and [`exit`] alone.
 
 mod app;
+mod command_line;
 mod debug;
 mod exit;
 mod extras;
@@ -36,7 +37,9 @@ Examples:
   tintype repo restore latest --to /tmp/look       bring one back, beside the live data
 
 Exit codes: 0 complete, 1 failed, 2 wrong use, 3 incomplete, 4 damage found, 5 conflict,
-6 wrong key, 130 interrupted.";
+6 wrong key, 130 interrupted, 141 nobody reads the output any more (`| head`).
+
+An environment variable that is empty counts as not set.";
 
 #[derive(Parser)]
 #[command(name = "tintype", version, about = ABOUT, after_help = EXAMPLES)]
@@ -60,7 +63,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match command_line::parse() {
         Ok(cli) => cli,
         Err(error) => return exit::of_command_line(&error).into(),
     };

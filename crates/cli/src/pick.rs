@@ -104,9 +104,17 @@ pub(crate) fn pick<'s>(listing: &'s Listing, selector: &Selector) -> anyhow::Res
     let named: Vec<_> = snapshots.iter().map(|s| (s.id.to_string(), s.manifest.time)).collect();
     let position = selector.resolve(&named).map_err(|error| {
         // More than one: the command line must say which.
-        if error.is(ErrorKind::Invalid) { usage(error) } else { error.into() }
+        if error.is(ErrorKind::Invalid) {
+            return usage(error);
+        }
+        let more = "`tintype repo list` shows which snapshots there are";
+        if snapshots.is_empty() { error.into() } else { with_more(&error, more).into() }
     })?;
     Ok(&snapshots[position])
+}
+
+fn with_more(error: &tintype_engine::Error, more: &str) -> tintype_engine::Error {
+    tintype_engine::Error::new(error.kind(), format!("{error}; {more}"))
 }
 
 /// Several, in the order in which they were named, each once.

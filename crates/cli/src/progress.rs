@@ -2,7 +2,10 @@
 //!
 //! The work runs in one task and this in another; nothing here decides anything.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
@@ -14,6 +17,7 @@ use tintype_engine::repo::session::Session;
 use tintype_runner::progress::Progress;
 
 use crate::app::App;
+use crate::report::with_bytes;
 use crate::{show, terminal};
 
 const REDRAW: Duration = Duration::from_millis(100);
@@ -40,6 +44,8 @@ pub(crate) struct Watched<'w> {
     pub(crate) phase: Option<&'w Mutex<&'static str>>,
     /// What is counted: one, many.
     pub(crate) unit: (&'static str, &'static str),
+    /// What the paths of the progress lie in, for people.
+    pub(crate) below: &'w Path,
 }
 
 impl<'w> Watched<'w> {
@@ -49,7 +55,8 @@ impl<'w> Watched<'w> {
         other_side: &'static str,
     ) -> Self {
         let unit = ("file", "files");
-        Self { what, other_side, progress, is_estimate: false, pin: None, phase: None, unit }
+        let below = Path::new("/");
+        Self { what, other_side, progress, is_estimate: false, pin: None, phase: None, unit, below }
     }
 }
 
@@ -133,7 +140,7 @@ impl App {
             let view = View::of(self, watched, &mut speed);
             match &bars {
                 _ if silent => {}
-                Some(bars) => view.draw(bars),
+                Some(bars) => view.draw(bars, watched.below),
                 None if self.report.is_json() => view.event(self),
                 None => terminal::line(&view.line()),
             }
@@ -320,11 +327,14 @@ impl View {
         line
     }
 
-    fn draw(&self, bars: &Bars) {
+    fn draw(&self, bars: &Bars, below: &Path) {
         let figures = format!("[{}] {}", show::seconds(self.seconds), self.line());
         bars.figures.set_message(figures);
-        let current =
-            if self.current.is_empty() { String::new() } else { show::path(&self.current) };
+        let current = below.join(OsStr::from_bytes(&self.current));
+        let current = match &self.current[..] {
+            b"" => String::new(),
+            _ => show::path(current.as_os_str().as_bytes()),
+        };
         bars.current.set_message(current);
         bars.figures.tick();
         bars.current.tick();
@@ -344,9 +354,9 @@ impl View {
             "totals_are_estimates": self.is_estimate,
             "bytes_per_second": self.bytes_per_second,
             "eta_seconds": self.eta_seconds,
-            "current": crate::report::path_text(&self.current),
             "waits_for": self.waits_for,
         });
+        let fields = with_bytes(fields, "current", &self.current);
         if app.report.event("progress", fields).is_err() {
             // Nobody reads any more.
             app.cancel.cancel();

@@ -1,10 +1,12 @@
 //! Results and events: text for people, or one JSON object per line (docs/json.md).
 //! Standard output carries results only; everything else goes to standard error.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
+use tintype_engine::id::encode_hex;
 
 use crate::exit::{self, Exit};
 use crate::terminal;
@@ -94,13 +96,22 @@ impl Report {
 
     /// A path with what is wrong with it.
     pub(crate) fn problem(&self, kind: &str, path: &[u8], message: &str) -> anyhow::Result<()> {
+        self.problem_at(kind, path, &crate::show::path(path), message)
+    }
+
+    /// The same, where people know the path by another name than programs.
+    pub(crate) fn problem_at(
+        &self,
+        kind: &str,
+        path: &[u8],
+        shown: &str,
+        message: &str,
+    ) -> anyhow::Result<()> {
         if self.json {
-            return self.event(
-                "problem",
-                json!({ "kind": kind, "path": path_text(path), "message": message }),
-            );
+            let fields = json!({ "kind": kind, "message": message });
+            return self.event("problem", with_bytes(fields, "path", path));
         }
-        terminal::line(&format!("{kind}: {}: {message}", crate::show::path(path)));
+        terminal::line(&format!("{kind}: {shown}: {message}"));
         Ok(())
     }
 
@@ -161,9 +172,16 @@ fn kebab(name: &str) -> String {
     out
 }
 
-/// A path in JSON: text; where it is not UTF-8, the bytes that are not as U+FFFD.
-pub(crate) fn path_text(path: &[u8]) -> String {
-    String::from_utf8_lossy(path).into_owned()
+/// Adds bytes that should be text, a path or a name, to the fields of an event. What is not UTF-8
+/// is U+FFFD in the text, and the bytes themselves are beside it: `path_hex` beside `path`.
+pub(crate) fn with_bytes(mut fields: Value, name: &str, bytes: &[u8]) -> Value {
+    let Value::Object(map) = &mut fields else { return fields };
+    let text = String::from_utf8_lossy(bytes);
+    if matches!(text, Cow::Owned(_)) {
+        map.insert(format!("{name}_hex"), encode_hex(bytes).into());
+    }
+    map.insert(name.to_owned(), text.into());
+    fields
 }
 
 #[cfg(test)]
@@ -176,5 +194,13 @@ mod tests {
         assert!(causes(&error).is_empty());
         assert_eq!(causes(&anyhow::anyhow!("a").context("b")), ["a"]);
         assert_eq!(kebab("WrongKey"), "wrong-key");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_beside_the_text() {
+        let fields = |bytes| with_bytes(json!({ "size": 1 }), "path", bytes);
+        assert_eq!(fields(b"a/b"), json!({ "size": 1, "path": "a/b" }));
+        let both = json!({ "size": 1, "path": "a\u{fffd}", "path_hex": "61ff" });
+        assert_eq!(fields(b"a\xff"), both);
     }
 }

@@ -105,7 +105,8 @@ fn given(sources: &Sources<'_>, report: &Report) -> anyhow::Result<Option<Text>>
         return run(command).map(Some);
     }
     match std::env::var(sources.variable) {
-        Ok(text) => Ok(Some(Zeroizing::new(text))),
+        // As all variables: empty is not set.
+        Ok(text) => Ok((!text.is_empty()).then(|| Zeroizing::new(text))),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => {
             Err(usage(format!("{} is not UTF-8", sources.variable)))

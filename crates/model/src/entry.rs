@@ -142,6 +142,22 @@ pub struct Node {
 }
 
 impl Node {
+    /// Something of which only the kind is known yet.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            mode: 0,
+            owner: Arc::default(),
+            mtime: Time::default(),
+            ctime: Time::default(),
+            size: 0,
+            inode: 0,
+            device: 0,
+            links: 1,
+            extras: None,
+        }
+    }
+
     /// Whether nothing says that the file changed since `parent` was captured: size, mtime,
     /// ctime, inode and all that a change of would change ctime too.
     pub fn same_stat(&self, parent: &Node) -> bool {

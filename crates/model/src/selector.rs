@@ -16,7 +16,8 @@ use crate::{Error, Result, entry};
 
 const ID_DIGITS: usize = 32;
 const MAX_PATH: usize = 1 << 20;
-const EXAMPLE: &str = "write it like latest, latest~2, 3f2a or latest:/path/inside";
+const EXAMPLE: &str = "write it like latest, latest~2 or 3f2a, the start of an id";
+const PATH_EXAMPLE: &str = "write it like latest:/files/etc";
 /// Candidates that an error lists.
 const MAX_LISTED: usize = 8;
 
@@ -124,7 +125,7 @@ fn parse_path(text: &[u8]) -> Result<Vec<u8>> {
         return Ok(path.to_vec());
     }
     Err(Error::invalid(format!(
-        "{:?} is no path inside a snapshot: no empty, . or .. component; {EXAMPLE}",
+        "{:?} is no path inside a snapshot: no empty, . or .. component; {PATH_EXAMPLE}",
         lossy(text)
     )))
 }

@@ -13,10 +13,11 @@ pub fn of_this_process() -> Identity {
     let machine = read("/etc/machine-id");
     let boot = read("/proc/sys/kernel/random/boot_id");
     let uid = rustix::process::geteuid().as_raw();
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let set = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
+    let user = set("USER").or_else(|| set("LOGNAME"));
     Identity {
         host: read("/proc/sys/kernel/hostname"),
-        user: user.unwrap_or_else(|_| if uid == 0 { "root".into() } else { uid.to_string() }),
+        user: user.unwrap_or_else(|| if uid == 0 { "root".into() } else { uid.to_string() }),
         host_id: format!("{machine}/{boot}/{}", pid_namespace()),
         pid,
         process_start: start_of(pid).unwrap_or_default(),

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use serde_json::json;
+use tintype_engine::Error;
 use tintype_engine::format::records::Change;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::annotate::Standing;
@@ -27,14 +28,15 @@ struct Snapshots {
 Examples:
   tintype repo tag latest --add release --add signed
   tintype repo tag 3f2a a1b2 --remove daily")]
+#[command(group = clap::ArgGroup::new("tags").required(true).multiple(true))]
 pub(crate) struct Tag {
     #[command(flatten)]
     snapshots: Snapshots,
     /// Add a tag
-    #[arg(long, value_name = "TAG", required_unless_present = "remove")]
+    #[arg(long, value_name = "TAG", group = "tags")]
     add: Vec<String>,
     /// Remove a tag
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", group = "tags")]
     remove: Vec<String>,
 }
 
@@ -133,6 +135,9 @@ fn change_all(
     let repository = app.open()?;
     let listing = app.listing(&repository)?;
     let picked = pick::pick_all(&listing, selectors)?;
+    if let Change::Release(reason) = change {
+        picked.iter().try_for_each(|snapshot| has_hold(snapshot, reason))?;
+    }
     for snapshot in &picked {
         let standing = annotate(&repository, snapshot, change.clone())?;
         app.report.event(
@@ -142,6 +147,21 @@ fn change_all(
         app.report.text(format!("{}  {}", snapshot.id.short(), said(&standing)))?;
     }
     Ok(Done::of(Exit::Complete, json!({ "snapshots": picked.len() })))
+}
+
+/// What is to be released is there, before anything is changed.
+fn has_hold(snapshot: &Snapshot, reason: &str) -> anyhow::Result<()> {
+    let holds = &snapshot.standing.holds;
+    if holds.contains(reason) {
+        return Ok(());
+    }
+    let there: Vec<String> = holds.iter().map(|hold| format!("{hold:?}")).collect();
+    let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+    let id = snapshot.id.short();
+    Err(Error::not_found(format!(
+        "snapshot {id} has no hold {reason:?}; nothing was changed; holds that it has: {there}"
+    ))
+    .into())
 }
 
 /// Signed with who did it, for people.

@@ -8,7 +8,8 @@ use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::tree::{Root, TreeEntry};
 use tintype_model::entry::is_within;
 
-use crate::{report, show};
+use crate::report::with_bytes;
+use crate::show;
 
 /// After so many entries of a subtree that is skipped, its end is looked up instead.
 const SKIPPED: usize = 2000;
@@ -50,22 +51,26 @@ fn skip(cursor: &mut Cursor<'_, '_>, path: &[u8]) -> anyhow::Result<()> {
 
 pub(crate) fn fields(entry: &TreeEntry) -> Value {
     let node = &entry.node;
-    let text = |bytes: &[u8]| report::path_text(bytes);
-    let extras = node.extras.as_deref();
-    json!({
-        "path": text(&entry.path),
+    let target = node.extras.as_deref().map(|extras| &extras.target[..]);
+    let mut fields = json!({
         "kind": show::kind(node.kind),
         "mode": format!("{:04o}", node.mode),
         "uid": node.owner.uid,
         "gid": node.owner.gid,
-        "user": text(&node.owner.user),
-        "group": text(&node.owner.group),
         "size": node.size,
         "mtime": { "seconds": node.mtime.seconds, "nanoseconds": node.mtime.nanoseconds },
         "links": node.links,
-        "target": extras.filter(|e| !e.target.is_empty()).map(|e| text(&e.target)),
+        "target": null,
         "problem": node.problem().map(|p| &p.message),
-    })
+    });
+    let names = [("path", &entry.path), ("user", &node.owner.user), ("group", &node.owner.group)];
+    for (name, bytes) in names {
+        fields = with_bytes(fields, name, bytes);
+    }
+    match target.filter(|target| !target.is_empty()) {
+        Some(target) => with_bytes(fields, "target", target),
+        None => fields,
+    }
 }
 
 /// As `ls -l` does.

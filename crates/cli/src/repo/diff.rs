@@ -11,7 +11,7 @@ use super::browse;
 use crate::app::App;
 use crate::exit::{Exit, usage};
 use crate::pick;
-use crate::report::Done;
+use crate::report::{Done, with_bytes};
 use crate::show;
 
 #[derive(clap::Args)]
@@ -101,15 +101,12 @@ impl Args {
                 (sign, json!(what), Some(old), Some(new))
             }
         };
-        app.report.event(
-            "difference",
-            json!({
-                "path": crate::report::path_text(difference.path()),
-                "change": what,
-                "old": old.map(browse::fields),
-                "new": new.map(browse::fields),
-            }),
-        )?;
+        let fields = json!({
+            "change": what,
+            "old": old.map(browse::fields),
+            "new": new.map(browse::fields),
+        });
+        app.report.event("difference", with_bytes(fields, "path", difference.path()))?;
         app.report.text(format!("{sign} {}", show::path(difference.path())))
     }
 }

@@ -171,15 +171,10 @@ fn stream_node(app: &App) -> Node {
     let uid = rustix::process::geteuid().as_raw();
     let gid = rustix::process::getegid().as_raw();
     Node {
-        kind: Kind::Stream,
         mode: 0o600,
         owner: Arc::new(Accounts::of_host().owner(uid, gid)),
         mtime: now,
         ctime: now,
-        size: 0,
-        inode: 0,
-        device: 0,
-        links: 1,
-        extras: None,
+        ..Node::new(Kind::Stream)
     }
 }

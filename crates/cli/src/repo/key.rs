@@ -16,6 +16,7 @@ use crate::exit::{Exit, usage};
 use crate::report::Done;
 use crate::secret::{self, Sources};
 use crate::show::{self, Table};
+use crate::terminal;
 
 #[derive(clap::Args)]
 #[command(arg_required_else_help = true, subcommand_required = true)]
@@ -82,6 +83,9 @@ struct Add {
 struct Remove {
     /// The start of the slot's id
     slot: String,
+    /// Do not ask before the last recovery key is removed
+    #[arg(long, short)]
+    yes: bool,
 }
 
 impl New {
@@ -166,11 +170,38 @@ impl Remove {
     fn run(&self, app: &App) -> anyhow::Result<Done> {
         let repository = app.open()?;
         let slot = find(&repository, &self.slot)?;
+        self.confirm(app, &repository, &slot)?;
         repository.remove_key(slot.id)?;
         app.report.text(format!("key {} ({}) removed", slot.id.short(), slot.kind))?;
         Ok(Done::of(Exit::Complete, json!({ "key": slot.id })))
     }
 }
+
+impl Remove {
+    /// A recovery key is the way back in for who forgets a passphrase.
+    fn confirm(&self, app: &App, repository: &Repository, slot: &SlotInfo) -> anyhow::Result<()> {
+        let others = repository.key_slots()?.into_iter().filter(|other| other.id != slot.id);
+        let others: Vec<_> = others.map(|other| other.kind).collect();
+        // The engine refuses to remove the last slot.
+        if slot.kind != RECOVERY || others.contains(&RECOVERY) || others.is_empty() {
+            return Ok(());
+        }
+        app.report.warn(format!(
+            "key {} is the last recovery key: without it only what is left ({}) opens the \
+             repository, and who loses that has lost the data; `tintype repo key add --recovery` \
+             makes another one",
+            slot.id.short(),
+            others.join(", ")
+        ));
+        if self.yes || terminal::is_agreed("Remove it?", app.report.is_json())? {
+            return Ok(());
+        }
+        Err(usage("nothing was removed; agree with --yes"))
+    }
+}
+
+/// As the engine names this kind of slot.
+const RECOVERY: &str = "recovery";
 
 fn find(repository: &Repository, prefix: &str) -> anyhow::Result<SlotInfo> {
     let prefix = prefix.to_ascii_lowercase();
@@ -179,7 +210,10 @@ fn find(repository: &Repository, prefix: &str) -> anyhow::Result<SlotInfo> {
     match slots.len() {
         0 => Err(Error::not_found(format!("no key slot's id starts with {prefix:?}")).into()),
         1 => Ok(slots.remove(0)),
-        many => Err(usage(format!("{prefix} is the start of the ids of {many} key slots"))),
+        many => Err(usage(format!(
+            "{prefix} is the start of the ids of {}",
+            show::counted(many as u64, "key slot", "key slots")
+        ))),
     }
 }
 

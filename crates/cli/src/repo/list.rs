@@ -26,23 +26,29 @@ pub(crate) struct Args {
     long: bool,
 }
 
+/// The column, where there is one.
+const EXPIRY: usize = 6;
+
 impl Args {
     pub(crate) fn run(self, app: &App) -> anyhow::Result<Done> {
         let repository = app.open()?;
         let listing = app.listing(&repository)?;
         let now = app.env.clock.now();
-        let mut table = Table::new(
-            ["id", "time", "host", "files+dirs", "size", "state", "tags", "paths"],
-            &[3, 4],
-        );
-        let mut shown = 0u64;
-        for snapshot in listing.snapshots.iter().filter(|s| self.filter.takes(s)) {
-            shown += 1;
+        let taken: Vec<&Snapshot> =
+            listing.snapshots.iter().filter(|s| self.filter.takes(s)).collect();
+        let shown = taken.len() as u64;
+        let expires = taken.iter().any(|snapshot| snapshot.standing.expiry.is_some());
+        let mut header = vec!["id", "time", "host", "files+dirs", "size", "state", "tags", "paths"];
+        if expires {
+            header.insert(EXPIRY, "expires");
+        }
+        let mut table = Table::new(header, &[3, 4]);
+        for snapshot in taken {
             app.report.event("snapshot", snapshot_fields(snapshot))?;
             let manifest = &snapshot.manifest;
             let standing = &snapshot.standing;
             let id = if self.long { snapshot.id.to_string() } else { snapshot.id.short() };
-            table.row([
+            let mut row = vec![
                 id,
                 show::time(manifest.time),
                 manifest.host.clone(),
@@ -51,7 +57,11 @@ impl Args {
                 state(snapshot, now),
                 standing.tags.iter().cloned().collect::<Vec<_>>().join(","),
                 some_of(&manifest.paths),
-            ]);
+            ];
+            if expires {
+                row.insert(EXPIRY, standing.expiry.map(show::time).unwrap_or_default());
+            }
+            table.row(row);
         }
         if shown == 0 {
             app.report.note("no snapshots");
@@ -102,7 +112,8 @@ pub(crate) fn snapshot_fields(snapshot: &Snapshot) -> Value {
         map.insert("id".into(), json!(snapshot.id));
         map.insert("standing".into(), json!(snapshot.standing));
         let roots = snapshot.manifest.root_paths();
-        let roots: Vec<String> = roots.iter().map(|r| crate::report::path_text(r)).collect();
+        // Their bytes are in `roots`.
+        let roots: Vec<_> = roots.iter().map(|root| String::from_utf8_lossy(root)).collect();
         map.insert("root_paths".into(), json!(roots));
     }
     fields

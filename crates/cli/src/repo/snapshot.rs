@@ -34,14 +34,15 @@ Examples:
   tintype repo snapshot --block /dev/vg0/root
   tintype repo snapshot --from-command shop.sql -- pg_dump shop
   zcat dump.gz | tintype repo snapshot --stdin dump    # a failure of zcat is not seen here
-  tintype repo snapshot --from-command shop.sql -- pg_dump shop
 
 Patterns are those of .gitignore: `*.o`, `target/`, `/var/cache`; `!` brings back. Temporary files
 of a killed restore (.tintype-<16 digits>-<16 digits>) are left out. What cannot be read is listed
 with its cause, the snapshot is marked incomplete, and the exit code is 3.")]
+#[command(group = clap::ArgGroup::new("what")
+    .args(["paths", "block", "stdin", "from_command"]).required(true).multiple(true))]
 pub(crate) struct Args {
     /// Files and directories
-    #[arg(value_name = "PATH", required_unless_present_any = ["block", "stdin", "from_command"])]
+    #[arg(value_name = "PATH")]
     pub(super) paths: Vec<OsString>,
     /// The bytes of a block device or a disk image; once for each, and without paths
     #[arg(long, value_name = "DEVICE", help_heading = "Source")]
@@ -158,13 +159,12 @@ impl Args {
         if let Some(excludes) = counted {
             let left_out = excludes.counted();
             app.report.detail(format!(
-                "left out: {} by pattern, {} by size, {} caches, {} marked directories, \
-                 {} leftovers of restores",
-                left_out.by_pattern,
-                left_out.by_size,
-                left_out.caches,
-                left_out.marked,
-                left_out.leftovers
+                "left out: {} by pattern, {} by size, {}, {}, {}",
+                show::count(left_out.by_pattern),
+                show::count(left_out.by_size),
+                show::counted(left_out.caches, "cache", "caches"),
+                show::counted(left_out.marked, "marked directory", "marked directories"),
+                show::counted(left_out.leftovers, "leftover of a restore", "leftovers of restores")
             ));
         }
         finish(app, &repository, &outcome, &options, &progress)

@@ -213,3 +213,75 @@ fn the_index_is_measured() {
     assert_eq!(figures["segments"], 1);
     assert!(figures["lookups_per_second"].as_f64() > Some(1.0));
 }
+
+/// Not every option that happens to be given, also by the environment, as if it were required.
+#[test]
+fn usage_in_errors_is_that_of_the_help() {
+    let lab = Lab::new();
+    for (args, shown) in [
+        (&["restore"][..], "<--to <DIR>|--in-place>"),
+        (&["tag", "latest"], "<--add <TAG>|--remove <TAG>>"),
+        (&["snapshot"], "--stdin <NAME>"),
+        (&["copy", "latest"], "--to <URL>"),
+    ] {
+        let ran = lab.run(args).expect(2);
+        assert!(ran.err.contains(shown), "{}", ran.err);
+        let usage = ran.err.lines().find(|line| line.starts_with("Usage: ")).unwrap();
+        let begin = format!("Usage: tintype repo {} ", args[0]);
+        assert!(usage.starts_with(&begin), "{usage}");
+        assert!(!usage.contains("--repository") && !usage.contains("--cache-dir"), "{usage}");
+        assert!(plain(&["repo", args[0], "--help"]).contains(usage), "{usage}");
+    }
+}
+
+#[test]
+fn an_empty_environment_variable_is_not_set() {
+    let lab = Lab::ready();
+    let with =
+        |name: &str, args: &[&str]| Ran::of(&lab.command(args).env(name, "").output().unwrap());
+    with("TINTYPE_CACHE_DIR", &["list"]).expect(0);
+    let ran = with("TINTYPE_REPOSITORY", &["list"]).expect(2);
+    assert!(ran.err.contains("which repository?"), "{}", ran.err);
+    let ran = with("TINTYPE_PASSWORD", &["list"]).expect(2);
+    assert!(ran.err.contains("--password-file"), "{}", ran.err);
+}
+
+#[test]
+fn hints_say_what_helps() {
+    let lab = Lab::ready();
+    lab.write("source/file", "x");
+    let source = lab.text("source");
+    lab.snapshot(&[&source]);
+    let bad = lab.run(&["snapshot", &source, "--parent", "zzzz"]).expect(2);
+    assert!(bad.err.contains("3f2a") && !bad.err.contains(":/"), "{}", bad.err);
+    let unknown = lab.run(&["snapshot", &source, "--parent", "ffffffffff"]).expect(1);
+    assert!(unknown.err.contains("`tintype repo list`"), "{}", unknown.err);
+    let file = lab.text("source/file");
+    let ran = lab.run(&["restore", "latest", "--to", &file]).expect(2);
+    assert!(ran.err.contains("is no directory"), "{}", ran.err);
+}
+
+#[test]
+fn a_list_shows_expiries_where_there_are_some() {
+    let lab = Lab::ready();
+    lab.write("source/file", "x");
+    lab.snapshot(&[&lab.text("source")]);
+    assert!(!lab.run(&["list"]).expect(0).out.contains("expires"));
+    lab.run(&["expire", "latest", "--at", "2999-12-31 18:00"]).expect(0);
+    let listed = lab.run(&["list"]).expect(0).out;
+    assert!(listed.contains("expires") && listed.contains("2999-12-31 18:00:00"), "{listed}");
+}
+
+/// Without words there was a dump of what the client knows of the answer.
+#[test]
+fn a_store_that_is_not_there_is_told_in_words() {
+    let lab = Lab::new();
+    for url in ["s3://bucket", "s3://bucket?endpoint=http://127.0.0.1:9&region=x"] {
+        let mut list = lab.command(&["list", "-r", url, "--tries", "1"]);
+        list.env("AWS_EC2_METADATA_DISABLED", "false");
+        list.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9");
+        let ran = Ran::of(&list.output().unwrap());
+        assert!(ran.code == 1 && ran.err.contains("error: "), "{}", ran.err);
+        assert!(!ran.err.contains("WARN") && !ran.err.contains(" { "), "{}", ran.err);
+    }
+}

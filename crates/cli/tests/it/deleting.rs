@@ -232,3 +232,33 @@ fn a_directory_that_is_not_looked_into_leaves_the_deletion_incomplete() {
     let ran = as_nobody(&lab, &[&DELETE[..], &["--dry-run"]].concat()).expect(3);
     assert!(ran.err.contains("not looked into"), "{} {}", ran.out, ran.err);
 }
+
+/// What it held is below, where nobody sees it; also where it is a directory above that is covered.
+#[test]
+fn nothing_is_deleted_in_a_root_that_was_mounted_over() {
+    let lab = Lab::ready();
+    lab.write("above/source/file", "x");
+    lab.snapshot(&[&lab.text("above/source")]);
+    for place in ["above/source", "above"] {
+        let Some(_mount) = Mount::new(&lab.path(place), "1m") else { return };
+        lab.write("above/source/precious", "untouched");
+        let ran = lab.run(&DELETE).expect(3);
+        assert!(ran.err.contains("not when the snapshot was taken"), "{place}: {}", ran.err);
+        assert_eq!(lab.read("above/source/precious"), b"untouched");
+    }
+    lab.write("above/source/extra", "x");
+    lab.run(&DELETE).expect(0);
+    assert!(!lab.path("above/source/extra").exists());
+}
+
+/// A root that was a file system of its own when it was captured is none that covers something.
+#[test]
+fn a_root_that_was_mounted_when_it_was_captured_loses_what_is_extra() {
+    let lab = Lab::ready();
+    let Some(_mount) = Mount::new(&lab.path("source"), "1m") else { return };
+    lab.write("source/file", "x");
+    lab.snapshot(&["--one-file-system", &lab.text("source")]);
+    lab.write("source/extra", "x");
+    lab.run(&DELETE).expect(0);
+    assert!(!lab.path("source/extra").exists());
+}

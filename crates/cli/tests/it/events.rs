@@ -75,3 +75,33 @@ fn nobody_reads_the_output() {
     let ran = Ran::of(&child.wait_with_output().unwrap()).expect(141);
     assert_eq!(ran.err, "");
 }
+
+/// A program can tell two such names apart, and open them.
+#[test]
+fn names_that_are_no_text_have_their_bytes_beside_them() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let lab = Lab::ready();
+    let name = |bytes: &[u8]| lab.path("source").join(std::ffi::OsStr::from_bytes(bytes));
+    std::fs::write(name(b"bad-\xff"), "x").unwrap();
+    std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(b"bad-\xff"), name(b"link")).unwrap();
+    lab.snapshot(&[&lab.text("source")]);
+    let hex = "6261642dff";
+    let of = |args: &[&str], event: &str| {
+        let events = lab.run(&[args, &["--json"]].concat()).expect(0).events();
+        events.into_iter().filter(|found| found["event"] == event).collect::<Vec<_>>()
+    };
+    let ends = |event: &serde_json::Value| {
+        event["path_hex"].as_str().is_some_and(|bytes| bytes.ends_with(hex))
+    };
+    let out = lab.text("out");
+    assert!(of(&["ls", "-R"], "entry").iter().any(ends));
+    assert!(of(&["ls", "-R"], "entry").iter().any(|entry| entry["target_hex"] == hex));
+    assert!(of(&["find", "bad-*"], "match").iter().all(ends));
+    let plan = of(&["restore", "latest", "--to", &out, "--dry-run"], "step");
+    assert_eq!(plan.iter().filter(|step| ends(step)).count(), 1);
+    assert!(plan.iter().filter(|step| !ends(step)).all(|step| step["path_hex"].is_null()));
+    std::fs::remove_file(name(b"bad-\xff")).unwrap();
+    lab.snapshot(&[&lab.text("source")]);
+    let gone = of(&["diff", "latest~1"], "difference");
+    assert!(gone.iter().any(|difference| ends(difference) && ends(&difference["old"])));
+}

@@ -21,3 +21,4 @@ mod secrets;
 mod streams;
 mod support;
 mod terminal;
+mod told;

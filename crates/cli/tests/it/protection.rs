@@ -28,7 +28,8 @@ fn a_held_snapshot_stays_until_it_is_released() {
     lab.run(&["delete", "latest"]).expect(5);
     let kept = lab.run(&["prune", "--expired-only"]).expect(0).out;
     assert!(kept.contains("1 kept, 0 dropped") && kept.contains("case 1"), "{kept}");
-    lab.run(&["hold", "latest", "--reason", "case 2", "--release"]).expect(1);
+    let wrong = lab.run(&["hold", "latest", "--reason", "case 2", "--release"]).expect(1);
+    assert!(wrong.err.contains("holds that it has: \"case 1\""), "{}", wrong.err);
     lab.run(&["hold", "latest", "--reason", "case 1", "--release"]).expect(0);
     let dropped = lab.run(&["prune", "--expired-only"]).expect(0).out;
     assert!(dropped.contains("0 kept, 1 dropped"), "{dropped}");

@@ -141,3 +141,22 @@ fn an_age_identity_opens_what_its_recipient_was_added_to() {
     without(&["list"], &identity).expect(4);
     lab.run(&["verify"]).expect(4);
 }
+
+#[test]
+fn the_last_recovery_key_is_not_removed_unasked() {
+    let lab = Lab::ready();
+    let events = lab.run(&["key", "list", "--json"]).expect(0).events();
+    let recovery = events.iter().find(|event| event["kind"] == "recovery").unwrap();
+    let id = recovery["id"].as_str().unwrap();
+    let refused = lab.run(&["key", "remove", id]).expect(2);
+    assert!(refused.err.contains("last recovery key"), "{}", refused.err);
+    assert!(refused.err.contains("(passphrase)"), "{}", refused.err);
+    lab.run(&["key", "add", "--recovery"]).expect(0);
+    let removed = lab.run(&["key", "remove", id]).expect(0);
+    assert!(!removed.err.contains("last recovery key"), "{}", removed.err);
+    let events = lab.run(&["key", "list", "--json"]).expect(0).events();
+    let recovery = events.iter().find(|event| event["kind"] == "recovery").unwrap();
+    let id = recovery["id"].as_str().unwrap();
+    let removed = lab.run(&["key", "remove", id, "--yes"]).expect(0);
+    assert!(removed.err.contains("last recovery key"), "{}", removed.err);
+}

@@ -15,6 +15,7 @@ use tintype_model::entry::{Kind, Node, Problem, ProblemKind, is_within};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::files::{Put, Target, TargetOptions};
 
+use super::claim::Claim;
 use super::content::{Job, LargeFile, Shared, SmallFile, work};
 use super::hold::{Hold, Stack};
 use super::{Action, ApplyOptions, Plan, Report, reread};
@@ -36,8 +37,9 @@ pub fn apply(
     options: &ApplyOptions,
     progress: &Progress,
 ) -> Result<Report> {
-    make_base(&plan.base)
+    let is_made = make_base(&plan.base)
         .map_err(|e| Error::io(e, format_args!("cannot make {}", plan.base.display())))?;
+    let _claim = if plan.base_is_new { Some(claim_new(&plan.base, is_made)?) } else { None };
     let nonce = u64::from_le_bytes(reader.repository().env().bytes());
     let target_options =
         TargetOptions { owners: plan.owners.clone(), nonce, ..TargetOptions::default() };
@@ -57,6 +59,8 @@ pub fn apply(
     if !shared.failure.is_set() {
         make_links(&shared, links);
         first_names.into_values().for_each(|first| first.hold.release(&shared));
+    }
+    if !shared.failure.is_set() {
         check_and_delete(&shared, plan, options).unwrap_or_else(|error| shared.failure.set(error));
         waiting.into_iter().rev().for_each(|hold| hold.release(&shared));
     }
@@ -77,18 +81,27 @@ pub fn apply(
 }
 
 /// A directory that is made for a restore is for nobody else: what comes into it may have been
-/// below a directory that others could not enter.
-fn make_base(base: &Path) -> std::io::Result<()> {
+/// below a directory that others could not enter. False: there is one.
+fn make_base(base: &Path) -> std::io::Result<bool> {
     if base.is_dir() {
-        return Ok(());
+        return Ok(false);
     }
     if let Some(above) = base.parent() {
         std::fs::create_dir_all(above)?;
     }
     match std::fs::DirBuilder::new().mode(0o700).create(base) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        made => made,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        made => made.map(|()| true),
     }
+}
+
+/// The plan was made for a directory that was not there.
+fn claim_new(base: &Path, is_made: bool) -> Result<Claim> {
+    if is_made {
+        return Claim::take([base.to_path_buf()]);
+    }
+    let base = base.display();
+    Err(Error::locked(format!("{base} was made meanwhile (another restore?); run it again")))
 }
 
 /// Last of all: what is there is not given up before what is to come has come, is what it should
@@ -106,20 +119,16 @@ fn check_and_delete(shared: &Shared<'_, '_>, plan: &Plan, options: &ApplyOptions
 }
 
 fn run<'t>(shared: &Shared<'_, 't>, feeder: &mut Feeder<'_, '_, 't>, workers: usize) {
-    let stop = |error| {
-        shared.failure.set(error);
-        shared.jobs.abort();
-    };
     let mut tasks: Vec<Task<'_>> = vec![Box::new(|| {
         if let Err(error) = feeder.feed() {
-            stop(error);
+            shared.stop(error);
         }
         shared.jobs.close();
     })];
     for _ in 0..workers {
         tasks.push(Box::new(|| {
             if let Err(error) = work(shared) {
-                stop(error);
+                shared.stop(error);
             }
         }));
     }
@@ -131,9 +140,12 @@ fn make_links(shared: &Shared<'_, '_>, links: Vec<Link>) {
     let failed = shared.report.lock().expect("no panic while held").failed.clone();
     let failed: HashMap<Vec<u8>, String> = failed.into_iter().collect();
     for link in links {
+        if shared.failure.is_set() {
+            return;
+        }
         let made = match failed.get(&link.first) {
             Some(cause) => {
-                let first = String::from_utf8_lossy(&link.first);
+                let first = shared.target.shown(&link.first);
                 Err(Error::unavailable(format!(
                     "is the same file as {first}, which failed: {cause}"
                 )))
@@ -142,7 +154,7 @@ fn make_links(shared: &Shared<'_, '_>, links: Vec<Link>) {
         };
         match made {
             Ok(()) => Progress::add(&shared.progress.entries, 1),
-            Err(error) => shared.failed(&link.path, error),
+            Err(error) => shared.failed(&link.path, &error),
         }
         link.hold.release(shared);
     }
@@ -174,10 +186,10 @@ fn remove_extra(shared: &Shared<'_, '_>, plan: &Plan) {
         }
         match shared.target.remove(path) {
             Ok(()) => shared.report.lock().expect("no panic while held").deleted += 1,
-            // Gone meanwhile, perhaps as the leftover of a restore.
+            // Gone meanwhile.
             Err(error) if error.is(ErrorKind::NotFound) => {}
             Err(error) => {
-                shared.failed(path, error);
+                shared.failed(path, &error);
                 shared.report.lock().expect("no panic while held").undeleted += 1;
             }
         }
@@ -246,12 +258,14 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         for (path, node) in &plan.ways {
             self.make_way(path, node.as_ref());
         }
-        for rule in &plan.mapping.rules {
-            let above = rule.to.iter().rposition(|b| *b == b'/').unwrap_or(0);
-            self.shared.target.remove_leftovers(&rule.to[..above]);
+        for path in &plan.leftovers {
+            self.shared.target.remove_leftover(path);
         }
         plan.for_each(self.shared.reader, &mut |step| {
             self.shared.cancel.check()?;
+            if self.shared.failure.is_set() {
+                return Err(Error::canceled("the restore failed elsewhere"));
+            }
             self.step(step.action, step.path, step.entry);
             Ok(())
         })?;
@@ -274,7 +288,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
                 }
                 None => self.is_not_as_captured(path),
             },
-            Err(error) => self.shared.failed(path, error),
+            Err(error) => self.shared.failed(path, &error),
         }
     }
 
@@ -298,7 +312,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             // A directory that is there is never replaced.
             Action::Create | Action::Merge => Put::New,
             Action::Replace => Put::Replace,
-            Action::Same => {
+            Action::Same | Action::KeepMetadata => {
                 self.note_first_name(path, &entry.node);
                 self.shared.done(entry.node.size, entry.node.kind.has_content());
                 return;
@@ -316,7 +330,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
         };
         self.make_optional();
         if let Err(error) = self.make(path, entry, put) {
-            self.shared.failed_by(path, &error);
+            self.shared.failed(path, &error);
         }
     }
 
@@ -353,7 +367,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
                 None => self.unknown_directory(&directory),
             };
             if let Err(error) = made {
-                self.shared.failed(&directory, error);
+                self.shared.failed(&directory, &error);
             }
         }
     }
@@ -371,9 +385,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
     }
 
     fn directory(&mut self, path: &[u8], node: Node) -> Result<()> {
-        if self.shared.target.make_dir(path)? {
-            self.shared.target.remove_leftovers(path);
-        }
+        self.shared.target.make_dir(path)?;
         self.directories.enter(path.to_vec(), node);
         if self.emptied.contains(path) {
             self.waiting.push(self.directories.hold());
@@ -391,7 +403,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
                 self.shared.imperfect(path, problems);
                 self.shared.done(entry.node.size, entry.node.kind.has_content());
             }
-            Err(error) => self.shared.failed(path, error),
+            Err(error) => self.shared.failed(path, &error),
         }
     }
 

@@ -7,9 +7,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use tintype_engine::reader::ContentReader;
+use tintype_model::count::counted;
+use tintype_model::size;
 use tintype_source::files::Owners;
 
-use super::{Plan, Rule};
+use super::{Mapping, Plan, Rule};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -28,8 +31,8 @@ pub struct Check {
 }
 
 /// Checks a plan against the host.
-pub fn check(plan: &Plan) -> Vec<Check> {
-    vec![space(plan), rights(plan), owners(plan), obstacles(plan), completeness(plan)]
+pub fn check(plan: &Plan, reader: &ContentReader<'_>) -> Vec<Check> {
+    vec![space(plan, reader), rights(plan), owners(plan), obstacles(plan), completeness(plan)]
 }
 
 fn finding(name: &'static str, outcome: Outcome, message: impl Into<String>) -> Check {
@@ -37,20 +40,19 @@ fn finding(name: &'static str, outcome: Outcome, message: impl Into<String>) -> 
 }
 
 /// Where the roots are put: for each the nearest directory that exists, each once.
-fn places(plan: &Plan) -> BTreeSet<PathBuf> {
+pub(super) fn places(mapping: &Mapping, base: &Path) -> BTreeSet<PathBuf> {
     let of = |rule: &Rule| {
-        let place = plan.base.join(OsStr::from_bytes(&rule.to));
+        let place = base.join(OsStr::from_bytes(&rule.to));
         let existing = place.ancestors().find(|p| p.is_dir()).unwrap_or(Path::new("/"));
         existing.to_path_buf()
     };
-    plan.mapping.rules.iter().map(of).collect()
+    mapping.rules.iter().map(of).collect()
 }
 
-fn space(plan: &Plan) -> Check {
+fn space(plan: &Plan, reader: &ContentReader<'_>) -> Check {
     let name = "space";
-    let needed = plan.counts.bytes;
     let mut devices = BTreeSet::new();
-    let free: Result<Vec<u64>, _> = places(plan)
+    let free: Result<Vec<u64>, _> = places(&plan.mapping, &plan.base)
         .iter()
         .filter(|place| place.metadata().is_ok_and(|found| devices.insert(found.dev())))
         .map(|place| rustix::fs::statvfs(place).map(|s| s.f_bavail.saturating_mul(s.f_frsize)))
@@ -58,8 +60,13 @@ fn space(plan: &Plan) -> Check {
     match free {
         Ok(free) => {
             let free = free.into_iter().fold(0u64, u64::saturating_add);
-            let text = format!("{needed} bytes to write, {free} bytes free");
-            // Sparse and compressed data may need less, so too little is no certain failure.
+            let mut needed = plan.counts.bytes;
+            if needed > free {
+                // Without holes; that reads more, so only where it matters.
+                needed = plan.stored_bytes(reader).unwrap_or(needed);
+            }
+            let text = format!("{} to write, {} free", size::format(needed), size::format(free));
+            // The target may compress, so too little is no certain failure.
             let outcome = if needed > free { Outcome::Warn } else { Outcome::Pass };
             finding(name, outcome, text)
         }
@@ -68,7 +75,7 @@ fn space(plan: &Plan) -> Check {
 }
 
 fn rights(plan: &Plan) -> Check {
-    let places = places(plan);
+    let places = places(&plan.mapping, &plan.base);
     let mut closed: Vec<String> = Vec::new();
     for place in &places {
         if let Err(error) = writable(place) {
@@ -114,7 +121,11 @@ fn obstacles(plan: &Plan) -> Check {
     if count == 0 {
         finding("obstacles", Outcome::Pass, "nothing is in the way")
     } else {
-        finding("obstacles", Outcome::Warn, format!("{count} entries will not be restored"))
+        finding(
+            "obstacles",
+            Outcome::Warn,
+            format!("{} will not be restored", counted(count, "entry", "entries")),
+        )
     }
 }
 
@@ -126,7 +137,10 @@ fn completeness(plan: &Plan) -> Check {
         finding(
             "snapshot",
             Outcome::Warn,
-            format!("the snapshot is incomplete: {} entries could not be read", manifest.problems),
+            format!(
+                "the snapshot is incomplete: {} not be read",
+                counted(manifest.problems, "entry could", "entries could")
+            ),
         )
     }
 }

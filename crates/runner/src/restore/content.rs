@@ -82,18 +82,25 @@ pub(super) struct Shared<'a, 't> {
 }
 
 impl Shared<'_, '_> {
-    pub(super) fn failed(&self, path: &[u8], why: impl ToString) {
+    /// Of an error of the repository or the target. What concerns one entry ends nothing; a full
+    /// disk concerns them all.
+    pub(super) fn failed(&self, path: &[u8], error: &Error) {
+        if error.is(ErrorKind::NoSpace) {
+            return self.stop(Error::no_space(format!(
+                "{error}; the restore ends here: what came back so far stays, and a restore that \
+                 is run again goes on from there"
+            )));
+        }
         Progress::add(&self.progress.problems, 1);
         let mut report = self.report.lock().expect("no panic while held");
-        report.failed.push((path.to_vec(), why.to_string()));
+        report.damaged += u64::from(error.is(ErrorKind::Corrupt));
+        report.failed.push((path.to_vec(), error.to_string()));
     }
 
-    /// Of an error of the repository or the target; says whether stored data is damaged.
-    pub(super) fn failed_by(&self, path: &[u8], error: &Error) {
-        if error.is(ErrorKind::Corrupt) {
-            self.report.lock().expect("no panic while held").damaged += 1;
-        }
-        self.failed(path, error);
+    /// Ends the restore; the first reason is told.
+    pub(super) fn stop(&self, error: Error) {
+        self.failure.set(error);
+        self.jobs.abort();
     }
 
     /// An attribute that is lost does not make its file lost.
@@ -152,7 +159,7 @@ fn small_files(
             let bytes = match &bytes {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    shared.failed_by(&file.path, error);
+                    shared.failed(&file.path, error);
                     continue;
                 }
             };
@@ -160,7 +167,7 @@ fn small_files(
             match bytes.get(file.offset..end) {
                 Some(data) => write_small(shared, file, data),
                 None => {
-                    shared.failed_by(&file.path, &Error::corrupt("lies outside its parcel"));
+                    shared.failed(&file.path, &Error::corrupt("lies outside its parcel"));
                 }
             }
         }
@@ -169,13 +176,16 @@ fn small_files(
 }
 
 fn write_small(shared: &Shared<'_, '_>, file: &SmallFile, data: &[u8]) {
+    if shared.failure.is_set() {
+        return;
+    }
     match shared.target.write_small(&file.path, data, &file.node, file.put) {
         Ok(problems) => {
             shared.imperfect(&file.path, problems);
             Progress::add(&shared.progress.moved_bytes, data.len() as u64);
             shared.done(data.len() as u64, true);
         }
-        Err(error) => shared.failed(&file.path, error),
+        Err(error) => shared.failed(&file.path, &error),
     }
 }
 
@@ -233,7 +243,7 @@ impl<'t> LargeFile<'t> {
     /// It will not take its name; the first reason is told.
     pub(super) fn fail(&self, shared: &Shared<'_, '_>, error: &Error) {
         if !self.failed.swap(true, Ordering::AcqRel) {
-            shared.failed_by(&self.path, error);
+            shared.failed(&self.path, error);
         }
     }
 }
@@ -332,6 +342,6 @@ fn finish<'t>(shared: &Shared<'_, 't>, file: &LargeFile<'t>) {
             shared.imperfect(&file.path, problems);
             shared.done(file.node.size, true);
         }
-        Err(error) => shared.failed(&file.path, error),
+        Err(error) => shared.failed(&file.path, &error),
     }
 }

@@ -36,7 +36,7 @@ impl Hold {
         while let Some(mut directory) = hold.0.and_then(Arc::into_inner) {
             match shared.target.finish_dir(&directory.path, &directory.node) {
                 Ok(problems) => shared.imperfect(&directory.path, problems),
-                Err(error) => shared.failed(&directory.path, error),
+                Err(error) => shared.failed(&directory.path, &error),
             }
             hold = std::mem::take(&mut directory.above);
         }
@@ -77,26 +77,13 @@ impl Stack {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use tintype_model::entry::{Kind, Node, Time};
+    use tintype_model::entry::{Kind, Node};
 
     use super::Stack;
 
     #[test]
     fn a_deep_chain_is_dropped_without_recursion() {
-        let node = Node {
-            kind: Kind::Directory,
-            mode: 0o755,
-            owner: Arc::default(),
-            mtime: Time::default(),
-            ctime: Time::default(),
-            size: 0,
-            inode: 0,
-            device: 0,
-            links: 1,
-            extras: None,
-        };
+        let node = Node::new(Kind::Directory);
         let mut stack = Stack::default();
         for _ in 0..100_000 {
             stack.enter(b"directory".to_vec(), node.clone());

@@ -6,6 +6,7 @@
 
 mod apply;
 mod check;
+mod claim;
 mod content;
 mod hold;
 mod mapping;
@@ -24,10 +25,12 @@ use tintype_engine::tree::Root;
 use tintype_model::entry::Node;
 use tintype_source::files::{Excludes, Owners};
 
+use claim::Claim;
+
 pub use apply::apply;
 pub use check::{Check, Outcome, check};
 pub use mapping::{Mapping, Rule};
-pub use plan::{Step, plan};
+pub use plan::{Step, Untouched, plan};
 
 /// What may happen to files that exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -60,6 +63,8 @@ pub struct Request {
     /// Plan to remove what stands in restored directories and is not in the snapshot.
     pub delete_extra: bool,
     pub owners: Owners,
+    /// Let nobody else restore into the same place while the plan lives: for one that is applied.
+    pub claim: bool,
     /// Directories of this host in which nothing is replaced or deleted: the repository that
     /// is read, and its cache.
     pub untouchable: Vec<PathBuf>,
@@ -87,6 +92,9 @@ pub enum Action {
     Metadata,
     /// It is there, differs, and is left alone.
     Keep,
+    /// Its content is there already; owner, mode or attributes differ and are left alone.
+    #[serde(rename = "keep-metadata")]
+    KeepMetadata,
     /// A directory that is there: gets the snapshot's metadata.
     Merge,
     /// Something of another kind is in the way.
@@ -105,10 +113,15 @@ pub struct Counts {
     pub same: u64,
     pub metadata: u64,
     pub keep: u64,
+    pub keep_metadata: u64,
     pub merge: u64,
     pub refuse: u64,
     pub skip: u64,
+    /// How many of `skip` are sockets; all others are in [`Plan::missing`].
+    pub sockets: u64,
     pub delete: u64,
+    /// Temporary files of killed restores, to be removed.
+    pub leftovers: u64,
     /// Content bytes to write.
     pub bytes: u64,
 }
@@ -121,6 +134,8 @@ pub struct Plan {
     pub base: PathBuf,
     /// The base does not exist yet.
     pub base_is_new: bool,
+    /// Kept as long as the plan.
+    pub(crate) _claim: Option<Claim>,
     /// One for each entry that the mapping covers, in tree order.
     pub(crate) actions: Vec<Action>,
     /// The pages that these entries stand on, each with the number of its rule, and how many on
@@ -128,11 +143,17 @@ pub struct Plan {
     /// now and then.
     pub(crate) pages: Vec<(usize, ContentId, u32)>,
     pub counts: Counts,
+    /// As it was asked for.
+    pub overwrite: Overwrite,
     /// What is in the way, with the reason: target path.
     pub refused: Vec<(Vec<u8>, String)>,
     /// What the snapshot itself does not hold, or not whole, with what it says of it.
     pub missing: Vec<(Vec<u8>, String)>,
-    /// What is not in the snapshot and must stay, with the reason.
+    /// Entries that are left as they are, or not made, though nothing is wrong: the first.
+    pub untouched: Vec<Untouched>,
+    /// What killed restores left in directories that something is restored into; removed first.
+    pub leftovers: Vec<Vec<u8>>,
+    /// What must stay, with the reason.
     pub spared: Vec<(Vec<u8>, String)>,
     /// How many of `spared` might have been deleted: the deletion is not complete.
     pub undeleted: u64,

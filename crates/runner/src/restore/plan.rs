@@ -1,9 +1,11 @@
 //! What a restore will do, decided before anything is touched.
 
+mod compare;
 mod extra;
 mod image;
 mod left_out;
 mod script;
+mod untouched;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::unix::fs::MetadataExt as _;
@@ -14,21 +16,28 @@ use tintype_engine::id::ContentId;
 use tintype_engine::reader::{ContentReader, ReadBuffer};
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::tree::cursor::Cursor;
-use tintype_engine::tree::{Root, TreeEntry};
+use tintype_engine::tree::pieces::References;
+use tintype_engine::tree::{Content, Root, TreeEntry};
 use tintype_model::entry::{Kind, Node, Problem, ProblemKind, file_name, is_within};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::files::{Owners, Target, TargetOptions};
 
+use self::compare::FirstName;
 use self::extra::{Extra, Found};
 use self::left_out::LeftOut;
 use self::script::Script;
+pub use self::untouched::Untouched;
+use self::untouched::reason;
 use super::apply::parent_of;
+use super::claim::Claim;
 use super::reread::Check;
-use super::{Action, Counts, Destination, Mapping, Overwrite, Plan, Request, Rule, same};
+use super::{Action, Counts, Destination, Mapping, Overwrite, Plan, Request, Rule, check};
 
 /// One line of a plan, for showing.
 pub struct Step<'p> {
     pub action: Action,
+    /// Why nothing is done, where somebody would wonder.
+    pub why: Option<&'static str>,
     pub path: &'p [u8],
     pub entry: &'p TreeEntry,
 }
@@ -71,14 +80,6 @@ impl Standing {
     }
 }
 
-/// The first name of a file that has several.
-struct FirstName {
-    /// It will be another file than the one that stands there.
-    is_written: bool,
-    /// Device and inode of what stands there.
-    standing: (u64, u64),
-}
-
 struct Planner<'p> {
     request: &'p Request,
     cancel: &'p Cancel,
@@ -102,6 +103,8 @@ struct Planner<'p> {
     lost: u64,
     refused: Vec<(Vec<u8>, String)>,
     missing: Vec<(Vec<u8>, String)>,
+    untouched: Vec<Untouched>,
+    leftovers: BTreeSet<Vec<u8>>,
     ways: Vec<(Vec<u8>, Option<Node>)>,
     unknown: Vec<Vec<u8>>,
     devices: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -109,6 +112,8 @@ struct Planner<'p> {
     deletes: bool,
     left_out: LeftOut,
     extra: Extra,
+    /// A directory of the repository that the planner is in, until it is told.
+    ours: Option<Vec<u8>>,
     /// By device and inode as captured.
     first_names: HashMap<(u64, u64), FirstName>,
 }
@@ -124,6 +129,7 @@ pub fn plan(
     let root = Root::of(&snapshot.manifest);
     let mut cursor = Cursor::new(reader, root)?.tolerant();
     let (mapping, base) = map(snapshot, request, &mut cursor)?;
+    let claim = request.claim.then(|| claim(request, &mapping, &base)).transpose()?;
     let target = match Target::open(&base, TargetOptions::default()) {
         Ok(target) => Some(target),
         Err(error) if error.is(ErrorKind::NotFound) => None,
@@ -149,12 +155,15 @@ pub fn plan(
         lost: 0,
         refused: Vec::new(),
         missing: Vec::new(),
+        untouched: Vec::new(),
+        leftovers: BTreeSet::new(),
         ways: Vec::new(),
         unknown: Vec::new(),
         devices: BTreeMap::new(),
         deletes: request.delete_extra && left_out.is_ok(),
         left_out: LeftOut::default(),
         extra: Extra::default(),
+        ours: None,
         first_names: HashMap::new(),
     };
     match left_out {
@@ -178,7 +187,17 @@ pub fn plan(
         }
     }
     let damaged = cursor.damaged.take().unwrap_or_default();
-    Ok(planner.into_plan(damaged, Plan::empty(root, mapping, snapshot, base, base_is_new)))
+    let bare = Plan::empty(root, mapping, snapshot, base, base_is_new);
+    Ok(Plan { _claim: claim, ..planner.into_plan(damaged, bare) })
+}
+
+/// The target, or in place the directories that are restored. What is still to be made is claimed
+/// when it is.
+fn claim(request: &Request, mapping: &Mapping, base: &Path) -> Result<Claim> {
+    match request.destination {
+        Destination::InPlace => Claim::take(check::places(mapping, base)),
+        Destination::Directory(_) => Claim::take([base.to_path_buf()]),
+    }
 }
 
 fn file_of(dir: &Path) -> Option<(u64, u64)> {
@@ -243,12 +262,16 @@ impl Planner<'_> {
         let Found { paths: extra, spared, undeleted } =
             found.if_all_comes(self.counts.refuse, self.lost);
         self.counts.delete = extra.len() as u64;
+        self.counts.leftovers = self.leftovers.len() as u64;
         Plan {
             actions: self.actions,
             pages: self.pages,
             counts: self.counts,
+            overwrite: self.request.overwrite,
             refused: self.refused,
             missing: self.missing,
+            untouched: self.untouched,
+            leftovers: self.leftovers.into_iter().collect(),
             spared,
             undeleted,
             ways: self.ways,
@@ -270,42 +293,89 @@ impl Planner<'_> {
         cursor: &mut Cursor<'_, '_>,
     ) -> Result<()> {
         self.open.clear();
-        let mut is_new = base_is_new;
-        let mut is_refused = false;
+        let device = std::fs::metadata(&self.base).ok().map(|metadata| metadata.dev());
+        let mut base = Standing { is_new: base_is_new, device, ..Standing::default() };
+        if self.is_compared(rule) {
+            let from = &rule.from[..rule.from.len() - rule.to.len() - 1];
+            base.captured_device = cursor.get(from)?.map(|entry| entry.node.device);
+        }
         for (at, _) in rule.to.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
             match self.look(&rule.to[..at], base_is_new) {
                 Ok(Some(standing)) if self.is_untouchable(&standing) => {
-                    is_refused = true;
+                    base.is_refused = true;
                     self.refused.push((rule.to.clone(), OURS.into()));
                     break;
                 }
-                Ok(Some(_)) => {}
+                Ok(Some(standing)) => self.pass(rule, at, &standing, &mut base, cursor)?,
                 Ok(None) => {
-                    is_new = true;
+                    base.is_new = true;
                     let from = &rule.from[..rule.from.len() - rule.to.len() + at];
                     let node = cursor.get(from)?.map(|entry| entry.node);
                     self.ways.push((rule.to[..at].to_vec(), node));
                 }
                 Err(error) => {
-                    is_refused = true;
+                    base.is_refused = true;
                     self.refused.push((rule.to.clone(), advice(&error)));
                     break;
                 }
             }
         }
-        let mut standing =
-            Standing { from: rule.from.clone(), is_new, is_refused, ..Standing::default() };
-        standing.device = std::fs::metadata(&self.base).ok().map(|metadata| metadata.dev());
+        base.from.clone_from(&rule.from);
+        if !base.is_new && !base.is_refused {
+            self.find_leftovers(parent_of(&rule.to).unwrap_or_default());
+        }
         // Only of a directory that was captured, and whose own entry says that it was read.
-        if self.deletes && !is_new && rule.to.is_empty() && self.is_captured(&rule.from) {
+        if self.deletes && !base.is_new && rule.to.is_empty() && self.is_captured(&rule.from) {
             let entry = cursor.get(&rule.from)?;
-            standing.captured_device = entry.as_ref().map(|entry| entry.node.device);
+            base.captured_device = entry.as_ref().map(|entry| entry.node.device);
             if let Some(entry) = entry {
-                standing.unnamed = self.names(b"", entry.node.problem());
+                base.unnamed = self.names(b"", entry.node.problem());
             }
         }
-        self.open.push(standing);
+        self.open.push(base);
         Ok(())
+    }
+
+    /// Whether it tells something that what leads to a root is another file system than it was:
+    /// where it was captured.
+    fn is_compared(&self, rule: &Rule) -> bool {
+        let is_in_place = matches!(self.request.destination, Destination::InPlace);
+        self.deletes && is_in_place && !rule.to.is_empty()
+    }
+
+    /// Goes through a directory that leads to a root: what was mounted there since the snapshot
+    /// was taken covers the root.
+    fn pass(
+        &self,
+        rule: &Rule,
+        at: usize,
+        standing: &Node,
+        base: &mut Standing,
+        cursor: &mut Cursor<'_, '_>,
+    ) -> Result<()> {
+        if !self.is_compared(rule) {
+            return Ok(());
+        }
+        let from = &rule.from[..rule.from.len() - rule.to.len() + at];
+        let captured = cursor.get(from)?.map(|entry| entry.node.device);
+        let was_mount = captured.is_none() || captured != base.captured_device;
+        base.is_covered |=
+            !was_mount && self.is_mount(&rule.to[..at], standing.device, base.device);
+        (base.device, base.captured_device) = (Some(standing.device), captured);
+        Ok(())
+    }
+
+    /// Whether something is mounted at a directory; `outer` is the device of the one above.
+    fn is_mount(&self, path: &[u8], device: u64, outer: Option<u64>) -> bool {
+        Some(device) != outer
+            || self.target.as_ref().is_some_and(|target| target.is_mount(path).unwrap_or(true))
+    }
+
+    /// What killed restores left in a directory that something is restored into.
+    fn find_leftovers(&mut self, path: &[u8]) {
+        let Some(target) = &self.target else { return };
+        let found = target.leftovers(path);
+        self.leftovers.extend(found.into_iter().map(|name| join(path, &name)));
     }
 
     /// Not of directories that only lead to what was captured: of what else they held the
@@ -346,6 +416,7 @@ impl Planner<'_> {
             // Directories lead to what is selected; empty ones are not made for nothing.
             Action::Leave
         } else if below_refused {
+            self.tell_ours(&path);
             Action::Refuse
         } else {
             self.decide(&path, entry, is_new)
@@ -395,6 +466,13 @@ impl Planner<'_> {
         self.open.push(unknown);
     }
 
+    /// Of all that is refused because it lies in the repository the first is told.
+    fn tell_ours(&mut self, path: &[u8]) {
+        if let Some(ours) = self.ours.take_if(|ours| is_within(path, ours)) {
+            self.refused.push((ours, OURS.into()));
+        }
+    }
+
     fn enter(&mut self, path: Vec<u8>, entry: &TreeEntry, action: Action) {
         let above = self.open.last().expect("the base stays");
         let (is_new, below_refused, outer) = (above.is_new, above.is_refused, above.device);
@@ -402,25 +480,25 @@ impl Planner<'_> {
         let was_mount = above.captured_device != Some(entry.node.device);
         let above_covered = above.is_covered;
         let standing = self.look(&path, is_new).ok().flatten();
-        // What leads to something that is selected may be ours now.
-        let is_ours = action == Action::Leave
-            && !below_refused
-            && standing.as_ref().is_some_and(|node| self.is_untouchable(node));
+        let is_ours =
+            !below_refused && standing.as_ref().is_some_and(|node| self.is_untouchable(node));
         if is_ours {
-            self.refused.push((path.clone(), OURS.into()));
+            self.ours = Some(path.clone());
         }
         let below_is_new = match action {
             Action::Create | Action::Replace => true,
             Action::Leave => standing.is_none() && !below_refused,
             _ => is_new,
         };
+        if action == Action::Merge {
+            self.find_leftovers(&path);
+        }
+        let is_root = self.roots.contains(&entry.path);
         let is_captured = action == Action::Merge && self.is_captured(&entry.path);
         let unnamed =
             if is_captured { self.names(&path, entry.node.problem()) } else { BTreeSet::new() };
         let device = standing.filter(|_| self.deletes).map(|node| node.device);
-        let is_mount = device.is_some()
-            && (device != outer
-                || self.target.as_ref().is_some_and(|t| t.is_mount(&path).unwrap_or(true)));
+        let is_mount = device.is_some_and(|device| self.is_mount(&path, device, outer));
         self.open.push(Standing {
             path,
             from: entry.path.clone(),
@@ -433,7 +511,7 @@ impl Planner<'_> {
             is_mount,
             captured_device: Some(entry.node.device),
             is_covered: above_covered || (is_mount && !was_mount),
-            is_foreign: is_other && self.left_out.one_file_system,
+            is_foreign: is_other && self.left_out.one_file_system && !is_root,
             ..Standing::default()
         });
     }
@@ -459,8 +537,13 @@ impl Planner<'_> {
     fn decide(&mut self, path: &[u8], entry: &TreeEntry, is_new: bool) -> Action {
         let node = &entry.node;
         let is_directory = node.kind == Kind::Directory;
-        if node.is_lost() || matches!(node.kind, Kind::Socket | Kind::Unknown) {
+        if node.is_lost() || node.kind == Kind::Unknown {
             return Action::Skip;
+        }
+        if node.kind == Kind::Socket {
+            let is_there = |node: Node| node.kind == Kind::Socket;
+            let listens = self.look(path, is_new).is_ok_and(|found| found.is_some_and(is_there));
+            return if listens { Action::Same } else { Action::Skip };
         }
         if node.kind == Kind::Stream && matches!(self.request.destination, Destination::InPlace) {
             let why = "a stream was captured nowhere: restore it with --to, or use `cat`";
@@ -483,7 +566,9 @@ impl Planner<'_> {
         let (here, there) = (as_file(node.kind), as_file(standing.kind));
         if is_directory && there == Kind::Directory {
             if self.is_untouchable(&standing) {
-                return self.refuse(path, OURS.into());
+                // Snapshots leave out what it holds. If this one does not, that is refused.
+                self.extra.tell(path.to_vec(), OURS_STAYS.into());
+                return Action::Same;
             }
             return Action::Merge;
         }
@@ -503,77 +588,6 @@ impl Planner<'_> {
         }
     }
 
-    /// What becomes of something that stands there, both no directories.
-    fn compare(
-        &mut self,
-        path: &[u8],
-        entry: &TreeEntry,
-        standing: &Node,
-        is_kind: bool,
-    ) -> Result<Action> {
-        let wanted = &entry.node;
-        let target = self.target.as_ref().expect("something stands in it");
-        let overwrite = self.request.overwrite;
-        let mut is_same = is_kind;
-        if is_same && wanted.kind == Kind::Symlink {
-            let link = target.inspect(path)?;
-            is_same = link.is_some_and(|link| same::content(wanted, &link));
-        } else if is_same {
-            is_same = same::content(wanted, standing);
-        }
-        if is_same && overwrite == Overwrite::Always {
-            is_same = !self.is_linked_otherwise(wanted, standing) && self.holds(path, entry);
-        }
-        if !is_same {
-            return Ok(match overwrite {
-                Overwrite::Always => Action::Replace,
-                Overwrite::Older if standing.mtime < wanted.mtime => Action::Replace,
-                _ => Action::Keep,
-            });
-        }
-        let is_shared = wanted.links < 2 && standing.links > 1;
-        if overwrite == Overwrite::Never || is_shared {
-            return Ok(Action::Same);
-        }
-        let target = self.target.as_ref().expect("something stands in it");
-        // What cannot be read may still be set.
-        let found = target.inspect(path).ok().flatten();
-        let is_equal = found.is_some_and(|f| same::metadata(entry, &f, &self.request.owners));
-        Ok(if is_equal { Action::Same } else { Action::Metadata })
-    }
-
-    /// Whether it shares its content with other names than it should.
-    fn is_linked_otherwise(&self, wanted: &Node, standing: &Node) -> bool {
-        if wanted.kind != Kind::File {
-            return false;
-        }
-        if wanted.links < 2 {
-            return standing.links > 1;
-        }
-        self.first_names.get(&(wanted.device, wanted.inode)).is_some_and(|first| {
-            first.is_written || first.standing != (standing.device, standing.inode)
-        })
-    }
-
-    fn note_first_name(&mut self, wanted: &Node, is_written: bool, standing: (u64, u64)) {
-        if wanted.links > 1 && wanted.kind == Kind::File {
-            let key = (wanted.device, wanted.inode);
-            self.first_names.entry(key).or_insert(FirstName { is_written, standing });
-        }
-    }
-
-    /// Whether the file that stands there has the content of the entry. One that cannot be read
-    /// is replaced like one that differs.
-    fn holds(&mut self, path: &[u8], entry: &TreeEntry) -> bool {
-        if !entry.node.kind.has_content() {
-            return true;
-        }
-        let target = self.target.as_ref().expect("something stands in it");
-        let compared =
-            target.read(path).and_then(|file| self.check.file(&mut self.buffer, &file, entry));
-        compared.is_ok()
-    }
-
     fn count(&mut self, action: Action, path: &[u8], entry: &TreeEntry) {
         if action != Action::Leave {
             self.selected += 1;
@@ -585,6 +599,11 @@ impl Planner<'_> {
             let told = problem.filter(|p| entry.node.is_lost() || p.kind.makes_incomplete());
             self.missing.extend(told.map(|p| (path.to_vec(), p.message.clone())));
         }
+        if let Some(why) = reason(action, &entry.node)
+            && self.untouched.len() < untouched::NAMED
+        {
+            self.untouched.push(Untouched { path: path.to_vec(), action, why });
+        }
         let counts = &mut self.counts;
         match action {
             Action::Create => counts.create += 1,
@@ -592,9 +611,13 @@ impl Planner<'_> {
             Action::Same => counts.same += 1,
             Action::Metadata => counts.metadata += 1,
             Action::Keep => counts.keep += 1,
+            Action::KeepMetadata => counts.keep_metadata += 1,
             Action::Merge => counts.merge += 1,
             Action::Refuse => counts.refuse += 1,
-            Action::Skip => counts.skip += 1,
+            Action::Skip => {
+                counts.skip += 1;
+                counts.sockets += u64::from(entry.node.kind == Kind::Socket);
+            }
             Action::Leave => {}
         }
         if matches!(action, Action::Create | Action::Replace) {
@@ -605,6 +628,7 @@ impl Planner<'_> {
 
 const OURS: &str = "it belongs to the repository that is read, where nothing is touched; restore it \
                     elsewhere with --to";
+const OURS_STAYS: &str = "stays as it is: it belongs to the repository that is read";
 const MOVE_IT: &str = "move it away and run it again, or restore elsewhere with --to";
 
 /// What is wrong at a path, and what helps.
@@ -616,6 +640,10 @@ fn advice(error: &Error) -> String {
         }
         _ => error.to_string(),
     }
+}
+
+fn join(above: &[u8], name: &[u8]) -> Vec<u8> {
+    if above.is_empty() { name.to_vec() } else { [above, b"/", name].concat() }
 }
 
 /// Where a tree path was on its host.
@@ -645,11 +673,15 @@ impl Plan {
             snapshot: snapshot.clone(),
             base,
             base_is_new,
+            _claim: None,
             actions: Vec::new(),
             pages: Vec::new(),
             counts: Counts::default(),
+            overwrite: Overwrite::default(),
             refused: Vec::new(),
             missing: Vec::new(),
+            untouched: Vec::new(),
+            leftovers: Vec::new(),
             spared: Vec::new(),
             undeleted: 0,
             ways: Vec::new(),
@@ -673,6 +705,35 @@ impl Plan {
         self.devices.get(path).map_or(path, Vec::as_slice)
     }
 
+    /// Content bytes to write, without holes: reads the lists of large files, as far as that is
+    /// soon done.
+    pub(super) fn stored_bytes(&self, reader: &ContentReader<'_>) -> Result<u64> {
+        const MOST_REFERENCES: u32 = 1 << 20;
+        let mut left = MOST_REFERENCES;
+        let mut buffer = ReadBuffer::new()?;
+        let mut bytes = 0u64;
+        self.for_each(reader, &mut |step| {
+            let size = step.entry.node.size;
+            let length = match &step.entry.content {
+                _ if !matches!(step.action, Action::Create | Action::Replace) => 0,
+                Content::References { depth, list } => {
+                    let mut all = References::new(reader, &mut buffer, *depth, list.clone());
+                    let stored = all.try_fold(0u64, |sum, reference| {
+                        let reference = reference.ok()?;
+                        left = left.checked_sub(1)?;
+                        Some(sum.saturating_add(reference.id.map_or(0, |_| reference.length)))
+                    });
+                    // What cannot be read is told when it is restored.
+                    stored.unwrap_or(size)
+                }
+                _ => size,
+            };
+            bytes = bytes.saturating_add(length);
+            Ok(())
+        })?;
+        Ok(bytes)
+    }
+
     /// Goes through the plan in order, for showing it.
     pub fn for_each(
         &self,
@@ -685,7 +746,8 @@ impl Plan {
             script::walk(&mut cursor, &rule.from, &mut |page, entry| {
                 let Some(path) = Mapping::target(rule, &entry.path) else { return Ok(()) };
                 let action = script.next(number, page)?;
-                each(Step { action, path: &path, entry: &entry })
+                let why = reason(action, &entry.node);
+                each(Step { action, why, path: &path, entry: &entry })
             })?;
         }
         script.end()

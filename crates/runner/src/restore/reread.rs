@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use tintype_engine::crypto::keys::Keys;
 use tintype_engine::format::frame::Kind as FrameKind;
 use tintype_engine::format::limits;
 use tintype_engine::id::ContentId;
@@ -28,7 +29,11 @@ pub(super) fn verify(
         options.cancel.check()?;
         let restored = matches!(
             step.action,
-            Action::Create | Action::Replace | Action::Same | Action::Metadata
+            Action::Create
+                | Action::Replace
+                | Action::Same
+                | Action::KeepMetadata
+                | Action::Metadata
         );
         let place = plan.place(step.path);
         if !restored || !step.entry.node.kind.has_content() || failed.contains(place) {
@@ -53,6 +58,10 @@ pub(super) struct Check<'c, 'r> {
 impl<'c, 'r> Check<'c, 'r> {
     pub(super) fn new(reader: &'c ContentReader<'r>) -> Self {
         Self { reader, bytes: Vec::new() }
+    }
+
+    pub(super) fn keys(&self) -> &'r Keys {
+        self.reader.repository().keys()
     }
 
     /// An error unless the file holds what the entry does.

@@ -1,6 +1,8 @@
 //! Whether what stands at the destination is what the snapshot holds, as far as metadata tells.
 
-use tintype_engine::tree::TreeEntry;
+use tintype_engine::crypto::keys::Keys;
+use tintype_engine::format::frame::Kind as FrameKind;
+use tintype_engine::tree::{LargeXattr, TreeEntry};
 use tintype_model::entry::{Kind, Node, flags};
 use tintype_source::files::Owners;
 
@@ -19,7 +21,7 @@ pub(super) fn content(wanted: &Node, standing: &Node) -> bool {
 }
 
 /// Mode, owner, attributes and flags, as far as they would be restored. `standing` with extras.
-pub(super) fn metadata(entry: &TreeEntry, standing: &Node, owners: &Owners) -> bool {
+pub(super) fn metadata(entry: &TreeEntry, standing: &Node, owners: &Owners, keys: &Keys) -> bool {
     let wanted = &entry.node;
     let (uid_gid, mode_mask) = match owners {
         Owners::Keep => (None, 0o1777),
@@ -30,18 +32,24 @@ pub(super) fn metadata(entry: &TreeEntry, standing: &Node, owners: &Owners) -> b
     uid_gid.is_none_or(|ids| ids == (standing.owner.uid, standing.owner.gid))
         && (is_symlink || wanted.mode & mode_mask == standing.mode & mode_mask)
         && flags_of(wanted) == flags_of(standing)
-        // Their values are not at hand; setting them again is harmless.
-        && entry.large_xattrs.is_empty()
-        && same_xattrs(wanted, standing)
+        && same_xattrs(entry, standing, keys)
 }
 
-/// Security labels that the entry does not have belong to the system's policy, and stay.
-fn same_xattrs(wanted: &Node, standing: &Node) -> bool {
+/// Security labels that the entry does not have belong to the system's policy, and stay. Large
+/// values are compared by their ids.
+fn same_xattrs(entry: &TreeEntry, standing: &Node, keys: &Keys) -> bool {
     let of = |node: &Node| node.extras.as_ref().map_or_else(Vec::new, |e| e.xattrs.clone());
-    let (wanted, standing) = (of(wanted), of(standing));
+    let (wanted, large, standing) = (of(&entry.node), &entry.large_xattrs, of(standing));
+    let is_there = |large: &LargeXattr| {
+        let found = standing.iter().find(|xattr| xattr.name == large.name);
+        found.is_some_and(|found| keys.content_id(FrameKind::List, &found.value) == large.id)
+    };
     wanted.iter().all(|xattr| standing.contains(xattr))
+        && large.iter().all(is_there)
         && standing.iter().all(|xattr| {
-            xattr.name.starts_with(b"security.") || wanted.iter().any(|w| w.name == xattr.name)
+            xattr.name.starts_with(b"security.")
+                || wanted.iter().any(|w| w.name == xattr.name)
+                || large.iter().any(|l| l.name == xattr.name)
         })
 }
 

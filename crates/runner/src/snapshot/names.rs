@@ -54,25 +54,12 @@ impl<T> Names<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use tintype_model::entry::{Kind, Time};
+    use tintype_model::entry::Kind;
 
     use super::*;
 
     fn node(inode: u64, links: u32) -> Node {
-        Node {
-            kind: Kind::File,
-            mode: 0o644,
-            owner: Arc::default(),
-            mtime: Time::default(),
-            ctime: Time::default(),
-            size: 1,
-            inode,
-            device: 1,
-            links,
-            extras: None,
-        }
+        Node { size: 1, inode, device: 1, links, ..Node::new(Kind::File) }
     }
 
     #[test]

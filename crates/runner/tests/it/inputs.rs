@@ -3,10 +3,9 @@
 use std::fs;
 use std::io::{Read, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::sync::Arc;
 
 use tintype_engine::cancel::Cancel;
-use tintype_model::entry::{Kind, Node, Problem, ProblemKind, Time};
+use tintype_model::entry::{Kind, Node, Problem, ProblemKind};
 use tintype_model::{Error, ErrorKind};
 use tintype_runner::restore::{Destination, Overwrite, Request};
 use tintype_runner::snapshot::{Input, Labels, SnapshotOptions};
@@ -15,18 +14,7 @@ use tintype_source::files::{Excludes, Owners, WalkOptions};
 use crate::support::{Lab, noise, run, skipped_without_root, tree_path};
 
 pub(crate) fn stream_node() -> Node {
-    Node {
-        kind: Kind::Stream,
-        mode: 0o600,
-        owner: Arc::default(),
-        mtime: Time::default(),
-        ctime: Time::default(),
-        size: 0,
-        inode: 0,
-        device: 0,
-        links: 1,
-        extras: None,
-    }
+    Node { mode: 0o600, ..Node::new(Kind::Stream) }
 }
 
 fn options(lab: &Lab, root: &[u8]) -> SnapshotOptions {
@@ -49,6 +37,7 @@ fn to(lab: &Lab, path: &[u8], name: &str) -> Request {
         overwrite: Overwrite::Never,
         delete_extra: false,
         owners: Owners::default(),
+        claim: false,
         untouchable: Vec::new(),
     }
 }

@@ -205,3 +205,16 @@ fn a_target_that_is_made_is_private() {
     lab.restore("new/out");
     assert_eq!(mode("new/out"), 0o755, "it was there");
 }
+
+/// The plan was made for a target that was not there: another restore may have begun meanwhile.
+#[test]
+fn a_target_that_somebody_made_since_the_plan_is_a_conflict() {
+    let lab = Lab::new();
+    lab.write("file", b"x");
+    lab.take();
+    let plan = lab.plan(&lab.request("out"));
+    fs::create_dir(lab.path("out")).unwrap();
+    let ended = lab.try_apply(&plan, Cancel::default());
+    assert!(ended.is_err_and(|error| error.is(tintype_model::ErrorKind::Locked)));
+    assert_eq!(fs::read_dir(lab.path("out")).unwrap().count(), 0);
+}

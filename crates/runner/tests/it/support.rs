@@ -113,6 +113,7 @@ impl Lab {
             overwrite: Overwrite::Never,
             delete_extra: false,
             owners: Owners::default(),
+            claim: false,
             untouchable: Vec::new(),
         }
     }

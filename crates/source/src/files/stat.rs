@@ -107,18 +107,7 @@ impl Stat {
 
 /// The node of what could not be looked at.
 pub(crate) fn unknown_node() -> Node {
-    Node {
-        kind: Kind::Unknown,
-        mode: 0,
-        owner: Arc::default(),
-        mtime: Time::default(),
-        ctime: Time::default(),
-        size: 0,
-        inode: 0,
-        device: 0,
-        links: 0,
-        extras: None,
-    }
+    Node { links: 0, ..Node::new(Kind::Unknown) }
 }
 
 fn kind_of(mode: u32) -> Kind {

@@ -10,21 +10,17 @@ use tintype_model::entry::{Kind, Node, Owner, Time};
 use tintype_source::files::{Put, Target, TargetOptions};
 
 pub(crate) fn node(kind: Kind, size: usize) -> Node {
+    let owner = Owner {
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        ..Owner::default()
+    };
     Node {
-        kind,
         mode: 0o644,
-        owner: Arc::new(Owner {
-            uid: rustix::process::geteuid().as_raw(),
-            gid: rustix::process::getegid().as_raw(),
-            ..Owner::default()
-        }),
+        owner: Arc::new(owner),
         mtime: Time { seconds: 1, nanoseconds: 2 },
-        ctime: Time::default(),
         size: size as u64,
-        inode: 0,
-        device: 0,
-        links: 1,
-        extras: None,
+        ..Node::new(kind)
     }
 }
 

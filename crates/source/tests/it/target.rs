@@ -92,7 +92,9 @@ fn what_a_killed_restore_left_goes_and_what_lives_stays() {
     let file = living.begin_file(b"file", &node(Kind::File, 1)).unwrap();
     file.write_at(0, b"x").unwrap();
     let next = Target::open(dir.path(), nonced(2)).unwrap();
-    next.remove_leftovers(b"");
+    for name in next.leftovers(b"") {
+        next.remove_leftover(&name);
+    }
     assert!(!dir.path().join(left).exists() && dir.path().join(mine).exists());
     file.finish(&node(Kind::File, 1), Put::New).unwrap();
     assert_eq!(next.list_dir(b"").unwrap(), [mine.as_bytes(), b"file"]);

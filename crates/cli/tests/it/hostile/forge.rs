@@ -1,8 +1,6 @@
 //! What somebody with the key can put into a repository: frames that lie about their length or
 //! their id, pages made byte by byte, fates that say anything.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use tintype_engine::backend::{BackendOptions, SharedBackend, open_backend};
 use tintype_engine::crypto::slot::{RecoveryKey, Secret};
@@ -185,18 +183,8 @@ fn gigabyte_of_zeros() -> Vec<u8> {
 
 pub(crate) fn entry(path: &[u8], kind: Kind) -> TreeEntry {
     let time = Time { seconds: 1_700_000_000, nanoseconds: 5 };
-    let node = Node {
-        kind,
-        mode: 0o755,
-        owner: Arc::default(),
-        mtime: time,
-        ctime: time,
-        size: 0,
-        inode: 7,
-        device: 1,
-        links: 1,
-        extras: None,
-    };
+    let node =
+        Node { mode: 0o755, mtime: time, ctime: time, inode: 7, device: 1, ..Node::new(kind) };
     TreeEntry { path: path.to_vec(), node, content: Content::None, large_xattrs: Vec::new() }
 }
 

@@ -6,7 +6,7 @@ use tintype_model::Result;
 use tintype_model::entry::{Kind, Problem};
 use tintype_source::files::Target;
 
-use super::{Planner, Standing, advice, captured, is_selected};
+use super::{Planner, Standing, advice, captured, is_selected, join};
 
 /// A path and what is told about it.
 type Told = (Vec<u8>, String);
@@ -42,7 +42,7 @@ impl Extra {
     }
 
     /// Like [`Self::keep`], for what somebody would wonder about.
-    fn tell(&mut self, path: Vec<u8>, why: String) {
+    pub(super) fn tell(&mut self, path: Vec<u8>, why: String) {
         self.keep(path.clone());
         self.spared.push((path, why));
     }
@@ -137,7 +137,11 @@ impl Planner<'_> {
         let is_marked = target.is_marked(path, &self.left_out.excludes);
         let names = is_marked.and_then(|is_marked| Ok((is_marked, target.list_dir(path)?)));
         match names {
-            Ok((false, names)) => names.into_iter().collect(),
+            // Leftovers go anyway.
+            Ok((false, names)) => names
+                .into_iter()
+                .filter(|name| !self.leftovers.contains(&join(path, name)))
+                .collect(),
             Ok((true, _)) => {
                 self.extra.leave_out(path.to_vec());
                 BTreeSet::new()
@@ -168,10 +172,6 @@ impl Planner<'_> {
             // Mounted here, and left out when the snapshot was taken.
             return Ok(());
         }
-        let join = |above: &[u8], name: &[u8]| match above {
-            b"" => name.to_vec(),
-            above => [above, b"/", name].concat(),
-        };
         for name in &done.unnamed {
             let path = join(&done.path, name);
             if done.is_left_out() {
@@ -206,10 +206,7 @@ impl Planner<'_> {
                 self.fate(target, &path, &from, device, &mut below).unwrap_or_else(|error| {
                     Some(Fate::Spared(format!("not deleted: {}", advice(&error))))
                 });
-            waiting.extend(below.into_iter().map(|name| {
-                let join = |above: &[u8]| [above, b"/", &name].concat();
-                (join(&path), join(&from))
-            }));
+            waiting.extend(below.iter().map(|name| (join(&path, name), join(&from, name))));
             match fate {
                 None => {}
                 Some(Fate::Deleted) => self.extra.add(path),

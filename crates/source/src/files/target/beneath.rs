@@ -8,7 +8,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -16,8 +19,8 @@ use rustix::fs::{
     Mode, OFlags, ResolveFlags, fstat, ioctl_getflags, lgetxattr_query, openat, openat2, syncfs,
 };
 use rustix::io::Errno;
-use tintype_model::entry::{flags, is_valid_path};
-use tintype_model::{Error, ErrorKind, Result};
+use tintype_model::entry::{Kind, flags, is_valid_path};
+use tintype_model::{Error, Result};
 
 use crate::files::extras::proc_path;
 use crate::files::handles::lock;
@@ -44,6 +47,8 @@ pub(super) struct Parent {
 #[derive(Debug)]
 pub(super) struct Root {
     fd: OwnedFd,
+    /// How it was named, for messages.
+    dir: PathBuf,
     by_component: AtomicBool,
     /// The one used last stands last.
     cache: Mutex<Vec<Arc<Parent>>>,
@@ -52,9 +57,14 @@ pub(super) struct Root {
 }
 
 impl Root {
-    pub(super) fn new(fd: OwnedFd, by_component: bool) -> Self {
-        let by_component = AtomicBool::new(by_component);
-        Self { fd, by_component, cache: Mutex::default(), file_systems: Mutex::default() }
+    pub(super) fn new(fd: OwnedFd, dir: &Path, by_component: bool) -> Self {
+        Self {
+            fd,
+            dir: dir.to_path_buf(),
+            by_component: AtomicBool::new(by_component),
+            cache: Mutex::default(),
+            file_systems: Mutex::default(),
+        }
     }
 
     /// Waits until every file system has on its disk what was written to it.
@@ -83,7 +93,7 @@ impl Root {
                 return Ok(Arc::clone(&cache[cache.len() - 1]));
             }
         }
-        let parent = Arc::new(self.load(path).map_err(|errno| refused(path, errno))?);
+        let parent = Arc::new(self.load(path).map_err(|errno| self.refused(path, errno))?);
         let mut cache = lock(&self.cache);
         cache.push(Arc::clone(&parent));
         if cache.len() > CACHED {
@@ -131,6 +141,55 @@ impl Root {
         self.step(from, if rest.is_empty() { b"." } else { rest }, how)
     }
 
+    /// Opens a directory for reading; the root itself if the path is empty.
+    pub(super) fn open_dir(&self, path: &[u8]) -> Result<OwnedFd> {
+        if !path.is_empty() {
+            check(path)?;
+        }
+        let how = OFlags::RDONLY | OFlags::DIRECTORY;
+        self.open(path, how).map_err(|errno| self.refused(path, errno))
+    }
+
+    /// The whole path of something below, for messages.
+    pub(super) fn shown(&self, path: &[u8]) -> String {
+        if path.is_empty() {
+            return self.dir.display().to_string();
+        }
+        self.dir.join(OsStr::from_bytes(path)).display().to_string()
+    }
+
+    /// An error of the system at `path`, as the caller should see it.
+    pub(super) fn refused(&self, path: &[u8], errno: Errno) -> Error {
+        match errno {
+            Errno::LOOP | Errno::XDEV => {
+                let path = self.shown(path);
+                Error::denied(format!("{path}: a symlink is in the way, and none is followed"))
+            }
+            Errno::NOTDIR => self.conflict(path, "something that is no directory is in the way"),
+            // No lack of space: to make room does not help.
+            Errno::FBIG => {
+                let path = self.shown(path);
+                Error::unsupported(format!("{path}: a file cannot be that large there"))
+            }
+            errno => Error::io(errno.into(), self.shown(path)),
+        }
+    }
+
+    pub(super) fn conflict(&self, path: &[u8], what: &str) -> Error {
+        Error::already_exists(format!("{}: {what}", self.shown(path)))
+    }
+
+    /// Something stands where nothing, or something else, should.
+    pub(super) fn in_the_way(&self, path: &[u8], kind: Kind) -> Error {
+        let what = match kind {
+            Kind::Directory => "a directory is in the way",
+            Kind::Symlink => "a symlink is in the way",
+            Kind::File => "a file is in the way",
+            _ => "a special file is in the way",
+        };
+        self.conflict(path, what)
+    }
+
     fn step(&self, from: &OwnedFd, path: &[u8], how: OFlags) -> Result<OwnedFd, Errno> {
         let how = how | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         if !self.by_component.load(Ordering::Relaxed) {
@@ -166,31 +225,12 @@ fn by_component(from: &OwnedFd, path: &[u8], how: OFlags) -> Result<OwnedFd, Err
 
 /// Whether a path may be used below a root at all.
 pub(super) fn check(path: &[u8]) -> Result<()> {
+    let shown = || String::from_utf8_lossy(path).into_owned();
     if !is_valid_path(path, LONGEST_PATH) {
-        return Err(Error::invalid(format!("{}: not a path below the target", shown(path))));
+        return Err(Error::invalid(format!("{}: not a path below the target", shown())));
     }
     if path.split(|byte| *byte == b'/').any(|name| name.len() > LONGEST_NAME) {
-        return Err(Error::invalid(format!("{}: a name is longer than 255 bytes", shown(path))));
+        return Err(Error::invalid(format!("{}: a name is longer than 255 bytes", shown())));
     }
     Ok(())
-}
-
-/// An error of the system at `path`, as the caller should see it.
-pub(super) fn refused(path: &[u8], errno: Errno) -> Error {
-    let path = shown(path);
-    match errno {
-        Errno::LOOP | Errno::XDEV => {
-            Error::denied(format!("{path}: a symlink is in the way, and none is followed"))
-        }
-        Errno::NOTDIR => conflict(&path, "something that is no directory is in the way"),
-        errno => Error::io(errno.into(), path),
-    }
-}
-
-pub(super) fn conflict(path: &str, what: &str) -> Error {
-    Error::new(ErrorKind::AlreadyExists, format!("{path}: {what}"))
-}
-
-pub(super) fn shown(path: &[u8]) -> String {
-    String::from_utf8_lossy(path).into_owned()
 }

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use tintype_model::entry::{Kind, Node, Problem};
 use tintype_model::{Error, ErrorKind, Result};
 
-use super::beneath::{check, refused, shown};
-use super::{Put, Target, in_the_way};
+use super::beneath::check;
+use super::{Put, Target};
 use crate::files::image::{DeviceTarget, measured};
 use crate::files::read::OpenFile;
 use crate::files::stat::stat_fd;
@@ -23,12 +23,12 @@ impl Target {
     pub fn read(&self, path: &[u8]) -> Result<OpenFile> {
         check(path)?;
         let how = OFlags::RDONLY | OFlags::NONBLOCK;
-        let fd = self.root.open(path, how).map_err(|errno| refused(path, errno))?;
-        let mut stat = stat_fd(&fd).map_err(|errno| refused(path, errno))?;
+        let fd = self.root.open(path, how).map_err(|errno| self.root.refused(path, errno))?;
+        let mut stat = stat_fd(&fd).map_err(|errno| self.root.refused(path, errno))?;
         match stat.kind {
             Kind::File => {}
             Kind::BlockDevice => stat.size = measured(&fd, Path::new(OsStr::from_bytes(path)))?.1,
-            kind => return Err(in_the_way(path, kind)),
+            kind => return Err(self.root.in_the_way(path, kind)),
         }
         Ok(OpenFile::new(fd, stat))
     }
@@ -36,7 +36,7 @@ impl Target {
     /// A copy of what was restored at `existing`, with all its metadata.
     pub fn copy(&self, existing: &[u8], path: &[u8], put: Put) -> Result<Vec<Problem>> {
         let node = self.inspect(existing)?;
-        let mut node = node.ok_or_else(|| refused(existing, Errno::NOENT))?;
+        let mut node = node.ok_or_else(|| self.root.refused(existing, Errno::NOENT))?;
         node.links = 1;
         match node.kind {
             Kind::File => {}
@@ -45,7 +45,7 @@ impl Target {
         }
         let (file, copy) = (self.read(existing)?, self.begin_file(path, &node)?);
         let failed = |problem: Problem| {
-            Error::unavailable(format!("{}: {}", shown(existing), problem.message))
+            Error::unavailable(format!("{}: {}", self.root.shown(existing), problem.message))
         };
         let mut buffer = vec![0; COPY_BYTES];
         for segment in file.segments().filter(|segment| !segment.hole) {
@@ -55,7 +55,10 @@ impl Target {
                 let length = file.read_full_at(&mut buffer[..room], at).map_err(failed)?;
                 copy.write_at(at, &buffer[..length])?;
                 if length < room {
-                    return Err(Error::unavailable(format!("{}: shrinks", shown(existing))));
+                    return Err(Error::unavailable(format!(
+                        "{}: shrinks",
+                        self.root.shown(existing)
+                    )));
                 }
                 at += length as u64;
             }
@@ -72,14 +75,17 @@ impl Target {
         let fd = self.root.open(path, how).map_err(|errno| match errno {
             Errno::BUSY => Error::new(
                 ErrorKind::Locked,
-                format!("{}: in use (mounted, or part of a volume); release it first", shown(path)),
+                format!(
+                    "{}: in use (mounted, or part of a volume); release it first",
+                    self.root.shown(path)
+                ),
             ),
-            errno => refused(path, errno),
+            errno => self.root.refused(path, errno),
         })?;
-        let stat = stat_fd(&fd).map_err(|errno| refused(path, errno))?;
+        let stat = stat_fd(&fd).map_err(|errno| self.root.refused(path, errno))?;
         let number = seen.extras.as_ref().and_then(|extras| extras.device_number);
         if stat.kind != Kind::BlockDevice || Some(stat.rdev) != number {
-            let path = shown(path);
+            let path = self.root.shown(path);
             return Err(Error::denied(format!("{path}: not the device that stood there before")));
         }
         DeviceTarget::new(fd, Path::new(OsStr::from_bytes(path)), image_bytes)

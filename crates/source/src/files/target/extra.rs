@@ -1,10 +1,8 @@
 //! What is asked before anything that stands in the target is deleted.
 
-use rustix::fs::OFlags;
 use tintype_model::Result;
 
 use super::Target;
-use super::beneath::{check, refused};
 use crate::files::exclude::Excludes;
 use crate::files::names::{BUFFER_SIZE_BYTES, Names};
 use crate::files::stat::stat_at;
@@ -14,7 +12,7 @@ impl Target {
     /// tells nothing. Kernels before 5.8 cannot tell, and nothing is said to be mounted.
     pub fn is_mount(&self, path: &[u8]) -> Result<bool> {
         let (parent, name) = self.root.parent(path)?;
-        let stat = stat_at(&parent.fd, name).map_err(|errno| refused(path, errno))?;
+        let stat = stat_at(&parent.fd, name).map_err(|errno| self.root.refused(path, errno))?;
         Ok(stat.is_mount)
     }
 
@@ -24,16 +22,10 @@ impl Target {
         if !excludes.has_markers() {
             return Ok(false);
         }
-        if !path.is_empty() {
-            check(path)?;
-        }
-        let fd = self
-            .root
-            .open(path, OFlags::RDONLY | OFlags::DIRECTORY)
-            .map_err(|errno| refused(path, errno))?;
+        let fd = self.root.open_dir(path)?;
         let mut buffer = vec![std::mem::MaybeUninit::uninit(); BUFFER_SIZE_BYTES];
         let (names, result) = Names::read(&fd, &mut buffer);
-        result.map_err(|errno| refused(path, errno))?;
+        result.map_err(|errno| self.root.refused(path, errno))?;
         Ok(excludes.sole_name(&fd, &names).is_some())
     }
 }

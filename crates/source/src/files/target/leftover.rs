@@ -6,13 +6,12 @@
 //! further names bear a temporary name only for an instant and cannot be locked: they stay.
 //! Snapshots leave out all of them ([`is_temporary`]).
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, openat, unlinkat};
 use tintype_model::entry::Kind;
 
 use super::Target;
-use super::beneath::Parent;
 use crate::files::stat::stat_fd;
 
 /// What every temporary name begins with.
@@ -42,24 +41,35 @@ pub(super) fn claim(file: impl AsFd) -> bool {
 }
 
 impl Target {
-    /// Removes from a directory what killed restores left there; an empty path is the target
-    /// itself. What cannot be removed stays: it harms nothing.
-    pub fn remove_leftovers(&self, path: &[u8]) {
-        let names = self.list_dir(path).unwrap_or_default();
-        for name in names.into_iter().filter(|name| is_temporary(name)) {
-            let path = if path.is_empty() { name } else { [path, b"/", &name].concat() };
-            if let Ok((parent, name)) = self.root.parent(&path) {
-                remove_if_left(&parent, name);
-            }
+    /// What killed restores left in a directory: names, sorted. An empty path is the target
+    /// itself. None are given of one that cannot be looked into.
+    pub fn leftovers(&self, path: &[u8]) -> Vec<Vec<u8>> {
+        let mut names = self.list_dir(path).unwrap_or_default();
+        names.retain(|name| is_temporary(name));
+        if names.is_empty() {
+            return names;
+        }
+        let Ok(dir) = self.root.open_dir(path) else { return Vec::new() };
+        names.retain(|name| left(&dir, name).is_some());
+        names
+    }
+
+    /// Removes one of them, unless somebody writes it now. What cannot be removed stays: it
+    /// harms nothing.
+    pub fn remove_leftover(&self, path: &[u8]) {
+        if let Ok((parent, name)) = self.root.parent(path)
+            && let Some(_locked) = left(&parent.fd, name)
+        {
+            let _ = unlinkat(&parent.fd, name, AtFlags::empty());
         }
     }
 }
 
-fn remove_if_left(parent: &Parent, name: &[u8]) {
+/// Opens and locks a temporary file that belongs to nobody.
+fn left(dir: impl AsFd, name: &[u8]) -> Option<OwnedFd> {
     let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(file) = openat(&parent.fd, name, how, Mode::empty()) else { return };
+    let file = openat(dir, name, how, Mode::empty()).ok()?;
     let is_plain = stat_fd(&file).is_ok_and(|stat| stat.kind == Kind::File && stat.links == 1);
-    if is_plain && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-        let _ = unlinkat(&parent.fd, name, AtFlags::empty());
-    }
+    let is_free = is_plain && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+    is_free.then_some(file)
 }

@@ -6,10 +6,9 @@ use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown, ioctl_getflags, openat,
 use tintype_model::entry::{Kind, Node, Problem, flags};
 use tintype_model::{Error, Result};
 
-use super::beneath::{refused, shown};
 use super::metadata::{Before, Made, set_flags};
 use super::temp::kept_flags;
-use super::{Owners, Target, in_the_way};
+use super::{Owners, Target};
 use crate::files::extras::{Reach, proc_path, xattrs};
 use crate::files::found::load_by_fd;
 use crate::files::stat::stat_fd;
@@ -20,12 +19,12 @@ impl Target {
         let Some(mut node) = self.stat(path)? else { return Ok(None) };
         let problem = if matches!(node.kind, Kind::File | Kind::Directory) {
             let fd = self.root.open(path, OFlags::RDONLY | OFlags::NONBLOCK);
-            load_by_fd(&fd.map_err(|errno| refused(path, errno))?, &mut node)
+            load_by_fd(&fd.map_err(|errno| self.root.refused(path, errno))?, &mut node)
         } else {
             let (parent, name) = self.root.parent(path)?;
             if node.kind == Kind::Symlink {
                 let target = readlinkat(&parent.fd, name, Vec::new());
-                let target = target.map_err(|errno| refused(path, errno))?;
+                let target = target.map_err(|errno| self.root.refused(path, errno))?;
                 node.extras_mut().target = target.into_bytes();
             }
             let (found, problem) = xattrs(Reach::Path(&proc_path(&parent.fd, name)));
@@ -37,7 +36,7 @@ impl Target {
         match problem {
             None => Ok(Some(node)),
             Some(problem) => {
-                Err(Error::unavailable(format!("{}: {}", shown(path), problem.message)))
+                Err(Error::unavailable(format!("{}: {}", self.root.shown(path), problem.message)))
             }
         }
     }
@@ -70,20 +69,20 @@ impl Target {
             let (parent, name) = self.root.parent(path)?;
             let how = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let fd = openat(&parent.fd, name, how, Mode::empty())
-                .map_err(|errno| refused(path, errno))?;
-            let stat = stat_fd(&fd).map_err(|errno| refused(path, errno))?;
+                .map_err(|errno| self.root.refused(path, errno))?;
+            let stat = stat_fd(&fd).map_err(|errno| self.root.refused(path, errno))?;
             if stat.kind != node.kind {
-                return Err(in_the_way(path, stat.kind));
+                return Err(self.root.in_the_way(path, stat.kind));
             }
             return Ok(self.applier.apply(Made::Path(fd.as_fd(), is_symlink), node, before));
         }
         let fd = self
             .root
             .open(path, OFlags::RDONLY | OFlags::NONBLOCK)
-            .map_err(|errno| refused(path, errno))?;
-        let stat = stat_fd(&fd).map_err(|errno| refused(path, errno))?;
+            .map_err(|errno| self.root.refused(path, errno))?;
+        let stat = stat_fd(&fd).map_err(|errno| self.root.refused(path, errno))?;
         if stat.kind != Kind::File {
-            return Err(in_the_way(path, stat.kind));
+            return Err(self.root.in_the_way(path, stat.kind));
         }
         let wanted = if node.extras_are_whole() {
             kept_flags(node)

@@ -13,6 +13,7 @@ use rustix::fs::{
     removexattr, setxattr, utimensat,
 };
 use rustix::io::Errno;
+use tintype_model::count::counted;
 use tintype_model::entry::{Node, Problem, ProblemKind, Time, Xattr, flags};
 
 use crate::files::extras::{Reach, unsupported, xattrs};
@@ -124,7 +125,7 @@ impl Applier {
             if rustix::process::geteuid().is_root() { "not permitted here" } else { "not root" };
         (count > 0).then(|| Problem {
             kind: ProblemKind::Metadata,
-            message: format!("owner of {count} entries not restored: {why}"),
+            message: format!("owner of {} not restored: {why}", counted(count, "entry", "entries")),
         })
     }
 }

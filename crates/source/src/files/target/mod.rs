@@ -30,7 +30,7 @@ use rustix::io::Errno;
 use tintype_model::entry::{Kind, Node, Problem, file_name};
 use tintype_model::{Error, ErrorKind, Result};
 
-use self::beneath::{Root, check, conflict, refused, shown};
+use self::beneath::Root;
 use self::metadata::{Applier, Before, Made, set_flags};
 use self::temp::{Temporary, kept_flags};
 use super::handles::lock;
@@ -85,7 +85,7 @@ impl Target {
         let fd = openat(CWD, dir, how, Mode::empty())
             .map_err(|errno| Error::io(errno.into(), format_args!("target {}", dir.display())))?;
         Ok(Self {
-            root: Root::new(fd, options.by_component),
+            root: Root::new(fd, dir, options.by_component),
             applier: Applier::new(options.owners),
             replace_kinds: options.replace_kinds,
             nonce: options.nonce,
@@ -104,9 +104,9 @@ impl Target {
         match mkdirat(&parent.fd, name, private) {
             Ok(()) => return Ok(false),
             Err(Errno::EXIST) => {}
-            Err(errno) => return Err(refused(path, errno)),
+            Err(errno) => return Err(self.root.refused(path, errno)),
         }
-        let present = stat_at(&parent.fd, name).map_err(|errno| refused(path, errno))?;
+        let present = stat_at(&parent.fd, name).map_err(|errno| self.root.refused(path, errno))?;
         if present.kind == Kind::Directory {
             lock(&self.existing).insert(path.to_vec());
             if present.mode & 0o700 != 0o700 && !rustix::process::geteuid().is_root() {
@@ -115,10 +115,11 @@ impl Target {
             return Ok(true);
         }
         if !self.replace_kinds {
-            return Err(in_the_way(path, present.kind));
+            return Err(self.root.in_the_way(path, present.kind));
         }
-        unlinkat(&parent.fd, name, AtFlags::empty()).map_err(|errno| refused(path, errno))?;
-        mkdirat(&parent.fd, name, private).map_err(|errno| refused(path, errno))?;
+        unlinkat(&parent.fd, name, AtFlags::empty())
+            .map_err(|errno| self.root.refused(path, errno))?;
+        mkdirat(&parent.fd, name, private).map_err(|errno| self.root.refused(path, errno))?;
         Ok(false)
     }
 
@@ -161,7 +162,7 @@ impl Target {
             Kind::CharDevice => FileType::CharacterDevice,
             Kind::BlockDevice => FileType::BlockDevice,
             _ => {
-                let path = shown(path);
+                let path = self.root.shown(path);
                 return Err(Error::unsupported(format!("{path}: no special file to restore")));
             }
         };
@@ -170,7 +171,10 @@ impl Target {
             (FileType::Fifo, _) => 0,
             (_, Some((major, minor))) => rustix::fs::makedev(major, minor),
             (_, None) => {
-                return Err(Error::invalid(format!("{}: device without a number", shown(path))));
+                return Err(Error::invalid(format!(
+                    "{}: device without a number",
+                    self.root.shown(path)
+                )));
             }
         };
         let mode = Mode::RUSR | Mode::WUSR;
@@ -188,18 +192,21 @@ impl Target {
     ) -> Result<Vec<Problem>> {
         let (parent, _) = self.root.parent(path)?;
         let name = self.temporary_name();
-        make(&parent.fd, &name).map_err(|errno| refused(path, errno))?;
+        make(&parent.fd, &name).map_err(|errno| self.root.refused(path, errno))?;
         let mut temporary = Temporary { parent: Arc::clone(&parent), name, armed: true };
         let how = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = openat(&parent.fd, &*temporary.name, how, Mode::empty())
-            .map_err(|errno| refused(path, errno))?;
-        let stat = stat_fd(&made).map_err(|errno| refused(path, errno))?;
+            .map_err(|errno| self.root.refused(path, errno))?;
+        let stat = stat_fd(&made).map_err(|errno| self.root.refused(path, errno))?;
         let number = node.extras.as_ref().and_then(|extras| extras.device_number);
         let ours = stat.kind == node.kind
             && stat.links == 1
             && (node.kind == Kind::Fifo || node.kind == Kind::Symlink || Some(stat.rdev) == number);
         if !ours {
-            return Err(Error::denied(format!("{}: somebody replaces it meanwhile", shown(path))));
+            return Err(Error::denied(format!(
+                "{}: somebody replaces it meanwhile",
+                self.root.shown(path)
+            )));
         }
         let before = Before { acl: parent.has_default_acl, ..Before::default() };
         let is_link = node.kind == Kind::Symlink;
@@ -216,13 +223,13 @@ impl Target {
         let (parent, name) = self.root.parent(path)?;
         let none = AtFlags::empty();
         let cannot = |errno| match errno {
-            Errno::EXIST => conflict(&shown(path), "exists already"),
-            Errno::XDEV => not_linked(existing, "on another file system"),
-            Errno::MLINK => not_linked(existing, "it has too many names"),
+            Errno::EXIST => self.root.conflict(path, "exists already"),
+            Errno::XDEV => self.not_linked(existing, "on another file system"),
+            Errno::MLINK => self.not_linked(existing, "it has too many names"),
             Errno::PERM | Errno::NOTSUP | Errno::NOSYS => {
-                not_linked(existing, "not permitted there")
+                self.not_linked(existing, "not permitted there")
             }
-            errno => refused(path, errno),
+            errno => self.root.refused(path, errno),
         };
         if put == Put::New {
             return linkat(&from.fd, from_name, &parent.fd, name, none).map_err(cannot);
@@ -239,13 +246,7 @@ impl Target {
     /// Puts a directory's metadata onto it, after all that it holds. An empty path is the
     /// target itself.
     pub fn finish_dir(&self, path: &[u8], node: &Node) -> Result<Vec<Problem>> {
-        if !path.is_empty() {
-            check(path)?;
-        }
-        let fd = self
-            .root
-            .open(path, OFlags::RDONLY | OFlags::DIRECTORY)
-            .map_err(|errno| refused(path, errno))?;
+        let fd = self.root.open_dir(path)?;
         let existed = path.is_empty() || lock(&self.existing).remove(path);
         let before = Before { acl: true, existed, flags: true };
         let mut problems = self.applier.apply(Made::Open(fd.as_fd()), node, before);
@@ -279,7 +280,7 @@ impl Target {
     /// What stands at `path`, itself if it is a symlink; extras are not loaded.
     pub fn stat(&self, path: &[u8]) -> Result<Option<Node>> {
         let found = self.root.parent(path).and_then(|(parent, name)| {
-            stat_at(&parent.fd, name).map_err(|errno| refused(path, errno))
+            stat_at(&parent.fd, name).map_err(|errno| self.root.refused(path, errno))
         });
         match found {
             Ok(stat) => Ok(Some(stat.node(Arc::new(self.accounts.owner(stat.uid, stat.gid))))),
@@ -290,18 +291,12 @@ impl Target {
 
     /// The sorted names in a directory; an empty path is the target itself.
     pub fn list_dir(&self, path: &[u8]) -> Result<Vec<Vec<u8>>> {
-        if !path.is_empty() {
-            check(path)?;
-        }
-        let fd = self
-            .root
-            .open(path, OFlags::RDONLY | OFlags::DIRECTORY)
-            .map_err(|errno| refused(path, errno))?;
+        let fd = self.root.open_dir(path)?;
         let mut buffer = vec![std::mem::MaybeUninit::uninit(); 64 * 1024];
         let mut directory = RawDir::new(&fd, &mut buffer);
         let mut names = Vec::new();
         while let Some(entry) = directory.next() {
-            let entry = entry.map_err(|errno| refused(path, errno))?;
+            let entry = entry.map_err(|errno| self.root.refused(path, errno))?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
                 names.push(name.to_vec());
@@ -309,6 +304,11 @@ impl Target {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// The whole path of something in it, for messages.
+    pub fn shown(&self, path: &[u8]) -> String {
+        self.root.shown(path)
     }
 
     /// Removes a file, or a directory that is empty.
@@ -319,7 +319,12 @@ impl Target {
             other => other,
         };
         self.root.forget(path);
-        removed.map_err(|errno| refused(path, errno))
+        removed.map_err(|errno| self.root.refused(path, errno))
+    }
+
+    fn not_linked(&self, existing: &[u8], why: &str) -> Error {
+        let first = self.root.shown(existing);
+        Error::unsupported(format!("not made a further name of {first}: {why}"))
     }
 
     fn temporary_name(&self) -> Vec<u8> {
@@ -347,7 +352,7 @@ fn place(target: &Target, temporary: &mut Temporary, path: &[u8], put: Put) -> R
     };
     match placed {
         Ok(()) => temporary.armed = false,
-        Err(errno) => return Err(not_placed(fd, name, path, errno)),
+        Err(errno) => return Err(not_placed(&target.root, fd, path, errno)),
     }
     Ok(())
 }
@@ -362,31 +367,15 @@ fn replace(target: &Target, fd: &OwnedFd, from: &[u8], name: &[u8]) -> Result<()
     }
 }
 
-fn not_linked(existing: &[u8], why: &str) -> Error {
-    let first = shown(existing);
-    Error::unsupported(format!("not made a further name of {first}: {why}"))
-}
-
-fn not_placed(fd: &OwnedFd, name: &[u8], path: &[u8], errno: Errno) -> Error {
-    let present = stat_at(fd, name).ok();
+fn not_placed(root: &Root, fd: &OwnedFd, path: &[u8], errno: Errno) -> Error {
+    let present = stat_at(fd, file_name(path)).ok();
     match (errno, present) {
-        (Errno::EXIST | Errno::ISDIR, Some(present)) => in_the_way(path, present.kind),
-        (Errno::NOTEMPTY, _) => {
-            conflict(&shown(path), "a directory that is not empty is in the way")
-        }
+        (Errno::EXIST | Errno::ISDIR, Some(present)) => root.in_the_way(path, present.kind),
+        (Errno::NOTEMPTY, _) => root.conflict(path, "a directory that is not empty is in the way"),
         (Errno::PERM, Some(present)) if present.attributes != 0 => {
-            Error::denied(format!("{}: what stands there is immutable (chattr -i)", shown(path)))
+            let path = root.shown(path);
+            Error::denied(format!("{path}: what stands there is immutable (chattr -i)"))
         }
-        (errno, _) => refused(path, errno),
+        (errno, _) => root.refused(path, errno),
     }
-}
-
-fn in_the_way(path: &[u8], kind: Kind) -> Error {
-    let what = match kind {
-        Kind::Directory => "a directory is in the way",
-        Kind::Symlink => "a symlink is in the way",
-        Kind::File => "a file is in the way",
-        _ => "a special file is in the way",
-    };
-    conflict(&shown(path), what)
 }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use tintype_model::entry::{Node, Problem, flags};
 use tintype_model::{Error, Result};
 
-use super::beneath::{Parent, refused, shown};
+use super::beneath::Parent;
 use super::leftover::claim;
 use super::metadata::{Before, Made, set_flags};
 use super::{Put, Target, place};
@@ -48,14 +48,14 @@ impl<'t> TempFile<'t> {
     pub(super) fn create(target: &'t Target, path: &[u8], node: &Node) -> Result<Self> {
         if i64::try_from(node.size).is_err() {
             // No file can be that long; better told before any of it is written.
-            return Err(refused(path, Errno::FBIG));
+            return Err(target.root.refused(path, Errno::FBIG));
         }
         let (parent, _) = target.root.parent(path)?;
         let how = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let (name, file) = loop {
             let name = target.temporary_name();
             let file = openat(&parent.fd, &*name, how, Mode::RUSR | Mode::WUSR)
-                .map_err(|errno| refused(path, errno))?;
+                .map_err(|errno| target.root.refused(path, errno))?;
             if claim(&file) {
                 break (name, file);
             }
@@ -75,10 +75,10 @@ impl<'t> TempFile<'t> {
         let mut written = 0;
         while written < data.len() {
             match rustix::io::pwrite(&self.file, &data[written..], offset + written as u64) {
-                Ok(0) => return Err(refused(&self.path, Errno::IO)),
+                Ok(0) => return Err(self.target.root.refused(&self.path, Errno::IO)),
                 Ok(length) => written += length,
                 Err(Errno::INTR) => {}
-                Err(errno) => return Err(refused(&self.path, errno)),
+                Err(errno) => return Err(self.target.root.refused(&self.path, errno)),
             }
         }
         self.end.fetch_max(offset + data.len() as u64, Ordering::Relaxed);
@@ -90,11 +90,12 @@ impl<'t> TempFile<'t> {
     pub fn finish(mut self, node: &Node, put: Put) -> Result<Vec<Problem>> {
         let end = *self.end.get_mut();
         if end > node.size {
-            let path = shown(&self.path);
+            let path = self.target.root.shown(&self.path);
             return Err(Error::invalid(format!("{path}: {end} bytes written of {}", node.size)));
         }
         if end < node.size {
-            ftruncate(&self.file, node.size).map_err(|errno| refused(&self.path, errno))?;
+            ftruncate(&self.file, node.size)
+                .map_err(|errno| self.target.root.refused(&self.path, errno))?;
         }
         let before = Before {
             acl: self.parent.has_default_acl,
