@@ -118,8 +118,9 @@ fn list(app: &App) -> anyhow::Result<Done> {
     let mut table = Table::new(["id", "kind", "created", "label"], &[]);
     for slot in &slots {
         app.report.event("key", json!(slot))?;
-        let label = show::name(slot.label.as_bytes());
-        table.row([slot.id.short(), slot.kind.to_owned(), show::time(slot.created), label]);
+        let label = slot.problem.as_ref().unwrap_or(&slot.label);
+        let created = slot.created.map(show::time).unwrap_or_default();
+        table.row([slot.id.short(), slot.kind.to_owned(), created, show::name(label.as_bytes())]);
     }
     for line in table.lines() {
         app.report.text(line)?;
@@ -180,7 +181,8 @@ impl Remove {
 impl Remove {
     /// A recovery key is the way back in for who forgets a passphrase.
     fn confirm(&self, app: &App, repository: &Repository, slot: &SlotInfo) -> anyhow::Result<()> {
-        let others = repository.key_slots()?.into_iter().filter(|other| other.id != slot.id);
+        let others = repository.key_slots()?.into_iter();
+        let others = others.filter(|other| other.id != slot.id && other.is_usable());
         let others: Vec<_> = others.map(|other| other.kind).collect();
         // The engine refuses to remove the last slot.
         if slot.kind != RECOVERY || others.contains(&RECOVERY) || others.is_empty() {

@@ -93,8 +93,14 @@ fn killed_at_any_moment_nothing_is_lost() {
         lab.run(&["snapshot", &source]).expect(0);
         lab.write("source/file", noise(2 << 20, &format!("killed {round}")));
         for (killed, command) in killed.iter_mut().zip(commands) {
+            let before = objects(&lab, "session").len();
             let mut child = lab.start(command);
-            clock.sleep(Duration::from_millis(80 + 45 * round));
+            // Those that put a session are killed after that, the other while it opens.
+            let is_at_work = || command[0] == "prune" || objects(&lab, "session").len() != before;
+            while !is_at_work() && child.try_wait().unwrap().is_none() {
+                clock.sleep(Duration::from_millis(2));
+            }
+            clock.sleep(Duration::from_millis(20 * round));
             let _ = child.kill();
             *killed += u32::from(child.wait().unwrap().signal().is_some());
             let decided = |session: &PathBuf| {

@@ -245,6 +245,20 @@ fn a_damaged_key_slot_is_named_where_nothing_opens() {
         let opened = by_words.env_remove("TINTYPE_PASSWORD").output().unwrap();
         assert!(opened.status.success());
     }
+    // Shown, and replaced with the help of the other secret.
+    let by_words = |words: &[&str]| {
+        let mut command = lab.command(words);
+        command.args(["--recovery-key-file", &sheet]).env_remove("TINTYPE_PASSWORD");
+        Ran::of(&command.output().unwrap())
+    };
+    let listed = by_words(&["key", "list", "--json"]).expect(0).events();
+    let id = slot.file_name().unwrap().to_str().unwrap();
+    let damaged: Vec<_> = listed.iter().filter(|event| event["kind"] == "damaged").collect();
+    assert!(damaged.len() == 1 && damaged[0]["id"] == id, "{listed:?}");
+    let advice = by_words(&["verify"]).expect(4).out;
+    assert!(advice.contains("tintype repo key remove"), "{advice}");
+    by_words(&["key", "remove", id]).expect(0);
+    by_words(&["verify"]).expect(0);
     // It is whole, and the damaged one is not for a passphrase.
     std::fs::write(slot, good).unwrap();
     let text = std::fs::read_to_string(other).unwrap();

@@ -11,17 +11,24 @@ use crate::format::records::names;
 use crate::id::RandomId;
 
 impl Repository {
+    /// Oldest first, then those that are damaged.
     pub fn key_slots(&self) -> Result<Vec<SlotInfo>> {
-        let slots = read_slots(&self.backend)?.usable;
-        Ok(slots
-            .into_iter()
-            .map(|(id, slot)| SlotInfo {
-                id,
-                kind: slot.kind(),
-                label: slot.label,
-                created: slot.created,
-            })
-            .collect())
+        let slots = read_slots(&self.backend)?;
+        let usable = slots.usable.into_iter().map(|(id, slot)| SlotInfo {
+            id,
+            kind: slot.kind(),
+            label: slot.label,
+            created: Some(slot.created),
+            problem: None,
+        });
+        let damaged = slots.damaged.into_iter().map(|(id, error)| SlotInfo {
+            id,
+            kind: "damaged",
+            label: String::new(),
+            created: None,
+            problem: Some(error.to_string()),
+        });
+        Ok(usable.chain(damaged).collect())
     }
 
     pub fn add_key(&self, secret: &Secret, label: &str) -> Result<RandomId> {
@@ -37,14 +44,15 @@ impl Repository {
         write_slot(&self.backend, id, &slot)
     }
 
-    /// Refuses to remove the last slot: nobody could ever open the repository again.
+    /// Refuses to remove the last slot that can be used: nobody could ever open the repository
+    /// again.
     pub fn remove_key(&self, id: RandomId) -> Result<()> {
         self.allow_write()?;
         let slots = self.key_slots()?;
-        if !slots.iter().any(|slot| slot.id == id) {
+        let Some(slot) = slots.iter().find(|slot| slot.id == id) else {
             return Err(Error::not_found(format!("there is no key slot {id}")));
-        }
-        if slots.len() == 1 {
+        };
+        if slot.is_usable() && slots.iter().filter(|slot| slot.is_usable()).count() == 1 {
             return Err(Error::invalid(
                 "this is the last key slot; add another before you remove it",
             ));

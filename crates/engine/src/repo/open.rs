@@ -412,6 +412,9 @@ fn nothing_opens(
     };
     match damaged {
         [] if usable == 0 => Error::corrupt(format!("{place}: no key slot is left")),
+        [] if usable == 1 => {
+            Error::wrong_key(format!("{place}: {what} does not open the only key slot"))
+        }
         [] => Error::wrong_key(format!("{place}: {what} opens none of the {usable} key slots")),
         _ => {
             let named: Vec<String> = damaged
@@ -420,8 +423,8 @@ fn nothing_opens(
                 .collect();
             Error::corrupt(format!(
                 "{place}: {what} opens no key slot, and it may be right: damaged or refused are \
-                 {}; open it with another secret, or bring these objects back from a copy of the \
-                 store",
+                 {}; open it with another secret (`tintype repo key remove` and `key add` then \
+                 replace what is damaged), or bring these objects back from a copy of the store",
                 named.join(", ")
             ))
         }
@@ -432,7 +435,16 @@ fn nothing_opens(
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct SlotInfo {
     pub id: RandomId,
+    /// `damaged` where it cannot be read.
     pub kind: &'static str,
     pub label: String,
-    pub created: Timestamp,
+    pub created: Option<Timestamp>,
+    /// Why it cannot be used.
+    pub problem: Option<String>,
+}
+
+impl SlotInfo {
+    pub fn is_usable(&self) -> bool {
+        self.problem.is_none()
+    }
 }

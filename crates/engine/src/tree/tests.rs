@@ -337,16 +337,5 @@ fn parts_of_a_page_are_bounded_together() {
 }
 
 fn simple() -> Node {
-    Node {
-        kind: Kind::File,
-        mode: 0o644,
-        owner: Arc::default(),
-        mtime: Time::default(),
-        ctime: Time::default(),
-        size: 0,
-        inode: 1,
-        device: 1,
-        links: 1,
-        extras: None,
-    }
+    Node { mode: 0o644, inode: 1, device: 1, ..Node::new(Kind::File) }
 }

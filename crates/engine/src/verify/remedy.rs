@@ -26,6 +26,8 @@ pub enum Remedy {
     GiveUp,
     /// A gc that replaces damaged packs.
     RewriteDamaged,
+    /// Another key slot for the same secret.
+    ReplaceKey,
     /// Any gc.
     Gc,
 }
@@ -92,6 +94,7 @@ pub(super) fn remedies(finding: &Finding, known: &Known) -> Vec<Remedy> {
             Remedy::RepairIndex
         }
         Name::Unknown if object.starts_with("gc/") => Remedy::RepairIndex,
+        Name::Slot(_) => Remedy::ReplaceKey,
         Name::Fate(_) if finding.problem != Problem::Disagrees => Remedy::GiveUp,
         Name::Annotation(id, _) if known.committed.contains(&id) => Remedy::AcceptLostChanges,
         Name::Annotation(id, _) if known.retired.contains(&id) => Remedy::Gc,

@@ -142,18 +142,8 @@ pub(crate) fn files(list: &[(&str, Vec<u8>)]) -> Files {
 
 fn node(kind: Kind, size: usize) -> Node {
     let time = Time { seconds: 1_700_000_000, nanoseconds: 5 };
-    Node {
-        kind,
-        mode: 0o644,
-        owner: Arc::default(),
-        mtime: time,
-        ctime: time,
-        size: size as u64,
-        inode: 7,
-        device: 1,
-        links: 1,
-        extras: None,
-    }
+    let known = Node { mode: 0o644, mtime: time, ctime: time, ..Node::new(kind) };
+    Node { size: size as u64, inode: 7, device: 1, ..known }
 }
 
 /// Stores files the way the runner does: small ones together, large ones in chunks.

@@ -56,6 +56,10 @@ fn line(remedy: Remedy, id: Option<SnapshotId>, objects: &str, depth: Depth) -> 
             "`tintype repo gc --rewrite-damaged` replaces packs that are damaged where nothing \
              needed is touched ({objects})"
         ),
+        Remedy::ReplaceKey => format!(
+            "`tintype repo key remove` with the start of its id, then `key add` with the same \
+             secret, replace a key slot that is damaged ({objects})"
+        ),
         Remedy::Gc => format!("`tintype repo gc` removes what nobody needs ({objects})"),
     }
 }
@@ -104,7 +108,9 @@ mod tests {
 
     #[test]
     fn each_way_out_is_one_line_with_what_it_mends() {
-        use Remedy::{AcceptLostChanges, Gc, GiveUp, RepairIndex, RewriteDamaged, SnapshotAgain};
+        use Remedy::{
+            AcceptLostChanges, Gc, GiveUp, RepairIndex, ReplaceKey, RewriteDamaged, SnapshotAgain,
+        };
         let findings = [
             finding(format!("fate/{ID}"), &[GiveUp]),
             finding("data/ab/x", &[RepairIndex, SnapshotAgain]),
@@ -113,7 +119,8 @@ mod tests {
             finding(format!("annotation/{ID}/00000002"), &[AcceptLostChanges]),
             finding(format!("annotation/{ID}/00000001"), &[AcceptLostChanges]),
             finding("condemned/00000001/z", &[Gc]),
-            finding("keys/a", &[]),
+            finding("keys/a", &[ReplaceKey]),
+            finding("beat/a", &[]),
         ];
         let lines = advice(&findings, Depth::All);
         let wanted = [
@@ -122,6 +129,7 @@ mod tests {
             (&format!("verify --accept-lost-changes {ID}`"), "/00000001, annotation/"),
             (&format!("gc --give-up {ID}`"), &format!("has fate/{ID}")),
             ("gc --rewrite-damaged`", "(data/ab/y)"),
+            ("key add`", "(keys/a)"),
             ("repo gc`", "(condemned/00000001/z)"),
         ];
         assert_eq!(lines.len(), wanted.len(), "{lines:#?}");
@@ -132,7 +140,7 @@ mod tests {
 
     #[test]
     fn nothing_is_advised_where_nothing_helps() {
-        assert_eq!(advice(&[finding("keys/a", &[])], Depth::Metadata), [""; 0]);
+        assert_eq!(advice(&[finding("beat/a", &[])], Depth::Metadata), [""; 0]);
         assert_eq!(advice(&[], Depth::All), [""; 0]);
     }
 

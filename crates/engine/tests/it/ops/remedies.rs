@@ -52,6 +52,9 @@ fn follow(repository: &Repository, remedy: Remedy, findings: &[Finding], world: 
         Remedy::RewriteDamaged => {
             gc(GcOptions { rewrite_damaged: true, ..GcOptions::default() });
         }
+        Remedy::ReplaceKey => advised().for_each(|finding| {
+            repository.remove_key(id(finding, "keys/")).unwrap();
+        }),
         Remedy::Gc => gc(GcOptions::default()),
     }
 }
