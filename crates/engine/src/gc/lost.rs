@@ -1,7 +1,8 @@
 //! Snapshots that were there and whose fate is not: gc refuses, because what it cannot see it
 //! would delete.
 //!
-//! No interleaving gives a false alarm (format.md §11.5; `protocol::lister` explores them):
+//! While nothing is lost, no interleaving gives a false alarm (format.md §11.5; `protocol::lister`
+//! explores them):
 //! - An annotation is put only by who has read the fate as committed, and here annotations were
 //!   read before fates. A fate goes only after its session was put on a retired list, and lists
 //!   were read after fates.
@@ -15,7 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use tintype_model::{Error, ErrorKind, Result};
+use tintype_model::{Error, Result};
 
 use crate::backend::list_all;
 use crate::format::records::{FateState, names};
@@ -52,13 +53,14 @@ impl Repository {
 
     /// Sessions of which there is a segment and nothing else.
     fn stray_segments(&self, state: &State) -> Result<BTreeMap<RandomId, String>> {
-        let base: HashSet<&String> = state.newest.base.iter().collect();
+        let newest = &state.newest;
+        let expected: HashSet<&String> = newest.base.iter().chain(&newest.delete.objects).collect();
         let mut strays = BTreeMap::new();
         for listed in list_all(&*self.backend, "index/")? {
             let owner = names::parse_segment(&listed.name).map(|(id, _)| id);
             if let Some(id) = owner
                 && !names::is_gc_segment(&listed.name)
-                && !base.contains(&listed.name)
+                && !expected.contains(&listed.name)
                 && !state.is_settled(&id)
             {
                 strays.insert(id, listed.name);
@@ -66,12 +68,8 @@ impl Repository {
         }
         let mut found = BTreeMap::new();
         for (id, segment) in strays {
-            match self.backend.stat(&names::session(id)) {
-                Ok(_) => {}
-                Err(error) if error.is(ErrorKind::NotFound) => {
-                    found.insert(id, segment);
-                }
-                Err(error) => return Err(error),
+            if !self.exists(&names::session(id))? {
+                found.insert(id, segment);
             }
         }
         Ok(found)
@@ -122,7 +120,7 @@ impl Repository {
 fn undecided_witnessed(state: &State, annotations: &Annotations) -> Vec<SnapshotId> {
     let mut lost: Vec<SnapshotId> = annotations
         .ids()
-        .filter(|id| !state.retired.contains(id))
+        .filter(|id| !state.retired.contains(id) && !state.newest.delete.retire.contains(id))
         .filter(|id| state.fates.get(id).is_none_or(|f| f.state != FateState::Committed))
         .collect();
     let leaving: HashSet<&str> = state.newest.delete.objects.iter().map(String::as_str).collect();

@@ -13,6 +13,7 @@ mod lost;
 mod mark;
 mod merge;
 mod plan;
+mod rests;
 mod run;
 
 pub use plan::{Candidate, GcPlan, Reason};

@@ -8,19 +8,16 @@ use serde::Serialize;
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::mark::Live;
-use super::{GcPlan, merge, plan};
-use crate::backend::list_all;
+use super::{GcPlan, merge, plan, rests};
 use crate::cancel::Cancel;
 use crate::format::frame::sealed_bytes;
 use crate::format::object::ObjectType;
-use crate::format::records::{
-    Condemned, Deletions, FateState, GcRecord, Manifest, SessionKind, SessionRecord, names,
-};
+use crate::format::records::{Condemned, FateState, GcRecord, Manifest, SessionKind, names};
 use crate::id::{RandomId, SnapshotId};
 use crate::index::{Index, PackId};
 use crate::reader::{ContentReader, ReadBuffer};
 use crate::repo::Repository;
-use crate::repo::session::{Session, Silence, Undecided, is_unreadable};
+use crate::repo::session::{Proofs, Session, Silence, Undecided};
 use crate::repo::state::{ATTEMPTS, State};
 use crate::store::{Store, Worker};
 
@@ -67,16 +64,16 @@ pub struct GcReport {
 }
 
 /// What lives, as read in one go in the order that the protocol wants.
-struct Reading {
-    state: State,
-    index: Index,
-    segment_names: Vec<String>,
-    living: Vec<(SnapshotId, Manifest)>,
+pub(super) struct Reading {
+    pub state: State,
+    pub index: Index,
+    pub segment_names: Vec<String>,
+    pub living: Vec<(SnapshotId, Manifest)>,
     /// Of the living: the number of the last annotation.
-    annotations: BTreeMap<SnapshotId, u32>,
-    dead: BTreeSet<SnapshotId>,
+    pub annotations: BTreeMap<SnapshotId, u32>,
+    pub dead: BTreeSet<SnapshotId>,
     /// Of what is to be given up: that which really has no readable fate.
-    given_up: BTreeSet<SnapshotId>,
+    pub given_up: BTreeSet<SnapshotId>,
 }
 
 impl Repository {
@@ -241,8 +238,9 @@ impl Repository {
     /// Waits until every writer that may have seen the old state is decided; fences the dead.
     /// `own` is left out. A session that cannot be read counts as a writer (format.md §11.1).
     pub(crate) fn settle_writers(&self, own: RandomId, options: &GcOptions) -> Result<usize> {
+        let mut proofs = Proofs::default();
         let waited_for: BTreeSet<RandomId> = self
-            .endable_sessions()?
+            .endable_sessions(&mut proofs)?
             .into_iter()
             .filter(|s| s.may_write() && s.id != own)
             .map(|s| s.id)
@@ -254,7 +252,7 @@ impl Repository {
         loop {
             let now = self.env.clock.elapsed();
             let mut busy = Vec::new();
-            for session in self.endable_sessions()? {
+            for session in self.endable_sessions(&mut proofs)? {
                 let is_waited_for = waited_for.contains(&session.id);
                 let is_dead = match session.record {
                     Some(_) => self.is_dead_session(&session, options),
@@ -315,7 +313,7 @@ impl Repository {
             copied.len() as u32,
         )?;
         let base = [copied, merged].concat();
-        let delete = self.deletions(reading, &gone, &base)?;
+        let delete = rests::deletions(self, reading, &gone, &base)?;
         let absorbed =
             state.fates.keys().filter(|id| !delete.retire.contains(id)).copied().collect();
         Ok(GcRecord {
@@ -364,98 +362,6 @@ impl Repository {
         }
         store.flush()?;
         Ok(store.segment_names())
-    }
-
-    /// All objects that the commit makes superfluous.
-    fn deletions(
-        &self,
-        reading: &Reading,
-        gone: &HashSet<PackId>,
-        base: &[String],
-    ) -> Result<Deletions> {
-        let state = &reading.state;
-        let mut objects: Vec<String> = gone.iter().map(PackId::object_name).collect();
-        objects.sort_unstable();
-        objects.extend(reading.segment_names.iter().filter(|n| !base.contains(n)).cloned());
-        let mut retire = Vec::new();
-        let mut remove = BTreeSet::new();
-        for (id, fate) in &state.fates {
-            // Their fates name no segments: one that arrives late changes nothing.
-            let names_nothing = fate.state != FateState::Committed
-                && matches!(self.kind_of(*id)?, Some(SessionKind::Read | SessionKind::Gc));
-            match fate.state {
-                FateState::Committed if !reading.dead.contains(id) => continue,
-                _ if names_nothing => {}
-                _ => retire.push(*id),
-            }
-            remove.insert(*id);
-        }
-        retire.extend(&reading.given_up);
-        remove.extend(&reading.given_up);
-        remove.extend(state.retired.iter().copied());
-        self.name_rests(&remove, base, &state.newest, &mut objects)?;
-        Ok(Deletions { objects, retire })
-    }
-
-    fn kind_of(&self, id: RandomId) -> Result<Option<SessionKind>> {
-        match self.get_json::<SessionRecord>(ObjectType::Session, &names::session(id)) {
-            Ok(record) => Ok(Some(record.kind)),
-            Err(error) if error.is(ErrorKind::NotFound) || is_unreadable(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Small objects of removed sessions, of earlier gcs, and gc-made segments outside the base.
-    fn name_rests(
-        &self,
-        remove: &BTreeSet<RandomId>,
-        base: &[String],
-        newest: &GcRecord,
-        objects: &mut Vec<String>,
-    ) -> Result<()> {
-        let mut gcs = BTreeSet::new();
-        for listed in list_all(&*self.backend, "session/")? {
-            let Some(id) = names::parse_id(&listed.name, "session/") else { continue };
-            match self.get_json::<SessionRecord>(ObjectType::Session, &listed.name) {
-                Ok(record) if record.kind == SessionKind::Gc && record.base_seq <= newest.seq => {
-                    gcs.insert(id);
-                }
-                // With a fate it goes as what the fate says, without one it stays for the next gc.
-                Err(error) if !error.is(ErrorKind::NotFound) && !is_unreadable(&error) => {
-                    return Err(error);
-                }
-                _ => {}
-            }
-        }
-        let is_removed = |id: RandomId| remove.contains(&id) || gcs.contains(&id);
-        for listed in list_all(&*self.backend, "index/")? {
-            let owner = names::parse_segment(&listed.name).map(|(id, _)| id);
-            if owner.is_some_and(is_removed) && !base.contains(&listed.name) {
-                objects.push(listed.name);
-            }
-        }
-        // Annotations before fates before sessions.
-        for prefix in ["annotation/", "fate/", "beat/", "session/"] {
-            for listed in list_all(&*self.backend, prefix)? {
-                if names::parse_id(&listed.name, prefix).is_some_and(is_removed) {
-                    objects.push(listed.name);
-                }
-            }
-        }
-        objects.extend(self.absorbed_segments(newest, base)?);
-        let mut seen = HashSet::new();
-        objects.retain(|name| seen.insert(name.clone()));
-        Ok(())
-    }
-
-    /// Segments of sessions that an earlier gc absorbed: a late put made them again.
-    fn absorbed_segments(&self, newest: &GcRecord, base: &[String]) -> Result<Vec<String>> {
-        let absorbed: HashSet<&RandomId> = newest.absorbed.iter().collect();
-        let late = list_all(&*self.backend, "index/")?.into_iter().map(|l| l.name).filter(|name| {
-            names::parse_segment(name).is_some_and(|(id, _)| absorbed.contains(&id))
-                && !base.contains(name)
-        });
-        Ok(late.collect())
     }
 }
 

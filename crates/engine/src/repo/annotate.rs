@@ -135,7 +135,7 @@ impl Repository {
                 Err(error) => return Err(error),
             }
         }
-        Ok(standing.is_dead(self.env.clock.now()) || !self.is_decided(id)?)
+        Ok(standing.is_dead(self.env.clock.now()) || !self.exists(&names::fate(id))?)
     }
 
     /// Appends a change; what it means is decided on the standing of the moment, again if

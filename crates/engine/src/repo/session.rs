@@ -6,7 +6,7 @@
 //!                     └──────put fate──► closed | aborted        by another: process gone, fenced
 //! ```
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -124,22 +124,28 @@ impl Repository {
 
     /// Sessions without a fate that nobody proves to have had one. Only these may be ended by
     /// another: the fate of the others was lost, and a new one would bury their snapshot.
-    pub(crate) fn endable_sessions(&self) -> Result<Vec<Undecided>> {
+    /// `known`: what an earlier call has found.
+    pub(crate) fn endable_sessions(&self, known: &mut Proofs) -> Result<Vec<Undecided>> {
         let mut open = self.undecided_sessions()?;
-        if !open.is_empty() {
+        let is_new =
+            |session: &Undecided| session.may_write() && !known.0.contains_key(&session.id);
+        if open.iter().any(is_new) {
             let annotations = list_all(&*self.backend, "annotation/")?;
             let annotated = annotations.iter().map(|l| names::parse_id(&l.name, "annotation/"));
             let mut decided: HashSet<_> = annotated.flatten().collect();
             let state = self.read_state_leniently()?;
             decided.extend(state.parents());
             decided.extend(state.newest.absorbed);
-            open.retain(|session| !session.may_write() || !decided.contains(&session.id));
+            for session in open.iter().filter(|session| session.may_write()) {
+                known.0.entry(session.id).or_insert_with(|| decided.contains(&session.id));
+            }
         }
+        open.retain(|session| known.0.get(&session.id) != Some(&true));
         Ok(open)
     }
 
-    pub(crate) fn is_decided(&self, id: RandomId) -> Result<bool> {
-        match self.backend.stat(&names::fate(id)) {
+    pub(crate) fn exists(&self, name: &str) -> Result<bool> {
+        match self.backend.stat(name) {
             Ok(_) => Ok(true),
             Err(error) if error.is(ErrorKind::NotFound) => Ok(false),
             Err(error) => Err(error),
@@ -190,7 +196,7 @@ impl Repository {
     /// Closes sessions that dead processes of this host left, so that what they uploaded counts.
     pub fn close_abandoned(&self) -> Result<usize> {
         let mut closed = 0;
-        for session in self.endable_sessions()? {
+        for session in self.endable_sessions(&mut Proofs::default())? {
             let is_gone = |record| (self.identity.is_gone)(&self.identity, record);
             if session.record.as_ref().is_some_and(is_gone) {
                 closed += usize::from(self.decide_other(&session, FateState::Closed)?);
@@ -199,6 +205,10 @@ impl Repository {
         Ok(closed)
     }
 }
+
+/// Whether something shows that a session without a fate had one: asked once of each.
+#[derive(Default)]
+pub(crate) struct Proofs(HashMap<RandomId, bool>);
 
 pub struct Undecided {
     pub id: RandomId,

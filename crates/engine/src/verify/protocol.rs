@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::objects::{Inventory, Name};
 use super::report::{Findings, Problem, Severity};
-use crate::format::records::{FateState, SessionKind, SessionRecord, names};
+use crate::format::records::{FateState, GcRecord, SessionKind, SessionRecord, names};
 use crate::id::{RandomId, SnapshotId};
 use crate::repo::Repository;
 use crate::repo::annotate::Standing;
@@ -166,7 +166,11 @@ impl Inventory {
     }
 
     fn is_decided(&self, id: &RandomId) -> bool {
-        self.fates.contains_key(id) || self.damaged_fates.contains(id) || self.retired.contains(id)
+        let retires = |record: &GcRecord| record.delete.retire.contains(id);
+        self.fates.contains_key(id)
+            || self.damaged_fates.contains(id)
+            || self.retired.contains(id)
+            || self.newest().is_some_and(retires)
     }
 
     fn check_sessions(
@@ -247,11 +251,14 @@ impl Inventory {
                 witnesses.entry(parent).or_insert_with(|| names::fate(*child));
             }
         }
-        for segment in self.all_segments().filter(|name| !names::is_gc_segment(name)) {
-            let in_base =
-                self.newest().is_none_or(|newest| newest.base.iter().any(|b| b == segment));
+        // Without a record every segment is in force.
+        let segments = self.newest().into_iter().flat_map(|_| self.all_segments());
+        let base = self.newest().into_iter().flat_map(|newest| &newest.base);
+        let base: HashSet<&str> = base.map(String::as_str).collect();
+        for segment in segments.filter(|name| !names::is_gc_segment(name)) {
+            let expected = base.contains(segment) || leaving.contains(segment);
             let owner = names::parse_segment(segment).map(|(id, _)| id);
-            if let Some(id) = owner.filter(|id| !in_base && !self.sessions.contains_key(id))
+            if let Some(id) = owner.filter(|id| !expected && !self.sessions.contains_key(id))
                 && !is_there(repository, &names::session(id))
             {
                 witnesses.entry(id).or_insert_with(|| segment.to_owned());

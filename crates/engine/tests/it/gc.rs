@@ -334,6 +334,7 @@ fn late_segments_of_gcs_and_of_fenced_writers_are_no_loss() {
     backend.put(&names::segment(other, SessionKind::Gc, 0), &late).unwrap();
     repository.gc(&fenced()).unwrap();
     assert!(repository.snapshots().unwrap().unknown.is_empty());
+    assert!(list_all(&*backend, "index/").unwrap().is_empty(), "and they go");
 }
 
 #[test]
