@@ -147,13 +147,13 @@ impl Demo {
             bail!("the restored tree differs in {} places", report.differences);
         }
         let attributes = format!(
-            "{} extended attributes ({} ACLs, {} capabilities)",
+            "extended attributes: {} (ACLs: {}, capabilities: {})",
             report.xattrs, report.acls, report.capabilities
         );
         Ok(format!(
-            "Compared: {} entries, {} files, {} byte by byte, {} symlinks, {} hard links, \
-             {} devices,\n{attributes}, {} with inode flags, {} sparse files; kind, mode, owner,\n\
-             size and mtime to the nanosecond of each. No difference.",
+            "Compared: {} entries, {} files, {} byte by byte; symlinks: {}, hard links: {}, \
+             devices: {},\n{attributes}, inode flags: {}, sparse: {}; kind, mode, owner, size\n\
+             and mtime to the nanosecond of each. No difference.",
             count(report.entries),
             count(report.files),
             bytes(report.bytes),

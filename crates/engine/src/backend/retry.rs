@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use tintype_model::count::counted;
 use tintype_model::{ErrorKind, Result};
 
 use super::{Backend, Listed, PutStream, SharedBackend, StoreFeatures};
@@ -56,6 +57,10 @@ pub struct Retries {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     budget: Arc<AtomicU32>,
+}
+
+fn tries(count: u32) -> String {
+    counted(u64::from(count), "try", "tries")
 }
 
 impl Retries {
@@ -106,7 +111,7 @@ impl Retries {
                 return Err(error);
             }
             let Some(wait) = self.wait_after(attempt) else {
-                return Err(error.context(format_args!("after {attempt} tries")));
+                return Err(error.context(format_args!("after {}", tries(attempt))));
             };
             tracing::debug!(attempt, ?wait, %error, "trying again");
             self.clock.sleep(wait);

@@ -17,7 +17,7 @@ use crate::queue::Cost;
 pub(super) enum Job {
     /// Small files: one parcel.
     Small {
-        files: Vec<Found>,
+        files: Vec<SmallFile>,
         result: Arc<Promise<TreeEntry>>,
     },
     Large {
@@ -37,10 +37,26 @@ pub(super) enum Job {
     },
 }
 
+pub(super) struct SmallFile {
+    pub found: Found,
+    /// It did not change and is only to be stored elsewhere: what counts if it cannot be read.
+    pub old: Option<Box<TreeEntry>>,
+}
+
+impl SmallFile {
+    pub(super) fn new(found: Found) -> Self {
+        Self { found, old: None }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.found.memory_bytes() + self.old.as_ref().map_or(0, |old| old.memory_bytes())
+    }
+}
+
 impl Cost for Job {
     fn cost(&self) -> usize {
         let heap = match self {
-            Job::Small { files, .. } => files.iter().map(Found::memory_bytes).sum(),
+            Job::Small { files, .. } => files.iter().map(SmallFile::memory_bytes).sum(),
             Job::Large { file, .. } => file.memory_bytes(),
             Job::Chunk { bytes, .. } => bytes.capacity(),
             Job::Image { .. } => 0,

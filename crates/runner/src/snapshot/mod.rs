@@ -10,6 +10,7 @@
 //! many workers read at once follows from how long they wait for it (`readers.rs`). A worker
 //! that cuts a large file gives chunks to workers that have nothing to do.
 
+mod gather;
 mod job;
 mod large;
 mod names;
@@ -33,7 +34,7 @@ use tintype_engine::reader::ContentReader;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::store::Store;
-use tintype_engine::tree::{Parcel, Root, TreeEntry};
+use tintype_engine::tree::{Parcel, TreeEntry};
 use tintype_model::entry::{Node, Problem, Time};
 use tintype_model::{Error, Result};
 use tintype_source::files::{Note, Walk, WalkOptions};
@@ -43,6 +44,7 @@ use crate::progress::Progress;
 use crate::queue::Queue;
 use job::{Job, Step};
 use readers::{Readers, Watch};
+use tree::Built;
 
 /// Memory of the steps that wait for the tree, and of the jobs that wait for a worker.
 const STEPS_BYTES: usize = 16 << 20;
@@ -194,8 +196,9 @@ pub fn run(
     let store = repository.begin_writing(SessionKind::Snapshot, parent)?;
     let captured = capture(repository, &store, input, options, progress);
     match captured.and_then(|captured| store.flush().map(|()| captured)) {
-        Ok((root, notes, noticed)) => {
-            let manifest = manifest(repository, &store, options, started, root);
+        Ok((built, notes)) => {
+            let manifest = manifest(repository, &store, options, started, &built);
+            let noticed = built.noticed;
             let lacking_packs = store.lacking();
             let id = store.commit(manifest.clone())?;
             Ok(Outcome { id, manifest, notes, noticed, lacking_packs })
@@ -215,8 +218,9 @@ fn manifest(
     store: &Store<'_>,
     options: &SnapshotOptions,
     started: Timestamp,
-    root: Root,
+    built: &Built,
 ) -> Manifest {
+    let root = &built.root;
     let labels = &options.labels;
     let identity = repository.identity();
     let stats = &store.stats;
@@ -248,6 +252,8 @@ fn manifest(
             "metadata_bytes": count(&stats.metadata_bytes),
             "pack_bytes": count(&stats.pack_bytes),
             "known_bytes": count(&stats.known_bytes),
+            "parcel_bytes": built.parcels.raw_bytes,
+            "parcel_live_bytes": built.parcels.live_bytes,
         }),
         origin: None,
     }
@@ -259,7 +265,7 @@ fn capture(
     input: Input,
     options: &SnapshotOptions,
     progress: &Progress,
-) -> Result<(Root, Vec<Note>, Noticed)> {
+) -> Result<(Built, Vec<Note>)> {
     let workers = options.workers.max(1);
     let most = options.most_workers.max(workers);
     // Of a file server much can be asked at once.
@@ -281,7 +287,7 @@ fn capture(
     let run = |feed: &mut (dyn FnMut() -> Result<()> + Send), helpers: Vec<Task<'_>>| {
         run_stages(repository, &shared, feed, helpers, most)
     };
-    let root = match input {
+    let built = match input {
         Input::Files { roots, options: walk_options } => {
             let walk = Walk::new(roots, *walk_options);
             let trusted_before = options.parent.as_ref().map(|p| trust_limit(p.manifest.time));
@@ -294,9 +300,9 @@ fn capture(
                 fed
             };
             let helpers = (0..at_first).map(|_| Box::new(|| walk.help()) as Task<'_>);
-            let root = run(&mut feed, helpers.collect());
+            let built = run(&mut feed, helpers.collect());
             notes = walk.notes();
-            root
+            built
         }
         Input::Images(paths) => {
             let mut feed = || planner::plan_images(&shared, &paths);
@@ -313,8 +319,8 @@ fn capture(
     };
     shared.failure.into_result()?;
     options.cancel.check()?;
-    let (root, noticed) = root.ok_or_else(|| Error::internal("no tree was made"))?;
-    Ok((root, notes, noticed))
+    let built = built.ok_or_else(|| Error::internal("no tree was made"))?;
+    Ok((built, notes))
 }
 
 /// Runs feeder, workers and tree side by side until all have ended.
@@ -324,9 +330,9 @@ fn run_stages(
     feed: &mut (dyn FnMut() -> Result<()> + Send),
     helpers: Vec<Task<'_>>,
     workers: usize,
-) -> Option<(Root, Noticed)> {
-    let root = Mutex::new(None);
-    let made = &root;
+) -> Option<Built> {
+    let built = Mutex::new(None);
+    let made = &built;
     let mut tasks = helpers;
     tasks.push(Box::new(move || {
         if let Err(error) = feed() {
@@ -343,11 +349,11 @@ fn run_stages(
         }));
     }
     tasks.push(Box::new(|| match tree::build(shared) {
-        Ok(root) => *made.lock().expect("no panic while held") = root,
+        Ok(built) => *made.lock().expect("no panic while held") = built,
         Err(error) => shared.fail(error),
     }));
     repository.env().tasks.run(tasks);
-    root.into_inner().expect("no panic while held")
+    built.into_inner().expect("no panic while held")
 }
 
 /// Files that changed after this moment are read again whatever the parent says: the clock of

@@ -16,7 +16,8 @@ use tintype_model::{Error, Result};
 use tintype_source::files::image::Image;
 use tintype_source::files::{Accounts, Found, Walk};
 
-use super::job::{Job, Promise, Step};
+use super::gather::Sparse;
+use super::job::{Job, Promise, SmallFile, Step};
 use super::names::Names;
 use super::small::{bare, failed};
 use super::{EndOfStream, Shared, large};
@@ -36,12 +37,13 @@ const BATCH: usize = 512;
 struct Planner<'p, 'a, 'r> {
     shared: &'p Shared<'a, 'r>,
     /// Files of the open parcel.
-    small: Vec<Found>,
+    small: Vec<SmallFile>,
     small_bytes: u64,
     small_step_bytes: usize,
     result: Arc<Promise<TreeEntry>>,
     linked: Names<()>,
     trusted_before: Option<Time>,
+    sparse: Sparse,
 }
 
 /// Feeds the run from a walk.
@@ -60,15 +62,17 @@ pub(super) fn plan(
         result: Promise::new(),
         linked: Names::new(),
         trusted_before,
+        sparse: Sparse::default(),
     };
     let mut found = Stream { walk, batch: Vec::new().into_iter(), done: false };
     if let Some(parent) = parent {
+        planner.sparse = Sparse::of_parent(reader, parent)?;
         // A parent that is damaged costs time, not the snapshot.
         let mut cursor = Cursor::new(reader, Root::of(&parent.manifest))?.tolerant();
         while planner.next_leaf(&mut cursor, &mut found)? {}
     }
     while let Some(new) = found.next() {
-        planner.take(new)?;
+        planner.take(new, None)?;
     }
     planner.close_parcel();
     Ok(())
@@ -117,17 +121,20 @@ impl Planner<'_, '_, '_> {
             while found.peek().is_some_and(|f| path_order(&f.path, &old.path).is_lt()) {
                 whole &= same.is_empty();
                 self.flush(&mut same)?;
-                self.take(found.next().expect("peeked"))?;
+                self.take(found.next().expect("peeked"), None)?;
             }
-            let known = found.peek().is_some_and(|f| f.path == old.path);
-            if known && self.is_unchanged(&found.peek().expect("peeked").node, &old) {
+            let now = found.peek().filter(|f| f.path == old.path);
+            let known = now.is_some();
+            let unchanged = now.is_some_and(|f| self.is_unchanged(&f.node, &old));
+            if unchanged && !self.sparse.holds(&old) {
                 found.next();
                 same.push(old);
             } else {
                 whole = false;
                 self.flush(&mut same)?;
                 if known {
-                    self.take(found.next().expect("peeked"))?;
+                    let old = unchanged.then(|| Box::new(old));
+                    self.take(found.next().expect("peeked"), old)?;
                 }
             }
         }
@@ -160,8 +167,8 @@ impl Planner<'_, '_, '_> {
             && quiet(old.node.mtime)
     }
 
-    /// A new or changed entry.
-    fn take(&mut self, mut found: Found) -> Result<()> {
+    /// A new or changed entry; or, with what it was, an unchanged one that is to be stored again.
+    fn take(&mut self, mut found: Found, old: Option<Box<TreeEntry>>) -> Result<()> {
         let node = &found.node;
         if node.kind != Kind::File || found.node.problem().is_some() {
             if found.node.problem().is_none() {
@@ -178,20 +185,23 @@ impl Planner<'_, '_, '_> {
         if !self.linked.meet(node, || ()) {
             return self.step(Step::Link(Box::new(found)));
         }
-        if node.size < MIN_BYTES as u64 { self.take_small(found) } else { self.take_large(found) }
+        match node.size < MIN_BYTES as u64 {
+            true => self.take_small(SmallFile { found, old }),
+            false => self.take_large(found),
+        }
     }
 
-    fn take_small(&mut self, found: Found) -> Result<()> {
-        let (size, memory) = (found.node.size, found.memory_bytes());
+    fn take_small(&mut self, file: SmallFile) -> Result<()> {
+        let (size, memory) = (file.found.node.size, file.memory_bytes());
         if self.small_bytes + size > PARCEL_MOST {
             self.close_parcel();
         }
         let cut = {
             let keys = self.shared.store.repository().keys();
             self.small_bytes + size >= PARCEL_LEAST
-                && keys.cut_hash(&[found.name(), &size.to_le_bytes()]).is_multiple_of(64)
+                && keys.cut_hash(&[file.found.name(), &size.to_le_bytes()]).is_multiple_of(64)
         };
-        self.small.push(found);
+        self.small.push(file);
         self.small_bytes += size;
         let result = Arc::clone(&self.result);
         if cut || self.small.len() >= PARCEL_FILES {

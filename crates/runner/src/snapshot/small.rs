@@ -8,6 +8,7 @@ use tintype_model::Result;
 use tintype_model::entry::{Node, Problem, ProblemKind};
 use tintype_source::files::{Found, OpenFile};
 
+use super::job::SmallFile;
 use super::{KNOWN_FILES, Shared, large};
 use crate::progress::Progress;
 
@@ -26,7 +27,7 @@ pub(super) fn store(
     shared: &Shared<'_, '_>,
     worker: &mut Worker,
     buffer: &mut Vec<u8>,
-    files: Vec<Found>,
+    files: Vec<SmallFile>,
 ) -> Result<Vec<TreeEntry>> {
     buffer.clear();
     let count = files.len();
@@ -60,7 +61,7 @@ impl Read {
         shared: &Shared<'_, '_>,
         worker: &mut Worker,
         parcel: &mut Open<'_>,
-        file: Found,
+        SmallFile { found: file, old }: SmallFile,
     ) -> Result<u64> {
         let start = parcel.bytes.len();
         let mut node = file.node.clone();
@@ -81,6 +82,10 @@ impl Read {
             }
             Err(problem) => {
                 parcel.bytes.truncate(start);
+                if let Some(old) = old {
+                    self.entries.push(*old);
+                    return Ok(0);
+                }
                 failed(shared, &mut node, problem);
             }
         }

@@ -10,7 +10,8 @@ use tintype_model::Result;
 use tintype_model::entry::{Kind, Node, Problem, ProblemKind};
 use tintype_source::files::Found;
 
-use super::job::{Promise, Step};
+use super::gather::{Parcels, Totals};
+use super::job::{Promise, SmallFile, Step};
 use super::names::Names;
 use super::small::{self, bare};
 use super::{Noticed, Shared};
@@ -24,12 +25,26 @@ struct Stage<'t, 'a, 'r> {
     builder: TreeBuilder<'a, 'r>,
     names: Names<First>,
     noticed: Noticed,
+    parcels: Parcels,
+}
+
+/// What was built.
+pub(super) struct Built {
+    pub root: Root,
+    pub noticed: Noticed,
+    pub parcels: Totals,
 }
 
 /// Builds until the planner is done; `None` if the run failed elsewhere.
-pub(super) fn build(shared: &Shared<'_, '_>) -> Result<Option<(Root, Noticed)>> {
+pub(super) fn build(shared: &Shared<'_, '_>) -> Result<Option<Built>> {
     let builder = TreeBuilder::new(shared.store)?;
-    let mut stage = Stage { shared, builder, names: Names::new(), noticed: Noticed::default() };
+    let mut stage = Stage {
+        shared,
+        builder,
+        names: Names::new(),
+        noticed: Noticed::default(),
+        parcels: Parcels::default(),
+    };
     while let Some(step) = shared.steps.pop() {
         match step {
             Step::Entry(entry) => stage.first(*entry)?,
@@ -54,8 +69,8 @@ pub(super) fn build(shared: &Shared<'_, '_>) -> Result<Option<(Root, Noticed)>> 
     if shared.failure.is_set() {
         return Ok(None);
     }
-    let Stage { builder, noticed, .. } = stage;
-    Ok(Some((builder.finish()?, noticed)))
+    let Stage { builder, noticed, parcels, .. } = stage;
+    Ok(Some(Built { root: builder.finish()?, noticed, parcels: parcels.totals() }))
 }
 
 impl Stage<'_, '_, '_> {
@@ -65,6 +80,7 @@ impl Stage<'_, '_, '_> {
         Progress::add(&progress.files, u64::from(entry.node.kind.has_content()));
         Progress::add(&progress.bytes, entry.node.size);
         self.noticed.see(&entry);
+        self.parcels.see(&entry);
         self.builder.push(entry)
     }
 
@@ -90,7 +106,8 @@ impl Stage<'_, '_, '_> {
             return self.add(TreeEntry { path: found.path, node, content, large_xattrs });
         }
         let (mut worker, mut buffer) = (Worker::new()?, Vec::new());
-        let read = small::store(self.shared, &mut worker, &mut buffer, vec![found])?;
+        let read =
+            small::store(self.shared, &mut worker, &mut buffer, vec![SmallFile::new(found)])?;
         read.into_iter().try_for_each(|entry| self.first(entry))
     }
 
@@ -100,7 +117,10 @@ impl Stage<'_, '_, '_> {
         if !self.builder.is_aligned() {
             return entries.into_iter().try_for_each(|entry| self.first(entry));
         }
-        entries.iter().for_each(|entry| self.meet(entry));
+        for entry in &entries {
+            self.meet(entry);
+            self.parcels.see(entry);
+        }
         count_leaf(self.shared, &entries);
         self.builder.push_leaf(child, &last)
     }

@@ -5,8 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use proptest::prelude::*;
 
+use tintype_engine::backend::list_all;
 use tintype_engine::cancel::Cancel;
-use tintype_engine::format::records::Manifest;
+use tintype_engine::format::records::{self, Manifest};
+use tintype_engine::gc::GcOptions;
 use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::tree::{Root, TreeEntry};
 use tintype_runner::snapshot::{Input, Labels, SnapshotOptions};
@@ -38,6 +40,47 @@ fn what_did_not_change_is_not_read_again() {
     assert_eq!(third.read_bytes, 10);
     lab.restore("out");
     lab.assert_equal("out");
+}
+
+#[test]
+fn what_is_left_of_old_parcels_is_gathered() {
+    let lab = Lab::new();
+    let name = |number: u64| format!("d{}/f{number}", number / 300);
+    let write_all = |seed: u64, step: u64| {
+        for number in (0..12_000).filter(|number| step == 1 || number % step != 0) {
+            lab.write(&name(number), &noise(seed + number, 4_000));
+        }
+    };
+    write_all(0, 1);
+    Lab::settle();
+    let first = lab.take().outcome;
+    write_all(1_000_000, 10);
+    Lab::settle();
+    let second = lab.take().outcome;
+    let live_percent = |manifest: &Manifest| {
+        let stat = |name: &str| manifest.stats[name].as_u64().unwrap();
+        stat("parcel_live_bytes") * 100 / stat("parcel_bytes")
+    };
+    assert!((40..70).contains(&live_percent(&second.manifest)), "one file of ten is old");
+    // Nothing changed, so only what is gathered is read.
+    let third = lab.take();
+    assert_eq!(third.read_bytes, 1_200 * 4_000);
+    assert!(live_percent(&third.outcome.manifest) > 95);
+    let fourth = lab.take();
+    assert_eq!(fourth.read_bytes, 0);
+    lab.restore("out");
+    lab.assert_equal("out");
+
+    for (id, manifest) in [(first.id, first.manifest), (second.id, second.manifest)] {
+        let gone = records::Change::Deleted("test".into());
+        lab.repository.annotate(id, &manifest, "test", gone).unwrap();
+    }
+    lab.repository.gc(&GcOptions::default()).unwrap();
+    let stored: u64 =
+        list_all(&lab.backend, "data/").unwrap().iter().map(|listed| listed.size_bytes).sum();
+    assert!(stored < 56_000_000, "{stored} bytes for 48 MB of files");
+    lab.restore("again");
+    lab.assert_equal("again");
 }
 
 #[test]

@@ -1,0 +1,185 @@
+//! Parcels of which little is used any more: a parcel is stored as long as anybody needs one file
+//! of it, so a tree whose small files change one by one would hold ever more bytes that nobody
+//! needs. Each snapshot counts what its parcels hold and what of it the tree uses (manifest
+//! `stats`); where the parent wastes much, its emptiest parcels are left: their files are read
+//! again and stored in new ones. What only older snapshots need goes with those.
+
+use std::collections::{HashMap, HashSet};
+
+use tintype_engine::reader::ContentReader;
+use tintype_engine::repo::snapshots::Snapshot;
+use tintype_engine::tree::cursor::Cursor;
+use tintype_engine::tree::{Content, Parcel, Root, TreeEntry};
+use tintype_model::Result;
+
+/// Waste below this is not worth a second look.
+const LEAST_WASTE_BYTES: u64 = 16 << 20;
+/// Percent of waste from which on parcels are left.
+const MOST_WASTE_PERCENT: u64 = 25;
+/// Only parcels of which less than this percentage is used: each byte that is read again frees at
+/// least one.
+const SPARSE_PERCENT: u64 = 50;
+/// A run reads again at most this part of the waste: the cost of tidying is spread over many.
+const PART_OF_WASTE: u64 = 16;
+
+/// The first bytes of a parcel's id: a confusion costs a little space.
+type Key = u64;
+
+fn key(parcel: &Parcel) -> Key {
+    Key::from_le_bytes(*parcel.id.0.first_chunk().expect("an id is longer"))
+}
+
+#[derive(Clone, Copy, Default)]
+struct Use {
+    raw_bytes: u32,
+    live_bytes: u32,
+}
+
+/// How much of each parcel a tree uses: 16 bytes a parcel, so little even for very many files.
+#[derive(Default)]
+pub(super) struct Parcels(HashMap<Key, Use>);
+
+/// Bytes in the parcels of a tree, and those of them that it uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub raw_bytes: u64,
+    pub live_bytes: u64,
+}
+
+impl Parcels {
+    pub(super) fn see(&mut self, entry: &TreeEntry) {
+        let Content::Slot(slot) = &entry.content else { return };
+        let used = self.0.entry(key(&slot.parcel)).or_default();
+        used.raw_bytes = slot.parcel.raw_bytes;
+        // Equal files and further names use the same bytes.
+        let live = u64::from(used.live_bytes) + entry.node.size;
+        used.live_bytes = live.min(u64::from(used.raw_bytes)) as u32;
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        self.0.values().fold(Totals::default(), |sum, used| Totals {
+            raw_bytes: sum.raw_bytes + u64::from(used.raw_bytes),
+            live_bytes: sum.live_bytes + u64::from(used.live_bytes),
+        })
+    }
+
+    /// The emptiest parcels, as many as this run may leave.
+    fn choose(&self) -> Sparse {
+        let totals = self.totals();
+        let mut budget = match totals.is_wasteful() {
+            true => (totals.waste_bytes() / PART_OF_WASTE).max(LEAST_WASTE_BYTES),
+            false => 0,
+        };
+        let mut sparse: Vec<(Key, Use)> =
+            self.0.iter().filter(|(_, used)| used.is_sparse()).map(|(k, u)| (*k, *u)).collect();
+        sparse.sort_unstable_by_key(|(key, used)| (used.percent(), *key));
+        let mut chosen = HashSet::new();
+        for (key, used) in sparse {
+            let Some(rest) = budget.checked_sub(u64::from(used.live_bytes)) else { break };
+            budget = rest;
+            chosen.insert(key);
+        }
+        Sparse(chosen)
+    }
+}
+
+impl Use {
+    fn percent(self) -> u64 {
+        u64::from(self.live_bytes) * 100 / u64::from(self.raw_bytes).max(1)
+    }
+
+    fn is_sparse(self) -> bool {
+        self.percent() < SPARSE_PERCENT
+    }
+}
+
+impl Totals {
+    fn waste_bytes(self) -> u64 {
+        self.raw_bytes.saturating_sub(self.live_bytes)
+    }
+
+    fn is_wasteful(self) -> bool {
+        let waste = self.waste_bytes();
+        waste >= LEAST_WASTE_BYTES && waste * 100 > self.raw_bytes * MOST_WASTE_PERCENT
+    }
+
+    /// As an earlier snapshot counted them.
+    fn of(snapshot: &Snapshot) -> Self {
+        let stat = |name: &str| snapshot.manifest.stats[name].as_u64().unwrap_or_default();
+        Self { raw_bytes: stat("parcel_bytes"), live_bytes: stat("parcel_live_bytes") }
+    }
+}
+
+/// Parcels that this run leaves.
+#[derive(Default)]
+pub(super) struct Sparse(HashSet<Key>);
+
+impl Sparse {
+    /// Reads the parent's tree once more, if there is something to gain.
+    pub(super) fn of_parent(reader: &ContentReader<'_>, parent: &Snapshot) -> Result<Self> {
+        if !Totals::of(parent).is_wasteful() {
+            return Ok(Self::default());
+        }
+        let mut parcels = Parcels::default();
+        let mut cursor = Cursor::new(reader, Root::of(&parent.manifest))?.tolerant();
+        while cursor.next_leaf()? {
+            cursor.rest_of_leaf().iter().for_each(|entry| parcels.see(entry));
+        }
+        Ok(parcels.choose())
+    }
+
+    /// Whether this unchanged file is to be stored again. Its further names would keep the old
+    /// parcel, so it has none.
+    pub(super) fn holds(&self, old: &TreeEntry) -> bool {
+        match &old.content {
+            Content::Slot(slot) => old.node.links == 1 && self.0.contains(&key(&slot.parcel)),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parcels(uses: &[(u32, u32)]) -> Parcels {
+        let used = |(number, (raw_bytes, live_bytes)): (usize, &(u32, u32))| {
+            (number as Key, Use { raw_bytes: *raw_bytes, live_bytes: *live_bytes.min(raw_bytes) })
+        };
+        Parcels(uses.iter().enumerate().map(used).collect())
+    }
+
+    #[test]
+    fn the_emptiest_are_left_and_only_where_much_is_wasted() {
+        const MIB: u32 = 1 << 20;
+        let full = vec![(MIB, MIB); 30];
+        let sparse = |share: u32| vec![(MIB, MIB / 100 * share); 20];
+        let chosen = |uses: &[Vec<(u32, u32)>]| parcels(&uses.concat()).choose().0.len();
+        assert_eq!(chosen(&[full.clone(), sparse(10)]), 20);
+        assert_eq!(chosen(&[full.clone(), sparse(60)]), 0, "each holds too much");
+        assert_eq!(chosen(&[vec![(MIB, MIB); 100], sparse(10)]), 0, "little is wasted in all");
+        assert_eq!(chosen(&[sparse(10)[..10].to_vec()]), 0, "not worth a second look");
+        assert_eq!(chosen(&[]), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn no_more_is_read_again_than_may_be(
+            uses in proptest::collection::vec((1u32..2 << 20, 0u32..2 << 20), 0..400)
+        ) {
+            let parcels = parcels(&uses);
+            let (totals, chosen) = (parcels.totals(), parcels.choose().0);
+            let read: u64 = chosen.iter().map(|key| u64::from(parcels.0[key].live_bytes)).sum();
+            prop_assert!(read <= (totals.waste_bytes() / PART_OF_WASTE).max(LEAST_WASTE_BYTES));
+            prop_assert!(chosen.iter().all(|key| parcels.0[key].is_sparse()));
+            prop_assert!(totals.is_wasteful() || chosen.is_empty());
+            let emptiest_left = parcels.0.iter().filter(|(key, used)| {
+                used.is_sparse() && !chosen.contains(*key)
+            }).map(|(_, used)| used.percent()).min();
+            let fullest_chosen = chosen.iter().map(|key| parcels.0[key].percent()).max();
+            prop_assert!(emptiest_left.is_none() || fullest_chosen <= emptiest_left);
+        }
+    }
+}
