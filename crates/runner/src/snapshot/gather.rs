@@ -15,7 +15,7 @@ use tintype_model::Result;
 /// Waste below this is not worth a second look.
 const LEAST_WASTE_BYTES: u64 = 16 << 20;
 /// Percent of waste from which on parcels are left.
-const MOST_WASTE_PERCENT: u64 = 25;
+const MOST_WASTE_PERCENT: u128 = 25;
 /// Only parcels of which less than this percentage is used: each byte that is read again frees at
 /// least one.
 const SPARSE_PERCENT: u64 = 50;
@@ -100,7 +100,8 @@ impl Totals {
 
     fn is_wasteful(self) -> bool {
         let waste = self.waste_bytes();
-        waste >= LEAST_WASTE_BYTES && waste * 100 > self.raw_bytes * MOST_WASTE_PERCENT
+        let share = u128::from(waste) * 100 > u128::from(self.raw_bytes) * MOST_WASTE_PERCENT;
+        waste >= LEAST_WASTE_BYTES && share
     }
 
     /// As an earlier snapshot counted them.
