@@ -1,15 +1,15 @@
 //! `delete`: snapshots that were named, and what prune drops.
 
 use serde_json::json;
-use tintype_engine::Error;
 use tintype_engine::format::records::Change;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
+use tintype_engine::{Error, ErrorKind};
 use tintype_model::selector::Selector;
 
 use super::annotate::annotate;
 use crate::app::App;
-use crate::exit::{Exit, usage};
+use crate::exit::{Exit, kind_of, usage};
 use crate::pick::{self, SELECTOR_HELP};
 use crate::report::Done;
 use crate::show::{self, Table};
@@ -112,9 +112,17 @@ pub(super) fn delete(
     let mut deleted = 0;
     for snapshot in picked {
         app.cancel.check()?;
-        annotate(repository, snapshot, Change::Deleted(reason.to_owned()))?;
-        app.report.event("deleted", json!({ "id": snapshot.id }))?;
-        deleted += 1;
+        match annotate(repository, snapshot, Change::Deleted(reason.to_owned())) {
+            // Somebody else was faster: it is gone, as was wanted.
+            Err(error) if kind_of(&error) == Some(ErrorKind::NotFound) => {
+                app.report.note(format!("snapshot {} was deleted meanwhile", snapshot.id.short()));
+            }
+            done => {
+                done?;
+                app.report.event("deleted", json!({ "id": snapshot.id }))?;
+                deleted += 1;
+            }
+        }
     }
     app.report.text(format!("{} deleted", show::counted(deleted, "snapshot", "snapshots")))?;
     if deleted > 0 {

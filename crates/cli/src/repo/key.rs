@@ -226,8 +226,12 @@ fn change(app: &App, new: &New) -> anyhow::Result<Done> {
     let old = secret::existing(&app.sources(), &backend.describe(), &app.report)?;
     let repository = Repository::open(backend, &old, app.open_options(None))?;
     let old_slots = repository.slots_of(&old)?;
+    let known = repository.key_slots()?;
+    let label = known.iter().find(|slot| old_slots.contains(&slot.id)).map(|slot| &slot.label);
+    // The name stays, unless a new one is given.
+    let label = label.filter(|_| new.label == "passphrase").unwrap_or(&new.label);
     let secret = new.ask(app, &repository.backend().describe())?;
-    let id = repository.add_key(&secret, &new.label)?;
+    let id = repository.add_key(&secret, label)?;
     app.report.text(format!("key {} added", id.short()))?;
     if !matches!(old, Secret::Passphrase(_)) {
         app.report.note(

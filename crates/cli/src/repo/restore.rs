@@ -212,10 +212,18 @@ impl Args {
     }
 
     fn selects_something(&self, snapshot: &Snapshot, plan: &Plan) -> anyhow::Result<()> {
-        if self.include.is_empty() || plan.selected > 0 || plan.damaged > 0 {
+        let chooses = !self.include.is_empty() || !self.exclude.is_empty();
+        if !chooses || plan.selected > 0 || plan.damaged > 0 {
             return Ok(());
         }
         let id = snapshot.id.short();
+        if self.include.is_empty() {
+            return Err(tintype_engine::Error::not_found(format!(
+                "nothing is left of snapshot {id} that --exclude {} does not match",
+                self.exclude.join(" --exclude ")
+            ))
+            .into());
+        }
         Err(tintype_engine::Error::not_found(format!(
             "nothing that is to be restored of snapshot {id} matches --include {}; patterns match \
              paths as they were captured (/srv/ann/*.txt) or names at every depth (*.txt)",

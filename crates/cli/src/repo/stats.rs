@@ -59,8 +59,8 @@ impl Args {
         }
         let ratio = stats.ratio.map(|ratio| format!(", {ratio:.1} times what is stored"));
         app.report.text(format!(
-            "\n{} hold {}{}",
-            show::counted(stats.snapshots.len() as u64, "snapshot", "snapshots"),
+            "\n{} {}{}",
+            show::counted(stats.snapshots.len() as u64, "snapshot holds", "snapshots hold"),
             show::bytes(stats.logical_bytes),
             ratio.unwrap_or_default()
         ))?;

@@ -225,6 +225,8 @@ fn nothing_restored_is_not_a_success() {
     let args = ["restore", "latest", "--to", &out, "--include", "nothing-*"];
     let ran = lab.run(&args).expect(1);
     assert!(ran.err.contains("nothing-*"), "{}", ran.err);
+    let ran = lab.run(&["restore", "latest", "--to", &out, "--exclude", "*"]).expect(1);
+    assert!(ran.err.contains("nothing is left"), "{}", ran.err);
     assert!(!lab.path("out").exists());
 }
 

@@ -255,6 +255,19 @@ fn a_damaged_key_slot_is_named_where_nothing_opens() {
     let id = slot.file_name().unwrap().to_str().unwrap();
     let damaged: Vec<_> = listed.iter().filter(|event| event["kind"] == "damaged").collect();
     assert!(damaged.len() == 1 && damaged[0]["id"] == id, "{listed:?}");
+    // A slot that is read and was changed is none that can be relied on.
+    let at = good.find("\"salt\":\"").unwrap() + 8;
+    let other_digit = if good.as_bytes()[at] == b'0' { "1" } else { "0" };
+    for changed in [
+        format!("{}{other_digit}{}", &good[..at], &good[at + 1..]),
+        good.replace("argon2id", "argon2xx"),
+    ] {
+        std::fs::write(slot, changed).unwrap();
+        let listed = by_words(&["key", "list", "--json"]).expect(0).events();
+        let found = listed.iter().find(|event| event["id"] == id).unwrap();
+        assert!(found["problem"].as_str().is_some(), "{found}");
+        by_words(&["verify"]).expect(4);
+    }
     let advice = by_words(&["verify"]).expect(4).out;
     assert!(advice.contains("tintype repo key remove"), "{advice}");
     by_words(&["key", "remove", id]).expect(0);

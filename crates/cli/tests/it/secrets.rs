@@ -56,8 +56,11 @@ fn the_recovery_key_opens_and_slots_come_and_go() {
     assert_eq!(bad.code, 1, "{}", bad.err);
     assert!(bad.err.contains("12 words"), "{}", bad.err);
 
+    let mut change = lab.command(&["key", "change-passphrase", "--label", "on-call"]);
+    let change = change.env("TINTYPE_NEW_PASSWORD", "between");
+    assert!(change.output().unwrap().status.success());
     let mut change = lab.command(&["key", "change-passphrase"]);
-    let change = change.env("TINTYPE_NEW_PASSWORD", "a new passphrase");
+    change.env("TINTYPE_PASSWORD", "between").env("TINTYPE_NEW_PASSWORD", "a new passphrase");
     assert!(change.output().unwrap().status.success());
     lab.run(&["list"]).expect(6);
     let mut keys = lab.command(&["key", "list", "--json"]);
@@ -65,6 +68,7 @@ fn the_recovery_key_opens_and_slots_come_and_go() {
     let keys = keys.expect(0).events();
     let kinds: Vec<_> = keys.iter().filter_map(|event| event["kind"].as_str()).collect();
     assert_eq!(kinds, ["recovery", "passphrase"]);
+    assert_eq!(keys[1]["label"], "on-call");
 
     // The last slot stays, whatever happens.
     let remove = |id: &str| {

@@ -14,12 +14,15 @@ impl Repository {
     /// Oldest first, then those that are damaged.
     pub fn key_slots(&self) -> Result<Vec<SlotInfo>> {
         let slots = read_slots(&self.backend)?;
-        let usable = slots.usable.into_iter().map(|(id, slot)| SlotInfo {
-            id,
-            kind: slot.kind(),
-            label: slot.label,
-            created: Some(slot.created),
-            problem: None,
+        let usable = slots.usable.into_iter().map(|(id, slot)| {
+            let problem = slot.verify(&self.keys, id).and_then(|()| slot.check()).err();
+            SlotInfo {
+                id,
+                kind: slot.kind(),
+                label: slot.label,
+                created: Some(slot.created),
+                problem: problem.map(|error| error.to_string()),
+            }
         });
         let damaged = slots.damaged.into_iter().map(|(id, error)| SlotInfo {
             id,
@@ -49,10 +52,10 @@ impl Repository {
     pub fn remove_key(&self, id: RandomId) -> Result<()> {
         self.allow_write()?;
         let slots = self.key_slots()?;
-        let Some(slot) = slots.iter().find(|slot| slot.id == id) else {
+        if !slots.iter().any(|slot| slot.id == id) {
             return Err(Error::not_found(format!("there is no key slot {id}")));
-        };
-        if slot.is_usable() && slots.iter().filter(|slot| slot.is_usable()).count() == 1 {
+        }
+        if !slots.iter().any(|other| other.id != id && other.is_usable()) {
             return Err(Error::invalid(
                 "this is the last key slot; add another before you remove it",
             ));

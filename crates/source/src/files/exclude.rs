@@ -86,7 +86,7 @@ impl ExcludesBuilder {
         for (line, from) in &self.lines {
             let anywhere = unanchored(line);
             builder.add_line(None, &anywhere).map_err(|error| {
-                Error::invalid(format!("{from}: exclude pattern {line:?}")).with_source(error)
+                Error::invalid(format!("{from}: pattern {line:?}")).with_source(error)
             })?;
         }
         for marker in &self.markers {

@@ -256,7 +256,14 @@ impl Told<'_> {
         let seconds = app.seconds();
         let snapshot = &plan.snapshot;
         let (id, time) = (snapshot.id.short(), show::time(snapshot.manifest.time));
-        app.report.text(format!("restored snapshot {id} of {time} to {}", plan.base.display()))?;
+        let lacks = !report.failed.is_empty() || plan.counts.refuse > 0 || plan.damaged > 0;
+        let what = match (report.entries, lacks) {
+            (0, true) => "nothing restored of",
+            (_, true) => "restored a part of",
+            (_, false) => "restored",
+        };
+        let base = plan.base.display();
+        app.report.text(format!("{what} snapshot {id} of {time} to {base}"))?;
         app.report.note(format!(
             "{} and {} in all, {} written in {} ({}/s)",
             show::counted(report.files, "file", "files"),
