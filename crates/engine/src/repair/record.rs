@@ -13,7 +13,7 @@
 //!    packs. A paused gc may still delete them, so such a pack is named only where it has the
 //!    one copy of something that a living snapshot needs: then it was not to be deleted.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tintype_model::{Error, ErrorKind, Result};
@@ -48,6 +48,8 @@ pub(super) struct Known {
     pub retired: Vec<String>,
     pub unreadable_lists: Vec<String>,
     pub living: Vec<(SnapshotId, Manifest)>,
+    /// Sessions that left nothing but rests, by a retired list or the newest record.
+    pub gone: HashSet<RandomId>,
 }
 
 impl Repository {
@@ -117,7 +119,9 @@ impl Repository {
     ) -> Result<RepairReport> {
         let base = session.segments();
         let mut objects = known.unreadable_lists;
-        objects.extend(self.superseded_segments(&base, &known.absorbed)?);
+        let mut settled = known.gone;
+        settled.extend(&known.absorbed);
+        objects.extend(self.superseded_segments(&base, &settled)?);
         let record = GcRecord {
             seq,
             session: session.id,
@@ -186,6 +190,7 @@ impl Repository {
             retired,
             unreadable_lists,
             living: living.map(|s| (s.id, s.manifest)).collect(),
+            gone: state.retired.iter().chain(&state.newest.delete.retire).copied().collect(),
         })
     }
 
@@ -274,20 +279,23 @@ impl Repository {
         Ok(packs)
     }
 
-    /// All segments but the new ones, those of writers that are not decided, and those that a
-    /// fate names which is not absorbed. Segments are listed before sessions, because a session
-    /// is put before its segments, and sessions before fates.
-    fn superseded_segments(&self, base: &[String], absorbed: &[RandomId]) -> Result<Vec<String>> {
+    /// All segments but the new ones, those of gcs that are not decided, and those of writers of
+    /// whom it is not known what became: one may be all that shows a snapshot whose fate and
+    /// session are lost. Segments are listed before sessions, because a session is put before its
+    /// segments.
+    fn superseded_segments(
+        &self,
+        base: &[String],
+        settled: &HashSet<RandomId>,
+    ) -> Result<Vec<String>> {
         let segments = list_all(&*self.backend, "index/")?;
-        let open = self.undecided_sessions()?;
-        let mut count: BTreeSet<_> = open.iter().map(|session| session.id).collect();
-        let fates = list_all(&*self.backend, "fate/")?;
-        let decided = fates.iter().filter_map(|listed| names::parse_id(&listed.name, "fate/"));
-        let absorbed: HashSet<_> = absorbed.iter().collect();
-        count.extend(decided.filter(|id| !absorbed.contains(id)));
+        let open: HashSet<_> = self.undecided_sessions()?.into_iter().map(|s| s.id).collect();
+        let base: HashSet<&String> = base.iter().collect();
         let is_old = |name: &String| {
-            let owner = names::parse_segment(name).map(|(id, _)| id);
-            owner.is_some_and(|id| !count.contains(&id)) && !base.contains(name)
+            names::parse_segment(name).is_some_and(|(owner, _)| {
+                let of_gc = names::is_gc_segment(name) && !open.contains(&owner);
+                (of_gc || settled.contains(&owner)) && !base.contains(name)
+            })
         };
         Ok(segments.into_iter().map(|listed| listed.name).filter(is_old).collect())
     }

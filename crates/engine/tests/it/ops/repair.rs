@@ -165,6 +165,31 @@ fn packs_of_a_lost_fate_that_others_need_are_named_again() {
     all_readable(&repository, &all);
 }
 
+/// Its segment is all that shows that there was a snapshot: a repair must leave it.
+#[test]
+fn a_repair_does_not_bury_a_lost_snapshot() {
+    for with_record in [true, false] {
+        let (memory, repository, all) = two();
+        let lost = [names::fate(all[0].0), names::session(all[0].0)];
+        let kept = lost.clone().map(|name| memory.get(&name, u64::MAX).unwrap());
+        lost.iter().for_each(|name| memory.delete(name).unwrap());
+        if !with_record {
+            memory.delete(&names::gc(0)).unwrap();
+        }
+        let names = packs(&memory, "data/");
+        let scope = RepairScope::Suspects(names.iter().filter_map(|n| PackId::parse(n)).collect());
+        let report = repository.repair_index(&scope, 2, &Cancel::default()).unwrap();
+        assert!(report.record.is_some(), "{report:?}");
+        all_readable(&repository, &all[1..]);
+        let refused = repository.gc(&GcOptions::default()).unwrap_err();
+        assert!(refused.to_string().contains(&lost[0]), "{refused}");
+        lost.iter().zip(&kept).for_each(|(name, object)| memory.put(name, object).unwrap());
+        all_readable(&repository, &all);
+        repository.gc(&GcOptions::default()).unwrap();
+        all_readable(&repository, &all);
+    }
+}
+
 /// Nobody can open a repository without its configuration.
 #[test]
 fn one_of_two_copies_of_the_configuration_is_enough() {
