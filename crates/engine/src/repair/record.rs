@@ -13,7 +13,7 @@
 //!    packs. A paused gc may still delete them, so such a pack is named only where it has the
 //!    one copy of something that a living snapshot needs: then it was not to be deleted.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use tintype_model::{Error, ErrorKind, Result};
@@ -32,7 +32,7 @@ use crate::index::local::LocalSegment;
 use crate::index::segment::{PackRow, SegmentBuilder};
 use crate::index::{Index, PackId};
 use crate::repo::Repository;
-use crate::repo::session::Session;
+use crate::repo::session::{Session, is_unreadable};
 use crate::repo::snapshots::{Annotations, merge};
 use crate::repo::state::State;
 
@@ -50,6 +50,8 @@ pub(super) struct Known {
     pub living: Vec<(SnapshotId, Manifest)>,
     /// Sessions that left nothing but rests, by a retired list or the newest record.
     pub gone: HashSet<RandomId>,
+    /// Sessions that a list said to be retired which cannot be read any more.
+    pub forgotten: Vec<RandomId>,
 }
 
 impl Repository {
@@ -104,6 +106,7 @@ impl Repository {
         let state = self.read_state_leniently()?;
         let mut known = self.known_of(&state, annotations)?;
         keep_traces(&mut known, &state);
+        known.forgotten = self.forgotten_parents(&state, &known)?;
         let mut report = RepairReport::default();
         self.index_packs(session, &known, workers, cancel, &mut report)?;
         self.put_record(session, seq, known, report)
@@ -129,7 +132,7 @@ impl Repository {
             absorbed: known.absorbed,
             annotations: known.annotations,
             retired: known.retired,
-            delete: Deletions { objects, retire: Vec::new() },
+            delete: Deletions { objects, retire: known.forgotten },
             time: self.env.clock.now(),
         };
         let name = names::gc(seq);
@@ -191,7 +194,32 @@ impl Repository {
             unreadable_lists,
             living: living.map(|s| (s.id, s.manifest)).collect(),
             gone: state.retired.iter().chain(&state.newest.delete.retire).copied().collect(),
+            forgotten: Vec::new(),
         })
+    }
+
+    /// Where a retired list is lost: parents of snapshots of which nothing is there, as it is when
+    /// a retirement is done. Else each would be missed for ever. Not where the record is lost
+    /// too, because only that knows whether a gc saw their fates last.
+    fn forgotten_parents(&self, state: &State, known: &Known) -> Result<Vec<RandomId>> {
+        let newest = match self.newest_record() {
+            Err(error) if is_unreadable(&error) => return Ok(Vec::new()),
+            newest => newest?,
+        };
+        let is_there = |name| state.retired_lists.contains(name);
+        if known.unreadable_lists.is_empty() && newest.retired.iter().all(is_there) {
+            return Ok(Vec::new());
+        }
+        let mut traces: HashSet<RandomId> = newest.absorbed.into_iter().collect();
+        for prefix in ["annotation/", "fate/", "session/"] {
+            let listed = self.names_of(prefix)?;
+            traces.extend(listed.iter().filter_map(|name| names::parse_id(name, prefix)));
+        }
+        let segments = self.names_of("index/")?;
+        traces.extend(segments.iter().filter_map(|name| Some(names::parse_segment(name)?.0)));
+        let left_nothing = |id: &RandomId| !state.retired.contains(id) && !traces.contains(id);
+        let parents: BTreeSet<RandomId> = state.parents().filter(left_nothing).collect();
+        Ok(parents.into_iter().collect())
     }
 
     /// Publishes what all packs hold, but for those that a gc may be about to delete.

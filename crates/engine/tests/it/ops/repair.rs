@@ -190,6 +190,47 @@ fn a_repair_does_not_bury_a_lost_snapshot() {
     }
 }
 
+/// Their children still name them, and nothing but the list said that they were retired.
+#[test]
+fn a_lost_retired_list_does_not_make_pruned_parents_missed() {
+    for is_gone in [true, false] {
+        let (memory, repository, _) = repository(7);
+        let files = sample(20);
+        let mut all: Vec<SnapshotId> = Vec::new();
+        for parent in [None, Some(0), Some(1), Some(0)] {
+            let store = repository.begin_writing(SessionKind::Snapshot, None).unwrap();
+            let root = build(&store, &files).unwrap();
+            let parent = parent.map(|number: usize| all[number]);
+            all.push(store.commit(Manifest { parent, ..manifest(&repository, &root) }).unwrap());
+        }
+        let listed = repository.snapshots().unwrap().snapshots;
+        let found = listed.iter().find(|s| s.id == all[1]).unwrap();
+        let change = Change::Deleted("test".into());
+        repository.annotate(all[1], &found.manifest, "test", change).unwrap();
+        // The second one names the list of the first.
+        repository.gc(&GcOptions::default()).unwrap();
+        repository.gc(&GcOptions::default()).unwrap();
+        for name in packs(&memory, "retired/") {
+            match is_gone {
+                true => memory.delete(&name).unwrap(),
+                false => memory.overwrite(&name, vec![0; 100]),
+            }
+        }
+        let lost = [names::fate(all[0]), names::session(all[0])];
+        let kept = lost.clone().map(|name| memory.get(&name, u64::MAX).unwrap());
+        lost.iter().for_each(|name| memory.delete(name).unwrap());
+        repository.repair_index(&RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
+        // Not so one that the newest record saw and that was not retired.
+        assert_eq!(repository.snapshots().unwrap().unknown, [&lost[0][..]]);
+        lost.iter().zip(&kept).for_each(|(name, object)| memory.put(name, object).unwrap());
+        for _ in 0..2 {
+            assert_eq!(repository.snapshots().unwrap().unknown, [""; 0]);
+            repository.gc(&GcOptions::default()).unwrap();
+        }
+        all_readable(&repository, &[0, 2, 3].map(|number| (all[number], files.clone())));
+    }
+}
+
 /// Nobody can open a repository without its configuration.
 #[test]
 fn one_of_two_copies_of_the_configuration_is_enough() {
