@@ -96,6 +96,8 @@ pub struct RepairReport {
     pub configs: Vec<String>,
     /// Session objects of snapshots that were written again from their fates.
     pub sessions: Vec<String>,
+    /// Those of them that could not be, with the cause.
+    pub not_mended: Vec<(String, String)>,
     /// The gc record that was made anew, and with it all of the index.
     pub record: Option<String>,
 }
@@ -235,7 +237,7 @@ impl Repository {
             }
         };
         report.configs = configs;
-        report.sessions = self.mend_sessions(workers, cancel)?;
+        self.mend_sessions(workers, cancel, &mut report)?;
         Ok(report)
     }
 

@@ -1,6 +1,11 @@
 //! The index comes back from the packs.
 
-use tintype_engine::backend::Backend as _;
+use std::collections::HashSet;
+
+use tintype_engine::ErrorKind;
+use tintype_engine::backend::count::Op;
+use tintype_engine::backend::faults::Effect;
+use tintype_engine::backend::{Backend as _, FaultyBackend};
 use tintype_engine::cancel::Cancel;
 use tintype_engine::format::records::{Change, names};
 use tintype_engine::gc::GcOptions;
@@ -229,6 +234,36 @@ fn a_lost_retired_list_does_not_make_pruned_parents_missed() {
         }
         all_readable(&repository, &[0, 2, 3].map(|number| (all[number], files.clone())));
     }
+}
+
+/// What else was repaired is told all the same.
+#[test]
+fn a_session_that_may_not_be_deleted_does_not_hide_the_rest_of_a_repair() {
+    let (memory, repository, all) = two();
+    let clock = repository.env().clock.clone();
+    let faulty = FaultyBackend::new(Arc::new(memory.clone()), clock);
+    let (env, _) = manual(8);
+    let locked = Repository::open(Arc::new(faulty.clone()), &secret(), options(&env)).unwrap();
+    let sessions = [0, 1].map(|number: usize| names::session(all[number].0));
+    let mut bytes = memory.get(&sessions[0], u64::MAX).unwrap();
+    bytes[100] ^= 1;
+    memory.overwrite(&sessions[0], bytes);
+    // Of a newer version, say: nothing is wrong with it.
+    let newer = || faulty.on(Op::Get, 0, &sessions[1], Effect::Fail(ErrorKind::Unsupported));
+    newer();
+    memory.delete(names::CONFIG_COPY).unwrap();
+    faulty.on(Op::Delete, 0, "session/", Effect::Fail(ErrorKind::Denied));
+    let repair = || locked.repair_index(&RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
+    let report = repair();
+    assert_eq!(report.configs, [names::CONFIG_COPY]);
+    let failed: HashSet<&String> = report.not_mended.iter().map(|(name, _)| name).collect();
+    assert_eq!((failed, report.sessions), (sessions.iter().collect(), Vec::new()));
+    faulty.heal();
+    newer();
+    let report = repair();
+    assert_eq!(report.sessions, sessions[..1]);
+    assert_eq!(report.not_mended.len(), 1, "{report:?}");
+    assert!(memory.names().contains(&sessions[1]));
 }
 
 /// Nobody can open a repository without its configuration.
