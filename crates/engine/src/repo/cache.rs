@@ -56,6 +56,14 @@ impl Cache {
         }
     }
 
+    /// Names of all kept objects of a kind, whether or not they open.
+    pub fn names(&self, kind: &str) -> Vec<String> {
+        let Some(dir) = &self.dir else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(dir.join(kind)) else { return Vec::new() };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        names.map(|name| format!("{kind}/{name}")).collect()
+    }
+
     fn object_path(&self, name: &str) -> Option<PathBuf> {
         self.dir.as_ref().map(|dir| dir.join(name))
     }

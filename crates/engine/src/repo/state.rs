@@ -217,11 +217,20 @@ impl Repository {
         Ok(names)
     }
 
+    /// What the cache has of an object that never changes, and its sealed bytes.
+    pub(crate) fn kept<T: DeserializeOwned>(
+        &self,
+        object_type: ObjectType,
+        name: &str,
+    ) -> Option<(T, Vec<u8>)> {
+        let sealed = self.cache.object(name)?;
+        let value = self.open_json(object_type, name, sealed.clone()).ok()?;
+        Some((value, sealed))
+    }
+
     /// From the cache if it is there: for what never changes.
     fn read_kept<T: DeserializeOwned>(&self, object_type: ObjectType, name: &str) -> Result<T> {
-        if let Some(sealed) = self.cache.object(name)
-            && let Ok(value) = self.open_json(object_type, name, sealed)
-        {
+        if let Some((value, _)) = self.kept(object_type, name) {
             return Ok(value);
         }
         let sealed = self.backend.get(name, limits::JSON_BYTES)?;

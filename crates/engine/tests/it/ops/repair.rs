@@ -11,6 +11,7 @@ use tintype_engine::format::records::{Change, names};
 use tintype_engine::gc::GcOptions;
 use tintype_engine::index::PackId;
 use tintype_engine::repair::RepairScope;
+use tintype_engine::verify::Remedy;
 
 use super::*;
 
@@ -233,6 +234,60 @@ fn a_lost_retired_list_does_not_make_pruned_parents_missed() {
             repository.gc(&GcOptions::default()).unwrap();
         }
         all_readable(&repository, &[0, 2, 3].map(|number| (all[number], files.clone())));
+    }
+}
+
+/// The cache has what was stored, and is authenticated like it.
+#[test]
+fn fates_and_retired_lists_come_back_from_the_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let (memory, first, all) = two();
+    let gone = snapshot(&first, &sample(10));
+    let listed = first.snapshots().unwrap().snapshots;
+    let found = listed.iter().find(|s| s.id == gone).unwrap();
+    first.annotate(gone, &found.manifest, "test", Change::Deleted("test".into())).unwrap();
+    for _ in 0..2 {
+        first.gc(&GcOptions::default()).unwrap();
+    }
+    let fate = names::fate(all[0].0);
+    let list = packs(&memory, "retired/").remove(0);
+    let seed = std::cell::Cell::new(9);
+    let open = |left: &MemoryBackend, cache_root| {
+        seed.set(seed.get() + 1);
+        let (env, _) = manual(seed.get());
+        let options = OpenOptions { cache_root, ..options(&env) };
+        Repository::open(Arc::new(left.clone()), &secret(), options).unwrap()
+    };
+    for name in [fate.clone(), list.clone()] {
+        for is_gone in [true, false] {
+            let left = memory.copy();
+            let good = left.get(&name, u64::MAX).unwrap();
+            let cached = open(&left, Some(dir.path().into()));
+            cached.snapshots().unwrap();
+            match is_gone {
+                true => left.delete(&name).unwrap(),
+                false => left.overwrite(&name, vec![0; 200]),
+            }
+            let advised = |repository: &Repository| {
+                let found = super::remedies::damage(repository);
+                assert_eq!(found.len(), 1, "{found:#?}");
+                assert_eq!(found[0].object, name);
+                found[0].remedies.clone()
+            };
+            let without = if name == fate { Remedy::GiveUp } else { Remedy::RepairIndex };
+            assert_eq!(advised(&open(&left, None)), [without]);
+            assert_eq!(advised(&cached), [Remedy::RepairIndex]);
+            let repair = |repository: &Repository| {
+                repository.repair_index(&RepairScope::Unnamed, 2, &Cancel::default()).unwrap()
+            };
+            let report = repair(&cached);
+            assert_eq!((report.restored, report.record), (vec![name.clone()], None));
+            assert!(left.get(&name, u64::MAX).unwrap() == good);
+            assert!(super::remedies::damage(&open(&left, None)).is_empty());
+            assert!(repair(&open(&left, None)).restored.is_empty());
+            cached.gc(&GcOptions::default()).unwrap();
+            all_readable(&open(&left, None), &all);
+        }
     }
 }
 
