@@ -186,8 +186,32 @@ impl Repository {
         }
         let newest = newest.expect("just set");
         let RetiredLists { names: retired_lists, sessions: retired } = lists;
+        if damaged.is_empty() {
+            self.forget_kept(&listed, &retired, &retired_lists);
+        }
         fates.retain(|id, _| !retired.contains(id));
         Ok(Some(State { newest, fates, retired, retired_lists, damaged, unattested }))
+    }
+
+    /// Drops from the cache what is gone for good, after all lists that there must be were read. What is missing and was not to go stays: it
+    /// may be the last copy (`repair/kept.rs`).
+    fn forget_kept(&self, fates: &[String], retired: &HashSet<RandomId>, lists: &BTreeSet<String>) {
+        let fates: HashSet<&String> = fates.iter().collect();
+        for name in self.cache.names("fate").iter().filter(|name| !fates.contains(name)) {
+            let is_retired = names::parse_id(name, "fate/").is_none_or(|id| retired.contains(&id));
+            let is_committed = || {
+                let kept = self.kept::<Fate>(ObjectType::Fate, name);
+                kept.is_some_and(|(fate, _)| fate.state == FateState::Committed)
+            };
+            if is_retired || !is_committed() {
+                self.cache.forget_object(name);
+            }
+        }
+        for name in self.cache.names("retired") {
+            if !lists.contains(&name) {
+                self.cache.forget_object(&name);
+            }
+        }
     }
 
     /// In the place of a damaged gc record: every segment counts.

@@ -291,6 +291,30 @@ fn fates_and_retired_lists_come_back_from_the_cache() {
     }
 }
 
+/// Another machine's gc removed it; this one only reads.
+#[test]
+fn the_cache_forgets_what_was_retired() {
+    let dir = tempfile::tempdir().unwrap();
+    let (memory, first, all) = two();
+    let (env, _) = manual(9);
+    let with_cache = OpenOptions { cache_root: Some(dir.path().into()), ..options(&env) };
+    let reader = Repository::open(Arc::new(memory.clone()), &secret(), with_cache).unwrap();
+    let kept = || {
+        reader.snapshots().unwrap();
+        let cache = dir.path().join(first.id().to_string()).join("fate");
+        std::fs::read_dir(cache).unwrap().count()
+    };
+    assert_eq!(kept(), 2);
+    let listed = first.snapshots().unwrap().snapshots;
+    let found = listed.iter().find(|s| s.id == all[0].0).unwrap();
+    first.annotate(all[0].0, &found.manifest, "test", Change::Deleted("test".into())).unwrap();
+    first.gc(&GcOptions::default()).unwrap();
+    assert_eq!(kept(), 1);
+    // Nobody retired this one.
+    memory.delete(&names::fate(all[1].0)).unwrap();
+    assert_eq!(kept(), 1);
+}
+
 /// What else was repaired is told all the same.
 #[test]
 fn a_session_that_may_not_be_deleted_does_not_hide_the_rest_of_a_repair() {
