@@ -216,6 +216,22 @@ impl<'r> ContentReader<'r> {
         }
     }
 
+    /// Whether just this copy of `id` is there and whole.
+    pub(crate) fn opens_at(
+        &self,
+        id: &ContentId,
+        place: &Location,
+        buffer: &mut ReadBuffer,
+    ) -> Result<bool> {
+        match self.read_at(id, place.kind, place, buffer) {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens a frame out of bytes that were read already.
     pub fn open_sealed<'b>(
         &self,

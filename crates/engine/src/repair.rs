@@ -20,10 +20,11 @@
 //!
 //! What that leaves wrong (packs that are gone, damaged frames, packs of a session whose fate is
 //! lost) takes a new gc record: `lost.rs`. Where the record itself is damaged: `record.rs`. What is
-//! no part of the index: `config.rs`, `sessions.rs`.
+//! no part of the index: `config.rs`, `sessions.rs`, `kept.rs`.
 
 mod changes;
 mod config;
+mod kept;
 mod lost;
 mod record;
 mod sessions;
@@ -96,6 +97,10 @@ pub struct RepairReport {
     pub configs: Vec<String>,
     /// Session objects of snapshots that were written again from their fates.
     pub sessions: Vec<String>,
+    /// Fates and retired lists that were damaged or missing, and whole in the local cache.
+    pub restored: Vec<String>,
+    /// What of the last two could not be written again, with the cause.
+    pub not_mended: Vec<(String, String)>,
     /// The gc record that was made anew, and with it all of the index.
     pub record: Option<String>,
 }
@@ -222,6 +227,8 @@ impl Repository {
     ) -> Result<RepairReport> {
         self.allow_maintenance()?;
         let configs = self.mend_config()?;
+        let mut kept = RepairReport::default();
+        self.restore_kept(&mut kept)?;
         let mut report = match self.read_state().and_then(|_| self.read_condemned()) {
             Err(error) if error.is(ErrorKind::Corrupt) => {
                 tracing::warn!(%error, "the gc record is made anew");
@@ -235,7 +242,9 @@ impl Repository {
             }
         };
         report.configs = configs;
-        report.sessions = self.mend_sessions(workers, cancel)?;
+        report.restored = kept.restored;
+        report.not_mended = kept.not_mended;
+        self.mend_sessions(workers, cancel, &mut report)?;
         Ok(report)
     }
 

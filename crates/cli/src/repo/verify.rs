@@ -303,6 +303,12 @@ fn repair(app: &App, repository: &Repository, scope: &RepairScope) -> anyhow::Re
     for name in &report.sessions {
         app.report.text(format!("{name} written again from its fate"))?;
     }
+    for name in &report.restored {
+        app.report.text(format!("{name} written again from the local cache"))?;
+    }
+    for (name, why) in &report.not_mended {
+        app.report.warn(format!("{name} was not written again: {why}"));
+    }
     for pack in &report.lost {
         app.report.warn(format!("{pack} is gone: the index no longer names it"));
     }

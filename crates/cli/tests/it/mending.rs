@@ -46,6 +46,26 @@ fn what_is_damaged_is_stored_again_after_a_repair() {
     assert!(lab.read("out/source/a") == noise(3 << 20, "a"));
 }
 
+/// Whoever has read it may still have it.
+#[test]
+fn a_damaged_fate_comes_back_from_the_cache() {
+    let lab = Lab::ready();
+    lab.write("source/a", "kept");
+    let id = lab.snapshot(&[&lab.text("source")])["snapshot"].as_str().unwrap().to_owned();
+    lab.run(&["list"]).expect(0);
+    damage(&lab.path(&format!("repository/fate/{id}")));
+    let found = lab.run(&["verify"]).expect(4);
+    assert!(found.out.contains("--repair-index"), "{}", found.out);
+    assert!(!found.out.contains("--give-up"), "{}", found.out);
+    let mended = lab.run(&["verify", "--repair-index"]).expect(0);
+    let line = format!("fate/{id} written again from the local cache");
+    assert!(mended.out.contains(&line), "{}", mended.out);
+    std::fs::remove_dir_all(lab.path("cache")).unwrap();
+    lab.run(&["gc"]).expect(0);
+    assert_eq!(lab.ids(), [id]);
+    lab.assert_whole();
+}
+
 /// Only the operator can say that a snapshot is not to be waited for any more.
 #[test]
 fn gc_refuses_while_a_fate_is_lost_until_it_is_given_up() {
@@ -54,6 +74,7 @@ fn gc_refuses_while_a_fate_is_lost_until_it_is_given_up() {
     let id = lab.snapshot(&[&lab.text("source")])["snapshot"].as_str().unwrap().to_owned();
     lab.run(&["hold", &id, "--reason", "law"]).expect(0);
     std::fs::remove_file(lab.path(&format!("repository/fate/{id}"))).unwrap();
+    std::fs::remove_dir_all(lab.path("cache")).unwrap();
     for refused in [&["gc", "--dry-run"][..], &["gc"]] {
         let refused = lab.run(refused).expect(4);
         assert!(refused.err.contains(&format!("--give-up {id}")), "{}", refused.err);

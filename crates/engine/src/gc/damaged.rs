@@ -15,8 +15,12 @@ use crate::format::object::HEADER_BYTES;
 use crate::index::{Index, PackId};
 use crate::pack::ends::Ends;
 use crate::pack::reader::PackReader;
+use crate::reader::{ContentReader, ReadBuffer};
 use crate::repair::location;
 use crate::repo::Repository;
+use crate::repo::session::Session;
+
+use super::{GcPlan, Reason};
 
 impl Repository {
     pub(super) fn damaged_packs(
@@ -68,5 +72,50 @@ impl Repository {
             Err(error) if error.is(ErrorKind::Corrupt) => Ok(true),
             Err(error) => Err(error),
         }
+    }
+
+    /// Packs whose copies do not count when others go: those that are named and not there, and
+    /// those in which the other copy of what a damaged pack holds does not open. A damaged pack
+    /// may hold the last whole copy of something, and goes although little of it was read.
+    pub(super) fn doubtful_packs(
+        &self,
+        index: &Index,
+        plan: &GcPlan,
+        session: &Session<'_>,
+    ) -> Result<HashSet<PackId>> {
+        let stored = self.stored_packs()?;
+        let reader = ContentReader::fixed(self, index.clone());
+        let damaged: HashSet<PackId> = plan
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.reason == Reason::Damaged)
+            .map(|candidate| candidate.id)
+            .collect();
+        let candidates = plan.ids();
+        let mut doubtful = HashSet::new();
+        let mut buffer = ReadBuffer::new()?;
+        for segment in &index.segments {
+            let rows = segment.pack_rows()?;
+            let is_gone = |pack: &PackId| !stored.contains_key(pack);
+            doubtful.extend(rows.iter().map(|row| row.pack).filter(is_gone));
+            if damaged.is_empty() {
+                continue;
+            }
+            segment.for_each(&mut |_, record| {
+                if !damaged.contains(&rows[record.pack as usize].pack) {
+                    return Ok(());
+                }
+                session.beat()?;
+                for place in index.places(&record.id)? {
+                    let is_left_out =
+                        candidates.contains(&place.pack) || doubtful.contains(&place.pack);
+                    if !is_left_out && !reader.opens_at(&record.id, &place, &mut buffer)? {
+                        doubtful.insert(place.pack);
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(doubtful)
     }
 }

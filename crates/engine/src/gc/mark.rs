@@ -166,19 +166,22 @@ impl<'i> Live<'i> {
         Ok(usage)
     }
 
-    /// Calls `each` for every live record of a pack in `packs` of which no copy lies elsewhere.
+    /// Calls `each` for every live record of a pack in `packs` of which no copy lies in a pack
+    /// beside these and `doubtful`.
     pub(super) fn for_each_lost_with(
         &self,
         packs: &HashSet<PackId>,
+        doubtful: &HashSet<PackId>,
         each: &mut dyn FnMut(&Record) -> Result<()>,
     ) -> Result<()> {
         for (number, segment) in self.index.segments.iter().enumerate() {
             let rows = segment.pack_rows()?;
             segment.for_each(&mut |record_number, record| {
                 let here = packs.contains(&rows[record.pack as usize].pack);
+                let stays = |pack: &PackId| !packs.contains(pack) && !doubtful.contains(pack);
                 if here
                     && self.is_live(number, record_number)
-                    && !self.has_copy_outside(&record.id, packs)?
+                    && !self.has_copy_where(&record.id, &stays)?
                 {
                     each(&record)?;
                 }
@@ -188,11 +191,11 @@ impl<'i> Live<'i> {
         Ok(())
     }
 
-    fn has_copy_outside(&self, id: &ContentId, packs: &HashSet<PackId>) -> Result<bool> {
+    fn has_copy_where(&self, id: &ContentId, counts: &dyn Fn(&PackId) -> bool) -> Result<bool> {
         for segment in &self.index.segments {
             if segment.may_contain(id)
                 && let Some(found) = segment.find(id)?
-                && !packs.contains(&found.pack)
+                && counts(&found.pack)
             {
                 return Ok(true);
             }

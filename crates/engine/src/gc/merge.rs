@@ -19,13 +19,15 @@ const MERGED_RECORDS: u64 = 1 << 20;
 const LARGE_RECORDS: u32 = 512 << 10;
 
 /// Puts the merged segments and gives the names of all that make up the new base, without
-/// those of copies, which are there already. `names`: those of `index.segments`.
+/// those of copies, which are there already. `segment_names`: those of `index.segments`. Of copies
+/// in one segment only the first stays: one in a `doubtful` pack is the last.
 pub(super) fn merge(
     repository: &Repository,
     index: &Index,
     segment_names: &[String],
     base: &[String],
     gone: &HashSet<PackId>,
+    doubtful: &HashSet<PackId>,
     session: RandomId,
     first_number: u32,
 ) -> Result<Vec<String>> {
@@ -51,16 +53,17 @@ pub(super) fn merge(
             segment.for_each_in(range.clone(), &mut |_, record| {
                 let row = rows[record.pack as usize];
                 if !gone.contains(&row.pack) {
-                    merged.add(record, row);
+                    merged.add(record, row, doubtful.contains(&row.pack));
                 }
                 Ok(())
             })?;
         }
-        if merged.records.is_empty() {
+        if merged.rows.is_empty() {
             continue;
         }
         let name = names::segment(session, SessionKind::Gc, number);
         number += 1;
+        merged.records.append(&mut merged.doubtful);
         let segment = Segment::new(merged.rows, merged.records);
         let place = repository.place(ObjectType::IndexSegment, &name);
         let sealed = seal_bytes(&place, Kind::IndexBlock, &segment.encode(), &repository.env)?;
@@ -75,24 +78,33 @@ struct Merged {
     rows: Vec<crate::index::segment::PackRow>,
     numbers: std::collections::HashMap<PackId, u32>,
     records: Vec<Record>,
+    doubtful: Vec<Record>,
 }
 
 impl Merged {
-    fn add(&mut self, mut record: Record, row: crate::index::segment::PackRow) {
+    fn add(&mut self, mut record: Record, row: crate::index::segment::PackRow, is_doubtful: bool) {
         let rows = &mut self.rows;
         record.pack = *self.numbers.entry(row.pack).or_insert_with(|| {
             rows.push(row);
             rows.len() as u32 - 1
         });
-        self.records.push(record);
+        match is_doubtful {
+            true => self.doubtful.push(record),
+            false => self.records.push(record),
+        }
     }
 }
 
 impl Live<'_> {
-    /// Live chunks that must be copied before `packs` may go.
-    pub(super) fn to_copy(&self, packs: &HashSet<PackId>) -> Result<Vec<Record>> {
+    /// Live chunks that must be copied before `packs` may go. What only `doubtful` packs have
+    /// beside them is no copy.
+    pub(super) fn to_copy(
+        &self,
+        packs: &HashSet<PackId>,
+        doubtful: &HashSet<PackId>,
+    ) -> Result<Vec<Record>> {
         let mut records = Vec::new();
-        self.for_each_lost_with(packs, &mut |record| {
+        self.for_each_lost_with(packs, doubtful, &mut |record| {
             records.push(*record);
             Ok(())
         })?;

@@ -14,6 +14,7 @@ use crate::format::frame::sealed_bytes;
 use crate::format::object::ObjectType;
 use crate::format::records::{Condemned, FateState, GcRecord, Manifest, SessionKind, names};
 use crate::id::{RandomId, SnapshotId};
+use crate::index::segment::Record;
 use crate::index::{Index, PackId};
 use crate::reader::{ContentReader, ReadBuffer};
 use crate::repo::Repository;
@@ -154,10 +155,13 @@ impl Repository {
             return Err(Error::locked("another gc ran meanwhile; nothing was deleted by this one"));
         }
         let gc_id = session.id;
-        // Copies go where nothing is condemned.
-        let index = Index { condemned: Arc::new(candidates.clone()), ..reading.index.clone() };
+        let doubtful = self.doubtful_packs(&reading.index, &report.plan, &session)?;
+        // Copies go where nothing is condemned, and are made of what no pack surely has.
+        let avoided = candidates.union(&doubtful).copied().collect();
+        let index = Index { condemned: Arc::new(avoided), ..reading.index.clone() };
         let store = Store::new(self, session, index);
-        let record = self.prepare(&reading, &candidates, &store, options, &mut report)?;
+        let going = (&candidates, &doubtful);
+        let record = self.prepare(&reading, going, &store, options, &mut report)?;
         options.cancel.check()?;
         match self.put_json(ObjectType::GcRecord, &names::gc(record.seq), &record) {
             Ok(()) => {}
@@ -286,10 +290,11 @@ impl Repository {
     }
 
     /// Everything up to the commit: what goes, copies of what lives in it, the new index.
+    /// `doubtful`: packs whose copies do not count.
     fn prepare(
         &self,
         reading: &Reading,
-        candidates: &HashSet<PackId>,
+        (candidates, doubtful): (&HashSet<PackId>, &HashSet<PackId>),
         store: &Store<'_>,
         options: &GcOptions,
         report: &mut GcReport,
@@ -297,7 +302,8 @@ impl Repository {
         let reader = ContentReader::new(self, reading.index.clone());
         let live = Live::mark(&reader, &reading.index, &reading.roots(), &options.cancel)?;
         let mut gone = candidates.clone();
-        let copied = Self::copy_forward(&live, &reader, &mut gone, store, options, report)?;
+        let records = live.to_copy(&gone, doubtful)?;
+        let copied = Self::copy_forward(&records, &reader, &mut gone, store, options, report)?;
         let stored = self.stored_packs()?;
         report.deleted_packs = gone.iter().filter(|p| stored.contains_key(*p)).count();
         report.deleted_bytes = gone.iter().filter_map(|p| stored.get(p)).sum();
@@ -309,6 +315,7 @@ impl Repository {
             &reading.segment_names,
             &state.newest.base,
             &gone,
+            doubtful,
             store.id(),
             copied.len() as u32,
         )?;
@@ -331,7 +338,7 @@ impl Repository {
     /// Copies live chunks out of packs that go; a pack with one that cannot be read is spared.
     /// Gives the names of the segments that name the copies.
     fn copy_forward(
-        live: &Live<'_>,
+        records: &[Record],
         reader: &ContentReader<'_>,
         gone: &mut HashSet<PackId>,
         store: &Store<'_>,
@@ -339,7 +346,7 @@ impl Repository {
         report: &mut GcReport,
     ) -> Result<Vec<String>> {
         let (mut worker, mut buffer, mut raw) = (Worker::new()?, ReadBuffer::new()?, Vec::new());
-        for record in live.to_copy(gone)? {
+        for record in records {
             options.cancel.check()?;
             store.beat()?;
             raw.clear();
@@ -378,7 +385,7 @@ impl Repository {
         let reader = ContentReader::fixed(self, index.clone());
         let live = Live::mark(&reader, index, &roots, cancel)?;
         let mut needed = HashSet::new();
-        for record in live.to_copy(packs)? {
+        for record in live.to_copy(packs, &HashSet::new())? {
             needed.extend(index.places(&record.id)?.into_iter().map(|place| place.pack));
         }
         Ok(needed)

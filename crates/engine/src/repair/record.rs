@@ -32,7 +32,7 @@ use crate::index::local::LocalSegment;
 use crate::index::segment::{PackRow, SegmentBuilder};
 use crate::index::{Index, PackId};
 use crate::repo::Repository;
-use crate::repo::session::Session;
+use crate::repo::session::{Session, is_unreadable};
 use crate::repo::snapshots::{Annotations, merge};
 use crate::repo::state::State;
 
@@ -48,6 +48,10 @@ pub(super) struct Known {
     pub retired: Vec<String>,
     pub unreadable_lists: Vec<String>,
     pub living: Vec<(SnapshotId, Manifest)>,
+    /// Sessions that left nothing but rests, by a retired list or the newest record.
+    pub gone: HashSet<RandomId>,
+    /// Sessions that a list said to be retired which cannot be read any more.
+    pub forgotten: Vec<RandomId>,
 }
 
 impl Repository {
@@ -102,6 +106,7 @@ impl Repository {
         let state = self.read_state_leniently()?;
         let mut known = self.known_of(&state, annotations)?;
         keep_traces(&mut known, &state);
+        known.forgotten = self.forgotten_parents(&state, &known)?;
         let mut report = RepairReport::default();
         self.index_packs(session, &known, workers, cancel, &mut report)?;
         self.put_record(session, seq, known, report)
@@ -117,7 +122,9 @@ impl Repository {
     ) -> Result<RepairReport> {
         let base = session.segments();
         let mut objects = known.unreadable_lists;
-        objects.extend(self.superseded_segments(&base, &known.absorbed)?);
+        let mut settled = known.gone;
+        settled.extend(&known.absorbed);
+        objects.extend(self.superseded_segments(&base, &settled)?);
         let record = GcRecord {
             seq,
             session: session.id,
@@ -125,7 +132,7 @@ impl Repository {
             absorbed: known.absorbed,
             annotations: known.annotations,
             retired: known.retired,
-            delete: Deletions { objects, retire: Vec::new() },
+            delete: Deletions { objects, retire: known.forgotten },
             time: self.env.clock.now(),
         };
         let name = names::gc(seq);
@@ -186,7 +193,33 @@ impl Repository {
             retired,
             unreadable_lists,
             living: living.map(|s| (s.id, s.manifest)).collect(),
+            gone: state.retired.iter().chain(&state.newest.delete.retire).copied().collect(),
+            forgotten: Vec::new(),
         })
+    }
+
+    /// Where a retired list is lost: parents of snapshots of which nothing is there, as it is when
+    /// a retirement is done. Else each would be missed for ever. Not where the record is lost
+    /// too, because only that knows whether a gc saw their fates last.
+    fn forgotten_parents(&self, state: &State, known: &Known) -> Result<Vec<RandomId>> {
+        let newest = match self.newest_record() {
+            Err(error) if is_unreadable(&error) => return Ok(Vec::new()),
+            newest => newest?,
+        };
+        let is_there = |name| state.retired_lists.contains(name);
+        if known.unreadable_lists.is_empty() && newest.retired.iter().all(is_there) {
+            return Ok(Vec::new());
+        }
+        let mut traces: HashSet<RandomId> = newest.absorbed.into_iter().collect();
+        for prefix in ["annotation/", "fate/", "session/"] {
+            let listed = self.names_of(prefix)?;
+            traces.extend(listed.iter().filter_map(|name| names::parse_id(name, prefix)));
+        }
+        let segments = self.names_of("index/")?;
+        traces.extend(segments.iter().filter_map(|name| Some(names::parse_segment(name)?.0)));
+        let left_nothing = |id: &RandomId| !state.retired.contains(id) && !traces.contains(id);
+        let parents: BTreeSet<RandomId> = state.parents().filter(left_nothing).collect();
+        Ok(parents.into_iter().collect())
     }
 
     /// Publishes what all packs hold, but for those that a gc may be about to delete.
@@ -274,20 +307,23 @@ impl Repository {
         Ok(packs)
     }
 
-    /// All segments but the new ones, those of writers that are not decided, and those that a
-    /// fate names which is not absorbed. Segments are listed before sessions, because a session
-    /// is put before its segments, and sessions before fates.
-    fn superseded_segments(&self, base: &[String], absorbed: &[RandomId]) -> Result<Vec<String>> {
+    /// All segments but the new ones, those of gcs that are not decided, and those of writers of
+    /// whom it is not known what became: one may be all that shows a snapshot whose fate and
+    /// session are lost. Segments are listed before sessions, because a session is put before its
+    /// segments.
+    fn superseded_segments(
+        &self,
+        base: &[String],
+        settled: &HashSet<RandomId>,
+    ) -> Result<Vec<String>> {
         let segments = list_all(&*self.backend, "index/")?;
-        let open = self.undecided_sessions()?;
-        let mut count: BTreeSet<_> = open.iter().map(|session| session.id).collect();
-        let fates = list_all(&*self.backend, "fate/")?;
-        let decided = fates.iter().filter_map(|listed| names::parse_id(&listed.name, "fate/"));
-        let absorbed: HashSet<_> = absorbed.iter().collect();
-        count.extend(decided.filter(|id| !absorbed.contains(id)));
+        let open: HashSet<_> = self.undecided_sessions()?.into_iter().map(|s| s.id).collect();
+        let base: HashSet<&String> = base.iter().collect();
         let is_old = |name: &String| {
-            let owner = names::parse_segment(name).map(|(id, _)| id);
-            owner.is_some_and(|id| !count.contains(&id)) && !base.contains(name)
+            names::parse_segment(name).is_some_and(|(owner, _)| {
+                let of_gc = names::is_gc_segment(name) && !open.contains(&owner);
+                (of_gc || settled.contains(&owner)) && !base.contains(name)
+            })
         };
         Ok(segments.into_iter().map(|listed| listed.name).filter(is_old).collect())
     }

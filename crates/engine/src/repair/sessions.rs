@@ -14,6 +14,7 @@ use std::collections::HashSet;
 
 use tintype_model::{Error, ErrorKind, Result};
 
+use super::RepairReport;
 use crate::cancel::Cancel;
 use crate::format::object::ObjectType;
 use crate::format::records::{FateState, Manifest, SessionKind, SessionRecord, names};
@@ -25,9 +26,15 @@ use crate::repo::session::is_unreadable;
 const BATCH: usize = 256;
 
 impl Repository {
-    /// Gives the names that were written again. Those that are gone as well: an earlier repair may
-    /// have been cut short between removing and putting.
-    pub(super) fn mend_sessions(&self, workers: usize, cancel: &Cancel) -> Result<Vec<String>> {
+    /// Notes the names that were written again, and why others were not: what else was repaired is
+    /// told all the same. Those that are gone as well: an earlier repair may have been cut short
+    /// between removing and putting.
+    pub(super) fn mend_sessions(
+        &self,
+        workers: usize,
+        cancel: &Cancel,
+        report: &mut RepairReport,
+    ) -> Result<()> {
         let state = self.read_state()?;
         let leaving: HashSet<&String> = state.newest.delete.objects.iter().collect();
         let committed: Vec<(RandomId, &Manifest)> = state
@@ -38,7 +45,6 @@ impl Repository {
             })
             .filter_map(|(id, fate)| Some((*id, fate.manifest.as_ref()?)))
             .collect();
-        let mut mended = Vec::new();
         for batch in committed.chunks(BATCH) {
             cancel.check()?;
             let work = |(): &mut (), (id, manifest): &(RandomId, &Manifest)| {
@@ -46,22 +52,27 @@ impl Repository {
             };
             let done = parallel::map(self.env(), workers, batch, || Ok(()), work)?;
             for ((id, _), is_mended) in batch.iter().zip(done) {
-                if is_mended? {
-                    mended.push(names::session(*id));
+                let name = names::session(*id);
+                match is_mended {
+                    Ok(true) => report.sessions.push(name),
+                    Ok(false) => {}
+                    Err(error) => report.not_mended.push((name, error.to_string())),
                 }
             }
         }
-        Ok(mended)
+        Ok(())
     }
 
     fn mend_session(&self, name: &str, manifest: &Manifest) -> Result<bool> {
         let read = || self.get_json::<SessionRecord>(ObjectType::Session, name);
         // Twice: what went wrong on its way is no damage.
-        let twice = |error: Error| if is_unreadable(&error) { read() } else { Err(error) };
+        // Not one of a newer version.
+        let is_damaged = |error: &Error| is_unreadable(error) && !error.is(ErrorKind::Unsupported);
+        let twice = |error: Error| if is_damaged(&error) { read() } else { Err(error) };
         match read().or_else(twice) {
             Ok(_) => return Ok(false),
             Err(error) if error.is(ErrorKind::NotFound) => {}
-            Err(error) if is_unreadable(&error) => self.backend.delete(name)?,
+            Err(error) if is_damaged(&error) => self.backend.delete(name)?,
             Err(error) => return Err(error),
         }
         match self.put_json(ObjectType::Session, name, &session_of(manifest)) {

@@ -2,6 +2,7 @@
 //! (sealed). Never the truth; bounded by what the repository holds; may be deleted any time.
 //! Without a directory everything stays in memory.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -47,13 +48,22 @@ impl Cache {
     pub fn keep_segments(&self, wanted: &[String]) {
         let Some(dir) = &self.dir else { return };
         let Ok(entries) = fs::read_dir(dir.join("index")) else { return };
+        let wanted: HashSet<&str> =
+            wanted.iter().filter_map(|w| w.strip_prefix("index/")).collect();
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let known = name.to_str().is_some_and(|n| wanted.iter().any(|w| w[6..] == *n));
-            if !known {
+            if !name.to_str().is_some_and(|name| wanted.contains(name)) {
                 let _ = fs::remove_file(entry.path());
             }
         }
+    }
+
+    /// Names of all kept objects of a kind, whether or not they open.
+    pub fn names(&self, kind: &str) -> Vec<String> {
+        let Some(dir) = &self.dir else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(dir.join(kind)) else { return Vec::new() };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        names.map(|name| format!("{kind}/{name}")).collect()
     }
 
     fn object_path(&self, name: &str) -> Option<PathBuf> {

@@ -186,8 +186,32 @@ impl Repository {
         }
         let newest = newest.expect("just set");
         let RetiredLists { names: retired_lists, sessions: retired } = lists;
+        if damaged.is_empty() {
+            self.forget_kept(&listed, &retired, &retired_lists);
+        }
         fates.retain(|id, _| !retired.contains(id));
         Ok(Some(State { newest, fates, retired, retired_lists, damaged, unattested }))
+    }
+
+    /// Drops from the cache what is gone for good, after all lists that there must be were read. What is missing and was not to go stays: it
+    /// may be the last copy (`repair/kept.rs`).
+    fn forget_kept(&self, fates: &[String], retired: &HashSet<RandomId>, lists: &BTreeSet<String>) {
+        let fates: HashSet<&String> = fates.iter().collect();
+        for name in self.cache.names("fate").iter().filter(|name| !fates.contains(name)) {
+            let is_retired = names::parse_id(name, "fate/").is_none_or(|id| retired.contains(&id));
+            let is_committed = || {
+                let kept = self.kept::<Fate>(ObjectType::Fate, name);
+                kept.is_some_and(|(fate, _)| fate.state == FateState::Committed)
+            };
+            if is_retired || !is_committed() {
+                self.cache.forget_object(name);
+            }
+        }
+        for name in self.cache.names("retired") {
+            if !lists.contains(&name) {
+                self.cache.forget_object(&name);
+            }
+        }
     }
 
     /// In the place of a damaged gc record: every segment counts.
@@ -217,11 +241,20 @@ impl Repository {
         Ok(names)
     }
 
+    /// What the cache has of an object that never changes, and its sealed bytes.
+    pub(crate) fn kept<T: DeserializeOwned>(
+        &self,
+        object_type: ObjectType,
+        name: &str,
+    ) -> Option<(T, Vec<u8>)> {
+        let sealed = self.cache.object(name)?;
+        let value = self.open_json(object_type, name, sealed.clone()).ok()?;
+        Some((value, sealed))
+    }
+
     /// From the cache if it is there: for what never changes.
     fn read_kept<T: DeserializeOwned>(&self, object_type: ObjectType, name: &str) -> Result<T> {
-        if let Some(sealed) = self.cache.object(name)
-            && let Ok(value) = self.open_json(object_type, name, sealed)
-        {
+        if let Some((value, _)) = self.kept(object_type, name) {
             return Ok(value);
         }
         let sealed = self.backend.get(name, limits::JSON_BYTES)?;

@@ -190,7 +190,7 @@ impl Repository {
         stage(Stage::Objects, plan.objects);
         let inventory = Inventory::read(self, &plan.listed, options, findings)?;
         inventory.check_protocol(self, findings);
-        known.note_objects(&inventory);
+        known.note_objects(self, &inventory);
         if let Some(secret) = options.secret {
             self.check_secret(secret, findings)?;
         }

@@ -8,9 +8,11 @@ use super::objects::{Inventory, Name};
 use super::packs::PackDamage;
 use super::report::{Finding, Problem, Severity};
 use super::segments::Segments;
-use crate::format::records::FateState;
+use crate::format::object::ObjectType;
+use crate::format::records::{Fate, FateState, names};
 use crate::id::RandomId;
 use crate::index::PackId;
+use crate::repo::Repository;
 
 /// In the order in which they are to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -40,6 +42,8 @@ pub(super) struct Known {
     /// Sessions with a readable fate that are not retired.
     committed: HashSet<RandomId>,
     retired: HashSet<RandomId>,
+    /// Fates that cannot be read, and that the local cache has.
+    kept_fates: HashSet<RandomId>,
     /// Packs that the index in force names.
     indexed: HashSet<PackId>,
     /// Packs of writers that are not decided.
@@ -51,7 +55,13 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn note_objects(&mut self, inventory: &Inventory) {
+    pub(super) fn note_objects(&mut self, repository: &Repository, inventory: &Inventory) {
+        let kept = repository.cache.names("fate").into_iter();
+        let lost = kept.filter_map(|name| names::parse_id(&name, "fate/")).filter(|id| {
+            !inventory.fates.contains_key(id)
+                && repository.kept::<Fate>(ObjectType::Fate, &names::fate(*id)).is_some()
+        });
+        self.kept_fates = lost.collect();
         self.newest_gc = inventory.records.last_key_value().map(|(seq, _)| *seq);
         self.segments_in_force = inventory.segments_in_force().into_iter().collect();
         self.retired.clone_from(&inventory.retired);
@@ -95,6 +105,7 @@ pub(super) fn remedies(finding: &Finding, known: &Known) -> Vec<Remedy> {
         }
         Name::Unknown if object.starts_with("gc/") => Remedy::RepairIndex,
         Name::Slot(_) => Remedy::ReplaceKey,
+        Name::Fate(id) if known.kept_fates.contains(&id) => Remedy::RepairIndex,
         Name::Fate(_) if finding.problem != Problem::Disagrees => Remedy::GiveUp,
         Name::Annotation(id, _) if known.committed.contains(&id) => Remedy::AcceptLostChanges,
         Name::Annotation(id, _) if known.retired.contains(&id) => Remedy::Gc,

@@ -14,7 +14,7 @@ use tintype_engine::gc::GcOptions;
 use tintype_engine::id::SnapshotId;
 use tintype_engine::repair::RepairScope;
 use tintype_engine::repo::Repository;
-use tintype_engine::{ErrorKind, Result};
+use tintype_engine::{Error, ErrorKind, Result};
 
 use crate::support::{Files, cheap_secret, files, find, init, noise, open, read_back, snapshot};
 
@@ -241,7 +241,11 @@ impl Harm {
             }
             _ => {
                 let cancel = Cancel::default();
-                repository.repair_index(&RepairScope::Unnamed, 1, &cancel).map(|_| ())
+                let report = repository.repair_index(&RepairScope::Unnamed, 1, &cancel)?;
+                match report.not_mended.first() {
+                    Some((name, why)) => Err(Error::unavailable(format!("{name}: {why}"))),
+                    None => Ok(()),
+                }
             }
         }
     }

@@ -16,7 +16,7 @@ use super::*;
 /// A repair, a snapshot, a rewriting; after what it brings to light, another round.
 const MOST_ROUNDS: usize = 4;
 
-fn damage(repository: &Repository) -> Vec<Finding> {
+pub(super) fn damage(repository: &Repository) -> Vec<Finding> {
     let (verified, cancel) = (HashSet::new(), Cancel::default());
     let options = VerifyOptions::quiet(Depth::All, &verified, &cancel);
     let plan = repository.plan_verify(Depth::All, &verified).unwrap();

@@ -162,6 +162,52 @@ fn a_damaged_pack_of_which_something_is_missed_is_spared() {
     place.is_whole();
 }
 
+/// Two writers stored the same at once, and what one of them stored is lost: the pack of the other
+/// must not go for damage to its end before its content is stored elsewhere.
+#[test]
+fn the_last_whole_copy_of_something_is_not_taken_for_one_of_two() {
+    let (memory, repository, _) = repository(51);
+    let files = sample(100);
+    let stores = [(); 2].map(|()| repository.begin_writing(SessionKind::Snapshot, None).unwrap());
+    let roots = stores.each_ref().map(|store| build(store, &files).unwrap());
+    let written = stores.into_iter().zip(roots);
+    let all: Vec<_> = written
+        .map(|(store, root)| (store.commit(manifest(&repository, &root)).unwrap(), files.clone()))
+        .collect();
+    let packs: Vec<_> = memory.names().into_iter().filter(|n| n.starts_with("data/")).collect();
+    assert_eq!(packs.len(), 2);
+    for (lost, ending) in [(0, 1), (1, 0)].map(|(a, b)| (&packs[a], &packs[b])) {
+        for is_gone in [true, false] {
+            for rewrite_damaged in [true, false] {
+                let (env, _) = manual(52);
+                let memory = memory.copy();
+                let backend = Arc::new(memory.clone());
+                let repository = Repository::open(backend, &secret(), options(&env)).unwrap();
+                let place = Place { memory, repository, all: all.clone() };
+                let length = place.memory.get(lost, u64::MAX).unwrap().len();
+                match is_gone {
+                    true => place.memory.delete(lost).unwrap(),
+                    // Nobody but `--rewrite-damaged` reads what it leaves behind.
+                    false if !rewrite_damaged => continue,
+                    false => place.flip(lost, length / 4),
+                }
+                let length = place.memory.get(ending, u64::MAX).unwrap().len();
+                place.flip(ending, length - 5);
+                for _ in 0..3 {
+                    let options = GcOptions { rewrite_damaged, ..GcOptions::default() };
+                    place.repository.gc(&options).unwrap();
+                    for (id, files) in &place.all {
+                        let root = root(&place.repository, *id);
+                        let (found, failed) = read_all(&place.repository, root).unwrap();
+                        assert!(failed.is_empty() && found == *files, "{is_gone} {}", failed.len());
+                    }
+                }
+                assert_eq!(place.memory.names().contains(ending), !rewrite_damaged);
+            }
+        }
+    }
+}
+
 /// Reading the ends of all packs is not for every gc.
 #[test]
 fn a_gc_leaves_damaged_packs_alone_unless_it_is_told() {
