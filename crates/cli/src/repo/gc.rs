@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// id; repeatable
     #[arg(long, value_name = "ID")]
     give_up: Vec<SnapshotId>,
+    /// Give up also a snapshot that is held
+    #[arg(long, requires = "give_up")]
+    despite_holds: bool,
 }
 
 impl Args {
@@ -54,6 +57,7 @@ impl Args {
             wait: self.wait,
             fence_after: self.fence_after,
             give_up: self.give_up.into_iter().collect(),
+            despite_holds: self.despite_holds,
             cancel: app.cancel.clone(),
         };
         let repository = app.open()?;

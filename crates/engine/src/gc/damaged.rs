@@ -75,8 +75,8 @@ impl Repository {
     }
 
     /// Packs whose copies do not count when others go: those that are named and not there, and
-    /// those in which the other copy of what a damaged pack holds does not open. A damaged pack
-    /// may hold the last whole copy of something, and goes although little of it was read.
+    /// those in which the other copy of what a candidate holds does not open. It may hold the last
+    /// whole copy of something, and nobody has read the other.
     pub(super) fn doubtful_packs(
         &self,
         index: &Index,
@@ -85,10 +85,12 @@ impl Repository {
     ) -> Result<HashSet<PackId>> {
         let stored = self.stored_packs()?;
         let reader = ContentReader::fixed(self, index.clone());
-        let damaged: HashSet<PackId> = plan
+        let holds_something =
+            |reason| matches!(reason, Reason::Damaged | Reason::Sparse | Reason::Small);
+        let going: HashSet<PackId> = plan
             .candidates
             .iter()
-            .filter(|candidate| candidate.reason == Reason::Damaged)
+            .filter(|candidate| holds_something(candidate.reason))
             .map(|candidate| candidate.id)
             .collect();
         let candidates = plan.ids();
@@ -98,11 +100,11 @@ impl Repository {
             let rows = segment.pack_rows()?;
             let is_gone = |pack: &PackId| !stored.contains_key(pack);
             doubtful.extend(rows.iter().map(|row| row.pack).filter(is_gone));
-            if damaged.is_empty() {
+            if going.is_empty() {
                 continue;
             }
             segment.for_each(&mut |_, record| {
-                if !damaged.contains(&rows[record.pack as usize].pack) {
+                if !going.contains(&rows[record.pack as usize].pack) {
                     return Ok(());
                 }
                 session.beat()?;

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use tintype_model::{Error, Result};
 
+use super::GcOptions;
 use crate::backend::list_all;
 use crate::format::records::{FateState, names};
 use crate::id::{RandomId, SnapshotId};
@@ -75,36 +76,50 @@ impl Repository {
         Ok(found)
     }
 
-    /// An error for the first snapshot without a readable fate that is not in `give_up`; gives
+    /// An error for the first snapshot without a readable fate that is not given up; gives
     /// those that are. `None`: read again.
     pub(super) fn settle_lost(
         &self,
         state: &State,
         annotations: &Annotations,
-        give_up: &BTreeSet<SnapshotId>,
+        options: &GcOptions,
     ) -> Result<Option<BTreeSet<SnapshotId>>> {
         let Some(mut lost) = self.missing_fates(state, annotations)? else { return Ok(None) };
         for (id, error) in &state.damaged {
             lost.insert(*id, error.to_string());
         }
+        let give_up = &options.give_up;
         let now = self.env.clock.now();
         for (id, what) in &lost {
-            let locked = annotations.locked_until(*id).filter(|until| *until > now);
-            let advice = match locked {
-                Some(until) => format!(
-                    "bring it back from a copy of the store; it is locked until {until}, so it \
-                     cannot be given up before"
-                ),
-                None => format!(
-                    "bring it back from a copy of the store, or give the snapshot up: `tintype \
-                     repo gc --give-up {id}`"
-                ),
-            };
-            if locked.is_some() || !give_up.contains(id) {
-                return Err(Error::corrupt(format!(
-                    "gc deletes nothing while there is damage: {what}; {advice}"
-                )));
+            let standing = annotations.standing(*id);
+            let locked = standing.locked_until.filter(|until| *until > now);
+            let held = (!standing.holds.is_empty()).then(|| {
+                let reasons: Vec<&str> = standing.holds.iter().map(String::as_str).collect();
+                reasons.join(", ")
+            });
+            let is_settled = locked.is_none()
+                && give_up.contains(id)
+                && (held.is_none() || options.despite_holds);
+            if is_settled {
+                continue;
             }
+            let advice = match (locked, held) {
+                (Some(until), _) => {
+                    format!("it is locked until {until}, so it cannot be given up before")
+                }
+                (None, Some(reasons)) => format!(
+                    "it is held ({reasons}), so it is given up only by `tintype repo gc --give-up \
+                     {id} --despite-holds`"
+                ),
+                (None, None) => {
+                    format!("or give the snapshot up: `tintype repo gc --give-up {id}`")
+                }
+            };
+            return Err(Error::corrupt(format!(
+                "gc deletes nothing while there is damage: {what}; bring it back from a copy of \
+                 the store, or by `tintype repo verify --repair-index` on a machine whose cache \
+                 has it; {advice}"
+            )));
         }
         if let Some(whole) = give_up.iter().find(|id| !lost.contains_key(*id)) {
             return Err(Error::invalid(format!(

@@ -35,6 +35,8 @@ pub struct GcOptions {
     /// Snapshots whose fate is lost or damaged, and which are given up: whatever is left of them
     /// goes. Gc refuses while there are others.
     pub give_up: BTreeSet<SnapshotId>,
+    /// Give up also what is held.
+    pub despite_holds: bool,
     pub cancel: Cancel,
 }
 
@@ -46,6 +48,7 @@ impl Default for GcOptions {
             wait: Duration::from_mins(1),
             fence_after: Duration::from_hours(2),
             give_up: BTreeSet::new(),
+            despite_holds: false,
             cancel: Cancel::default(),
         }
     }
@@ -89,7 +92,7 @@ impl Repository {
         deleted: &BTreeSet<SnapshotId>,
         options: &GcOptions,
     ) -> Result<GcPlan> {
-        let mut reading = self.read_for_gc(&options.give_up)?;
+        let mut reading = self.read_for_gc(options)?;
         reading.living.retain(|(id, _)| !deleted.contains(id));
         let reader = ContentReader::new(self, reading.index.clone());
         let live = Live::mark(&reader, &reading.index, &reading.roots(), &options.cancel)?;
@@ -150,7 +153,7 @@ impl Repository {
         let name = names::condemned(newest.seq, session.id);
         self.put_json(ObjectType::Condemned, &name, &condemned)?;
         report.fenced = self.settle_writers(session.id, options)?;
-        let reading = self.read_for_gc(&options.give_up)?;
+        let reading = self.read_for_gc(options)?;
         if reading.state.newest.seq != newest.seq {
             return Err(Error::locked("another gc ran meanwhile; nothing was deleted by this one"));
         }
@@ -186,16 +189,16 @@ impl Repository {
     }
 
     /// Annotations, sessions, fates, retired, index: in this order (format.md §11.5, 5).
-    fn read_for_gc(&self, give_up: &BTreeSet<SnapshotId>) -> Result<Reading> {
+    fn read_for_gc(&self, options: &GcOptions) -> Result<Reading> {
         for _ in 0..ATTEMPTS {
-            if let Some(reading) = self.try_read_for_gc(give_up)? {
+            if let Some(reading) = self.try_read_for_gc(options)? {
                 return Ok(reading);
             }
         }
         Err(Error::unavailable("the repository changed too often while gc read it; try again"))
     }
 
-    fn try_read_for_gc(&self, give_up: &BTreeSet<SnapshotId>) -> Result<Option<Reading>> {
+    fn try_read_for_gc(&self, options: &GcOptions) -> Result<Option<Reading>> {
         let annotations = self.read_annotations()?;
         let open = self.undecided_sessions()?;
         let readable = open.iter().filter_map(|session| session.record.as_ref());
@@ -203,7 +206,7 @@ impl Repository {
             readable.flat_map(|record| record.pins.iter().copied()).collect();
         let hides_pins = open.iter().any(|session| session.record.is_none());
         let (state, index) = self.read_index(HashSet::new())?;
-        let Some(given_up) = self.settle_lost(&state, &annotations, give_up)? else {
+        let Some(given_up) = self.settle_lost(&state, &annotations, options)? else {
             return Ok(None);
         };
         let Some(listing) = self.all_committed(&state, annotations)? else { return Ok(None) };

@@ -41,12 +41,12 @@ impl Annotations {
         self.by_snapshot.keys().copied()
     }
 
-    /// Until when a snapshot is locked, by what can be read.
-    pub(crate) fn locked_until(&self, id: SnapshotId) -> Option<jiff::Timestamp> {
+    /// Locks and holds of a snapshot, by what can be read of its annotations.
+    pub(crate) fn standing(&self, id: SnapshotId) -> Standing {
         let mut standing = Standing::default();
         let readable = self.by_snapshot.get(&id).into_iter().flat_map(BTreeMap::values).flatten();
         readable.for_each(|annotation| standing.apply(annotation));
-        standing.locked_until
+        standing
     }
 }
 

@@ -196,7 +196,7 @@ impl Repository {
         }
         stage(Stage::Index, 0);
         let segments = Segments::read(self, &inventory, &plan.listed, options, findings)?;
-        known.note_segments(&inventory, &segments);
+        known.note_segments(self, &inventory, &segments);
         let checker =
             Checker { repository: self, inventory: &inventory, segments: &segments, options };
         let damage: PackDamage = checker.check(&plan.chosen, findings)?;

@@ -1,6 +1,6 @@
 //! What helps against what was found: for each finding the ways out that mend it, and no other.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
@@ -9,10 +9,12 @@ use super::packs::PackDamage;
 use super::report::{Finding, Problem, Severity};
 use super::segments::Segments;
 use crate::format::object::ObjectType;
-use crate::format::records::{Fate, FateState, names};
+use crate::format::records::{Annotation, Fate, FateState, names};
 use crate::id::RandomId;
 use crate::index::PackId;
+use crate::pack::reader::PackReader;
 use crate::repo::Repository;
+use crate::repo::annotate::Standing;
 
 /// In the order in which they are to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -44,6 +46,8 @@ pub(super) struct Known {
     retired: HashSet<RandomId>,
     /// Fates that cannot be read, and that the local cache has.
     kept_fates: HashSet<RandomId>,
+    /// Snapshots whose lock is in force: they cannot be given up.
+    locked: HashSet<RandomId>,
     /// Packs that the index in force names.
     indexed: HashSet<PackId>,
     /// Packs of writers that are not decided.
@@ -62,6 +66,14 @@ impl Known {
                 && repository.kept::<Fate>(ObjectType::Fate, &names::fate(*id)).is_some()
         });
         self.kept_fates = lost.collect();
+        let now = repository.env.clock.now();
+        let is_locked = |annotations: &BTreeMap<u32, Option<Annotation>>| {
+            let mut standing = Standing::default();
+            annotations.values().flatten().for_each(|annotation| standing.apply(annotation));
+            standing.locked_until.is_some_and(|until| until > now)
+        };
+        let locked = inventory.annotations.iter().filter(|(_, found)| is_locked(found));
+        self.locked = locked.map(|(id, _)| *id).collect();
         self.newest_gc = inventory.records.last_key_value().map(|(seq, _)| *seq);
         self.segments_in_force = inventory.segments_in_force().into_iter().collect();
         self.retired.clone_from(&inventory.retired);
@@ -71,11 +83,21 @@ impl Known {
         self.committed = committed.map(|(id, _)| *id).collect();
     }
 
-    pub(super) fn note_segments(&mut self, inventory: &Inventory, segments: &Segments) {
+    pub(super) fn note_segments(
+        &mut self,
+        repository: &Repository,
+        inventory: &Inventory,
+        segments: &Segments,
+    ) {
         self.indexed = segments.packs.keys().copied().collect();
         self.undecided = segments.undecided.iter().copied().collect();
+        // One whose header does not open gives nothing back.
+        let opens = |pack: PackId| {
+            let (backend, keys) = (&*repository.backend, &repository.keys);
+            PackReader::open(backend, keys, repository.config.id, pack).is_ok()
+        };
         self.has_unnamed_packs = inventory.sizes.keys().any(|name| match Name::of(name) {
-            Name::Pack(pack) => !self.indexed.contains(&pack),
+            Name::Pack(pack) => !self.indexed.contains(&pack) && opens(pack),
             _ => false,
         });
     }
@@ -106,6 +128,7 @@ pub(super) fn remedies(finding: &Finding, known: &Known) -> Vec<Remedy> {
         Name::Unknown if object.starts_with("gc/") => Remedy::RepairIndex,
         Name::Slot(_) => Remedy::ReplaceKey,
         Name::Fate(id) if known.kept_fates.contains(&id) => Remedy::RepairIndex,
+        Name::Fate(id) if known.locked.contains(&id) => return Vec::new(),
         Name::Fate(_) if finding.problem != Problem::Disagrees => Remedy::GiveUp,
         Name::Annotation(id, _) if known.committed.contains(&id) => Remedy::AcceptLostChanges,
         Name::Annotation(id, _) if known.retired.contains(&id) => Remedy::Gc,

@@ -355,10 +355,13 @@ fn what_has_no_fate_any_more_can_be_given_up_unless_it_is_locked() {
     let refused = repository.gc(&give_up(locked)).unwrap_err();
     assert!(refused.to_string().contains("locked until"), "{refused}");
     backend.put(&names::fate(locked), &fate).unwrap();
+    change(&repository, lost, Change::Hold("law".into())).unwrap();
     backend.delete(&names::fate(lost)).unwrap();
+    let refused = repository.gc(&give_up(lost)).unwrap_err();
+    assert!(refused.to_string().contains("held (law)"), "{refused}");
     // What is locked refers to what the lost one stored.
     repository.repair_index(&RepairScope::Unnamed, 2, &Cancel::default()).unwrap();
-    repository.gc(&give_up(lost)).unwrap();
+    repository.gc(&GcOptions { despite_holds: true, ..give_up(lost) }).unwrap();
     repository.gc(&GcOptions::default()).unwrap();
     assert!(list_all(&*backend, &format!("annotation/{lost}/")).unwrap().is_empty());
     for (id, content) in [(kept, content), (locked, other)] {

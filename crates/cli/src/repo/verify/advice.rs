@@ -42,15 +42,17 @@ fn line(remedy: Remedy, id: Option<SnapshotId>, objects: &str, depth: Depth) -> 
         ),
         Remedy::SnapshotAgain => format!(
             "`tintype repo snapshot --read-all …`, with the paths that it was taken of, then stores \
-             again what the source still has, and makes old snapshots whole ({objects})"
+             again what the source still has, and makes old snapshots whole ({objects}); what it no \
+             longer has is lost: once the rest is restored, `tintype repo delete` the snapshots that \
+             stay damaged"
         ),
         Remedy::AcceptLostChanges => format!(
             "`tintype repo verify --accept-lost-changes {id}` goes on without what was changed, if \
              no copy of the store has it ({objects})"
         ),
         Remedy::GiveUp => format!(
-            "`tintype repo gc --give-up {id}` goes on without this snapshot, if no copy of the \
-             store has {objects}"
+            "`tintype repo gc --give-up {id}` (with `--despite-holds` if it is held) goes on \
+             without this snapshot, if no copy of the store has {objects}"
         ),
         Remedy::RewriteDamaged => format!(
             "`tintype repo gc --rewrite-damaged` replaces packs that are damaged where nothing \

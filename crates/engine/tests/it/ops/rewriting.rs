@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use tintype_engine::backend::Backend as _;
 use tintype_engine::cancel::Cancel;
+use tintype_engine::format::records::Change;
 use tintype_engine::gc::{GcOptions, GcReport, Reason};
 use tintype_engine::index::PackId;
 use tintype_engine::repair::RepairScope;
@@ -205,6 +206,38 @@ fn the_last_whole_copy_of_something_is_not_taken_for_one_of_two() {
                 assert_eq!(place.memory.names().contains(ending), !rewrite_damaged);
             }
         }
+    }
+}
+
+/// The other copy is read before a pack goes that is only sparse.
+#[test]
+fn a_sparse_pack_with_the_last_whole_copy_is_copied() {
+    let (memory, repository, _) = repository(53);
+    let files = sample(100);
+    let mut more = files.clone();
+    more.insert(b"files/more".to_vec(), File::of(noise(9, 40 * CHUNK)));
+    let stores = [(); 2].map(|()| repository.begin_writing(SessionKind::Snapshot, None).unwrap());
+    let [kept, deleted] = stores;
+    let root_of = |store: &Store<'_>, files| build(store, files).unwrap();
+    let (first, second) = (root_of(&kept, &files), root_of(&deleted, &more));
+    let kept = kept.commit(manifest(&repository, &first)).unwrap();
+    let packs = |memory: &MemoryBackend| -> Vec<String> {
+        memory.names().into_iter().filter(|name| name.starts_with("data/")).collect()
+    };
+    let own = packs(&memory).remove(0);
+    let manifest = manifest(&repository, &second);
+    let deleted = deleted.commit(manifest.clone()).unwrap();
+    let gone = Change::Deleted("test".into());
+    repository.annotate(deleted, &manifest, "test", gone).unwrap();
+    assert_eq!(packs(&memory).len(), 2);
+    let place = Place { memory, repository, all: vec![(kept, files)] };
+    let length = place.memory.get(&own, u64::MAX).unwrap().len();
+    place.flip(&own, length / 4);
+    for _ in 0..2 {
+        place.repository.gc(&GcOptions::default()).unwrap();
+        let (id, files) = &place.all[0];
+        let (found, failed) = read_all(&place.repository, root(&place.repository, *id)).unwrap();
+        assert!(failed.is_empty() && found == *files, "{}", failed.len());
     }
 }
 
