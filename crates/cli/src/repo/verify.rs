@@ -15,7 +15,7 @@ use tintype_engine::index::PackId;
 use tintype_engine::repair::{LOST_CHANGES, RepairScope};
 use tintype_engine::repo::Repository;
 use tintype_engine::verify::{
-    Depth, Finding, Severity, Stage, VerifyEvent, VerifyOptions, VerifyPlan, VerifyReport,
+    Affected, Depth, Finding, Severity, Stage, VerifyEvent, VerifyOptions, VerifyPlan, VerifyReport,
 };
 use tintype_model::selector::{Selector, Which};
 use tintype_runner::progress::Progress;
@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::exit::{Exit, usage};
 use crate::pick;
 use crate::progress::Watched;
-use crate::report::Done;
+use crate::report::{Done, with_bytes};
 use crate::show;
 
 #[derive(clap::Args)]
@@ -203,8 +203,19 @@ fn format_seed(seed: u64, skipped: u64) -> String {
     format!(", seed {seed}, {} not in the sample", show::counted(skipped, "pack", "packs"))
 }
 
+fn told(affected: &Affected) -> serde_json::Value {
+    let fields = json!({ "snapshots": affected.snapshots, "until": null });
+    let fields = with_bytes(fields, "path", &affected.path);
+    match &affected.until {
+        Some(until) => with_bytes(fields, "until", until),
+        None => fields,
+    }
+}
+
 fn tell(app: &App, finding: &Finding) -> anyhow::Result<()> {
-    app.report.event("finding", json!(finding))?;
+    let mut fields = json!(finding);
+    fields["affected"] = finding.affected.iter().map(told).collect();
+    app.report.event("finding", fields)?;
     let word = match finding.severity {
         Severity::Info => "info",
         Severity::Warning => "warning",
@@ -223,14 +234,14 @@ fn tell(app: &App, finding: &Finding) -> anyhow::Result<()> {
     for affected in &finding.affected {
         let held: Vec<String> = affected.snapshots.iter().map(RandomId::short).collect();
         let range = match &affected.until {
-            None => show::path(affected.path.as_bytes()),
+            None => show::path(&affected.path),
             Some(until) if until.is_empty() => {
-                format!("everything from {} on", show::path(affected.path.as_bytes()))
+                format!("everything from {} on", show::path(&affected.path))
             }
             Some(until) => format!(
                 "everything from {} up to {}",
-                show::path(affected.path.as_bytes()),
-                show::path(until.as_bytes())
+                show::path(&affected.path),
+                show::path(until)
             ),
         };
         app.report.text(format!("         {range}  [{}]", held.join(" ")))?;

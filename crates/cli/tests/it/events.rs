@@ -1,6 +1,6 @@
 //! `--json`: every line is an event, whatever happens.
 
-use crate::support::{Lab, Ran};
+use crate::support::{Lab, Ran, damage, objects};
 
 #[test]
 fn every_command_speaks_in_events() {
@@ -104,4 +104,8 @@ fn names_that_are_no_text_have_their_bytes_beside_them() {
     lab.snapshot(&[&lab.text("source")]);
     let gone = of(&["diff", "latest~1"], "difference");
     assert!(gone.iter().any(|difference| ends(difference) && ends(&difference["old"])));
+    objects(&lab, "data").iter().for_each(|pack| damage(pack));
+    let found = lab.run(&["verify", "--all", "--json"]).expect(4).events();
+    let touched = found.iter().filter_map(|event| event["affected"].as_array()).flatten();
+    assert!(touched.into_iter().any(ends), "{found:?}");
 }

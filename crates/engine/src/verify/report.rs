@@ -38,13 +38,13 @@ pub enum Problem {
 }
 
 /// Paths that a finding touches, and in which snapshots.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Affected {
-    /// Tree path; empty: from the beginning. U+FFFD where a name is not UTF-8.
-    pub path: String,
+    /// Tree path; empty: from the beginning.
+    pub path: Vec<u8>,
     /// `None`: this path alone. Else everything from `path` up to but not this one, which is
     /// empty where it goes to the end.
-    pub until: Option<String>,
+    pub until: Option<Vec<u8>>,
     pub snapshots: Vec<SnapshotId>,
 }
 
@@ -56,6 +56,8 @@ pub struct Finding {
     pub object: String,
     pub expected: String,
     pub found: String,
+    /// Bytes, which whoever shows them makes text of.
+    #[serde(skip)]
     pub affected: Vec<Affected>,
     /// All of them, also those that were too many to be listed.
     pub affected_count: u64,
@@ -210,8 +212,4 @@ impl Findings {
         self.all.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.object.cmp(&b.object)));
         self.all
     }
-}
-
-pub(super) fn printable(path: &[u8]) -> String {
-    String::from_utf8_lossy(path).into_owned()
 }

@@ -4,7 +4,7 @@
 use tintype_model::{Error, Result};
 
 use super::packs::PackDamage;
-use super::report::{Affected, Findings, Problem, Severity, printable};
+use super::report::{Affected, Findings, Problem, Severity};
 use super::{Stage, VerifyEvent, VerifyOptions};
 use crate::format::frame::Kind;
 use crate::id::{ContentId, SnapshotId};
@@ -19,9 +19,9 @@ use crate::tree::span::Span;
 /// Something wrong that was seen in one page.
 struct Hit {
     cause: Cause,
-    path: String,
+    path: Vec<u8>,
     /// `None`: the path alone, see [`Affected`].
-    until: Option<String>,
+    until: Option<Vec<u8>>,
 }
 
 enum Cause {
@@ -112,7 +112,7 @@ impl Examiner<'_, '_> {
                 let mut last: Option<(Piece, bool)> = None;
                 for entry in &entries {
                     let from = hits.len();
-                    let hit = |cause| Hit { cause, path: printable(&entry.path), until: None };
+                    let hit = |cause| Hit { cause, path: entry.path.clone(), until: None };
                     let mut causes = Vec::new();
                     let broken = for_each_piece(self.reader, buffer, entry, &mut |piece| {
                         // Small files share their parcel with their neighbours.
@@ -134,8 +134,8 @@ impl Examiner<'_, '_> {
                 let piece = Piece { id: visit.child.id, kind: Kind::Page, raw_bytes: None };
                 let known = self.look_up(&piece);
                 let cause = known.unwrap_or_else(|| self.broken(piece.id, "page", error));
-                let until = visit.below.map(printable).unwrap_or_default();
-                let path = printable(&visit.child.first);
+                let until = visit.below.map(<[u8]>::to_vec).unwrap_or_default();
+                let path = visit.child.first.clone();
                 (0, vec![Hit { cause, path, until: Some(until) }])
             }
         }

@@ -149,7 +149,7 @@ fn names_it<'r>(report: &'r VerifyReport, object: &str) -> Option<&'r Finding> {
 fn touched(world: &World, report: &VerifyReport) -> BTreeSet<(SnapshotId, Vec<u8>)> {
     let mut touched = BTreeSet::new();
     for affected in report.findings.iter().flat_map(|finding| &finding.affected) {
-        let from = affected.path.as_bytes();
+        let from = &affected.path[..];
         for (id, files) in &world.all {
             if !affected.snapshots.contains(id) {
                 continue;
@@ -158,7 +158,7 @@ fn touched(world: &World, report: &VerifyReport) -> BTreeSet<(SnapshotId, Vec<u8
                 None => path.as_slice() == from,
                 Some(until) => {
                     path_order(path, from).is_ge()
-                        && (until.is_empty() || path_order(path, until.as_bytes()).is_lt())
+                        && (until.is_empty() || path_order(path, until).is_lt())
                 }
             });
             touched.extend(inside.map(|path| (*id, path.clone())));
