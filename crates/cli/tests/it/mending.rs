@@ -82,7 +82,13 @@ fn gc_refuses_while_a_fate_is_lost_until_it_is_given_up() {
     let told = lab.run(&["verify"]).expect(4);
     assert!(told.out.contains(&format!("`tintype repo gc --give-up {id}`")), "{}", told.out);
     assert!(!told.out.contains("--repair-index"), "{}", told.out);
-    lab.run(&["gc", "--give-up", &id]).expect(0);
+    let held = lab.run(&["gc", "--give-up", &id]).expect(4);
+    assert!(
+        held.err.contains("held (law)") && held.err.contains("--despite-holds"),
+        "{}",
+        held.err
+    );
+    lab.run(&["gc", "--give-up", &id, "--despite-holds"]).expect(0);
     lab.run(&["gc"]).expect(0);
     lab.assert_whole();
 }
