@@ -93,6 +93,8 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, tintype_model::Error> {
 const FIXED_BYTES: u64 = 96 << 20;
 /// Read buffer, compressor and parcel of one worker, with its share of open packs.
 const WORKER_BYTES: u64 = 24 << 20;
+/// Parts of uploads that are being filled, or on their way to a store that is far away.
+const UPLOADS_BYTES: u64 = 88 << 20;
 const SMALLEST_BYTES: u64 = 128 << 20;
 const AHEAD_BYTES: u64 = 16 << 20;
 /// So many keep a slow disk or file server busy.
@@ -106,6 +108,24 @@ pub(crate) struct Budget {
     pub(crate) most_workers: usize,
     /// Of what the walk holds ready.
     pub(crate) ahead_bytes: usize,
+    /// As it was asked for.
+    memory_bytes: Option<u64>,
+}
+
+impl Budget {
+    /// For who writes into a store that is far away: what is on its way takes memory too, so
+    /// waiting workers are added only where more memory was allowed.
+    pub(crate) fn of_uploader(self) -> Self {
+        let needed = FIXED_BYTES + UPLOADS_BYTES + self.ahead_bytes as u64;
+        let workers = self.memory_bytes.map_or(self.workers, |memory| {
+            (memory.saturating_sub(needed) / WORKER_BYTES).max(1) as usize
+        });
+        Self {
+            workers: self.workers.min(workers),
+            most_workers: self.most_workers.min(workers),
+            ..self
+        }
+    }
 }
 
 impl Global {
@@ -140,8 +160,12 @@ fn confine(count: usize) {
 fn budget(processors: usize, memory: Option<u64>) -> anyhow::Result<Budget> {
     let most = processors.max(WAITING_WORKERS);
     let Some(memory) = memory else {
-        let ahead_bytes = AHEAD_BYTES as usize;
-        return Ok(Budget { workers: processors, most_workers: most, ahead_bytes });
+        return Ok(Budget {
+            workers: processors,
+            most_workers: most,
+            ahead_bytes: AHEAD_BYTES as usize,
+            memory_bytes: None,
+        });
     };
     if memory < SMALLEST_BYTES {
         return Err(usage(format!(
@@ -157,6 +181,7 @@ fn budget(processors: usize, memory: Option<u64>) -> anyhow::Result<Budget> {
         workers: processors.min(workers),
         most_workers: most.min(workers),
         ahead_bytes: ahead as usize,
+        memory_bytes: Some(memory),
     })
 }
 
@@ -174,5 +199,11 @@ mod tests {
         assert_eq!(workers(Some(256 << 20)), 6);
         assert_eq!(workers(Some(4 << 30)), 16);
         assert!(budget(1, Some(64 << 20)).is_err());
+        let far = |memory| {
+            let Budget { workers, most_workers, .. } = budget(2, memory).unwrap().of_uploader();
+            (workers, most_workers)
+        };
+        assert_eq!((far(None), far(Some(128 << 20))), ((2, 2), (1, 1)));
+        assert_eq!((far(Some(256 << 20)), far(Some(512 << 20))), ((2, 2), (2, 6)));
     }
 }

@@ -13,6 +13,7 @@ use tintype_runner::identity;
 
 use crate::app::App;
 use crate::exit::usage;
+use crate::global::Budget;
 use crate::interrupt;
 use crate::meter::MeteredBackend;
 use crate::secret::{self, Sources};
@@ -36,12 +37,21 @@ impl App {
         })
     }
 
+    fn is_near(&self) -> anyhow::Result<bool> {
+        Ok(self.local_directory()?.is_some_and(|directory| {
+            rustix::fs::statfs(&directory).is_ok_and(|found| !is_remote(&found))
+        }))
+    }
+
     /// Threads that read from the repository: one that is far away serves several at once.
     pub(crate) fn readers(&self) -> anyhow::Result<usize> {
-        let is_near = self.local_directory()?.is_some_and(|directory| {
-            rustix::fs::statfs(&directory).is_ok_and(|found| !is_remote(&found))
-        });
-        Ok(if is_near { self.budget.workers } else { self.budget.most_workers })
+        Ok(if self.is_near()? { self.budget.workers } else { self.budget.most_workers })
+    }
+
+    /// What may be used to write into the repository.
+    pub(crate) fn writer_budget(&self) -> anyhow::Result<Budget> {
+        let uploads = matches!(Self::location(self.url()?)?, Location::S3(_));
+        Ok(if uploads { self.budget.of_uploader() } else { self.budget })
     }
 
     pub(crate) fn cache_root(&self) -> Option<PathBuf> {

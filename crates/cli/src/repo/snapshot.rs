@@ -133,11 +133,12 @@ impl Args {
             expiry,
             options: self.described(app, counted.as_deref())?,
         };
+        let budget = app.writer_budget()?;
         let options = SnapshotOptions {
             labels,
             parent,
-            workers: app.budget.workers,
-            most_workers: app.budget.most_workers,
+            workers: budget.workers,
+            most_workers: budget.most_workers,
             cancel: app.cancel.clone(),
             read_all: self.read_all,
         };

@@ -82,6 +82,7 @@ impl Repository {
         index: &Index,
         plan: &GcPlan,
         session: &Session<'_>,
+        cancel: &Cancel,
     ) -> Result<HashSet<PackId>> {
         let stored = self.stored_packs()?;
         let reader = ContentReader::fixed(self, index.clone());
@@ -108,12 +109,16 @@ impl Repository {
                     return Ok(());
                 }
                 session.beat()?;
+                cancel.check()?;
                 for place in index.places(&record.id)? {
-                    let is_left_out =
-                        candidates.contains(&place.pack) || doubtful.contains(&place.pack);
-                    if !is_left_out && !reader.opens_at(&record.id, &place, &mut buffer)? {
-                        doubtful.insert(place.pack);
+                    if candidates.contains(&place.pack) || doubtful.contains(&place.pack) {
+                        continue;
                     }
+                    // One that opens is enough.
+                    if reader.opens_at(&record.id, &place, &mut buffer)? {
+                        break;
+                    }
+                    doubtful.insert(place.pack);
                 }
                 Ok(())
             })?;

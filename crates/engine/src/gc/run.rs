@@ -158,7 +158,8 @@ impl Repository {
             return Err(Error::locked("another gc ran meanwhile; nothing was deleted by this one"));
         }
         let gc_id = session.id;
-        let doubtful = self.doubtful_packs(&reading.index, &report.plan, &session)?;
+        let doubtful =
+            self.doubtful_packs(&reading.index, &report.plan, &session, &options.cancel)?;
         // Copies go where nothing is condemned, and are made of what no pack surely has.
         let avoided = candidates.union(&doubtful).copied().collect();
         let index = Index { condemned: Arc::new(avoided), ..reading.index.clone() };

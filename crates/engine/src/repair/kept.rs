@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 use tintype_model::{Error, ErrorKind, Result};
 
-use super::RepairReport;
+use super::{LOST_CHANGES, RepairReport};
 use crate::format::object::ObjectType;
 use crate::format::records::{Annotation, Change, Fate, FateState, Retired, names};
 use crate::repo::Repository;
@@ -33,7 +33,10 @@ impl Repository {
         }
         let annotations = self.read_annotations()?;
         let state = self.read_state_leniently()?;
-        for id in self.missing_fates(&state, &annotations)?.unwrap_or_default().into_keys() {
+        // Where lists are lost too, a parent may be missing because it was pruned.
+        let pruned = self.forgotten_parents(&state)?;
+        let missing = self.missing_fates(&state, &annotations)?.unwrap_or_default();
+        for id in missing.into_keys().filter(|id| !pruned.contains(id)) {
             self.put_kept::<Fate>(ObjectType::Fate, &names::fate(id), report);
         }
         Ok(())
@@ -64,14 +67,21 @@ impl Repository {
         Ok(())
     }
 
-    /// Nobody ends a session that has an annotation.
+    /// Nobody ends a session that has an annotation, or that the newest record absorbed. Where nothing
+    /// tells what was there, a lock may be lost: a hold.
     fn speak_for(&self, fate: &str) -> Result<()> {
         let Some(id) = names::parse_id(fate, "fate/") else { return Ok(()) };
         let kept = self.kept::<Fate>(ObjectType::Fate, fate);
         if kept.is_none_or(|(fate, _)| fate.state != FateState::Committed) {
             return Ok(());
         }
-        let change = Change::Tag { add: Vec::new(), remove: Vec::new() };
+        let change = match self.newest_record() {
+            _ if !self.names_of(&format!("annotation/{id}/"))?.is_empty() => return Ok(()),
+            Ok(newest) if newest.absorbed.contains(&id) => return Ok(()),
+            Ok(_) => Change::Tag { add: Vec::new(), remove: Vec::new() },
+            Err(error) if is_unreadable(&error) => Change::Hold(LOST_CHANGES.into()),
+            Err(error) => return Err(error),
+        };
         let nothing = Annotation { time: self.env.clock.now(), by: "repair".into(), change };
         match self.put_json(ObjectType::Annotation, &names::annotation(id, 1), &nothing) {
             Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(()),

@@ -106,7 +106,7 @@ impl Repository {
         let state = self.read_state_leniently()?;
         let mut known = self.known_of(&state, annotations)?;
         keep_traces(&mut known, &state);
-        known.forgotten = self.forgotten_parents(&state, &known)?;
+        known.forgotten = self.forgotten_parents(&state)?;
         let mut report = RepairReport::default();
         self.index_packs(session, &known, workers, cancel, &mut report)?;
         self.put_record(session, seq, known, report)
@@ -201,13 +201,12 @@ impl Repository {
     /// Where a retired list is lost: parents of snapshots of which nothing is there, as it is when
     /// a retirement is done. Else each would be missed for ever. Not where the record is lost
     /// too, because only that knows whether a gc saw their fates last.
-    fn forgotten_parents(&self, state: &State, known: &Known) -> Result<Vec<RandomId>> {
+    pub(super) fn forgotten_parents(&self, state: &State) -> Result<Vec<RandomId>> {
         let newest = match self.newest_record() {
             Err(error) if is_unreadable(&error) => return Ok(Vec::new()),
             newest => newest?,
         };
-        let is_there = |name| state.retired_lists.contains(name);
-        if known.unreadable_lists.is_empty() && newest.retired.iter().all(is_there) {
+        if !state.lacks_lists() {
             return Ok(Vec::new());
         }
         let mut traces: HashSet<RandomId> = newest.absorbed.into_iter().collect();

@@ -88,13 +88,12 @@ impl Cache {
         }
     }
 
-    /// Removes everything.
+    /// Removes the local form of the index. Fates and lists never change, and may be all that is
+    /// left of what the store lost.
     pub fn clear(&self) {
         if let Some(dir) = &self.dir {
-            for kind in KINDS {
-                let _ = fs::remove_dir_all(dir.join(kind));
-                let _ = fs::create_dir_all(dir.join(kind));
-            }
+            let _ = fs::remove_dir_all(dir.join("index"));
+            let _ = fs::create_dir_all(dir.join("index"));
         }
     }
 }

@@ -41,11 +41,17 @@ impl Annotations {
         self.by_snapshot.keys().copied()
     }
 
-    /// Locks and holds of a snapshot, by what can be read of its annotations.
+    /// Locks and holds of a snapshot. One that cannot be read may be a hold.
     pub(crate) fn standing(&self, id: SnapshotId) -> Standing {
         let mut standing = Standing::default();
-        let readable = self.by_snapshot.get(&id).into_iter().flat_map(BTreeMap::values).flatten();
-        readable.for_each(|annotation| standing.apply(annotation));
+        for annotation in self.by_snapshot.get(&id).into_iter().flat_map(BTreeMap::values) {
+            match annotation {
+                Ok(annotation) => standing.apply(annotation),
+                Err(_) => {
+                    standing.holds.insert("a change that cannot be read".to_owned());
+                }
+            }
+        }
         standing
     }
 }

@@ -69,6 +69,11 @@ impl State {
         committed.filter_map(|fate| fate.manifest.as_ref()?.parent)
     }
 
+    /// Whether a retired list, or the record that names them, is damaged or missing.
+    pub(crate) fn lacks_lists(&self) -> bool {
+        self.damaged.iter().any(|(id, _)| *id == RandomId::default())
+    }
+
     /// Whether it is known what became of a session.
     pub(crate) fn is_settled(&self, id: &RandomId) -> bool {
         self.fates.contains_key(id)

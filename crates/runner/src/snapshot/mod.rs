@@ -252,8 +252,9 @@ fn manifest(
             "metadata_bytes": count(&stats.metadata_bytes),
             "pack_bytes": count(&stats.pack_bytes),
             "known_bytes": count(&stats.known_bytes),
-            "parcel_bytes": built.parcels.raw_bytes,
-            "parcel_live_bytes": built.parcels.live_bytes,
+            "parcel_bytes": built.parcels.raw,
+            "parcel_live_bytes": built.parcels.live,
+            "parcel_gain_bytes": built.parcels.gain,
         }),
         origin: None,
     }

@@ -66,7 +66,7 @@ pub(super) fn plan(
     };
     let mut found = Stream { walk, batch: Vec::new().into_iter(), done: false };
     if let Some(parent) = parent {
-        planner.sparse = Sparse::of_parent(reader, parent)?;
+        planner.sparse = Sparse::of_parent(shared, reader, parent)?;
         // A parent that is damaged costs time, not the snapshot.
         let mut cursor = Cursor::new(reader, Root::of(&parent.manifest))?.tolerant();
         while planner.next_leaf(&mut cursor, &mut found)? {}

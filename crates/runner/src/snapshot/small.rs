@@ -63,6 +63,9 @@ impl Read {
         parcel: &mut Open<'_>,
         SmallFile { found: file, old }: SmallFile,
     ) -> Result<u64> {
+        if let Some(old) = old {
+            return Ok(self.again(shared, parcel, &file, *old));
+        }
         let start = parcel.bytes.len();
         let mut node = file.node.clone();
         let outcome = file.open().and_then(|open| {
@@ -82,10 +85,6 @@ impl Read {
             }
             Err(problem) => {
                 parcel.bytes.truncate(start);
-                if let Some(old) = old {
-                    self.entries.push(*old);
-                    return Ok(0);
-                }
                 failed(shared, &mut node, problem);
             }
         }
@@ -97,6 +96,37 @@ impl Read {
             close(shared, worker, parcel, &mut self.entries)?;
         }
         Ok(length)
+    }
+}
+
+impl Read {
+    /// Puts a file that did not change into this parcel, as it was. What cannot be read, or reads
+    /// otherwise although nothing says that it changed, stays where it is stored.
+    fn again(
+        &mut self,
+        shared: &Shared<'_, '_>,
+        parcel: &mut Open<'_>,
+        file: &Found,
+        old: TreeEntry,
+    ) -> u64 {
+        let start = parcel.bytes.len();
+        let read = file.open().and_then(|open| read(&open, &old.node, parcel.bytes));
+        let digest = shared.store.repository().keys().file_digest(&parcel.bytes[start..]);
+        if read.is_err() || !matches!(&old.content, Content::Slot(slot) if slot.digest == digest) {
+            parcel.bytes.truncate(start);
+            if read.is_ok() {
+                let path = String::from_utf8_lossy(&old.path);
+                tracing::warn!(%path, "reads otherwise than it was stored, although by size and \
+                                       times it did not change; what was stored is kept");
+            }
+            self.entries.push(old);
+            return 0;
+        }
+        let length = (parcel.bytes.len() - start) as u64;
+        Progress::add(&shared.progress.moved_bytes, length);
+        let content = place(shared, parcel, start, self.entries.len());
+        self.entries.push(TreeEntry { content, ..old });
+        length
     }
 }
 
