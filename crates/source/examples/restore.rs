@@ -4,14 +4,13 @@
 #![allow(clippy::disallowed_methods)] // A benchmark measures time and owns its threads.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::fs::{
     CWD, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, fchmod, fchown, futimens,
     openat, renameat,
 };
-use tintype_model::entry::{Kind, Node, Owner, Time};
+use tintype_model::entry::{Kind, Node, Time};
 use tintype_source::files::{Put, Target, TargetOptions};
 
 const IN_A_DIRECTORY: usize = 1000;
@@ -87,18 +86,8 @@ fn bare(base: &Path, range: std::ops::Range<usize>, data: &[u8]) {
 }
 
 fn through(target: &Target, range: std::ops::Range<usize>, data: &[u8]) {
-    let mut node = Node {
-        kind: Kind::File,
-        mode: 0o644,
-        owner: Arc::new(Owner::default()),
-        mtime: Time { seconds: 1_600_000_000, nanoseconds: 5 },
-        ctime: Time::default(),
-        size: 0,
-        inode: 0,
-        device: 0,
-        links: 1,
-        extras: None,
-    };
+    let mtime = Time { seconds: 1_600_000_000, nanoseconds: 5 };
+    let mut node = Node { mode: 0o644, mtime, ..Node::new(Kind::File) };
     for file in range {
         let dir = format!("d{}", file / IN_A_DIRECTORY);
         if file % IN_A_DIRECTORY == 0 {

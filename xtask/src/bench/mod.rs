@@ -99,14 +99,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut fresh = Results { records: Vec::new(), ..results.clone() };
     for set in chosen(&args.only, &ALL_SETS) {
         interrupt::check()?;
-        runner::run_set(args, set, &tools, own_ready, &mut fresh)
-            .with_context(|| format!("data set {} could not be measured", set.letter()))?;
+        let measured = runner::run_set(args, set, &tools, own_ready, &mut fresh);
         if !args.smoke {
-            // What has been measured stays, whatever happens to the next set.
+            // What has been measured stays, whatever happens to the rest.
             fresh.records.iter().for_each(|record| results.put(record.clone()));
             (results.floors, results.index) = (fresh.floors.clone(), fresh.index.clone());
             results.save()?;
         }
+        measured.with_context(|| format!("data set {} could not be measured", set.letter()))?;
     }
     if args.smoke {
         print!("{}", report::tables(&fresh));

@@ -74,10 +74,10 @@ impl Parcels {
     /// The emptiest parcels, as many as this run may leave.
     fn choose(&self) -> Sparse {
         let totals = self.totals();
-        let mut budget = match totals.is_worth_it() {
-            true => (totals.gain / PART_OF_GAIN).max(LEAST_BYTES),
-            false => 0,
-        };
+        if !totals.is_worth_it() {
+            return Sparse::default();
+        }
+        let mut budget = (totals.gain / PART_OF_GAIN).max(LEAST_BYTES);
         let mut sparse: Vec<(Key, Use)> =
             self.0.iter().filter(|(_, used)| used.is_sparse()).map(|(k, u)| (*k, *u)).collect();
         sparse.sort_unstable_by_key(|(key, used)| (used.percent(), *key));
@@ -87,7 +87,7 @@ impl Parcels {
             budget = rest;
             chosen.insert(key);
         }
-        if totals.is_worth_it() { Sparse(chosen) } else { Sparse::default() }
+        Sparse(chosen)
     }
 }
 
