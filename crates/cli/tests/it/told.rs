@@ -150,6 +150,7 @@ fn a_second_restore_into_one_place_conflicts_before_anything_is_written() {
     for to in [&out, &deep] {
         let ran = lab.run(&["restore", "latest", "--to", to]).expect(5);
         assert!(ran.err.contains("another restore works there"), "{}", ran.err);
+        assert!(ran.err.contains(&format!("by process {}:", std::process::id())), "{}", ran.err);
         lab.run(&["restore", "latest", "--to", to, "--dry-run"]).expect(0);
     }
     assert!(!lab.path("out/source").exists() && !lab.path("out/deep/source").exists());

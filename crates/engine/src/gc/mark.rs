@@ -17,7 +17,7 @@ use crate::tree::{Content, Reference, TreeEntry};
 
 /// One bit for each record of each segment.
 pub(super) struct Live<'i> {
-    index: &'i Index,
+    pub index: &'i Index,
     bits: Vec<Vec<u64>>,
     seen: HashSet<ContentId>,
 }

@@ -314,14 +314,14 @@ impl Repository {
         gone.extend(lost_and_unused(&live, &stored)?);
         let state = &reading.state;
         let merged = merge::merge(
-            self,
-            &reading.index,
+            &reader,
+            &live,
             &reading.segment_names,
             &state.newest.base,
-            &gone,
-            doubtful,
+            (&gone, doubtful),
             store.id(),
             copied.len() as u32,
+            &options.cancel,
         )?;
         let base = [copied, merged].concat();
         let delete = rests::deletions(self, reading, &gone, &base)?;

@@ -53,10 +53,23 @@ fn lock((path, file, is_alone): &(PathBuf, File, bool)) -> Result<()> {
     };
     match flock(file, how) {
         Err(Errno::WOULDBLOCK) => Err(Error::locked(format!(
-            "{} is locked: another restore works there, or below (or another program holds a \
+            "{} is locked{}: another restore works there, or below (or another program holds a \
              lock on it, flock(2)); nothing was changed: run it again when that is done",
-            path.display()
+            path.display(),
+            holder(file).map(|process| format!(" by process {process}")).unwrap_or_default(),
         ))),
         _ => Ok(()),
     }
+}
+
+/// Who holds a lock on it, as proc_locks(5) tells: `1: FLOCK ADVISORY WRITE 4711 fe:00:2 0 EOF`.
+/// Some file systems give other device numbers there than stat(2) does; then nobody is named.
+fn holder(file: &File) -> Option<u32> {
+    let found = file.metadata().ok()?;
+    let (major, minor) = (rustix::fs::major(found.dev()), rustix::fs::minor(found.dev()));
+    let place = format!("{major:02x}:{minor:02x}:{}", found.ino());
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let fields = locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let mut held = fields.filter(|f| f.get(1) == Some(&"FLOCK") && f.get(5) == Some(&&place[..]));
+    held.find_map(|fields| fields[4].parse().ok())
 }

@@ -14,7 +14,7 @@ use tintype_engine::tree::{Root, TreeEntry};
 use tintype_runner::snapshot::{Input, Labels, SnapshotOptions};
 use tintype_source::files::WalkOptions;
 
-use crate::support::{Lab, Taken, noise, tree_path};
+use crate::support::{Lab, Mounted, Taken, noise, run, skipped_without_root, tree_path};
 
 #[test]
 fn what_did_not_change_is_not_read_again() {
@@ -81,6 +81,49 @@ fn what_is_left_of_old_parcels_is_gathered() {
     assert!(stored < 56_000_000, "{stored} bytes for 48 MB of files");
     lab.restore("again");
     lab.assert_equal("again");
+}
+
+/// What a disk gives back otherwise than it was written, without a trace in size and times, is not
+/// what anybody wrote: what was stored before is kept.
+#[test]
+fn what_rotted_on_the_source_is_not_gathered() {
+    if skipped_without_root("mounts") {
+        return;
+    }
+    let lab = Lab::new();
+    let image = lab.path("image");
+    fs::File::create(&image).unwrap().set_len(160 << 20).unwrap();
+    run("mkfs.ext4", &["-q".as_ref(), "-b".as_ref(), "4096".as_ref(), image.as_os_str()]);
+    let mounted = Mounted::loop_at(&image, &lab.source());
+    let content = |seed: u64, number: u64| noise(seed + number, 4_000);
+    let name = |number: u64| format!("d{}/f{number}", number / 300);
+    for number in 0..12_000 {
+        lab.write(&name(number), &content(0, number));
+    }
+    Lab::settle();
+    lab.take();
+    for number in (0..12_000).filter(|number| number % 10 != 0) {
+        lab.write(&name(number), &content(1_000_000, number));
+    }
+    Lab::settle();
+    lab.take();
+    drop(mounted);
+    let rotten = content(0, 300);
+    let mut bytes = fs::read(&image).unwrap();
+    let at = bytes.chunks(4096).position(|block| block.starts_with(&rotten)).unwrap() * 4096;
+    bytes[at + 7] ^= 1;
+    fs::write(&image, bytes).unwrap();
+    let mounted = Mounted::loop_at(&image, &lab.source());
+    let read = fs::read(lab.source().join(name(300))).unwrap();
+    assert!(read != rotten && read.len() == rotten.len());
+    let gathered = lab.take();
+    drop(mounted);
+    // One was read and not stored; nothing looked changed.
+    assert_eq!(gathered.read_bytes, 1_199 * 4_000);
+    assert_eq!(gathered.outcome.manifest.problems, 0);
+    lab.restore("out");
+    assert!(fs::read(lab.path("out").join(name(300))).unwrap() == rotten);
+    assert!(fs::read(lab.path("out").join(name(310))).unwrap() == content(0, 310));
 }
 
 #[test]

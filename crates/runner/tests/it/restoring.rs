@@ -167,10 +167,10 @@ fn further_names_of_symlinks_and_fifos_stay_further_names() {
 #[test]
 fn ways_that_an_interrupted_restore_made_are_as_they_were_captured() {
     let lab = Lab::new();
-    lab.write("way/root/file", b"x");
+    lab.write("way/base/file", b"x");
     let way = lab.source().join("way");
     fs::set_permissions(&way, PermissionsExt::from_mode(0o751)).unwrap();
-    let root = way.join("root");
+    let root = way.join("base");
     let options = SnapshotOptions {
         labels: Labels { roots: vec![tree_path(&root)], ..Labels::default() },
         parent: None,

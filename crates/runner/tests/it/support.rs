@@ -163,6 +163,27 @@ pub(crate) fn run(program: &str, arguments: &[&OsStr]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
+/// A file system in a file, mounted while it lives.
+pub(crate) struct Mounted(PathBuf);
+
+impl Mounted {
+    pub(crate) fn loop_at(image: &Path, at: &Path) -> Self {
+        run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_os_str(), at.as_os_str()]);
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let done = Command::new("umount").arg(&self.0).status();
+        assert!(
+            done.is_ok_and(|s| s.success()) || std::thread::panicking(),
+            "{}",
+            self.0.display()
+        );
+    }
+}
+
 pub(crate) fn tree_path(path: &Path) -> Vec<u8> {
     [b"files", path.as_os_str().as_bytes()].concat()
 }

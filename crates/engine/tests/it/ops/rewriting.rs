@@ -241,6 +241,40 @@ fn a_sparse_pack_with_the_last_whole_copy_is_copied() {
     }
 }
 
+/// Two writers stored the same at once, and one copy rotted unseen: the index must not forget the
+/// other, whichever of them comes first.
+#[test]
+fn of_two_copies_the_index_keeps_the_one_that_opens() {
+    let (memory, repository, _) = repository(54);
+    let files = sample(100);
+    let stores = [(); 2].map(|()| repository.begin_writing(SessionKind::Snapshot, None).unwrap());
+    let roots = stores.each_ref().map(|store| build(store, &files).unwrap());
+    let written = stores.into_iter().zip(roots);
+    let all: Vec<_> = written
+        .map(|(store, root)| (store.commit(manifest(&repository, &root)).unwrap(), files.clone()))
+        .collect();
+    let is_pack = |name: &String| name.starts_with("data/") || name.starts_with("meta/");
+    let packs: Vec<_> = memory.names().into_iter().filter(is_pack).collect();
+    assert_eq!(packs.len(), 4, "data and metadata of each");
+    for rotten in &packs {
+        let (env, _) = manual(55);
+        let memory = memory.copy();
+        let backend = Arc::new(memory.clone());
+        let repository = Repository::open(backend, &secret(), options(&env)).unwrap();
+        let place = Place { memory, repository, all: all.clone() };
+        let length = place.memory.get(rotten, u64::MAX).unwrap().len();
+        place.flip(rotten, length / 4);
+        for _ in 0..3 {
+            place.repository.gc(&GcOptions::default()).unwrap();
+            for (id, files) in &place.all {
+                let root = root(&place.repository, *id);
+                let (found, failed) = read_all(&place.repository, root).unwrap();
+                assert!(failed.is_empty() && found == *files, "{rotten} {}", failed.len());
+            }
+        }
+    }
+}
+
 /// Reading the ends of all packs is not for every gc.
 #[test]
 fn a_gc_leaves_damaged_packs_alone_unless_it_is_told() {
