@@ -1,5 +1,5 @@
-//! `cargo run -p tintype-protocol --release [-- --long]`: explores all scenarios and prints
-//! what was found.
+//! `cargo run -p tintype-protocol --release [-- --long] [NAME]`: explores all scenarios, or those
+//! whose name holds NAME, and prints what was found.
 
 use std::process::ExitCode;
 
@@ -9,6 +9,9 @@ fn main() -> ExitCode {
     let mut scenarios = scenario::short();
     if std::env::args().any(|a| a == "--long") {
         scenarios.extend(scenario::long());
+    }
+    if let Some(part) = std::env::args().skip(1).find(|a| !a.starts_with("--")) {
+        scenarios.retain(|scenario| scenario.name.contains(&part));
     }
     if std::env::args().any(|a| a == "--mutations") {
         return mutations(&scenarios);

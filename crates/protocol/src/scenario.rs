@@ -297,8 +297,16 @@ pub fn long() -> Vec<Scenario> {
         Scenario {
             writers: [Some(Writer { parent: Some(S0), late_commit: true, ..PLAIN }), None],
             reader: Some(S1),
-            gcs: [Some(EAGER), Some(EAGER), None],
+            gcs: [Some(EAGER), None, None],
             annotators: [Some(Annotator::Delete(S0)), Some(Annotator::Delete(S1))],
+            second_snapshot: true,
+            ..new("repack under a writer whose commit arrives twice and a reader")
+        },
+        Scenario {
+            writers: [Some(Writer { parent: Some(S0), ..PLAIN }), None],
+            reader: Some(S1),
+            gcs: [Some(EAGER), Some(EAGER), None],
+            annotators: [Some(Annotator::Delete(S1)), None],
             second_snapshot: true,
             ..new("repack under a writer and a reader, two gcs")
         },

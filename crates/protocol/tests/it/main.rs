@@ -7,8 +7,8 @@ use tintype_protocol::{
 
 const LIMIT: usize = 20_000_000;
 
-fn holds(scenario: &Scenario) -> u8 {
-    let outcome = explore(scenario, LIMIT);
+fn holds(scenario: &Scenario, limit: usize) -> u8 {
+    let outcome = explore(scenario, limit);
     println!("{:>9} states, depth {:2}: {}", outcome.states, outcome.depth, scenario.name);
     if let Some(violation) = outcome.violation {
         panic!("{}: {violation}", scenario.name);
@@ -19,7 +19,7 @@ fn holds(scenario: &Scenario) -> u8 {
 
 #[test]
 fn the_protocol_holds_in_every_state() {
-    let reached: Vec<u8> = scenario::short().iter().map(holds).collect();
+    let reached: Vec<u8> = scenario::short().iter().map(|s| holds(s, LIMIT)).collect();
     // Safety is worth nothing if nothing happens: each scenario gets something deleted (or,
     // with nothing to delete, retired), and together they reach every good end.
     for (scenario, reached) in scenario::short().iter().zip(&reached) {
@@ -41,8 +41,7 @@ fn the_protocol_holds_in_every_state() {
 #[ignore = "minutes and gigabytes: cargo test --release -p tintype-protocol -- --ignored"]
 fn the_protocol_holds_in_big_scenarios() {
     for scenario in scenario::long() {
-        let outcome = explore(&scenario, 60_000_000);
-        assert!(outcome.violation.is_none() && !outcome.truncated, "{}", scenario.name);
+        holds(&scenario, 3 * LIMIT);
     }
 }
 
@@ -135,7 +134,7 @@ fn harmless_changes_are_harmless() {
     for mutation in HARMLESS {
         for name in [TWO_WRITERS, TWICE, READER, INTERRUPTED] {
             let scenario = scenario::short().into_iter().find(|s| s.name == name).unwrap();
-            holds(&scenario.with(mutation));
+            holds(&scenario.with(mutation), LIMIT);
         }
     }
 }
