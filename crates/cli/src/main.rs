@@ -7,6 +7,7 @@
 mod app;
 mod command_line;
 mod debug;
+mod discover;
 mod exit;
 mod extras;
 mod global;
@@ -14,6 +15,7 @@ mod interrupt;
 mod meter;
 mod open;
 mod pick;
+mod platform;
 mod progress;
 mod repo;
 mod report;
@@ -53,10 +55,15 @@ pub(crate) struct Cli {
 enum Command {
     /// Work on a repository: take, list, restore, check and delete snapshots
     Repo(Box<repo::Args>),
+    /// Show what runs on this host and can be protected
+    Discover(discover::Discover),
     /// Print the completion script of a shell
     Completions(extras::Completions),
     /// Write the manual pages into a directory
     Man(extras::Man),
+    /// Thaws what a run froze, if that run dies; started by runs
+    #[command(hide = true)]
+    Guard,
     /// Measurements for developers
     #[command(hide = true)]
     Debug(debug::Args),
@@ -69,6 +76,8 @@ fn main() -> ExitCode {
     };
     let exit = match cli.command {
         Command::Repo(args) => repo::run(*args),
+        Command::Discover(args) => args.run(),
+        Command::Guard => discover::guard(),
         Command::Completions(args) => exit::of_plain(args.run()),
         Command::Man(args) => exit::of_plain(args.run()),
         Command::Debug(args) => exit::of_plain(args.run()),

@@ -1,24 +1,3 @@
-//! A flag that asks long work to stop at the next safe point.
+//! See [`tintype_model::cancel`].
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use tintype_model::{Error, Result};
-
-#[derive(Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
-
-impl Cancel {
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    pub fn is_canceled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// `Canceled` once [`Cancel::cancel`] was called.
-    pub fn check(&self) -> Result<()> {
-        if self.is_canceled() { Err(Error::canceled("stopped by request")) } else { Ok(()) }
-    }
-}
+pub use tintype_model::cancel::Cancel;

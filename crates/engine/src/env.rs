@@ -10,28 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use ring::rand::SecureRandom as _;
-
-pub trait Clock: Send + Sync {
-    /// Wall clock. Never decides a deletion of live data; see docs/format.md, protocol.
-    fn now(&self) -> Timestamp;
-    /// Time since an arbitrary start, never going back.
-    fn elapsed(&self) -> Duration;
-    fn sleep(&self, duration: Duration);
-}
-
-pub trait Random: Send + Sync {
-    /// Fills `out` with bytes fit for keys.
-    fn fill(&self, out: &mut [u8]);
-}
-
-/// A piece of work that may borrow from its caller.
-pub type Task<'a> = Box<dyn FnOnce() + Send + 'a>;
-
-pub trait Tasks: Send + Sync {
-    /// Runs all tasks, possibly at the same time, and returns when every one has ended.
-    /// A panic of one is passed on after the others ended.
-    fn run(&self, tasks: Vec<Task<'_>>);
-}
+pub use tintype_model::env::{Clock, Random, Task, Tasks};
 
 #[derive(Clone)]
 pub struct Env {

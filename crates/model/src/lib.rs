@@ -1,11 +1,17 @@
-//! Pure vocabulary and decisions: what a tree entry is, which snapshots retention keeps,
-//! how a snapshot is named. No I/O, no clock, no threads.
+//! Pure vocabulary and decisions: what a tree entry is, what can be protected, which snapshots
+//! retention keeps, how a snapshot is named. No I/O, no clock, no threads: where code needs them,
+//! it is given [`env`]'s traits.
 
+pub mod cancel;
 pub mod count;
 pub mod duration;
 pub mod entry;
+pub mod env;
 pub mod error;
+pub mod item;
+pub mod plan;
 pub mod rate;
+pub mod resource;
 pub mod retention;
 pub mod selector;
 pub mod size;

@@ -1,6 +1,8 @@
 //! Executes plans: the only place where engine and source meet.
 
+pub mod content;
 mod failure;
+pub mod group;
 pub mod identity;
 pub mod progress;
 mod queue;

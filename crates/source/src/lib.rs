@@ -1,3 +1,34 @@
 //! Where data comes from and where a restore writes to. Knows no repository.
 
+pub mod connector;
 pub mod files;
+
+use connector::Connector;
+use serde_json::{Value, json};
+use tintype_model::resource::Resources;
+
+/// Every connector of this program, in the order in which they discover.
+pub fn connectors() -> Vec<Box<dyn Connector>> {
+    vec![]
+}
+
+/// JSON Schema of a description of resources, with what each connector wants to know in `at`.
+pub fn schema(connectors: &[Box<dyn Connector>]) -> Value {
+    let mut schema = schemars::schema_for!(Resources).to_value();
+    let rules: Vec<Value> = connectors
+        .iter()
+        .map(|connector| {
+            let mut at = connector.schema();
+            if let Value::Object(fields) = &mut at {
+                fields.remove("$schema");
+            }
+            json!({
+                "if": { "properties": { "connector": { "const": connector.name() } },
+                        "required": ["connector"] },
+                "then": { "properties": { "at": at } },
+            })
+        })
+        .collect();
+    schema["$defs"]["Resource"]["allOf"] = rules.into();
+    schema
+}

@@ -1,13 +1,14 @@
 //! `cat`: the bytes of one file of a snapshot.
 
+use std::io::Read as _;
+
 use serde_json::json;
 use tintype_engine::Error;
-use tintype_engine::format::frame::Kind as FrameKind;
 use tintype_engine::reader::{ContentReader, ReadBuffer};
 use tintype_engine::tree::cursor::Cursor;
-use tintype_engine::tree::list::decode_list;
-use tintype_engine::tree::{Content, Reference, Root, Slot, TreeEntry};
+use tintype_engine::tree::{Root, TreeEntry};
 use tintype_model::selector::Selector;
+use tintype_runner::content::{ContentStream, error_of};
 
 use crate::app::App;
 use crate::exit::{Exit, usage};
@@ -41,7 +42,7 @@ impl Args {
             let reader = repository.reader()?;
             let found = Cursor::new(&reader, Root::of(&snapshot.manifest))?.get(&path)?;
             let entry = found.ok_or_else(|| pick::no_such_path(&snapshot, &path))?;
-            let bytes = Printer::new(app, &reader)?.print(&entry)?;
+            let bytes = print(app, &reader, &entry)?;
             let broken = entry.is_problem() || entry.node.is_lost();
             if let Some(problem) = entry.node.problem() {
                 app.report.warn(format!("{}: {}", show::path(&path), problem.message));
@@ -51,87 +52,21 @@ impl Args {
     }
 }
 
-struct Printer<'p, 'r> {
-    app: &'p App,
-    reader: &'p ContentReader<'r>,
-    buffer: ReadBuffer,
-    raw: Vec<u8>,
-    bytes: u64,
-}
-
-impl<'p, 'r> Printer<'p, 'r> {
-    fn new(app: &'p App, reader: &'p ContentReader<'r>) -> anyhow::Result<Self> {
-        Ok(Self { app, reader, buffer: ReadBuffer::new()?, raw: Vec::new(), bytes: 0 })
+/// Writes the content to standard output; how many bytes.
+fn print(app: &App, reader: &ContentReader<'_>, entry: &TreeEntry) -> anyhow::Result<u64> {
+    let name = show::path(&entry.path);
+    if !entry.node.kind.has_content() {
+        let kind = show::kind(entry.node.kind);
+        return Err(Error::invalid(format!("{name} is a {kind} and has no bytes")).into());
     }
-
-    fn print(mut self, entry: &TreeEntry) -> anyhow::Result<u64> {
-        if !entry.node.kind.has_content() {
-            return Err(Error::invalid(format!(
-                "{} is a {} and has no bytes",
-                show::path(&entry.path),
-                show::kind(entry.node.kind)
-            ))
-            .into());
+    let (mut lists, mut buffer, mut bytes) = (ReadBuffer::new()?, vec![0; 1 << 20], 0);
+    let mut stream = ContentStream::new(reader, entry, &mut lists, &app.cancel)?;
+    loop {
+        let length = stream.read(&mut buffer).map_err(|error| error_of(error, &name))?;
+        if length == 0 {
+            return Ok(bytes);
         }
-        match &entry.content {
-            Content::None => {}
-            Content::Slot(slot) => self.slot(slot, entry.node.size)?,
-            Content::References { depth, list } => self.references(*depth, list)?,
-        }
-        Ok(self.bytes)
-    }
-
-    fn load(&mut self, id: &tintype_engine::id::ContentId, kind: FrameKind) -> anyhow::Result<()> {
-        self.app.cancel.check()?;
-        self.raw.clear();
-        Ok(self.reader.read(id, kind, &mut self.buffer, &mut self.raw)?)
-    }
-
-    fn slot(&mut self, slot: &Slot, size: u64) -> anyhow::Result<()> {
-        self.load(&slot.parcel.id, FrameKind::Parcel)?;
-        let start = slot.offset as usize;
-        let bytes = start.checked_add(size as usize).and_then(|end| self.raw.get(start..end));
-        let bytes = bytes.ok_or_else(|| Error::corrupt("a file lies outside its parcel"))?;
-        if self.reader.repository().keys().file_digest(bytes) != slot.digest {
-            return Err(Error::corrupt("a file in a parcel is not what its digest says").into());
-        }
-        crate::report::raw(bytes)?;
-        self.bytes += size;
-        Ok(())
-    }
-
-    fn references(&mut self, depth: u8, list: &[Reference]) -> anyhow::Result<()> {
-        for reference in list {
-            match (depth, reference.id) {
-                (_, None) => self.zeros(reference.length)?,
-                (0, Some(id)) => {
-                    self.load(&id, FrameKind::Chunk)?;
-                    if self.raw.len() as u64 != reference.length {
-                        return Err(Error::corrupt(format!("chunk {id} has another length")).into());
-                    }
-                    crate::report::raw(&self.raw)?;
-                    self.bytes += reference.length;
-                }
-                (_, Some(id)) => {
-                    self.load(&id, FrameKind::List)?;
-                    let below = decode_list(&self.raw, depth - 1, reference.length)?;
-                    self.references(depth - 1, &below)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn zeros(&mut self, length: u64) -> anyhow::Result<()> {
-        let zeros = vec![0; length.min(1 << 20) as usize];
-        let mut left = length;
-        while left > 0 {
-            self.app.cancel.check()?;
-            let piece = left.min(zeros.len() as u64);
-            crate::report::raw(&zeros[..piece as usize])?;
-            left -= piece;
-        }
-        self.bytes += length;
-        Ok(())
+        crate::report::raw(&buffer[..length])?;
+        bytes += length as u64;
     }
 }

@@ -76,7 +76,7 @@ impl Source {
         }
     }
 
-    pub(super) fn into_input(self, app: &App) -> anyhow::Result<Input> {
+    pub(super) fn into_input(self, app: &App) -> anyhow::Result<Input<'static>> {
         Ok(match self {
             Self::Files { roots, options } => Input::Files { roots, options },
             Self::Images(paths) => Input::Images(paths),

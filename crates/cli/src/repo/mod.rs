@@ -15,6 +15,7 @@ mod list;
 mod ls;
 mod probe;
 mod prune;
+mod resources;
 mod restore;
 mod show;
 mod snapshot;

@@ -1,5 +1,6 @@
 //! `restore`: plan, check, apply.
 
+mod resources;
 mod told;
 
 use std::path::{Path, PathBuf};
@@ -33,20 +34,23 @@ Examples:
   tintype repo restore latest:/files/etc/fstab --to /tmp  one file
   tintype repo restore latest --in-place --dry-run        what would happen to the live data?
   tintype repo restore latest --in-place --overwrite older --include '*.conf'
+  tintype repo restore latest --resources --in-place shop     # see `repo snapshot --resources`
+  tintype repo restore latest --resources --as-new db=db2 --set db.path=/srv/db2.sqlite
 
 Files that exist stay as they are (--overwrite never) unless you say otherwise; those that differ
 are named, and that is no failure. Sockets are not restored. What the snapshot does not hold is
 never deleted without --delete-extra, and what the snapshot's own options left out (--exclude and
 the like) not even then. An interrupted restore goes on where it stopped when it is run again. Of
 two restores into one place the second ends with exit code 5 before it changes anything.")]
-#[command(group = clap::ArgGroup::new("destination").required(true))]
+#[command(group = clap::ArgGroup::new("destination").args(["as_new", "undo"]).multiple(true)
+    .required(true))]
 pub(crate) struct Args {
     /// A snapshot, and perhaps a path inside it: latest:/files/etc
     #[arg(value_name = "SNAPSHOT[:PATH]", value_parser = pick::selector())]
     place: Selector,
     /// Put each captured root below DIR by its last name, or the content of PATH into DIR; a DIR
     /// that does not exist is made for you alone (mode 0700)
-    #[arg(long, value_name = "DIR", group = "destination")]
+    #[arg(long, value_name = "DIR", group = "destination", conflicts_with = "in_place")]
     to: Option<PathBuf>,
     /// Put everything where it was captured
     #[arg(long, group = "destination")]
@@ -85,6 +89,8 @@ pub(crate) struct Args {
     /// from a store that is far away
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
     workers: Option<u32>,
+    #[command(flatten)]
+    of_resources: resources::Options,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -99,6 +105,14 @@ enum When {
 
 impl Args {
     pub(crate) fn run(self, app: &App) -> anyhow::Result<Done> {
+        if self.of_resources.resources {
+            pick::no_path(&self.place)?;
+            let repository = app.open()?;
+            let snapshot = app.pick(&repository, &self.place)?;
+            return app.pinned(&repository, snapshot.id, |_| {
+                resources::restore(&self, app, &repository, &snapshot)
+            });
+        }
         let mut request = self.request()?;
         let repository = app.open()?;
         request.untouchable.extend(app.local_directory()?);

@@ -17,7 +17,7 @@ use tintype_runner::progress::Progress;
 use tintype_runner::snapshot::{self, Labels, Noticed, Outcome, SnapshotOptions};
 use tintype_source::files::{Excludes, Note, roots};
 
-use super::{annotate, browse, inputs};
+use super::{annotate, browse, inputs, resources};
 use crate::app::App;
 use crate::exit::{Exit, usage};
 use crate::global::parse_size;
@@ -34,14 +34,15 @@ Examples:
   tintype repo snapshot --block /dev/vg0/root
   tintype repo snapshot --from-command shop.sql -- pg_dump shop
   zcat dump.gz | tintype repo snapshot --stdin dump    # a failure of zcat is not seen here
+  tintype repo snapshot --resources resources.yaml shop   # see `tintype discover`
 
 Patterns are those of .gitignore: `*.o`, `target/`, `/var/cache`; `!` brings back. Temporary files
 of a killed restore (.tintype-<16 digits>-<16 digits>) are left out. What cannot be read is listed
 with its cause, the snapshot is marked incomplete, and the exit code is 3.")]
 #[command(group = clap::ArgGroup::new("what")
-    .args(["paths", "block", "stdin", "from_command"]).required(true).multiple(true))]
+    .args(["paths", "block", "stdin", "from_command", "resources"]).required(true).multiple(true))]
 pub(crate) struct Args {
-    /// Files and directories
+    /// Files and directories; with --resources names of resources, without one all
     #[arg(value_name = "PATH")]
     pub(super) paths: Vec<OsString>,
     /// The bytes of a block device or a disk image; once for each, and without paths
@@ -55,6 +56,16 @@ pub(crate) struct Args {
     /// What a command prints, kept as /files/NAME; give the command after `--`
     #[arg(long, value_name = "NAME", help_heading = "Source", requires = "paths")]
     pub(super) from_command: Option<OsString>,
+
+    /// What FILE describes (`tintype discover` writes it): volumes, databases, machines,
+    /// applications, frozen together; give names, or nothing for all
+    #[arg(long, value_name = "FILE", help_heading = "Source")]
+    #[arg(conflicts_with_all = ["block", "stdin", "from_command", "exclude", "exclude_file",
+        "exclude_caches", "exclude_if_present", "exclude_larger_than", "one_file_system"])]
+    pub(super) resources: Option<PathBuf>,
+    /// Where runs keep what changes while they read; default: /var/tmp
+    #[arg(long, value_name = "DIR", help_heading = "Source", requires = "resources")]
+    pub(super) scratch: Option<PathBuf>,
 
     /// Leave out what matches
     #[arg(long, value_name = "PATTERN", help_heading = "Left out")]
@@ -97,29 +108,18 @@ pub(crate) struct Args {
     parent: Option<Selector>,
     /// Read every file, also those that seem unchanged
     #[arg(long, visible_alias = "force", help_heading = "Reading")]
-    read_all: bool,
+    pub(super) read_all: bool,
 }
 
 impl Args {
     pub(crate) fn run(self, app: &App) -> anyhow::Result<Done> {
-        let expiry = match &self.expires_in {
-            Some(text) => Some(when::from_now(text, &app.env).map_err(usage)?),
-            None => self.expiry,
-        };
-        self.tag.iter().try_for_each(|tag| annotate::check_tag(tag))?;
-        if expiry.is_some_and(|expiry| expiry <= app.env.clock.now()) {
-            app.report.note("the expiry lies in the past: the next prune may drop this snapshot");
+        if let Some(file) = &self.resources {
+            return resources::take(&self, file, app);
         }
         // All that can be wrong with the request is found before anybody is asked for a key.
+        let labels = self.labels(app)?;
         let source = inputs::Source::of(&self, app)?;
-        let repository = app.open_as(self.host.as_deref())?;
-        let closed = repository.close_abandoned()?;
-        if closed > 0 {
-            app.report.note(format!(
-                "{}: what they uploaded is reused",
-                show::counted(closed as u64, "interrupted run found", "interrupted runs found")
-            ));
-        }
+        let repository = self.open(app)?;
         let roots = source.roots();
         let parent = self.parent(app, &repository, &roots)?;
         let progress = Progress::default();
@@ -128,10 +128,8 @@ impl Args {
         let labels = Labels {
             paths: source.paths(),
             roots,
-            tags: self.tag.clone(),
-            note: self.note.clone(),
-            expiry,
             options: self.described(app, counted.as_deref())?,
+            ..labels
         };
         let budget = app.writer_budget()?;
         let options = SnapshotOptions {
@@ -171,7 +169,32 @@ impl Args {
         finish(app, &repository, &outcome, &options, &progress)
     }
 
-    fn parent(
+    /// Tags, note and expiry.
+    pub(super) fn labels(&self, app: &App) -> anyhow::Result<Labels> {
+        let expiry = match &self.expires_in {
+            Some(text) => Some(when::from_now(text, &app.env).map_err(usage)?),
+            None => self.expiry,
+        };
+        self.tag.iter().try_for_each(|tag| annotate::check_tag(tag))?;
+        if expiry.is_some_and(|expiry| expiry <= app.env.clock.now()) {
+            app.report.note("the expiry lies in the past: the next prune may drop this snapshot");
+        }
+        Ok(Labels { tags: self.tag.clone(), note: self.note.clone(), expiry, ..Labels::default() })
+    }
+
+    pub(super) fn open(&self, app: &App) -> anyhow::Result<Repository> {
+        let repository = app.open_as(self.host.as_deref())?;
+        let closed = repository.close_abandoned()?;
+        if closed > 0 {
+            app.report.note(format!(
+                "{}: what they uploaded is reused",
+                show::counted(closed as u64, "interrupted run found", "interrupted runs found")
+            ));
+        }
+        Ok(repository)
+    }
+
+    pub(super) fn parent(
         &self,
         app: &App,
         repository: &Repository,

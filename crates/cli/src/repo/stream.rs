@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tintype_engine::cancel::Cancel;
 use tintype_engine::{Error, Result};
-use tintype_runner::snapshot::EndOfStream;
+use tintype_source::connector::EndOfStream;
 
 use crate::secret;
 

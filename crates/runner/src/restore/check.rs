@@ -6,37 +6,21 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use tintype_engine::reader::ContentReader;
 use tintype_model::count::counted;
+use tintype_model::plan::{Check, Verdict};
 use tintype_model::size;
 use tintype_source::files::Owners;
 
 use super::{Mapping, Plan, Rule};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    Pass,
-    Warn,
-    Block,
-}
-
-/// One named check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Check {
-    pub name: &'static str,
-    pub outcome: Outcome,
-    pub message: String,
-}
 
 /// Checks a plan against the host.
 pub fn check(plan: &Plan, reader: &ContentReader<'_>) -> Vec<Check> {
     vec![space(plan, reader), rights(plan), owners(plan), obstacles(plan), completeness(plan)]
 }
 
-fn finding(name: &'static str, outcome: Outcome, message: impl Into<String>) -> Check {
-    Check { name, outcome, message: message.into() }
+fn finding(name: &'static str, outcome: Verdict, message: impl Into<String>) -> Check {
+    Check { name: name.into(), outcome, message: message.into(), cure: None }
 }
 
 /// Where the roots are put: for each the nearest directory that exists, each once.
@@ -67,10 +51,10 @@ fn space(plan: &Plan, reader: &ContentReader<'_>) -> Check {
             }
             let text = format!("{} to write, {} free", size::format(needed), size::format(free));
             // The target may compress, so too little is no certain failure.
-            let outcome = if needed > free { Outcome::Warn } else { Outcome::Pass };
+            let outcome = if needed > free { Verdict::Warn } else { Verdict::Pass };
             finding(name, outcome, text)
         }
-        Err(error) => finding(name, Outcome::Warn, format!("free space is not known: {error}")),
+        Err(error) => finding(name, Verdict::Warn, format!("free space is not known: {error}")),
     }
 }
 
@@ -84,9 +68,9 @@ fn rights(plan: &Plan) -> Check {
     }
     if closed.is_empty() {
         let names: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
-        return finding("rights", Outcome::Pass, format!("{} can be written", names.join(", ")));
+        return finding("rights", Verdict::Pass, format!("{} can be written", names.join(", ")));
     }
-    let outcome = if closed.len() == places.len() { Outcome::Block } else { Outcome::Warn };
+    let outcome = if closed.len() == places.len() { Verdict::Block } else { Verdict::Warn };
     finding("rights", outcome, format!("{}; choose another --to", closed.join("; ")))
 }
 
@@ -105,13 +89,13 @@ fn writable(place: &Path) -> Result<(), rustix::io::Errno> {
 
 fn owners(plan: &Plan) -> Check {
     let (outcome, message) = if matches!(plan.owners, Owners::Keep) {
-        (Outcome::Pass, "as asked: all files will belong to you")
+        (Verdict::Pass, "as asked: all files will belong to you")
     } else if rustix::process::geteuid().is_root() {
-        (Outcome::Pass, "running as root: owners are restored")
+        (Verdict::Pass, "running as root: owners are restored")
     } else {
         let message = "not running as root: only what belongs to you gets its owner back \
                        (--no-owner leaves all with you); devices cannot be made";
-        (Outcome::Warn, message)
+        (Verdict::Warn, message)
     };
     finding("owners", outcome, message)
 }
@@ -119,11 +103,11 @@ fn owners(plan: &Plan) -> Check {
 fn obstacles(plan: &Plan) -> Check {
     let count = plan.counts.refuse;
     if count == 0 {
-        finding("obstacles", Outcome::Pass, "nothing is in the way")
+        finding("obstacles", Verdict::Pass, "nothing is in the way")
     } else {
         finding(
             "obstacles",
-            Outcome::Warn,
+            Verdict::Warn,
             format!("{} will not be restored", counted(count, "entry", "entries")),
         )
     }
@@ -132,11 +116,11 @@ fn obstacles(plan: &Plan) -> Check {
 fn completeness(plan: &Plan) -> Check {
     let manifest = &plan.snapshot.manifest;
     if manifest.complete {
-        finding("snapshot", Outcome::Pass, "the snapshot is complete")
+        finding("snapshot", Verdict::Pass, "the snapshot is complete")
     } else {
         finding(
             "snapshot",
-            Outcome::Warn,
+            Verdict::Warn,
             format!(
                 "the snapshot is incomplete: {} not be read",
                 counted(manifest.problems, "entry could", "entries could")

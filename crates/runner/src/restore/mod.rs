@@ -28,7 +28,7 @@ use tintype_source::files::{Excludes, Owners};
 use claim::Claim;
 
 pub use apply::apply;
-pub use check::{Check, Outcome, check};
+pub use check::check;
 pub use mapping::{Mapping, Rule};
 pub use plan::{Step, Untouched, plan};
 

@@ -8,9 +8,8 @@ use tintype_engine::tree::{Child, Reference, TreeEntry};
 use tintype_model::entry::Node;
 use tintype_model::{Error, Result};
 use tintype_source::files::Found;
-use tintype_source::files::image::Image;
 
-use super::{Shared, large, small};
+use super::{Shared, image, large, small};
 use crate::queue::Cost;
 
 /// Work that needs content. Results go to a [`Promise`] that the tree waits for.
@@ -29,10 +28,10 @@ pub(super) enum Job {
         bytes: Vec<u8>,
         result: Arc<Promise<Reference>>,
     },
-    /// A part of an image, `range` in bytes.
+    /// A part of an image.
     Image {
-        image: Arc<Image>,
-        range: std::ops::Range<u64>,
+        image: Arc<image::Reading>,
+        pieces: Vec<image::Piece>,
         result: Arc<Promise<Reference>>,
     },
 }
@@ -59,7 +58,7 @@ impl Cost for Job {
             Job::Small { files, .. } => files.iter().map(SmallFile::memory_bytes).sum(),
             Job::Large { file, .. } => file.memory_bytes(),
             Job::Chunk { bytes, .. } => bytes.capacity(),
-            Job::Image { .. } => 0,
+            Job::Image { pieces, .. } => pieces.capacity() * size_of::<image::Piece>(),
         };
         size_of::<Self>() + heap
     }
@@ -82,7 +81,7 @@ pub(super) enum Step {
         path: Vec<u8>,
         node: Node,
         parts: Vec<Arc<Promise<Reference>>>,
-        image: Arc<Image>,
+        image: Arc<image::Reading>,
     },
 }
 
@@ -172,8 +171,8 @@ pub(super) fn work(shared: &Shared<'_, '_>) -> Result<()> {
                 result.fulfil(vec![large::store_chunk(shared, worker, &bytes)?]);
                 shared.give_spare(bytes);
             }
-            Job::Image { image, range, result } => {
-                result.fulfil(large::store_image(shared, worker, &mut buffer, &image, range)?);
+            Job::Image { image, pieces, result } => {
+                result.fulfil(image::store(shared, worker, &mut buffer, &image, pieces)?);
             }
         }
         if shared.failure.is_set() {

@@ -1,8 +1,7 @@
-//! Files of at least 256 KiB, images and streams: cut into chunks.
+//! Files of at least 256 KiB and streams: cut into chunks.
 
 use std::collections::VecDeque;
 use std::io::Read;
-use std::ops::Range;
 use std::sync::Arc;
 
 use tintype_engine::format::frame::Kind as FrameKind;
@@ -11,7 +10,6 @@ use tintype_engine::tree::list::ListBuilder;
 use tintype_engine::tree::{Content, Reference, TreeEntry};
 use tintype_model::entry::{Node, Problem, ProblemKind};
 use tintype_model::{Error, Result};
-use tintype_source::files::image::Image;
 use tintype_source::files::{Found, OpenFile};
 
 use super::Shared;
@@ -21,8 +19,6 @@ use crate::progress::Progress;
 
 /// Read at once; what is left of it when no cut is found is moved to the front.
 const BUFFER_BYTES: usize = 6 << 20;
-/// Images are cut here (format.md §10), whatever they hold.
-pub(super) const IMAGE_CHUNK: u64 = 1 << 20;
 
 /// Fills a buffer as far as it goes; fewer bytes than asked for: the end.
 type Fill<'f> = dyn FnMut(&mut [u8]) -> Result<usize, Failed> + 'f;
@@ -231,65 +227,24 @@ pub(super) fn store_chunk(
     Ok(Reference { length: bytes.len() as u64, id: Some(stored.id) })
 }
 
-/// One part of an image.
-pub(super) fn store_image(
-    shared: &Shared<'_, '_>,
-    worker: &mut Worker,
-    buffer: &mut Vec<u8>,
-    image: &Image,
-    range: Range<u64>,
-) -> Result<Vec<Reference>> {
-    let mut list: Vec<Reference> = Vec::new();
-    let mut offset = range.start;
-    while offset < range.end {
-        let length = IMAGE_CHUNK.min(range.end - offset);
-        buffer.resize(length as usize, 0);
-        let mut watch = shared.watch();
-        let read = image.read_full_at(&mut buffer[..], offset)?;
-        shared.have_read(&mut watch, 0, read as u64);
-        if read as u64 != length {
-            return Err(Error::unavailable(format!(
-                "the image ended at byte {}",
-                offset + read as u64
-            )));
-        }
-        let reference = if is_zero(buffer) {
-            Progress::add(&shared.progress.moved_bytes, length);
-            Reference { length, id: None }
-        } else {
-            store_chunk(shared, worker, buffer)?
-        };
-        match list.last_mut() {
-            Some(last) if last.id.is_none() && reference.id.is_none() => last.length += length,
-            _ => list.push(reference),
-        }
-        offset += length;
-    }
-    Ok(list)
-}
-
-fn is_zero(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<64>();
-    words.iter().all(|word| *word == [0; 64]) && rest.iter().all(|byte| *byte == 0)
-}
-
-/// A stream: everything up to its end.
+/// A stream: everything up to its end. `Source` if it breaks off: the entry then holds what came.
 pub(super) fn store_stream(
     shared: &Shared<'_, '_>,
     path: Vec<u8>,
     mut node: Node,
-    mut read: Box<dyn Read + Send>,
-) -> Result<TreeEntry> {
+    read: &mut dyn Read,
+) -> Result<(TreeEntry, Option<Error>)> {
     let mut worker = Worker::new()?;
     let (mut buffer, mut chunks) = (Vec::new(), Chunks::new(shared));
+    let mut broken = None;
     let mut fill = |out: &mut [u8]| {
         let mut filled = 0;
-        while filled < out.len() {
+        while filled < out.len() && broken.is_none() {
             match read.read(&mut out[filled..]) {
                 Ok(0) => break,
                 Ok(length) => filled += length,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Failed::Run(Error::io(error, "the stream"))),
+                Err(error) => broken = Some(Error::io(error, "the stream")),
             }
         }
         Ok(filled)
@@ -301,5 +256,16 @@ pub(super) fn store_stream(
     }
     let (content, length) = chunks.finish(&mut worker)?;
     node.size = length;
-    Ok(TreeEntry { content, ..bare(path, node) })
+    Ok((TreeEntry { content, ..bare(path, node) }, broken))
+}
+
+/// Bytes that are at hand.
+pub(super) fn store_bytes(
+    shared: &Shared<'_, '_>,
+    path: Vec<u8>,
+    node: Node,
+    mut bytes: &[u8],
+) -> Result<TreeEntry> {
+    let (entry, broken) = store_stream(shared, path, node, &mut bytes)?;
+    broken.map_or(Ok(entry), Err)
 }

@@ -11,18 +11,22 @@
 //! that cuts a large file gives chunks to workers that have nothing to do.
 
 mod gather;
+mod image;
 mod job;
 mod large;
 mod names;
 mod planner;
 mod readers;
+pub(crate) mod section;
 mod small;
+pub(crate) mod tally;
 mod tree;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use tintype_engine::backend::local::is_remote;
@@ -37,13 +41,17 @@ use tintype_engine::store::Store;
 use tintype_engine::tree::{Parcel, TreeEntry};
 use tintype_model::entry::{Node, Problem, Time};
 use tintype_model::{Error, Result};
-use tintype_source::files::{Note, Walk, WalkOptions};
+use tintype_source::connector::{Changed, EndOfStream};
+use tintype_source::files::image::Image;
+use tintype_source::files::{Accounts, Note, WalkOptions};
 
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::queue::Queue;
 use job::{Job, Step};
 use readers::{Readers, Watch};
+use section::{Section, Walks, What};
+use tally::Tally;
 use tree::Built;
 
 /// Memory of the steps that wait for the tree, and of the jobs that wait for a worker.
@@ -51,7 +59,7 @@ const STEPS_BYTES: usize = 16 << 20;
 const JOBS_BYTES: usize = 8 << 20;
 
 /// What is captured.
-pub enum Input {
+pub enum Input<'i> {
     /// Directories and files below `options.base`.
     Files { roots: Vec<PathBuf>, options: Box<WalkOptions> },
     /// Block devices or images, cut at fixed positions, at `files/<path>`.
@@ -59,9 +67,48 @@ pub enum Input {
     /// Bytes that come from somewhere, at `files/<name>`. `end` is asked after the last byte
     /// whether all went well.
     Stream { path: Vec<u8>, node: Node, read: Box<dyn std::io::Read + Send>, end: EndOfStream },
+    /// What frozen views hold, known when the run is under way.
+    Group(Group<'i>),
 }
 
-impl Input {
+/// Freezes, and gives what was frozen: see `crate::group`.
+pub struct Group<'i>(pub(crate) Freeze<'i>);
+
+pub(crate) type Freeze<'i> = Box<dyn FnOnce(&dyn Desk) -> Result<Feed<'i>> + Send + 'i>;
+
+/// What a group gives to the run.
+pub(crate) struct Feed<'i> {
+    pub sections: Vec<Section>,
+    /// Tree paths of which tallies are kept.
+    pub places: Vec<Vec<u8>>,
+    /// Called when all was read: the last entry of the tree.
+    pub describe: Describe<'i>,
+}
+
+pub(crate) type Describe<'i> =
+    Box<dyn FnOnce(Vec<(Vec<u8>, Tally)>, &FailedItems) -> Result<Described> + Send + 'i>;
+
+pub(crate) struct Described {
+    pub path: Vec<u8>,
+    pub node: Node,
+    pub bytes: Vec<u8>,
+    /// Whether every item was captured.
+    pub is_complete: bool,
+}
+
+/// What the run does for a group that is not yet frozen.
+pub(crate) trait Desk {
+    /// Stores what must be read before the window; gives what becomes of it in the tree.
+    fn store_ahead(&self, section: Section) -> Result<Section>;
+
+    /// The session shows that it lives; called in long waits.
+    fn beat(&self) -> Result<()>;
+
+    /// Where reading fails items.
+    fn items(&self) -> &FailedItems;
+}
+
+impl Input<'_> {
     /// Whether a file server must be asked for each file.
     fn answers_late(&self) -> bool {
         let Input::Files { roots, .. } = self else { return false };
@@ -69,8 +116,6 @@ impl Input {
         roots.iter().any(|root| rustix::fs::statfs(root).is_ok_and(|found| is_remote(&found)))
     }
 }
-
-pub type EndOfStream = Box<dyn FnOnce() -> Result<()> + Send>;
 
 /// What goes into the manifest beside what is measured.
 #[derive(Default)]
@@ -144,6 +189,39 @@ struct Shared<'a, 'r> {
     known: Mutex<KnownFiles>,
     /// Buffers of chunks that were handed over, to be used again: at most one for each worker.
     spare: Mutex<Vec<Vec<u8>>>,
+    items: FailedItems,
+}
+
+/// What the tree needs to describe itself: places before the first step, the rest after the last.
+#[derive(Default)]
+struct Last<'d> {
+    places: Option<Vec<Vec<u8>>>,
+    describe: Option<Describe<'d>>,
+}
+
+impl<'d> Last<'d> {
+    fn take_places(last: &Mutex<Self>) -> Option<Vec<Vec<u8>>> {
+        last.lock().expect("no panic while held").places.take()
+    }
+
+    fn take_describe(last: &Mutex<Self>) -> Option<Describe<'d>> {
+        last.lock().expect("no panic while held").describe.take()
+    }
+}
+
+/// Items of which something could not be read, each with its first error.
+#[derive(Default)]
+pub(crate) struct FailedItems(Mutex<BTreeMap<usize, String>>);
+
+impl FailedItems {
+    pub(crate) fn fail(&self, item: usize, error: &Error) {
+        let mut failed = self.0.lock().expect("no panic while held");
+        failed.entry(item).or_insert_with(|| error.to_string());
+    }
+
+    pub(crate) fn get(&self, item: usize) -> Option<String> {
+        self.0.lock().expect("no panic while held").get(&item).cloned()
+    }
 }
 
 /// Small files of this run by digest, so that equal ones share a slot.
@@ -157,6 +235,10 @@ struct KnownFiles {
 const KNOWN_FILES: usize = 384 << 10;
 
 impl Shared<'_, '_> {
+    fn fail_item(&self, item: usize, error: &Error) {
+        self.items.fail(item, error);
+    }
+
     /// For a thread that begins to read.
     fn watch(&self) -> Watch<'_> {
         self.readers.watch(&*self.store.repository().env().clock)
@@ -187,7 +269,7 @@ impl Shared<'_, '_> {
 
 pub fn run(
     repository: &Repository,
-    input: Input,
+    input: Input<'_>,
     options: &SnapshotOptions,
     progress: &Progress,
 ) -> Result<Outcome> {
@@ -243,7 +325,7 @@ fn manifest(
         entries: root.entries,
         bytes: root.bytes,
         problems: root.problems,
-        complete: root.problems == 0,
+        complete: root.problems == 0 && built.is_complete,
         options: labels.options.clone(),
         stats: serde_json::json!({
             "seconds": seconds,
@@ -263,7 +345,7 @@ fn manifest(
 fn capture(
     repository: &Repository,
     store: &Store<'_>,
-    input: Input,
+    input: Input<'_>,
     options: &SnapshotOptions,
     progress: &Progress,
 ) -> Result<(Built, Vec<Note>)> {
@@ -281,47 +363,94 @@ fn capture(
         steps: Queue::new(STEPS_BYTES),
         known: Mutex::default(),
         spare: Mutex::default(),
+        items: FailedItems::default(),
     };
     let reader = ContentReader::new(repository, store.index().clone());
-    let mut notes = Vec::new();
     shared.jobs.limit(at_first);
-    let run = |feed: &mut (dyn FnMut() -> Result<()> + Send), helpers: Vec<Task<'_>>| {
-        run_stages(repository, &shared, feed, helpers, most)
+    let trusted_before = options.parent.as_ref().map(|p| trust_limit(p.manifest.time));
+    // Where packs are lost nobody knows what an unchanged file would refer to.
+    let trusts = !options.read_all && store.lacking() == 0;
+    let parent = options.parent.as_ref().filter(|_| trusts);
+    let walks = Walks::default();
+    let last = Mutex::default();
+    let mut input = Some(input);
+    let mut feed = || {
+        let input = input.take().expect("called once");
+        let fed = sections(&shared, &last, input).and_then(|sections| {
+            planner::plan(&shared, sections, &walks, &reader, parent, trusted_before)
+        });
+        walks.close();
+        fed
     };
-    let built = match input {
-        Input::Files { roots, options: walk_options } => {
-            let walk = Walk::new(roots, *walk_options);
-            let trusted_before = options.parent.as_ref().map(|p| trust_limit(p.manifest.time));
-            // Where packs are lost nobody knows what an unchanged file would refer to.
-            let trusts = !options.read_all && store.lacking() == 0;
-            let parent = options.parent.as_ref().filter(|_| trusts);
-            let mut feed = || {
-                let fed = planner::plan(&shared, &walk, &reader, parent, trusted_before);
-                walk.stop();
-                fed
-            };
-            let helpers = (0..at_first).map(|_| Box::new(|| walk.help()) as Task<'_>);
-            let built = run(&mut feed, helpers.collect());
-            notes = walk.notes();
-            built
-        }
-        Input::Images(paths) => {
-            let mut feed = || planner::plan_images(&shared, &paths);
-            run(&mut feed, Vec::new())
-        }
-        Input::Stream { path, node, read, end } => {
-            let mut stream = Some((path, node, read, end));
-            let mut feed = || {
-                let (path, node, read, end) = stream.take().expect("called once");
-                planner::plan_stream(&shared, path, node, read, end)
-            };
-            run(&mut feed, Vec::new())
-        }
-    };
+    let helpers = (0..at_first).map(|_| Box::new(|| walks.help()) as Task<'_>);
+    let build = &mut || tree::build(&shared, &last);
+    let built = run_stages(repository, &shared, &mut feed, build, helpers.collect(), most);
     shared.failure.into_result()?;
     options.cancel.check()?;
     let built = built.ok_or_else(|| Error::internal("no tree was made"))?;
-    Ok((built, notes))
+    Ok((built, walks.into_notes()))
+}
+
+/// What an input consists of.
+fn sections<'i>(
+    shared: &Shared<'_, '_>,
+    last: &Mutex<Last<'i>>,
+    input: Input<'i>,
+) -> Result<Vec<Section>> {
+    match input {
+        Input::Files { roots, options } => {
+            let path = options.prefix.clone();
+            let what = What::Walk { roots, options, is_view: false };
+            Ok(vec![Section { path, what, item: None }])
+        }
+        Input::Images(paths) => {
+            let accounts = Accounts::of_host();
+            let section = |path: &PathBuf| {
+                let image = Image::open(path)?;
+                let name = path.as_os_str().as_bytes();
+                let path = [b"files/", name.strip_prefix(b"/").unwrap_or(name)].concat();
+                let (node, changed) = (image.node(&accounts), Changed::Unknown);
+                let what = What::Image { node, image: Arc::new(image), changed };
+                Ok(Section { path, what, item: None })
+            };
+            paths.iter().map(section).collect()
+        }
+        Input::Stream { path, node, read, end } => {
+            Ok(vec![Section { path, what: What::Stream { node, read, end }, item: None }])
+        }
+        Input::Group(Group(freeze)) => {
+            let Feed { sections, places, describe } = freeze(shared)?;
+            *last.lock().expect("no panic while held") =
+                Last { places: Some(places), describe: Some(describe) };
+            Ok(sections)
+        }
+    }
+}
+
+impl Desk for Shared<'_, '_> {
+    fn store_ahead(&self, section: Section) -> Result<Section> {
+        let Section { path, what, item } = section;
+        let entry = match what {
+            What::Stream { node, mut read, end } => {
+                planner::stream(self, path.clone(), node, &mut *read, end, item)?
+            }
+            What::Object { node, bytes } => large::store_bytes(self, path.clone(), node, &bytes)?,
+            What::Entry(entry) => entry,
+            What::Walk { .. } | What::Image { .. } => {
+                return Err(Error::internal("only streams and objects are read ahead"));
+            }
+        };
+        Ok(Section { path, what: What::Entry(entry), item })
+    }
+
+    fn beat(&self) -> Result<()> {
+        self.cancel.check()?;
+        self.store.beat()
+    }
+
+    fn items(&self) -> &FailedItems {
+        &self.items
+    }
 }
 
 /// Runs feeder, workers and tree side by side until all have ended.
@@ -329,6 +458,7 @@ fn run_stages(
     repository: &Repository,
     shared: &Shared<'_, '_>,
     feed: &mut (dyn FnMut() -> Result<()> + Send),
+    build: &mut (dyn FnMut() -> Result<Option<Built>> + Send),
     helpers: Vec<Task<'_>>,
     workers: usize,
 ) -> Option<Built> {
@@ -349,7 +479,7 @@ fn run_stages(
             }
         }));
     }
-    tasks.push(Box::new(|| match tree::build(shared) {
+    tasks.push(Box::new(move || match build() {
         Ok(built) => *made.lock().expect("no panic while held") = built,
         Err(error) => shared.fail(error),
     }));

@@ -2,8 +2,6 @@
 //! what must be read.
 
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tintype_engine::chunker::MIN_BYTES;
@@ -11,16 +9,17 @@ use tintype_engine::reader::ContentReader;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::tree::{Root, TreeEntry};
-use tintype_model::entry::{Kind, Node, Time, path_order};
+use tintype_model::entry::{Kind, Node, Problem, ProblemKind, Time, path_order};
 use tintype_model::{Error, Result};
-use tintype_source::files::image::Image;
-use tintype_source::files::{Accounts, Found, Walk};
+use tintype_source::connector::EndOfStream;
+use tintype_source::files::Found;
 
 use super::gather::Sparse;
 use super::job::{Job, Promise, SmallFile, Step};
 use super::names::Names;
+use super::section::{Incoming, New, Section, Walks, What};
 use super::small::{bare, failed};
-use super::{EndOfStream, Shared, large};
+use super::{Shared, image, large};
 use crate::progress::Progress;
 
 /// Parcels (format.md §10).
@@ -30,12 +29,10 @@ const PARCEL_FILES: usize = 8192;
 /// A parcel is closed after steps of this many bytes even if it is small: the tree must not wait
 /// for it longer than its queue is.
 const PARCEL_STEPS_BYTES: usize = super::STEPS_BYTES / 3;
-/// One job of an image.
-const IMAGE_PART: u64 = 64 << 20;
-const BATCH: usize = 512;
 
 struct Planner<'p, 'a, 'r> {
     shared: &'p Shared<'a, 'r>,
+    reader: &'p ContentReader<'r>,
     /// Files of the open parcel.
     small: Vec<SmallFile>,
     small_bytes: u64,
@@ -46,16 +43,18 @@ struct Planner<'p, 'a, 'r> {
     sparse: Sparse,
 }
 
-/// Feeds the run from a walk.
-pub(super) fn plan(
-    shared: &Shared<'_, '_>,
-    walk: &Walk,
-    reader: &ContentReader<'_>,
+/// Feeds the run with sections.
+pub(super) fn plan<'r>(
+    shared: &Shared<'_, 'r>,
+    sections: Vec<Section>,
+    walks: &Walks,
+    reader: &ContentReader<'r>,
     parent: Option<&Snapshot>,
     trusted_before: Option<Time>,
 ) -> Result<()> {
     let mut planner = Planner {
         shared,
+        reader,
         small: Vec::new(),
         small_bytes: 0,
         small_step_bytes: 0,
@@ -64,50 +63,27 @@ pub(super) fn plan(
         trusted_before,
         sparse: Sparse::default(),
     };
-    let mut found = Stream { walk, batch: Vec::new().into_iter(), done: false };
+    let mut incoming = Incoming::new(sections, walks)?;
     if let Some(parent) = parent {
         planner.sparse = Sparse::of_parent(shared, reader, parent)?;
         // A parent that is damaged costs time, not the snapshot.
         let mut cursor = Cursor::new(reader, Root::of(&parent.manifest))?.tolerant();
-        while planner.next_leaf(&mut cursor, &mut found)? {}
+        while planner.next_leaf(&mut cursor, &mut incoming)? {}
     }
-    while let Some(new) = found.next() {
+    while let Some(new) = incoming.next() {
         planner.take(new, None)?;
     }
     planner.close_parcel();
     Ok(())
 }
 
-/// The walk with a look ahead.
-struct Stream<'w> {
-    walk: &'w Walk,
-    batch: std::vec::IntoIter<Found>,
-    done: bool,
-}
-
-impl Stream<'_> {
-    fn fill(&mut self) {
-        if self.batch.as_slice().is_empty() && !self.done {
-            let mut batch = Vec::with_capacity(BATCH);
-            self.done = !self.walk.next_batch(&mut batch, BATCH);
-            self.batch = batch.into_iter();
-        }
-    }
-
-    fn peek(&mut self) -> Option<&Found> {
-        self.fill();
-        self.batch.as_slice().first()
-    }
-
-    fn next(&mut self) -> Option<Found> {
-        self.fill();
-        self.batch.next()
-    }
-}
-
 impl Planner<'_, '_, '_> {
-    /// Compares the next leaf of the parent with the walk.
-    fn next_leaf(&mut self, cursor: &mut Cursor<'_, '_>, found: &mut Stream<'_>) -> Result<bool> {
+    /// Compares the next leaf of the parent with what comes in.
+    fn next_leaf(
+        &mut self,
+        cursor: &mut Cursor<'_, '_>,
+        incoming: &mut Incoming<'_>,
+    ) -> Result<bool> {
         if !cursor.next_leaf()? {
             return Ok(false);
         }
@@ -118,24 +94,22 @@ impl Planner<'_, '_, '_> {
         for _ in 0..count {
             let Some(old) = cursor.next_entry()? else { break };
             // What is new stands before the old entry.
-            while found.peek().is_some_and(|f| path_order(&f.path, &old.path).is_lt()) {
+            while incoming.peek().is_some_and(|new| path_order(new.path(), &old.path).is_lt()) {
                 whole &= same.is_empty();
                 self.flush(&mut same)?;
-                self.take(found.next().expect("peeked"), None)?;
+                self.take(incoming.next().expect("peeked"), None)?;
             }
-            let now = found.peek().filter(|f| f.path == old.path);
-            let known = now.is_some();
-            let unchanged = now.is_some_and(|f| self.is_unchanged(&f.node, &old));
-            if unchanged && !self.sparse.holds(&old) {
-                found.next();
+            let now = incoming.peek().filter(|new| new.path() == old.path);
+            if now.is_some_and(|now| self.is_unchanged(now, &old)) && !self.sparse.holds(&old) {
+                incoming.next();
                 same.push(old);
-            } else {
-                whole = false;
-                self.flush(&mut same)?;
-                if known {
-                    let old = unchanged.then(|| Box::new(old));
-                    self.take(found.next().expect("peeked"), old)?;
-                }
+                continue;
+            }
+            let known = now.is_some();
+            whole = false;
+            self.flush(&mut same)?;
+            if known {
+                self.take(incoming.next().expect("peeked"), Some(Box::new(old)))?;
             }
         }
         if whole && !same.is_empty() {
@@ -157,18 +131,58 @@ impl Planner<'_, '_, '_> {
     }
 
     /// Size, times, inode and owner as before, and old enough to be believed.
-    fn is_unchanged(&self, now: &Node, old: &TreeEntry) -> bool {
+    fn is_unchanged(&self, now: &New, old: &TreeEntry) -> bool {
+        let (found, is_view) = match now {
+            New::Found { found, is_view } => (&found.node, *is_view),
+            // Directories above sections say nothing of their own.
+            New::Entry(entry) => return **entry == *old,
+            New::Section(_) => return false,
+        };
         let quiet = |time: Time| self.trusted_before.is_some_and(|limit| time < limit);
-        now.problem().is_none()
+        found.problem().is_none()
             && old.node.problem().is_none()
-            && now.same_stat(&old.node)
-            && now.device == old.node.device
+            && found.same_stat(&old.node)
+            && (is_view || found.device == old.node.device)
             && quiet(old.node.ctime)
             && quiet(old.node.mtime)
     }
 
-    /// A new or changed entry; or, with what it was, an unchanged one that is to be stored again.
-    fn take(&mut self, mut found: Found, old: Option<Box<TreeEntry>>) -> Result<()> {
+    /// The next entry, with what the parent has at its path.
+    fn take(&mut self, new: New, old: Option<Box<TreeEntry>>) -> Result<()> {
+        match new {
+            New::Entry(entry) => self.step(Step::Entry(entry)),
+            New::Section(section) => self.take_section(*section, old.as_deref()),
+            New::Found { found, is_view } => {
+                let new = New::Found { found, is_view };
+                // What did not change is here because it is to be stored again.
+                let old = old.filter(|old| self.is_unchanged(&new, old));
+                let New::Found { found, .. } = new else { return Ok(()) };
+                self.take_found(*found, old)
+            }
+        }
+    }
+
+    fn take_section(&mut self, section: Section, old: Option<&TreeEntry>) -> Result<()> {
+        let Section { path, what, item } = section;
+        match what {
+            What::Image { node, image, changed } => {
+                image::plan(self.shared, self.reader, path, node, image, &changed, item, old)
+            }
+            What::Stream { node, mut read, end } => {
+                let entry = stream(self.shared, path, node, &mut *read, end, item)?;
+                self.step(Step::Entry(Box::new(entry)))
+            }
+            What::Object { node, bytes } => {
+                let entry = large::store_bytes(self.shared, path, node, &bytes)?;
+                self.step(Step::Entry(Box::new(entry)))
+            }
+            What::Walk { .. } | What::Entry(_) => {
+                Err(Error::internal("a section that is walked is no single entry"))
+            }
+        }
+    }
+
+    fn take_found(&mut self, mut found: Found, old: Option<Box<TreeEntry>>) -> Result<()> {
         let node = &found.node;
         if node.kind != Kind::File || found.node.problem().is_some() {
             if found.node.problem().is_none() {
@@ -240,82 +254,24 @@ impl Planner<'_, '_, '_> {
     }
 }
 
-/// Feeds the run with images, each in parts that workers read side by side.
-pub(super) fn plan_images(shared: &Shared<'_, '_>, paths: &[PathBuf]) -> Result<()> {
-    let accounts = Accounts::of_host();
-    let mut images = paths
-        .iter()
-        .map(|path| {
-            let image = Image::open(path)?;
-            let path = path.as_os_str().as_bytes();
-            let relative = path.strip_prefix(b"/").unwrap_or(path);
-            Ok(([b"files/", relative].concat(), Arc::new(image)))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    images.sort_by(|a, b| path_order(&a.0, &b.0));
-    let directories = directories_above(images.iter().map(|(path, _)| &path[..]), &accounts);
-    let mut directories = directories.into_iter().peekable();
-    for (path, image) in images {
-        while let Some(entry) = directories.next_if(|d| path_order(&d.path, &path).is_lt()) {
-            shared.steps.push(Step::Entry(Box::new(entry)));
-        }
-        let size = image.size_bytes();
-        Progress::add(&shared.progress.total_bytes, size);
-        let mut parts = Vec::new();
-        let mut jobs = Vec::new();
-        for start in (0..size).step_by(IMAGE_PART as usize) {
-            let result = Promise::new();
-            parts.push(Arc::clone(&result));
-            let range = start..(start + IMAGE_PART).min(size);
-            jobs.push(Job::Image { image: Arc::clone(&image), range, result });
-        }
-        let node = image.node(&accounts);
-        shared.steps.push(Step::Image { path, node, parts, image });
-        for job in jobs {
-            shared.cancel.check()?;
-            shared.jobs.push(job);
-        }
-    }
-    Ok(())
-}
-
-/// `files` and what is between it and each path, with the host's metadata where there is such
-/// a directory.
-fn directories_above<'p>(
-    paths: impl Iterator<Item = &'p [u8]>,
-    accounts: &Accounts,
-) -> Vec<TreeEntry> {
-    let mut above: Vec<&[u8]> = paths
-        .flat_map(|path| {
-            path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| &path[..at])
-        })
-        .collect();
-    above.sort_by(|a, b| path_order(a, b));
-    above.dedup();
-    let node_of = |path: &[u8]| {
-        let on_host = path.strip_prefix(b"files").filter(|rest| !rest.is_empty());
-        let on_host = on_host.unwrap_or(b"/");
-        tintype_source::files::directory_node(
-            std::ffi::OsStr::from_bytes(on_host).as_ref(),
-            accounts,
-        )
-    };
-    above.into_iter().map(|path| bare(path.to_vec(), node_of(path))).collect()
-}
-
-/// Feeds the run with one stream; no helper can read it at the same time.
-pub(super) fn plan_stream(
+/// Reads a stream to its end; no helper can read it at the same time. One that breaks off fails its
+/// item, and what came of it is marked; without an item it fails the run.
+pub(super) fn stream(
     shared: &Shared<'_, '_>,
     path: Vec<u8>,
     node: Node,
-    read: Box<dyn Read + Send>,
+    read: &mut dyn Read,
     end: EndOfStream,
-) -> Result<()> {
-    for entry in directories_above(std::iter::once(&path[..]), &Accounts::of_host()) {
-        shared.steps.push(Step::Entry(Box::new(entry)));
-    }
-    let entry = large::store_stream(shared, path, node, read)?;
-    end()?;
-    shared.steps.push(Step::Entry(Box::new(entry)));
-    Ok(())
+    item: Option<usize>,
+) -> Result<TreeEntry> {
+    shared.progress.at(&path);
+    let (mut entry, broken) = large::store_stream(shared, path, node, read)?;
+    let Some(error) = broken.map_or_else(|| end().err(), Some) else { return Ok(entry) };
+    shared.cancel.check()?;
+    let Some(item) = item else { return Err(error) };
+    shared.fail_item(item, &error);
+    Progress::add(&shared.progress.problems, 1);
+    let message = format!("broke off: {error}");
+    entry.node.extras_mut().problem = Some(Problem { kind: ProblemKind::Unreadable, message });
+    Ok(entry)
 }

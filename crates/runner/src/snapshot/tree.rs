@@ -1,20 +1,20 @@
 //! The last stage: steps in path order become the tree.
 
-use std::sync::Arc;
+use std::sync::Mutex;
 
 use tintype_engine::store::Worker;
 use tintype_engine::tree::builder::TreeBuilder;
-use tintype_engine::tree::list::ListBuilder;
-use tintype_engine::tree::{Child, Content, LargeXattr, Reference, Root, TreeEntry};
+use tintype_engine::tree::{Child, Content, LargeXattr, Root, TreeEntry};
 use tintype_model::Result;
-use tintype_model::entry::{Kind, Node, Problem, ProblemKind};
+use tintype_model::entry::{Kind, Node, ProblemKind};
 use tintype_source::files::Found;
 
 use super::gather::{Parcels, Totals};
-use super::job::{Promise, SmallFile, Step};
+use super::job::{SmallFile, Step};
 use super::names::Names;
-use super::small::{self, bare};
-use super::{Noticed, Shared};
+use super::small;
+use super::tally::Tallies;
+use super::{Described, Last, Noticed, Shared, image, large};
 use crate::progress::Progress;
 
 /// What a file with several names is, by its first name.
@@ -26,6 +26,7 @@ struct Stage<'t, 'a, 'r> {
     names: Names<First>,
     noticed: Noticed,
     parcels: Parcels,
+    tallies: Tallies,
 }
 
 /// What was built.
@@ -33,10 +34,11 @@ pub(super) struct Built {
     pub root: Root,
     pub noticed: Noticed,
     pub parcels: Totals,
+    pub is_complete: bool,
 }
 
 /// Builds until the planner is done; `None` if the run failed elsewhere.
-pub(super) fn build(shared: &Shared<'_, '_>) -> Result<Option<Built>> {
+pub(super) fn build(shared: &Shared<'_, '_>, last: &Mutex<Last<'_>>) -> Result<Option<Built>> {
     let builder = TreeBuilder::new(shared.store)?;
     let mut stage = Stage {
         shared,
@@ -44,8 +46,13 @@ pub(super) fn build(shared: &Shared<'_, '_>) -> Result<Option<Built>> {
         names: Names::new(),
         noticed: Noticed::default(),
         parcels: Parcels::default(),
+        tallies: Tallies::default(),
     };
     while let Some(step) = shared.steps.pop() {
+        // The first step comes after the places are known.
+        if let Some(places) = Last::take_places(last) {
+            stage.tallies = Tallies::of(places);
+        }
         match step {
             Step::Entry(entry) => stage.first(*entry)?,
             Step::Leaf { child, entries } => stage.leaf(child, entries)?,
@@ -55,22 +62,26 @@ pub(super) fn build(shared: &Shared<'_, '_>) -> Result<Option<Built>> {
             },
             Step::Link(found) => stage.link(*found)?,
             Step::Image { path, node, parts, image } => {
-                let Some(content) = image_content(shared, parts)? else { return Ok(None) };
-                let mut entry = TreeEntry { content, ..bare(path, node) };
-                if image.changed() {
-                    let message = "changed while it was read".into();
-                    let problem = Problem { kind: ProblemKind::Changed, message };
-                    entry.node.extras_mut().problem = Some(problem);
+                match image::entry(shared, path, node, parts, &image)? {
+                    Some(entry) => stage.add(entry)?,
+                    None => return Ok(None),
                 }
-                stage.add(entry)?;
             }
         }
     }
     if shared.failure.is_set() {
         return Ok(None);
     }
+    let mut is_complete = true;
+    if let Some(describe) = Last::take_describe(last) {
+        let tallies = std::mem::take(&mut stage.tallies).into_places();
+        let Described { path, node, bytes, is_complete: all } = describe(tallies, &shared.items)?;
+        is_complete = all;
+        let entry = large::store_bytes(shared, path, node, &bytes)?;
+        stage.add(entry)?;
+    }
     let Stage { builder, noticed, parcels, .. } = stage;
-    Ok(Some(Built { root: builder.finish()?, noticed, parcels: parcels.totals() }))
+    Ok(Some(Built { root: builder.finish()?, noticed, parcels: parcels.totals(), is_complete }))
 }
 
 impl Stage<'_, '_, '_> {
@@ -81,6 +92,7 @@ impl Stage<'_, '_, '_> {
         Progress::add(&progress.bytes, entry.node.size);
         self.noticed.see(&entry);
         self.parcels.see(&entry);
+        self.tallies.see(&entry);
         self.builder.push(entry)
     }
 
@@ -120,24 +132,11 @@ impl Stage<'_, '_, '_> {
         for entry in &entries {
             self.meet(entry);
             self.parcels.see(entry);
+            self.tallies.see(entry);
         }
         count_leaf(self.shared, &entries);
         self.builder.push_leaf(child, &last)
     }
-}
-
-/// Joins the parts of an image; `None` if the run failed elsewhere.
-fn image_content(
-    shared: &Shared<'_, '_>,
-    parts: Vec<Arc<Promise<Reference>>>,
-) -> Result<Option<Content>> {
-    let mut worker = Worker::new()?;
-    let mut list = ListBuilder::new(shared.store, 0);
-    for part in parts {
-        let Some(references) = part.all(shared) else { return Ok(None) };
-        references.into_iter().try_for_each(|reference| list.push(&mut worker, reference))?;
-    }
-    list.finish(&mut worker).map(Some)
 }
 
 fn count_leaf(shared: &Shared<'_, '_>, entries: &[TreeEntry]) {

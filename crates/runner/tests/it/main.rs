@@ -5,6 +5,7 @@ mod damage;
 mod deleting;
 mod escape;
 mod fixture;
+mod group;
 mod inputs;
 mod pages;
 mod restoring;

@@ -13,6 +13,7 @@ use tintype_model::{Error, Result};
 use super::owners::Accounts;
 use super::read::Segments;
 use super::stat::{Stat, stat_fd};
+use crate::connector::ReadImage;
 
 /// A block device or a file, read as an image.
 #[derive(Debug)]
@@ -29,10 +30,6 @@ impl Image {
         let fd = open(path, OFlags::RDONLY)?;
         let (stat, size) = measured(&fd, path)?;
         Ok(Self { fd, path: path.to_path_buf(), stat, size })
-    }
-
-    pub fn size_bytes(&self) -> u64 {
-        self.size
     }
 
     /// Metadata of the entry.
@@ -54,9 +51,24 @@ impl Image {
         let ask = self.stat.kind == Kind::File && self.stat.blocks * 512 < self.size;
         Segments::new(self.fd.as_fd(), self.size, ask)
     }
+}
+
+impl ReadImage for Image {
+    fn size_bytes(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        let read = self.read_full_at(buffer, offset)?;
+        if read == buffer.len() {
+            return Ok(());
+        }
+        let (path, end) = (self.path.display(), offset + read as u64);
+        Err(Error::unavailable(format!("{path}: the image ended at byte {end}")))
+    }
 
     /// Whether it was written to since it was opened. A device cannot tell: freeze it first.
-    pub fn changed(&self) -> bool {
+    fn changed(&self) -> bool {
         self.stat.kind == Kind::File
             && stat_fd(&self.fd).map_or(true, |now| {
                 now.size != self.stat.size

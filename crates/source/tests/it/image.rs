@@ -7,6 +7,7 @@ use std::process::Command;
 
 use tintype_model::ErrorKind;
 use tintype_model::entry::Kind;
+use tintype_source::connector::ReadImage as _;
 use tintype_source::files::image::Image;
 use tintype_source::files::{Accounts, Target, TargetOptions};
 

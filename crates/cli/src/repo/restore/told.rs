@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tintype_engine::reader::ContentReader;
-use tintype_runner::restore::{self, Action, Outcome, Overwrite, Plan, Report};
+use tintype_model::plan::Verdict;
+use tintype_runner::restore::{self, Action, Overwrite, Plan, Report};
 
 use crate::app::App;
 use crate::exit::Exit;
@@ -62,16 +63,16 @@ impl Told<'_> {
         for check in restore::check(self.plan, reader) {
             report.event("check", json!(check))?;
             let word = match check.outcome {
-                Outcome::Pass => "pass",
-                Outcome::Warn => "warn",
-                Outcome::Block => "block",
+                Verdict::Pass => "pass",
+                Verdict::Warn => "warn",
+                Verdict::Block => "block",
             };
             let line = format!("check {word:<5}  {}: {}", check.name, check.message);
             match check.outcome {
-                Outcome::Pass if !all => report.detail(line),
+                Verdict::Pass if !all => report.detail(line),
                 _ => report.note(line),
             }
-            if check.outcome == Outcome::Block {
+            if check.outcome == Verdict::Block {
                 blocked.get_or_insert(check.message);
             }
         }

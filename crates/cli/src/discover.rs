@@ -1,0 +1,147 @@
+//! `discover`: what runs on this host and can be protected.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde_json::json;
+use tintype_engine::cancel::Cancel;
+use tintype_engine::env::Env;
+use tintype_model::resource::{Resource, Resources};
+use tintype_source::connector::Discovered;
+
+use crate::exit::{self, Exit};
+use crate::platform;
+use crate::report::Report;
+use crate::terminal;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  tintype discover                                 what is there, as YAML
+  tintype discover > resources.yaml                edit it, then:
+  tintype repo snapshot --resources resources.yaml shop-db shop-files
+  tintype discover --schema                        the JSON Schema of that file
+
+Nothing is changed, and nothing is stored. What a killed run left behind (file-system snapshots,
+jobs of machines, scratch files) is removed by the next snapshot, or now by --clean.")]
+pub(crate) struct Discover {
+    /// Remove what killed runs left behind, and say what it was
+    #[arg(long, conflicts_with = "schema")]
+    clean: bool,
+    /// With --clean: where to look, beside what is found
+    #[arg(long, value_name = "FILE", requires = "clean")]
+    resources: Option<PathBuf>,
+    /// Print the JSON Schema of resources
+    #[arg(long)]
+    schema: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Discover {
+    pub(crate) fn run(self) -> Exit {
+        crate::app::log(0);
+        match self.try_run() {
+            Ok(()) => Exit::Complete,
+            Err(error) => {
+                terminal::line(&format!("error: {error:#}"));
+                exit::of_error(&error)
+            }
+        }
+    }
+
+    fn try_run(&self) -> anyhow::Result<()> {
+        let report = Report::new(self.json, false, false);
+        let connectors = tintype_source::connectors();
+        if self.schema {
+            let schema = tintype_source::schema(&connectors);
+            let text = serde_json::to_string_pretty(&schema).context("the schema")?;
+            return crate::report::raw(format!("{text}\n").as_bytes());
+        }
+        let run = platform::looking(&Env::system(), &Cancel::default())?;
+        if self.clean {
+            let resources = match &self.resources {
+                Some(path) => platform::load(path)?.resources,
+                None => Vec::new(),
+            };
+            for line in run.clean(&connectors, &resources)? {
+                report.event("removed", json!({ "what": line }))?;
+                report.text(format!("removed: {line}"))?;
+            }
+            return Ok(());
+        }
+        let mut found = Vec::new();
+        for connector in &connectors {
+            match connector.discover(run.context()) {
+                Ok(more) => found.extend(more),
+                Err(error) => report.warn(format!("{}: {error}", connector.name())),
+            }
+        }
+        distinct(&mut found);
+        if self.json {
+            for one in &found {
+                let fields = json!({
+                    "resource": one.resource, "reaches": one.reaches,
+                    "why_not_more": one.why_not_more,
+                });
+                report.event("resource", fields)?;
+            }
+            return Ok(());
+        }
+        crate::report::raw(yaml(&found)?.as_bytes())
+    }
+}
+
+/// Names must differ in one document: those of the later get a number.
+fn distinct(found: &mut [Discovered]) {
+    let mut seen = std::collections::BTreeSet::new();
+    for one in found {
+        let name = one.resource.name.clone();
+        let mut number = 2;
+        while !seen.insert(one.resource.name.clone()) {
+            one.resource.name = format!("{name}-{number}");
+            number += 1;
+        }
+    }
+}
+
+/// A document that `--resources` reads, with what was found out as comments.
+fn yaml(found: &[Discovered]) -> anyhow::Result<String> {
+    let mut text = format!("version: {}\nresources:\n", Resources::VERSION);
+    if found.is_empty() {
+        text.truncate(text.trim_end().len());
+        text.push_str(" []\n");
+    }
+    for Discovered { resource, reaches, why_not_more } in found {
+        let _ = writeln!(text, "# reaches: {reaches}");
+        if let Some(why) = why_not_more {
+            let _ = writeln!(text, "# not more: {}", why.replace('\n', " "));
+        }
+        text.push_str(&listed(resource)?);
+    }
+    Ok(text)
+}
+
+fn listed(resource: &Resource) -> anyhow::Result<String> {
+    serde_norway::to_string(&[resource]).context("a resource")
+}
+
+/// The guard's process.
+pub(crate) fn guard() -> Exit {
+    crate::app::log(0);
+    let context = platform::guard_context(&Env::system());
+    match tintype_runner::group::guard(&tintype_source::connectors(), &context) {
+        Ok(thawed) if thawed.is_empty() => Exit::Complete,
+        Ok(thawed) => {
+            let names = thawed.join(", ");
+            terminal::line(&format!("the guard thawed {names}: the run died or was late"));
+            Exit::Failed
+        }
+        Err(error) => {
+            terminal::line(&format!("error: guard: {error}"));
+            Exit::Failed
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What this host runs, as commands see it: connectors, descriptions of resources, and where runs
+//! keep what they need while they work.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tintype_engine::cancel::Cancel;
+use tintype_engine::env::Env;
+use tintype_model::resource::Resources;
+use tintype_runner::group::{GroupOptions, GuardCommand, Run};
+use tintype_source::connector::Context;
+
+use crate::exit::usage;
+
+/// A longer description is refused.
+const DOCUMENT_BYTES: u64 = 16 << 20;
+
+/// Reads and checks a description; `-` is standard input. Every JSON text is YAML too.
+pub(crate) fn load(path: &Path) -> anyhow::Result<Resources> {
+    let name = path.display();
+    let mut text = String::new();
+    let read: Box<dyn std::io::Read> = match path.as_os_str() == "-" {
+        true => Box::new(std::io::stdin()),
+        false => {
+            Box::new(std::fs::File::open(path).with_context(|| format!("cannot read {name}"))?)
+        }
+    };
+    read.take(DOCUMENT_BYTES + 1)
+        .read_to_string(&mut text)
+        .with_context(|| format!("cannot read {name}"))?;
+    if text.len() as u64 > DOCUMENT_BYTES {
+        return Err(usage(format!("{name} is longer than {} MiB", DOCUMENT_BYTES >> 20)));
+    }
+    let resources: Resources = serde_norway::from_str(&text)
+        .map_err(|error| usage(format!("{name} describes no resources: {error}")))?;
+    resources.check().map_err(|error| usage(format!("{name}: {error}")))?;
+    Ok(resources)
+}
+
+/// Where runs of this user know of each other.
+pub(crate) fn runtime_dir() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/run/tintype");
+    }
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    match set("XDG_RUNTIME_DIR") {
+        Some(dir) => Path::new(&dir).join("tintype"),
+        None => std::env::temp_dir()
+            .join(format!("tintype-runtime-{}", rustix::process::geteuid().as_raw())),
+    }
+}
+
+pub(crate) fn default_scratch() -> PathBuf {
+    PathBuf::from("/var/tmp")
+}
+
+/// The guard is this program.
+pub(crate) fn guard_command() -> anyhow::Result<GuardCommand> {
+    let program = std::env::current_exe().context("this program's own path is not known")?;
+    Ok(GuardCommand { program, arguments: vec!["guard".into()], environment: Vec::new() })
+}
+
+/// `own`: directories of this host that this process writes to.
+pub(crate) fn group_options(
+    own: &[PathBuf],
+    scratch: Option<&Path>,
+    deadline: Duration,
+    ahead_bytes: usize,
+) -> anyhow::Result<GroupOptions> {
+    let scratch_dir = scratch.map_or_else(default_scratch, Path::to_path_buf);
+    let runtime_dir = runtime_dir();
+    let found = |path: &PathBuf| std::fs::metadata(path).ok();
+    let never_enter = own.iter().filter_map(found).map(|found| (found.dev(), found.ino()));
+    let written = own.iter().chain([&scratch_dir, &runtime_dir]).filter_map(found);
+    Ok(GroupOptions {
+        never_enter: never_enter.collect(),
+        written_devices: written.map(|found| found.dev()).collect(),
+        runtime_dir,
+        scratch_dir,
+        deadline,
+        guard: guard_command()?,
+        ahead_bytes,
+    })
+}
+
+/// A run that only looks.
+pub(crate) fn looking(env: &Env, cancel: &Cancel) -> anyhow::Result<Run> {
+    let options = group_options(&[], None, Duration::from_secs(10), 0)?;
+    Ok(Run::begin(env, cancel, &options)?)
+}
+
+/// What the guard's process has at hand: it makes nothing and removes nothing.
+pub(crate) fn guard_context(env: &Env) -> Context {
+    Context {
+        clock: Arc::clone(&env.clock),
+        tasks: Arc::clone(&env.tasks),
+        cancel: Cancel::default(),
+        session: "0000000000000000".into(),
+        living: Arc::new(BTreeSet::<String>::new()),
+        scratch: PathBuf::new(),
+        written_devices: Vec::new(),
+    }
+}

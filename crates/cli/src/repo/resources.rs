@@ -1,0 +1,154 @@
+//! `snapshot --resources`: what an administrator runs, frozen together.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tintype_model::item::{Descriptor, Item, Outcome};
+use tintype_model::resource::Resources;
+use tintype_runner::group::{self, Taken};
+use tintype_runner::progress::Progress;
+use tintype_runner::snapshot::{Labels, SnapshotOptions};
+
+use super::snapshot::Args;
+use crate::app::App;
+use crate::exit::Exit;
+use crate::progress::Watched;
+use crate::report::Done;
+use crate::{platform, show};
+
+/// Nothing is frozen for longer.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+pub(super) fn take(args: &Args, file: &Path, app: &App) -> anyhow::Result<Done> {
+    let resources = platform::load(file)?;
+    let names: Vec<String> =
+        args.paths.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    let places = group::places(&resources, &names)?;
+    let own: Vec<_> = app.local_directory()?.into_iter().chain(app.cache_root()).collect();
+    let options =
+        platform::group_options(&own, args.scratch.as_deref(), DEADLINE, app.budget.ahead_bytes)?;
+    let labels = args.labels(app)?;
+    let repository = args.open(app)?;
+    let parent = args.parent(app, &repository, &places)?;
+    let budget = app.writer_budget()?;
+    let shown = if names.is_empty() { vec!["all resources".to_owned()] } else { names.clone() };
+    let snapshot = SnapshotOptions {
+        labels: Labels {
+            paths: shown,
+            roots: places,
+            options: json!({ "resources": names }),
+            ..labels
+        },
+        parent,
+        workers: budget.workers,
+        most_workers: budget.most_workers,
+        cancel: app.cancel.clone(),
+        read_all: args.read_all,
+    };
+    let progress = Progress::default();
+    let connectors = tintype_source::connectors();
+    let watched = Watched::new("snapshot", &progress, "the source");
+    let taken = app.watch(&watched, || {
+        group::snapshot(
+            &repository,
+            &connectors,
+            &resources,
+            &names,
+            &snapshot,
+            &options,
+            &progress,
+        )
+    })?;
+    tell(app, &taken)?;
+    finish(app, &resources, &taken)
+}
+
+fn tell(app: &App, taken: &Taken) -> anyhow::Result<()> {
+    for what in &taken.cleaned {
+        app.report.note(format!("left by a run that was killed, and removed: {what}"));
+    }
+    for item in &taken.descriptor.items {
+        app.report.event("item", json!(item))?;
+        app.report.text(line(item))?;
+        for hook in &item.hooks {
+            if let Some(failure) = &hook.failure {
+                let command = hook.command.join(" ");
+                app.report.warn(format!("{}: {}: {command}: {failure}", item.name, hook.phase));
+            }
+        }
+    }
+    for window in &taken.descriptor.windows {
+        app.report.event("window", json!(window))?;
+        if window.members.len() > 1 {
+            app.report.text(format!(
+                "frozen together for {:.1} ms: {}",
+                window.seconds * 1000.0,
+                window.members.join(", ")
+            ))?;
+        }
+    }
+    for what in &taken.unreleased {
+        app.report.warn(format!("could not be removed, the next run tries again: {what}"));
+    }
+    Ok(())
+}
+
+fn line(item: &Item) -> String {
+    let head = format!("{} {}", item.kind, item.name);
+    let reason = item.reason.as_deref().unwrap_or_default();
+    match item.outcome {
+        Outcome::Failed => format!("{head}: FAILED: {reason}"),
+        Outcome::Skipped => format!("{head}: skipped: {reason}"),
+        Outcome::Captured => {
+            let level = item.consistency.map(|level| format!(", consistency {level}"));
+            let frozen = item.frozen_seconds.map(|s| format!(", frozen {:.1} ms", s * 1000.0));
+            let version = item.version.as_ref().map(|version| format!(", version {version}"));
+            let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+            let bytes = show::bytes(item.bytes);
+            let parts = [version, level, frozen].into_iter().flatten().collect::<String>();
+            let problems = match item.problems {
+                0 => String::new(),
+                n => format!(", {} could not be read", show::counted(n, "entry", "entries")),
+            };
+            format!("{head}: {bytes}{parts}{problems}{why}")
+        }
+    }
+}
+
+fn finish(app: &App, resources: &Resources, taken: &Taken) -> anyhow::Result<Done> {
+    let Descriptor { items, windows, .. } = &taken.descriptor;
+    let manifest = &taken.outcome.manifest;
+    let state = if manifest.complete { "" } else { " (INCOMPLETE)" };
+    for application in resources.resources.iter().filter(|r| !r.components.is_empty()) {
+        let parts = application.components.iter();
+        let own: Vec<&Item> =
+            parts.filter_map(|c| items.iter().find(|item| item.name == c.resource)).collect();
+        let lowest = own.iter().map(|item| item.consistency).min().flatten();
+        if let (Some(lowest), false) = (lowest, own.is_empty()) {
+            app.report.text(format!("application {}: consistency {lowest}", application.name))?;
+        }
+    }
+    app.report.text(format!("snapshot {}{state}", taken.outcome.id.short()))?;
+    let failed = items.iter().filter(|item| item.outcome == Outcome::Failed).count();
+    if failed > 0 {
+        app.report.note(format!(
+            "{} failed: the snapshot is incomplete",
+            show::counted(failed as u64, "resource", "resources")
+        ));
+    }
+    let stat = |name: &str| manifest.stats.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let figures = json!({
+        "snapshot": taken.outcome.id,
+        "parent": manifest.parent,
+        "entries": manifest.entries,
+        "bytes": manifest.bytes,
+        "stored_bytes": stat("pack_bytes"),
+        "problems": manifest.problems,
+        "items": items.len(),
+        "failed_items": failed,
+        "windows": windows.len(),
+        "complete": manifest.complete,
+    });
+    Ok(Done::of(Exit::of_outcome(!manifest.complete, false), figures))
+}

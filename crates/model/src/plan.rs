@@ -1,0 +1,71 @@
+//! Restores as values: what is checked, what is done, in which order. Printed, stored, then
+//! carried out without another decision.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A named check before a restore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// What is looked at: `free-space`, `name`, `running`, `version`, `network`, …
+    pub name: String,
+    pub outcome: Verdict,
+    /// What was found.
+    pub message: String,
+    /// What helps, unless it passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cure: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    Pass,
+    Warn,
+    /// Nothing is restored as long as it is so.
+    Block,
+}
+
+impl Check {
+    pub fn pass(name: &str, message: impl Into<String>) -> Self {
+        Self { name: name.into(), outcome: Verdict::Pass, message: message.into(), cure: None }
+    }
+
+    pub fn warn(name: &str, message: impl Into<String>, cure: impl Into<String>) -> Self {
+        let cure = Some(cure.into());
+        Self { name: name.into(), outcome: Verdict::Warn, message: message.into(), cure }
+    }
+
+    pub fn block(name: &str, message: impl Into<String>, cure: impl Into<String>) -> Self {
+        let cure = Some(cure.into());
+        Self { name: name.into(), outcome: Verdict::Block, message: message.into(), cure }
+    }
+}
+
+/// One step of a restore. Everything that it needs to know stands in `action`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    pub stage: Stage,
+    /// For people: `write 12 GiB beside /srv/data`.
+    pub text: String,
+    /// The connector's own.
+    pub action: Value,
+}
+
+/// Steps of all resources are done stage by stage. Up to the switch, what was there is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Written beside what is there.
+    Stage,
+    /// What runs is stopped, where a switch needs that.
+    Stop,
+    /// What users see changes.
+    Switch,
+    /// Started again.
+    Start,
+    /// Looked at: does it answer, is it what was captured?
+    Health,
+    /// What only helped is removed.
+    Clean,
+}

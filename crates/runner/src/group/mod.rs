@@ -1,0 +1,517 @@
+//! Snapshots of resources: `plan → prepare → freeze all → thaw all → stream → commit → release`.
+//!
+//! What belongs together is frozen in one window, guarded by a process of its own, and read
+//! afterwards without hurry. A resource that fails fails alone: the snapshot holds the others, says
+//! so in its descriptor (`/tintype.json`), and is incomplete.
+
+mod guard;
+mod hooks;
+mod journal;
+mod member;
+pub mod restore;
+mod sections;
+mod sessions;
+mod stored;
+mod window;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tintype_engine::env::Task;
+use tintype_engine::repo::Repository;
+use tintype_engine::repo::snapshots::Snapshot;
+use tintype_engine::tree::Root;
+use tintype_model::entry::{Kind as EntryKind, Node, Time};
+use tintype_model::item::{
+    DESCRIPTOR_BYTES, DESCRIPTOR_PATH, Descriptor, HookRun, Outcome, Window,
+};
+use tintype_model::resource::{
+    Consistency, Hook, HookPlace, OnError, Phase, Resource, Resources, Version,
+};
+use tintype_model::{Error, Result};
+use tintype_source::connector::{Connector, Context, Released, Source};
+
+pub use guard::{GuardCommand, guard};
+
+use crate::progress::Progress;
+use crate::snapshot::section::Section;
+use crate::snapshot::tally::Tally;
+use crate::snapshot::{self, Described, Desk, Feed, Group, Input, SnapshotOptions};
+use guard::Guard;
+use member::Member;
+use sessions::{Locks, Session};
+
+/// How resources are captured.
+pub struct GroupOptions {
+    /// Where living sessions are known: one directory for all runs of a host.
+    pub runtime_dir: PathBuf,
+    /// Below it each run makes a directory of its own; needs room for what changes while it reads.
+    pub scratch_dir: PathBuf,
+    /// Nothing is frozen for longer.
+    pub deadline: Duration,
+    pub guard: GuardCommand,
+    /// See [`Context::written_devices`].
+    pub written_devices: Vec<u64>,
+    /// Not entered by walks: the repository itself and its cache.
+    pub never_enter: Vec<(u64, u64)>,
+    /// Memory of each walk.
+    pub ahead_bytes: usize,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Taken {
+    pub outcome: snapshot::Outcome,
+    pub descriptor: Descriptor,
+    /// What dead sessions had left and was removed, in words.
+    pub cleaned: Vec<String>,
+    /// What could not be removed after the run; the next one tries again.
+    pub unreleased: Vec<String>,
+}
+
+/// A run on this host: what connectors get, and what goes when it ends.
+pub struct Run {
+    context: Context,
+    _session: Session,
+}
+
+impl Run {
+    /// Begins a session and removes what dead ones left.
+    pub fn begin(
+        repository_env: &tintype_engine::env::Env,
+        cancel: &tintype_engine::cancel::Cancel,
+        options: &GroupOptions,
+    ) -> Result<Self> {
+        let session = Session::begin(&options.runtime_dir, repository_env)?;
+        let scratch = options.scratch_dir.join(format!("tintype-{}", session.name));
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&scratch)
+            .map_err(|error| Error::io(error, scratch.display()))?;
+        let context = Context {
+            clock: Arc::clone(&repository_env.clock),
+            tasks: Arc::clone(&repository_env.tasks),
+            cancel: cancel.clone(),
+            session: session.name.clone(),
+            living: Arc::new(Locks(options.runtime_dir.clone())),
+            scratch,
+            written_devices: options.written_devices.clone(),
+        };
+        Ok(Self { context, _session: session })
+    }
+
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Removes what dead sessions left, in words: leftovers of connectors, then scratch directories.
+    pub fn clean(
+        &self,
+        connectors: &[Box<dyn Connector>],
+        resources: &[Resource],
+    ) -> Result<Vec<String>> {
+        let mut cleaned = Vec::new();
+        for connector in connectors {
+            let own: Vec<_> =
+                resources.iter().filter(|r| r.connector == connector.name()).collect();
+            match connector.clean(&own, &self.context) {
+                Ok(removed) => cleaned.extend(removed),
+                // What cannot be removed now is no reason to take no snapshot.
+                Err(error) => tracing::warn!(connector = connector.name(), %error,
+                    "what an earlier run left could not be removed"),
+            }
+        }
+        let above = self.context.scratch.parent().into_iter().flat_map(std::fs::read_dir);
+        for entry in above.flatten().flatten() {
+            let name = entry.file_name();
+            if self.context.is_dead(&name.to_string_lossy())
+                && std::fs::remove_dir_all(entry.path()).is_ok()
+            {
+                cleaned.push(format!("scratch directory {}", entry.path().display()));
+            }
+        }
+        Ok(cleaned)
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // What is still mounted or in use below stays, and the next run removes it.
+        let _ = std::fs::remove_dir_all(&self.context.scratch);
+    }
+}
+
+/// The descriptor of a snapshot of resources; none if it is a snapshot of something else.
+pub fn descriptor(repository: &Repository, snapshot: &Snapshot) -> Result<Option<Descriptor>> {
+    let reader = repository.reader()?;
+    let root = Root::of(&snapshot.manifest);
+    let path = DESCRIPTOR_PATH.as_bytes();
+    let Some(bytes) = crate::content::small(&reader, root, path, DESCRIPTOR_BYTES)? else {
+        return Ok(None);
+    };
+    let descriptor: Descriptor = serde_json::from_slice(&bytes).map_err(|error| {
+        Error::corrupt(format!("snapshot {}: /{DESCRIPTOR_PATH}: {error}", snapshot.id.short()))
+    })?;
+    if descriptor.format != Descriptor::FORMAT {
+        return Err(Error::unsupported(format!(
+            "snapshot {}: /{DESCRIPTOR_PATH} has format {}; a newer version of this program reads it",
+            snapshot.id.short(),
+            descriptor.format
+        )));
+    }
+    Ok(Some(descriptor))
+}
+
+/// Where in the tree the resources lie that `names` selects.
+pub fn places(resources: &Resources, names: &[String]) -> Result<Vec<Vec<u8>>> {
+    let selected = member::select(resources, names)?;
+    let mut places: Vec<_> =
+        selected.iter().map(|resource| resources.place_of(resource).into_bytes()).collect();
+    places.sort();
+    Ok(places)
+}
+
+/// Takes a snapshot of the resources that `names` selects; without names of all.
+pub fn snapshot(
+    repository: &Repository,
+    connectors: &[Box<dyn Connector>],
+    resources: &Resources,
+    names: &[String],
+    options: &SnapshotOptions,
+    group: &GroupOptions,
+    progress: &Progress,
+) -> Result<Taken> {
+    resources.check()?;
+    let selected = member::select(resources, names)?;
+    let parent = match &options.parent {
+        Some(parent) => descriptor(repository, parent)?,
+        None => None,
+    };
+    let run = Run::begin(repository.env(), &options.cancel, group)?;
+    let cleaned = run.clean(connectors, &resources.resources)?;
+    let marks = parent.as_ref().filter(|_| !options.read_all);
+    let members = member::members(connectors, resources, &selected, marks, run.context());
+    let taking = Taking {
+        repository,
+        resources,
+        members: Mutex::new(members),
+        windows: Mutex::default(),
+        options,
+        group,
+        described: Mutex::default(),
+    };
+    let input = Input::Group(Group(Box::new(|desk| taking.feed(desk))));
+    let outcome = snapshot::run(repository, input, options, progress);
+    let unreleased = taking.release(outcome.is_ok());
+    let descriptor = taking.described.into_inner().expect("no panic while held");
+    Ok(Taken {
+        outcome: outcome?,
+        descriptor: descriptor.ok_or_else(|| Error::internal("no descriptor was made"))?,
+        cleaned,
+        unreleased,
+    })
+}
+
+struct Taking<'t> {
+    repository: &'t Repository,
+    resources: &'t Resources,
+    members: Mutex<Vec<Member>>,
+    windows: Mutex<Vec<Window>>,
+    options: &'t SnapshotOptions,
+    group: &'t GroupOptions,
+    described: Mutex<Option<Descriptor>>,
+}
+
+impl Taking<'_> {
+    /// Everything up to the moment when the frozen views can be read.
+    fn feed(&self, desk: &dyn Desk) -> Result<Feed<'_>> {
+        let mut members = self.members.lock().expect("no panic while held");
+        self.hooks(&mut members, Phase::PreQuiesce);
+        self.prepare(&mut members);
+        let mut sections = Vec::new();
+        for number in 0..members.len() {
+            desk.beat()?;
+            sections.extend(self.ahead(number, &mut members[number], desk)?);
+        }
+        let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (number, member) in members.iter().enumerate().filter(|(_, m)| !m.is_failed()) {
+            groups.entry(member.group.clone()).or_default().push(number);
+        }
+        for numbers in groups.values() {
+            desk.beat()?;
+            self.window(&mut members, numbers);
+            let mut thawed: Vec<_> = members.iter_mut().enumerate().collect();
+            thawed.retain(|(number, _)| numbers.contains(number));
+            for (_, member) in thawed {
+                self.hooks(std::slice::from_mut(member), Phase::PostThaw);
+            }
+        }
+        let mut places = Vec::new();
+        for (number, member) in members.iter_mut().enumerate() {
+            places.push(member.item.place.clone().into_bytes());
+            match self.view(number, member) {
+                Ok(found) => sections.extend(found),
+                Err(error) => member.fail(error),
+            }
+        }
+        // What failed before it was read to its end is worth nothing without the rest.
+        sections.retain(|section| section.item.is_none_or(|number| !members[number].is_failed()));
+        self.definitions(&mut sections);
+        let items = desk.items();
+        for (number, member) in members.iter_mut().enumerate() {
+            if let Some(reason) = items.get(number) {
+                member.fail(reason);
+            }
+        }
+        drop(members);
+        let describe =
+            Box::new(move |tallies, failed: &snapshot::FailedItems| self.describe(tallies, failed));
+        Ok(Feed { sections, places, describe })
+    }
+
+    /// What the user described, beside what was captured of it: `app.yaml` of each application.
+    fn definitions(&self, sections: &mut Vec<Section>) {
+        let applications = self.resources.resources.iter().filter(|r| !r.components.is_empty());
+        for application in applications {
+            let place = self.resources.place_of(application);
+            let below = format!("{place}/").into_bytes();
+            if !sections.iter().any(|section| section.path.starts_with(&below)) {
+                continue;
+            }
+            let names: Vec<_> = application.components.iter().map(|c| &c.resource[..]).collect();
+            let own = |r: &&Resource| r.name == application.name || names.contains(&&r.name[..]);
+            let parts = self.resources.resources.iter().filter(own).cloned().collect();
+            // Every JSON text is YAML too.
+            let text = serde_json::to_vec_pretty(&Resources::new(parts)).unwrap_or_default();
+            sections.push(sections::object(
+                format!("{place}/app.yaml").into_bytes(),
+                text,
+                self.now(),
+            ));
+        }
+    }
+
+    fn prepare(&self, members: &mut [Member]) {
+        let tasks = members.iter_mut().filter(|member| !member.is_failed()).map(|member| {
+            Box::new(|| {
+                let mark = member.mark.take();
+                let source = member.source.as_mut().expect("not failed");
+                if let Err(error) = source.prepare(mark.as_ref()) {
+                    member.fail(error);
+                }
+            }) as Task<'_>
+        });
+        let tasks = tasks.collect();
+        self.repository.env().tasks.run(tasks);
+    }
+
+    fn ahead(&self, number: usize, member: &mut Member, desk: &dyn Desk) -> Result<Vec<Section>> {
+        if member.is_failed() {
+            return Ok(Vec::new());
+        }
+        let parts = match member.source.as_mut().expect("not failed").ahead() {
+            Ok(parts) => parts,
+            Err(error) => {
+                member.fail(error);
+                return Ok(Vec::new());
+            }
+        };
+        let mut stored = Vec::new();
+        for part in parts {
+            let section = sections::of_part(part, &member.item.place, number, self.walk(false));
+            stored.push(desk.store_ahead(section)?);
+            if let Some(reason) = desk.items().get(number) {
+                member.fail(reason);
+                break;
+            }
+        }
+        Ok(stored)
+    }
+
+    fn window(&self, members: &mut [Member], numbers: &[usize]) {
+        let guarded: Vec<_> = numbers
+            .iter()
+            .filter_map(|number| members[*number].source.as_ref()?.guarded())
+            .collect();
+        let deadline = self.group.deadline;
+        let guard = match guarded.is_empty() {
+            true => Ok(None),
+            false => Guard::start(&self.group.guard, guarded, deadline).map(Some),
+        };
+        let guard = match guard {
+            Ok(guard) => guard,
+            Err(error) => {
+                numbers.iter().for_each(|number| members[*number].fail(&error));
+                return;
+            }
+        };
+        let mut chosen: Vec<&mut Member> = members
+            .iter_mut()
+            .enumerate()
+            .filter(|(number, _)| numbers.contains(number))
+            .map(|(_, member)| member)
+            .collect();
+        let sources: Vec<&mut Box<dyn Source>> =
+            chosen.iter_mut().filter_map(|member| member.source.as_mut()).collect();
+        let frozen = window::freeze(sources, deadline, self.repository.env());
+        let guarded = guard.map_or(Ok(()), Guard::done);
+        let names = chosen.iter().map(|member| member.item.name.clone()).collect();
+        for (member, result) in chosen.iter_mut().zip(frozen.members) {
+            match (result, &guarded) {
+                (Err(error), _) => member.fail(error),
+                (Ok(_), Err(error)) => member.fail(error),
+                (Ok(seconds), Ok(())) => member.item.frozen_seconds = Some(seconds),
+            }
+        }
+        let window = Window { members: names, seconds: frozen.seconds };
+        self.windows.lock().expect("no panic while held").push(window);
+    }
+
+    fn view(&self, number: usize, member: &mut Member) -> Result<Vec<Section>> {
+        if member.is_failed() {
+            return Ok(Vec::new());
+        }
+        let mut view = member.source.as_mut().expect("not failed").view()?;
+        if let Some(wanted) = member.resource.consistency
+            && view.consistency < wanted
+        {
+            let why = view.why_not_more.unwrap_or_default();
+            return Err(Error::unsupported(format!(
+                "consistency {wanted} was asked for, {} was reached: {why}",
+                view.consistency
+            )));
+        }
+        let item = &mut member.item;
+        item.consistency = Some(view.consistency);
+        item.reason = view.why_not_more;
+        item.mark = view.mark;
+        item.facts = view.facts;
+        item.version = self.version(&member.resource).or(view.version);
+        let is_view = view.consistency > Consistency::None;
+        let parts = view.parts.drain(..);
+        Ok(parts
+            .map(|part| sections::of_part(part, &item.place, number, self.walk(is_view)))
+            .collect())
+    }
+
+    fn walk(&self, is_view: bool) -> sections::Walking<'_> {
+        sections::Walking { options: self.group, is_view, now: self.now() }
+    }
+
+    fn now(&self) -> Time {
+        let now = self.repository.env().clock.now();
+        Time { seconds: now.as_second(), nanoseconds: now.subsec_nanosecond().max(0) as u32 }
+    }
+
+    /// Runs the hooks of a phase, those of applications with their first member.
+    fn hooks(&self, members: &mut [Member], phase: Phase) {
+        let mut seen = Vec::new();
+        for member in members {
+            let owner = self.resources.owner_of(&member.resource.name);
+            let of_owner = owner.filter(|owner| !seen.contains(&owner.name)).inspect(|owner| {
+                seen.push(owner.name.clone());
+            });
+            let hooks = of_owner.iter().flat_map(|owner| &owner.hooks).cloned();
+            let hooks: Vec<_> = hooks.chain(member.resource.hooks.iter().cloned()).collect();
+            for hook in hooks.into_iter().filter(|hook| hook.phase == phase) {
+                // What was prepared must hear of the end, even if something failed.
+                if member.is_failed() && phase == Phase::PreQuiesce {
+                    break;
+                }
+                let run = self.hook(member, &hook);
+                member.hook_ran(run, hook.on_error == OnError::Fail);
+            }
+        }
+    }
+
+    /// The version that the resource's owner gives.
+    fn version(&self, resource: &Resource) -> Option<String> {
+        let command = match resource.version.as_ref()? {
+            Version::Text(text) => return Some(text.clone()),
+            Version::Command(command) => command.clone(),
+        };
+        let hook = Hook {
+            phase: Phase::PostThaw,
+            command,
+            place: HookPlace::Host,
+            timeout_seconds: 60,
+            on_error: OnError::Continue,
+        };
+        let run = hooks::run(&hook, &resource.name, self.repository.env(), &self.options.cancel);
+        let line = run.output.lines().next().filter(|_| run.failure.is_none())?;
+        Some(line.trim().chars().take(200).collect())
+    }
+
+    fn hook(&self, member: &mut Member, hook: &Hook) -> HookRun {
+        let name = member.resource.name.clone();
+        match (hook.place, &mut member.source) {
+            (HookPlace::Guest, Some(source)) => {
+                source.run_in_guest(hook).unwrap_or_else(|error| hooks::failed(hook, &error))
+            }
+            _ => hooks::run(hook, &name, self.repository.env(), &self.options.cancel),
+        }
+    }
+
+    /// The last entry of the tree: what came of every resource.
+    fn describe(
+        &self,
+        tallies: Vec<(Vec<u8>, Tally)>,
+        failed: &snapshot::FailedItems,
+    ) -> Result<Described> {
+        let mut members = self.members.lock().expect("no panic while held");
+        for (number, member) in members.iter_mut().enumerate() {
+            if let Some(reason) = failed.get(number) {
+                member.fail(reason);
+            }
+            let place = member.item.place.as_bytes();
+            if let Some((_, tally)) = tallies.iter().find(|(path, _)| path == place) {
+                let Tally { entries, bytes, problems } = *tally;
+                (member.item.entries, member.item.bytes, member.item.problems) =
+                    (entries, bytes, problems);
+                if problems > 0 {
+                    // The next one must look at everything again.
+                    member.item.mark = None;
+                }
+            }
+        }
+        self.hooks(&mut members, Phase::PostRun);
+        let identity = self.repository.identity();
+        let now = self.now();
+        let descriptor = Descriptor {
+            format: Descriptor::FORMAT,
+            program: identity.program.clone(),
+            host: identity.host.clone(),
+            started: self.repository.env().clock.now(),
+            resources: self.resources.resources.clone(),
+            items: members.iter().map(|member| member.item.clone()).collect(),
+            windows: self.windows.lock().expect("no panic while held").clone(),
+        };
+        let is_complete = descriptor.items.iter().all(|item| item.outcome == Outcome::Captured);
+        let bytes = serde_json::to_vec_pretty(&descriptor)
+            .map_err(|error| Error::internal(error.to_string()))?;
+        *self.described.lock().expect("no panic while held") = Some(descriptor);
+        let path = DESCRIPTOR_PATH.into();
+        let node = Node { mode: 0o600, mtime: now, ctime: now, ..Node::new(EntryKind::File) };
+        Ok(Described { path, node, bytes, is_complete })
+    }
+
+    /// Lets every source remove what it made; gives what could not be.
+    fn release(&self, is_committed: bool) -> Vec<String> {
+        let mut members = self.members.lock().expect("no panic while held");
+        let mut left = Vec::new();
+        for member in &mut *members {
+            member.view = None;
+            let whole = is_committed && !member.is_failed() && member.item.problems == 0;
+            let released = if whole { Released::Committed } else { Released::Failed };
+            let Some(source) = &mut member.source else { continue };
+            if let Err(error) = source.release(released) {
+                left.push(format!("{}: {error}", member.item.name));
+            }
+        }
+        left
+    }
+}

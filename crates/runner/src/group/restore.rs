@@ -1,0 +1,346 @@
+//! Restoring resources: plan and check everything, take an undo point of what will be replaced,
+//! then stage, stop, switch, start, look and clean, step by step through a journal.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tintype_engine::cancel::Cancel;
+use tintype_engine::reader::ContentReader;
+use tintype_engine::repo::Repository;
+use tintype_engine::repo::snapshots::Snapshot;
+use tintype_model::item::{Descriptor, HookRun, Item, Outcome};
+use tintype_model::plan::{Check, Stage, Verdict};
+use tintype_model::resource::{HookPlace, OnError, Phase, Resource, Resources};
+use tintype_model::{Error, Result};
+use tintype_source::connector::{Connector, Context, Destination, Target, TargetPlan};
+
+use super::journal::Journal;
+use super::stored::StoredItem;
+use super::{hooks, member};
+use crate::progress::Progress;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Names of resources; applications stand for their components. Empty: all.
+    pub names: Vec<String>,
+    /// Where those go that are not named in `as_new`.
+    pub in_place: bool,
+    /// By name of the resource.
+    pub destinations: BTreeMap<String, Destination>,
+}
+
+/// Everything that will be done, decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupPlan {
+    pub snapshot: String,
+    pub wanted: Wanted,
+    /// In the order in which they are restored and started.
+    pub items: Vec<ItemPlan>,
+    /// What cannot be restored: it was not captured.
+    pub missing: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ItemPlan {
+    pub item: Item,
+    pub resource: Resource,
+    pub destination: Destination,
+    pub plan: TargetPlan,
+    /// Hooks of its application, with the first of its components.
+    pub of_application: Vec<tintype_model::resource::Hook>,
+}
+
+impl GroupPlan {
+    pub fn is_blocked(&self) -> bool {
+        self.checks().any(|(_, check)| check.outcome == Verdict::Block)
+    }
+
+    pub fn checks(&self) -> impl Iterator<Item = (&ItemPlan, &Check)> {
+        self.items.iter().flat_map(|item| item.plan.checks.iter().map(move |check| (item, check)))
+    }
+
+    /// Names of the resources of which something is replaced: an undo point holds them.
+    pub fn replaced(&self) -> Vec<String> {
+        let replaced = self.items.iter().filter(|item| item.plan.replaces);
+        replaced.map(|item| item.resource.name.clone()).collect()
+    }
+}
+
+/// What stays the same for all of a restore.
+pub struct Restore<'r> {
+    pub repository: &'r Repository,
+    pub connectors: &'r [Box<dyn Connector>],
+    pub snapshot: &'r Snapshot,
+    pub context: &'r Context,
+    pub cancel: &'r Cancel,
+    pub progress: &'r Progress,
+    pub workers: usize,
+    /// The journal of this restore.
+    pub journal: PathBuf,
+}
+
+/// How a restore ended.
+#[derive(Debug, Default)]
+pub struct Restored {
+    pub hooks: Vec<(String, HookRun)>,
+    /// What had gone on before and was not done again.
+    pub resumed_steps: usize,
+}
+
+/// Why it did not, and what became of it.
+#[derive(Debug)]
+pub struct Broken {
+    pub error: Error,
+    /// What was there before is back as it was.
+    pub is_undone: bool,
+    /// Steps that could not be taken back.
+    pub left: Vec<String>,
+    pub undo_point: Option<String>,
+}
+
+impl Restore<'_> {
+    /// Looks and decides; changes nothing.
+    pub fn plan(&self, descriptor: &Descriptor, wanted: &Wanted) -> Result<GroupPlan> {
+        let resources = Resources::new(descriptor.resources.clone());
+        let mut selected = member::select(&resources, &wanted.names)?;
+        selected.sort_by_key(|resource| order_of(&resources, resource));
+        let reader = self.repository.reader()?;
+        let (mut items, mut missing) = (Vec::new(), Vec::new());
+        let mut seen = Vec::new();
+        for resource in selected {
+            self.cancel.check()?;
+            let name = &resource.name;
+            let item = match descriptor.item(name) {
+                Some(item) if item.outcome == Outcome::Captured => item,
+                Some(item) => {
+                    missing.push((name.clone(), item.reason.clone().unwrap_or_default()));
+                    continue;
+                }
+                None => {
+                    missing.push((name.clone(), "the snapshot does not hold it".into()));
+                    continue;
+                }
+            };
+            let destination = match wanted.destinations.get(name) {
+                Some(destination) => destination.clone(),
+                None if wanted.in_place => Destination::InPlace,
+                None => {
+                    return Err(Error::invalid(format!("{name}: where to? it has no destination")));
+                }
+            };
+            let connector = member::connector(self.connectors, &item.connector)?;
+            let stored = self.stored(&reader, item);
+            let plan = connector
+                .target(self.context)
+                .and_then(|mut target| target.plan(item, resource, &destination, &stored))
+                .map_err(|error| error.context(name))?;
+            let owner = resources.owner_of(name).filter(|owner| !seen.contains(&owner.name));
+            seen.extend(owner.map(|owner| owner.name.clone()));
+            items.push(ItemPlan {
+                item: item.clone(),
+                resource: resource.clone(),
+                destination,
+                plan,
+                of_application: owner.map(|owner| owner.hooks.clone()).unwrap_or_default(),
+            });
+        }
+        let snapshot = self.snapshot.id.to_string();
+        Ok(GroupPlan { snapshot, wanted: wanted.clone(), items, missing })
+    }
+
+    fn stored<'s>(&'s self, reader: &'s ContentReader<'s>, item: &'s Item) -> StoredItem<'s, 's> {
+        StoredItem {
+            reader,
+            snapshot: self.snapshot,
+            place: &item.place,
+            workers: self.workers,
+            cancel: self.cancel,
+            progress: self.progress,
+        }
+    }
+
+    /// The plan of a restore that was interrupted, if it was the same.
+    pub fn interrupted(&self, wanted: &Wanted) -> Result<Option<GroupPlan>> {
+        let journal = Journal::read(&self.journal)?;
+        let snapshot = self.snapshot.id.to_string();
+        Ok(journal
+            .filter(|journal| journal.plan.wanted == *wanted && journal.plan.snapshot == snapshot)
+            .map(|journal| journal.plan))
+    }
+
+    /// Carries a plan out. `undo_point` takes a snapshot of the named resources and gives its name;
+    /// it is called unless nothing is replaced or one was taken before an interruption. A step that
+    /// fails takes all back; a cancelled restore stays as it is, and goes on when it is run again.
+    pub fn apply(
+        &self,
+        plan: GroupPlan,
+        undo_point: &dyn Fn(&[String]) -> Result<String>,
+    ) -> Result<Restored, Broken> {
+        let mut journal = self.journal_of(plan).map_err(Broken::before)?;
+        let mut restored = Restored { resumed_steps: journal.begun.len(), ..Restored::default() };
+        let mut targets = self.targets(&journal.plan).map_err(Broken::before)?;
+        let result = self.forward(&mut journal, &mut targets, undo_point, &mut restored);
+        let Err(error) = result else {
+            return match journal.remove() {
+                Ok(()) => Ok(restored),
+                Err(error) => Err(Broken { is_undone: false, ..Broken::before(error) }),
+            };
+        };
+        let undo_point = journal.undo_point.clone();
+        if self.cancel.is_canceled() {
+            return Err(Broken { error, is_undone: false, left: Vec::new(), undo_point });
+        }
+        let left = Self::back(&mut journal, &mut targets);
+        Err(Broken { error, is_undone: left.is_empty(), left, undo_point })
+    }
+
+    /// Takes an interrupted restore back.
+    pub fn undo(&self) -> Result<Vec<String>> {
+        let Some(mut journal) = Journal::read(&self.journal)? else {
+            return Err(Error::not_found("there is no interrupted restore to take back"));
+        };
+        let mut targets = self.targets(&journal.plan)?;
+        Ok(Self::back(&mut journal, &mut targets))
+    }
+
+    fn journal_of(&self, plan: GroupPlan) -> Result<Journal> {
+        if let Some(journal) = Journal::read(&self.journal)? {
+            if journal.plan == plan {
+                return Ok(journal);
+            }
+            return Err(Error::locked(format!(
+                "another restore was interrupted ({}): run it again to go on, or with --undo to \
+                 take it back",
+                self.journal.display()
+            )));
+        }
+        let journal = Journal::new(self.journal.clone(), plan);
+        journal.write()?;
+        Ok(journal)
+    }
+
+    fn targets(&self, plan: &GroupPlan) -> Result<Vec<Box<dyn Target>>> {
+        let target = |item: &ItemPlan| {
+            member::connector(self.connectors, &item.item.connector)?.target(self.context)
+        };
+        plan.items.iter().map(target).collect()
+    }
+
+    fn forward(
+        &self,
+        journal: &mut Journal,
+        targets: &mut [Box<dyn Target>],
+        undo_point: &dyn Fn(&[String]) -> Result<String>,
+        restored: &mut Restored,
+    ) -> Result<()> {
+        let replaced = journal.plan.replaced();
+        if journal.undo_point.is_none() && !replaced.is_empty() {
+            journal.undo_point = Some(undo_point(&replaced)?);
+            journal.write()?;
+        }
+        if journal.begun.is_empty() {
+            self.hooks(&journal.plan, Phase::PreRestore, restored)?;
+        }
+        let reader = self.repository.reader()?;
+        for stage in [Stage::Stage, Stage::Stop, Stage::Switch, Stage::Start, Stage::Health] {
+            self.stage(journal, targets, &reader, stage)?;
+        }
+        self.hooks(&journal.plan, Phase::PostRestore, restored)?;
+        // From here on nothing is taken back: what was replaced goes.
+        self.stage(journal, targets, &reader, Stage::Clean)
+    }
+
+    fn stage(
+        &self,
+        journal: &mut Journal,
+        targets: &mut [Box<dyn Target>],
+        reader: &ContentReader<'_>,
+        stage: Stage,
+    ) -> Result<()> {
+        // What depends on others is stopped before them.
+        let mut numbers: Vec<_> = (0..journal.plan.items.len()).collect();
+        if stage == Stage::Stop {
+            numbers.reverse();
+        }
+        for number in numbers {
+            for at in 0..journal.plan.items[number].plan.steps.len() {
+                let step = journal.plan.items[number].plan.steps[at].clone();
+                if step.stage != stage || journal.is_done(number, at) {
+                    continue;
+                }
+                self.cancel.check()?;
+                journal.begun.retain(|(item, step, _)| (*item, *step) != (number, at));
+                journal.begun.push((number, at, None));
+                journal.write()?;
+                let item = journal.plan.items[number].item.clone();
+                let done = targets[number]
+                    .apply(&step, &self.stored(reader, &item))
+                    .map_err(|error| error.context(format!("{}: {}", item.name, step.text)))?;
+                if let Some(last) = journal.begun.last_mut() {
+                    last.2 = Some(done);
+                }
+                journal.write()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back all that was begun, the last first; gives what could not be.
+    fn back(journal: &mut Journal, targets: &mut [Box<dyn Target>]) -> Vec<String> {
+        let mut left = Vec::new();
+        while let Some((item, at, done)) = journal.begun.last().cloned() {
+            let planned = &journal.plan.items[item];
+            let step = &planned.plan.steps[at];
+            let undone = targets[item].undo(step, &done.unwrap_or(Value::Null));
+            if let Err(error) = undone {
+                left.push(format!("{}: {}: {error}", planned.item.name, step.text));
+            }
+            journal.begun.pop();
+            if let Err(error) = journal.write() {
+                left.push(error.to_string());
+            }
+        }
+        if let Err(error) = journal.remove() {
+            left.push(error.to_string());
+        }
+        left
+    }
+
+    fn hooks(&self, plan: &GroupPlan, phase: Phase, restored: &mut Restored) -> Result<()> {
+        for item in &plan.items {
+            let hooks = item.of_application.iter().chain(&item.resource.hooks);
+            for hook in hooks.filter(|h| h.phase == phase && h.place == HookPlace::Host) {
+                let name = &item.resource.name;
+                let run = hooks::run(hook, name, self.repository.env(), self.cancel);
+                let failure = run.failure.clone();
+                restored.hooks.push((name.clone(), run));
+                if let (Some(failure), OnError::Fail) = (failure, hook.on_error) {
+                    let command = &hook.command[0];
+                    return Err(Error::unavailable(format!(
+                        "{name}: hook {command} of {phase}: {failure}"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Broken {
+    /// Nothing was changed yet.
+    fn before(error: Error) -> Self {
+        Self { error, is_undone: true, left: Vec::new(), undo_point: None }
+    }
+}
+
+/// Components in the order that their application gives; others come first.
+fn order_of(resources: &Resources, resource: &Resource) -> (String, u32, usize) {
+    let Some(owner) = resources.owner_of(&resource.name) else {
+        return (String::new(), 0, 0);
+    };
+    let at = owner.components.iter().position(|c| c.resource == resource.name).unwrap_or(0);
+    (owner.name.clone(), owner.components[at].order.unwrap_or(at as u32 + 1), at)
+}

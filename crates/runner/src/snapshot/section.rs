@@ -1,0 +1,273 @@
+//! What is captured, as sections that follow each other in path order, and what comes out of them.
+
+use std::collections::VecDeque;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex};
+
+use tintype_engine::tree::TreeEntry;
+use tintype_model::entry::{Node, path_order};
+use tintype_model::{Error, Result};
+use tintype_source::connector::{Changed, EndOfStream, ReadImage};
+use tintype_source::files::{Accounts, Found, Note, Walk, WalkOptions};
+
+use super::small::bare;
+
+/// One piece of the tree.
+pub(crate) struct Section {
+    /// Tree path of the piece, or of the top of what is walked.
+    pub path: Vec<u8>,
+    pub what: What,
+    /// The item that fails if this cannot be read; without one the run fails.
+    pub item: Option<usize>,
+}
+
+pub(crate) enum What {
+    Walk {
+        roots: Vec<PathBuf>,
+        options: Box<WalkOptions>,
+        /// A view has a device number of its own each time; so that of the parent tells nothing.
+        is_view: bool,
+    },
+    Image {
+        node: Node,
+        image: Arc<dyn ReadImage>,
+        changed: Changed<Vec<std::ops::Range<u64>>>,
+    },
+    Stream {
+        node: Node,
+        read: Box<dyn Read + Send>,
+        end: EndOfStream,
+    },
+    Object {
+        node: Node,
+        bytes: Vec<u8>,
+    },
+    /// Stored before.
+    Entry(TreeEntry),
+}
+
+/// What stands next in the tree.
+pub(super) enum New {
+    Found {
+        found: Box<Found>,
+        is_view: bool,
+    },
+    Entry(Box<TreeEntry>),
+    /// An image, a stream or an object.
+    Section(Box<Section>),
+}
+
+impl New {
+    pub(super) fn path(&self) -> &[u8] {
+        match self {
+            Self::Found { found, .. } => &found.path,
+            Self::Entry(entry) => &entry.path,
+            Self::Section(section) => &section.path,
+        }
+    }
+}
+
+/// Everything that the sections hold, in path order, with the directories above them.
+pub(super) struct Incoming<'w> {
+    sections: VecDeque<Section>,
+    walks: &'w Walks,
+    accounts: Accounts,
+    walking: Option<Walking>,
+    /// Directories above the next section.
+    above: VecDeque<TreeEntry>,
+    /// Path of the last directory above a section, all of whose ancestors were given.
+    last: Vec<u8>,
+    ahead: Option<New>,
+}
+
+struct Walking {
+    walk: Arc<Walk>,
+    batch: std::vec::IntoIter<Found>,
+    done: bool,
+    is_view: bool,
+}
+
+const BATCH: usize = 512;
+
+impl Walking {
+    fn next(&mut self) -> Option<Found> {
+        if self.batch.as_slice().is_empty() && !self.done {
+            let mut batch = Vec::with_capacity(BATCH);
+            self.done = !self.walk.next_batch(&mut batch, BATCH);
+            self.batch = batch.into_iter();
+        }
+        self.batch.next()
+    }
+}
+
+impl<'w> Incoming<'w> {
+    /// Fails if two sections have one path, or one lies in another.
+    pub(super) fn new(mut sections: Vec<Section>, walks: &'w Walks) -> Result<Self> {
+        sections.sort_by(|a, b| path_order(&a.path, &b.path));
+        let overlap = sections
+            .windows(2)
+            .find(|pair| tintype_model::entry::is_within(&pair[1].path, &pair[0].path));
+        if let Some(pair) = overlap {
+            return Err(Error::internal(format!(
+                "{} lies in {}",
+                String::from_utf8_lossy(&pair[1].path),
+                String::from_utf8_lossy(&pair[0].path)
+            )));
+        }
+        Ok(Self {
+            sections: sections.into(),
+            walks,
+            accounts: Accounts::of_host(),
+            walking: None,
+            above: VecDeque::new(),
+            last: Vec::new(),
+            ahead: None,
+        })
+    }
+
+    pub(super) fn peek(&mut self) -> Option<&New> {
+        if self.ahead.is_none() {
+            self.ahead = self.advance();
+        }
+        self.ahead.as_ref()
+    }
+
+    pub(super) fn next(&mut self) -> Option<New> {
+        match self.ahead.take() {
+            Some(new) => Some(new),
+            None => self.advance(),
+        }
+    }
+
+    fn advance(&mut self) -> Option<New> {
+        loop {
+            if let Some(walking) = &mut self.walking {
+                let is_view = walking.is_view;
+                if let Some(found) = walking.next() {
+                    return Some(New::Found { found: Box::new(found), is_view });
+                }
+                self.walks.end(&walking.walk);
+                self.walking = None;
+            }
+            if let Some(entry) = self.above.pop_front() {
+                return Some(New::Entry(Box::new(entry)));
+            }
+            let next = self.sections.front()?;
+            let missing = directories_above(&next.path, &self.last, &self.accounts);
+            if let Some(last) = missing.last() {
+                self.last.clone_from(&last.path);
+                self.above = missing.into();
+                continue;
+            }
+            let section = self.sections.pop_front()?;
+            match section.what {
+                What::Walk { roots, options, is_view } => {
+                    let walk = self.walks.begin(Walk::new(roots, *options));
+                    let batch = Vec::new().into_iter();
+                    self.walking = Some(Walking { walk, batch, done: false, is_view });
+                }
+                What::Entry(entry) => return Some(New::Entry(Box::new(entry))),
+                what => return Some(New::Section(Box::new(Section { what, ..section }))),
+            }
+        }
+    }
+}
+
+/// What is between the top and a path, but for what lies above `last` or is it: those were given.
+/// Below `files` with the host's metadata where there is such a directory.
+fn directories_above(path: &[u8], last: &[u8], accounts: &Accounts) -> Vec<TreeEntry> {
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    let above = slashes.map(|(at, _)| &path[..at]);
+    let missing = above.filter(|above| !tintype_model::entry::is_within(last, above));
+    let node_of = |path: &[u8]| {
+        let on_host =
+            path.strip_prefix(b"files").map(|rest| if rest.is_empty() { b"/" } else { rest });
+        // No directory has an empty name, so this is a plain one.
+        let on_host = on_host.unwrap_or_default();
+        tintype_source::files::directory_node(
+            std::ffi::OsStr::from_bytes(on_host).as_ref(),
+            accounts,
+        )
+    };
+    missing.map(|path| bare(path.to_vec(), node_of(path))).collect()
+}
+
+/// The walks of a run, one after the other, and those who help.
+#[derive(Default)]
+pub(super) struct Walks {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    current: Option<Arc<Walk>>,
+    notes: Vec<Note>,
+    closed: bool,
+}
+
+impl Walks {
+    fn begin(&self, walk: Walk) -> Arc<Walk> {
+        let walk = Arc::new(walk);
+        let mut state = self.lock();
+        if state.closed {
+            walk.stop();
+        }
+        state.current = Some(Arc::clone(&walk));
+        drop(state);
+        self.changed.notify_all();
+        walk
+    }
+
+    fn end(&self, walk: &Walk) {
+        walk.stop();
+        let mut state = self.lock();
+        state.notes.extend(walk.notes());
+        state.current = None;
+    }
+
+    /// No walk follows: helpers return.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        if let Some(walk) = state.current.take() {
+            walk.stop();
+            state.notes.extend(walk.notes());
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Helps every walk until [`Walks::close`].
+    pub(super) fn help(&self) {
+        let mut helped: Option<Arc<Walk>> = None;
+        loop {
+            let mut state = self.lock();
+            let walk = loop {
+                let is_new = |walk: &&Arc<Walk>| {
+                    helped.as_ref().is_none_or(|helped| !Arc::ptr_eq(helped, walk))
+                };
+                if let Some(walk) = state.current.as_ref().filter(is_new) {
+                    break Arc::clone(walk);
+                }
+                if state.closed {
+                    return;
+                }
+                state = self.changed.wait(state).expect("no panic while held");
+            };
+            drop(state);
+            walk.help();
+            helped = Some(walk);
+        }
+    }
+
+    pub(super) fn into_notes(self) -> Vec<Note> {
+        self.state.into_inner().expect("no panic while held").notes
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while held")
+    }
+}

@@ -1,0 +1,456 @@
+//! Snapshots of resources: windows, failures of single members, the guard, what is recorded. The
+//! platforms are played here, because real ones fail too rarely; connectors are tested on real ones.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tintype_engine::cancel::Cancel;
+use tintype_engine::env::Env;
+use tintype_model::entry::{Kind as EntryKind, Node};
+use tintype_model::item::Outcome;
+use tintype_model::resource::{
+    Component, Consistency, Hook, HookPlace, Kind, OnError, Phase, Resource, Resources,
+};
+use tintype_model::{Error, Result};
+use tintype_runner::group::{self, GroupOptions, GuardCommand, Taken};
+use tintype_runner::progress::Progress;
+use tintype_runner::snapshot::{Labels, SnapshotOptions};
+use tintype_source::connector::{
+    CapturePlan, Changed, Connector, Content, Context, Discovered, Guarded, Part, ReadImage,
+    Released, Source, Target, View,
+};
+
+use crate::support::{Lab, noise};
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// A platform whose resources do what `at.does` says.
+struct Played {
+    log: Log,
+}
+
+struct PlayedSource {
+    name: String,
+    does: String,
+    log: Log,
+    env: Env,
+    mark: Option<Value>,
+}
+
+impl Connector for Played {
+    fn name(&self) -> &'static str {
+        "played"
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "object" })
+    }
+
+    fn discover(&self, _: &Context) -> Result<Vec<Discovered>> {
+        Ok(Vec::new())
+    }
+
+    fn source(&self, resource: &Resource, _: &Context) -> Result<Box<dyn Source>> {
+        let does = resource.at.get("does").and_then(Value::as_str).unwrap_or_default();
+        Ok(Box::new(PlayedSource {
+            name: resource.name.clone(),
+            does: does.into(),
+            log: Arc::clone(&self.log),
+            env: Env::system(),
+            mark: None,
+        }))
+    }
+
+    fn target(&self, _: &Context) -> Result<Box<dyn Target>> {
+        Err(Error::unsupported("played resources are not restored here"))
+    }
+
+    fn thaw(&self, guarded: &Value, _: &Context) -> Result<()> {
+        // In the guard's process: only files reach the test.
+        std::fs::write(guarded["file"].as_str().unwrap(), "thawed").unwrap();
+        Ok(())
+    }
+}
+
+impl PlayedSource {
+    fn log(&self, what: &str) {
+        self.log.lock().unwrap().push(format!("{what} {}", self.name));
+    }
+
+    fn fails(&self, at: &str) -> Result<()> {
+        self.log(at);
+        if self.does == format!("fails-{at}") {
+            return Err(Error::unavailable(format!("{at} does not work today")));
+        }
+        if self.does == format!("hangs-{at}") {
+            self.env.clock.sleep(Duration::from_millis(1500));
+        }
+        Ok(())
+    }
+}
+
+impl Source for PlayedSource {
+    fn plan(&mut self) -> Result<CapturePlan> {
+        self.fails("plan")?;
+        let (reaches, why_not_more, freezes) = (Consistency::Crash, None, None);
+        Ok(CapturePlan { reaches, why_not_more, freezes })
+    }
+
+    fn prepare(&mut self, mark: Option<&Value>) -> Result<()> {
+        self.mark = mark.cloned();
+        self.fails("prepare")
+    }
+
+    fn guarded(&self) -> Option<Guarded> {
+        let file = self.does.strip_prefix("guarded ")?;
+        let what = json!({ "file": file });
+        Some(Guarded { connector: "played".into(), name: self.name.clone(), what })
+    }
+
+    fn ahead(&mut self) -> Result<Vec<Part>> {
+        self.fails("ahead")?;
+        Ok(vec![stream("b-ahead", b"read before", None)])
+    }
+
+    fn freeze(&mut self) -> Result<()> {
+        let file = self.does.strip_prefix("guarded ").map(str::to_owned);
+        if let Some(file) = file {
+            // Longer than the deadline: the guard does it.
+            let is_thawed = || std::fs::exists(&file).unwrap();
+            (0..200).take_while(|_| !is_thawed()).for_each(|_| {
+                self.env.clock.sleep(Duration::from_millis(50));
+            });
+        }
+        self.fails("freeze")
+    }
+
+    fn thaw(&mut self) -> Result<()> {
+        self.fails("thaw")
+    }
+
+    fn view(&mut self) -> Result<View> {
+        self.fails("view")?;
+        let broken = (self.does == "fails-stream").then_some("the wire was cut");
+        let changed = match &self.mark {
+            Some(_) => Changed::Only(vec![5 << 20..(5 << 20) + 1, 7 << 20..(7 << 20) + 9]),
+            None => Changed::Unknown,
+        };
+        let image = Disk { fails: self.does == "fails-image", log: Arc::clone(&self.log) };
+        let node = Node { mode: 0o600, ..Node::new(EntryKind::Image) };
+        let image = Content::Image { node, image: Arc::new(image), changed };
+        Ok(View {
+            parts: vec![
+                Part::object("a.json", "{}"),
+                stream("c-stream", &noise(3, 400_000), broken),
+                Part { at: b"disk.img".to_vec(), content: image },
+            ],
+            consistency: Consistency::Crash,
+            why_not_more: None,
+            mark: Some(json!({ "of": self.name })),
+            facts: json!({ "size": 1 }),
+            version: Some("7".into()),
+        })
+    }
+
+    fn release(&mut self, released: Released) -> Result<()> {
+        self.fails(match released {
+            Released::Committed => "committed",
+            Released::Failed => "failed",
+        })
+    }
+}
+
+const DISK: u64 = 9 << 20;
+
+struct Disk {
+    fails: bool,
+    log: Log,
+}
+
+impl ReadImage for Disk {
+    fn size_bytes(&self) -> u64 {
+        DISK
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        if self.fails && offset >= 4 << 20 {
+            return Err(Error::unavailable("bad sector"));
+        }
+        self.log.lock().unwrap().push(format!("read {}", offset >> 20));
+        buffer.copy_from_slice(&noise(offset + 1, buffer.len()));
+        Ok(())
+    }
+
+    fn is_zero(&self, range: Range<u64>) -> Result<bool> {
+        Ok(range.start == 2 << 20)
+    }
+}
+
+fn stream(at: &str, bytes: &[u8], broken: Option<&'static str>) -> Part {
+    let node = Node { mode: 0o600, ..Node::new(EntryKind::Stream) };
+    let read: Box<dyn Read + Send> = Box::new(std::io::Cursor::new(bytes.to_vec()));
+    let end = Box::new(move || broken.map_or(Ok(()), |text| Err(Error::unavailable(text))));
+    Part { at: at.into(), content: Content::Stream { node, read, end } }
+}
+
+fn resource(name: &str, does: &str) -> Resource {
+    Resource {
+        kind: Kind::Vm,
+        name: name.into(),
+        connector: "played".into(),
+        at: Map::from_iter([("does".to_owned(), json!(does))]),
+        tags: Vec::new(),
+        version: None,
+        consistency: None,
+        hooks: Vec::new(),
+        excludes: Vec::new(),
+        components: Vec::new(),
+    }
+}
+
+fn application(name: &str, parts: &[&str]) -> Resource {
+    let component = |part: &&str| Component { resource: (*part).into(), order: None, group: None };
+    let components = parts.iter().map(component).collect();
+    let (kind, connector) = (Kind::Application, String::new());
+    Resource { kind, connector, at: Map::new(), components, ..resource(name, "") }
+}
+
+struct Stage {
+    lab: Lab,
+    log: Log,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self { lab: Lab::new(), log: Log::default() }
+    }
+
+    fn take(&self, resources: Vec<Resource>) -> Taken {
+        let resources = Resources::new(resources);
+        let places = group::places(&resources, &[]).unwrap();
+        let snapshot = SnapshotOptions {
+            labels: Labels { roots: places, ..Labels::default() },
+            parent: self.lab.latest(),
+            workers: 2,
+            most_workers: 2,
+            cancel: Cancel::default(),
+            read_all: false,
+        };
+        let connectors: Vec<Box<dyn Connector>> =
+            vec![Box::new(Played { log: Arc::clone(&self.log) })];
+        let taken = group::snapshot(
+            &self.lab.repository,
+            &connectors,
+            &resources,
+            &[],
+            &snapshot,
+            &self.options(),
+            &Progress::default(),
+        );
+        taken.unwrap()
+    }
+
+    fn options(&self) -> GroupOptions {
+        let again = ["group::the_guard_of_these_tests", "--exact", "--nocapture"];
+        GroupOptions {
+            runtime_dir: self.lab.path("run"),
+            scratch_dir: self.lab.path("scratch"),
+            deadline: Duration::from_secs(1),
+            guard: GuardCommand {
+                program: std::env::current_exe().unwrap(),
+                arguments: again.map(str::to_owned).to_vec(),
+                environment: vec![("TINTYPE_TEST_GUARD".into(), "1".into())],
+            },
+            written_devices: Vec::new(),
+            never_enter: Vec::new(),
+            ahead_bytes: 1 << 20,
+        }
+    }
+
+    fn taken_log(&self) -> Vec<String> {
+        std::mem::take(&mut *self.log.lock().unwrap())
+    }
+
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        let reader = self.lab.repository.reader().unwrap();
+        let root = tintype_engine::tree::Root::of(&self.lab.latest().unwrap().manifest);
+        tintype_runner::content::small(&reader, root, path.as_bytes(), 1 << 30).unwrap()
+    }
+}
+
+/// Run as a process of its own by the others; alone it does nothing.
+#[test]
+fn the_guard_of_these_tests() {
+    if std::env::var_os("TINTYPE_TEST_GUARD").is_none() {
+        return;
+    }
+    let env = Env::system();
+    let context = Context {
+        clock: Arc::clone(&env.clock),
+        tasks: Arc::clone(&env.tasks),
+        cancel: Cancel::default(),
+        session: String::new(),
+        living: Arc::new(std::collections::BTreeSet::new()),
+        scratch: std::path::PathBuf::new(),
+        written_devices: Vec::new(),
+    };
+    group::guard(&[Box::new(Played { log: Log::default() })], &context).unwrap();
+}
+
+fn outcomes(taken: &Taken) -> BTreeMap<&str, Outcome> {
+    taken.descriptor.items.iter().map(|item| (&item.name[..], item.outcome)).collect()
+}
+
+#[test]
+fn what_belongs_together_is_frozen_together() {
+    let stage = Stage::new();
+    let resources = vec![
+        resource("a", ""),
+        resource("b", ""),
+        resource("c", ""),
+        application("app", &["a", "b"]),
+    ];
+    let taken = stage.take(resources);
+    let log = stage.taken_log();
+    let at = |what: &str| log.iter().position(|line| line == what).unwrap();
+    for (first, then) in [
+        ("prepare b", "freeze a"),
+        ("ahead b", "freeze a"),
+        ("freeze a", "thaw b"),
+        ("freeze b", "thaw a"),
+        ("thaw a", "view a"),
+        ("view c", "committed a"),
+    ] {
+        assert!(at(first) < at(then), "{first} before {then}: {log:?}");
+    }
+    assert!(taken.outcome.manifest.complete);
+    let windows = &taken.descriptor.windows;
+    assert_eq!(windows.len(), 2);
+    assert_eq!(windows[0].members, ["a", "b"]);
+    let item = taken.descriptor.item("a").unwrap();
+    assert_eq!((item.entries, item.problems), (5, 0), "its place and four parts");
+    assert_eq!(item.place, "tenants/system/apps/app/a");
+    assert_eq!(item.version.as_deref(), Some("7"));
+    assert_eq!(stage.read("tenants/system/vms/c/b-ahead").unwrap(), b"read before");
+    assert_eq!(stage.read("tenants/system/vms/c/c-stream").unwrap(), noise(3, 400_000));
+    let disk = stage.read("tenants/system/vms/c/disk.img").unwrap();
+    let cell = |at: usize| &disk[at << 20..(at + 1) << 20];
+    assert_eq!(disk.len() as u64, DISK);
+    assert!(cell(1) == noise((1 << 20) + 1, 1 << 20) && cell(2) == vec![0; 1 << 20]);
+    let definition = stage.read("tenants/system/apps/app/app.yaml").unwrap();
+    assert!(String::from_utf8(definition).unwrap().contains("\"application\""));
+    let stored = group::descriptor(&stage.lab.repository, &stage.lab.latest().unwrap()).unwrap();
+    assert_eq!(stored.unwrap().items, taken.descriptor.items);
+    assert_eq!(std::fs::read_dir(stage.lab.path("scratch")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(stage.lab.path("run")).unwrap().count(), 0);
+}
+
+#[test]
+fn of_a_disk_only_what_changed_is_read_again() {
+    let stage = Stage::new();
+    stage.take(vec![resource("a", "")]);
+    let first = stage.read("tenants/system/vms/a/disk.img").unwrap();
+    stage.taken_log();
+    stage.take(vec![resource("a", "")]);
+    let log = stage.taken_log();
+    let read: Vec<_> = log.iter().filter(|line| line.starts_with("read ")).collect();
+    assert_eq!(read, ["read 5", "read 7"]);
+    assert!(stage.read("tenants/system/vms/a/disk.img").unwrap() == first);
+    // What failed leaves no mark.
+    stage.take(vec![resource("a", "fails-stream")]);
+    stage.taken_log();
+    stage.take(vec![resource("a", "")]);
+    let log = stage.taken_log();
+    assert_eq!(log.iter().filter(|line| line.starts_with("read ")).count(), 8);
+}
+
+#[test]
+fn one_that_fails_fails_alone() {
+    for fails in ["plan", "prepare", "ahead", "freeze", "thaw", "view", "stream", "image"] {
+        let stage = Stage::new();
+        let bad = resource("bad", &format!("fails-{fails}"));
+        let taken =
+            stage.take(vec![bad, resource("good", ""), application("app", &["bad", "good"])]);
+        let expected = [("bad", Outcome::Failed), ("good", Outcome::Captured)];
+        assert_eq!(outcomes(&taken), BTreeMap::from(expected), "{fails}");
+        assert!(!taken.outcome.manifest.complete, "{fails}");
+        let item = taken.descriptor.item("bad").unwrap();
+        let reason = item.reason.as_deref().unwrap();
+        assert!(
+            reason.contains("does not work") || reason.contains("cut") || reason.contains("bad"),
+            "{reason}"
+        );
+        assert_eq!((item.consistency, &item.mark), (None, &None), "{fails}");
+        let log = stage.taken_log();
+        assert!(log.contains(&"committed good".to_owned()), "{fails}");
+        let was_made = fails != "plan";
+        assert_eq!(log.contains(&"failed bad".to_owned()), was_made, "{fails}: {log:?}");
+        let (frozen, thawed) = ["freeze bad", "thaw bad"]
+            .map(|what| log.iter().filter(|line| *line == what).count())
+            .into();
+        assert_eq!(frozen, thawed, "{fails}: {log:?}");
+        assert!(stage.read("tenants/system/apps/app/good/c-stream").is_some());
+    }
+}
+
+#[test]
+fn one_that_hangs_does_not_keep_the_others_frozen() {
+    let stage = Stage::new();
+    let slow = resource("slow", "hangs-freeze");
+    let taken = stage.take(vec![slow, resource("good", ""), application("app", &["slow", "good"])]);
+    let slow = taken.descriptor.item("slow").unwrap();
+    assert_eq!(slow.outcome, Outcome::Failed);
+    assert!(slow.reason.as_ref().unwrap().contains("frozen for"), "{slow:?}");
+    assert!(taken.descriptor.item("good").unwrap().frozen_seconds.is_none_or(|s| s < 1.4));
+}
+
+#[test]
+fn the_guard_thaws_at_the_deadline() {
+    let stage = Stage::new();
+    let file = stage.lab.path("thawed");
+    let taken = stage.take(vec![resource("a", &format!("guarded {}", file.display()))]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "thawed");
+    let item = taken.descriptor.item("a").unwrap();
+    assert_eq!(item.outcome, Outcome::Failed);
+    let reason = item.reason.as_ref().unwrap();
+    assert!(reason.contains("guard") || reason.contains("frozen for"), "{reason}");
+}
+
+#[test]
+fn hooks_run_at_their_phases() {
+    let stage = Stage::new();
+    let hook = |phase, command: &[&str], on_error| Hook {
+        phase,
+        command: command.iter().map(|word| (*word).to_owned()).collect(),
+        place: HookPlace::Host,
+        timeout_seconds: 1,
+        on_error,
+    };
+    let told = hook(
+        Phase::PreQuiesce,
+        &["sh", "-c", "echo $TINTYPE_RESOURCE $TINTYPE_PHASE"],
+        OnError::Fail,
+    );
+    let late = hook(Phase::PostRun, &["sleep", "100"], OnError::Continue);
+    let bad = hook(Phase::PreQuiesce, &["sh", "-c", "echo no; exit 3"], OnError::Fail);
+    let good = Resource { hooks: vec![told, late], ..resource("good", "") };
+    let bad = Resource { hooks: vec![bad], ..resource("bad", "") };
+    let gone = hook(Phase::PreQuiesce, &["/nowhere/to/be/found"], OnError::Continue);
+    let gone = Resource { hooks: vec![gone], ..resource("gone", "") };
+    let taken = stage.take(vec![good, bad, gone]);
+    let hooks = |name: &str| taken.descriptor.item(name).unwrap().hooks.clone();
+    let good = hooks("good");
+    assert_eq!(good[0].output, "good pre-quiesce\n");
+    assert!(good[1].failure.as_ref().unwrap().contains("within 1 s"), "{good:?}");
+    let bad = hooks("bad");
+    assert_eq!((bad[0].exit, &bad[0].output[..]), (Some(3), "no\n"));
+    assert!(hooks("gone")[0].failure.as_ref().unwrap().contains("cannot be started"));
+    let expected =
+        [("bad", Outcome::Failed), ("gone", Outcome::Captured), ("good", Outcome::Captured)];
+    assert_eq!(outcomes(&taken), BTreeMap::from(expected));
+    assert!(!stage.taken_log().contains(&"prepare bad".to_owned()), "nothing was begun");
+}

@@ -1,0 +1,119 @@
+//! What speaks to one kind of platform (docs/sources.md). A connector discovers resources and
+//! gives each a [`Source`] and a [`Target`]; `tintype_runner` carries both out against a
+//! repository, which a connector never sees.
+
+mod guard;
+mod part;
+mod source;
+mod target;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tintype_model::Result;
+use tintype_model::cancel::Cancel;
+use tintype_model::env::{Clock, Tasks};
+use tintype_model::resource::{Consistency, Resource};
+
+pub use guard::Guarded;
+pub use part::{Changed, Content, EndOfStream, Part, ReadImage};
+pub use source::{CapturePlan, Released, Source, View};
+pub use target::{Destination, FilesDone, ImageSink, Stored, StoredEntry, Target, TargetPlan};
+
+pub trait Connector: Send + Sync {
+    /// As `connector:` names it.
+    fn name(&self) -> &'static str;
+
+    /// JSON Schema of `at:`.
+    fn schema(&self) -> Value;
+
+    /// What there is on this host, each with the consistency that it can reach and why not more.
+    /// Changes nothing, and finds nothing, without an error, where its platform is not there.
+    fn discover(&self, context: &Context) -> Result<Vec<Discovered>>;
+
+    /// `Invalid` if `at` does not say what is needed.
+    fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>>;
+
+    /// For what an item of this connector holds.
+    fn target(&self, context: &Context) -> Result<Box<dyn Target>>;
+
+    /// Ends a freeze, told by what [`Source::guarded`] gave: called by the guard, in another
+    /// process, when the one that froze is dead or late. Thawing what is not frozen is no error.
+    fn thaw(&self, guarded: &Value, context: &Context) -> Result<()> {
+        let _ = (guarded, context);
+        Ok(())
+    }
+
+    /// Removes whatever bears the name of a session that [is dead](Context::is_dead), thawing it
+    /// first: jobs, nodes, exports, bitmaps, subvolumes, scratch files. Says what it removed, in
+    /// words for people. `resources`: where to look, beside what can be found without.
+    fn clean(&self, resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
+        let _ = (resources, context);
+        Ok(Vec::new())
+    }
+}
+
+/// What a connector finds on a host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Discovered {
+    pub resource: Resource,
+    pub reaches: Consistency,
+    /// Why not more, and what would help.
+    pub why_not_more: Option<String>,
+}
+
+/// What a run gives to its connectors.
+#[derive(Clone)]
+pub struct Context {
+    pub clock: Arc<dyn Clock>,
+    pub tasks: Arc<dyn Tasks>,
+    pub cancel: Cancel,
+    /// Of this run: 16 hexadecimal digits. See [`Context::label`].
+    pub session: String,
+    pub living: Arc<dyn Living>,
+    /// A private directory that a run may fill, on a file system with room. Made by the runner,
+    /// named [`Context::label`], removed with the run.
+    pub scratch: PathBuf,
+    /// Devices (`st_dev`) that this process writes to and that must not freeze: repository, cache
+    /// and scratch.
+    pub written_devices: Vec<u64>,
+}
+
+/// Which sessions of this host are at work, asked at the moment: a session is known before it makes
+/// anything, so what bears the name of one that is unknown was left behind.
+pub trait Living: Send + Sync {
+    fn is_alive(&self, session: &str) -> bool;
+}
+
+impl Living for BTreeSet<String> {
+    fn is_alive(&self, session: &str) -> bool {
+        self.contains(session)
+    }
+}
+
+/// What all names begin with of what connectors make.
+pub const LABEL: &str = "tintype-";
+
+impl Context {
+    /// What is made beside users' data bears this name and perhaps a suffix, so that it is
+    /// recognised when nobody is left who made it: `tintype-0123456789abcdef`.
+    pub fn label(&self) -> String {
+        format!("{LABEL}{}", self.session)
+    }
+
+    /// Whether something of this name was left behind by a session that is no more.
+    pub fn is_dead(&self, name: &str) -> bool {
+        session_of(name).is_some_and(|session| !self.living.is_alive(session))
+    }
+}
+
+/// The session in a name that [`Context::label`] made.
+pub fn session_of(name: &str) -> Option<&str> {
+    let session = name.strip_prefix(LABEL)?.get(..16)?;
+    let rest = &name[LABEL.len() + 16..];
+    let is_ours = session.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        && (rest.is_empty() || rest.starts_with(['-', '.']));
+    is_ours.then_some(session)
+}
