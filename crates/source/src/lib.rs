@@ -2,6 +2,7 @@
 
 pub mod connector;
 pub mod files;
+pub mod volume;
 
 use connector::Connector;
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use tintype_model::resource::Resources;
 
 /// Every connector of this program, in the order in which they discover.
 pub fn connectors() -> Vec<Box<dyn Connector>> {
-    vec![]
+    vec![Box::new(volume::Files), Box::new(volume::Btrfs), Box::new(volume::Reflink)]
 }
 
 /// JSON Schema of a description of resources, with what each connector wants to know in `at`.

@@ -32,6 +32,9 @@ pub enum Content {
         one_file_system: bool,
         /// Directories by device and inode that are not entered: parts of their own, own scratch.
         never_enter: Vec<(u64, u64)>,
+        /// Directories in whose place others are walked: path below the root, and where. A
+        /// subvolume inside of a snapshotted one stands in its own snapshot.
+        grafts: Vec<(Vec<u8>, PathBuf)>,
         changed: Changed<Vec<Vec<u8>>>,
     },
     /// A disk, read by offset by several threads.

@@ -57,6 +57,8 @@ pub struct DirHandle {
     parent: Option<Arc<DirHandle>>,
     /// Below the parent, or an absolute path if there is no parent.
     name: Box<[u8]>,
+    /// Where it is opened, if that is not below its parent: an absolute path.
+    elsewhere: Option<Box<[u8]>>,
     access: Access,
     /// Bytes of its path in the tree.
     path_length: usize,
@@ -76,6 +78,7 @@ impl DirHandle {
         Arc::new(Self {
             parent: None,
             name: path.into(),
+            elsewhere: None,
             access,
             path_length,
             fd: Mutex::new(None),
@@ -84,10 +87,17 @@ impl DirHandle {
         })
     }
 
-    pub(crate) fn child(self: &Arc<Self>, name: &[u8], access: Access) -> Arc<Self> {
+    /// `elsewhere`: the directory that stands in its place.
+    pub(crate) fn child(
+        self: &Arc<Self>,
+        name: &[u8],
+        elsewhere: Option<&[u8]>,
+        access: Access,
+    ) -> Arc<Self> {
         Arc::new(Self {
             parent: Some(Arc::clone(self)),
             name: name.into(),
+            elsewhere: elsewhere.map(Into::into),
             access,
             path_length: self.path_length + 1 + name.len(),
             fd: Mutex::new(None),
@@ -147,7 +157,8 @@ impl DirHandle {
 
     fn open_below(self: &Arc<Self>, parent: Option<&OwnedFd>) -> Result<Arc<OwnedFd>, Errno> {
         let fd = if let Some(parent) = parent {
-            open_directory(parent, &self.name, self.access)?
+            // An absolute path is opened wherever the parent is.
+            open_directory(parent, self.elsewhere.as_ref().unwrap_or(&self.name), self.access)?
         } else {
             let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
             let how = if self.access == Access::Reach { OFlags::PATH } else { OFlags::RDONLY };

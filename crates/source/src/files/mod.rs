@@ -23,6 +23,7 @@ pub mod target;
 pub mod walk;
 
 pub use ancestor::directory_node;
+pub(crate) use ancestor::whole_node;
 pub use exclude::{Excluded, Excludes, ExcludesBuilder};
 pub use found::Found;
 pub use owners::Accounts;

@@ -3,8 +3,11 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use tintype_model::entry::{Kind, Problem, ProblemKind};
 
@@ -15,7 +18,7 @@ use crate::files::names::Names;
 use crate::files::problems::unreadable;
 use crate::files::pseudo::pseudo_name;
 use crate::files::roots::Trie;
-use crate::files::stat::{Stat, stat_at};
+use crate::files::stat::{Stat, stat_at, stat_fd};
 
 /// Entries that are looked at in one job.
 const SLICE: usize = 512;
@@ -201,9 +204,11 @@ impl Shared {
         for index in from..until {
             let place = directory.names.place(index);
             let name = directory.names.at(place);
-            let stat = match &fd {
-                Ok(fd) => stat_at(fd, name),
-                Err(errno) => Err(*errno),
+            let graft = self.graft(&directory.handle, name);
+            let stat = match (&fd, graft) {
+                (_, Some(graft)) => stat_elsewhere(graft),
+                (Ok(fd), None) => stat_at(fd, name),
+                (Err(errno), None) => Err(*errno),
             };
             let trie = directory.trie.as_ref().and_then(|trie| trie.children.get(name));
             let named = trie.is_some_and(|trie| trie.is_root);
@@ -213,7 +218,7 @@ impl Shared {
                 continue;
             }
             let mut record = Record { name: place, stat, job: None, handle: None, too_long: false };
-            if let Some(job) = self.entering(directory, &mut record, trie, excluded) {
+            if let Some(job) = self.entering(directory, &mut record, trie, excluded, graft) {
                 found.entered.push(records.len() as u32);
                 found.children.push(job);
             }
@@ -256,10 +261,11 @@ impl Shared {
         record: &mut Record,
         trie: Option<&Arc<Trie>>,
         excluded: bool,
+        graft: Option<&Path>,
     ) -> Option<Job> {
         let stat = record.stat.as_ref().ok().filter(|stat| stat.kind == Kind::Directory)?;
         let device = directory.handle.device();
-        let stop = if trie.is_some_and(|trie| trie.is_root) {
+        let stop = if trie.is_some_and(|trie| trie.is_root) || graft.is_some() {
             None
         } else if self.one_file_system && Some(stat.device) != device {
             Some(Note::OtherFileSystem as fn(Vec<u8>) -> Note)
@@ -271,10 +277,12 @@ impl Shared {
         let extent = match trie {
             Some(trie) if trie.is_root => Extent::Root,
             Some(_) if excluded || stop.is_some() || directory.is_way() => Extent::Way,
+            _ if graft.is_some() => Extent::Below(Some(stat.device)),
             _ => Extent::Below(device),
         };
         let access = if extent == Extent::Way { Access::Reach } else { Access::List };
-        let handle = directory.handle.child(directory.names.at(record.name), access);
+        let elsewhere = graft.map(|path| path.as_os_str().as_bytes());
+        let handle = directory.handle.child(directory.names.at(record.name), elsewhere, access);
         record.handle = Some(Arc::clone(&handle));
         if let Some(note) = stop.filter(|_| !directory.is_way()) {
             self.note(note(self.tree_path(&handle)));
@@ -304,6 +312,11 @@ impl Finished {
             rest: Vec::new(),
         }
     }
+}
+
+fn stat_elsewhere(path: &Path) -> Result<Stat, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    stat_fd(openat(CWD, path, flags, Mode::empty())?)
 }
 
 fn cannot_list(errno: Errno) -> Problem {

@@ -11,7 +11,7 @@
 mod jobs;
 mod queue;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,9 @@ pub struct WalkOptions {
     pub one_file_system: bool,
     /// Directories by device and inode whose content is never taken: the repository itself.
     pub never_enter: Vec<(u64, u64)>,
+    /// Directories in whose place others are walked: path below `base`, and an absolute path whose
+    /// last component is no symlink.
+    pub grafts: Vec<(Vec<u8>, PathBuf)>,
     pub accounts: Accounts,
     /// Bound of what helpers hold ready for the consumer.
     pub ahead_bytes: usize,
@@ -61,6 +64,7 @@ impl Default for WalkOptions {
             excludes: Arc::default(),
             one_file_system: false,
             never_enter: Vec::new(),
+            grafts: Vec::new(),
             accounts: Accounts::of_host(),
             ahead_bytes: 16 << 20,
             open_directories: 400,
@@ -93,6 +97,7 @@ struct Shared {
     excludes: Arc<Excludes>,
     one_file_system: bool,
     never_enter: HashSet<(u64, u64)>,
+    grafts: BTreeMap<Vec<u8>, PathBuf>,
     prefix: Vec<u8>,
     ahead_bytes: usize,
     ahead_count: usize,
@@ -159,6 +164,7 @@ impl Walk {
             excludes: options.excludes,
             one_file_system: options.one_file_system,
             never_enter: options.never_enter.into_iter().collect(),
+            grafts: options.grafts.into_iter().collect(),
             prefix: options.prefix,
             ahead_bytes: options.ahead_bytes,
             ahead_count: (options.open_directories / 2).max(2),
@@ -308,6 +314,19 @@ impl Shared {
             path.extend_from_slice(name);
         }
         path
+    }
+
+    /// What is walked in the place of an entry of a directory, if it is not the entry itself.
+    fn graft(&self, directory: &DirHandle, name: &[u8]) -> Option<&Path> {
+        if self.grafts.is_empty() {
+            return None;
+        }
+        let mut path = directory.names().join(&b'/');
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name);
+        self.grafts.get(&path).map(PathBuf::as_path)
     }
 
     /// The path that patterns see: below `files` that of the host, else that below the prefix.

@@ -1,0 +1,322 @@
+//! Restores a volume, whichever connector captured it: staged beside on the same file system, then
+//! switched by renames ([`layout`]). Everything that was replaced is still there until the last
+//! step, and each step can be undone until then.
+//!
+//! What a restore makes bears the name of its session and is not removed by `clean` as long as it
+//! may hold what was replaced: the same restore again, or its undoing, ends it.
+
+mod carry;
+mod checks;
+mod journal;
+mod layout;
+mod metadata;
+mod remove;
+mod switch;
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tintype_model::item::Item;
+use tintype_model::plan::{Stage, Step};
+use tintype_model::resource::Resource;
+use tintype_model::{Error, Result};
+
+use self::journal::{Journal, identity};
+use self::layout::Layout;
+use self::metadata::keeping_times;
+use super::{btrfs, exports, ioctl, place};
+use crate::connector::{Context, Destination, FilesDone, Stored, Target, TargetPlan};
+
+/// See the module's head.
+pub(super) fn target(context: &Context) -> Box<dyn Target> {
+    Box::new(Volume { context: context.clone() })
+}
+
+struct Volume {
+    context: Context,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+enum Action {
+    Stage(Layout),
+    Switch(Layout),
+    Look(Layout),
+    Remove(Layout),
+}
+
+impl Action {
+    fn of(step: &Step) -> Result<Self> {
+        Self::deserialize(&step.action)
+            .map_err(|error| Error::invalid(format!("step {:?}: {error}", step.text)))
+    }
+}
+
+/// So many paths that could not be restored are named.
+const MOST_NAMED: usize = 100;
+
+impl Target for Volume {
+    fn plan(
+        &mut self,
+        item: &Item,
+        resource: &Resource,
+        destination: &Destination,
+        _: &dyn Stored,
+    ) -> Result<TargetPlan> {
+        let (at, in_place) = match destination {
+            Destination::InPlace => (place::At::of(&resource.name, &resource.at)?, true),
+            Destination::AsNew { name, at, .. } => (place::At::of(name, at)?, false),
+            Destination::Files(path) => (place::At::plain(path), false),
+        };
+        // Its links are followed, as when it was captured.
+        let path = at.path.canonicalize().unwrap_or_else(|_| at.path.clone());
+        let found = checks::look(&path, &at, &self.context);
+        let layout = self.layout(item, resource, &path, in_place, &found)?;
+        let checks = checks::checks(item, &layout, &found, in_place);
+        let replaces = in_place && found.exists;
+        Ok(TargetPlan { checks, steps: steps(&layout, item, replaces)?, replaces })
+    }
+
+    fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
+        self.context.cancel.check()?;
+        match Action::of(step)? {
+            Action::Stage(layout) => stage(&layout, stored),
+            Action::Switch(layout) => switch::switch(&layout).map(|()| Value::Null),
+            Action::Look(layout) => {
+                if switch::is_in_place(&layout)? {
+                    return Ok(Value::Null);
+                }
+                Err(Error::unavailable(format!(
+                    "{}: what was restored is not where it was put; somebody moves it",
+                    layout.volume().display()
+                )))
+            }
+            Action::Remove(layout) => finish(&layout).map(|()| Value::Null),
+        }
+    }
+
+    fn undo(&mut self, step: &Step, _: &Value) -> Result<()> {
+        match Action::of(step)? {
+            Action::Stage(layout) => unstage(&layout),
+            Action::Switch(layout) => switch::back(&layout),
+            Action::Look(_) => Ok(()),
+            Action::Remove(layout) => {
+                let is_over = match identity(&layout.container)? {
+                    None => true,
+                    Some(_) => Journal::read(&layout)?.is_some_and(|journal| journal.is_over),
+                };
+                if is_over { Err(switch::over(&layout)) } else { Ok(()) }
+            }
+        }
+    }
+}
+
+impl Volume {
+    fn layout(
+        &self,
+        item: &Item,
+        resource: &Resource,
+        path: &Path,
+        in_place: bool,
+        found: &checks::Look,
+    ) -> Result<Layout> {
+        let label = self.context.label();
+        let excludes = if in_place { resource.excludes.clone() } else { Vec::new() };
+        let by_children = found.exists && found.must_stay.is_some();
+        let parent = path.parent().filter(|_| !by_children);
+        let Some(parent) = parent else {
+            return Ok(Layout {
+                container: path.join(format!("{label}-restore")),
+                live: path.to_owned(),
+                only: None,
+                subvolume: false,
+                in_place,
+                excludes,
+            });
+        };
+        let name = path.file_name().map(|name| name.as_bytes().to_vec()).unwrap_or_default();
+        let only = String::from_utf8(name).map_err(|_| {
+            Error::unsupported(format!("{}: its name is not UTF-8", path.display()))
+        })?;
+        // What was captured as a subvolume becomes one again, where that is possible.
+        let was_subvolume = item.connector == btrfs::NAME
+            && item.facts["subvolumes"].as_array().is_some_and(|all| !all.is_empty());
+        let subvolume =
+            was_subvolume && place::open(parent).is_ok_and(|directory| btrfs::is_btrfs(&directory));
+        Ok(Layout {
+            container: parent.join(format!("{label}-restore-{}", item.name)),
+            live: parent.to_owned(),
+            only: Some(only),
+            subvolume,
+            in_place,
+            excludes,
+        })
+    }
+}
+
+fn steps(layout: &Layout, item: &Item, replaces: bool) -> Result<Vec<Step>> {
+    let volume = layout.volume();
+    let volume = volume.display();
+    let container = layout.container.display();
+    let size = item.bytes;
+    let switch = match (&layout.only, replaces) {
+        (_, false) => format!("show it as {volume}"),
+        (Some(_), true) => format!("exchange {volume} with it, by one rename"),
+        (None, true) => format!("exchange what {volume} holds with it, entry by entry"),
+    };
+    let step = |stage, text: String, action: Action| {
+        let action = serde_json::to_value(action);
+        let action = action.map_err(|error| Error::unsupported(format!("{volume}: {error}")));
+        action.map(|action| Step { stage, text, action })
+    };
+    let remove = if replaces {
+        format!("remove {container}, and with it what was replaced")
+    } else {
+        format!("remove {container}")
+    };
+    Ok(vec![
+        step(
+            Stage::Stage,
+            format!("write {} entries, {size} bytes, to {container}", item.entries),
+            Action::Stage(layout.clone()),
+        )?,
+        step(Stage::Switch, switch, Action::Switch(layout.clone()))?,
+        step(
+            Stage::Health,
+            format!("look whether {volume} is what was restored"),
+            Action::Look(layout.clone()),
+        )?,
+        step(Stage::Clean, remove, Action::Remove(layout.clone()))?,
+    ])
+}
+
+fn stage(layout: &Layout, stored: &dyn Stored) -> Result<Value> {
+    if Journal::read(layout)?.is_some() {
+        // Done before, and switched since.
+        return Ok(Value::Null);
+    }
+    let container = &layout.container;
+    let restored = layout.restored();
+    let live = layout.container.parent().unwrap_or(&layout.live);
+    keeping_times(live, || {
+        switch::make(container)?;
+        switch::make(&layout.staged())
+    })?;
+    // What an attempt before left.
+    remove_path(&restored)?;
+    match &layout.only {
+        Some(name) if layout.subvolume => {
+            let staged = layout.staged();
+            let made = place::open(&staged)
+                .and_then(|staged| ioctl::create_subvolume(staged, name.as_bytes()));
+            made.map_err(|errno| Error::io(errno.into(), restored.display()))?;
+        }
+        _ => switch::make(&restored)?,
+    }
+    let FilesDone { entries, bytes, failed } = stored.files(b"", &restored)?;
+    let named: Vec<_> = failed
+        .iter()
+        .take(MOST_NAMED)
+        .map(|(path, why)| json!([super::escape::escaped(path), why]))
+        .collect();
+    if let Some((path, why)) = failed.first().filter(|_| layout.in_place) {
+        return Err(Error::unavailable(format!(
+            "{} of {entries} entries cannot be restored as they were, so nothing is replaced; {}: \
+             {why}; restore as new to have all others",
+            failed.len(),
+            super::escape::escaped(path)
+        )));
+    }
+    switch::sync(&restored)?;
+    Ok(json!({ "entries": entries, "bytes": bytes, "failed": named, "failed_count": failed.len() }))
+}
+
+fn unstage(layout: &Layout) -> Result<()> {
+    match Journal::read(layout)? {
+        Some(journal) if journal.is_over => Err(switch::over(layout)),
+        Some(_) => Err(Error::unsupported(format!(
+            "{} holds what was replaced; undo the switch first",
+            layout.container.display()
+        ))),
+        None => remove_container(layout),
+    }
+}
+
+/// From here on there is no way back.
+fn finish(layout: &Layout) -> Result<()> {
+    if let Some(journal) = Journal::read(layout)?
+        && !journal.is_over
+    {
+        Journal { is_over: true, ..journal }.write(layout)?;
+    }
+    remove_container(layout)
+}
+
+/// The journal last: as long as it is there, what is left of the rest is known.
+fn remove_container(layout: &Layout) -> Result<()> {
+    let container = &layout.container;
+    if identity(container)?.is_none() {
+        return Ok(());
+    }
+    for name in ["new", "spare", "undone", "top"] {
+        remove_path(&container.join(name))?;
+    }
+    let parent = container.parent().unwrap_or(container);
+    keeping_times(parent, || remove_path(container))
+}
+
+fn remove_path(path: &Path) -> Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let parent = match place::open(parent) {
+        Ok(parent) => parent,
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(errno) => return Err(Error::io(errno.into(), parent.display())),
+    };
+    remove::remove(&parent, name.as_bytes())
+        .map_err(|errno| Error::io(errno.into(), format_args!("remove {}", path.display())))
+}
+
+/// Ends restores of dead sessions that had begun to remove what they replaced: there is nothing to
+/// go on with, nor to go back to. All others wait for somebody to decide.
+pub(super) fn clean(resources: &[&Resource], context: &Context) -> Vec<String> {
+    let mut said = Vec::new();
+    for resource in resources {
+        let Ok(at) = place::At::of(&resource.name, &resource.at) else { continue };
+        let mut places: Vec<PathBuf> = vec![at.path.clone()];
+        places.extend(at.path.parent().map(Path::to_owned));
+        for dir in places {
+            let Ok(entries) = std::fs::read_dir(&dir) else { continue };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                let is_dead = name
+                    .to_str()
+                    .is_some_and(|name| context.is_dead(name) && name.contains("-restore"));
+                if is_dead && is_over(&entry.path()) && remove_path(&entry.path()).is_ok() {
+                    said.push(format!("removed {}", entry.path().display()));
+                }
+            }
+        }
+    }
+    said
+}
+
+fn is_over(container: &Path) -> bool {
+    let layout = Layout {
+        container: container.to_owned(),
+        live: PathBuf::new(),
+        only: None,
+        subvolume: false,
+        in_place: false,
+        excludes: Vec::new(),
+    };
+    matches!(Journal::read(&layout), Ok(Some(journal)) if journal.is_over)
+}
+
+/// Shares whose clients hold a directory.
+fn shares_of(path: &Path, context: &Context) -> Vec<exports::Export> {
+    let all = exports::of_this_host(context);
+    all.into_iter().filter(|export| export.path.starts_with(path)).collect()
+}
