@@ -2,6 +2,8 @@
 
 pub mod connector;
 pub mod files;
+mod host;
+mod sqlite;
 pub mod volume;
 
 use connector::Connector;
@@ -10,7 +12,12 @@ use tintype_model::resource::Resources;
 
 /// Every connector of this program, in the order in which they discover.
 pub fn connectors() -> Vec<Box<dyn Connector>> {
-    vec![Box::new(volume::Files), Box::new(volume::Btrfs), Box::new(volume::Reflink)]
+    vec![
+        Box::new(volume::Files),
+        Box::new(volume::Btrfs),
+        Box::new(volume::Reflink),
+        Box::new(sqlite::Sqlite),
+    ]
 }
 
 /// JSON Schema of a description of resources, with what each connector wants to know in `at`.

@@ -5,6 +5,7 @@
 
 mod attacks;
 mod compare;
+mod databases;
 mod filesystems;
 mod image;
 mod nonroot;

@@ -1,0 +1,58 @@
+//! What runs on this host, as far as `/proc` shows it to this user.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    /// As the kernel has it, at most 15 bytes.
+    pub(crate) name: String,
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", self.name, self.pid)
+    }
+}
+
+impl Process {
+    pub(crate) fn find(pid: u32) -> Option<Self> {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        Some(Self { pid, name: name.trim_end().to_owned() })
+    }
+
+    fn has_open(&self, files: &BTreeSet<(u64, u64)>) -> bool {
+        let Ok(open) = std::fs::read_dir(format!("/proc/{}/fd", self.pid)) else { return false };
+        open.flatten().any(|fd| {
+            let meta = std::fs::metadata(fd.path());
+            meta.is_ok_and(|meta| files.contains(&(meta.dev(), meta.ino())))
+        })
+    }
+}
+
+/// All processes, by number.
+pub(crate) fn all() -> Vec<Process> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut found: Vec<Process> = numbers.filter_map(Process::find).collect();
+    found.sort_by_key(|process| process.pid);
+    found
+}
+
+/// Other processes that have one of these files open.
+pub(crate) fn with_open<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Vec<Process> {
+    let metas = paths.into_iter().filter_map(|path| std::fs::metadata(path).ok());
+    let files: BTreeSet<(u64, u64)> = metas.map(|meta| (meta.dev(), meta.ino())).collect();
+    if files.is_empty() {
+        return Vec::new();
+    }
+    let own = std::process::id();
+    all().into_iter().filter(|process| process.pid != own && process.has_open(&files)).collect()
+}
+
+/// `a (pid 1), b (pid 2)`.
+pub(crate) fn names(processes: &[Process]) -> String {
+    processes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,207 @@
+//! How a database is captured while its application writes.
+//!
+//! With a write-ahead log, the freeze begins a read transaction: a snapshot that writers do not
+//! notice, copied after the window. With a rollback journal a reader would keep writers from
+//! committing for as long as it reads; so the file is copied before the window in short steps, and
+//! the freeze only looks whether it changed since then. If it did, it is copied again under the
+//! lock, and commits wait meanwhile.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::Value;
+use tintype_model::entry::{Kind, Node};
+use tintype_model::resource::Consistency;
+use tintype_model::{Error, Result};
+
+use super::copy::{copy, damage, failed, open, open_unchanging, tables};
+use super::file::{beside, is_locked_by_us};
+use super::{Facts, STORED};
+use crate::connector::{CapturePlan, Content, Context, Part, Released, Source, View};
+use crate::host::space;
+
+/// How long the copy outside the window may take.
+const MOST: Duration = Duration::from_hours(12);
+/// How long writers wait at most.
+const MOST_IN_WINDOW: Duration = Duration::from_secs(6);
+/// A larger copy is not checked when it is taken, only when it is restored.
+const CHECKED_BYTES: u64 = 1 << 30;
+
+pub(super) struct SqliteSource {
+    name: String,
+    path: PathBuf,
+    context: Context,
+    copy: PathBuf,
+    live: Option<Live>,
+}
+
+struct Live {
+    connection: Connection,
+    wal: bool,
+    /// SQLite's counter of changes by others, as it was for the whole time of the copy.
+    copied: Option<i64>,
+}
+
+impl SqliteSource {
+    pub(super) fn new(name: &str, path: PathBuf, context: &Context) -> Result<Self> {
+        if !path.is_absolute() {
+            return Err(Error::invalid(format!("{name}: at: path must be absolute")));
+        }
+        let copy = context.scratch.join(format!("{}-{name}.sqlite", context.label()));
+        Ok(Self { name: name.to_owned(), path, context: context.clone(), copy, live: None })
+    }
+
+    fn open(&self) -> Result<Live> {
+        // SQLite would say no more than that it cannot open it.
+        let meta = self.path.metadata();
+        meta.map_err(|error| {
+            Error::io(error, format_args!("{}: {}", self.name, self.path.display()))
+        })?;
+        let connection = open(&self.name, &self.path)?;
+        let mode = connection
+            .query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))
+            .map_err(|error| self.failed(error))?;
+        Ok(Live { connection, wal: mode == "wal", copied: None })
+    }
+
+    fn failed(&self, error: rusqlite::Error) -> Error {
+        failed(&self.name, &self.path, error)
+    }
+
+    fn copy(&self, live: &Live, most: Duration) -> Result<()> {
+        copy(&self.name, &live.connection, &self.copy, most, &self.context)
+    }
+
+    /// Whether what was copied inside a transaction is of its moment after all.
+    fn still_locked(&self, live: &Live) -> Result<()> {
+        let locked = if live.wal { beside(&self.path, "-shm") } else { self.path.clone() };
+        if is_locked_by_us(&locked) {
+            return Ok(());
+        }
+        let path = self.path.display();
+        Err(Error::unavailable(format!(
+            "{}: the lock on {path} was lost while it was copied, because another part of this \
+             program read the file; leave it out of the volume that holds it",
+            self.name
+        )))
+    }
+
+    fn facts(&self, copied: &Connection, wal: bool) -> Result<Facts> {
+        let meta = self.path.metadata();
+        let meta = meta.map_err(|error| Error::io(error, self.path.display()))?;
+        let bytes = self.copy.metadata().map_or(0, |meta| meta.len());
+        let tables = tables(copied).map_err(|error| self.failed(error))?;
+        let mode = meta.mode() & 0o7777;
+        Ok(Facts {
+            path: self.path.clone(),
+            bytes,
+            tables,
+            wal,
+            mode,
+            uid: meta.uid(),
+            gid: meta.gid(),
+        })
+    }
+}
+
+impl Source for SqliteSource {
+    fn plan(&mut self) -> Result<CapturePlan> {
+        let live = self.open()?;
+        tables(&live.connection).map_err(|error| self.failed(error))?;
+        let held = "commits wait while the file is looked at, or copied if it changed; in WAL \
+                    mode they would not";
+        let freezes = (!live.wal).then(|| held.to_owned());
+        Ok(CapturePlan { reaches: Consistency::Application, why_not_more: None, freezes })
+    }
+
+    fn prepare(&mut self, _: Option<&Value>) -> Result<()> {
+        let mut live = self.open()?;
+        let log = beside(&self.path, "-wal").metadata().map_or(0, |meta| meta.len());
+        let bytes = self.path.metadata().map_or(0, |meta| meta.len());
+        space::require(&self.name, &self.context.scratch, bytes + log)?;
+        if !live.wal {
+            let before = changes(&live.connection).map_err(|error| self.failed(error))?;
+            self.copy(&live, MOST)?;
+            let after = changes(&live.connection).map_err(|error| self.failed(error))?;
+            live.copied = (before == after).then_some(after);
+        }
+        self.live = Some(live);
+        Ok(())
+    }
+
+    fn freeze(&mut self) -> Result<()> {
+        let Some(live) = &self.live else {
+            return Err(Error::internal(format!("{}: frozen before it was prepared", self.name)));
+        };
+        // Nothing is locked before the first statement that reads.
+        let begun = live.connection.execute_batch("BEGIN");
+        begun.and_then(|()| tables(&live.connection)).map_err(|error| self.failed(error))?;
+        if live.wal {
+            return Ok(());
+        }
+        let now = changes(&live.connection).map_err(|error| self.failed(error))?;
+        if live.copied != Some(now) {
+            self.copy(live, MOST_IN_WINDOW)?;
+        }
+        self.still_locked(live)
+    }
+
+    fn thaw(&mut self) -> Result<()> {
+        let Some(live) = &self.live else { return Ok(()) };
+        if live.wal || live.connection.is_autocommit() {
+            return Ok(());
+        }
+        live.connection.execute_batch("COMMIT").map_err(|error| self.failed(error))
+    }
+
+    fn view(&mut self) -> Result<View> {
+        let Some(live) = self.live.take() else {
+            return Err(Error::internal(format!("{}: shown before it was frozen", self.name)));
+        };
+        if live.wal {
+            self.copy(&live, MOST)?;
+            self.still_locked(&live)?;
+        }
+        let copied = open_unchanging(&self.name, &self.copy)?;
+        let facts = self.facts(&copied, live.wal)?;
+        let checked = facts.bytes <= CHECKED_BYTES;
+        let damage = checked.then(|| damage(&copied, false)).transpose();
+        let damage = damage.map_err(|error| self.failed(error))?.flatten();
+        let consistency =
+            if damage.is_some() { Consistency::None } else { Consistency::Application };
+        Ok(View {
+            parts: vec![Part { at: STORED.into(), content: content(&self.copy, facts.bytes)? }],
+            consistency,
+            why_not_more: damage.map(|found| format!("the database itself is damaged: {found}")),
+            mark: None,
+            facts: serde_json::to_value(facts).expect("it has names and numbers only"),
+            version: None,
+        })
+    }
+
+    fn release(&mut self, _: Released) -> Result<()> {
+        self.live = None;
+        for path in [self.copy.clone(), beside(&self.copy, "-journal")] {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io(error, path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn changes(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA data_version", [], |row| row.get(0))
+}
+
+fn content(path: &Path, bytes: u64) -> Result<Content> {
+    let file = File::open(path).map_err(|error| Error::io(error, path.display()))?;
+    let node = Node { size: bytes, ..Node::new(Kind::Stream) };
+    Ok(Content::Stream { node, read: Box::new(file), end: Box::new(|| Ok(())) })
+}

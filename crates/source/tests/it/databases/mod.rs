@@ -1,0 +1,4 @@
+//! Databases, each with its real server.
+
+mod sqlite;
+mod world;
