@@ -114,11 +114,11 @@ impl fmt::Display for Consistency {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Version {
     Text(String),
     /// Program and arguments; the first line that it prints is the version.
-    Command(Vec<String>),
+    Command { command: Vec<String> },
 }
 
 /// One part of an application.
@@ -316,7 +316,7 @@ impl Resource {
                 return wrong("the timeout of a hook is between 1 and 86400 seconds");
             }
         }
-        if let Some(Version::Command(command)) = &self.version
+        if let Some(Version::Command { command }) = &self.version
             && command.first().is_none_or(String::is_empty)
         {
             return wrong("the command that prints the version is empty");

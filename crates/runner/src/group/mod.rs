@@ -432,7 +432,7 @@ impl Taking<'_> {
     fn version(&self, resource: &Resource) -> Option<String> {
         let command = match resource.version.as_ref()? {
             Version::Text(text) => return Some(text.clone()),
-            Version::Command(command) => command.clone(),
+            Version::Command { command } => command.clone(),
         };
         let hook = Hook {
             phase: Phase::PostThaw,
