@@ -118,7 +118,9 @@ impl fmt::Display for Consistency {
 pub enum Version {
     Text(String),
     /// Program and arguments; the first line that it prints is the version.
-    Command { command: Vec<String> },
+    Command {
+        command: Vec<String>,
+    },
 }
 
 /// One part of an application.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tintype_model::plan::Stage;
 use tintype_model::{Error, Result};
 
 use super::restore::GroupPlan;
@@ -52,6 +53,12 @@ impl Journal {
             let format = journal.format;
             return Err(Error::unsupported(format!("{}: format {format}", file.display())));
         }
+        let fits = |(item, step, _): &(usize, usize, _)| {
+            journal.plan.items.get(*item).is_some_and(|item| *step < item.plan.steps.len())
+        };
+        if !journal.begun.iter().all(fits) {
+            return Err(Error::corrupt(format!("{}: names steps that are not", file.display())));
+        }
         file.clone_into(&mut journal.file);
         Ok(Some(journal))
     }
@@ -86,5 +93,11 @@ impl Journal {
 
     pub(super) fn is_done(&self, item: usize, step: usize) -> bool {
         self.begun.iter().any(|(i, s, done)| (*i, *s) == (item, step) && done.is_some())
+    }
+
+    /// Whether something of what was replaced may be gone.
+    pub(super) fn is_beyond_return(&self) -> bool {
+        let stage = |item: usize, step: usize| self.plan.items[item].plan.steps[step].stage;
+        self.begun.iter().any(|(item, step, _)| stage(*item, *step) == Stage::Clean)
     }
 }

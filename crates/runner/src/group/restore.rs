@@ -190,7 +190,7 @@ impl Restore<'_> {
             };
         };
         let undo_point = journal.undo_point.clone();
-        if self.cancel.is_canceled() {
+        if self.cancel.is_canceled() || journal.is_beyond_return() {
             return Err(Broken { error, is_undone: false, left: Vec::new(), undo_point });
         }
         let left = Self::back(&mut journal, &mut targets);
@@ -202,6 +202,12 @@ impl Restore<'_> {
         let Some(mut journal) = Journal::read(&self.journal)? else {
             return Err(Error::not_found("there is no interrupted restore to take back"));
         };
+        if journal.is_beyond_return() {
+            return Err(Error::unsupported(
+                "everything is restored, and some of what was replaced is removed already: run the \
+                 restore again to finish it; its undo point holds what was there",
+            ));
+        }
         let mut targets = self.targets(&journal.plan)?;
         Ok(Self::back(&mut journal, &mut targets))
     }

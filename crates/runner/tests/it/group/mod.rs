@@ -1,232 +1,34 @@
 //! Snapshots of resources: windows, failures of single members, the guard, what is recorded. The
 //! platforms are played here, because real ones fail too rarely; connectors are tested on real ones.
 
+mod played;
+mod restoring;
+
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
-use tintype_model::entry::{Kind as EntryKind, Node};
 use tintype_model::item::Outcome;
-use tintype_model::resource::{
-    Component, Consistency, Hook, HookPlace, Kind, OnError, Phase, Resource, Resources,
-};
-use tintype_model::{Error, Result};
+use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource, Resources};
 use tintype_runner::group::{self, GroupOptions, GuardCommand, Taken};
 use tintype_runner::progress::Progress;
 use tintype_runner::snapshot::{Labels, SnapshotOptions};
-use tintype_source::connector::{
-    CapturePlan, Changed, Connector, Content, Context, Discovered, Guarded, Part, ReadImage,
-    Released, Source, Target, View,
-};
+use tintype_source::connector::{Connector, Context};
 
+use self::played::{DISK, Log, Played, World, application, resource};
 use crate::support::{Lab, noise};
-
-type Log = Arc<Mutex<Vec<String>>>;
-
-/// A platform whose resources do what `at.does` says.
-struct Played {
-    log: Log,
-}
-
-struct PlayedSource {
-    name: String,
-    does: String,
-    log: Log,
-    env: Env,
-    mark: Option<Value>,
-}
-
-impl Connector for Played {
-    fn name(&self) -> &'static str {
-        "played"
-    }
-
-    fn schema(&self) -> Value {
-        json!({ "type": "object" })
-    }
-
-    fn discover(&self, _: &Context) -> Result<Vec<Discovered>> {
-        Ok(Vec::new())
-    }
-
-    fn source(&self, resource: &Resource, _: &Context) -> Result<Box<dyn Source>> {
-        let does = resource.at.get("does").and_then(Value::as_str).unwrap_or_default();
-        Ok(Box::new(PlayedSource {
-            name: resource.name.clone(),
-            does: does.into(),
-            log: Arc::clone(&self.log),
-            env: Env::system(),
-            mark: None,
-        }))
-    }
-
-    fn target(&self, _: &Context) -> Result<Box<dyn Target>> {
-        Err(Error::unsupported("played resources are not restored here"))
-    }
-
-    fn thaw(&self, guarded: &Value, _: &Context) -> Result<()> {
-        // In the guard's process: only files reach the test.
-        std::fs::write(guarded["file"].as_str().unwrap(), "thawed").unwrap();
-        Ok(())
-    }
-}
-
-impl PlayedSource {
-    fn log(&self, what: &str) {
-        self.log.lock().unwrap().push(format!("{what} {}", self.name));
-    }
-
-    fn fails(&self, at: &str) -> Result<()> {
-        self.log(at);
-        if self.does == format!("fails-{at}") {
-            return Err(Error::unavailable(format!("{at} does not work today")));
-        }
-        if self.does == format!("hangs-{at}") {
-            self.env.clock.sleep(Duration::from_millis(1500));
-        }
-        Ok(())
-    }
-}
-
-impl Source for PlayedSource {
-    fn plan(&mut self) -> Result<CapturePlan> {
-        self.fails("plan")?;
-        let (reaches, why_not_more, freezes) = (Consistency::Crash, None, None);
-        Ok(CapturePlan { reaches, why_not_more, freezes })
-    }
-
-    fn prepare(&mut self, mark: Option<&Value>) -> Result<()> {
-        self.mark = mark.cloned();
-        self.fails("prepare")
-    }
-
-    fn guarded(&self) -> Option<Guarded> {
-        let file = self.does.strip_prefix("guarded ")?;
-        let what = json!({ "file": file });
-        Some(Guarded { connector: "played".into(), name: self.name.clone(), what })
-    }
-
-    fn ahead(&mut self) -> Result<Vec<Part>> {
-        self.fails("ahead")?;
-        Ok(vec![stream("b-ahead", b"read before", None)])
-    }
-
-    fn freeze(&mut self) -> Result<()> {
-        let file = self.does.strip_prefix("guarded ").map(str::to_owned);
-        if let Some(file) = file {
-            // Longer than the deadline: the guard does it.
-            let is_thawed = || std::fs::exists(&file).unwrap();
-            (0..200).take_while(|_| !is_thawed()).for_each(|_| {
-                self.env.clock.sleep(Duration::from_millis(50));
-            });
-        }
-        self.fails("freeze")
-    }
-
-    fn thaw(&mut self) -> Result<()> {
-        self.fails("thaw")
-    }
-
-    fn view(&mut self) -> Result<View> {
-        self.fails("view")?;
-        let broken = (self.does == "fails-stream").then_some("the wire was cut");
-        let changed = match &self.mark {
-            Some(_) => Changed::Only(vec![5 << 20..(5 << 20) + 1, 7 << 20..(7 << 20) + 9]),
-            None => Changed::Unknown,
-        };
-        let image = Disk { fails: self.does == "fails-image", log: Arc::clone(&self.log) };
-        let node = Node { mode: 0o600, ..Node::new(EntryKind::Image) };
-        let image = Content::Image { node, image: Arc::new(image), changed };
-        Ok(View {
-            parts: vec![
-                Part::object("a.json", "{}"),
-                stream("c-stream", &noise(3, 400_000), broken),
-                Part { at: b"disk.img".to_vec(), content: image },
-            ],
-            consistency: Consistency::Crash,
-            why_not_more: None,
-            mark: Some(json!({ "of": self.name })),
-            facts: json!({ "size": 1 }),
-            version: Some("7".into()),
-        })
-    }
-
-    fn release(&mut self, released: Released) -> Result<()> {
-        self.fails(match released {
-            Released::Committed => "committed",
-            Released::Failed => "failed",
-        })
-    }
-}
-
-const DISK: u64 = 9 << 20;
-
-struct Disk {
-    fails: bool,
-    log: Log,
-}
-
-impl ReadImage for Disk {
-    fn size_bytes(&self) -> u64 {
-        DISK
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        if self.fails && offset >= 4 << 20 {
-            return Err(Error::unavailable("bad sector"));
-        }
-        self.log.lock().unwrap().push(format!("read {}", offset >> 20));
-        buffer.copy_from_slice(&noise(offset + 1, buffer.len()));
-        Ok(())
-    }
-
-    fn is_zero(&self, range: Range<u64>) -> Result<bool> {
-        Ok(range.start == 2 << 20)
-    }
-}
-
-fn stream(at: &str, bytes: &[u8], broken: Option<&'static str>) -> Part {
-    let node = Node { mode: 0o600, ..Node::new(EntryKind::Stream) };
-    let read: Box<dyn Read + Send> = Box::new(std::io::Cursor::new(bytes.to_vec()));
-    let end = Box::new(move || broken.map_or(Ok(()), |text| Err(Error::unavailable(text))));
-    Part { at: at.into(), content: Content::Stream { node, read, end } }
-}
-
-fn resource(name: &str, does: &str) -> Resource {
-    Resource {
-        kind: Kind::Vm,
-        name: name.into(),
-        connector: "played".into(),
-        at: Map::from_iter([("does".to_owned(), json!(does))]),
-        tags: Vec::new(),
-        version: None,
-        consistency: None,
-        hooks: Vec::new(),
-        excludes: Vec::new(),
-        components: Vec::new(),
-    }
-}
-
-fn application(name: &str, parts: &[&str]) -> Resource {
-    let component = |part: &&str| Component { resource: (*part).into(), order: None, group: None };
-    let components = parts.iter().map(component).collect();
-    let (kind, connector) = (Kind::Application, String::new());
-    Resource { kind, connector, at: Map::new(), components, ..resource(name, "") }
-}
 
 struct Stage {
     lab: Lab,
     log: Log,
+    world: Arc<Mutex<World>>,
 }
 
 impl Stage {
     fn new() -> Self {
-        Self { lab: Lab::new(), log: Log::default() }
+        Self { lab: Lab::new(), log: Log::default(), world: Arc::default() }
     }
 
     fn take(&self, resources: Vec<Resource>) -> Taken {
@@ -240,8 +42,7 @@ impl Stage {
             cancel: Cancel::default(),
             read_all: false,
         };
-        let connectors: Vec<Box<dyn Connector>> =
-            vec![Box::new(Played { log: Arc::clone(&self.log) })];
+        let connectors: Vec<Box<dyn Connector>> = vec![Box::new(self.played())];
         let taken = group::snapshot(
             &self.lab.repository,
             &connectors,
@@ -271,6 +72,10 @@ impl Stage {
         }
     }
 
+    fn played(&self) -> Played {
+        Played { log: Arc::clone(&self.log), world: Arc::clone(&self.world) }
+    }
+
     fn taken_log(&self) -> Vec<String> {
         std::mem::take(&mut *self.log.lock().unwrap())
     }
@@ -298,7 +103,8 @@ fn the_guard_of_these_tests() {
         scratch: std::path::PathBuf::new(),
         written_devices: Vec::new(),
     };
-    group::guard(&[Box::new(Played { log: Log::default() })], &context).unwrap();
+    let played = Played { log: Log::default(), world: Arc::default() };
+    group::guard(&[Box::new(played)], &context).unwrap();
 }
 
 fn outcomes(taken: &Taken) -> BTreeMap<&str, Outcome> {
@@ -418,6 +224,30 @@ fn the_guard_thaws_at_the_deadline() {
     assert_eq!(item.outcome, Outcome::Failed);
     let reason = item.reason.as_ref().unwrap();
     assert!(reason.contains("guard") || reason.contains("frozen for"), "{reason}");
+}
+
+/// A run that is killed closes its pipe to the guard.
+#[test]
+fn the_guard_thaws_when_the_run_dies() {
+    let stage = Stage::new();
+    let file = stage.lab.path("thawed");
+    let GuardCommand { program, arguments, environment } = stage.options().guard;
+    let mut guard = std::process::Command::new(program)
+        .args(arguments)
+        .envs(environment)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let guarded = serde_json::json!({
+        "connector": "played", "name": "a", "what": { "file": file },
+    });
+    let order = serde_json::json!({ "deadline_ms": 60_000, "guarded": [guarded] });
+    let mut pipe = guard.stdin.take().unwrap();
+    std::io::Write::write_all(&mut pipe, format!("{order}\n").as_bytes()).unwrap();
+    drop(pipe);
+    assert!(guard.wait().unwrap().success());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "thawed");
 }
 
 #[test]

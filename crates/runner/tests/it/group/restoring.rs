@@ -1,0 +1,182 @@
+//! Restores of resources: every step failing or being interrupted once.
+
+use std::collections::BTreeMap;
+
+use tintype_engine::cancel::Cancel;
+use tintype_model::{Error, ErrorKind};
+use tintype_runner::group::restore::{Broken, GroupPlan, Restore, Restored, Wanted};
+use tintype_runner::group::{self, Run};
+use tintype_runner::progress::Progress;
+use tintype_source::connector::Connector;
+
+use super::Stage;
+use super::played::{Canceled, World, application, resource};
+
+const STEPS: usize = 12;
+
+fn stage() -> Stage {
+    let stage = Stage::new();
+    let resources = vec![resource("a", ""), resource("b", ""), application("app", &["b", "a"])];
+    assert!(stage.take(resources).outcome.manifest.complete);
+    stage.taken_log();
+    *stage.world.lock().unwrap() = before();
+    stage
+}
+
+fn before() -> World {
+    let live = ["a", "b"].map(|name| (name.to_owned(), ("old", true)));
+    World { live: BTreeMap::from(live), ..World::default() }
+}
+
+fn after() -> World {
+    let live = ["a", "b"].map(|name| (name.to_owned(), ("new", true)));
+    World { live: BTreeMap::from(live), ..World::default() }
+}
+
+/// Without what only steers it.
+fn world(stage: &Stage) -> World {
+    let World { live, aside, staged, .. } = stage.world.lock().unwrap().clone();
+    World { live, aside, staged, ..World::default() }
+}
+
+fn wanted() -> Wanted {
+    Wanted { names: vec!["app".into()], in_place: true, destinations: BTreeMap::new() }
+}
+
+/// Plans, or takes the plan of an interrupted one, and applies.
+fn restore(stage: &Stage, cancel: &Cancel) -> Result<Restored, Broken> {
+    with_restore(stage, cancel, |restore, plan| {
+        restore.apply(plan, &|names| {
+            assert_eq!(names, ["b", "a"]);
+            Ok("undo-point".into())
+        })
+    })
+}
+
+fn with_restore<T>(
+    stage: &Stage,
+    cancel: &Cancel,
+    act: impl FnOnce(&Restore<'_>, GroupPlan) -> T,
+) -> T {
+    let repository = &stage.lab.repository;
+    let run = Run::begin(repository.env(), cancel, &stage.options()).unwrap();
+    let connectors: Vec<Box<dyn Connector>> = vec![Box::new(stage.played())];
+    let snapshot = stage.lab.latest().unwrap();
+    let restore = Restore {
+        repository,
+        connectors: &connectors,
+        snapshot: &snapshot,
+        context: run.context(),
+        cancel,
+        progress: &Progress::default(),
+        workers: 2,
+        journal: stage.lab.path("journal/restore.json"),
+    };
+    let descriptor = group::descriptor(repository, &snapshot).unwrap().unwrap();
+    let plan = match restore.interrupted(&wanted()).unwrap() {
+        Some(plan) => plan,
+        None => restore.plan(&descriptor, &wanted()).unwrap(),
+    };
+    assert!(!plan.is_blocked());
+    act(&restore, plan)
+}
+
+#[test]
+fn a_restore_goes_stage_by_stage_in_the_order_of_the_application() {
+    let stage = stage();
+    restore(&stage, &Cancel::default()).unwrap();
+    assert_eq!(world(&stage), after());
+    let expected = [
+        "Stage b", "Stage a", "Stop a", "Stop b", "Switch b", "Switch a", "Start b", "Start a",
+        "Health b", "Health a", "Clean b", "Clean a",
+    ];
+    assert_eq!(stage.taken_log(), expected);
+    assert!(!stage.lab.path("journal/restore.json").exists());
+}
+
+#[test]
+fn whichever_step_fails_what_was_there_runs_again() {
+    // From the first clean step on there is no way back, and what is restored runs.
+    for step in 1..=STEPS - 2 {
+        let stage = stage();
+        stage.world.lock().unwrap().fails_at = Some(step);
+        let broken = restore(&stage, &Cancel::default()).unwrap_err();
+        assert!(broken.error.to_string().contains("it broke"), "{}", broken.error);
+        assert!(broken.is_undone && broken.left.is_empty(), "step {step}: {broken:?}");
+        assert_eq!(broken.undo_point.as_deref(), Some("undo-point"));
+        assert_eq!(world(&stage), before(), "step {step}");
+        // Nothing stands in the way of the next.
+        stage.world.lock().unwrap().fails_at = None;
+        restore(&stage, &Cancel::default()).unwrap();
+        assert_eq!(world(&stage), after(), "step {step}");
+    }
+}
+
+#[test]
+fn cleaning_that_fails_leaves_what_was_restored() {
+    let stage = stage();
+    stage.world.lock().unwrap().fails_at = Some(STEPS);
+    let broken = restore(&stage, &Cancel::default()).unwrap_err();
+    assert!(!broken.is_undone);
+    assert_eq!(world(&stage).live, after().live);
+    assert_eq!(broken.undo_point.as_deref(), Some("undo-point"));
+    stage.world.lock().unwrap().fails_at = None;
+    restore(&stage, &Cancel::default()).unwrap();
+    assert_eq!(world(&stage), after());
+}
+
+#[test]
+fn a_cancelled_restore_goes_on_or_back() {
+    for step in 1..=STEPS {
+        for goes_back in [false, true] {
+            let stage = stage();
+            let cancel = Cancel::default();
+            let at = Some((step, Canceled(cancel.clone())));
+            stage.world.lock().unwrap().cancel_at = at;
+            let broken = restore(&stage, &cancel).unwrap_err();
+            assert!(broken.error.is(ErrorKind::Canceled) && !broken.is_undone, "{broken:?}");
+            if !goes_back {
+                let restored = restore(&stage, &Cancel::default()).unwrap();
+                assert_eq!(restored.resumed_steps, step, "the one in the middle too");
+                assert_eq!(world(&stage), after(), "step {step}");
+                continue;
+            }
+            let left = with_restore(&stage, &Cancel::default(), |restore, _| restore.undo());
+            if step <= STEPS - 2 {
+                assert!(left.unwrap().is_empty());
+                assert_eq!(world(&stage), before(), "step {step}");
+            } else {
+                // What was replaced is gone already: it is not taken back half.
+                assert_eq!(world(&stage).live, after().live, "step {step}");
+            }
+        }
+    }
+}
+
+#[test]
+fn another_restore_waits_until_the_interrupted_one_is_done() {
+    let stage = stage();
+    let cancel = Cancel::default();
+    stage.world.lock().unwrap().cancel_at = Some((3, Canceled(cancel.clone())));
+    restore(&stage, &cancel).unwrap_err();
+    let other = with_restore(&stage, &Cancel::default(), |restore, mut plan| {
+        plan.wanted.in_place = false;
+        restore.apply(plan, &|_| Err(Error::internal("never")))
+    });
+    let broken = other.unwrap_err();
+    assert!(broken.error.to_string().contains("--undo"), "{}", broken.error);
+}
+
+#[test]
+fn what_was_not_captured_is_missing_and_not_restored() {
+    let stage = Stage::new();
+    let resources =
+        vec![resource("a", "fails-stream"), resource("b", ""), application("app", &["a", "b"])];
+    stage.take(resources);
+    *stage.world.lock().unwrap() = before();
+    with_restore(&stage, &Cancel::default(), |_, plan| {
+        assert_eq!(plan.items.len(), 1);
+        assert_eq!(plan.missing[0].0, "a");
+        assert!(plan.missing[0].1.contains("cut"), "{:?}", plan.missing);
+    });
+}
