@@ -110,7 +110,7 @@ impl Args {
             let repository = app.open()?;
             let snapshot = app.pick(&repository, &self.place)?;
             return app.pinned(&repository, snapshot.id, |_| {
-                resources::restore(&self, app, &repository, &snapshot)
+                resources::run(&self, app, &repository, &snapshot)
             });
         }
         let mut request = self.request()?;

@@ -15,6 +15,7 @@ mod life;
 mod mending;
 mod names;
 mod protection;
+mod resources;
 mod restoring;
 mod s3;
 mod secrets;

@@ -175,6 +175,11 @@ pub fn places(resources: &Resources, names: &[String]) -> Result<Vec<Vec<u8>>> {
     Ok(places)
 }
 
+/// The resources that `names` selects, applications as their components; without names all.
+pub fn selected<'r>(resources: &'r Resources, names: &[String]) -> Result<Vec<&'r Resource>> {
+    member::select(resources, names)
+}
+
 /// Takes a snapshot of the resources that `names` selects; without names of all.
 pub fn snapshot(
     repository: &Repository,

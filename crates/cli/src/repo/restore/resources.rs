@@ -2,7 +2,7 @@
 //! new ones.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,12 +10,13 @@ use serde_json::{Map, Value, json};
 use tintype_engine::Error;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
-use tintype_model::item::Descriptor;
+use tintype_model::item::{Descriptor, Outcome};
 use tintype_model::plan::{Stage, Verdict};
 use tintype_model::resource::{Resources, check_name};
 use tintype_runner::group::restore::{Broken, GroupPlan, Restore, Restored, Wanted};
 use tintype_runner::group::{self, GroupOptions, Run};
 use tintype_runner::progress::Progress;
+use tintype_runner::restore;
 use tintype_runner::snapshot::{Labels, SnapshotOptions};
 use tintype_source::connector::Destination;
 
@@ -78,12 +79,7 @@ impl Options {
             destinations.insert(name.to_owned(), new);
         }
         let mut names = self.names.clone();
-        if let Some(dir) = &args.to {
-            let dir = std::path::absolute(dir).context("the working directory is not known")?;
-            for item in &descriptor.items {
-                destinations.insert(item.name.clone(), Destination::Files(dir.join(&item.name)));
-            }
-        } else if names.is_empty() && !args.in_place {
+        if names.is_empty() && !args.in_place {
             names = destinations.keys().cloned().collect();
         }
         Ok(Wanted { names, in_place: args.in_place, destinations })
@@ -122,7 +118,7 @@ fn journals() -> anyhow::Result<PathBuf> {
     Ok(state.context("neither XDG_STATE_HOME nor HOME is set")?.join("tintype/restores"))
 }
 
-pub(super) fn restore(
+pub(super) fn run(
     args: &Args,
     app: &App,
     repository: &Repository,
@@ -134,6 +130,9 @@ pub(super) fn restore(
             snapshot.id.short()
         ))
     })?;
+    if let Some(dir) = &args.to {
+        return as_files(args, app, repository, snapshot, &descriptor, dir);
+    }
     let wanted = args.of_resources.wanted(args, &descriptor)?;
     let own: Vec<_> = app.local_directory()?.into_iter().chain(app.cache_root()).collect();
     let options = platform::group_options(&own, None, DEADLINE, app.budget.ahead_bytes)?;
@@ -141,7 +140,7 @@ pub(super) fn restore(
     let connectors = tintype_source::connectors();
     let progress = Progress::default();
     let name = format!("{}-{}.json", repository.id(), snapshot.id);
-    let restore = Restore {
+    let planned = Restore {
         repository,
         connectors: &connectors,
         snapshot,
@@ -152,14 +151,14 @@ pub(super) fn restore(
         journal: journals()?.join(name),
     };
     if args.of_resources.undo {
-        return undone(app, &restore.undo()?);
+        return undone(app, &planned.undo()?);
     }
-    let plan = match restore.interrupted(&wanted)? {
+    let plan = match planned.interrupted(&wanted)? {
         Some(plan) => {
             app.report.note("going on with the restore that was interrupted");
             plan
         }
-        None => restore.plan(&descriptor, &wanted)?,
+        None => planned.plan(&descriptor, &wanted)?,
     };
     tell(app, &plan)?;
     let figures = json!({ "snapshot": snapshot.id, "plan": plan });
@@ -178,7 +177,7 @@ pub(super) fn restore(
     let watched = Watched::new("restore", &progress, "the target");
     let mut broken = None;
     let restored = app.watch(&watched, || {
-        restore.apply(plan, &take).map_err(|why| {
+        planned.apply(plan, &take).map_err(|why| {
             let error = Error::new(why.error.kind(), why.error.message());
             broken = Some(why);
             error
@@ -190,10 +189,47 @@ pub(super) fn restore(
     finish(app, &restored?, missing)
 }
 
+/// Into a directory of its name each, as files like any others.
+fn as_files(
+    args: &Args,
+    app: &App,
+    repository: &Repository,
+    snapshot: &Snapshot,
+    descriptor: &Descriptor,
+    dir: &Path,
+) -> anyhow::Result<Done> {
+    let resources = Resources::new(descriptor.resources.clone());
+    let chosen = group::selected(&resources, &args.of_resources.names)?;
+    let (mut exit, mut figures) = (Exit::Complete, Vec::new());
+    for resource in chosen {
+        let item = descriptor.item(&resource.name);
+        let Some(item) = item.filter(|item| item.outcome == Outcome::Captured) else {
+            let reason = item.and_then(|item| item.reason.as_deref());
+            app.report.warn(not_restored(&resource.name, reason.unwrap_or("it is not in it")));
+            exit = exit.max(Exit::Incomplete);
+            continue;
+        };
+        let mut request = args.request()?;
+        request.path = item.place.clone().into_bytes();
+        let into = std::path::absolute(dir.join(&item.name));
+        let into = into.context("the working directory is not known")?;
+        request.destination = restore::Destination::Directory(into);
+        super::outside(&request)?;
+        let done = args.restore(app, repository, snapshot, &request, None)?;
+        exit = exit.max(done.exit);
+        figures.push(json!({ "resource": item.name, "done": done.figures }));
+    }
+    Ok(Done::of(exit, json!({ "snapshot": snapshot.id, "resources": figures })))
+}
+
+fn not_restored(name: &str, reason: &str) -> String {
+    format!("{name} is not restored: {reason}")
+}
+
 fn tell(app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
     let report = &app.report;
     for (name, reason) in &plan.missing {
-        report.warn(format!("{name} is not restored: {reason}"));
+        report.warn(not_restored(name, reason));
     }
     for item in &plan.items {
         let version = item.item.version.as_ref().map(|v| format!(", version {v}"));

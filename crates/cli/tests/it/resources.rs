@@ -1,0 +1,174 @@
+//! Resources from the command line: described, captured together, destroyed, brought back.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{Lab, Ran};
+
+/// An application of a directory and a database.
+fn shop() -> Lab {
+    let lab = Lab::ready();
+    lab.write("files/a", "first");
+    lab.write("files/b/c", "second");
+    sql(&lab, "db", "create table t(x); insert into t values (1), (2), (3)");
+    describe(&lab, &json!([]));
+    lab
+}
+
+fn sql(lab: &Lab, name: &str, text: &str) {
+    rusqlite::Connection::open(lab.path(name)).unwrap().execute_batch(text).unwrap();
+}
+
+fn rows(lab: &Lab, name: &str) -> i64 {
+    let database = rusqlite::Connection::open(lab.path(name)).unwrap();
+    database.query_row("select count(*) from t", [], |row| row.get(0)).unwrap()
+}
+
+fn describe(lab: &Lab, more: &Value) {
+    let mut resources = vec![
+        json!({ "kind": "volume", "name": "files", "connector": "files",
+                "at": { "path": lab.path("files") } }),
+        json!({ "kind": "database", "name": "db", "connector": "sqlite", "version": "1.4",
+                "at": { "path": lab.path("db") } }),
+        json!({ "kind": "application", "name": "shop",
+                "components": [{ "resource": "db" }, { "resource": "files" }] }),
+    ];
+    resources.extend(more.as_array().unwrap().iter().cloned());
+    let text = json!({ "version": 1, "resources": resources });
+    lab.write("resources.yaml", text.to_string());
+}
+
+fn take(lab: &Lab, more: &[&str]) -> Ran {
+    let file = lab.text("resources.yaml");
+    lab.run(&[&["snapshot", "--json", "--resources", &file], more].concat())
+}
+
+fn items(ran: &Ran) -> Vec<Value> {
+    ran.events().into_iter().filter(|event| event["event"] == "item").collect()
+}
+
+#[test]
+fn an_application_that_was_destroyed_is_brought_back() {
+    let lab = shop();
+    let ran = take(&lab, &["shop"]).expect(0);
+    let items = items(&ran);
+    assert_eq!(items.len(), 2);
+    let db = items.iter().find(|item| item["name"] == "db").unwrap();
+    assert_eq!(db["consistency"], "application");
+    assert_eq!(db["version"], "1.4");
+    assert_eq!(db["place"], "tenants/system/apps/shop/db");
+    let files = items.iter().find(|item| item["name"] == "files").unwrap();
+    assert_eq!(files["consistency"], "none", "read live, and that is said");
+    let window = ran.events().into_iter().find(|event| event["event"] == "window").unwrap();
+    assert_eq!(window["members"], json!(["files", "db"]));
+    assert!(window["seconds"].as_f64().unwrap() < 10.0);
+    assert_eq!(ran.summary()["complete"], true);
+
+    fs::remove_dir_all(lab.path("files/b")).unwrap();
+    sql(&lab, "db", "delete from t");
+    let restore = ["restore", "latest", "--resources", "--in-place", "shop"];
+    let plan = lab.run(&[&restore[..], &["--dry-run"]].concat()).expect(0);
+    assert!(plan.out.contains("switch") && plan.out.contains("check pass"), "{}", plan.out);
+    let asked = lab.run(&restore).expect(2);
+    assert!(asked.err.contains("--yes"), "{}", asked.err);
+    assert_eq!(rows(&lab, "db"), 0, "nothing was changed");
+    let done = lab.run(&[&restore[..], &["--yes"]].concat()).expect(0);
+    assert!(done.err.contains("undo point"), "{}", done.err);
+    assert_eq!(
+        (rows(&lab, "db"), &fs::read(lab.path("files/b/c")).unwrap()[..]),
+        (3, &b"second"[..])
+    );
+    assert_eq!(fs::read_dir(lab.path("files")).unwrap().count(), 2, "nothing is left beside");
+
+    // What was replaced is in the undo point.
+    let list = lab.run(&["list", "--json", "--tag", "pre-restore"]).expect(0);
+    let point = list.events().into_iter().find(|event| event["event"] == "snapshot").unwrap();
+    let point = point["id"].as_str().unwrap().to_owned();
+    lab.run(&["restore", &point, "--resources", "--in-place", "db", "--yes"]).expect(0);
+    assert_eq!(rows(&lab, "db"), 0);
+}
+
+#[test]
+fn a_part_is_restored_beside_the_original() {
+    let lab = shop();
+    take(&lab, &[]).expect(0);
+    let set = format!("db.path={}", lab.text("other"));
+    let ran = lab.run(&["restore", "latest", "--resources", "--as-new", "db=db2", "--set", &set]);
+    ran.expect(0);
+    assert_eq!((rows(&lab, "db"), rows(&lab, "other")), (3, 3));
+    lab.run(&["restore", "latest", "--resources", "--to", &lab.text("plain"), "files"]).expect(0);
+    assert_eq!(fs::read(lab.path("plain/files/b/c")).unwrap(), b"second");
+    // The tree is one like any other.
+    let path = "latest:/tenants/system/apps/shop/files/a";
+    assert_eq!(lab.run(&["cat", path]).expect(0).out, "first");
+    let app = lab.run(&["cat", "latest:/tenants/system/apps/shop/app.yaml"]).expect(0);
+    assert!(app.out.contains("\"shop\""), "{}", app.out);
+}
+
+#[test]
+fn what_fails_is_named_and_the_rest_is_captured() {
+    let lab = shop();
+    let gone = json!({ "kind": "database", "name": "gone", "connector": "sqlite",
+                       "at": { "path": lab.path("nothing") } });
+    let strange = json!({ "kind": "volume", "name": "strange", "connector": "floppy",
+                          "at": { "path": "/" } });
+    let demanding = json!({ "kind": "volume", "name": "demanding", "connector": "files",
+                            "consistency": "application", "at": { "path": lab.path("source") } });
+    describe(&lab, &json!([gone, strange, demanding]));
+    let ran = take(&lab, &[]).expect(3);
+    let reason = |name: &str| {
+        let item = items(&ran).into_iter().find(|item| item["name"] == name).unwrap();
+        assert_eq!(item["outcome"], "failed", "{item}");
+        item["reason"].as_str().unwrap().to_owned()
+    };
+    assert!(reason("gone").contains("nothing"), "{}", reason("gone"));
+    assert!(reason("strange").contains("no connector floppy; there are: files"));
+    assert!(reason("demanding").contains("application was asked for, none can be reached"));
+    assert_eq!(ran.summary()["failed_items"], 3);
+    let restored =
+        lab.run(&["restore", "latest", "--resources", "--to", &lab.text("plain"), "gone", "files"]);
+    let restored = restored.expect(3);
+    assert!(restored.err.contains("gone is not restored"), "{}", restored.err);
+    assert!(lab.path("plain/files/a").exists());
+}
+
+#[test]
+fn wrong_descriptions_are_told_before_anything_happens() {
+    let lab = shop();
+    for (text, expected) in [
+        ("version: 1\nresources:\n- {kind: volume, name: a, connector: files, att: {}}", "att"),
+        ("version: 2\nresources: []", "version 2"),
+        ("version: 1\nresources:\n- {kind: volume, name: '../a', connector: files}", "no name"),
+        (
+            "version: 1\nresources:\n- {kind: application, name: a, components: [{resource: b}]}",
+            "no resource b",
+        ),
+        ("nonsense", "describes no resources"),
+    ] {
+        lab.write("resources.yaml", text);
+        let ran = lab.run(&["snapshot", "--resources", &lab.text("resources.yaml")]).expect(2);
+        assert!(ran.err.contains(expected), "{text}: {}", ran.err);
+    }
+    describe(&lab, &json!([]));
+    let ran = lab.run(&["snapshot", "--resources", &lab.text("resources.yaml"), "shopp"]).expect(1);
+    assert!(
+        ran.err.contains("there is no resource shopp; there are: db, files, shop"),
+        "{}",
+        ran.err
+    );
+    let ran = lab.run(&["list"]).expect(0);
+    assert!(!ran.out.contains("resources"), "{}", ran.out);
+}
+
+#[test]
+fn the_schema_in_the_documentation_is_the_program_s() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tintype"));
+    let ran = Ran::of(&command.args(["discover", "--schema"]).output().unwrap()).expect(0);
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/resources.schema.json");
+    assert!(
+        fs::read_to_string(kept).unwrap_or_default() == ran.out,
+        "tintype discover --schema > docs/resources.schema.json"
+    );
+}
