@@ -5,7 +5,9 @@
 
 pub mod faulty_proxy;
 pub mod metadata_service;
+pub mod packages;
 pub mod rclone;
 pub mod seaweedfs;
 pub mod server;
 pub mod tools;
+pub mod volumes;

@@ -21,7 +21,7 @@ pub(super) fn of_part(part: Part, place: &str, item: usize, walking: Walking<'_>
         false => [place.as_bytes(), b"/", &part.at[..]].concat(),
     };
     let what = match part.content {
-        Content::Files { root, excludes, one_file_system, never_enter, .. } => {
+        Content::Files { root, excludes, one_file_system, never_enter, grafts, changed } => {
             let own = walking.options.never_enter.iter().copied();
             let options = WalkOptions {
                 base: root.clone(),
@@ -29,11 +29,12 @@ pub(super) fn of_part(part: Part, place: &str, item: usize, walking: Walking<'_>
                 excludes: Arc::clone(&excludes),
                 one_file_system,
                 never_enter: own.chain(never_enter).collect(),
+                grafts,
                 ahead_bytes: walking.options.ahead_bytes,
                 ..WalkOptions::default()
             };
             let is_view = walking.is_view;
-            What::Walk { roots: vec![root], options: Box::new(options), is_view }
+            What::Walk { roots: vec![root], options: Box::new(options), is_view, changed }
         }
         Content::Image { node, image, changed } => What::Image { node, image, changed },
         Content::Stream { node, read, end } => What::Stream { node, read, end },

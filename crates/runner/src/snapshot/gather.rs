@@ -127,6 +127,10 @@ impl Totals {
 pub(super) struct Sparse(HashSet<Key>);
 
 impl Sparse {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Reads the parent's tree once more, if there is something to gain.
     pub(super) fn of_parent(
         shared: &Shared<'_, '_>,

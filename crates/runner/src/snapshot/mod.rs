@@ -400,7 +400,7 @@ fn sections<'i>(
     match input {
         Input::Files { roots, options } => {
             let path = options.prefix.clone();
-            let what = What::Walk { roots, options, is_view: false };
+            let what = What::Walk { roots, options, is_view: false, changed: Changed::Unknown };
             Ok(vec![Section { path, what, item: None }])
         }
         Input::Images(paths) => {

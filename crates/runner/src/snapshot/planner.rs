@@ -9,9 +9,9 @@ use tintype_engine::reader::ContentReader;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::tree::{Root, TreeEntry};
-use tintype_model::entry::{Kind, Node, Problem, ProblemKind, Time, path_order};
+use tintype_model::entry::{Kind, Node, Problem, ProblemKind, Time, is_within, path_order};
 use tintype_model::{Error, Result};
-use tintype_source::connector::EndOfStream;
+use tintype_source::connector::{Changed, EndOfStream};
 use tintype_source::files::Found;
 
 use super::gather::Sparse;
@@ -41,6 +41,8 @@ struct Planner<'p, 'a, 'r> {
     linked: Names<()>,
     trusted_before: Option<Time>,
     sparse: Sparse,
+    /// Nothing that the parent has below this is taken over.
+    gone: Option<Vec<u8>>,
 }
 
 /// Feeds the run with sections.
@@ -62,16 +64,29 @@ pub(super) fn plan<'r>(
         linked: Names::new(),
         trusted_before,
         sparse: Sparse::default(),
+        gone: None,
     };
-    let mut incoming = Incoming::new(sections, walks)?;
     if let Some(parent) = parent {
         planner.sparse = Sparse::of_parent(shared, reader, parent)?;
-        // A parent that is damaged costs time, not the snapshot.
-        let mut cursor = Cursor::new(reader, Root::of(&parent.manifest))?.tolerant();
+    }
+    // What is to be stored again must be looked at.
+    let knows_rest = parent.is_some() && planner.sparse.is_empty();
+    let is_partial = |section: &Section| {
+        matches!(&section.what, What::Walk { changed: Changed::Only(_), .. })
+    };
+    let relies_on_parent = knows_rest && sections.iter().any(is_partial);
+    let mut incoming = Incoming::new(sections, walks, knows_rest)?;
+    if let Some(parent) = parent {
+        let mut cursor = Cursor::new(reader, Root::of(&parent.manifest))?;
+        // A parent that is damaged costs time, not the snapshot; unless parts of it are taken over
+        // without a look at what they stand for.
+        if !relies_on_parent {
+            cursor = cursor.tolerant();
+        }
         while planner.next_leaf(&mut cursor, &mut incoming)? {}
     }
     while let Some(new) = incoming.next() {
-        planner.take(new, None)?;
+        planner.take(new, None, &mut incoming)?;
     }
     planner.close_parcel();
     Ok(())
@@ -97,7 +112,7 @@ impl Planner<'_, '_, '_> {
             while incoming.peek().is_some_and(|new| path_order(new.path(), &old.path).is_lt()) {
                 whole &= same.is_empty();
                 self.flush(&mut same)?;
-                self.take(incoming.next().expect("peeked"), None)?;
+                self.take(incoming.next().expect("peeked"), None, incoming)?;
             }
             let now = incoming.peek().filter(|new| new.path() == old.path);
             if now.is_some_and(|now| self.is_unchanged(now, &old)) && !self.sparse.holds(&old) {
@@ -106,10 +121,15 @@ impl Planner<'_, '_, '_> {
                 continue;
             }
             let known = now.is_some();
+            if !known && self.stands_for_itself(&old, incoming) {
+                same.push(old);
+                continue;
+            }
             whole = false;
             self.flush(&mut same)?;
             if known {
-                self.take(incoming.next().expect("peeked"), Some(Box::new(old)))?;
+                let new = incoming.next().expect("peeked");
+                self.take(new, Some(Box::new(old)), incoming)?;
             }
         }
         if whole && !same.is_empty() {
@@ -136,7 +156,7 @@ impl Planner<'_, '_, '_> {
             New::Found { found, is_view } => (&found.node, *is_view),
             // Directories above sections say nothing of their own.
             New::Entry(entry) => return **entry == *old,
-            New::Section(_) => return false,
+            New::Section(_) | New::Gone(_) => return false,
         };
         let quiet = |time: Time| self.trusted_before.is_some_and(|limit| time < limit);
         found.problem().is_none()
@@ -148,8 +168,15 @@ impl Planner<'_, '_, '_> {
     }
 
     /// The next entry, with what the parent has at its path.
-    fn take(&mut self, new: New, old: Option<Box<TreeEntry>>) -> Result<()> {
+    fn take(
+        &mut self,
+        new: New,
+        old: Option<Box<TreeEntry>>,
+        incoming: &mut Incoming<'_>,
+    ) -> Result<()> {
+        self.replaces(&new, old.as_deref(), incoming);
         match new {
+            New::Gone(_) => Ok(()),
             New::Entry(entry) => self.step(Step::Entry(entry)),
             New::Section(section) => self.take_section(*section, old.as_deref()),
             New::Found { found, is_view } => {
@@ -159,6 +186,32 @@ impl Planner<'_, '_, '_> {
                 let New::Found { found, .. } = new else { return Ok(()) };
                 self.take_found(*found, old)
             }
+        }
+    }
+
+    /// Where only what may have changed comes in, what does not come is as it was; but for what was
+    /// in a directory that is not there any more.
+    fn stands_for_itself(&self, old: &TreeEntry, incoming: &mut Incoming<'_>) -> bool {
+        let is_gone = self.gone.as_ref().is_some_and(|gone| is_within(&old.path, gone));
+        !is_gone && incoming.keeps(&old.path)
+    }
+
+    /// Notes what stands in the place of a directory that is gone, and has a new one walked.
+    fn replaces(&mut self, new: &New, old: Option<&TreeEntry>, incoming: &mut Incoming<'_>) {
+        let New::Found { found, .. } = new else {
+            self.gone = Some(new.path().to_vec());
+            return;
+        };
+        let is_directory = found.node.kind == Kind::Directory;
+        let is_same = |old: &TreeEntry| {
+            old.node.kind == Kind::Directory && old.node.inode == found.node.inode
+        };
+        if is_directory && old.is_some_and(is_same) {
+            return;
+        }
+        self.gone = Some(found.path.clone());
+        if is_directory {
+            incoming.enter(&found.path);
         }
     }
 

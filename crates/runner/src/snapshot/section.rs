@@ -1,13 +1,14 @@
 //! What is captured, as sections that follow each other in path order, and what comes out of them.
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 
 use tintype_engine::tree::TreeEntry;
-use tintype_model::entry::{Node, path_order};
+use tintype_model::entry::{Kind, Node, ProblemKind, is_within, path_order};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{Changed, EndOfStream, ReadImage};
 use tintype_source::files::{Accounts, Found, Note, Walk, WalkOptions};
@@ -29,6 +30,8 @@ pub(crate) enum What {
         options: Box<WalkOptions>,
         /// A view has a device number of its own each time; so that of the parent tells nothing.
         is_view: bool,
+        /// Names below the only root.
+        changed: Changed<Vec<Vec<u8>>>,
     },
     Image {
         node: Node,
@@ -63,6 +66,7 @@ impl New {
     pub(super) fn path(&self) -> &[u8] {
         match self {
             Self::Found { found, .. } => &found.path,
+            Self::Gone(path) => path,
             Self::Entry(entry) => &entry.path,
             Self::Section(section) => &section.path,
         }
@@ -75,6 +79,7 @@ pub(super) struct Incoming<'w> {
     walks: &'w Walks,
     accounts: Accounts,
     walking: Option<Walking>,
+    knows_rest: bool,
     /// Directories above the next section.
     above: VecDeque<TreeEntry>,
     /// Path of the last directory above a section, all of whose ancestors were given.
@@ -87,12 +92,25 @@ struct Walking {
     batch: std::vec::IntoIter<Found>,
     done: bool,
     is_view: bool,
+    /// Only names that may have changed are looked at: what a walk of everything would be like.
+    only: Option<Box<WalkOptions>>,
+    /// A directory that is new since the parent: all of it is walked before the rest.
+    inside: Option<Box<Inside>>,
+}
+
+struct Inside {
+    top: Vec<u8>,
+    walking: Walking,
 }
 
 const BATCH: usize = 512;
 
 impl Walking {
-    fn next(&mut self) -> Option<Found> {
+    fn new(walk: Arc<Walk>, is_view: bool, only: Option<Box<WalkOptions>>) -> Self {
+        Self { walk, batch: Vec::new().into_iter(), done: false, is_view, only, inside: None }
+    }
+
+    fn next_found(&mut self) -> Option<Found> {
         if self.batch.as_slice().is_empty() && !self.done {
             let mut batch = Vec::with_capacity(BATCH);
             self.done = !self.walk.next_batch(&mut batch, BATCH);
@@ -100,15 +118,57 @@ impl Walking {
         }
         self.batch.next()
     }
+
+    fn next(&mut self, walks: &Walks) -> Option<New> {
+        let is_view = self.is_view;
+        let mut walked = None;
+        if let Some(inside) = &mut self.inside {
+            // The way to it and itself were given already.
+            let top = &inside.top;
+            let is_below = |found: &Found| found.path != *top && is_within(&found.path, top);
+            while let Some(found) = inside.walking.next_found() {
+                if is_below(&found) {
+                    return Some(New::Found { found: Box::new(found), is_view });
+                }
+            }
+            walks.end(&inside.walking.walk, Some(&self.walk));
+            walked = self.inside.take().map(|inside| inside.top);
+        }
+        loop {
+            let found = self.next_found()?;
+            let Some(options) = &self.only else {
+                return Some(New::Found { found: Box::new(found), is_view });
+            };
+            let below = found.path.get(options.prefix.len() + 1..).unwrap_or_default();
+            let is_directory = found.node.kind == Kind::Directory;
+            if walked.as_ref().is_some_and(|top| is_within(&found.path, top))
+                || options.excludes.matches(below, is_directory)
+            {
+                continue;
+            }
+            let problem = found.node.problem();
+            if found.node.kind == Kind::Unknown
+                && problem.is_some_and(|problem| problem.kind == ProblemKind::Vanished)
+            {
+                return Some(New::Gone(found.path));
+            }
+            return Some(New::Found { found: Box::new(found), is_view });
+        }
+    }
 }
 
 impl<'w> Incoming<'w> {
-    /// Fails if two sections have one path, or one lies in another.
-    pub(super) fn new(mut sections: Vec<Section>, walks: &'w Walks) -> Result<Self> {
+    /// Fails if two sections have one path, or one lies in another. `knows_rest`: the parent can
+    /// stand for what did not change.
+    pub(super) fn new(
+        mut sections: Vec<Section>,
+        walks: &'w Walks,
+        knows_rest: bool,
+    ) -> Result<Self> {
         sections.sort_by(|a, b| path_order(&a.path, &b.path));
         let overlap = sections
             .windows(2)
-            .find(|pair| tintype_model::entry::is_within(&pair[1].path, &pair[0].path));
+            .find(|pair| is_within(&pair[1].path, &pair[0].path));
         if let Some(pair) = overlap {
             return Err(Error::internal(format!(
                 "{} lies in {}",
@@ -121,6 +181,7 @@ impl<'w> Incoming<'w> {
             walks,
             accounts: Accounts::of_host(),
             walking: None,
+            knows_rest,
             above: VecDeque::new(),
             last: Vec::new(),
             ahead: None,
@@ -144,11 +205,10 @@ impl<'w> Incoming<'w> {
     fn advance(&mut self) -> Option<New> {
         loop {
             if let Some(walking) = &mut self.walking {
-                let is_view = walking.is_view;
-                if let Some(found) = walking.next() {
-                    return Some(New::Found { found: Box::new(found), is_view });
+                if let Some(new) = walking.next(self.walks) {
+                    return Some(new);
                 }
-                self.walks.end(&walking.walk);
+                self.walks.end(&walking.walk, None);
                 self.walking = None;
             }
             if let Some(entry) = self.above.pop_front() {
@@ -163,10 +223,8 @@ impl<'w> Incoming<'w> {
             }
             let section = self.sections.pop_front()?;
             match section.what {
-                What::Walk { roots, options, is_view } => {
-                    let walk = self.walks.begin(Walk::new(roots, *options));
-                    let batch = Vec::new().into_iter();
-                    self.walking = Some(Walking { walk, batch, done: false, is_view });
+                What::Walk { roots, options, is_view, changed } => {
+                    self.walking = Some(self.walk(roots, options, is_view, changed));
                 }
                 What::Entry(entry) => return Some(New::Entry(Box::new(entry))),
                 what => return Some(New::Section(Box::new(Section { what, ..section }))),
@@ -175,19 +233,57 @@ impl<'w> Incoming<'w> {
     }
 }
 
+impl Incoming<'_> {
+    fn walk(
+        &self,
+        roots: Vec<PathBuf>,
+        options: Box<WalkOptions>,
+        is_view: bool,
+        changed: Changed<Vec<Vec<u8>>>,
+    ) -> Walking {
+        let (Changed::Only(names), true) = (changed, self.knows_rest) else {
+            return Walking::new(self.walks.begin(Walk::new(roots, *options)), is_view, None);
+        };
+        let below = |name: &Vec<u8>| options.base.join(OsStr::from_bytes(name));
+        let only = WalkOptions { only_roots: true, ..options.again() };
+        let walk = Walk::new(names.iter().map(below).collect(), only);
+        Walking::new(self.walks.begin(walk), is_view, Some(options))
+    }
+
+    /// Whether what comes next is all that may have changed below a section: then what the parent
+    /// has there and does not come stays.
+    pub(super) fn keeps(&mut self, path: &[u8]) -> bool {
+        self.peek();
+        let only = self.walking.as_ref().and_then(|walking| walking.only.as_ref());
+        only.is_some_and(|options| is_within(path, &options.prefix))
+    }
+
+    /// A directory that was just given is new: everything below it is.
+    pub(super) fn enter(&mut self, path: &[u8]) {
+        let Some(walking) = &mut self.walking else { return };
+        let Some(options) = &walking.only else { return };
+        let below = path.get(options.prefix.len() + 1..).unwrap_or_default();
+        let root = options.base.join(OsStr::from_bytes(below));
+        let walk = self.walks.begin(Walk::new(vec![root], options.again()));
+        let top = path.to_vec();
+        let inner = Walking::new(walk, walking.is_view, None);
+        walking.inside = Some(Box::new(Inside { top, walking: inner }));
+    }
+}
+
 /// What is between the top and a path, but for what lies above `last` or is it: those were given.
 /// Below `files` with the host's metadata where there is such a directory.
 fn directories_above(path: &[u8], last: &[u8], accounts: &Accounts) -> Vec<TreeEntry> {
     let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
     let above = slashes.map(|(at, _)| &path[..at]);
-    let missing = above.filter(|above| !tintype_model::entry::is_within(last, above));
+    let missing = above.filter(|above| !is_within(last, above));
     let node_of = |path: &[u8]| {
         let on_host =
             path.strip_prefix(b"files").map(|rest| if rest.is_empty() { b"/" } else { rest });
         // No directory has an empty name, so this is a plain one.
         let on_host = on_host.unwrap_or_default();
         tintype_source::files::directory_node(
-            std::ffi::OsStr::from_bytes(on_host).as_ref(),
+            OsStr::from_bytes(on_host).as_ref(),
             accounts,
         )
     };
@@ -221,11 +317,12 @@ impl Walks {
         walk
     }
 
-    fn end(&self, walk: &Walk) {
+    /// `next`: the one that goes on.
+    fn end(&self, walk: &Walk, next: Option<&Arc<Walk>>) {
         walk.stop();
         let mut state = self.lock();
         state.notes.extend(walk.notes());
-        state.current = None;
+        state.current = next.cloned();
     }
 
     /// No walk follows: helpers return.

@@ -27,6 +27,13 @@ impl Trie {
         }
         Arc::new(top)
     }
+
+    /// The same names, none of which is entered: each is only looked at.
+    pub(crate) fn into_ways(self: Arc<Self>) -> Arc<Self> {
+        let children = self.children.iter();
+        let children = children.map(|(name, child)| (name.clone(), Arc::clone(child).into_ways()));
+        Arc::new(Self { children: children.collect(), is_root: false })
+    }
 }
 
 /// Makes what a user typed into roots: absolute, with the symlinks *above* the last component

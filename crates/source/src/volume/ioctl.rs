@@ -130,7 +130,8 @@ pub(super) struct Subvolume {
 /// Of the subvolume that a file lies in.
 pub(super) fn subvolume(fd: impl AsFd) -> Result<Subvolume> {
     const GET_SUBVOL_INFO: Opcode = opcode::read::<SubvolumeInfo>(BTRFS, 60);
-    const READ_ONLY: u64 = 1 << 1;
+    // Of the root item, not that of the calls which set it.
+    const READ_ONLY: u64 = 1;
     let mut info = SubvolumeInfo {
         id: 0,
         name: [0; SUBVOLUME_NAME + 1],

@@ -21,6 +21,7 @@ mod opened;
 mod place;
 mod reflink;
 mod target;
+mod times;
 
 pub use btrfs::Btrfs;
 pub use live::Files;

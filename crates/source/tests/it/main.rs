@@ -5,6 +5,7 @@
 
 mod attacks;
 mod compare;
+mod conformance;
 mod databases;
 mod filesystems;
 mod image;
@@ -13,4 +14,5 @@ mod reading;
 mod roundtrip;
 mod support;
 mod target;
+mod volumes;
 mod walk;

@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use rustix::fs::{XattrFlags, lsetxattr};
 use tintype_model::entry::{Kind, Node, Problem};
@@ -22,47 +21,7 @@ pub(crate) fn skipped_without_root(what: &str) -> bool {
     !is_root()
 }
 
-pub(crate) fn run(program: &str, arguments: &[&OsStr]) {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .unwrap_or_else(|error| panic!("{program} must be installed: {error}"));
-    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
-}
-
-/// Something mounted for the time of a test.
-pub(crate) struct Mounted {
-    pub path: PathBuf,
-    _image: Option<tempfile::TempDir>,
-}
-
-impl Mounted {
-    /// A new file system of a kind on a loop device.
-    pub(crate) fn image(kind: &str, at: &Path) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let image = dir.path().join("image");
-        std::fs::File::create(&image).unwrap().set_len(256 << 20).unwrap();
-        // Small blocks, which ext4 would choose here, forbid long symlinks.
-        let small = if kind == "ext4" { &["-q", "-b", "4096"][..] } else { &["-q"] };
-        let mut make: Vec<&OsStr> = small.iter().map(OsStr::new).collect();
-        make.push(image.as_os_str());
-        run(&format!("mkfs.{kind}"), &make);
-        let arguments = ["-o".as_ref(), "loop".as_ref(), image.as_os_str(), at.as_os_str()];
-        run("mount", &arguments);
-        Self { path: at.to_owned(), _image: Some(dir) }
-    }
-
-    pub(crate) fn kind(kind: &str, at: &Path) -> Self {
-        run("mount", &["-t".as_ref(), kind.as_ref(), kind.as_ref(), at.as_os_str()]);
-        Self { path: at.to_owned(), _image: None }
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.path).status();
-    }
-}
+pub(crate) use tintype_testkit::volumes::{Mounted, run};
 
 /// Walks everything below `base` as `t/…`, with helpers.
 pub(crate) fn walk_all(base: &Path, helpers: usize, options: WalkOptions) -> Vec<Found> {
@@ -99,11 +58,20 @@ pub(crate) fn find<'f>(found: &'f [Found], path: &str) -> &'f Found {
 /// Captures `from` and restores it to `to`, as a snapshot and a restore would; gives all
 /// problems of both.
 pub(crate) fn transfer(from: &Path, to: &Path, options: TargetOptions) -> Vec<(String, Problem)> {
+    transfer_found(walk_all(from, 1, WalkOptions::default()), to, options)
+}
+
+/// Restores what a walk found below `t`.
+pub(crate) fn transfer_found(
+    all: Vec<Found>,
+    to: &Path,
+    options: TargetOptions,
+) -> Vec<(String, Problem)> {
     let target = Target::open(to, options).unwrap();
     let mut problems = Vec::new();
     let mut dirs: Vec<(Vec<u8>, Node)> = Vec::new();
     let mut links = std::collections::HashMap::new();
-    for mut found in walk_all(from, 1, WalkOptions::default()) {
+    for mut found in all {
         let path = found.path.strip_prefix(b"t").unwrap();
         let path = path.strip_prefix(b"/").unwrap_or(path).to_vec();
         let several = found.node.links > 1 && found.node.kind != Kind::Directory;

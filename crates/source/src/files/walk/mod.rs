@@ -40,6 +40,9 @@ pub struct WalkOptions {
     pub base: PathBuf,
     pub prefix: Vec<u8>,
     pub excludes: Arc<Excludes>,
+    /// Roots are looked at, and what leads to them, but not entered. One that is not there is
+    /// [`ProblemKind::Vanished`].
+    pub only_roots: bool,
     /// Mount points below a root are recorded, what is mounted there is not.
     pub one_file_system: bool,
     /// Directories by device and inode whose content is never taken: the repository itself.
@@ -62,6 +65,7 @@ impl Default for WalkOptions {
             base: PathBuf::from("/"),
             prefix: b"files".to_vec(),
             excludes: Arc::default(),
+            only_roots: false,
             one_file_system: false,
             never_enter: Vec::new(),
             grafts: Vec::new(),
@@ -69,6 +73,22 @@ impl Default for WalkOptions {
             ahead_bytes: 16 << 20,
             open_directories: 400,
             longest_path: 65_535,
+        }
+    }
+}
+
+impl WalkOptions {
+    /// The same for another walk.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            base: self.base.clone(),
+            prefix: self.prefix.clone(),
+            excludes: Arc::clone(&self.excludes),
+            never_enter: self.never_enter.clone(),
+            grafts: self.grafts.clone(),
+            accounts: self.accounts.clone(),
+            ..*self
         }
     }
 }
@@ -118,6 +138,8 @@ struct Consumer {
     path: Vec<u8>,
     owners: OwnerCache,
     buffer: Vec<MaybeUninit<u8>>,
+    /// Roots that are not there are no problem.
+    only_roots: bool,
 }
 
 /// A directory of which not all entries have been given yet.
@@ -141,7 +163,10 @@ impl Walk {
                 None => notes.push(Note::OutsideBase(root)),
             }
         }
-        let trie = Trie::new(inside.iter().map(Vec::as_slice));
+        let mut trie = Trie::new(inside.iter().map(Vec::as_slice));
+        if options.only_roots {
+            trie = trie.into_ways();
+        }
         let (access, extent) =
             if trie.is_root { (Access::List, Extent::Root) } else { (Access::Reach, Extent::Way) };
         let pool = Pool::new(options.open_directories);
@@ -156,6 +181,7 @@ impl Walk {
             path: options.prefix.clone(),
             owners: OwnerCache::new(options.accounts),
             buffer: buffer(),
+            only_roots: options.only_roots,
         };
         let shared = Shared {
             queue: Mutex::new(queue),
@@ -443,7 +469,8 @@ impl Consumer {
         let problem = match stat {
             Err(errno) => {
                 let mut problem = unreadable("cannot be looked at", errno);
-                if own.is_some() || dir.as_ref().is_some_and(|dir| !dir.is_listable()) {
+                let is_named = dir.as_ref().is_some_and(|dir| !dir.is_listable());
+                if (own.is_some() || is_named) && !self.only_roots {
                     // Nobody listed it: the user named it, and it is not there.
                     problem.kind = ProblemKind::Unreadable;
                 }

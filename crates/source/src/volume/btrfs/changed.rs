@@ -108,6 +108,15 @@ fn directory(top: &OwnedFd, path: &[u8]) -> io::Result<Option<OwnedFd>> {
     }
 }
 
+/// Whether there is a directory at a path; none if there is nothing.
+pub(super) fn is_directory(top: &OwnedFd, path: &[u8]) -> Option<bool> {
+    if path.is_empty() {
+        return Some(true);
+    }
+    let found = stat_below(top, path).ok()?;
+    Some(FileType::from_raw_mode(found.st_mode) == FileType::Directory)
+}
+
 fn stat_below(top: &OwnedFd, path: &[u8]) -> Result<rustix::fs::Stat, Errno> {
     let at = path.iter().rposition(|byte| *byte == b'/');
     let (above, name) = at.map_or((&path[..0], path), |at| (&path[..at], &path[at + 1..]));

@@ -33,6 +33,7 @@ use tintype_model::{Error, Result};
 use super::SHELF;
 use crate::connector::{Context, LABEL};
 use crate::volume::ioctl::{self, Subvolume};
+use crate::volume::times::keeping_times;
 use crate::volume::{mounts, opened};
 
 const KEPT: &str = "kept-";
@@ -56,12 +57,14 @@ impl Shelf {
     /// Makes it if it is missing.
     pub(super) fn make(mount_point: &Path) -> Result<Self> {
         let path = Self::path_at(mount_point);
-        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(Error::io(error, path.display()));
+        keeping_times(mount_point, || {
+            match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    Err(Error::io(error, path.display()))
+                }
+                _ => Ok(()),
             }
-            _ => {}
-        }
+        })?;
         Self::open(mount_point)?
             .ok_or_else(|| Error::unavailable(format!("{}: vanished", path.display())))
     }
@@ -127,11 +130,14 @@ impl Shelf {
 
     /// Removes the directory itself if nothing is in it.
     pub(super) fn tidy(&self) {
-        let path = self.path.parent().map(crate::volume::place::open);
-        if let Some(Ok(above)) = path {
-            // Not empty, or somebody else did it.
-            let _ = unlinkat(above, SHELF, AtFlags::REMOVEDIR);
-        }
+        let Some(point) = self.path.parent() else { return };
+        // Not empty, somebody else did it, or it is unmounted.
+        let _ = keeping_times(point, || {
+            if let Ok(above) = crate::volume::place::open(point) {
+                let _ = unlinkat(above, SHELF, AtFlags::REMOVEDIR);
+            }
+            Ok(())
+        });
     }
 }
 

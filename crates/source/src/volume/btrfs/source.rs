@@ -137,16 +137,25 @@ impl Snapshots {
                 return Err(gone());
             }
             let names = changed::between((&parent, &info), top, &self.context.scratch)?;
-            all.extend(names.iter().map(|name| join(&made.at, name)));
+            let is_left_out = |name: &[u8], path: &[u8]| {
+                [&parent, top].into_iter().all(|view| {
+                    let is_directory = changed::is_directory(view, name);
+                    is_directory
+                        .is_none_or(|is_directory| self.excludes.matches(path, is_directory))
+                })
+            };
+            for name in names {
+                let whole = join(&made.at, &name);
+                let path = below(&located.inside, &whole);
+                if path.is_some_and(|path| !is_left_out(&name, path)) {
+                    all.insert(whole);
+                }
+            }
         }
         let left_out = self.left_out.iter().map(|(at, _)| at.clone());
         all.extend(left_out.chain(old.left_out.iter().map(|at| plain(at))));
         let inside = all.iter().filter_map(|name| below(&located.inside, name));
-        // Left out in both views, whatever they are.
-        let is_wanted = |name: &&[u8]| {
-            !(self.excludes.matches(name, true) && self.excludes.matches(name, false))
-        };
-        Ok(inside.filter(is_wanted).map(<[u8]>::to_vec).collect())
+        Ok(inside.map(<[u8]>::to_vec).collect())
     }
 
     /// The mark of what was made.
@@ -283,6 +292,7 @@ impl Source for Snapshots {
         let facts = json!({
             "path": self.at.path,
             "filesystem": "btrfs",
+            "is_subvolume": new.inside.is_empty(),
             "subvolumes": new.subvolumes.iter().map(|one| &one.at).collect::<Vec<_>>(),
             "left_out": new.left_out,
         });

@@ -11,10 +11,11 @@ use tintype_model::{Error, Result};
 
 use super::journal::identity;
 use super::layout::Layout;
-use super::metadata::{copy_metadata, keeping_times};
+use super::metadata::copy_metadata;
 use super::switch::{make, rename_if_there};
 use crate::files::{Excludes, ExcludesBuilder};
 use crate::volume::escape::escaped;
+use crate::volume::times::keeping_times;
 use crate::volume::{btrfs, ioctl, place};
 
 /// More are refused: a pattern that matches single files everywhere would make one rename each.

@@ -71,6 +71,7 @@ pub(super) fn checks(item: &Item, layout: &Layout, look: &Look, in_place: bool) 
     checks.extend(mounted(layout, look));
     checks.extend(attached(look, in_place));
     checks.extend(nested(look, in_place));
+    checks.extend(problems(item));
     checks
 }
 
@@ -200,6 +201,16 @@ fn nested(look: &Look, in_place: bool) -> Option<Check> {
             "subvolumes",
             format!("{} subvolumes inside of it become plain directories", look.subvolumes),
             "restore as new, and make them subvolumes before files are moved there",
+        )
+    })
+}
+
+fn problems(item: &Item) -> Option<Check> {
+    (item.problems > 0).then(|| {
+        Check::warn(
+            "whole-capture",
+            format!("{} entries could not be read as a whole when it was captured", item.problems),
+            "look at them with ls, or take another snapshot",
         )
     })
 }

@@ -39,9 +39,10 @@ impl Layout {
         self.container.join("spare")
     }
 
-    /// A directory with the metadata of the replaced top.
-    pub(super) fn old_top(&self) -> PathBuf {
-        self.container.join("top")
+    /// Directories with the metadata of the replaced top and of the restored one: theirs tell of
+    /// the exchange.
+    pub(super) fn tops(&self) -> (PathBuf, PathBuf) {
+        (self.container.join("old-top"), self.container.join("new-top"))
     }
 
     /// The volume's top.

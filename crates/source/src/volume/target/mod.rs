@@ -25,7 +25,7 @@ use tintype_model::{Error, Result};
 
 use self::journal::{Journal, identity};
 use self::layout::Layout;
-use self::metadata::keeping_times;
+use super::times::keeping_times;
 use super::{btrfs, exports, ioctl, place};
 use crate::connector::{Context, Destination, FilesDone, Stored, Target, TargetPlan};
 
@@ -142,8 +142,7 @@ impl Volume {
             Error::unsupported(format!("{}: its name is not UTF-8", path.display()))
         })?;
         // What was captured as a subvolume becomes one again, where that is possible.
-        let was_subvolume = item.connector == btrfs::NAME
-            && item.facts["subvolumes"].as_array().is_some_and(|all| !all.is_empty());
+        let was_subvolume = item.facts["is_subvolume"].as_bool().unwrap_or(false);
         let subvolume =
             was_subvolume && place::open(parent).is_ok_and(|directory| btrfs::is_btrfs(&directory));
         Ok(Layout {
@@ -261,7 +260,7 @@ fn remove_container(layout: &Layout) -> Result<()> {
     if identity(container)?.is_none() {
         return Ok(());
     }
-    for name in ["new", "spare", "undone", "top"] {
+    for name in ["new", "spare", "undone", "old-top", "new-top"] {
         remove_path(&container.join(name))?;
     }
     let parent = container.parent().unwrap_or(container);

@@ -13,8 +13,9 @@ use tintype_model::{Error, Result};
 use super::carry;
 use super::journal::{Journal, identity};
 use super::layout::Layout;
-use super::metadata::{copy_metadata, keeping_times};
+use super::metadata::copy_metadata;
 use crate::volume::escape::{escaped, plain};
+use crate::volume::times::{keeping_own_times, keeping_times};
 use crate::volume::{opened, place};
 
 /// Shows what was restored.
@@ -49,7 +50,7 @@ pub(super) fn switch(layout: &Layout) -> Result<()> {
         carry::over(&layout.restored(), &layout.volume(), path)?;
     }
     if layout.only.is_none() {
-        copy_metadata(&layout.staged(), &layout.live)?;
+        copy_metadata(&layout.tops().1, &layout.live)?;
     }
     sync(&layout.live)
 }
@@ -74,9 +75,12 @@ fn begin(layout: &Layout) -> Result<Journal> {
     let mut carried = Vec::new();
     if layout.in_place {
         carried = carry::find(layout)?;
-        if layout.only.is_none() {
-            make(&layout.old_top())?;
-            copy_metadata(&layout.live, &layout.old_top())?;
+    }
+    if layout.only.is_none() {
+        let (old, new) = layout.tops();
+        for (from, to) in [(&layout.live, &old), (&staged, &new)] {
+            make(to)?;
+            copy_metadata(from, to)?;
         }
     }
     let journal = Journal { entries, carried, is_over: false };
@@ -120,9 +124,7 @@ pub(super) fn back(layout: &Layout) -> Result<()> {
         for name in names(&layout.staged())?.into_iter().filter(|name| !new.contains(name)) {
             rename_if_there(&layout.staged().join(&name), &layout.live.join(&name))?;
         }
-        if layout.in_place {
-            copy_metadata(&layout.old_top(), &layout.live)?;
-        }
+        copy_metadata(&layout.tops().0, &layout.live)?;
     }
     sync(&layout.live)?;
     keeping_times(&layout.live, || Journal::remove(layout))
@@ -153,7 +155,9 @@ fn into_place(from: &Path, to: &Path, spare: &Path) -> Result<()> {
     let failed = |errno: Errno| {
         Error::io(errno.into(), format_args!("{} to {}", from.display(), to.display()))
     };
-    match renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE) {
+    let exchanged =
+        keeping_own_times([from, to], || renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE));
+    match exchanged {
         Ok(()) => return Ok(()),
         Err(Errno::NOENT) => {}
         Err(Errno::INVAL | Errno::NOSYS) => rename_if_there(to, spare)?,

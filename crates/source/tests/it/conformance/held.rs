@@ -1,0 +1,167 @@
+//! What a snapshot would hold, in a directory; restored from there.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+use tintype_model::entry::{Kind, Node};
+use tintype_model::resource::Consistency;
+use tintype_model::{Error, Result};
+use tintype_source::connector::{
+    Changed, Content, FilesDone, ImageSink, Part, Released, Source, Stored, StoredEntry, View,
+};
+use tintype_source::files::{Found, TargetOptions, WalkOptions};
+
+use super::model::Model;
+use crate::support::{transfer, transfer_found, walk_all};
+
+pub(crate) struct Held {
+    dir: tempfile::TempDir,
+    pub mark: Option<Value>,
+    pub facts: Value,
+    pub consistency: Consistency,
+    /// Of each part that is walked: its path, the tree, and what was said to have changed.
+    pub trees: Vec<(Vec<u8>, Model, Changed<Vec<Vec<u8>>>)>,
+    /// A restore of files breaks off.
+    pub fails: std::sync::atomic::AtomicBool,
+}
+
+/// From plan to release.
+pub(crate) fn capture(
+    source: &mut dyn Source,
+    mark: Option<&Value>,
+    released: Released,
+) -> Result<Held> {
+    let held = through(source, mark);
+    source.release(if held.is_ok() { released } else { Released::Failed })?;
+    held
+}
+
+fn through(source: &mut dyn Source, mark: Option<&Value>) -> Result<Held> {
+    source.plan()?;
+    source.prepare(mark)?;
+    let ahead = source.ahead()?;
+    let frozen = source.freeze();
+    frozen.and(source.thaw())?;
+    let view = source.view()?;
+    Ok(Held::of(ahead, view))
+}
+
+/// What is found where a part is walked.
+fn walk_part(part: &Part) -> Vec<Found> {
+    let Content::Files { root, excludes, one_file_system, never_enter, grafts, .. } = &part.content
+    else {
+        panic!("no files");
+    };
+    let options = WalkOptions {
+        excludes: Arc::clone(excludes),
+        one_file_system: *one_file_system,
+        never_enter: never_enter.clone(),
+        grafts: grafts.clone(),
+        ..WalkOptions::default()
+    };
+    walk_all(root, 1, options)
+}
+
+impl Held {
+    /// Reads everything.
+    pub(crate) fn of(ahead: Vec<Part>, view: View) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut trees = Vec::new();
+        let View { parts, consistency, mark, facts, .. } = view;
+        assert!(parts.is_sorted_by_key(|part| part.at.clone()), "parts are sorted");
+        for part in ahead.into_iter().chain(parts) {
+            let to = dir.path().join("parts").join(OsStr::from_bytes(&part.at));
+            if let Content::Files { changed, .. } = &part.content {
+                std::fs::create_dir_all(&to).unwrap();
+                let problems = transfer_found(walk_part(&part), &to, TargetOptions::default());
+                assert!(problems.is_empty(), "{problems:?}");
+                trees.push((part.at.clone(), Model::of(walk_part(&part)), changed.clone()));
+                continue;
+            }
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            let mut file = File::create(&to).unwrap();
+            match part.content {
+                Content::Files { .. } => {}
+                Content::Object(bytes) => std::fs::write(&to, bytes).unwrap(),
+                Content::Stream { mut read, end, .. } => {
+                    std::io::copy(&mut read, &mut file).unwrap();
+                    end().unwrap();
+                }
+                Content::Image { image, .. } => {
+                    let mut buffer = vec![0; 1 << 20];
+                    let mut offset = 0;
+                    while offset < image.size_bytes() {
+                        let left = image.size_bytes() - offset;
+                        let piece = &mut buffer[..left.min(1 << 20) as usize];
+                        image.read_at(offset, piece).unwrap();
+                        std::io::Write::write_all(&mut file, piece).unwrap();
+                        offset += piece.len() as u64;
+                    }
+                    assert!(!image.changed());
+                }
+            }
+        }
+        Self { dir, mark, facts, consistency, trees, fails: false.into() }
+    }
+
+    /// Where what was captured lies as plain files.
+    pub(crate) fn path(&self, at: &[u8]) -> PathBuf {
+        self.dir.path().join("parts").join(OsStr::from_bytes(at))
+    }
+}
+
+impl Stored for Held {
+    fn list(&self, at: &[u8]) -> Result<Vec<StoredEntry>> {
+        let node = |path: &Path| {
+            let found = path.symlink_metadata().map_err(|e| Error::io(e, path.display()))?;
+            let kind = if found.is_dir() { Kind::Directory } else { Kind::File };
+            Ok::<_, Error>(Node { size: found.len(), ..Node::new(kind) })
+        };
+        let top = self.path(at);
+        let mut all = vec![StoredEntry { at: at.to_vec(), node: node(&top)? }];
+        if top.is_dir() {
+            let names = std::fs::read_dir(&top).unwrap().map(|entry| entry.unwrap().file_name());
+            let mut names: Vec<_> = names.collect();
+            names.sort_unstable();
+            for name in names {
+                let path = Path::new(OsStr::from_bytes(at)).join(&name);
+                let node = node(&top.join(name))?;
+                all.push(StoredEntry { at: path.into_os_string().into_vec(), node });
+            }
+        }
+        Ok(all)
+    }
+
+    fn object(&self, at: &[u8], most_bytes: u64) -> Result<Vec<u8>> {
+        let path = self.path(at);
+        let bytes = std::fs::read(&path).map_err(|error| Error::io(error, path.display()))?;
+        if bytes.len() as u64 > most_bytes { Err(Error::invalid("too long")) } else { Ok(bytes) }
+    }
+
+    fn read(&self, at: &[u8], consume: &mut dyn FnMut(&mut dyn Read) -> Result<()>) -> Result<()> {
+        let path = self.path(at);
+        let mut file = File::open(&path).map_err(|error| Error::io(error, path.display()))?;
+        consume(&mut file)
+    }
+
+    fn image(&self, at: &[u8], sink: &dyn ImageSink) -> Result<()> {
+        sink.write_at(0, &self.object(at, u64::MAX)?)
+    }
+
+    fn files(&self, at: &[u8], to: &Path) -> Result<FilesDone> {
+        assert!(to.read_dir().unwrap().next().is_none(), "{} is not empty", to.display());
+        if self.fails.load(std::sync::atomic::Ordering::Relaxed) {
+            std::fs::create_dir_all(to.join("half/a tree")).unwrap();
+            std::fs::write(to.join("half/a tree/file"), b"half").unwrap();
+            return Err(Error::unavailable("injected"));
+        }
+        let problems = transfer(&self.path(at), to, TargetOptions::default());
+        let failed = problems.into_iter().map(|(path, p)| (path.into_bytes(), p.message));
+        Ok(FilesDone { entries: 1, bytes: 1, failed: failed.collect() })
+    }
+}

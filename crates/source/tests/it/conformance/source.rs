@@ -1,0 +1,197 @@
+//! What every source must do.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tintype_model::resource::Consistency;
+use tintype_source::connector::{Changed, Released, Source};
+
+use super::{Held, Session, World, capture, connector};
+
+pub(crate) fn sources_conform(world: &dyn World) {
+    what_was_frozen_is_read(world);
+    a_mark_leaves_nothing_out(world);
+    release_leaves_nothing(world);
+    a_kill_leaves_nothing(world);
+    two_at_once_do_not_meet(world);
+}
+
+fn open(world: &dyn World, session: &Session) -> Box<dyn Source> {
+    let resource = world.resource();
+    connector(&resource.connector).source(&resource, &session.context).unwrap()
+}
+
+fn clean(world: &dyn World, session: &Session) -> Vec<String> {
+    let resource = world.resource();
+    connector(&resource.connector).clean(&[&resource], &session.context).unwrap()
+}
+
+/// A writer goes on all the time; what is read lies between what was written before the freeze and
+/// after the thaw, also if it is read late.
+fn what_was_frozen_is_read(world: &dyn World) {
+    let stop = AtomicBool::new(false);
+    let written = AtomicU64::new(world.now());
+    let session = Session::of(world);
+    let mut source = open(world, &session);
+    let reached = source.plan().unwrap().reaches;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let next = written.load(Ordering::SeqCst) + 1;
+                world.write(next);
+                written.store(next, Ordering::SeqCst);
+            }
+        });
+        let _stop = OnDrop(|| stop.store(true, Ordering::Relaxed));
+        wait_for(|| written.load(Ordering::SeqCst) > 2);
+        source.prepare(None).unwrap();
+        let ahead = source.ahead().unwrap();
+        let first = written.load(Ordering::SeqCst);
+        source.freeze().unwrap();
+        source.thaw().unwrap();
+        // One more may have been under way.
+        let last = written.load(Ordering::SeqCst) + 1;
+        if reached == Consistency::None {
+            return;
+        }
+        wait_for(|| written.load(Ordering::SeqCst) > last + 3);
+        let view = source.view().unwrap();
+        assert_eq!(view.consistency, reached, "the level is what the plan said");
+        let held = Held::of(ahead, view);
+        let number = world.captured(&held);
+        assert!((first..=last).contains(&number), "{first} <= {number} <= {last}");
+    });
+    source.release(Released::Failed).unwrap();
+    assert_eq!(world.leftovers(), Vec::<String>::new());
+}
+
+fn a_mark_leaves_nothing_out(world: &dyn World) {
+    let mut parent: Option<Held> = None;
+    let mut number = world.now();
+    for round in 0..4 {
+        number += 1;
+        world.write(number);
+        let session = Session::of(world);
+        let mut source = open(world, &session);
+        let mark = parent.as_ref().and_then(|parent| parent.mark.clone());
+        let held = capture(&mut *source, mark.as_ref(), Released::Committed).unwrap();
+        assert_eq!(world.captured(&held), number);
+        for (at, tree, changed) in &held.trees {
+            let Changed::Only(names) = changed else { continue };
+            assert!(names.is_sorted(), "names are sorted");
+            let parent = parent.as_ref().expect("only what has a parent knows what changed");
+            let old = parent.trees.iter().find(|(old, ..)| old == at).unwrap();
+            let updated = old.1.updated(names, tree);
+            assert_eq!(updated, *tree, "round {round}: {names:?}");
+        }
+        // What a mark needs is no leftover, and stays when somebody cleans.
+        assert_eq!(world.leftovers(), Vec::<String>::new());
+        assert_eq!(clean(world, &Session::of(world)), Vec::<String>::new());
+        parent = Some(held);
+    }
+}
+
+fn release_leaves_nothing(world: &dyn World) {
+    for steps in 0..=Step::ALL.len() {
+        for released in [Released::Failed, Released::Committed] {
+            if released == Released::Committed && steps < Step::ALL.len() {
+                continue;
+            }
+            let session = Session::of(world);
+            let mut source = open(world, &session);
+            perform(&mut *source, steps);
+            source.release(released).unwrap();
+            assert_eq!(world.leftovers(), Vec::<String>::new(), "after {steps} steps");
+        }
+    }
+}
+
+fn a_kill_leaves_nothing(world: &dyn World) {
+    for steps in 0..=Step::ALL.len() {
+        let killed = Session::of(world);
+        let mut source = open(world, &killed);
+        perform(&mut *source, steps);
+        // Whoever lives beside it leaves it alone.
+        let next = Session::of(world);
+        assert_eq!(clean(world, &next), Vec::<String>::new(), "{steps} steps");
+        drop(source);
+        killed.kill();
+        clean(world, &next);
+        assert_eq!(world.leftovers(), Vec::<String>::new(), "killed after {steps} steps");
+        // Nothing is frozen: it can be written to, and captured again.
+        let number = world.now() + 1;
+        world.write(number);
+        let mut source = open(world, &next);
+        let held = capture(&mut *source, None, Released::Failed).unwrap();
+        assert_eq!(world.captured(&held), number);
+    }
+}
+
+fn two_at_once_do_not_meet(world: &dyn World) {
+    let one = Session::of(world);
+    let two = Session::of(world);
+    let number = world.now() + 1;
+    world.write(number);
+    let (mut first, mut second) = (open(world, &one), open(world, &two));
+    let mut views = Vec::new();
+    for source in [&mut first, &mut second] {
+        source.plan().unwrap();
+        source.prepare(None).unwrap();
+        let ahead = source.ahead().unwrap();
+        source.freeze().unwrap();
+        source.thaw().unwrap();
+        views.push(Held::of(ahead, source.view().unwrap()));
+    }
+    first.release(Released::Committed).unwrap();
+    views.push(Held::of(Vec::new(), second.view().unwrap()));
+    second.release(Released::Committed).unwrap();
+    for held in &views {
+        assert_eq!(world.captured(held), number);
+    }
+    assert_eq!(world.leftovers(), Vec::<String>::new());
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Plan,
+    Prepare,
+    Ahead,
+    Freeze,
+    Thaw,
+    View,
+}
+
+impl Step {
+    const ALL: [Self; 6] =
+        [Self::Plan, Self::Prepare, Self::Ahead, Self::Freeze, Self::Thaw, Self::View];
+}
+
+fn perform(source: &mut dyn Source, steps: usize) {
+    for step in &Step::ALL[..steps] {
+        let done = match step {
+            Step::Plan => source.plan().map(|_| ()),
+            Step::Prepare => source.prepare(None),
+            Step::Ahead => source.ahead().map(|_| ()),
+            Step::Freeze => source.freeze(),
+            Step::Thaw => source.thaw(),
+            Step::View => source.view().map(|_| ()),
+        };
+        done.unwrap_or_else(|error| panic!("{step:?}: {error}"));
+    }
+}
+
+fn wait_for(mut ready: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !ready() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "nobody writes any more");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}

@@ -1,0 +1,7 @@
+//! Volumes on real file systems, on loop devices.
+
+mod bad_days;
+mod conformance;
+mod on_btrfs;
+mod restoring;
+mod world;

@@ -1,0 +1,97 @@
+//! File systems on loop devices, mounted for the time of a test. They need root.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::packages::need;
+
+/// Something mounted for the time of a test.
+pub struct Mounted {
+    pub path: PathBuf,
+    /// Where it is mounted and its image, if they are its own.
+    _directories: Vec<TempDir>,
+    image: Option<PathBuf>,
+}
+
+impl Mounted {
+    /// A new file system of a kind, on an image of its own, mounted at a directory.
+    pub fn image(kind: &str, at: &Path) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let image = dir.path().join("image");
+        let size = if kind == "xfs" { 1 << 30 } else { 256 << 20 };
+        make(kind, &image, size);
+        mount(&image, at);
+        Self { path: at.to_owned(), _directories: vec![dir], image: None }
+    }
+
+    /// The same, mounted at a directory of its own.
+    pub fn new(kind: &str) -> Self {
+        let at = tempfile::tempdir().expect("a temporary directory");
+        let mut mounted = Self::image(kind, at.path());
+        mounted._directories.push(at);
+        mounted
+    }
+
+    /// A file system of a kind on an image that lies on this one.
+    pub fn stack(&self, kind: &str) -> Self {
+        let at = tempfile::tempdir().expect("a temporary directory");
+        let image = self.path.join(format!("{kind}.image"));
+        // The least that mkfs.xfs makes.
+        make(kind, &image, 320 << 20);
+        mount(&image, at.path());
+        Self { path: at.path().to_owned(), _directories: vec![at], image: Some(image) }
+    }
+
+    /// One of the kernel's own kinds.
+    pub fn kind(kind: &str, at: &Path) -> Self {
+        run("mount", &["-t".as_ref(), kind.as_ref(), kind.as_ref(), at.as_os_str()]);
+        Self { path: at.to_owned(), _directories: Vec::new(), image: None }
+    }
+
+    /// Takes it away although it is in use.
+    pub fn unmount(&self) {
+        run("umount", &["-l".as_ref(), self.path.as_os_str()]);
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // It would never be unmounted; mostly it is not frozen.
+        let quiet = || std::process::Stdio::null();
+        let _ = Command::new("fsfreeze").arg("-u").arg(&self.path).stderr(quiet()).status();
+        let _ = Command::new("umount").arg("-l").arg(&self.path).stderr(quiet()).status();
+        if let Some(image) = &self.image {
+            let _ = std::fs::remove_file(image);
+        }
+    }
+}
+
+fn make(kind: &str, image: &Path, size: u64) {
+    match kind {
+        "xfs" => need("mkfs.xfs", "xfsprogs"),
+        "btrfs" => need("mkfs.btrfs", "btrfs-progs"),
+        _ => need("mkfs.ext4", "e2fsprogs"),
+    }
+    let file = std::fs::File::create(image).expect("an image can be made");
+    file.set_len(size).expect("an image can be made");
+    // Small blocks, which ext4 would choose here, forbid long symlinks.
+    let small = if kind == "ext4" { &["-q", "-b", "4096"][..] } else { &["-q"] };
+    let mut arguments: Vec<&OsStr> = small.iter().map(OsStr::new).collect();
+    arguments.push(image.as_os_str());
+    run(&format!("mkfs.{kind}"), &arguments);
+}
+
+fn mount(image: &Path, at: &Path) {
+    run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_os_str(), at.as_os_str()]);
+}
+
+pub fn run(program: &str, arguments: &[&OsStr]) {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("{program} must be installed: {error}"));
+    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
+}
