@@ -34,7 +34,7 @@ pub fn need(program: &str, package: &str) {
 
 fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).map(PathBuf::from);
+    let folders = std::env::split_paths(&path);
     let own = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     folders.chain(own).any(|folder| Path::new(&folder).join(program).exists())
 }

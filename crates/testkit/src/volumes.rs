@@ -12,7 +12,7 @@ use crate::packages::need;
 pub struct Mounted {
     pub path: PathBuf,
     /// Where it is mounted and its image, if they are its own.
-    _directories: Vec<TempDir>,
+    directories: Vec<TempDir>,
     image: Option<PathBuf>,
 }
 
@@ -24,14 +24,14 @@ impl Mounted {
         let size = if kind == "xfs" { 1 << 30 } else { 256 << 20 };
         make(kind, &image, size);
         mount(&image, at);
-        Self { path: at.to_owned(), _directories: vec![dir], image: None }
+        Self { path: at.to_owned(), directories: vec![dir], image: None }
     }
 
     /// The same, mounted at a directory of its own.
     pub fn new(kind: &str) -> Self {
         let at = tempfile::tempdir().expect("a temporary directory");
         let mut mounted = Self::image(kind, at.path());
-        mounted._directories.push(at);
+        mounted.directories.push(at);
         mounted
     }
 
@@ -42,13 +42,13 @@ impl Mounted {
         // The least that mkfs.xfs makes.
         make(kind, &image, 320 << 20);
         mount(&image, at.path());
-        Self { path: at.path().to_owned(), _directories: vec![at], image: Some(image) }
+        Self { path: at.path().to_owned(), directories: vec![at], image: Some(image) }
     }
 
     /// One of the kernel's own kinds.
     pub fn kind(kind: &str, at: &Path) -> Self {
         run("mount", &["-t".as_ref(), kind.as_ref(), kind.as_ref(), at.as_os_str()]);
-        Self { path: at.to_owned(), _directories: Vec::new(), image: None }
+        Self { path: at.to_owned(), directories: Vec::new(), image: None }
     }
 
     /// Takes it away although it is in use.

@@ -71,9 +71,8 @@ pub(super) fn plan<'r>(
     }
     // What is to be stored again must be looked at.
     let knows_rest = parent.is_some() && planner.sparse.is_empty();
-    let is_partial = |section: &Section| {
-        matches!(&section.what, What::Walk { changed: Changed::Only(_), .. })
-    };
+    let is_partial =
+        |section: &Section| matches!(&section.what, What::Walk { changed: Changed::Only(_), .. });
     let relies_on_parent = knows_rest && sections.iter().any(is_partial);
     let mut incoming = Incoming::new(sections, walks, knows_rest)?;
     if let Some(parent) = parent {
@@ -191,13 +190,17 @@ impl Planner<'_, '_, '_> {
 
     /// Where only what may have changed comes in, what does not come is as it was; but for what was
     /// in a directory that is not there any more.
-    fn stands_for_itself(&self, old: &TreeEntry, incoming: &mut Incoming<'_>) -> bool {
+    fn stands_for_itself(&self, old: &TreeEntry, incoming: &Incoming<'_>) -> bool {
         let is_gone = self.gone.as_ref().is_some_and(|gone| is_within(&old.path, gone));
         !is_gone && incoming.keeps(&old.path)
     }
 
     /// Notes what stands in the place of a directory that is gone, and has a new one walked.
     fn replaces(&mut self, new: &New, old: Option<&TreeEntry>, incoming: &mut Incoming<'_>) {
+        let is_covered = self.gone.as_ref().is_some_and(|gone| is_within(new.path(), gone));
+        if is_covered || !incoming.keeps(new.path()) {
+            return;
+        }
         let New::Found { found, .. } = new else {
             self.gone = Some(new.path().to_vec());
             return;

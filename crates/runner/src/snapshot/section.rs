@@ -57,6 +57,8 @@ pub(super) enum New {
         found: Box<Found>,
         is_view: bool,
     },
+    /// It is not there any more, nor is what was below it: see [`Changed::Only`].
+    Gone(Vec<u8>),
     Entry(Box<TreeEntry>),
     /// An image, a stream or an object.
     Section(Box<Section>),
@@ -79,6 +81,8 @@ pub(super) struct Incoming<'w> {
     walks: &'w Walks,
     accounts: Accounts,
     walking: Option<Walking>,
+    /// Tops of sections of which only what may have changed comes in.
+    kept: Vec<Vec<u8>>,
     knows_rest: bool,
     /// Directories above the next section.
     above: VecDeque<TreeEntry>,
@@ -166,9 +170,7 @@ impl<'w> Incoming<'w> {
         knows_rest: bool,
     ) -> Result<Self> {
         sections.sort_by(|a, b| path_order(&a.path, &b.path));
-        let overlap = sections
-            .windows(2)
-            .find(|pair| is_within(&pair[1].path, &pair[0].path));
+        let overlap = sections.windows(2).find(|pair| is_within(&pair[1].path, &pair[0].path));
         if let Some(pair) = overlap {
             return Err(Error::internal(format!(
                 "{} lies in {}",
@@ -176,12 +178,16 @@ impl<'w> Incoming<'w> {
                 String::from_utf8_lossy(&pair[0].path)
             )));
         }
+        let is_kept = |section: &&Section| {
+            knows_rest && matches!(&section.what, What::Walk { changed: Changed::Only(_), .. })
+        };
         Ok(Self {
-            sections: sections.into(),
             walks,
             accounts: Accounts::of_host(),
             walking: None,
+            kept: sections.iter().filter(is_kept).map(|section| section.path.clone()).collect(),
             knows_rest,
+            sections: sections.into(),
             above: VecDeque::new(),
             last: Vec::new(),
             ahead: None,
@@ -250,12 +256,10 @@ impl Incoming<'_> {
         Walking::new(self.walks.begin(walk), is_view, Some(options))
     }
 
-    /// Whether what comes next is all that may have changed below a section: then what the parent
-    /// has there and does not come stays.
-    pub(super) fn keeps(&mut self, path: &[u8]) -> bool {
-        self.peek();
-        let only = self.walking.as_ref().and_then(|walking| walking.only.as_ref());
-        only.is_some_and(|options| is_within(path, &options.prefix))
+    /// Whether a path lies in a section of which only what may have changed comes in: what the
+    /// parent has there and does not come stays.
+    pub(super) fn keeps(&self, path: &[u8]) -> bool {
+        self.kept.iter().any(|top| is_within(path, top))
     }
 
     /// A directory that was just given is new: everything below it is.
@@ -282,10 +286,7 @@ fn directories_above(path: &[u8], last: &[u8], accounts: &Accounts) -> Vec<TreeE
             path.strip_prefix(b"files").map(|rest| if rest.is_empty() { b"/" } else { rest });
         // No directory has an empty name, so this is a plain one.
         let on_host = on_host.unwrap_or_default();
-        tintype_source::files::directory_node(
-            OsStr::from_bytes(on_host).as_ref(),
-            accounts,
-        )
+        tintype_source::files::directory_node(OsStr::from_bytes(on_host).as_ref(), accounts)
     };
     missing.map(|path| bare(path.to_vec(), node_of(path))).collect()
 }

@@ -1,6 +1,7 @@
 //! Snapshots of resources: windows, failures of single members, the guard, what is recorded. The
 //! platforms are played here, because real ones fail too rarely; connectors are tested on real ones.
 
+mod changed;
 mod played;
 mod restoring;
 
@@ -32,27 +33,7 @@ impl Stage {
     }
 
     fn take(&self, resources: Vec<Resource>) -> Taken {
-        let resources = Resources::new(resources);
-        let places = group::places(&resources, &[]).unwrap();
-        let snapshot = SnapshotOptions {
-            labels: Labels { roots: places, ..Labels::default() },
-            parent: self.lab.latest(),
-            workers: 2,
-            most_workers: 2,
-            cancel: Cancel::default(),
-            read_all: false,
-        };
-        let connectors: Vec<Box<dyn Connector>> = vec![Box::new(self.played())];
-        let taken = group::snapshot(
-            &self.lab.repository,
-            &connectors,
-            &resources,
-            &[],
-            &snapshot,
-            &self.options(),
-            &Progress::default(),
-        );
-        taken.unwrap()
+        take(self, &[Box::new(self.played())], resources)
     }
 
     fn options(&self) -> GroupOptions {
@@ -85,6 +66,35 @@ impl Stage {
         let root = tintype_engine::tree::Root::of(&self.lab.latest().unwrap().manifest);
         tintype_runner::content::small(&reader, root, path.as_bytes(), 1 << 30).unwrap()
     }
+}
+
+fn take(stage: &Stage, connectors: &[Box<dyn Connector>], resources: Vec<Resource>) -> Taken {
+    try_take(stage, connectors, resources).unwrap()
+}
+
+fn try_take(
+    stage: &Stage,
+    connectors: &[Box<dyn Connector>],
+    resources: Vec<Resource>,
+) -> tintype_model::Result<Taken> {
+    let resources = Resources::new(resources);
+    let snapshot = SnapshotOptions {
+        labels: Labels { roots: group::places(&resources, &[]).unwrap(), ..Labels::default() },
+        parent: stage.lab.latest(),
+        workers: 2,
+        most_workers: 2,
+        cancel: Cancel::default(),
+        read_all: false,
+    };
+    group::snapshot(
+        &stage.lab.repository,
+        connectors,
+        &resources,
+        &[],
+        &snapshot,
+        &stage.options(),
+        &Progress::default(),
+    )
 }
 
 /// Run as a process of its own by the others; alone it does nothing.
