@@ -1,6 +1,7 @@
 //! Resources from the command line: described, captured together, destroyed, brought back.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -52,6 +53,8 @@ fn items(ran: &Ran) -> Vec<Value> {
 #[test]
 fn an_application_that_was_destroyed_is_brought_back() {
     let lab = shop();
+    fs::set_permissions(lab.path("files"), PermissionsExt::from_mode(0o2751)).unwrap();
+    let before = fs::metadata(lab.path("files")).unwrap();
     let ran = take(&lab, &["shop"]).expect(0);
     let items = items(&ran);
     assert_eq!(items.len(), 2);
@@ -81,6 +84,9 @@ fn an_application_that_was_destroyed_is_brought_back() {
         (3, &b"second"[..])
     );
     assert_eq!(fs::read_dir(lab.path("files")).unwrap().count(), 2, "nothing is left beside");
+    let after = fs::metadata(lab.path("files")).unwrap();
+    assert_eq!(after.mode(), before.mode());
+    assert_eq!(after.modified().unwrap(), before.modified().unwrap());
 
     // What was replaced is in the undo point.
     let list = lab.run(&["list", "--json", "--tag", "pre-restore"]).expect(0);

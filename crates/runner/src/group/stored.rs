@@ -15,7 +15,7 @@ use tintype_engine::tree::{Content, Reference, Root, TreeEntry};
 use tintype_model::entry::{Kind, ProblemKind};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{FilesDone, ImageSink, Stored, StoredEntry};
-use tintype_source::files::{Excludes, Owners};
+use tintype_source::files::{Excludes, Owners, Target, TargetOptions};
 
 use crate::content::{self, ContentStream};
 use crate::failure::Failure;
@@ -139,7 +139,13 @@ impl Stored for StoredItem<'_, '_> {
         };
         let report = restore::apply(self.reader, &plan, &options, self.progress)?;
         let missing = plan.missing.iter().chain(&plan.refused).cloned();
-        let failed = missing.chain(report.failed).chain(report.imperfect).collect();
+        let mut failed: Vec<_> = missing.chain(report.failed).chain(report.imperfect).collect();
+        // The top itself is the target's to a restore of files; here it is what was captured.
+        let top = self.entry(at)?.node;
+        if top.kind == Kind::Directory {
+            let problems = Target::open(to, TargetOptions::default())?.finish_dir(b"", &top)?;
+            failed.extend(problems.into_iter().map(|problem| (Vec::new(), problem.message)));
+        }
         Ok(FilesDone { entries: report.entries, bytes: report.bytes, failed })
     }
 }
