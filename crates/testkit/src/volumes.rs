@@ -21,18 +21,25 @@ impl Mounted {
     pub fn image(kind: &str, at: &Path) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let image = dir.path().join("image");
-        let size = if kind == "xfs" { 1 << 30 } else { 256 << 20 };
-        make(kind, &image, size);
+        make(kind, &image, if kind == "xfs" { 1 << 30 } else { 256 << 20 });
         mount(&image, at);
         Self { path: at.to_owned(), directories: vec![dir], image: None }
     }
 
+    /// A large one, mounted at a directory of its own. Its image is sparse.
+    pub fn sized(kind: &str, size_bytes: u64) -> Self {
+        let at = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let image = dir.path().join("image");
+        make(kind, &image, size_bytes);
+        mount(&image, at.path());
+        Self { path: at.path().to_owned(), directories: vec![dir, at], image: None }
+    }
+
     /// The same, mounted at a directory of its own.
     pub fn new(kind: &str) -> Self {
-        let at = tempfile::tempdir().expect("a temporary directory");
-        let mut mounted = Self::image(kind, at.path());
-        mounted.directories.push(at);
-        mounted
+        // Room for an image on it.
+        Self::sized(kind, 1 << 30)
     }
 
     /// A file system of a kind on an image that lies on this one.

@@ -26,9 +26,3 @@ mod times;
 pub use btrfs::Btrfs;
 pub use live::Files;
 pub use reflink::Reflink;
-
-/// Parsers of what others write, for tests that feed them anything.
-#[doc(hidden)]
-pub mod parsers {
-    pub use super::btrfs::{Limits, Stream, changes};
-}

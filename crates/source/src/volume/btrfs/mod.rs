@@ -22,9 +22,7 @@ use super::place::At;
 use super::{discover, target};
 use crate::connector::{Connector, Context, Discovered, Source, Target};
 
-pub use overlay::{Limits, changes};
-pub use send::Stream;
-pub(super) use subvolume::is_btrfs;
+pub(super) use subvolume::{copies_inside, is_btrfs};
 
 /// Inode of the top of each subvolume.
 pub(super) const TOP_INODE: u64 = 256;

@@ -12,7 +12,7 @@ use super::send::{Command, Stream};
 
 /// Bounds of what is held of one stream.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(super) struct Limits {
     pub nodes: usize,
     /// Bytes of all paths.
     pub bytes: usize,
@@ -26,7 +26,7 @@ impl Default for Limits {
 
 /// What changed. Paths are below the top of the subvolume, which itself is an empty path.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub(super) struct Changes {
     /// Names that may differ, of the older and of the newer view.
     pub names: BTreeSet<Vec<u8>>,
     /// What lay elsewhere in the older view: from, to. If it is a directory, what lies below it
@@ -54,7 +54,7 @@ const TOP: usize = 0;
 
 /// Reads a stream to its end. An error also if it speaks of what cannot be, or of more than the
 /// limits allow.
-pub fn changes(read: impl Read, limits: Limits) -> io::Result<Changes> {
+pub(super) fn changes(read: impl Read, limits: Limits) -> io::Result<Changes> {
     let top = Node {
         parent: TOP,
         children: BTreeMap::new(),

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 /// One command, as far as names go. Paths are those of the moment at which a receiver, who does
 /// command after command, comes to it; an empty path is the top of the subvolume.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(super) enum Command {
     /// Something is made.
     Make(Vec<u8>),
     Rename {
@@ -22,7 +22,7 @@ pub enum Command {
 
 /// Commands of a stream, one after the other; ends after the command that ends the stream. One
 /// that breaks off before is an error.
-pub struct Stream<R> {
+pub(super) struct Stream<R> {
     read: R,
     state: State,
     buffer: Vec<u8>,
@@ -45,7 +45,7 @@ const PATH: u16 = 15;
 const PATH_TO: u16 = 16;
 
 impl<R: Read> Stream<R> {
-    pub fn new(read: R) -> Self {
+    pub(super) fn new(read: R) -> Self {
         Self { read, state: State::Start, buffer: Vec::new() }
     }
 

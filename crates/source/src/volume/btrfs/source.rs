@@ -99,7 +99,10 @@ impl Snapshots {
 
     fn snapshot(&mut self, top: &OwnedFd, at: Vec<u8>, of: Subvolume) -> Result<()> {
         let name = shelf::used_name(&self.context, of.id, &self.name);
-        let path = self.at.path.join(escaped(&at));
+        let mut path = self.at.path.clone();
+        if !at.is_empty() {
+            path.push(escaped(&at));
+        }
         let taken = self.shelf()?.snapshot(top, &name);
         taken.map_err(|errno| refused(&self.name, &path, errno))?;
         self.made.push(Made { at, of, name });

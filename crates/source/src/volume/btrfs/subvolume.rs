@@ -14,12 +14,14 @@ use crate::files::Excludes;
 use crate::volume::ioctl::{self, Subvolume};
 use crate::volume::mounts::{self, Mount};
 use crate::volume::opened;
-use crate::volume::place::Place;
+use crate::volume::place::{At, Place};
 
 /// `statfs` of btrfs.
 const MAGIC: u32 = 0x9123_683e;
 /// Deeper or more subvolumes are refused.
 const MOST_NESTED: usize = 10_000;
+/// Why a subvolume is left out.
+const COPY: &str = "a read-only snapshot";
 
 /// Where a volume lies.
 #[derive(Debug)]
@@ -130,7 +132,7 @@ pub(super) fn inside(name: &str, located: &Located, excludes: &Excludes) -> Resu
             }
             match look(&top, &path, id) {
                 Ok((info, _)) if info.is_read_only && info.parent_uuid != [0; 16] => {
-                    found.left_out.push((at, "a read-only snapshot"));
+                    found.left_out.push((at, COPY));
                 }
                 Ok((info, nested)) => {
                     let further = opened::below(&nested, b"");
@@ -152,6 +154,15 @@ fn look(above: &OwnedFd, path: &[u8], id: u64) -> Result<(Subvolume, OwnedFd), &
         Ok(info) if info.id == id => Ok((info, top)),
         _ => Err("something else is mounted on it"),
     }
+}
+
+/// Read-only snapshots inside of a volume: they cannot be moved. None where it cannot be told.
+pub(in crate::volume) fn copies_inside(path: &Path) -> Vec<Vec<u8>> {
+    let place = At::plain(path).open("");
+    let Ok(located) = place.and_then(|place| locate("", place)) else { return Vec::new() };
+    let inside = inside("", &located, &Excludes::default()).unwrap_or_default();
+    let copies = inside.left_out.iter().filter(|(_, why)| *why == COPY);
+    copies.filter_map(|(at, _)| below(&located.inside, at)).map(<[u8]>::to_vec).collect()
 }
 
 /// The path below a directory; None if it does not lie there or is the directory itself.

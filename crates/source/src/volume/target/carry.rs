@@ -2,6 +2,7 @@
 //! snapshots, read-only snapshots of others. A restore must not take it away, so it moves from what
 //! is replaced to what takes its place.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -20,6 +21,21 @@ use crate::volume::{btrfs, ioctl, place};
 
 /// More are refused: a pattern that matches single files everywhere would make one rename each.
 const MOST: usize = 1_000_000;
+
+/// Names at the top that are not touched: what is exchanged one by one leaves them where they are.
+pub(super) fn staying(layout: &Layout) -> BTreeSet<Vec<u8>> {
+    let mut builder = ExcludesBuilder::default();
+    for line in &layout.excludes {
+        builder.pattern(line, "excludes");
+    }
+    let (None, Ok(excludes)) = (&layout.only, builder.build()) else { return BTreeSet::new() };
+    let names = std::fs::read_dir(&layout.live).into_iter().flatten().flatten();
+    let left_out = names.filter(|entry| {
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        excludes.matches(entry.file_name().as_bytes(), is_directory)
+    });
+    left_out.map(|entry| entry.file_name().as_bytes().to_vec()).collect()
+}
 
 /// Paths below the volume's top, escaped: the highest of each tree that is left out.
 pub(super) fn find(layout: &Layout) -> Result<Vec<String>> {

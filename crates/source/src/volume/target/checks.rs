@@ -9,6 +9,7 @@ use tintype_model::plan::Check;
 use super::layout::Layout;
 use super::shares_of;
 use crate::connector::Context;
+use crate::volume::escape::escaped;
 use crate::volume::exports::Export;
 use crate::volume::place::{At, is_mount_point};
 use crate::volume::{btrfs, ioctl, mounts, opened, place};
@@ -71,6 +72,7 @@ pub(super) fn checks(item: &Item, layout: &Layout, look: &Look, in_place: bool) 
     checks.extend(mounted(layout, look));
     checks.extend(attached(look, in_place));
     checks.extend(nested(look, in_place));
+    checks.extend(copies(layout, in_place));
     checks.extend(problems(item));
     checks
 }
@@ -203,6 +205,27 @@ fn nested(look: &Look, in_place: bool) -> Option<Check> {
             "restore as new, and make them subvolumes before files are moved there",
         )
     })
+}
+
+/// Read-only snapshots cannot be moved to what takes the place of what they lie in.
+fn copies(layout: &Layout, in_place: bool) -> Option<Check> {
+    if !in_place {
+        return None;
+    }
+    let stays = super::carry::staying(layout);
+    let volume = layout.volume();
+    let copies = btrfs::copies_inside(&volume);
+    let moves = |path: &&Vec<u8>| {
+        let top = path.split(|byte| *byte == b'/').next().unwrap_or_default();
+        !stays.contains(top)
+    };
+    let first = copies.iter().find(moves)?;
+    let shown = escaped(first);
+    Some(Check::block(
+        "snapshots-inside",
+        format!("{} holds a read-only snapshot, {shown}, which cannot be moved", volume.display()),
+        "restore as new, or exclude the directory that holds it, at the top of the volume",
+    ))
 }
 
 fn problems(item: &Item) -> Option<Check> {

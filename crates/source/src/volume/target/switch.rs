@@ -121,8 +121,13 @@ pub(super) fn back(layout: &Layout) -> Result<()> {
     if layout.only.is_none() {
         let new: BTreeSet<PathBuf> =
             journal.entries.iter().map(|(name, _)| path_of(name)).collect();
+        let away = layout.container.join("undone");
+        make(&away)?;
         for name in names(&layout.staged())?.into_iter().filter(|name| !new.contains(name)) {
-            rename_if_there(&layout.staged().join(&name), &layout.live.join(&name))?;
+            let live = layout.live.join(&name);
+            // Made for what was carried over.
+            rename_if_there(&live, &away.join(&name))?;
+            rename_if_there(&layout.staged().join(&name), &live)?;
         }
         copy_metadata(&layout.tops().0, &layout.live)?;
     }

@@ -19,13 +19,15 @@ use tintype_source::files::{Found, TargetOptions, WalkOptions};
 use super::model::Model;
 use crate::support::{transfer, transfer_found, walk_all};
 
+pub(crate) type Tree = (Vec<u8>, Model, Changed<Vec<Vec<u8>>>);
+
 pub(crate) struct Held {
     dir: tempfile::TempDir,
     pub mark: Option<Value>,
     pub facts: Value,
     pub consistency: Consistency,
     /// Of each part that is walked: its path, the tree, and what was said to have changed.
-    pub trees: Vec<(Vec<u8>, Model, Changed<Vec<Vec<u8>>>)>,
+    pub trees: Vec<Tree>,
     /// A restore of files breaks off.
     pub fails: std::sync::atomic::AtomicBool,
 }

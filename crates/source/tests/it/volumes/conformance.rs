@@ -93,7 +93,7 @@ fn xfs_on_an_image_on_btrfs() {
     if skipped_without_root("volumes") {
         return;
     }
-    let btrfs = Mounted::image("btrfs", tempfile::tempdir().unwrap().keep().as_path());
+    let btrfs = Mounted::new("btrfs");
     let xfs = btrfs.stack("xfs");
     let path = xfs.path.join("volume");
     fs::create_dir(&path).unwrap();

@@ -2,6 +2,7 @@
 
 mod bad_days;
 mod conformance;
+mod discovering;
 mod on_btrfs;
 mod restoring;
 mod world;

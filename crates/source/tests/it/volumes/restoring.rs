@@ -1,1 +1,298 @@
+//! Restores beyond what every target must do.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+use serde_json::Value;
+use tintype_model::plan::{Check, Stage, Verdict};
+use tintype_source::connector::{Destination, Released, Target, TargetPlan};
+
+use super::world::{VolumeWorld, subvolume};
+use crate::conformance::{Held, Session, World, capture, connector, item, path_at, resource};
+use crate::support::{Mounted, os, run, skipped_without_root};
+
+fn held(world: &VolumeWorld, released: Released) -> Held {
+    let session = Session::new(Vec::new());
+    let resource = world.resource();
+    let mut source = connector(&resource.connector).source(&resource, &session.context).unwrap();
+    capture(&mut *source, None, released).unwrap()
+}
+
+fn plan(
+    world: &VolumeWorld,
+    held: &Held,
+    session: &Session,
+    destination: &Destination,
+    bytes: u64,
+) -> (Box<dyn Target>, TargetPlan) {
+    let resource = world.resource();
+    let mut target = connector(&resource.connector).target(&session.context).unwrap();
+    let mut item = item(&resource, held);
+    item.bytes = bytes;
+    let plan = target.plan(&item, &resource, destination, held).unwrap();
+    (target, plan)
+}
+
+fn blocked(checks: &[Check]) -> Vec<&str> {
+    let blocks = checks.iter().filter(|check| check.outcome == Verdict::Block);
+    blocks
+        .map(|check| {
+            assert!(check.cure.is_some(), "{check:?}");
+            &check.name[..]
+        })
+        .collect()
+}
+
+fn as_new(path: &Path) -> Destination {
+    let at =
+        resource(tintype_model::resource::Kind::Volume, "x", "files", &[("path", path_at(path))])
+            .at;
+    Destination::AsNew { name: "x".into(), at, rules: BTreeMap::default() }
+}
+
+fn on_ext4() -> VolumeWorld {
+    let ext4 = Mounted::new("ext4");
+    let path = ext4.path.join("volume");
+    fs::create_dir(&path).unwrap();
+    VolumeWorld::new("files", &path, vec![ext4])
+}
+
+#[test]
+fn what_stands_in_the_way_is_told_before_anything_is_done() {
+    if skipped_without_root("volumes") {
+        return;
+    }
+    let world = on_ext4();
+    let top = world.mounts[0].path.clone();
+    let held = held(&world, Released::Failed);
+    let session = Session::new(Vec::new());
+    let blocks = |destination: &Destination, bytes| {
+        let (_, plan) = plan(&world, &held, &session, destination, bytes);
+        blocked(&plan.checks).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(blocks(&Destination::InPlace, 1).is_empty());
+    assert_eq!(blocks(&Destination::InPlace, 1 << 50), ["free-space"]);
+    assert_eq!(blocks(&as_new(&world.path), 1), ["target"]);
+    assert_eq!(blocks(&as_new(&top.join("no/such")), 1), ["target"]);
+    assert_eq!(blocks(&as_new(&world.path.join("a")), 1), ["target"]);
+    assert!(blocks(&as_new(&top.join("new")), 1).is_empty());
+    let below = Mounted::kind("tmpfs", &world.path.join("deep/er"));
+    assert_eq!(blocks(&Destination::InPlace, 1), ["mounts-below"]);
+    below.unmount();
+    run("mount", &["-o".as_ref(), "remount,ro".as_ref(), top.as_os_str()]);
+    assert_eq!(blocks(&Destination::InPlace, 1), ["read-only"]);
+    run("mount", &["-o".as_ref(), "remount,rw".as_ref(), top.as_os_str()]);
+    assert_eq!(world.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn plain_files_in_a_directory_that_is_there_or_is_not() {
+    if skipped_without_root("volumes") {
+        return;
+    }
+    let world = on_ext4();
+    let held = held(&world, Released::Failed);
+    let top = &world.mounts[0].path;
+    fs::create_dir(top.join("empty")).unwrap();
+    for name in ["empty", "not there"] {
+        let session = Session::new(Vec::new());
+        let destination = Destination::Files(top.join(name));
+        let (mut target, plan) = plan(&world, &held, &session, &destination, 1);
+        assert!(blocked(&plan.checks).is_empty());
+        for step in &plan.steps {
+            target.apply(step, &held).unwrap();
+        }
+        assert_eq!(
+            fs::read(top.join(name).join(os(b"deep/a name\nof two lines"))).unwrap(),
+            b"content"
+        );
+    }
+    assert_eq!(world.leftovers(), Vec::<String>::new());
+}
+
+/// One entry cannot be exchanged: those before it were, and all of it is taken back.
+#[test]
+fn a_switch_that_fails_halfway() {
+    if skipped_without_root("volumes") {
+        return;
+    }
+    let world = {
+        let ext4 = Mounted::new("ext4");
+        let path = ext4.path.clone();
+        VolumeWorld::new("files", &path, vec![ext4])
+    };
+    let number = world.now();
+    let held = held(&world, Released::Failed);
+    world.write(number + 1);
+    let before = world.state();
+    let immutable = world.path.join("further");
+    let set = |on: bool| {
+        let file = fs::File::open(&immutable).unwrap();
+        let mut flags = ioctl_getflags(&file).unwrap();
+        flags.set(IFlags::IMMUTABLE, on);
+        ioctl_setflags(&file, flags).unwrap();
+    };
+    let session = Session::new(Vec::new());
+    let (mut target, plan) = plan(&world, &held, &session, &Destination::InPlace, 1);
+    set(true);
+    let failed = plan.steps.iter().position(|step| step.stage == Stage::Switch).unwrap();
+    for step in &plan.steps[..failed] {
+        target.apply(step, &held).unwrap();
+    }
+    let error = target.apply(&plan.steps[failed], &held).unwrap_err();
+    assert!(error.message().contains("further"), "{error}");
+    // Somebody looks at it before it is undone: a part is new.
+    assert_ne!(world.state(), before);
+    for step in plan.steps[..=failed].iter().rev() {
+        target.undo(step, &Value::Null).unwrap();
+    }
+    set(false);
+    assert_eq!(world.state(), before);
+    assert_eq!(world.leftovers(), Vec::<String>::new());
+    // And after all, from the same plan.
+    for step in &plan.steps {
+        target.apply(step, &held).unwrap();
+    }
+    assert_eq!(world.now(), number);
+    assert_eq!(world.leftovers(), Vec::<String>::new());
+}
+
+/// The directory that stands for a subvolume in a snapshot has the time of whoever looks.
+fn state(world: &VolumeWorld) -> Vec<String> {
+    let all = world.state();
+    all.lines().filter(|line| !line.contains("/kept-")).map(str::to_owned).collect()
+}
+
+/// What no snapshot holds must not go with what is replaced.
+#[test]
+fn what_was_left_out_stays() {
+    if skipped_without_root("volumes") {
+        return;
+    }
+    for mounted in [true, false] {
+        let btrfs = Mounted::new("btrfs");
+        let path = if mounted { btrfs.path.clone() } else { btrfs.path.join("volume") };
+        fs::create_dir_all(&path).unwrap();
+        let copy = path.join("copies/one");
+        let mut world = VolumeWorld::new("btrfs", &path, vec![btrfs]);
+        world.resource.excludes = vec!["cache/".into(), "/deep/er/*.tmp".into()];
+        let held = held(&world, Released::Committed);
+        let kept = |world: &VolumeWorld| -> Vec<PathBuf> {
+            let shelf = world.mounts[0].path.join(".tintype-snapshots");
+            fs::read_dir(shelf).unwrap().map(|entry| entry.unwrap().path()).collect()
+        };
+        assert_eq!(kept(&world).len(), 1);
+        fs::create_dir_all(path.join("new dir/cache/below")).unwrap();
+        fs::write(path.join("new dir/cache/below/precious"), b"1").unwrap();
+        fs::write(path.join("deep/er/x.tmp"), b"2").unwrap();
+        fs::create_dir(path.join("copies")).unwrap();
+        if mounted {
+            let arguments = ["-q", "subvolume", "snapshot", "-r"].map(AsRef::as_ref);
+            run("btrfs", &[&arguments[..], &[path.as_os_str(), copy.as_os_str()]].concat());
+        }
+        if mounted {
+            let session = Session::new(Vec::new());
+            let (_, plan) = plan(&world, &held, &session, &Destination::InPlace, 1);
+            assert_eq!(blocked(&plan.checks), ["snapshots-inside"]);
+        }
+        world.resource.excludes.push("/copies/".into());
+        let (inode, before) = (fs::metadata(&path).unwrap().ino(), state(&world));
+        let session = Session::new(Vec::new());
+        let (mut target, plan) = plan(&world, &held, &session, &Destination::InPlace, 1);
+        let last = plan.steps.len() - 1;
+        for step in &plan.steps[..last] {
+            target.apply(step, &held).unwrap();
+        }
+        for step in plan.steps[..last].iter().rev() {
+            target.undo(step, &Value::Null).unwrap();
+        }
+        assert_eq!(state(&world), before);
+        for step in &plan.steps {
+            target.apply(step, &held).unwrap();
+        }
+        assert_eq!(fs::read(path.join("new dir/cache/below/precious")).unwrap(), b"1");
+        assert_eq!(fs::read(path.join("deep/er/x.tmp")).unwrap(), b"2");
+        if mounted {
+            assert!(copy.join("deep/er").is_dir(), "a snapshot of somebody else");
+            assert_eq!(fs::metadata(&path).unwrap().ino(), inode, "clients keep the directory");
+        }
+        assert_eq!(kept(&world).len(), 1, "the parent of the next snapshot");
+        assert_eq!(world.leftovers(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_subvolume_becomes_one_again() {
+    if skipped_without_root("volumes") {
+        return;
+    }
+    let btrfs = Mounted::new("btrfs");
+    let path = btrfs.path.join("volume");
+    subvolume(&path);
+    let world = VolumeWorld::new("btrfs", &path, vec![btrfs]);
+    let held = held(&world, Released::Failed);
+    let new = world.mounts[0].path.join("new");
+    let session = Session::new(Vec::new());
+    let (mut target, plan) = plan(&world, &held, &session, &as_new(&new), 1);
+    for step in &plan.steps {
+        target.apply(step, &held).unwrap();
+    }
+    assert_eq!(fs::metadata(&new).unwrap().ino(), 256);
+    let copy = VolumeWorld { path: new, mounts: Vec::new(), ..world };
+    assert_eq!(copy.now(), 1);
+}
+
+/// It may hold all that is left of what was replaced.
+#[test]
+fn nobody_cleans_up_a_restore_that_can_be_undone() {
+    if skipped_without_root("volumes") {
+        return;
+    }
+    let world = on_ext4();
+    let held = held(&world, Released::Failed);
+    world.write(5);
+    let killed = Session::new(Vec::new());
+    let (mut target, plan) = plan(&world, &held, &killed, &Destination::InPlace, 1);
+    let last = plan.steps.len() - 1;
+    for step in &plan.steps[..last] {
+        target.apply(step, &held).unwrap();
+    }
+    killed.kill();
+    let next = Session::new(Vec::new());
+    let resource = world.resource();
+    let clean = || connector("files").clean(&[&resource], &next.context).unwrap();
+    assert!(clean().is_empty());
+    for step in plan.steps[..last].iter().rev() {
+        target.undo(step, &Value::Null).unwrap();
+    }
+    assert_eq!(world.now(), 5);
+}
+
+#[test]
+fn a_stranger_in_the_way_is_not_removed() {
+    if skipped_without_root("volumes") {
+        return;
+    }
+    let world = on_ext4();
+    let held = held(&world, Released::Failed);
+    let session = Session::new(Vec::new());
+    let (mut target, plan) = plan(&world, &held, &session, &Destination::InPlace, 1);
+    target.apply(&plan.steps[0], &held).unwrap();
+    let mut container = fs::read_dir(&world.mounts[0].path).unwrap().map(|e| e.unwrap().path());
+    let container = container.find(|p| p.to_string_lossy().contains("-restore")).unwrap();
+    let inside = Mounted::kind("tmpfs", &{
+        let at = container.join("new/volume/deep/er/still");
+        assert!(at.is_dir());
+        at
+    });
+    fs::write(inside.path.join("of somebody else"), b"x").unwrap();
+    let error = target.undo(&plan.steps[0], &Value::Null).unwrap_err();
+    assert!(error.message().contains("remove"), "{error}");
+    assert!(inside.path.join("of somebody else").exists());
+    inside.unmount();
+    target.undo(&plan.steps[0], &Value::Null).unwrap();
+    assert_eq!(world.leftovers(), Vec::<String>::new());
+}

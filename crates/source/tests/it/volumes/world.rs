@@ -140,8 +140,12 @@ impl World for VolumeWorld {
         for dir in &self.look_in {
             let names = fs::read_dir(dir).into_iter().flatten().flatten();
             let names = names.map(|entry| entry.file_name());
-            let is_ours = |name: &OsString| session_of(&name.to_string_lossy()).is_some();
-            found.extend(names.filter(is_ours).map(|name| format!("{}/{name:?}", dir.display())));
+            // Other programs run beside this test.
+            let own = format!("{:08x}", std::process::id());
+            let is_ours = |name: &OsString| {
+                session_of(&name.to_string_lossy()).is_some_and(|name| name.starts_with(&own))
+            };
+            found.extend(names.filter(is_ours).map(|name| dir.join(name).display().to_string()));
         }
         for path in &self.freezes {
             let thawed = Command::new("fsfreeze").arg("-u").arg(path).output().unwrap();
