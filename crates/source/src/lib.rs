@@ -3,6 +3,7 @@
 pub mod connector;
 pub mod files;
 mod host;
+mod postgres;
 mod sqlite;
 pub mod volume;
 
@@ -17,6 +18,7 @@ pub fn connectors() -> Vec<Box<dyn Connector>> {
         Box::new(volume::Btrfs),
         Box::new(volume::Reflink),
         Box::new(sqlite::Sqlite),
+        Box::new(postgres::Postgres),
     ]
 }
 

@@ -3,9 +3,11 @@
 //! be installed or started is a failure, never a skip.
 #![expect(clippy::disallowed_methods, reason = "tests of real servers live in real time")]
 
+pub mod debian;
 pub mod faulty_proxy;
 pub mod metadata_service;
 pub mod packages;
+pub mod postgres;
 pub mod rclone;
 pub mod seaweedfs;
 pub mod server;

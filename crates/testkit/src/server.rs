@@ -17,7 +17,15 @@ impl Server {
     /// Starts a program whose output goes to `log`. The kernel kills it when this process dies,
     /// or rather when the thread that started it ends; so that thread is one of its own.
     pub fn start(program: &Path, arguments: &[String], log: &Path) -> Self {
+        Self::start_as(None, program, arguments, log)
+    }
+
+    /// As another user, which only root can.
+    pub fn start_as(user: Option<&str>, program: &Path, arguments: &[String], log: &Path) -> Self {
         let mut command = Command::new("setpriv");
+        if let Some(user) = user {
+            command.args(["--reuid", user, "--regid", user, "--clear-groups"]);
+        }
         command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(arguments);
         let output = File::create(log).expect("the log can be made");
         let errors = output.try_clone().expect("the log can be shared");

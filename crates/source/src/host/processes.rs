@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) struct Process {
     pub(crate) pid: u32,
@@ -21,6 +21,10 @@ impl Process {
     pub(crate) fn find(pid: u32) -> Option<Self> {
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
         Some(Self { pid, name: name.trim_end().to_owned() })
+    }
+
+    pub(crate) fn directory(&self) -> Option<PathBuf> {
+        std::fs::read_link(format!("/proc/{}/cwd", self.pid)).ok()
     }
 
     fn has_open(&self, files: &BTreeSet<(u64, u64)>) -> bool {

@@ -1,4 +1,6 @@
 //! Databases, each with its real server.
 
+mod postgres;
+mod postgres_logical;
 mod sqlite;
 mod world;

@@ -1,0 +1,216 @@
+//! Programs of other projects: run to their end with a bound, or read from as a stream.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
+use tintype_model::{Error, Result};
+
+use crate::connector::{Content, Context, EndOfStream};
+use tintype_model::entry::{Kind, Node};
+
+const TICK: Duration = Duration::from_millis(10);
+/// Of what a program says, the last part is shown in errors.
+const SHOWN_BYTES: u64 = 2000;
+
+/// Where a program of this name lies: in one of these directories, or in `PATH`.
+pub(crate) fn find(name: &str, directories: &[PathBuf]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = directories.iter().cloned().chain(std::env::split_paths(&path));
+    places.map(|place| place.join(name)).find(|program| program.is_file())
+}
+
+/// What a program printed to standard output. `Unavailable` if it failed, with what it said.
+pub(crate) fn run(context: &Context, command: &mut Command, most: Duration) -> Result<Vec<u8>> {
+    command.stdin(Stdio::null());
+    run_with(context, command, most, |_| Ok(()))
+}
+
+/// A program that reads all of this; see [`run`].
+pub(crate) fn feed(
+    context: &Context,
+    command: &mut Command,
+    read: &mut dyn Read,
+    most: Duration,
+) -> Result<Vec<u8>> {
+    command.stdin(Stdio::piped());
+    run_with(context, command, most, |child| {
+        let mut input = child.stdin.take().expect("it was asked for");
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            context.cancel.check()?;
+            let length = read.read(&mut buffer).map_err(|error| Error::io(error, "content"))?;
+            // One that ends early says why itself.
+            if length == 0 || input.write_all(&buffer[..length]).is_err() {
+                return Ok(());
+            }
+        }
+    })
+}
+
+fn run_with(
+    context: &Context,
+    command: &mut Command,
+    most: Duration,
+    fed: impl FnOnce(&mut Child) -> Result<()>,
+) -> Result<Vec<u8>> {
+    let mut output = memory("output")?;
+    let errors = memory("errors")?;
+    let name = shown(command);
+    command.stdout(shared(&output)?).stderr(shared(&errors)?);
+    let mut child = spawn(command)?;
+    if let Err(error) = fed(&mut child) {
+        end(&mut child);
+        return Err(error);
+    }
+    let begun = context.clock.elapsed();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) => {}
+            Err(error) => return Err(Error::io(error, name)),
+        }
+        let late = context.clock.elapsed().saturating_sub(begun) > most;
+        if late || context.cancel.is_canceled() {
+            end(&mut child);
+            context.cancel.check()?;
+            let seconds = most.as_secs();
+            return Err(Error::unavailable(format!("{name}: not done after {seconds} s")));
+        }
+        context.clock.sleep(TICK);
+    };
+    if !status.success() {
+        return Err(Error::unavailable(format!("{name}: {status}: {}", last_of(&errors))));
+    }
+    let mut bytes = Vec::new();
+    output.seek(SeekFrom::Start(0)).map_err(|error| Error::io(error, &name))?;
+    output.read_to_end(&mut bytes).map_err(|error| Error::io(error, &name))?;
+    Ok(bytes)
+}
+
+fn spawn(command: &mut Command) -> Result<Child> {
+    command.spawn().map_err(|error| Error::io(error, shown(command)))
+}
+
+/// Its name only: arguments can be long.
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    program.file_name().unwrap_or(OsStr::new("program")).to_string_lossy().into_owned()
+}
+
+fn memory(name: &str) -> Result<File> {
+    let made = memfd_create(name, MemfdFlags::CLOEXEC);
+    made.map(File::from).map_err(|errno| Error::io(errno.into(), name))
+}
+
+fn shared(file: &File) -> Result<Stdio> {
+    file.try_clone().map(Stdio::from).map_err(|error| Error::io(error, "output"))
+}
+
+/// Read by position: the offset belongs to the program, which may go on writing.
+fn last_of(said: &File) -> String {
+    let length = said.metadata().map_or(0, |meta| meta.len());
+    let mut bytes = vec![0; length.min(SHOWN_BYTES) as usize];
+    // What cannot be read is not shown.
+    let read = said.read_at(&mut bytes, length.saturating_sub(SHOWN_BYTES)).unwrap_or_default();
+    String::from_utf8_lossy(&bytes[..read]).trim().replace('\n', "; ")
+}
+
+/// It may have ended by itself.
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// A program whose standard output is read as a stream. It is killed with this.
+pub(crate) struct Running {
+    child: Child,
+    output: ChildStdout,
+    errors: File,
+    name: String,
+    context: Context,
+}
+
+impl Running {
+    pub(crate) fn start(context: &Context, command: &mut Command) -> Result<Self> {
+        let errors = memory("errors")?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(shared(&errors)?);
+        let name = shown(command);
+        let mut child = spawn(command)?;
+        let output = child.stdout.take().expect("it was asked for");
+        Ok(Self { child, output, errors, name, context: context.clone() })
+    }
+
+    fn failed(&self, how: &str) -> Error {
+        Error::unavailable(format!("{}: {how}: {}", self.name, last_of(&self.errors)))
+    }
+
+    /// Whether it ended well after all was read.
+    fn finish(&mut self) -> Result<()> {
+        match self.child.wait() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(self.failed(&status.to_string())),
+            Err(error) => Err(Error::io(error, &self.name)),
+        }
+    }
+}
+
+impl Read for Running {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let tick = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+        loop {
+            self.context.cancel.check().map_err(io::Error::other)?;
+            let mut polled = [PollFd::new(&self.output, PollFlags::IN)];
+            match poll(&mut polled, Some(&tick)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return self.output.read(buffer),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+type Slot = Arc<Mutex<Option<Running>>>;
+
+/// A stream that one of several readers of the same state gives.
+struct Lazy {
+    start: Option<Box<dyn FnOnce() -> Result<Running> + Send>>,
+    running: Slot,
+}
+
+impl Read for Lazy {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(start) = self.start.take() {
+            *running = Some(start().map_err(io::Error::other)?);
+        }
+        running.as_mut().map_or(Ok(0), |running| running.read(buffer))
+    }
+}
+
+/// Content that a program writes, started when it is first read.
+pub(crate) fn stream(start: impl FnOnce() -> Result<Running> + Send + 'static) -> Content {
+    let running = Slot::default();
+    let read = Lazy { start: Some(Box::new(start)), running: Arc::clone(&running) };
+    let end: EndOfStream = Box::new(move || {
+        let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        match running.as_mut() {
+            Some(running) => running.finish(),
+            None => Err(Error::internal("a stream ended that was not read")),
+        }
+    });
+    Content::Stream { node: Node::new(Kind::Stream), read: Box::new(read), end }
+}

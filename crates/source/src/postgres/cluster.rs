@@ -1,0 +1,167 @@
+//! What is asked of a cluster before it is captured, and what a restore must know of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use tintype_model::{Error, Result};
+
+use super::client::Client;
+use super::lsn::Lsn;
+use crate::connector::Part;
+
+/// The first whose base backup has the form that is read here.
+const OLDEST: u32 = 150_000;
+const MOST_CONFIGURATION_BYTES: u32 = 4 << 20;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ClusterFacts {
+    pub(super) version: String,
+    pub(super) major: u32,
+    pub(super) system_identifier: String,
+    /// Directory inside each tablespace that belongs to this version.
+    pub(super) version_directory: String,
+    pub(super) data_directory: PathBuf,
+    /// Where its configuration is, if not in the data directory.
+    pub(super) configuration: Option<PathBuf>,
+    pub(super) port: u16,
+    /// A superuser, for the health check.
+    pub(super) user: String,
+    pub(super) encoding: String,
+    pub(super) databases: Vec<String>,
+    pub(super) timeline: u32,
+    pub(super) start: Lsn,
+    /// The moment of the snapshot.
+    pub(super) stop: Lsn,
+    pub(super) restore_point: String,
+    pub(super) segment_bytes: u64,
+    pub(super) segments: u64,
+    pub(super) bytes: u64,
+    pub(super) tablespaces: Vec<Tablespace>,
+    /// Settings that recovery wants to be at least as large as they were.
+    pub(super) settings: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Tablespace {
+    pub(super) oid: u32,
+    pub(super) location: PathBuf,
+    pub(super) bytes: u64,
+}
+
+const SETTINGS: [&str; 5] = [
+    "max_connections",
+    "max_worker_processes",
+    "max_wal_senders",
+    "max_prepared_transactions",
+    "max_locks_per_transaction",
+];
+
+/// Refuses what cannot be captured, with what helps.
+pub(super) fn refuse(name: &str, sql: &mut Client) -> Result<()> {
+    let version = sql.version()?;
+    if version < OLDEST {
+        return Err(Error::unsupported(format!(
+            "{name}: PostgreSQL {} is older than 15; capture it with `mode: logical`",
+            version / 10_000
+        )));
+    }
+    if sql.value("SELECT pg_is_in_recovery()")? == "t" {
+        return Err(Error::unsupported(format!(
+            "{name}: the server is a replica or recovers, and cannot set a restore point; capture \
+             its primary, or this one with `mode: logical`"
+        )));
+    }
+    if sql.value("SHOW wal_level")? == "minimal" {
+        return Err(Error::unsupported(format!(
+            "{name}: wal_level is minimal; set it to replica and restart the server"
+        )));
+    }
+    for setting in ["max_wal_senders", "max_replication_slots"] {
+        if sql.value(&format!("SHOW {setting}"))? == "0" {
+            return Err(Error::unsupported(format!(
+                "{name}: {setting} is 0; set it to 10 and restart the server"
+            )));
+        }
+    }
+    let may = "SELECT (rolsuper OR rolreplication) \
+               AND has_function_privilege('pg_create_restore_point(text)', 'execute') \
+               AND has_function_privilege('pg_switch_wal()', 'execute') \
+               FROM pg_roles WHERE rolname = current_user";
+    if sql.value(may)? != "t" {
+        return Err(Error::denied(format!(
+            "{name}: the user must be a superuser, or have REPLICATION and the right to execute \
+             pg_create_restore_point(text) and pg_switch_wal()"
+        )));
+    }
+    Ok(())
+}
+
+/// All that does not depend on the moment; positions are put in later.
+pub(super) fn ask(sql: &mut Client, user: &str) -> Result<ClusterFacts> {
+    let version = sql.version()?;
+    let number = |text: String| {
+        text.parse::<u64>().map_err(|_| Error::corrupt(format!("{text:?} is no number")))
+    };
+    let data_directory = PathBuf::from(optional(sql, "data_directory").unwrap_or_default());
+    let configuration = optional(sql, "config_file").map(PathBuf::from);
+    let configuration = configuration.filter(|file| !file.starts_with(&data_directory));
+    let databases =
+        sql.query("SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1")?;
+    let mut settings = BTreeMap::new();
+    for name in SETTINGS {
+        settings.insert(name.to_owned(), sql.value(&format!("SHOW {name}"))?);
+    }
+    Ok(ClusterFacts {
+        version: sql.value("SHOW server_version")?,
+        major: version / 10_000,
+        system_identifier: sql.value("SELECT system_identifier FROM pg_control_system()")?,
+        version_directory: sql.value(&format!(
+            "SELECT 'PG_{}_' || catalog_version_no FROM pg_control_system()",
+            version / 10_000
+        ))?,
+        data_directory,
+        configuration,
+        port: number(sql.value("SHOW port")?)? as u16,
+        user: user.to_owned(),
+        encoding: sql.value("SHOW server_encoding")?,
+        databases: databases.into_iter().flatten().flatten().collect(),
+        timeline: number(sql.value("SELECT timeline_id FROM pg_control_checkpoint()")?)? as u32,
+        start: Lsn(0),
+        stop: Lsn(0),
+        restore_point: String::new(),
+        segment_bytes: number(sql.value("SELECT bytes_per_wal_segment FROM pg_control_init()")?)?,
+        segments: 0,
+        bytes: 0,
+        tablespaces: Vec::new(),
+        settings,
+    })
+}
+
+/// A setting that only some users may see.
+fn optional(sql: &mut Client, setting: &str) -> Option<String> {
+    sql.value(&format!("SELECT current_setting('{setting}')")).ok().filter(|text| !text.is_empty())
+}
+
+/// Configuration that lies outside the data directory and so is not in the base backup, as far as
+/// the user may read it.
+pub(super) fn configuration(sql: &mut Client, facts: &ClusterFacts) -> Vec<Part> {
+    let files = [
+        ("hba_file", "pg_hba.conf"),
+        ("ident_file", "pg_ident.conf"),
+        ("config_file", "postgresql.conf"),
+    ];
+    let mut parts = Vec::new();
+    for (setting, name) in files {
+        let Some(path) = optional(sql, setting) else { continue };
+        if PathBuf::from(&path).starts_with(&facts.data_directory) {
+            continue;
+        }
+        let path = super::wire::literal(&path);
+        let read = format!("SELECT pg_read_file({path}, 0, {MOST_CONFIGURATION_BYTES})");
+        if let Ok(text) = sql.value(&read) {
+            parts.push(Part::object(&format!("configuration/{name}"), text));
+        }
+    }
+    parts
+}

@@ -1,0 +1,421 @@
+//! Where a cluster is restored to, and what is in the way.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tintype_model::item::Item;
+use tintype_model::plan::Check;
+use tintype_model::resource::Resource;
+use tintype_model::{Error, ErrorKind, Result};
+
+use super::cluster::ClusterFacts;
+use super::programs::{self, Account};
+use super::{At, unpack};
+use crate::connector::{Context, Destination, Stored};
+use crate::host::moves::Moves;
+use crate::host::{account, at, space};
+
+/// It names the socket only; nothing listens on the network.
+pub(super) const RECOVERY_PORT: u16 = 5432;
+const MOST_CONFIGURATION_BYTES: u64 = 8 << 20;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub(super) name: String,
+    pub(super) at: At,
+    pub(super) data: PathBuf,
+    label: String,
+    pub(super) account: Account,
+    pub(super) pg_ctl: PathBuf,
+    /// Outside the data directory; none if it has its own.
+    pub(super) configuration: Option<PathBuf>,
+    version_directory: String,
+    pub(super) tablespaces: Vec<TablespacePlace>,
+    is_new: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct TablespacePlace {
+    pub(super) oid: u32,
+    pub(super) location: PathBuf,
+    pub(super) staged: PathBuf,
+    old: PathBuf,
+}
+
+/// How a server is started that only has to recover.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Recovery {
+    restore_point: String,
+    settings: BTreeMap<String, String>,
+    pub(super) user: String,
+    /// Settings of a copy that must differ from the original's.
+    pub(super) kept: BTreeMap<String, String>,
+}
+
+impl Recovery {
+    pub(super) fn new(facts: &ClusterFacts, place: &Place) -> Self {
+        let mut kept = BTreeMap::new();
+        if place.is_new {
+            kept.insert("port".to_owned(), place.at.port.to_string());
+            // Two clusters of one identity must not write to one archive or take turns at one
+            // publisher's slot.
+            kept.insert("archive_mode".to_owned(), "off".to_owned());
+            kept.insert("max_logical_replication_workers".to_owned(), "0".to_owned());
+            if Path::new(&place.at.host).is_absolute() {
+                kept.insert("unix_socket_directories".to_owned(), place.at.host.clone());
+            }
+        }
+        Self {
+            restore_point: facts.restore_point.clone(),
+            settings: facts.settings.clone(),
+            user: facts.user.clone(),
+            kept,
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let kept: Vec<String> =
+            self.kept.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if kept.is_empty() { String::new() } else { format!("; set {}", kept.join(", ")) }
+    }
+
+    pub(super) fn settings(&self, sockets: &Path) -> Vec<(&str, String)> {
+        let file = |name: &str| sockets.join(name).display().to_string();
+        let mut settings = vec![
+            ("config_file", file("postgresql.conf")),
+            ("hba_file", file("pg_hba.conf")),
+            ("ident_file", file("pg_ident.conf")),
+            ("external_pid_file", String::new()),
+            ("listen_addresses", String::new()),
+            ("unix_socket_directories", sockets.display().to_string()),
+            ("port", RECOVERY_PORT.to_string()),
+            ("ssl", "off".to_owned()),
+            ("logging_collector", "off".to_owned()),
+            ("log_destination", "stderr".to_owned()),
+            ("shared_preload_libraries", String::new()),
+            ("shared_buffers", "128MB".to_owned()),
+            ("huge_pages", "off".to_owned()),
+            ("archive_mode", "off".to_owned()),
+            ("max_logical_replication_workers", "0".to_owned()),
+            ("autovacuum", "off".to_owned()),
+            ("hot_standby", "off".to_owned()),
+            // All of the log is in pg_wal already: an archive that has nothing.
+            ("restore_command", "false".to_owned()),
+            ("recovery_target_timeline", "current".to_owned()),
+            ("recovery_target_name", self.restore_point.clone()),
+            ("recovery_target_action", "promote".to_owned()),
+        ];
+        settings.extend(self.settings.iter().map(|(name, value)| (&name[..], value.clone())));
+        settings
+    }
+}
+
+impl Place {
+    pub(super) fn choose(
+        item: &Item,
+        resource: &Resource,
+        destination: &Destination,
+        facts: &ClusterFacts,
+        context: &Context,
+    ) -> Result<(Self, Vec<Check>)> {
+        let none = BTreeMap::new();
+        let (at, rules, is_new) = match destination {
+            Destination::InPlace => (At::of(resource)?, &none, false),
+            Destination::AsNew { name, at, rules } => (at::from_map::<At>(name, at)?, rules, true),
+            Destination::Files(_) => return Err(Error::internal("not a cluster's place")),
+        };
+        let data = match (&at.data_directory, is_new) {
+            (Some(directory), _) => directory.clone(),
+            (None, false) => facts.data_directory.clone(),
+            (None, true) => {
+                return Err(Error::invalid(format!(
+                    "{}: say with data_directory where it shall be",
+                    item.name
+                )));
+            }
+        };
+        if !data.is_absolute() || data.file_name().is_none() {
+            return Err(Error::invalid(format!(
+                "{}: {} is no absolute path",
+                item.name,
+                data.display()
+            )));
+        }
+        let mut checks = Vec::new();
+        let account = account_for(&data, rules, &mut checks);
+        let pg_ctl = programs(facts, &at, context, &mut checks);
+        let configuration = facts.configuration.clone().filter(|file| !is_new && file.is_file());
+        let label = context.label();
+        let tablespaces = tablespaces(facts, &data, rules, is_new, &label);
+        let version_directory = facts.version_directory.clone();
+        let name = item.name.clone();
+        let place = Self {
+            name,
+            at,
+            data,
+            label,
+            account,
+            pg_ctl,
+            configuration,
+            version_directory,
+            tablespaces,
+            is_new,
+        };
+        place.check(facts, &mut checks);
+        Ok((place, checks))
+    }
+
+    fn beside(&self, what: &str) -> PathBuf {
+        let name = self.data.file_name().unwrap_or_default().to_string_lossy();
+        self.data.with_file_name(format!("{}-{what}-{name}", self.label))
+    }
+
+    pub(super) fn staged(&self) -> PathBuf {
+        self.beside("new")
+    }
+
+    pub(super) fn old(&self) -> PathBuf {
+        self.beside("old")
+    }
+
+    /// The data directory as a whole; of a tablespace only what belongs to this version, since its
+    /// directory may be a mount point and serve others too.
+    pub(super) fn moves(&self) -> Moves {
+        let mut moves = Moves {
+            replaces: self.data.exists(),
+            aside: vec![(self.data.clone(), self.old())],
+            place: vec![(self.staged(), self.data.clone())],
+        };
+        for tablespace in &self.tablespaces {
+            let there = tablespace.location.join(&self.version_directory);
+            moves.aside.push((there.clone(), tablespace.old.clone()));
+            moves.place.push((tablespace.staged.join(&self.version_directory), there));
+        }
+        moves
+    }
+
+    pub(super) fn staged_tablespaces(&self) -> BTreeMap<u32, PathBuf> {
+        self.tablespaces
+            .iter()
+            .map(|tablespace| (tablespace.oid, tablespace.staged.clone()))
+            .collect()
+    }
+
+    pub(super) fn final_tablespaces(&self) -> BTreeMap<u32, PathBuf> {
+        self.tablespaces
+            .iter()
+            .map(|tablespace| (tablespace.oid, tablespace.location.clone()))
+            .collect()
+    }
+
+    pub(super) fn remove_staged(&self, context: &Context) -> Result<()> {
+        let staged = self.tablespaces.iter().map(|tablespace| tablespace.staged.clone());
+        for path in staged.chain([self.staged(), programs::socket_directory(context)]) {
+            match std::fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io(error, path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A cluster whose configuration lay elsewhere gets it into its own directory, unless that
+    /// other place is still there to be used.
+    pub(super) fn configure(&self, staged: &Path, stored: &dyn Stored) -> Result<()> {
+        if self.configuration.is_some() || staged.join("postgresql.conf").exists() {
+            return Ok(());
+        }
+        for (name, default) in [
+            ("postgresql.conf", ""),
+            ("pg_hba.conf", "local all all peer\n"),
+            ("pg_ident.conf", ""),
+        ] {
+            let at = format!("configuration/{name}");
+            let text = match stored.object(at.as_bytes(), MOST_CONFIGURATION_BYTES) {
+                Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                // The user may not have been allowed to read it.
+                Err(error) if error.is(ErrorKind::NotFound) => default.to_owned(),
+                Err(error) => return Err(error),
+            };
+            let text = if name == "postgresql.conf" { without_places(&text) } else { text };
+            let path = staged.join(name);
+            let wrote = unpack::file(&path, self.account, &mut text.as_bytes());
+            wrote.map_err(|error| Error::io(error, path.display()))?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, facts: &ClusterFacts, checks: &mut Vec<Check>) {
+        let shown = self.data.display();
+        let parent = self.data.parent().unwrap_or(Path::new("/"));
+        let occupied = self.data.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+        let is_mount = match (self.data.metadata(), parent.metadata()) {
+            (Ok(here), Ok(above)) => here.dev() != above.dev(),
+            _ => false,
+        };
+        checks.push(if !parent.is_dir() {
+            Check::block("place", format!("{} is no directory", parent.display()), "make it first")
+        } else if is_mount {
+            let cure = "restore as new into a directory below it, or mount it elsewhere";
+            Check::block("place", format!("{shown} is a mount point and cannot be renamed"), cure)
+        } else if self.is_new && occupied {
+            Check::block("place", format!("{shown} is not empty"), "choose another directory")
+        } else {
+            Check::pass("place", format!("{shown} can be used"))
+        });
+        checks.push(match programs::running(&self.data) {
+            Some(pid) => {
+                Check::block("running", format!("a server (pid {pid}) runs on {shown}"), "stop it")
+            }
+            None => Check::pass("running", format!("no server runs on {shown}")),
+        });
+        let port = self.at.port;
+        checks.push(if self.is_answering() {
+            let reason = format!("a server answers on port {port} at {}", self.at.host);
+            Check::block("port", reason, "stop it, or choose another port")
+        } else {
+            Check::pass("port", format!("port {port} at {} is free", self.at.host))
+        });
+        let alive =
+            facts.data_directory != self.data && programs::running(&facts.data_directory).is_some();
+        if alive {
+            let reason = format!(
+                "the server of {} lives, with the same identifier",
+                facts.data_directory.display()
+            );
+            let cure = "the copy neither archives its log nor subscribes; do not make it a replica's primary";
+            checks.push(Check::warn("identity", reason, cure));
+        }
+        let spaces: u64 = facts.tablespaces.iter().map(|tablespace| tablespace.bytes).sum();
+        let log = facts.segments * facts.segment_bytes;
+        checks.push(space::check(parent, facts.bytes.saturating_sub(spaces) + log));
+        for (place, tablespace) in self.tablespaces.iter().zip(&facts.tablespaces) {
+            checks.push(space::check(&place.location, tablespace.bytes));
+            if self.is_new && place.location.join(&self.version_directory).exists() {
+                let reason = format!("{} holds a tablespace", place.location.display());
+                let cure =
+                    format!("choose another with the rule tablespace.{}=DIRECTORY", place.oid);
+                checks.push(Check::block("place", reason, cure));
+            }
+        }
+    }
+
+    fn is_answering(&self) -> bool {
+        match self.at.socket() {
+            Some(socket) => UnixStream::connect(socket).is_ok(),
+            None => std::net::TcpStream::connect((&self.at.host[..], self.at.port)).is_ok(),
+        }
+    }
+}
+
+/// Whose the data will be: as it is, by the rule `owner`, or `postgres`.
+fn account_for(data: &Path, rules: &BTreeMap<String, String>, checks: &mut Vec<Check>) -> Account {
+    if !rustix::process::geteuid().is_root() {
+        if data.metadata().is_ok_and(|meta| meta.uid() != rustix::process::geteuid().as_raw()) {
+            let reason = format!("{} belongs to another user", data.display());
+            checks.push(Check::block("owner", reason, "restore as that user, or as root"));
+        }
+        return None;
+    }
+    let there = data.metadata().ok().filter(|meta| meta.uid() != 0 && !rules.contains_key("owner"));
+    if let Some(meta) = there {
+        return Some((meta.uid(), meta.gid()));
+    }
+    let owner = rules.get("owner").map_or("postgres", String::as_str);
+    let found = account::find(owner).and_then(|(uid, gid)| programs::account_of(uid, gid));
+    if found.is_none() {
+        let reason = format!("this host has no user {owner}");
+        checks.push(Check::block(
+            "owner",
+            reason,
+            "make it, or name another with the rule owner=USER",
+        ));
+    }
+    found
+}
+
+fn programs(facts: &ClusterFacts, at: &At, context: &Context, checks: &mut Vec<Check>) -> PathBuf {
+    let found = programs::find("pg_ctl", facts.major, at.programs.as_deref())
+        .and_then(|program| Ok((programs::major(&program, context)?, program)));
+    match found {
+        Ok((major, program)) if major == facts.major => {
+            checks.push(Check::pass("version", format!("PostgreSQL {major} is here")));
+            program
+        }
+        Ok((major, _)) => {
+            let reason = format!("the snapshot is of PostgreSQL {}, here is {major}", facts.major);
+            checks.push(Check::block("version", reason, "install that version beside it"));
+            PathBuf::new()
+        }
+        Err(error) => {
+            checks.push(Check::block("version", error.to_string(), "install that version"));
+            PathBuf::new()
+        }
+    }
+}
+
+fn tablespaces(
+    facts: &ClusterFacts,
+    data: &Path,
+    rules: &BTreeMap<String, String>,
+    is_new: bool,
+    label: &str,
+) -> Vec<TablespacePlace> {
+    let of = |oid: u32, location: &Path| -> PathBuf {
+        match rules.get(&format!("tablespace.{oid}")) {
+            Some(rule) => rule.into(),
+            None if is_new => {
+                let mut beside = data.as_os_str().to_owned();
+                beside.push(format!("-tablespaces/{oid}"));
+                beside.into()
+            }
+            None => location.to_owned(),
+        }
+    };
+    let places = facts.tablespaces.iter().map(|tablespace| {
+        let location = of(tablespace.oid, &tablespace.location);
+        let staged = location.join(format!("{label}-new"));
+        let old = location.join(format!("{label}-old"));
+        TablespacePlace { oid: tablespace.oid, location, staged, old }
+    });
+    places.collect()
+}
+
+/// A configuration for another place: what names files is left out.
+fn without_places(text: &str) -> String {
+    const PLACES: [&str; 8] = [
+        "data_directory",
+        "hba_file",
+        "ident_file",
+        "external_pid_file",
+        "include",
+        "include_dir",
+        "include_if_exists",
+        "stats_temp_directory",
+    ];
+    let lines = text.lines().map(|line| {
+        let name = line.trim_start().split([' ', '\t', '=']).next().unwrap_or_default();
+        let out = PLACES.contains(&&name.to_ascii_lowercase()[..]);
+        if out { format!("# {line}\n") } else { format!("{line}\n") }
+    });
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_does_not_point_at_the_original() {
+        let text =
+            "port = 5432\n data_directory = '/a'\nHBA_FILE='/b'\ninclude_dir 'conf.d'\n# x\n";
+        let want =
+            "port = 5432\n#  data_directory = '/a'\n# HBA_FILE='/b'\n# include_dir 'conf.d'\n# x\n";
+        assert_eq!(without_places(text), want);
+    }
+}

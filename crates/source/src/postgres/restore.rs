@@ -1,0 +1,316 @@
+//! Restores what was captured of a server. A cluster is unpacked and recovered beside its place by
+//! a server that nobody else can reach; only when it has come to the moment of the snapshot is it
+//! switched for what stands there, which stays aside.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tintype_model::item::Item;
+use tintype_model::plan::{Stage, Step};
+use tintype_model::resource::Resource;
+use tintype_model::{Error, Result};
+
+use super::client::{Client, Purpose};
+use super::physical::MAINTENANCE;
+use super::place::{Place, RECOVERY_PORT, Recovery};
+use super::programs::{self, Account};
+use super::restore_logical::{self, LogicalAction};
+use super::wire::literal;
+use super::{At, Facts, unpack};
+use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
+use crate::host::moves::Moves;
+use crate::host::plain::Plain;
+
+const TICK: Duration = Duration::from_millis(100);
+
+pub(super) struct PostgresTarget {
+    context: Context,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Action {
+    Unpack(Place),
+    Recover { place: Place, recovery: Recovery },
+    Switch { place: Place, moves: Moves },
+    Start(Place),
+    Health { place: Place, databases: Vec<String> },
+    Plain(Plain),
+    Logical(LogicalAction),
+}
+
+impl PostgresTarget {
+    pub(super) fn new(context: &Context) -> Self {
+        Self { context: context.clone() }
+    }
+}
+
+pub(super) fn step(stage: Stage, text: String, action: Action) -> Step {
+    let action = serde_json::to_value(action).expect("it has texts and numbers only");
+    Step { stage, text, action }
+}
+
+impl Target for PostgresTarget {
+    fn plan(
+        &mut self,
+        item: &Item,
+        resource: &Resource,
+        destination: &Destination,
+        stored: &dyn Stored,
+    ) -> Result<TargetPlan> {
+        let facts = Facts::of(item)?;
+        if let Destination::Files(to) = destination {
+            let make =
+                |plain| serde_json::to_value(Action::Plain(plain)).expect("it has a path only");
+            return Ok(Plain::plan(to, item.bytes, make));
+        }
+        match facts {
+            Facts::Logical(facts) => {
+                restore_logical::plan(item, resource, destination, &facts, stored, &self.context)
+            }
+            Facts::Physical(facts) => {
+                let (place, checks) =
+                    Place::choose(item, resource, destination, &facts, &self.context)?;
+                let shown = place.data.display().to_string();
+                let moves = place.moves();
+                let mib = (facts.bytes + facts.segments * facts.segment_bytes) >> 20;
+                let moment = &facts.restore_point;
+                let aside = if place.data.exists() {
+                    format!(" ; what stands there stays as {}", place.old().display())
+                } else {
+                    String::new()
+                };
+                let recovery = Recovery::new(&facts, &place);
+                let databases = facts.databases.clone();
+                let steps = vec![
+                    step(
+                        Stage::Stage,
+                        format!("unpack {mib} MiB beside {shown}"),
+                        Action::Unpack(place.clone()),
+                    ),
+                    step(
+                        Stage::Stage,
+                        format!(
+                            "recover it there up to {moment}, unreachable for others{}",
+                            recovery.text()
+                        ),
+                        Action::Recover { place: place.clone(), recovery },
+                    ),
+                    step(
+                        Stage::Switch,
+                        format!("put it at {shown}{aside}"),
+                        Action::Switch { place: place.clone(), moves },
+                    ),
+                    step(
+                        Stage::Start,
+                        format!("start the server of {shown}"),
+                        Action::Start(place.clone()),
+                    ),
+                    step(
+                        Stage::Health,
+                        format!("ask it on port {} for its databases", place.at.port),
+                        Action::Health { place, databases },
+                    ),
+                ];
+                // What is there stays whole beside it, and a stopped server could not be captured:
+                // no undo point is needed, and none could be taken.
+                Ok(TargetPlan { checks, steps, replaces: false })
+            }
+        }
+    }
+
+    fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
+        let context = &self.context;
+        match action(step)? {
+            Action::Unpack(place) => unpack_all(&place, stored, context)?,
+            Action::Recover { place, recovery } => recover(&place, &recovery, context)?,
+            Action::Switch { place, moves } => {
+                let there =
+                    if place.staged().exists() { place.staged() } else { place.data.clone() };
+                unpack::link(&there, &place.final_tablespaces(), place.account)?;
+                moves.apply()?;
+            }
+            Action::Start(place) => start(&place, context)?,
+            Action::Health { place, databases } => health(&place, &databases, context)?,
+            Action::Plain(plain) => plain.apply(stored)?,
+            Action::Logical(action) => return action.apply(stored, context),
+        }
+        Ok(Value::Null)
+    }
+
+    fn undo(&mut self, step: &Step, done: &Value) -> Result<()> {
+        let context = &self.context;
+        match action(step)? {
+            Action::Unpack(place) => {
+                stop(&place, &place.staged(), "immediate", context)?;
+                place.remove_staged(context)
+            }
+            Action::Recover { place, .. } => stop(&place, &place.staged(), "immediate", context),
+            Action::Switch { moves, .. } => moves.undo(),
+            Action::Start(place) => stop(&place, &place.data, "fast", context),
+            Action::Health { .. } => Ok(()),
+            Action::Plain(plain) => plain.undo(),
+            Action::Logical(action) => action.undo(done, context),
+        }
+    }
+}
+
+fn action(step: &Step) -> Result<Action> {
+    serde_json::from_value(step.action.clone())
+        .map_err(|error| Error::invalid(format!("a step that is not of this connector: {error}")))
+}
+
+fn stop(place: &Place, data: &Path, mode: &str, context: &Context) -> Result<()> {
+    programs::stop(&place.pg_ctl, place.account, data, mode, context)
+}
+
+fn unpack_all(place: &Place, stored: &dyn Stored, context: &Context) -> Result<()> {
+    let staged = place.staged();
+    // What an interrupted attempt left may be running.
+    stop(place, &staged, "immediate", context)?;
+    unpack::fresh_directory(&staged, place.account)?;
+    unpack::archive("base.tar", &staged, place.account, stored, context)?;
+    for tablespace in &place.tablespaces {
+        if !tablespace.location.exists() {
+            let made = std::fs::create_dir_all(&tablespace.location);
+            made.map_err(|error| Error::io(error, tablespace.location.display()))?;
+            own(&tablespace.location, place.account)?;
+        }
+        unpack::fresh_directory(&tablespace.staged, place.account)?;
+        let archive = format!("{}.tar", tablespace.oid);
+        unpack::archive(&archive, &tablespace.staged, place.account, stored, context)?;
+        unpack::sync(&tablespace.staged)?;
+    }
+    unpack::link(&staged, &place.staged_tablespaces(), place.account)?;
+    for entry in stored.list(b"wal")?.into_iter().filter(|entry| entry.at != b"wal") {
+        let path = segment(&staged, &entry.at)?;
+        put(&entry.at, &path, place.account, stored)?;
+    }
+    put(b"backup_manifest", &staged.join("backup_manifest"), place.account, stored)?;
+    place.configure(&staged, stored)?;
+    unpack::sync(&staged)
+}
+
+/// The log goes to where the server looks for it by itself.
+fn segment(staged: &Path, at: &[u8]) -> Result<PathBuf> {
+    let name = at.strip_prefix(b"wal/").and_then(|name| std::str::from_utf8(name).ok());
+    let is_log =
+        |name: &&str| name.bytes().all(|b| b.is_ascii_hexdigit() || b".history".contains(&b));
+    let name = name.filter(is_log).filter(|name| !name.starts_with('.') && !name.contains('/'));
+    let name = name.ok_or_else(|| Error::corrupt("a file that is no log among the log"))?;
+    Ok(staged.join("pg_wal").join(name))
+}
+
+fn put(at: &[u8], path: &Path, account: Account, stored: &dyn Stored) -> Result<()> {
+    stored.read(at, &mut |read| {
+        unpack::file(path, account, read).map_err(|error| Error::io(error, path.display()))
+    })
+}
+
+fn own(path: &Path, account: Account) -> Result<()> {
+    let Some((uid, gid)) = account else { return Ok(()) };
+    std::os::unix::fs::lchown(path, Some(uid), Some(gid))
+        .map_err(|error| Error::io(error, path.display()))
+}
+
+/// A server of our own on what is staged, until it has come to the restore point and is whole.
+fn recover(place: &Place, recovery: &Recovery, context: &Context) -> Result<()> {
+    let staged = place.staged();
+    let sockets = programs::socket_directory(context);
+    stop(place, &staged, "immediate", context)?;
+    unpack::fresh_directory(&sockets, place.account)?;
+    let recovered = recover_with(place, recovery, &staged, &sockets, context);
+    let stopped =
+        stop(place, &staged, if recovered.is_ok() { "fast" } else { "immediate" }, context);
+    let removed = std::fs::remove_dir_all(&sockets);
+    recovered.and(stopped)?;
+    removed.map_err(|error| Error::io(error, sockets.display()))
+}
+
+fn recover_with(
+    place: &Place,
+    recovery: &Recovery,
+    staged: &Path,
+    sockets: &Path,
+    context: &Context,
+) -> Result<()> {
+    let failed = |error| Error::io(error, sockets.display());
+    let write = |name: &str, text: &str| {
+        unpack::file(&sockets.join(name), place.account, &mut text.as_bytes())
+    };
+    write("postgresql.conf", "").map_err(failed)?;
+    write("pg_hba.conf", "local all all trust\n").map_err(failed)?;
+    write("pg_ident.conf", "").map_err(failed)?;
+    // Until the backup label is read, it is the signal that tells a recovery from a crash.
+    if staged.join("backup_label").exists() {
+        let signal = staged.join("recovery.signal");
+        let made = unpack::file(&signal, place.account, &mut &b""[..]);
+        made.map_err(|error| Error::io(error, signal.display()))?;
+    }
+    let options = programs::options(recovery.settings(sockets));
+    let log = sockets.join("log");
+    programs::start(&place.pg_ctl, place.account, staged, &log, &options, context)?;
+    let at = At {
+        host: sockets.display().to_string(),
+        port: RECOVERY_PORT,
+        user: recovery.user.clone(),
+        password_file: None,
+        ..place.at.clone()
+    };
+    let mut sql = wait_until_recovered(place, &at, staged, &log, context)?;
+    if sql.value("SELECT pg_is_in_recovery()")? == "t" {
+        return Err(Error::corrupt(format!("{}: did not come to its restore point", place.name)));
+    }
+    for (setting, value) in &recovery.kept {
+        sql.query(&format!("ALTER SYSTEM SET {setting} = {}", literal(value)))?;
+    }
+    Ok(())
+}
+
+/// It lets nobody in before; `pg_ctl` does not wait for that.
+fn wait_until_recovered(
+    place: &Place,
+    at: &At,
+    staged: &Path,
+    log: &Path,
+    context: &Context,
+) -> Result<Client> {
+    let begun = context.clock.elapsed();
+    loop {
+        let error = match Client::connect(&place.name, at, Purpose::Database(MAINTENANCE), context)
+        {
+            Ok(sql) => return Ok(sql),
+            Err(error) => error,
+        };
+        context.cancel.check()?;
+        let late = context.clock.elapsed().saturating_sub(begun) > programs::MOST;
+        if programs::running(staged).is_none() || late {
+            return Err(programs::with_log(error, log));
+        }
+        context.clock.sleep(TICK);
+    }
+}
+
+fn start(place: &Place, context: &Context) -> Result<()> {
+    if programs::running(&place.data).is_some() {
+        return Ok(());
+    }
+    let log = place.data.join("tintype-start.log");
+    let configuration = place.configuration.as_ref();
+    let settings = configuration.map(|file| ("config_file", file.display().to_string()));
+    let options = programs::options(settings);
+    programs::start(&place.pg_ctl, place.account, &place.data, &log, &options, context)
+}
+
+fn health(place: &Place, databases: &[String], context: &Context) -> Result<()> {
+    let mut sql = Client::connect(&place.name, &place.at, Purpose::Database(MAINTENANCE), context)?;
+    let found = sql.query("SELECT datname FROM pg_database WHERE NOT datistemplate")?;
+    let found: Vec<String> = found.into_iter().flatten().flatten().collect();
+    let missing: Vec<&String> = databases.iter().filter(|name| !found.contains(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!("{}: the restored server has no {missing:?}", place.name)))
+}
