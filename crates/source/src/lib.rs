@@ -4,6 +4,7 @@ pub mod connector;
 pub mod files;
 mod host;
 mod postgres;
+mod redis;
 mod sqlite;
 pub mod volume;
 
@@ -19,6 +20,7 @@ pub fn connectors() -> Vec<Box<dyn Connector>> {
         Box::new(volume::Reflink),
         Box::new(sqlite::Sqlite),
         Box::new(postgres::Postgres),
+        Box::new(redis::Redis),
     ]
 }
 

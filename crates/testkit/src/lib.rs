@@ -9,6 +9,7 @@ pub mod metadata_service;
 pub mod packages;
 pub mod postgres;
 pub mod rclone;
+pub mod redis;
 pub mod seaweedfs;
 pub mod server;
 pub mod tools;

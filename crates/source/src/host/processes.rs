@@ -27,6 +27,12 @@ impl Process {
         std::fs::read_link(format!("/proc/{}/cwd", self.pid)).ok()
     }
 
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let bytes = std::fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let texts = bytes.split(|byte| *byte == 0).filter(|text| !text.is_empty());
+        texts.map(|text| String::from_utf8_lossy(text).into_owned()).collect()
+    }
+
     fn has_open(&self, files: &BTreeSet<(u64, u64)>) -> bool {
         let Ok(open) = std::fs::read_dir(format!("/proc/{}/fd", self.pid)) else { return false };
         open.flatten().any(|fd| {

@@ -2,5 +2,6 @@
 
 mod postgres;
 mod postgres_logical;
+mod redis;
 mod sqlite;
 mod world;
