@@ -3,6 +3,7 @@
 pub mod connector;
 pub mod files;
 mod host;
+mod mariadb;
 mod postgres;
 mod redis;
 mod sqlite;
@@ -21,6 +22,7 @@ pub fn connectors() -> Vec<Box<dyn Connector>> {
         Box::new(sqlite::Sqlite),
         Box::new(postgres::Postgres),
         Box::new(redis::Redis),
+        Box::new(mariadb::MariaDb),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -136,16 +136,48 @@ pub(crate) struct Running {
     errors: File,
     name: String,
     context: Context,
+    patience: Option<Duration>,
 }
 
 impl Running {
     pub(crate) fn start(context: &Context, command: &mut Command) -> Result<Self> {
+        command.stdin(Stdio::null());
+        Self::spawn(context, command)
+    }
+
+    /// One that is told what to do over its standard input.
+    pub(crate) fn start_with_input(
+        context: &Context,
+        command: &mut Command,
+    ) -> Result<(Self, ChildStdin)> {
+        command.stdin(Stdio::piped());
+        let mut running = Self::spawn(context, command)?;
+        let input = running.child.stdin.take().expect("it was asked for");
+        Ok((running, input))
+    }
+
+    fn spawn(context: &Context, command: &mut Command) -> Result<Self> {
         let errors = memory("errors")?;
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(shared(&errors)?);
+        command.stdout(Stdio::piped()).stderr(shared(&errors)?);
         let name = shown(command);
         let mut child = spawn(command)?;
         let output = child.stdout.take().expect("it was asked for");
-        Ok(Self { child, output, errors, name, context: context.clone() })
+        Ok(Self { child, output, errors, name, context: context.clone(), patience: None })
+    }
+
+    /// From now on each read waits no longer than this.
+    pub(crate) fn wait_at_most(&mut self, patience: Duration) {
+        self.patience = Some(patience);
+    }
+
+    /// What it said so far, if it is still running; an error if it ended badly.
+    pub(crate) fn said(&mut self) -> Result<Option<String>> {
+        match self.child.try_wait() {
+            Ok(None) => Ok(Some(last_of(&self.errors))),
+            Ok(Some(status)) if status.success() => Ok(None),
+            Ok(Some(status)) => Err(self.failed(&status.to_string())),
+            Err(error) => Err(Error::io(error, &self.name)),
+        }
     }
 
     fn failed(&self, how: &str) -> Error {
@@ -153,7 +185,7 @@ impl Running {
     }
 
     /// Whether it ended well after all was read.
-    fn finish(&mut self) -> Result<()> {
+    pub(crate) fn finish(&mut self) -> Result<()> {
         match self.child.wait() {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(self.failed(&status.to_string())),
@@ -165,8 +197,13 @@ impl Running {
 impl Read for Running {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let tick = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+        let begun = self.context.clock.elapsed();
         loop {
             self.context.cancel.check().map_err(io::Error::other)?;
+            let waited = self.context.clock.elapsed().saturating_sub(begun);
+            if self.patience.is_some_and(|patience| waited > patience) {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "it says nothing"));
+            }
             let mut polled = [PollFd::new(&self.output, PollFlags::IN)];
             match poll(&mut polled, Some(&tick)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}

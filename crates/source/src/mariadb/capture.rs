@@ -1,0 +1,269 @@
+//! All databases at one moment: a short lock over all tables, under which each dump begins its own
+//! transaction. Their rows are read afterwards; commits wait for the lock only.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use tintype_model::entry::{Kind, Node};
+use tintype_model::resource::{Consistency, Resource};
+use tintype_model::{Error, Result};
+
+use super::programs::{Login, literal};
+use super::session::Session;
+use super::{At, DatabaseFacts, Facts, USERS};
+use crate::connector::{CapturePlan, Content, Context, EndOfStream, Part, Released, Source, View};
+use crate::host::program::{self, Running};
+use crate::host::space;
+
+const MOST: Duration = Duration::from_mins(10);
+/// How long the lock waits for running statements, and how long all dumps may take to begin.
+const LOCK_SECONDS: u32 = 4;
+const BEGIN: Duration = Duration::from_secs(4);
+const TICK: Duration = Duration::from_millis(2);
+const SHOWN_TABLES: usize = 5;
+
+pub(super) struct MariaDbSource {
+    name: String,
+    at: At,
+    excludes: Vec<String>,
+    context: Context,
+    session: Option<Session>,
+    login: Option<Login>,
+    look: Option<Look>,
+    dumps: Vec<Running>,
+    users: Option<Vec<u8>>,
+    copies: Vec<PathBuf>,
+}
+
+struct Look {
+    version: String,
+    databases: Vec<DatabaseFacts>,
+    /// Tables without transactions.
+    live: Vec<String>,
+}
+
+impl Look {
+    fn reaches(&self) -> (Consistency, Option<String>) {
+        if self.live.is_empty() {
+            return (Consistency::Application, None);
+        }
+        let shown = self.live[..self.live.len().min(SHOWN_TABLES)].join(", ");
+        let why = format!(
+            "{} tables without transactions are read while others write to them ({shown}); ALTER \
+             TABLE … ENGINE=InnoDB, or exclude their database",
+            self.live.len()
+        );
+        (Consistency::None, Some(why))
+    }
+}
+
+impl MariaDbSource {
+    pub(super) fn new(resource: &Resource, at: At, context: &Context) -> Self {
+        Self {
+            name: resource.name.clone(),
+            at,
+            excludes: resource.excludes.clone(),
+            context: context.clone(),
+            session: None,
+            login: None,
+            look: None,
+            dumps: Vec::new(),
+            users: None,
+            copies: Vec::new(),
+        }
+    }
+
+    fn look(&self, session: &mut Session) -> Result<Look> {
+        let version = session.value("SELECT VERSION()")?;
+        let rows = session.ask(
+            "SELECT s.schema_name, s.default_character_set_name, s.default_collation_name, \
+             COUNT(t.table_name), COALESCE(SUM(t.data_length), 0) \
+             FROM information_schema.schemata s \
+             LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name \
+             WHERE s.schema_name NOT IN \
+             ('mysql', 'sys', 'information_schema', 'performance_schema') GROUP BY 1, 2, 3 ORDER BY 1",
+        )?;
+        let mut databases = Vec::new();
+        for row in rows {
+            let [name, character_set, collation, tables, bytes] = &row[..] else {
+                return Err(Error::corrupt(format!("{}: a database without a name", self.name)));
+            };
+            let wanted = self.at.databases.is_empty() || self.at.databases.contains(name);
+            if !wanted || self.excludes.contains(name) {
+                continue;
+            }
+            databases.push(DatabaseFacts {
+                name: name.clone(),
+                at: format!("databases/{}.sql", escaped(name)),
+                tables: tables.parse().unwrap_or_default(),
+                bytes: bytes.parse().unwrap_or_default(),
+                character_set: character_set.clone(),
+                collation: collation.clone(),
+            });
+        }
+        databases.sort_by(|a, b| a.at.cmp(&b.at));
+        let is_there = |name: &String| databases.iter().any(|database| &database.name == name);
+        let missing: Vec<&String> =
+            self.at.databases.iter().filter(|name| !is_there(name)).collect();
+        if !missing.is_empty() {
+            return Err(Error::not_found(format!(
+                "{}: there is no database {missing:?}",
+                self.name
+            )));
+        }
+        let names: Vec<String> = databases.iter().map(|database| literal(&database.name)).collect();
+        let live = if names.is_empty() {
+            Vec::new()
+        } else {
+            session.ask(&format!(
+                "SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables \
+                 WHERE table_type = 'BASE TABLE' AND engine IS NOT NULL AND engine <> 'InnoDB' \
+                 AND table_schema IN ({})",
+                names.join(", ")
+            ))?
+        };
+        Ok(Look { version, databases, live: live.into_iter().flatten().collect() })
+    }
+
+    /// Under the lock: each dump begins its transaction before the lock goes.
+    fn begin_dumps(&mut self) -> Result<()> {
+        let (Some(login), Some(look)) = (&self.login, &self.look) else {
+            return Err(Error::internal(format!("{}: frozen before it was prepared", self.name)));
+        };
+        for database in &look.databases {
+            let mut command = login.command("mariadb-dump", "mysqldump")?;
+            command.args(["--single-transaction", "--routines", "--events", "--triggers"]);
+            command.args(["--hex-blob", "--skip-dump-date", "--verbose"]);
+            command.args(["--default-character-set=utf8mb4", "--", &database.name]);
+            self.dumps.push(Running::start(&self.context, &mut command)?);
+        }
+        let begun = self.context.clock.elapsed();
+        for dump in &mut self.dumps {
+            // What it says first after its transaction has begun; one without tables is done.
+            while dump.said()?.is_some_and(|said| !said.contains("-- Retrieving")) {
+                self.context.cancel.check()?;
+                if self.context.clock.elapsed().saturating_sub(begun) > BEGIN {
+                    let seconds = BEGIN.as_secs();
+                    return Err(Error::unavailable(format!(
+                        "{}: its dumps did not begin within {seconds} s",
+                        self.name
+                    )));
+                }
+                self.context.clock.sleep(TICK);
+            }
+        }
+        Ok(())
+    }
+
+    /// Into scratch: the server gives up on whoever reads too slowly.
+    fn receive(&mut self, number: usize, mut dump: Running) -> Result<Part> {
+        let look = self.look.as_ref().expect("the dumps are of it");
+        let database = &look.databases[number];
+        let path = self.context.scratch.join(format!(
+            "{}-{}-{number}.sql",
+            self.context.label(),
+            self.name
+        ));
+        self.copies.push(path.clone());
+        let failed = |error| Error::io(error, path.display());
+        let mut file = File::create(&path).map_err(failed)?;
+        let bytes = std::io::copy(&mut dump, &mut file).map_err(failed)?;
+        dump.finish().map_err(|error| {
+            error.context(format_args!("{}: database {}", self.name, database.name))
+        })?;
+        let node = Node { size: bytes, ..Node::new(Kind::Stream) };
+        let read = Box::new(File::open(&path).map_err(failed)?);
+        let end: EndOfStream = Box::new(|| Ok(()));
+        Ok(Part { at: database.at.clone().into(), content: Content::Stream { node, read, end } })
+    }
+}
+
+/// As one component of a path.
+fn escaped(name: &str) -> String {
+    let bytes = name.bytes().map(|byte| {
+        let plain = byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    });
+    bytes.collect()
+}
+
+impl Source for MariaDbSource {
+    fn plan(&mut self) -> Result<CapturePlan> {
+        let mut session = Session::start(&self.name, &self.at, &self.context)?;
+        let (reaches, why_not_more) = self.look(&mut session)?.reaches();
+        let freezes = Some("commits wait while each dump begins its transaction".to_owned());
+        Ok(CapturePlan { reaches, why_not_more, freezes })
+    }
+
+    fn prepare(&mut self, _: Option<&Value>) -> Result<()> {
+        let mut session = Session::start(&self.name, &self.at, &self.context)?;
+        let look = self.look(&mut session)?;
+        let bytes: u64 = look.databases.iter().map(|database| database.bytes).sum();
+        space::require(&self.name, &self.context.scratch, bytes + bytes / 4)?;
+        let login = Login::new(&self.name, &self.at, &self.context)?;
+        let mut users = login.command("mariadb-dump", "mysqldump")?;
+        users.args(["--system=users", "--skip-dump-date"]);
+        // Not every user may read them, and not every program can.
+        self.users = program::run(&self.context, &mut users, MOST).ok();
+        session.ask(&format!("SET SESSION lock_wait_timeout = {LOCK_SECONDS}"))?;
+        (self.session, self.login, self.look) = (Some(session), Some(login), Some(look));
+        Ok(())
+    }
+
+    fn freeze(&mut self) -> Result<()> {
+        let name = &self.name;
+        let session = self.session.as_mut();
+        let session =
+            session.ok_or_else(|| Error::internal(format!("{name}: was not prepared")))?;
+        // It dies with its connection, and that with this process.
+        session.ask("FLUSH TABLES WITH READ LOCK").map_err(|error| {
+            let message =
+                format!("{}; a statement that runs for long holds the tables", error.message());
+            Error::new(error.kind(), message)
+        })?;
+        self.begin_dumps()
+    }
+
+    fn thaw(&mut self) -> Result<()> {
+        let Some(mut session) = self.session.take() else { return Ok(()) };
+        session.ask("UNLOCK TABLES").map(drop)
+    }
+
+    fn view(&mut self) -> Result<View> {
+        let mut parts = Vec::new();
+        for (number, dump) in std::mem::take(&mut self.dumps).into_iter().enumerate() {
+            parts.push(self.receive(number, dump)?);
+        }
+        let look = self.look.as_ref();
+        let look =
+            look.ok_or_else(|| Error::internal(format!("{}: was not prepared", self.name)))?;
+        parts.extend(self.users.take().map(|users| Part::object(USERS, users)));
+        let (consistency, why_not_more) = look.reaches();
+        let facts = Facts { version: look.version.clone(), databases: look.databases.clone() };
+        Ok(View {
+            parts,
+            consistency,
+            why_not_more,
+            mark: None,
+            version: Some(look.version.clone()),
+            facts: serde_json::to_value(facts).expect("it has texts and numbers only"),
+        })
+    }
+
+    fn release(&mut self, _: Released) -> Result<()> {
+        self.dumps.clear();
+        self.session = None;
+        self.login = None;
+        for path in self.copies.drain(..) {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io(error, path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

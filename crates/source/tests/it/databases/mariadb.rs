@@ -1,0 +1,190 @@
+//! MariaDB while others write, each database from one moment, and back into others.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tintype_model::ErrorKind;
+use tintype_model::resource::{Consistency, Resource};
+use tintype_source::connector::{Destination, Released};
+use tintype_testkit::mariadb::{MariaDb, client};
+
+use super::world::{World, as_new, blocked, connector, database};
+
+fn at(server: &MariaDb) -> Value {
+    json!({ "socket": server.socket })
+}
+
+fn resource(server: &MariaDb) -> Resource {
+    database("mariadb", at(server))
+}
+
+#[test]
+fn all_databases_are_of_the_moment_of_the_freeze_while_a_writer_goes_on() {
+    let server = MariaDb::start();
+    for name in ["one", "two", "odd `na/me"] {
+        server.sql(
+            "",
+            &format!("CREATE DATABASE `{}` CHARACTER SET latin1", name.replace('`', "``")),
+        );
+        server.sql(name, "CREATE TABLE t(n INT PRIMARY KEY, pad BLOB) ENGINE=InnoDB");
+    }
+    server.sql("one", "INSERT INTO t SELECT seq, REPEAT('x', 500) FROM seq_1_to_20000");
+    server.sql("one", "CREATE VIEW v AS SELECT COUNT(*) FROM t");
+    server.sql("one", "CREATE PROCEDURE p() SELECT 1");
+    server.sql("", "CREATE DATABASE empty");
+    let world = World::new();
+    let (stop, written) = (&AtomicBool::new(false), &AtomicU32::new(20_000));
+    let (mut before, mut after) = (0, 0);
+    let server = &server;
+    let item = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut number = 20_000;
+            while !stop.load(Ordering::Relaxed) {
+                number += 1;
+                // First the one, then the other: never is `two` ahead.
+                server.sql("one", &format!("INSERT INTO t VALUES({number}, '')"));
+                server.sql("two", &format!("INSERT INTO t VALUES({number}, '')"));
+                written.store(number, Ordering::Relaxed);
+            }
+        });
+        let wait = || {
+            let (begun, now) = (Instant::now(), written.load(Ordering::Relaxed));
+            while written.load(Ordering::Relaxed) < now + 2 {
+                assert!(begun.elapsed() < Duration::from_mins(1), "the writer stands");
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            written.load(Ordering::Relaxed)
+        };
+        let item = world.capture(&resource(server), || before = wait(), || after = wait());
+        stop.store(true, Ordering::Relaxed);
+        item.unwrap()
+    });
+    assert_eq!(item.consistency, Some(Consistency::Application), "{:?}", item.reason);
+    assert!(item.version.as_ref().unwrap().contains("MariaDB"));
+
+    let copy = MariaDb::start();
+    world.undo_after_each_step(&item, &resource(server), &as_new(&at(&copy), &[]), |count| {
+        assert!(!copy.sql("", "SHOW DATABASES").contains("one"), "undone after {count} steps");
+    });
+    world.restore(&item, &resource(server), &as_new(&at(&copy), &[]));
+    let last = |name| copy.sql(name, "SELECT MAX(n) FROM t").parse::<u32>().unwrap();
+    let (one, two) = (last("one"), last("two"));
+    assert!((before..after).contains(&two), "{before} <= {two} < {after}");
+    assert!(one == two || one == two + 1, "of one moment: {one}, {two}");
+    assert_eq!(copy.sql("one", "SELECT * FROM v"), one.to_string());
+    assert_eq!(copy.sql("one", "CALL p()"), "1");
+    assert!(copy.sql("odd `na/me", "SHOW CREATE DATABASE `odd ``na/me`").contains("latin1"));
+    assert!(!copy.sql("", "SHOW CREATE DATABASE one").contains("tintype"));
+    assert!(copy.sql("", "SHOW DATABASES").contains("empty"));
+    let users = std::fs::read_to_string(world.stored.path(b"users.sql")).unwrap();
+    assert!(users.contains("CREATE USER"), "{users}");
+}
+
+#[test]
+fn a_database_that_is_there_is_never_replaced() {
+    let server = MariaDb::start();
+    server.sql("", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE t(n INT) ENGINE=InnoDB");
+    server.sql("shop", "INSERT INTO t VALUES(1)");
+    let world = World::new();
+    let item = world.capture(&resource(&server), || (), || ()).unwrap();
+    let (_, plan) = world.plan(&item, &resource(&server), &Destination::InPlace);
+    assert_eq!(blocked(&plan.checks)[0].name, "name");
+    // Made by somebody else after the plan: it stays.
+    let rules = [("database.shop", "copy")];
+    let (mut target, plan) = world.plan(&item, &resource(&server), &as_new(&at(&server), &rules));
+    server.sql("", "CREATE DATABASE copy");
+    target.apply(&plan.steps[0], &world.stored).unwrap_err();
+    target.undo(&plan.steps[0], &Value::Null).unwrap();
+    assert!(server.sql("", "SHOW DATABASES").contains("copy"));
+    server.sql("", "DROP DATABASE copy");
+    world.restore(&item, &resource(&server), &as_new(&at(&server), &rules));
+    assert_eq!(server.sql("copy", "SELECT n FROM t"), "1");
+    server.sql("", "DROP DATABASE shop");
+    world.restore(&item, &resource(&server), &Destination::InPlace);
+    assert_eq!(server.sql("shop", "SELECT n FROM t"), "1");
+}
+
+#[test]
+fn tables_without_transactions_are_said() {
+    let server = MariaDb::start();
+    server.sql("", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE old(n INT) ENGINE=MyISAM");
+    let world = World::new();
+    let plan = world.source(&resource(&server)).plan().unwrap();
+    assert_eq!(plan.reaches, Consistency::None);
+    assert!(plan.why_not_more.unwrap().contains("shop.old"));
+    let item = world.capture(&resource(&server), || (), || ()).unwrap();
+    assert_eq!(item.consistency, Some(Consistency::None));
+    let without = json!({ "socket": server.socket, "databases": ["nothing"] });
+    let error = world.source(&database("mariadb", without)).plan().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn passwords_are_checked_and_never_shown() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = MariaDb::start();
+    server.sql("", "CREATE USER saver@'%' IDENTIFIED BY 'a\"b\\\\c #d'");
+    server.sql("", "GRANT ALL ON *.* TO saver@'%'");
+    let world = World::new();
+    let file = world.context.scratch.parent().unwrap().join("password");
+    let plan = |password: &str| {
+        std::fs::write(&file, password).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let at = json!({ "host": "127.0.0.1", "port": server.port, "user": "saver", "password_file": file });
+        world.source(&database("mariadb", at)).plan()
+    };
+    plan("a\"b\\c #d\n").unwrap();
+    let error = plan("wrong").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    assert!(error.message().starts_with("shop: ") && !error.message().contains("wrong"), "{error}");
+    let left: Vec<_> = std::fs::read_dir(&world.context.scratch).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_statement_that_runs_for_long_or_a_dead_server_fails_the_item_and_holds_nothing() {
+    let mut server = MariaDb::start();
+    server.sql("", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE t(n INT) ENGINE=InnoDB");
+    let world = World::new();
+    let mut holder = client(&server.socket)
+        .args(["-e", "LOCK TABLES shop.t WRITE; SELECT SLEEP(600)"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let held = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(600)' AND id <> CONNECTION_ID()";
+    while server.sql("", held) == "0" {}
+    let begun = Instant::now();
+    let error = world.capture(&resource(&server), || (), || ()).map(|item| item.facts).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    server.sql("", "SELECT 1");
+    let mut source = world.source(&resource(&server));
+    source.prepare(None).unwrap();
+    source.freeze().unwrap();
+    // Dropped while it is frozen, as with a killed process: the lock dies with its connection.
+    drop(source);
+    while server.sql("", "SELECT COUNT(*) FROM information_schema.processlist") != "1" {}
+    server.sql("shop", "INSERT INTO t VALUES(1)");
+    let mut source = world.source(&resource(&server));
+    source.prepare(None).unwrap();
+    server.stop();
+    assert!(source.freeze().is_err());
+    assert!(source.thaw().is_err(), "the view is worth nothing");
+    source.release(Released::Failed).unwrap();
+}
+
+#[test]
+fn running_servers_are_discovered() {
+    let server = MariaDb::start();
+    let world = World::new();
+    let found = connector("mariadb").discover(&world.context).unwrap();
+    let ours =
+        found.iter().find(|found| found.resource.at["socket"] == json!(server.socket)).unwrap();
+    world.source(&ours.resource).plan().unwrap();
+}
