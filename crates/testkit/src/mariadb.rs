@@ -51,8 +51,12 @@ impl MariaDb {
             "--skip-test-db",
         ]);
         install.arg(format!("--datadir={}", data.display()));
+        // A server that starts removes temporary tables of others from a directory that they share.
+        let temporary = directory.path().join("tmp");
+        std::fs::create_dir(&temporary).expect("the directory is ours");
+        install.env("TMPDIR", &temporary);
         if let Some(user) = account() {
-            run(Command::new("chown").arg(user).arg(directory.path()));
+            run(Command::new("chown").arg(user).args([directory.path(), &temporary]));
             install.arg(format!("--user={user}"));
         }
         run(&mut install);
@@ -68,6 +72,7 @@ impl MariaDb {
             format!("--socket={}", self.socket.display()),
             format!("--pid-file={}", self.data.join("pid").display()),
             format!("--port={}", self.port),
+            format!("--tmpdir={}", self.socket.with_file_name("tmp").display()),
             "--bind-address=127.0.0.1".to_owned(),
             "--innodb-flush-log-at-trx-commit=2".to_owned(),
         ];

@@ -135,7 +135,7 @@ impl Postgres {
 
 /// Asks any server on a socket; panics with what it says if it refuses.
 pub fn query(host: &str, port: u16, database: &str, sql: &str) -> String {
-    let mut command = Command::new(program("psql"));
+    let mut command = as_account(&program("psql"));
     command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", host, "-U", USER]);
     // As an argument it would be taken for a connection string if it looks like one.
     command.env("PGDATABASE", database);

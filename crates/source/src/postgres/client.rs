@@ -9,13 +9,13 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::Uid;
 use tintype_model::{Error, Result};
 
 use super::At;
 use super::scram::{MECHANISM, Scram};
 use super::wire::{Fields, Message, Row, body_bytes, error, message, row, startup, text};
 use crate::connector::Context;
+use crate::host::account::acting;
 use crate::host::secret;
 use zeroize::Zeroizing;
 
@@ -90,7 +90,7 @@ impl At {
 
     fn connect(&self) -> io::Result<Socket> {
         let socket = match self.socket() {
-            Some(path) => Socket::Unix(as_account(self.account(), || UnixStream::connect(path))?),
+            Some(path) => Socket::Unix(acting(self.account(), || UnixStream::connect(path))?),
             None => Socket::Tcp(connect_tcp(&self.host, self.port)?),
         };
         match &socket {
@@ -117,20 +117,6 @@ fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
         }
     }
     Err(last)
-}
-
-/// The kernel tells a server which user connects: the effective one of this thread alone, which
-/// is changed for the moment of the call.
-fn as_account<T>(
-    account: Option<(u32, u32)>,
-    call: impl FnOnce() -> io::Result<T>,
-) -> io::Result<T> {
-    let Some((uid, _)) = account else { return call() };
-    let keep = None::<Uid>;
-    rustix::thread::set_thread_res_uid(keep, Uid::from_raw(uid), keep)?;
-    let called = call();
-    rustix::thread::set_thread_res_uid(keep, Uid::ROOT, keep)?;
-    called
 }
 
 impl Client {

@@ -12,9 +12,10 @@ use tintype_model::resource::Resource;
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::cluster::ClusterFacts;
-use super::programs::{self, Account};
+use super::programs;
 use super::{At, unpack};
 use crate::connector::{Context, Destination, Stored};
+use crate::host::account::Account;
 use crate::host::moves::Moves;
 use crate::host::{account, at, space};
 

@@ -8,13 +8,12 @@ use std::time::Duration;
 use tintype_model::{Error, Result};
 
 use crate::connector::Context;
+use crate::host::account::{Account, acting};
 use crate::host::program;
 
 /// How long a server may take to start, with all of its log to read; and to stop.
 pub(super) const MOST: Duration = Duration::from_hours(24);
 const SOON: Duration = Duration::from_mins(2);
-
-pub(super) type Account = Option<(u32, u32)>;
 
 /// A program of one major version.
 pub(super) fn find(name: &str, major: u32, own: Option<&Path>) -> Result<PathBuf> {
@@ -80,12 +79,12 @@ pub(super) fn start(
         .arg(log)
         .args(["-w", "-t", "86400", "-o", options, "start"]);
     let started = program::run(context, &mut command, MOST);
-    started.map(drop).map_err(|error| with_log(error, log))
+    started.map(drop).map_err(|error| with_log(error, log, account))
 }
 
 /// What the server itself said last.
-pub(super) fn with_log(error: Error, log: &Path) -> Error {
-    let said = std::fs::read_to_string(log).unwrap_or_default();
+pub(super) fn with_log(error: Error, log: &Path, account: Account) -> Error {
+    let said = acting(account, || std::fs::read_to_string(log)).unwrap_or_default();
     let lines: Vec<&str> = said.lines().rev().take(8).collect();
     let last = lines.into_iter().rev().collect::<Vec<_>>().join("; ");
     Error::new(error.kind(), format!("{}; its log: {last}", error.message()))

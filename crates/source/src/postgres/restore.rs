@@ -15,11 +15,12 @@ use tintype_model::{Error, Result};
 use super::client::{Client, Purpose};
 use super::physical::MAINTENANCE;
 use super::place::{Place, RECOVERY_PORT, Recovery};
-use super::programs::{self, Account};
+use super::programs;
 use super::restore_logical::{self, LogicalAction};
 use super::wire::literal;
 use super::{At, Facts, unpack};
 use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
+use crate::host::account::{Account, give};
 use crate::host::moves::Moves;
 use crate::host::plain::Plain;
 
@@ -175,8 +176,8 @@ fn unpack_all(place: &Place, stored: &dyn Stored, context: &Context) -> Result<(
     for tablespace in &place.tablespaces {
         if !tablespace.location.exists() {
             let made = std::fs::create_dir_all(&tablespace.location);
-            made.map_err(|error| Error::io(error, tablespace.location.display()))?;
-            own(&tablespace.location, place.account)?;
+            made.and_then(|()| give(&tablespace.location, place.account))
+                .map_err(|error| Error::io(error, tablespace.location.display()))?;
         }
         unpack::fresh_directory(&tablespace.staged, place.account)?;
         let archive = format!("{}.tar", tablespace.oid);
@@ -207,12 +208,6 @@ fn put(at: &[u8], path: &Path, account: Account, stored: &dyn Stored) -> Result<
     stored.read(at, &mut |read| {
         unpack::file(path, account, read).map_err(|error| Error::io(error, path.display()))
     })
-}
-
-fn own(path: &Path, account: Account) -> Result<()> {
-    let Some((uid, gid)) = account else { return Ok(()) };
-    std::os::unix::fs::lchown(path, Some(uid), Some(gid))
-        .map_err(|error| Error::io(error, path.display()))
 }
 
 /// A server of our own on what is staged, until it has come to the restore point and is whole.
@@ -287,7 +282,7 @@ fn wait_until_recovered(
         context.cancel.check()?;
         let late = context.clock.elapsed().saturating_sub(begun) > programs::MOST;
         if programs::running(staged).is_none() || late {
-            return Err(programs::with_log(error, log));
+            return Err(programs::with_log(error, log, place.account));
         }
         context.clock.sleep(TICK);
     }

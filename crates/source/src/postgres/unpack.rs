@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, fchown, lchown};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use tar::{Archive, EntryType};
 use tintype_model::{Error, Result};
 
-use super::programs::Account;
 use crate::connector::{Context, Stored};
+use crate::host::account::{Account, acting, give};
 
 /// A directory that only its owner can enter, empty.
 pub(super) fn fresh_directory(path: &Path, account: Account) -> Result<()> {
@@ -18,22 +18,15 @@ pub(super) fn fresh_directory(path: &Path, account: Account) -> Result<()> {
     if path.symlink_metadata().is_ok() {
         std::fs::remove_dir_all(path).map_err(failed)?;
     }
-    DirBuilder::new().mode(0o700).create(path).map_err(failed)?;
-    own(path, account)
-}
-
-fn own(path: &Path, account: Account) -> Result<()> {
-    let Some((uid, gid)) = account else { return Ok(()) };
-    lchown(path, Some(uid), Some(gid)).map_err(|error| Error::io(error, path.display()))
+    let made = DirBuilder::new().mode(0o700).create(path);
+    made.and_then(|()| give(path, account)).map_err(failed)
 }
 
 /// A file that only its owner can read.
 pub(super) fn file(path: &Path, account: Account, read: &mut dyn Read) -> io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    if let Some((uid, gid)) = account {
-        fchown(&file, Some(uid), Some(gid))?;
-    }
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = acting(account, || options.open(path))?;
     io::copy(read, &mut file).map(drop)
 }
 
@@ -86,8 +79,8 @@ fn inside(path: &Path) -> Option<PathBuf> {
 
 /// One that is there already stays: the top, or one that a tablespace was put into.
 fn directory(path: &Path, account: Account) -> Result<()> {
-    match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => own(path, account),
+    match acting(account, || DirBuilder::new().mode(0o700).create(path)) {
+        Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(Error::io(error, path.display())),
     }
@@ -101,11 +94,13 @@ pub(super) fn link(data: &Path, places: &BTreeMap<u32, PathBuf>, account: Accoun
         let link = data.join("pg_tblspc").join(oid.to_string());
         let temporary = data.join("pg_tblspc").join(format!("{oid}.new"));
         let failed = |error| Error::io(error, link.display());
-        // What an interrupted attempt left; there may be nothing.
-        let _ = std::fs::remove_file(&temporary);
-        std::os::unix::fs::symlink(place, &temporary).map_err(failed)?;
-        own(&temporary, account)?;
-        std::fs::rename(&temporary, &link).map_err(failed)?;
+        let made = acting(account, || {
+            // What an interrupted attempt left; there may be nothing.
+            let _ = std::fs::remove_file(&temporary);
+            std::os::unix::fs::symlink(place, &temporary)?;
+            std::fs::rename(&temporary, &link)
+        });
+        made.map_err(failed)?;
         let place = place.to_string_lossy().replace('\\', "\\\\").replace('\n', "\\\n");
         map.extend([&oid.to_string(), " ", &place, "\n"]);
     }

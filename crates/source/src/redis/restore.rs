@@ -5,9 +5,7 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown, lchown,
-};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +19,7 @@ use super::client::Client;
 use super::rdb::{Check as Sum, Checked};
 use super::{At, Facts, STORED};
 use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
+use crate::host::account::{Account, acting, give};
 use crate::host::moves::{Moves, sync_directory};
 use crate::host::plain::Plain;
 use crate::host::{account, at, processes, space};
@@ -42,7 +41,7 @@ enum Action {
 struct Staged {
     name: String,
     directory: PathBuf,
-    owner: Option<(u32, u32)>,
+    owner: Account,
     /// A file, or with `multi_part` a directory.
     to: PathBuf,
     /// Name of the append-only file, whose base it becomes in a directory of its own.
@@ -191,7 +190,7 @@ fn checks(name: &str, at: &At, directory: &Path, context: &Context) -> Vec<Check
 }
 
 /// As the directory is, or a user's if root has to make it.
-fn owner_of(directory: &Path, user: &str) -> Option<(u32, u32)> {
+fn owner_of(directory: &Path, user: &str) -> Account {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
@@ -234,12 +233,13 @@ impl Staged {
     fn write(&self, stored: &dyn Stored) -> Result<()> {
         let failed = |error| Error::io(error, self.to.display());
         self.remove()?;
-        self.directory(&self.directory, 0o750).map_err(failed)?;
+        self.directory().map_err(failed)?;
         let Some(file) = &self.multi_part else {
             self.dump(&self.to, stored)?;
             return sync_directory(&self.directory);
         };
-        self.directory(&self.to, 0o755).map_err(failed)?;
+        let made = acting(self.owner, || DirBuilder::new().mode(0o755).create(&self.to));
+        made.map_err(failed)?;
         let base = format!("{file}.1.base.rdb");
         self.dump(&self.to.join(&base), stored)?;
         let manifest = format!("file {base} seq 1 type b\n");
@@ -248,21 +248,19 @@ impl Staged {
         sync_directory(&self.to)
     }
 
-    fn directory(&self, path: &Path, mode: u32) -> io::Result<()> {
-        match DirBuilder::new().mode(mode).create(path) {
+    /// One that is there already stays.
+    fn directory(&self) -> io::Result<()> {
+        match DirBuilder::new().mode(0o750).create(&self.directory) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
-            Ok(()) => self.owner.map_or(Ok(()), |(uid, gid)| lchown(path, Some(uid), Some(gid))),
+            Ok(()) => give(&self.directory, self.owner),
         }
     }
 
     fn create(&self, path: &Path) -> io::Result<std::fs::File> {
-        // The directory belongs to the server's account: no link of it is followed.
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(path)?;
-        if let Some((uid, gid)) = self.owner {
-            fchown(&file, Some(uid), Some(gid))?;
-        }
-        Ok(file)
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o640);
+        acting(self.owner, || options.open(path))
     }
 
     fn dump(&self, path: &Path, stored: &dyn Stored) -> Result<()> {

@@ -1,12 +1,10 @@
 //! A database is written beside its place, checked by SQLite, and switched by rename; what stood
 //! there goes aside with its journals, until the restore is done.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tintype_model::item::Item;
@@ -159,8 +157,7 @@ impl Target for SqliteTarget {
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
         match action(step)? {
             Action::Stage { name, to, mode, uid, gid, tables } => {
-                write(&to, stored)?;
-                own(&to, mode, uid, gid)?;
+                write(&to, mode, (uid, gid), stored)?;
                 check(&name, &to, tables)?;
             }
             Action::Switch(moves) => moves.apply()?,
@@ -195,30 +192,22 @@ fn action(step: &Step) -> Result<Action> {
         .map_err(|error| Error::invalid(format!("a step that is not of this connector: {error}")))
 }
 
-fn write(to: &Path, stored: &dyn Stored) -> Result<()> {
+/// A new file, whatever stood under its name; all is done over its handle, so that nothing that is
+/// put in its way meanwhile is written to.
+fn write(to: &Path, mode: u32, owner: (u32, u32), stored: &dyn Stored) -> Result<()> {
     let failed = |error| Error::io(error, to.display());
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits() as i32)
-        .open(to)
-        .map_err(failed)?;
+    remove(&[to.to_owned()])?;
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;
     stored.read(STORED.as_bytes(), &mut |read| {
         std::io::copy(read, &mut file).map(drop).map_err(failed)
     })?;
-    file.flush().and_then(|()| file.sync_all()).map_err(failed)
-}
-
-fn own(path: &Path, mode: u32, uid: u32, gid: u32) -> Result<()> {
-    let failed = |error| Error::io(error, path.display());
-    let file = File::open(path).map_err(failed)?;
     let there = file.metadata().map_err(failed)?;
-    if (there.uid(), there.gid()) != (uid, gid) && rustix::process::geteuid().is_root() {
-        std::os::unix::fs::fchown(&file, Some(uid), Some(gid)).map_err(failed)?;
+    if (there.uid(), there.gid()) != owner && rustix::process::geteuid().is_root() {
+        std::os::unix::fs::fchown(&file, Some(owner.0), Some(owner.1)).map_err(failed)?;
     }
-    file.set_permissions(std::fs::Permissions::from_mode(mode & 0o777)).map_err(failed)
+    let mode = std::fs::Permissions::from_mode(mode & 0o777);
+    file.set_permissions(mode).and_then(|()| file.sync_all()).map_err(failed)
 }
 
 /// By SQLite itself, before anything is switched.

@@ -187,6 +187,24 @@ fn a_stopped_cluster_is_replaced_and_stays_beside() {
 }
 
 #[test]
+fn root_acts_as_the_servers_account_where_the_rule_is_peer() {
+    if skipped_without_root("postgres") {
+        return;
+    }
+    let server = Postgres::start_with(&["--auth-local", "peer"], &[]);
+    server.sql("CREATE TABLE t(n int)");
+    for mode in ["physical", "logical"] {
+        let at = json!({ "host": server.host(), "port": server.port, "mode": mode });
+        let world = World::new();
+        let item = world.capture(&database("postgres", at), || (), || ()).unwrap();
+        assert_eq!(item.consistency, Some(Consistency::Application));
+    }
+    let at = json!({ "host": server.host(), "port": server.port, "user": "other" });
+    let error = World::new().source(&database("postgres", at)).plan().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+}
+
+#[test]
 fn passwords_are_checked_and_come_from_private_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let server = Postgres::start();
