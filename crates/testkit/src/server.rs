@@ -42,6 +42,15 @@ impl Server {
         Self { child, _parent: parent }
     }
 
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) {
+        self.child.wait().expect("the child can be waited for");
+    }
+
     /// Waits until something listens. Panics with the log if the process ends before.
     pub fn wait_for(&mut self, address: SocketAddr, log: &Path) {
         self.wait_until(log, || TcpStream::connect(address).is_ok());
