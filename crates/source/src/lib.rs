@@ -6,7 +6,9 @@ mod host;
 mod mariadb;
 mod postgres;
 mod redis;
+pub mod qemu;
 mod sqlite;
+mod vm;
 pub mod volume;
 
 use connector::Connector;
@@ -23,6 +25,7 @@ pub fn connectors() -> Vec<Box<dyn Connector>> {
         Box::new(postgres::Postgres),
         Box::new(redis::Redis),
         Box::new(mariadb::MariaDb),
+        Box::new(qemu::QemuConnector),
     ]
 }
 

@@ -52,6 +52,14 @@ impl Mounted {
         Self { path: at.path().to_owned(), directories: vec![at], image: Some(image) }
     }
 
+    /// Memory, of so many MiB.
+    pub fn tmpfs(at: &Path, mebibytes: u32) -> Self {
+        let size = format!("size={mebibytes}m");
+        let arguments = ["-t", "tmpfs", "-o", &size, "tmpfs"].map(OsStr::new);
+        run("mount", &[&arguments[..], &[at.as_os_str()]].concat());
+        Self { path: at.to_owned(), _directories: Vec::new(), image: None }
+    }
+
     /// One of the kernel's own kinds.
     pub fn kind(kind: &str, at: &Path) -> Self {
         run("mount", &["-t".as_ref(), kind.as_ref(), kind.as_ref(), at.as_os_str()]);

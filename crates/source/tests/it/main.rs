@@ -9,6 +9,7 @@ mod conformance;
 mod databases;
 mod filesystems;
 mod image;
+mod machines;
 mod nonroot;
 mod reading;
 mod roundtrip;

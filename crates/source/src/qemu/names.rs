@@ -1,0 +1,53 @@
+//! Names of what a capture makes in QEMU: all begin with the session's label, and a node's is at
+//! most 31 bytes long.
+
+/// Of one session.
+#[derive(Clone, Debug)]
+pub(crate) struct Names(pub String);
+
+impl Names {
+    /// A node that says that a capture is at work. `running`: whether the guest ran, so that one
+    /// that was stopped for the moment of the switch can be told from one that its owner stopped.
+    pub(crate) fn lock(&self, running: bool) -> String {
+        format!("{}-{}", self.0, if running { "run" } else { "off" })
+    }
+
+    /// Where the old content goes of what the guest overwrites.
+    pub(crate) fn scratch(&self, number: usize) -> String {
+        format!("{}-f{number}", self.0)
+    }
+
+    /// The filter that copies it there.
+    pub(crate) fn filter(&self, number: usize) -> String {
+        format!("{}-c{number}", self.0)
+    }
+
+    /// The disk as it was.
+    pub(crate) fn view(&self, number: usize) -> String {
+        format!("{}-a{number}", self.0)
+    }
+
+    /// A disk of nothing, to get a bitmap with a known bit from.
+    pub(crate) fn canary(&self, number: usize) -> String {
+        format!("{}-n{number}", self.0)
+    }
+
+    pub(crate) fn export(&self, number: usize) -> String {
+        format!("{}-e{number}", self.0)
+    }
+
+    /// The bitmap that records while a capture is at work.
+    pub(crate) fn new_bitmap(&self) -> String {
+        format!("{}-new", self.0)
+    }
+
+    /// The bitmap of a committed snapshot, which its mark names.
+    pub(crate) fn mark_bitmap(&self) -> String {
+        format!("{}-mark", self.0)
+    }
+}
+
+/// Whether a bitmap belongs to a capture that is, or was, at work.
+pub(crate) fn is_new_bitmap(name: &str) -> bool {
+    name.ends_with("-new")
+}

@@ -1,0 +1,100 @@
+//! A new disk image of any format that QEMU knows.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tintype_model::{Error, Result};
+
+use super::nbd::NbdSink;
+use super::server::{DiskServer, Mode};
+use super::socket::Waits;
+use crate::connector::{Context, ImageSink, Stored};
+
+/// Writes a stored image as a new file; what is there under that name goes.
+pub(crate) fn write(
+    stored: &dyn Stored,
+    at: &[u8],
+    file: &Path,
+    format: &str,
+    size_bytes: u64,
+    context: &Context,
+) -> Result<()> {
+    let failed = |error: std::io::Error| Error::io(error, file.display());
+    remove(file)?;
+    // Nobody else may read it before it has its owner.
+    let made = File::options().create_new(true).write(true).mode(0o600).open(file);
+    let made = made.map_err(failed)?;
+    if format == "raw" {
+        made.set_len(size_bytes).map_err(failed)?;
+        stored.image(at, &RawSink { file: &made, path: file })?;
+        return made.sync_all().map_err(failed);
+    }
+    create(file, format, size_bytes)?;
+    let server = DiskServer::start(file, format, Mode::Write, context)?;
+    let (sink, size) = NbdSink::open(server.socket(), "", Waits::of(context))?;
+    if size < size_bytes {
+        return Err(Error::invalid(format!(
+            "{}: has {size} bytes, the image needs {size_bytes}",
+            file.display()
+        )));
+    }
+    stored.image(at, &Fresh(&sink))?;
+    sink.flush()?;
+    drop(sink);
+    server.close()?;
+    made.sync_all().map_err(failed)
+}
+
+pub(crate) fn remove(file: &Path) -> Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io(error, file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn create(file: &Path, format: &str, size_bytes: u64) -> Result<()> {
+    let mut command = Command::new("qemu-img");
+    command.args(["create", "-q", "-f", format]).arg("--").arg(file).arg(size_bytes.to_string());
+    let output = command.stdin(Stdio::null()).output().map_err(|error| {
+        Error::io(error, "qemu-img (of the package qemu-utils) cannot be started")
+    })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::invalid(format!("{}: cannot be made: {}", file.display(), said.trim())))
+}
+
+struct RawSink<'a> {
+    file: &'a File,
+    path: &'a Path,
+}
+
+impl ImageSink for RawSink<'_> {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let written = self.file.write_all_at(bytes, offset);
+        written.map_err(|error| Error::io(error, self.path.display()))
+    }
+
+    /// It is new: what was not written is zeros.
+    fn zero(&self, _offset: u64, _length: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What was not written to a new image is zeros.
+struct Fresh<'a>(&'a NbdSink);
+
+impl ImageSink for Fresh<'_> {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.0.write_at(offset, bytes)
+    }
+
+    fn zero(&self, _offset: u64, _length: u64) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,10 @@
+//! Virtual machines: what QEMU, its guest agent and its block exports speak.
+
+pub(crate) mod agent;
+pub(crate) mod checks;
+pub(crate) mod disk_file;
+pub(crate) mod nbd;
+pub(crate) mod qmp;
+pub(crate) mod server;
+pub(crate) mod socket;
+pub(crate) mod steps;

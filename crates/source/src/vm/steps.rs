@@ -1,0 +1,150 @@
+//! Steps of a restore that machines of every kind share: files written beside, put in their place
+//! and taken back.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tintype_model::plan::{Stage, Step};
+use tintype_model::{Error, Result};
+
+use super::disk_file;
+use crate::connector::{Context, Stored};
+
+/// Firmware variables and definitions are small.
+const OBJECT_BYTES: u64 = 256 << 20;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub(crate) enum FileStep {
+    MakeDirectory {
+        path: PathBuf,
+    },
+    /// A stored image as a disk of a format.
+    WriteDisk {
+        at: String,
+        file: PathBuf,
+        format: String,
+        size_bytes: u64,
+    },
+    /// A stored object as a file.
+    WriteObject {
+        at: String,
+        file: PathBuf,
+    },
+    WriteText {
+        file: PathBuf,
+        text: String,
+        executable: bool,
+    },
+    /// What was written takes its place; what was there is kept.
+    Place {
+        new: PathBuf,
+        file: PathBuf,
+        old: Option<PathBuf>,
+    },
+    Remove {
+        file: PathBuf,
+    },
+}
+
+/// A step with words for people.
+pub(crate) fn step<A: Serialize>(stage: Stage, text: impl Into<String>, action: &A) -> Step {
+    let action = serde_json::to_value(action).expect("it is plain data");
+    Step { stage, text: text.into(), action }
+}
+
+/// Name of a file beside another, of a run.
+pub(crate) fn beside(file: &Path, what: &str, context: &Context) -> PathBuf {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    file.with_file_name(format!("{}-{what}-{name}", context.label()))
+}
+
+impl FileStep {
+    pub(crate) fn apply(&self, stored: &dyn Stored, context: &Context) -> Result<()> {
+        match self {
+            Self::MakeDirectory { path } => match std::fs::create_dir(path) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+                result => result.map_err(|error| Error::io(error, path.display())),
+            },
+            Self::WriteDisk { at, file, format, size_bytes } => {
+                disk_file::write(stored, at.as_bytes(), file, format, *size_bytes, context)
+            }
+            Self::WriteObject { at, file } => {
+                write_file(file, &stored.object(at.as_bytes(), OBJECT_BYTES)?, false)
+            }
+            Self::WriteText { file, text, executable } => {
+                write_file(file, text.as_bytes(), *executable)
+            }
+            Self::Place { new, file, old } => place(new, file, old.as_deref()),
+            Self::Remove { file } => disk_file::remove(file),
+        }
+    }
+
+    pub(crate) fn undo(&self) -> Result<()> {
+        match self {
+            // Only if nothing else is in it.
+            Self::MakeDirectory { path } => {
+                let _ = std::fs::remove_dir(path);
+                Ok(())
+            }
+            Self::WriteDisk { file, .. }
+            | Self::WriteObject { file, .. }
+            | Self::WriteText { file, .. } => disk_file::remove(file),
+            Self::Place { new, file, old } => take_back(new, file, old.as_deref()),
+            Self::Remove { .. } => Ok(()),
+        }
+    }
+}
+
+fn write_file(file: &Path, bytes: &[u8], executable: bool) -> Result<()> {
+    disk_file::remove(file)?;
+    let mode = if executable { 0o700 } else { 0o600 };
+    let written = File::options().create_new(true).write(true).mode(mode).open(file);
+    let written = written.and_then(|mut made| {
+        made.write_all(bytes)?;
+        made.sync_all()
+    });
+    written.map_err(|error| Error::io(error, file.display()))
+}
+
+/// The name is never without a file. A second time nothing is done: what was written is gone.
+fn place(new: &Path, file: &Path, old: Option<&Path>) -> Result<()> {
+    if !new.exists() {
+        return Ok(());
+    }
+    let failed = |error: std::io::Error| Error::io(error, file.display());
+    if let Some(old) = old
+        && !old.exists()
+        && let Ok(was) = std::fs::metadata(file)
+    {
+        std::os::unix::fs::chown(new, Some(was.uid()), Some(was.gid())).map_err(failed)?;
+        let mode = std::fs::Permissions::from_mode(was.mode() & 0o7777);
+        std::fs::set_permissions(new, mode).map_err(failed)?;
+        std::fs::hard_link(file, old).map_err(failed)?;
+    }
+    std::fs::rename(new, file).map_err(failed)?;
+    synced(file)
+}
+
+fn take_back(new: &Path, file: &Path, old: Option<&Path>) -> Result<()> {
+    match old {
+        Some(old) if old.exists() => {
+            std::fs::rename(old, file).map_err(|error| Error::io(error, file.display()))?;
+            // Two names of one file stay as they are.
+            disk_file::remove(old)?;
+            synced(file)
+        }
+        // Nothing was there before; it is ours if what was written was put there.
+        None if !new.exists() => disk_file::remove(file),
+        _ => Ok(()),
+    }
+}
+
+fn synced(file: &Path) -> Result<()> {
+    let directory = file.parent().unwrap_or(Path::new("/"));
+    let synced = File::open(directory).and_then(|directory| directory.sync_all());
+    synced.map_err(|error| Error::io(error, directory.display()))
+}
