@@ -6,6 +6,7 @@ mod host;
 mod mariadb;
 mod postgres;
 mod redis;
+pub mod libvirt;
 pub mod qemu;
 mod sqlite;
 mod vm;
@@ -26,6 +27,7 @@ pub fn connectors() -> Vec<Box<dyn Connector>> {
         Box::new(redis::Redis),
         Box::new(mariadb::MariaDb),
         Box::new(qemu::QemuConnector),
+        Box::new(libvirt::LibvirtConnector),
     ]
 }
 

@@ -7,6 +7,7 @@ pub mod debian;
 pub mod faulty_proxy;
 pub mod mariadb;
 pub mod guest;
+pub mod libvirt;
 pub mod metadata_service;
 pub mod packages;
 pub mod postgres;

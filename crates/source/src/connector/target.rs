@@ -45,7 +45,7 @@ pub trait Target: Send {
     fn undo(&mut self, step: &Step, done: &Value) -> Result<()>;
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TargetPlan {
     pub checks: Vec<Check>,
     pub steps: Vec<Step>,

@@ -60,7 +60,7 @@ impl Capture {
         let names = Names(label);
         let qmp = &mut running.qmp;
         refuse_second(qmp, &names, context)?;
-        let place = scratch_place(qmp, context)?;
+        let place = scratch_place(owner_of(qmp), context)?;
         let socket = place.join("nbd");
         let capture = Self { names, place, socket, mark, inserted: Vec::new(), stopped: false };
         let prepared = capture.lock(qmp, running.is_going).and_then(|()| {
@@ -117,7 +117,7 @@ impl Capture {
         let path = self.place.join(format!("disk-{number}"));
         let file = File::create_new(&path).and_then(|file| file.set_len(disk.size_bytes));
         file.map_err(|error| Error::io(error, path.display()))?;
-        give_to(qmp, &path)?;
+        give_to(owner_of(qmp), &path)?;
         let scratch = self.names.scratch(number);
         let node = json!({ "driver": "file", "node-name": scratch, "filename": path });
         qmp.execute("blockdev-add", node)?;
@@ -355,7 +355,7 @@ fn refuse_second(qmp: &mut Qmp, names: &Names, context: &Context) -> Result<()> 
 }
 
 /// A directory that QEMU can write to, whoever it runs as.
-fn scratch_place(qmp: &Qmp, context: &Context) -> Result<PathBuf> {
+pub(crate) fn scratch_place(owner: Option<u32>, context: &Context) -> Result<PathBuf> {
     // Short, for the name of a socket is at most 107 bytes long.
     let mut number = 0;
     let place = loop {
@@ -366,8 +366,8 @@ fn scratch_place(qmp: &Qmp, context: &Context) -> Result<PathBuf> {
         }
     };
     let place = place.map_err(|error| Error::io(error, context.scratch.display()))?;
-    give_to(qmp, &place)?;
-    if owner_of(qmp).is_some_and(|owner| owner != rustix::process::geteuid().as_raw()) {
+    give_to(owner, &place)?;
+    if owner.is_some_and(|owner| owner != rustix::process::geteuid().as_raw()) {
         use std::os::unix::fs::PermissionsExt;
         // QEMU must pass; it sees nothing else there.
         let pass = std::fs::Permissions::from_mode(0o711);
@@ -384,8 +384,8 @@ fn owner_of(qmp: &Qmp) -> Option<u32> {
     std::fs::metadata(format!("/proc/{process}")).ok().map(|process| process.uid())
 }
 
-fn give_to(qmp: &Qmp, path: &Path) -> Result<()> {
-    let Some(owner) = owner_of(qmp) else { return Ok(()) };
+fn give_to(owner: Option<u32>, path: &Path) -> Result<()> {
+    let Some(owner) = owner else { return Ok(()) };
     if owner == rustix::process::geteuid().as_raw() {
         return Ok(());
     }
@@ -424,7 +424,7 @@ pub(crate) fn image_node(size_bytes: u64, context: &Context) -> Node {
 }
 
 /// A filter that has no room for old content gives up the view; NBD says only that it cannot read.
-fn explained(error: Error, name: &str, place: &Path) -> Error {
+pub(crate) fn explained(error: Error, name: &str, place: &Path) -> Error {
     let error = error.context(format!("disk {name}"));
     let space = rustix::fs::statvfs(place).map(|space| space.f_bavail * space.f_frsize);
     if error.is(ErrorKind::Canceled) || space.is_ok_and(|bytes| bytes > LITTLE_SPACE) {

@@ -68,7 +68,7 @@ fn without_ours(mut block: Value) -> Value {
 }
 
 /// What a restore must know of a machine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Facts {
     pub disks: Vec<DiskFacts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -28,8 +28,12 @@ pub(crate) struct MarkedDisk {
 
 impl MarkedDisk {
     pub(crate) fn of(disk: &Disk) -> Self {
-        let identity = std::fs::metadata(&disk.file).ok().map(|file| (file.dev(), file.ino()));
-        Self { size_bytes: disk.size_bytes, file: disk.file.clone(), identity }
+        Self::new(disk.size_bytes, disk.file.clone())
+    }
+
+    pub(crate) fn new(size_bytes: u64, file: String) -> Self {
+        let identity = std::fs::metadata(&file).ok().map(|file| (file.dev(), file.ino()));
+        Self { size_bytes, file, identity }
     }
 }
 

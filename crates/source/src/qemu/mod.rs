@@ -1,20 +1,20 @@
 //! Machines that QEMU runs without a manager, reached by QMP.
 
-mod at;
-mod capture;
+pub(crate) mod at;
+pub(crate) mod capture;
 mod clean;
-mod definition;
+pub(crate) mod definition;
 mod discover;
 mod freeze;
 mod machine;
-mod mark;
+pub(crate) mod mark;
 mod names;
-mod off;
+pub(crate) mod off;
 mod plan;
 mod process;
 mod source;
 mod sweep;
-mod target;
+pub(crate) mod target;
 
 use serde_json::Value;
 use tintype_model::resource::Resource;

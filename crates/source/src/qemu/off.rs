@@ -1,16 +1,16 @@
-//! A machine that is off: its disks are read as files, of any format, through `qemu-nbd`, which
-//! refuses while a QEMU holds them.
+//! Disks of a machine that is off: read as files, of any format, through `qemu-nbd`, which refuses
+//! while a QEMU holds them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::json;
-use tintype_model::resource::{Consistency, Resource};
+use tintype_model::resource::Resource;
 use tintype_model::{Error, Result};
 
-use super::at::At;
+use super::at::DiskAt;
 use super::capture::image_node;
-use super::definition::{DISKS, DiskFacts, Facts};
-use crate::connector::{CapturePlan, Changed, Content, Context, Part, ReadImage, View};
+use super::definition::{DISKS, DiskFacts};
+use crate::connector::{Changed, Content, Context, Part, ReadImage};
 use crate::vm::nbd::NbdImage;
 use crate::vm::server::{DiskServer, Mode};
 use crate::vm::socket::Waits;
@@ -19,25 +19,25 @@ pub(crate) struct Off {
     disks: Vec<(DiskFacts, DiskServer)>,
 }
 
-const WHY: &str = "the machine is off; whether it was shut down cleanly is not known";
+pub(crate) const WHY: &str = "the machine is off; whether it was shut down cleanly is not known";
 
 impl Off {
-    pub(crate) fn plan(at: &At) -> Result<CapturePlan> {
-        for (name, disk) in &at.disks {
+    pub(crate) fn check(disks: &BTreeMap<String, DiskAt>) -> Result<()> {
+        for (name, disk) in disks {
             std::fs::metadata(&disk.file).map_err(|error| {
                 Error::io(error, format!("disk {name}: {}", disk.file.display()))
             })?;
         }
-        let why_not_more = Some(WHY.to_owned());
-        Ok(CapturePlan { reaches: Consistency::Crash, why_not_more, freezes: None })
+        Ok(())
     }
 
-    pub(crate) fn open(at: &At, resource: &Resource, context: &Context) -> Result<Self> {
-        let mut disks = Vec::new();
-        for (name, disk) in &at.disks {
-            if resource.excludes.contains(name) {
-                continue;
-            }
+    pub(crate) fn open(
+        disks: &BTreeMap<String, DiskAt>,
+        resource: &Resource,
+        context: &Context,
+    ) -> Result<Self> {
+        let mut opened = Vec::new();
+        for (name, disk) in disks.iter().filter(|(name, _)| !resource.excludes.contains(name)) {
             let server = DiskServer::start(&disk.file, &disk.format, Mode::Read, context)
                 .map_err(|error| error.context(format!("disk {name}")))?;
             let facts = DiskFacts {
@@ -47,12 +47,13 @@ impl Off {
                 size_bytes: 0,
                 has_backing: false,
             };
-            disks.push((facts, server));
+            opened.push((facts, server));
         }
-        Ok(Self { disks })
+        Ok(Self { disks: opened })
     }
 
-    pub(crate) fn view(&self, context: &Context) -> Result<View> {
+    /// One part a disk, in order, and what they are.
+    pub(crate) fn parts(&self, context: &Context) -> Result<(Vec<Part>, Vec<DiskFacts>)> {
         let (mut parts, mut facts) = (Vec::new(), Vec::new());
         for (disk, server) in &self.disks {
             let name = disk.name.clone();
@@ -66,20 +67,6 @@ impl Off {
             parts.push(Part { at, content });
         }
         parts.sort_by(|a, b| a.at.cmp(&b.at));
-        Ok(View {
-            parts,
-            consistency: Consistency::Crash,
-            why_not_more: Some(WHY.to_owned()),
-            mark: None,
-            facts: json!(Facts {
-                disks: facts,
-                nvram: None,
-                uuid: None,
-                running: false,
-                read_whole: Vec::new(),
-                window: None,
-            }),
-            version: None,
-        })
+        Ok((parts, facts))
     }
 }

@@ -12,7 +12,7 @@ use super::capture::Capture;
 use super::definition::{self, DEFINITION, DiskFacts, Facts, NVRAM, WindowFacts};
 use super::freeze::{Guard, thaw_anew};
 use super::mark::Mark;
-use super::off::Off;
+use super::off::{Off, WHY};
 use super::plan::{Found, Running, find};
 use crate::connector::{CapturePlan, Context, Guarded, Part, Released, Source, View};
 use crate::vm::agent::Agent;
@@ -149,6 +149,19 @@ impl QemuSource {
         Ok(View { parts, consistency, why_not_more, mark, facts, version })
     }
 
+    fn view_off(&self, off: &Off) -> Result<View> {
+        let (parts, disks) = off.parts(&self.context)?;
+        let facts = Facts { disks, ..Facts::default() };
+        Ok(View {
+            parts,
+            consistency: Consistency::Crash,
+            why_not_more: Some(WHY.to_owned()),
+            mark: None,
+            facts: serde_json::to_value(facts).unwrap_or_default(),
+            version: None,
+        })
+    }
+
     /// Whether QEMU is there to be cleaned, by the connection that is or a new one.
     fn end(&mut self, capture: &Capture, committed: bool) -> Result<()> {
         let waits = Waits::stubborn(&self.context);
@@ -173,7 +186,11 @@ impl Source for QemuSource {
         let found = find(&self.at, &self.resource, &self.context)?;
         let plan = match &found {
             Found::Running(running) => running.plan(&self.at),
-            Found::Off => Off::plan(&self.at)?,
+            Found::Off => {
+                Off::check(&self.at.disks)?;
+                let why_not_more = Some(WHY.to_owned());
+                CapturePlan { reaches: Consistency::Crash, why_not_more, freezes: None }
+            }
         };
         self.found = Some(found);
         Ok(plan)
@@ -191,7 +208,7 @@ impl Source for QemuSource {
                 // What fails halfway is taken out at once.
                 self.capture = Some(Capture::prepare(running, mark, &context)?);
             }
-            _ => self.off = Some(Off::open(&self.at, &self.resource, &context)?),
+            _ => self.off = Some(Off::open(&self.at.disks, &self.resource, &context)?),
         }
         Ok(())
     }
@@ -222,7 +239,7 @@ impl Source for QemuSource {
 
     fn view(&mut self) -> Result<View> {
         match &self.off {
-            Some(off) => off.view(&self.context),
+            Some(off) => self.view_off(off),
             None => self.view_running(),
         }
     }

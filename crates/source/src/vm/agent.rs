@@ -110,38 +110,47 @@ impl Agent {
         self.execute("guest-get-osinfo", Value::Null, COMMAND)
     }
 
-    /// Runs a hook in the guest to its end, or to that of its time.
     pub(crate) fn run(&mut self, hook: &Hook) -> Result<HookRun> {
-        let limit = Duration::from_secs(hook.timeout_seconds.into());
-        let patience = self.waits.within(limit);
-        let [path, arguments @ ..] = &hook.command[..] else {
-            return Err(Error::invalid("a command for the guest has no program"));
-        };
-        let ask = json!({ "path": path, "arg": arguments, "capture-output": true });
-        let started = self.execute("guest-exec", ask, COMMAND)?;
-        let ask = json!({ "pid": started["pid"] });
-        let ran = |exit: Option<i32>, output: String, failure: Option<String>| HookRun {
-            phase: hook.phase,
-            command: hook.command.clone(),
-            exit,
-            output,
-            failure,
-        };
-        loop {
-            let state = self.execute("guest-exec-status", ask.clone(), COMMAND)?;
-            if state["exited"].as_bool() == Some(true) {
-                let exit = state["exitcode"].as_i64().and_then(|code| i32::try_from(code).ok());
-                let failure = match exit {
-                    Some(0) => None,
-                    Some(code) => Some(format!("exit code {code}")),
-                    None => Some("ended by a signal".to_owned()),
-                };
-                return Ok(ran(exit, output(&state), failure));
-            }
-            if let Err(error) = patience.pause() {
-                let failure = format!("{error}; it goes on in the guest, whose agent ends nothing");
-                return Ok(ran(None, String::new(), Some(failure)));
-            }
+        let waits = self.waits.clone();
+        run_hook(hook, &waits, |command, arguments| self.execute(command, arguments, COMMAND))
+    }
+}
+
+/// Runs a hook in a guest to its end, or to that of its time, by what executes commands of the
+/// agent.
+pub(crate) fn run_hook(
+    hook: &Hook,
+    waits: &Waits,
+    mut execute: impl FnMut(&str, Value) -> Result<Value>,
+) -> Result<HookRun> {
+    let patience = waits.within(Duration::from_secs(hook.timeout_seconds.into()));
+    let [path, arguments @ ..] = &hook.command[..] else {
+        return Err(Error::invalid("a command for the guest has no program"));
+    };
+    let ask = json!({ "path": path, "arg": arguments, "capture-output": true });
+    let started = execute("guest-exec", ask)?;
+    let ask = json!({ "pid": started["pid"] });
+    let ran = |exit: Option<i32>, output: String, failure: Option<String>| HookRun {
+        phase: hook.phase,
+        command: hook.command.clone(),
+        exit,
+        output,
+        failure,
+    };
+    loop {
+        let state = execute("guest-exec-status", ask.clone())?;
+        if state["exited"].as_bool() == Some(true) {
+            let exit = state["exitcode"].as_i64().and_then(|code| i32::try_from(code).ok());
+            let failure = match exit {
+                Some(0) => None,
+                Some(code) => Some(format!("exit code {code}")),
+                None => Some("ended by a signal".to_owned()),
+            };
+            return Ok(ran(exit, output(&state), failure));
+        }
+        if let Err(error) = patience.pause() {
+            let failure = format!("{error}; it goes on in the guest, whose agent ends nothing");
+            return Ok(ran(None, String::new(), Some(failure)));
         }
     }
 }

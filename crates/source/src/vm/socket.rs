@@ -97,12 +97,38 @@ impl Socket {
             }
         }
         let stream = UnixStream::from(fd);
+        stream.set_nonblocking(false).map_err(|error| Error::io(error, &name))?;
+        Self::of(stream, name)
+    }
+
+    /// One end of a pair; the other is a child's.
+    pub(crate) fn of(stream: UnixStream, name: String) -> Result<Self> {
         let ready = stream
-            .set_nonblocking(false)
-            .and_then(|()| stream.set_read_timeout(Some(GLANCE)))
+            .set_read_timeout(Some(GLANCE))
             .and_then(|()| stream.set_write_timeout(Some(GLANCE)));
         ready.map_err(|error| Error::io(error, &name))?;
         Ok(Self { stream, name, rest: Vec::new() })
+    }
+
+    /// Everything up to where the other side closes.
+    pub(crate) fn read_to_end(
+        &mut self,
+        most_bytes: usize,
+        patience: &Patience,
+    ) -> Result<Vec<u8>> {
+        let mut all = std::mem::take(&mut self.rest);
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            match self.stream.read(&mut piece) {
+                Ok(0) => return Ok(all),
+                Ok(length) => all.extend_from_slice(&piece[..length]),
+                Err(error) => self.retry(error, patience)?,
+            }
+            if all.len() > most_bytes {
+                let name = &self.name;
+                return Err(Error::invalid(format!("{name}: says more than {most_bytes} bytes")));
+            }
+        }
     }
 
     pub(crate) fn name(&self) -> &str {

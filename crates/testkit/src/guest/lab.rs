@@ -66,7 +66,7 @@ impl Lines {
 }
 
 /// Base64.
-fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digits = text.bytes().filter_map(|byte| DIGITS.iter().position(|digit| *digit == byte));
     let (mut bytes, mut bits, mut held) = (Vec::new(), 0, 0usize);

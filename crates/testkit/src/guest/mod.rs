@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use crate::server::Server;
 use crate::tools::cache_directory;
 use lab::Lines;
+pub(crate) use lab::decoded;
 
 const SCRIPT: &str = include_str!("mkguest.sh");
 const BOOT: Duration = Duration::from_mins(2);

@@ -2,7 +2,7 @@
 
 mod health;
 mod plan;
-mod renew;
+pub(crate) mod renew;
 
 use std::path::PathBuf;
 

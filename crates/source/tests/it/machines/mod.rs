@@ -2,5 +2,6 @@
 
 mod bad_days;
 mod capture;
+mod libvirt;
 mod restore;
 mod support;

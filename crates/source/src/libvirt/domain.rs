@@ -1,0 +1,126 @@
+//! What a machine's definition says of its disks and of what tells it apart.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use tintype_model::Result;
+use xmltree::Element;
+
+use super::virsh::Virsh;
+use super::xml::{children, of_child, parse, text};
+use crate::qemu::definition::DiskFacts;
+
+/// A machine as libvirt knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Domain {
+    pub name: String,
+    pub uuid: String,
+    /// `running`, `paused`, `shut off`, …
+    pub state: String,
+    /// Why it is in that state.
+    pub reason: String,
+    pub disks: Vec<DomainDisk>,
+    pub nvram: Option<PathBuf>,
+    /// Who QEMU runs as.
+    pub owner: Option<u32>,
+    pub has_agent: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DomainDisk {
+    /// `vda`
+    pub name: String,
+    /// Path; or what else says where it is.
+    pub source: Option<String>,
+    pub format: String,
+    pub has_backing: bool,
+}
+
+impl Domain {
+    pub(crate) fn look(virsh: &Virsh, name: &str) -> Result<Self> {
+        let state = virsh.call(&["domstate", name, "--reason"])?;
+        let state = state.trim();
+        let (state, reason) = state.split_once(" (").unwrap_or((state, ""));
+        // Passwords are not looked at here.
+        let definition = parse(&virsh.call(&["dumpxml", name])?)?;
+        Ok(read(&definition, state, reason.trim_end_matches(')')))
+    }
+
+    pub(crate) fn is_off(&self) -> bool {
+        matches!(&self.state[..], "shut off" | "crashed")
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.state == "running" || self.state == "idle"
+    }
+}
+
+impl DomainDisk {
+    pub(crate) fn facts(&self, size_bytes: u64) -> DiskFacts {
+        DiskFacts {
+            name: self.name.clone(),
+            file: self.source.clone().unwrap_or_default(),
+            format: self.format.clone(),
+            size_bytes,
+            has_backing: self.has_backing,
+        }
+    }
+}
+
+fn read(definition: &Element, state: &str, reason: &str) -> Domain {
+    let mut disks = Vec::new();
+    let mut has_agent = false;
+    for devices in children(definition, "devices") {
+        disks.extend(children(devices, "disk").filter_map(disk));
+        has_agent |= children(devices, "channel").any(|channel| {
+            of_child(channel, "target", "name").as_deref() == Some("org.qemu.guest_agent.0")
+        });
+    }
+    let labels = children(definition, "seclabel");
+    let mut labels =
+        labels.filter(|label| label.attributes.get("model").is_some_and(|m| m == "dac"));
+    let owner = labels.find_map(|label| text(label, &["label"]));
+    Domain {
+        name: text(definition, &["name"]).unwrap_or_default(),
+        uuid: text(definition, &["uuid"]).unwrap_or_default(),
+        state: state.to_owned(),
+        reason: reason.to_owned(),
+        disks,
+        nvram: text(definition, &["os", "nvram"]).map(PathBuf::from),
+        // `+64055:+64055`
+        owner: owner
+            .and_then(|label| label.split(':').next()?.trim_start_matches('+').parse().ok()),
+        has_agent,
+    }
+}
+
+/// None for media and what is read only: they belong to nobody's machine.
+fn disk(element: &Element) -> Option<DomainDisk> {
+    let device = element.attributes.get("device").map_or("disk", |device| device);
+    if !matches!(device, "disk" | "lun") || element.get_child("readonly").is_some() {
+        return None;
+    }
+    let source = element.get_child("source");
+    let attribute = |name: &str| source.and_then(|source| source.attributes.get(name).cloned());
+    Some(DomainDisk {
+        name: of_child(element, "target", "dev")?,
+        source: attribute("file").or_else(|| attribute("dev")),
+        format: of_child(element, "driver", "type").unwrap_or_else(|| "raw".to_owned()),
+        has_backing: element.get_child("backingStore").is_some_and(|b| !b.children.is_empty()),
+    })
+}
+
+/// Hardware addresses of a machine.
+pub(crate) fn macs(definition: &Element) -> BTreeSet<String> {
+    let devices = children(definition, "devices");
+    let interfaces = devices.flat_map(|devices| children(devices, "interface"));
+    let macs = interfaces.filter_map(|interface| of_child(interface, "mac", "address"));
+    macs.map(|mac| mac.to_ascii_lowercase()).collect()
+}
+
+/// Networks that a machine is on.
+pub(crate) fn networks(definition: &Element) -> BTreeSet<String> {
+    let devices = children(definition, "devices");
+    let interfaces = devices.flat_map(|devices| children(devices, "interface"));
+    interfaces.filter_map(|interface| of_child(interface, "source", "network")).collect()
+}

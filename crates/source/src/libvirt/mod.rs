@@ -1,0 +1,62 @@
+//! Machines and networks that libvirt manages, reached by `virsh`.
+
+mod at;
+mod clean;
+mod discover;
+mod domain;
+mod network;
+mod pull;
+mod source;
+mod target;
+mod virsh;
+mod xml;
+
+use serde_json::Value;
+use tintype_model::resource::{Kind, Resource};
+use tintype_model::{Error, Result};
+
+use crate::connector::{Connector, Context, Discovered, Source, Target};
+
+pub(crate) const NAME: &str = "libvirt";
+
+/// Machines and networks of libvirt 7.2 or later.
+#[derive(Clone, Copy, Debug)]
+pub struct LibvirtConnector;
+
+impl Connector for LibvirtConnector {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn schema(&self) -> Value {
+        at::At::schema()
+    }
+
+    fn discover(&self, context: &Context) -> Result<Vec<Discovered>> {
+        discover::discover(context)
+    }
+
+    fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
+        let at = at::At::parse(&resource.at)
+            .map_err(|error| error.context(format!("{} {}", resource.kind, resource.name)))?;
+        match resource.kind {
+            Kind::Vm => Ok(Box::new(source::DomainSource::new(at, resource, context)?)),
+            Kind::Network => Ok(Box::new(network::NetworkSource::new(&at, context)?)),
+            kind => Err(Error::invalid(format!("connector libvirt captures no {kind}"))),
+        }
+    }
+
+    fn target(&self, context: &Context) -> Result<Box<dyn Target>> {
+        Ok(Box::new(target::LibvirtTarget { context: context.clone() }))
+    }
+
+    fn thaw(&self, guarded: &Value, context: &Context) -> Result<()> {
+        let guard: source::Guard = serde_json::from_value(guarded.clone())
+            .map_err(|error| Error::internal(format!("what the guard was given: {error}")))?;
+        guard.thaw(context)
+    }
+
+    fn clean(&self, resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
+        clean::clean(resources, context)
+    }
+}

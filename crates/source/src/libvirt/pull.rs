@@ -1,0 +1,335 @@
+//! A backup job of libvirt in pull mode: it keeps the old content of what the guest overwrites in
+//! scratch files, and shows the disks as they were as exports. A checkpoint begins with it, from
+//! which the next one asks for changes.
+//!
+//! libvirt's job stops the guest when scratch space runs out (unlike a bare QEMU, which is told to
+//! give up the view). So free space is looked at before each read, and the job is ended while
+//! there still is some; a guest that was stopped nevertheless is started again with the end of
+//! the job.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tintype_model::{Error, Result};
+use xmltree::{Element, XMLNode};
+
+use super::domain::{Domain, DomainDisk};
+use super::source::end_job;
+use super::virsh::Virsh;
+use super::xml::{children, parse, write};
+use crate::connector::{Changed, Content, Context, Part, ReadImage};
+use crate::qemu::capture::{explained, image_node, scratch_place};
+use crate::qemu::definition::{DISKS, DiskFacts};
+use crate::qemu::mark::{Mark, MarkedDisk};
+use crate::vm::nbd::{NbdImage, dirty};
+use crate::vm::socket::Waits;
+
+/// The job ends when less than this is free, or a tenth of what there is.
+const LEAST_FREE: u64 = 128 << 20;
+
+pub(crate) struct Pull {
+    pub place: PathBuf,
+    pub job: PathBuf,
+    /// None if no disk can record changes.
+    pub checkpoint: Option<PathBuf>,
+    pub name: String,
+    /// Disks of which only changes are asked, from this checkpoint.
+    since: Option<Mark>,
+    changed_only: Vec<String>,
+    pub read_whole: Vec<String>,
+    disks: Vec<DomainDisk>,
+    sizes: BTreeMap<String, u64>,
+    virsh: Virsh,
+    domain: String,
+}
+
+impl Pull {
+    pub(crate) fn prepare(
+        virsh: &Virsh,
+        domain: &Domain,
+        disks: Vec<DomainDisk>,
+        mark: Option<Mark>,
+        context: &Context,
+    ) -> Result<Self> {
+        if virsh.call(&["backup-dumpxml", &domain.name]).is_ok() {
+            return Err(Error::locked(
+                "a backup job is at work on this machine, of another snapshot or program: wait \
+                 for its end, or end it (virsh domjobabort)",
+            ));
+        }
+        let place = scratch_place(domain.owner, context)?;
+        let mut pull = Self {
+            job: place.join("job.xml"),
+            checkpoint: None,
+            place,
+            name: context.label(),
+            since: None,
+            changed_only: Vec::new(),
+            read_whole: Vec::new(),
+            sizes: sizes(virsh, &domain.name, &disks)?,
+            disks,
+            virsh: virsh.clone(),
+            domain: domain.name.clone(),
+        };
+        if let Some(mark) = mark {
+            pull.use_mark(mark)?;
+        }
+        pull.write_job()?;
+        Ok(pull)
+    }
+
+    fn facts(&self, disk: &DomainDisk) -> DiskFacts {
+        disk.facts(self.sizes.get(&disk.name).copied().unwrap_or_default())
+    }
+
+    fn marked(&self, disk: &DomainDisk) -> MarkedDisk {
+        let facts = self.facts(disk);
+        MarkedDisk::new(facts.size_bytes, facts.file)
+    }
+
+    /// Decides which disks need not be read whole. libvirt knows the checkpoint; whether QEMU has
+    /// its bitmaps shows only when it is asked how much has changed.
+    fn use_mark(&mut self, mark: Mark) -> Result<()> {
+        let ask = ["checkpoint-dumpxml", &self.domain, &mark.bitmap, "--size", "--no-domain"];
+        let sizes = self.virsh.call(&ask);
+        let Ok(known) = sizes.and_then(|text| parse(&text)) else {
+            let why = "the checkpoint of the snapshot before is gone or broken: QEMU was killed, or \
+                       another program removed it";
+            self.read_whole.push(format!("all disks are read whole: {why}"));
+            return self.forget_broken(&mark.bitmap);
+        };
+        let known: Vec<String> = children(&known, "disks")
+            .flat_map(|disks| children(disks, "disk"))
+            .filter(|disk| disk.attributes.contains_key("size"))
+            .filter_map(|disk| disk.attributes.get("name").cloned())
+            .collect();
+        for disk in &self.disks {
+            let name = &disk.name;
+            let why = match mark.disks.get(name) {
+                None => "it is new, or cannot record changes",
+                Some(was) if *was != self.marked(disk) => "it is another file, or of another size",
+                Some(_) if !known.contains(name) => "its checkpoint is gone",
+                Some(_) => {
+                    self.changed_only.push(name.clone());
+                    continue;
+                }
+            };
+            self.read_whole.push(format!("disk {name} is read whole: {why}"));
+        }
+        self.since = Some(mark);
+        Ok(())
+    }
+
+    /// No new checkpoint can follow one without its bitmaps. Only what is ours is touched.
+    fn forget_broken(&self, name: &str) -> Result<()> {
+        let list = self.virsh.call(&["checkpoint-list", &self.domain, "--name"])?;
+        if list.lines().any(|line| line.trim() == name) {
+            let ask = ["checkpoint-delete", &self.domain, name];
+            let whole = self.virsh.call(&ask);
+            whole.or_else(|_| self.virsh.call(&[&ask[..], &["--metadata"]].concat())).map(drop)?;
+        }
+        Ok(())
+    }
+
+    fn write_job(&mut self) -> Result<()> {
+        let mut disks = Element::new("disks");
+        let mut recorded = Element::new("disks");
+        let mut records = false;
+        for disk in &self.disks {
+            let can = disk.format == "qcow2";
+            records |= can;
+            let how = if can { "bitmap" } else { "no" };
+            let disk_name = ("name", &disk.name[..]);
+            let record = element("disk", &[disk_name, ("checkpoint", how)]);
+            recorded.children.push(XMLNode::Element(record));
+            let scratch = self.place.join(format!("{}-{}.qcow2", self.name, disk.name));
+            let scratch = scratch.display().to_string();
+            let mut job =
+                element("disk", &[("name", &disk.name), ("backup", "yes"), ("type", "file")]);
+            if let Some(mark) =
+                self.since.as_ref().filter(|_| self.changed_only.contains(&disk.name))
+            {
+                job.attributes.insert("backupmode".into(), "incremental".into());
+                job.attributes.insert("incremental".into(), mark.bitmap.clone());
+            } else {
+                job.attributes.insert("backupmode".into(), "full".into());
+            }
+            job.children.push(XMLNode::Element(element("scratch", &[("file", &scratch)])));
+            disks.children.push(XMLNode::Element(job));
+        }
+        let socket = self.socket().display().to_string();
+        let mut job = Element::new("domainbackup");
+        job.attributes.insert("mode".into(), "pull".into());
+        let server = element("server", &[("transport", "unix"), ("socket", &socket)]);
+        job.children.push(XMLNode::Element(server));
+        job.children.push(XMLNode::Element(disks));
+        write_to(&self.job, &job)?;
+        if records {
+            let mut checkpoint = Element::new("domaincheckpoint");
+            let mut name = Element::new("name");
+            name.children.push(XMLNode::Text(self.name.clone()));
+            let why = XMLNode::Text("Tintype: changes since a snapshot".into());
+            let mut description = Element::new("description");
+            description.children.push(why);
+            checkpoint.children = [name, description, recorded].map(XMLNode::Element).into();
+            let path = self.place.join("checkpoint.xml");
+            write_to(&path, &checkpoint)?;
+            self.checkpoint = Some(path);
+        }
+        Ok(())
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.place.join("nbd")
+    }
+
+    /// What the job shows.
+    pub(crate) fn parts(&self, context: &Context) -> Result<Vec<Part>> {
+        let watch = Arc::new(Watch {
+            virsh: self.virsh.clone(),
+            domain: self.domain.clone(),
+            place: self.place.clone(),
+            ended: AtomicBool::new(false),
+        });
+        let mut parts = Vec::new();
+        for disk in &self.disks {
+            let name = &disk.name;
+            let part = self.part(name, &watch, context);
+            parts.push(part.map_err(|error| error.context(format!("disk {name}")))?);
+        }
+        parts.sort_by(|a, b| a.at.cmp(&b.at));
+        Ok(parts)
+    }
+
+    fn part(&self, name: &str, watch: &Arc<Watch>, context: &Context) -> Result<Part> {
+        let (disk, place) = (name.to_owned(), self.place.clone());
+        let explain = Box::new(move |error: Error| explained(error, &disk, &place));
+        let image = NbdImage::open(&self.socket(), name, Waits::of(context), explain)?;
+        let changed = if self.changed_only.iter().any(|disk| disk == name) {
+            let bitmap = format!("backup-{name}");
+            Changed::Only(dirty(&self.socket(), name, &bitmap, Waits::of(context))?)
+        } else {
+            Changed::Unknown
+        };
+        let node = image_node(image.size_bytes(), context);
+        let image = Arc::new(Watched { image, watch: watch.clone() });
+        let at = format!("{DISKS}/{name}.img").into_bytes();
+        Ok(Part { at, content: Content::Image { node, image, changed } })
+    }
+
+    pub(crate) fn disk_facts(&self) -> Vec<DiskFacts> {
+        self.disks.iter().map(|disk| self.facts(disk)).collect()
+    }
+
+    /// What the next snapshot must know, if a checkpoint began.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.checkpoint.as_ref()?;
+        let disks = self.disks.iter().filter(|disk| disk.format == "qcow2");
+        let disks = disks.map(|disk| (disk.name.clone(), self.marked(disk))).collect();
+        Some(Mark { bitmap: self.name.clone(), disks })
+    }
+
+    /// Removes the job, and the checkpoint that does not count any more. What a checkpoint that
+    /// goes has recorded stays with the one before it.
+    pub(crate) fn end(&self, virsh: &Virsh, committed: bool, context: &Context) -> Result<()> {
+        end_job(virsh, &self.domain)?;
+        let list = virsh.call(&["checkpoint-list", &self.domain, "--name"])?;
+        let names = list.lines().map(str::trim);
+        for name in names.filter(|name| !name.is_empty()) {
+            let goes = if committed {
+                // Those of killed sessions were never told from those that count.
+                let old = self.since.as_ref().is_some_and(|mark| mark.bitmap == *name);
+                old || context.is_dead(name)
+            } else {
+                *name == self.name
+            };
+            if goes {
+                self.forget_broken(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn remove_scratch(&self) -> Result<()> {
+        match std::fs::remove_dir_all(&self.place) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io(error, self.place.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn write_to(path: &Path, element: &Element) -> Result<()> {
+    std::fs::write(path, write(element)?).map_err(|error| Error::io(error, path.display()))
+}
+
+fn element(name: &str, attributes: &[(&str, &str)]) -> Element {
+    let mut element = Element::new(name);
+    let attributes = attributes.iter().map(|(name, value)| ((*name).into(), (*value).to_owned()));
+    element.attributes = attributes.collect();
+    element
+}
+
+fn sizes(virsh: &Virsh, domain: &str, disks: &[DomainDisk]) -> Result<BTreeMap<String, u64>> {
+    let mut sizes = BTreeMap::new();
+    for disk in disks {
+        let said = virsh.call(&["domblkinfo", domain, &disk.name])?;
+        let line = said.lines().find_map(|line| line.strip_prefix("Capacity:"));
+        sizes.extend(line.and_then(|size| Some((disk.name.clone(), size.trim().parse().ok()?))));
+    }
+    Ok(sizes)
+}
+
+/// Ends the job before it stops the guest.
+struct Watch {
+    virsh: Virsh,
+    domain: String,
+    place: PathBuf,
+    ended: AtomicBool,
+}
+
+impl Watch {
+    fn check(&self) -> Result<()> {
+        let space = rustix::fs::statvfs(&self.place);
+        let space = space.map_err(|errno| Error::io(errno.into(), self.place.display()))?;
+        let free = space.f_bavail.saturating_mul(space.f_frsize);
+        let least = LEAST_FREE.min(space.f_blocks.saturating_mul(space.f_frsize) / 10);
+        if free >= least && !self.ended.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if !self.ended.swap(true, Ordering::AcqRel) {
+            end_job(&self.virsh, &self.domain)?;
+        }
+        Err(Error::no_space(format!(
+            "the scratch space at {} is nearly full: the guest overwrites more than fits there \
+             while it is read, and its backup job was ended so that it goes on; give scratch more \
+             room, or snapshot at a quieter time",
+            self.place.display()
+        )))
+    }
+}
+
+struct Watched {
+    image: NbdImage,
+    watch: Arc<Watch>,
+}
+
+impl ReadImage for Watched {
+    fn size_bytes(&self) -> u64 {
+        self.image.size_bytes()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.watch.check()?;
+        self.image.read_at(offset, buffer)
+    }
+
+    fn is_zero(&self, range: Range<u64>) -> Result<bool> {
+        self.watch.check()?;
+        self.image.is_zero(range)
+    }
+}

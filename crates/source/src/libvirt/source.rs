@@ -1,0 +1,370 @@
+//! Capture of a machine of libvirt.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tintype_model::item::HookRun;
+use tintype_model::resource::{Consistency, Hook, Resource};
+use tintype_model::{Error, ErrorKind, Result};
+
+use super::at::At;
+use super::domain::{Domain, DomainDisk};
+use super::pull::Pull;
+use super::virsh::{Session, Virsh};
+use crate::connector::{CapturePlan, Context, Guarded, Part, Released, Source, View};
+use crate::qemu::at::DiskAt;
+use crate::qemu::definition::{DiskFacts, Facts, NVRAM, WindowFacts};
+use crate::qemu::mark::Mark;
+use crate::qemu::off::{Off, WHY};
+use crate::vm::agent::{self, FREEZE, run_hook};
+use crate::vm::socket::Waits;
+
+pub(crate) const DEFINITION: &str = "domain.xml";
+const NVRAM_BYTES: u64 = 128 << 20;
+const BEGIN: Duration = Duration::from_mins(1);
+const THAW: Duration = Duration::from_secs(8);
+const JOB_ENDS: Duration = Duration::from_secs(20);
+
+/// What the guard must know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Guard {
+    pub uri: String,
+    pub domain: String,
+}
+
+impl Guard {
+    pub(crate) fn thaw(&self, context: &Context) -> Result<()> {
+        let virsh = Virsh::stubborn(&self.uri, context);
+        let patience = Waits::stubborn(context).within(THAW);
+        loop {
+            let Err(error) = virsh.call_within(&["domfsthaw", &self.domain], THAW) else {
+                return Ok(());
+            };
+            let state = virsh.call(&["domstate", &self.domain]);
+            if state.is_ok_and(|state| state.trim() != "running") || error.is(ErrorKind::NotFound) {
+                return Ok(());
+            }
+            patience.pause().map_err(|_| {
+                error.context("the guest's file systems may still be frozen (virsh domfsthaw)")
+            })?;
+        }
+    }
+}
+
+/// Ends a backup job, and lets a guest run on that the job stopped for want of space.
+pub(crate) fn end_job(virsh: &Virsh, domain: &str) -> Result<()> {
+    let patience = virsh.patience(JOB_ENDS);
+    while virsh.call(&["backup-dumpxml", domain]).is_ok() {
+        // It may end by itself meanwhile.
+        let _ = virsh.call(&["domjobabort", domain]);
+        patience.pause().map_err(|error| error.context("the backup job does not end"))?;
+    }
+    let state = virsh.call(&["domstate", domain, "--reason"]).unwrap_or_default();
+    if state.trim() == "paused (I/O error)" {
+        virsh.call(&["resume", domain])?;
+    }
+    Ok(())
+}
+
+/// The level that a machine can reach, and why not more.
+pub(crate) fn reach(virsh: &Virsh, domain: &Domain, at: &At) -> (Consistency, Option<String>) {
+    if domain.is_off() {
+        return off_level(domain);
+    }
+    match agent_answers(virsh, domain) {
+        Ok(()) => frozen_level(at),
+        Err(why) => (Consistency::Crash, Some(why)),
+    }
+}
+
+fn off_level(domain: &Domain) -> (Consistency, Option<String>) {
+    if domain.reason == "shutdown" {
+        return (Consistency::Application, None);
+    }
+    (Consistency::Crash, Some(WHY.to_owned()))
+}
+
+fn frozen_level(at: &At) -> (Consistency, Option<String>) {
+    if at.application_hooks {
+        return (Consistency::Application, None);
+    }
+    let why = "the guest's file systems are frozen, its applications are not asked: give the guest \
+               agent a freeze hook for them, and set `application_hooks` in `at`";
+    (Consistency::Filesystem, Some(why.to_owned()))
+}
+
+fn agent_answers(virsh: &Virsh, domain: &Domain) -> Result<(), String> {
+    if !domain.has_agent {
+        return Err("the machine has no port for a guest agent: add a channel \
+                    `org.qemu.guest_agent.0` and install qemu-guest-agent in the guest"
+            .to_owned());
+    }
+    if !domain.is_running() {
+        return Err("the machine is paused, so its agent cannot answer".to_owned());
+    }
+    ask_agent(virsh, &domain.name, "guest-ping", Value::Null)
+        .map(drop)
+        .map_err(|error| format!("the guest agent does not answer (is it installed?): {error}"))
+}
+
+fn ask_agent(virsh: &Virsh, domain: &str, command: &str, arguments: Value) -> Result<Value> {
+    let mut ask = json!({ "execute": command });
+    if !arguments.is_null() {
+        ask["arguments"] = arguments;
+    }
+    let said = virsh.call(&["qemu-agent-command", domain, &ask.to_string(), "--timeout", "5"])?;
+    agent::reply(said.trim().as_bytes())
+}
+
+pub(crate) struct DomainSource {
+    at: At,
+    name: String,
+    resource: Resource,
+    context: Context,
+    virsh: Virsh,
+    domain: Option<Domain>,
+    session: Option<Session>,
+    pull: Option<Pull>,
+    off: Option<Off>,
+    has_agent: bool,
+    why_no_agent: Option<String>,
+    asked: bool,
+    frozen: u64,
+    window: WindowFacts,
+}
+
+impl DomainSource {
+    pub(crate) fn new(at: At, resource: &Resource, context: &Context) -> Result<Self> {
+        Ok(Self {
+            name: at.domain()?.to_owned(),
+            virsh: Virsh::new(&at.uri, context),
+            at,
+            resource: resource.clone(),
+            context: context.clone(),
+            domain: None,
+            session: None,
+            pull: None,
+            off: None,
+            has_agent: false,
+            why_no_agent: None,
+            asked: false,
+            frozen: 0,
+            window: WindowFacts::default(),
+        })
+    }
+
+    fn disks(&self, domain: &Domain) -> Vec<DomainDisk> {
+        let wanted = |disk: &&DomainDisk| !self.resource.excludes.contains(&disk.name);
+        domain.disks.iter().filter(wanted).filter(|disk| disk.source.is_some()).cloned().collect()
+    }
+
+    /// In the window. Seconds, and what came of it.
+    fn timed(&mut self, words: &[&str], limit: Duration) -> (f64, Result<String>) {
+        let begun = self.context.clock.elapsed();
+        let said = match &mut self.session {
+            Some(session) => session.call(words, limit),
+            None => Err(Error::internal("no session of virsh")),
+        };
+        if said.as_ref().is_err_and(|error| error.is(ErrorKind::Unavailable)) {
+            // What it says later would be taken for an answer to something else.
+            self.session = None;
+        }
+        let took = self.context.clock.elapsed().saturating_sub(begun);
+        (took.as_secs_f64(), said)
+    }
+
+    fn parts_of_definition(&self, domain: &Domain) -> Result<Vec<Part>> {
+        // With what a restore needs and libvirt shows to nobody else.
+        let show = ["dumpxml", &self.name, "--inactive", "--security-info"];
+        let definition = self.virsh.call(&show).or_else(|_| self.virsh.call(&show[..2]))?;
+        let mut parts = vec![Part::object(DEFINITION, definition)];
+        if let Some(nvram) = domain.nvram.as_ref().filter(|nvram| nvram.exists()) {
+            let size = std::fs::metadata(nvram).map_or(0, |nvram| nvram.len());
+            if size > NVRAM_BYTES {
+                return Err(Error::unsupported(format!("nvram of {size} bytes")));
+            }
+            let bytes = std::fs::read(nvram);
+            let bytes = bytes.map_err(|error| Error::io(error, nvram.display()))?;
+            parts.push(Part::object(NVRAM, bytes));
+        }
+        Ok(parts)
+    }
+
+    fn facts(&self, domain: &Domain, disks: Vec<DiskFacts>) -> Facts {
+        let nvram = domain.nvram.as_ref().map(|file| DiskFacts {
+            name: NVRAM.to_owned(),
+            file: file.display().to_string(),
+            format: "raw".to_owned(),
+            size_bytes: 0,
+            has_backing: false,
+        });
+        Facts {
+            disks,
+            nvram,
+            uuid: Some(domain.uuid.clone()),
+            running: !domain.is_off(),
+            read_whole: self.pull.iter().flat_map(|pull| pull.read_whole.clone()).collect(),
+            window: self.pull.as_ref().map(|_| self.window),
+        }
+    }
+}
+
+fn disks_of_files(disks: &[DomainDisk]) -> BTreeMap<String, DiskAt> {
+    let disks = disks.iter().filter_map(|disk| {
+        let file = PathBuf::from(disk.source.as_ref()?);
+        Some((disk.name.clone(), DiskAt { file, format: disk.format.clone() }))
+    });
+    disks.collect()
+}
+
+/// `Froze 2 filesystem(s)`
+fn count(said: &str, word: &str) -> u64 {
+    let line = said.lines().find_map(|line| line.split(word).nth(1));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+impl Source for DomainSource {
+    fn plan(&mut self) -> Result<CapturePlan> {
+        let domain = Domain::look(&self.virsh, &self.name)?;
+        let (reaches, why_not_more) = if domain.is_off() {
+            Off::check(&disks_of_files(&self.disks(&domain)))?;
+            off_level(&domain)
+        } else {
+            let answers = agent_answers(&self.virsh, &domain);
+            self.has_agent = answers.is_ok();
+            self.why_no_agent = answers.err();
+            match &self.why_no_agent {
+                Some(why) => (Consistency::Crash, Some(why.clone())),
+                None => frozen_level(&self.at),
+            }
+        };
+        if self.has_agent {
+            let status = ask_agent(&self.virsh, &self.name, "guest-fsfreeze-status", Value::Null)?;
+            if status.as_str() == Some("frozen") {
+                return Err(Error::locked(
+                    "the guest's file systems are frozen already, by another program or one that \
+                     was killed: thaw them (virsh domfsthaw), then try again",
+                ));
+            }
+        }
+        let freezes = self.has_agent.then(|| "freezes the file systems of the guest".to_owned());
+        self.domain = Some(domain);
+        Ok(CapturePlan { reaches, why_not_more, freezes })
+    }
+
+    fn prepare(&mut self, mark: Option<&Value>) -> Result<()> {
+        if self.domain.is_none() {
+            self.plan()?;
+        }
+        let Some(domain) = self.domain.clone() else { return Ok(()) };
+        let disks = self.disks(&domain);
+        if domain.is_off() {
+            let disks = disks_of_files(&disks);
+            self.off = Some(Off::open(&disks, &self.resource, &self.context)?);
+            return Ok(());
+        }
+        let mark = mark.and_then(|mark| serde_json::from_value::<Mark>(mark.clone()).ok());
+        self.pull = Some(Pull::prepare(&self.virsh, &domain, disks, mark, &self.context)?);
+        self.session = Some(self.virsh.session()?);
+        Ok(())
+    }
+
+    fn guarded(&self) -> Option<Guarded> {
+        let guard = Guard { uri: self.at.uri.clone(), domain: self.name.clone() };
+        let what = serde_json::to_value(guard).ok().filter(|_| self.has_agent)?;
+        Some(Guarded { connector: super::NAME.into(), name: self.resource.name.clone(), what })
+    }
+
+    fn freeze(&mut self) -> Result<()> {
+        let name = self.name.clone();
+        if let Some(session) = &mut self.session {
+            session.wait_as(Waits::stubborn(&self.context));
+        }
+        if self.has_agent && self.pull.is_some() {
+            self.asked = true;
+            let (seconds, said) = self.timed(&["domfsfreeze", &name], FREEZE);
+            self.window.agent_freeze = seconds;
+            self.frozen = count(&said?, "Froze");
+        }
+        let Some(pull) = &self.pull else { return Ok(()) };
+        let job = pull.job.display().to_string();
+        let checkpoint = pull.checkpoint.as_ref().map(|path| path.display().to_string());
+        let mut words = vec!["backup-begin", &name, &job];
+        words.extend(checkpoint.as_deref());
+        let (seconds, said) = self.timed(&words, BEGIN);
+        self.window.switch = seconds;
+        said.map(drop)
+    }
+
+    fn thaw(&mut self) -> Result<()> {
+        if !self.asked {
+            return Ok(());
+        }
+        let name = self.name.clone();
+        let (seconds, said) = self.timed(&["domfsthaw", &name], THAW);
+        self.window.agent_thaw = seconds;
+        match said.map(|said| count(&said, "Thawed")) {
+            Ok(0) if self.frozen > 0 => Err(Error::unavailable(
+                "the guest's file systems were thawed by another before their time: the view is \
+                 not what it should be",
+            )),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                Guard { uri: self.at.uri.clone(), domain: name }.thaw(&self.context)?;
+                Err(error.context("the guest agent answered no more while it was frozen"))
+            }
+        }
+    }
+
+    fn view(&mut self) -> Result<View> {
+        let domain = self.domain.clone().ok_or_else(|| Error::internal("nothing was planned"))?;
+        let mut parts = self.parts_of_definition(&domain)?;
+        let (disks, facts, (consistency, why_not_more)) = match (&self.off, &self.pull) {
+            (Some(off), _) => {
+                let (disks, facts) = off.parts(&self.context)?;
+                (disks, facts, off_level(&domain))
+            }
+            (None, Some(pull)) => {
+                let level = if self.frozen > 0 {
+                    frozen_level(&self.at)
+                } else {
+                    let none = "the guest agent found no file system that it can freeze";
+                    let why = self.why_no_agent.clone().unwrap_or_else(|| none.to_owned());
+                    (Consistency::Crash, Some(why))
+                };
+                (pull.parts(&self.context)?, pull.disk_facts(), level)
+            }
+            (None, None) => return Err(Error::internal("nothing was prepared")),
+        };
+        parts.extend(disks);
+        parts.sort_by(|a, b| a.at.cmp(&b.at));
+        let facts = serde_json::to_value(self.facts(&domain, facts)).unwrap_or_default();
+        let mark = self.pull.as_ref().and_then(Pull::mark);
+        let mark = mark.and_then(|mark| serde_json::to_value(mark).ok());
+        Ok(View { parts, consistency, why_not_more, mark, facts, version: None })
+    }
+
+    fn run_in_guest(&mut self, hook: &Hook) -> Result<HookRun> {
+        let (virsh, name) = (self.virsh.clone(), self.name.clone());
+        let waits = Waits::of(&self.context);
+        run_hook(hook, &waits, |command, arguments| ask_agent(&virsh, &name, command, arguments))
+    }
+
+    fn release(&mut self, released: Released) -> Result<()> {
+        drop(self.off.take());
+        self.session = None;
+        let Some(pull) = self.pull.take() else { return Ok(()) };
+        let virsh = Virsh::stubborn(&self.at.uri, &self.context);
+        let ended = match Domain::look(&virsh, &self.name) {
+            // What it held went with it; a checkpoint is found broken the next time.
+            Ok(domain) if domain.is_off() => Ok(()),
+            Err(error) if error.is(ErrorKind::NotFound) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => pull.end(&virsh, released == Released::Committed, &self.context),
+        };
+        ended.and(pull.remove_scratch())
+    }
+}

@@ -1,0 +1,338 @@
+//! A machine is defined again over what is there while it is off, or as a new one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tintype_model::plan::{Check, Stage};
+use tintype_model::resource::Resource;
+use tintype_model::{Error, ErrorKind, Result};
+use xmltree::Element;
+
+use super::renew::{Renewal, domain as renewed};
+use super::{LibvirtStep, Plan, What};
+use crate::connector::{Context, Destination, TargetPlan};
+use crate::libvirt::at::At;
+use crate::libvirt::domain::{Domain, macs, networks};
+use crate::libvirt::source::DEFINITION;
+use crate::libvirt::virsh::Virsh;
+use crate::libvirt::xml::{parse, text, write};
+use crate::qemu::definition::{DISKS, DiskFacts, Facts, NVRAM};
+use crate::qemu::target::renew::fresh_uuid;
+use crate::vm::checks::{free_space, tools};
+use crate::vm::socket::Waits;
+use crate::vm::steps::{FileStep, beside};
+
+pub(super) const START: Duration = Duration::from_mins(2);
+const BOOT: Duration = Duration::from_mins(5);
+
+pub(super) fn plan(
+    mut plan: Plan<'_>,
+    resource: &Resource,
+    destination: &Destination,
+) -> Result<TargetPlan> {
+    let facts: Facts = serde_json::from_value(plan.item.facts.clone()).map_err(|error| {
+        Error::invalid(format!("the snapshot does not say what it holds: {error}"))
+    })?;
+    match destination {
+        Destination::InPlace => in_place(&mut plan, &At::parse(&resource.at)?, &facts)?,
+        Destination::AsNew { name, at, rules } => {
+            let at = At::parse(at)?;
+            let new = at.domain.as_deref().unwrap_or(name).to_owned();
+            let rules = Rules::parse(rules, &facts)?;
+            as_new(&mut plan, &at, &new, &facts, rules)?;
+        }
+        Destination::Files(directory) => files(&mut plan, directory, &facts),
+    }
+    Ok(plan.result)
+}
+
+fn write_disk(plan: &mut Plan<'_>, disk: &DiskFacts, file: PathBuf, format: &str) {
+    let mebibytes = disk.size_bytes >> 20;
+    let text = format!("write disk {} ({mebibytes} MiB) to {}", disk.name, file.display());
+    let at = format!("{DISKS}/{}.img", disk.name);
+    let (format, size_bytes) = (format.to_owned(), disk.size_bytes);
+    plan.file(Stage::Stage, text, FileStep::WriteDisk { at, file, format, size_bytes });
+}
+
+fn write_object(plan: &mut Plan<'_>, at: &str, file: PathBuf) {
+    let text = format!("write {}", file.display());
+    plan.file(Stage::Stage, text, FileStep::WriteObject { at: at.to_owned(), file });
+}
+
+fn in_place(plan: &mut Plan<'_>, at: &At, facts: &Facts) -> Result<()> {
+    let name = at.domain()?.to_owned();
+    let virsh = Virsh::new(&at.uri, plan.context);
+    let before = match Domain::look(&virsh, &name) {
+        Err(error) if error.is(ErrorKind::NotFound) => None,
+        found => Some(found?),
+    };
+    let cure = "shut it down (virsh shutdown), and try again";
+    plan.check(match &before {
+        Some(domain) if !domain.is_off() => Check::block("running", "the machine runs", cure),
+        Some(_) => Check::pass("running", "the machine is off"),
+        None => Check::pass("running", "the machine is not defined"),
+    });
+    if before.as_ref().is_some_and(|domain| Some(&domain.uuid) != facts.uuid.as_ref()) {
+        let reason = format!("there is another machine of the name {name}");
+        plan.check(Check::block("identity", reason, "rename one of them, or restore as new"));
+    }
+    let xml = plan.definition(DEFINITION)?;
+    let definition = parse(&xml)?;
+    check_identity(plan, &virsh, &definition, Some(&name))?;
+    check_networks(plan, &virsh, &definition)?;
+    let show = ["dumpxml", &name, "--inactive", "--security-info"];
+    let before = before.map(|_| virsh.call(&show)).transpose()?;
+    let mut places = Vec::new();
+    for disk in &facts.disks {
+        let file = PathBuf::from(&disk.file);
+        let new = check_place(plan, &file);
+        write_disk(plan, disk, new.clone(), &disk.format);
+        places.push((file.clone(), disk.size_bytes));
+        replace(plan, new, file);
+    }
+    let stored_nvram = plan.stored.object(NVRAM.as_bytes(), 1 << 30).is_ok();
+    if let Some(nvram) = facts.nvram.as_ref().filter(|_| stored_nvram) {
+        let file = PathBuf::from(&nvram.file);
+        let new = check_place(plan, &file);
+        write_object(plan, NVRAM, new.clone());
+        replace(plan, new, file);
+    }
+    finish_checks(plan, &facts.disks.iter().map(|disk| disk.format.clone()).collect(), &places);
+    define(plan, at, &name, xml, before);
+    Ok(())
+}
+
+/// Where a file is written beside another.
+fn check_place(plan: &mut Plan<'_>, file: &Path) -> PathBuf {
+    use std::os::unix::fs::FileTypeExt;
+    let directory = file.parent().unwrap_or(Path::new("/"));
+    if !file.is_absolute() || !directory.is_dir() {
+        let reason = format!("{} is no file in a directory of this host", file.display());
+        plan.check(Check::block("place", reason, "restore as new, with the rule `directory`"));
+    } else if std::fs::metadata(file).is_ok_and(|found| found.file_type().is_block_device()) {
+        let reason =
+            format!("{} is a block device, which cannot be written beside", file.display());
+        plan.check(Check::block("device", reason, "restore as new, with the rule `directory`"));
+    }
+    beside(file, "new", plan.context)
+}
+
+fn replace(plan: &mut Plan<'_>, new: PathBuf, file: PathBuf) {
+    let is_there = std::fs::metadata(&file).is_ok();
+    plan.result.replaces |= is_there;
+    let old = is_there.then(|| beside(&file, "old", plan.context));
+    let text = format!("put it in the place of {}", file.display());
+    plan.file(Stage::Switch, text, FileStep::Place { new, file, old: old.clone() });
+    if let Some(old) = old {
+        let text = format!("remove what was replaced: {}", old.display());
+        plan.file(Stage::Clean, text, FileStep::Remove { file: old });
+    }
+}
+
+fn finish_checks(plan: &mut Plan<'_>, formats: &BTreeSet<String>, places: &[(PathBuf, u64)]) {
+    plan.check(tools(formats));
+    plan.check(free_space(places, plan.item.bytes));
+}
+
+fn define(plan: &mut Plan<'_>, at: &At, name: &str, xml: String, before: Option<String>) {
+    let (uri, name) = (at.uri.clone(), name.to_owned());
+    let text = format!("define the machine {name}");
+    let step = LibvirtStep::Define { uri, what: What::Domain, name, xml, before };
+    plan.libvirt(Stage::Switch, text, step);
+}
+
+/// No other machine has its uuid or hardware addresses.
+fn check_identity(
+    plan: &mut Plan<'_>,
+    virsh: &Virsh,
+    new: &Element,
+    own: Option<&str>,
+) -> Result<()> {
+    let names = virsh.call(&["list", "--all", "--name"])?;
+    let (uuid, addresses) = (text(new, &["uuid"]), macs(new));
+    for name in names.lines().map(str::trim).filter(|name| !name.is_empty() && Some(*name) != own) {
+        let Ok(other) = virsh.call(&["dumpxml", name]).and_then(|other| parse(&other)) else {
+            continue;
+        };
+        let cure = "change the rule, or leave it out: then a new one is made";
+        if uuid.is_some() && uuid == text(&other, &["uuid"]) {
+            let reason = format!("the machine {name} has the same uuid");
+            plan.check(Check::block("identity", reason, cure));
+        }
+        if let Some(mac) = addresses.intersection(&macs(&other)).next() {
+            let reason = format!("the machine {name} has the network address {mac} too");
+            plan.check(Check::block("identity", reason, cure));
+        }
+        if text(new, &["name"]).as_deref() == Some(name) {
+            let reason = format!("there is a machine {name}");
+            plan.check(Check::block("name", reason, "choose another name"));
+        }
+    }
+    Ok(())
+}
+
+fn check_networks(plan: &mut Plan<'_>, virsh: &Virsh, new: &Element) -> Result<()> {
+    let there = virsh.call(&["net-list", "--all", "--name"])?;
+    let there: BTreeSet<&str> = there.lines().map(str::trim).collect();
+    for network in networks(new).iter().filter(|network| !there.contains(&network[..])) {
+        let reason = format!("there is no network {network}");
+        let cure = "restore the network first, or map it with the rule `network:NAME`";
+        plan.check(Check::block("network", reason, cure));
+    }
+    Ok(())
+}
+
+fn files(plan: &mut Plan<'_>, directory: &Path, facts: &Facts) {
+    let folder = directory.join(DISKS);
+    for path in [directory.to_owned(), folder.clone()] {
+        let text = format!("make {}", path.display());
+        plan.file(Stage::Stage, text, FileStep::MakeDirectory { path });
+    }
+    let mut places = Vec::new();
+    for disk in &facts.disks {
+        let file = folder.join(format!("{}.img", disk.name));
+        check_free(plan, &file);
+        places.push((file.clone(), disk.size_bytes));
+        write_disk(plan, disk, file, "raw");
+    }
+    let has_nvram = plan.stored.object(NVRAM.as_bytes(), 1 << 30).is_ok();
+    for name in [Some(DEFINITION), has_nvram.then_some(NVRAM)].into_iter().flatten() {
+        let file = directory.join(name);
+        check_free(plan, &file);
+        write_object(plan, name, file);
+    }
+    plan.check(free_space(&places, plan.item.bytes));
+}
+
+fn check_free(plan: &mut Plan<'_>, file: &Path) {
+    if file.symlink_metadata().is_ok() {
+        let reason = format!("{} exists", file.display());
+        plan.check(Check::block("place", reason, "give another place, or move it away"));
+    }
+}
+
+/// Rules of a restore as new.
+#[derive(Debug, Default)]
+struct Rules {
+    directory: PathBuf,
+    disks: Option<BTreeSet<String>>,
+    uuid: Option<String>,
+    start: bool,
+    formats: BTreeMap<String, String>,
+    macs: BTreeMap<String, String>,
+    networks: BTreeMap<String, String>,
+    replace: BTreeMap<String, String>,
+}
+
+impl Rules {
+    fn parse(rules: &BTreeMap<String, String>, facts: &Facts) -> Result<Self> {
+        let mut parsed = Self::default();
+        for (rule, value) in rules {
+            let value = value.clone();
+            match rule.split_once(':').unwrap_or((rule, "")) {
+                ("directory", "") => parsed.directory = value.into(),
+                ("disks", "") => {
+                    parsed.disks =
+                        Some(value.split(',').map(|name| name.trim().to_owned()).collect());
+                }
+                ("uuid", "") => parsed.uuid = Some(value),
+                ("start", "") => parsed.start = value == "yes",
+                ("format", disk) => drop(parsed.formats.insert(disk.to_owned(), value)),
+                ("mac", old) => drop(parsed.macs.insert(old.to_ascii_lowercase(), value)),
+                ("network", old) => drop(parsed.networks.insert(old.to_owned(), value)),
+                ("replace", old) => drop(parsed.replace.insert(old.to_owned(), value)),
+                _ => {
+                    return Err(Error::invalid(format!(
+                        "there is no rule {rule:?}: there are `directory`, `disks`, `uuid`, \
+                         `start`, `format:DISK`, `mac:ADDRESS`, `network:NAME` and `replace:TEXT`"
+                    )));
+                }
+            }
+        }
+        let known = |name: &&String| facts.disks.iter().any(|disk| disk.name == **name);
+        if let Some(unknown) = parsed.disks.iter().flatten().find(|name| !known(name)) {
+            return Err(Error::invalid(format!("the snapshot has no disk {unknown}")));
+        }
+        let plain = |text: &String| text.chars().all(|c| c.is_ascii_alphanumeric());
+        if let Some(format) = parsed.formats.values().find(|format| !plain(format)) {
+            return Err(Error::invalid(format!("{format:?} is no format of a disk")));
+        }
+        if !parsed.directory.is_absolute() {
+            return Err(Error::invalid(
+                "the rule `directory` is needed: where the disks go, a whole path",
+            ));
+        }
+        Ok(parsed)
+    }
+}
+
+fn as_new(plan: &mut Plan<'_>, at: &At, name: &str, facts: &Facts, rules: Rules) -> Result<()> {
+    let virsh = Virsh::new(&at.uri, plan.context);
+    let directory = rules.directory.clone();
+    if !directory.is_dir() {
+        let text = format!("make {}", directory.display());
+        plan.file(Stage::Stage, text, FileStep::MakeDirectory { path: directory.clone() });
+    }
+    let (mut disks, mut places, mut formats) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+    for disk in &facts.disks {
+        if rules.disks.as_ref().is_some_and(|wanted| !wanted.contains(&disk.name)) {
+            continue;
+        }
+        let format = rules.formats.get(&disk.name).unwrap_or(&disk.format).clone();
+        let file = directory.join(format!("{name}-{}.{format}", disk.name));
+        check_free(plan, &file);
+        write_disk(plan, disk, file.clone(), &format);
+        disks.insert(disk.name.clone(), (file.display().to_string(), format.clone()));
+        places.push((file, disk.size_bytes));
+        formats.insert(format);
+    }
+    let stored_nvram = plan.stored.object(NVRAM.as_bytes(), 1 << 30).is_ok();
+    let nvram = stored_nvram.then(|| directory.join(format!("{name}-{NVRAM}")));
+    if let Some(file) = &nvram {
+        check_free(plan, file);
+        write_object(plan, NVRAM, file.clone());
+    }
+    let renewal = Renewal {
+        name: name.to_owned(),
+        uuid: rules.uuid.unwrap_or_else(|| fresh_uuid(&plan.context.session, name)),
+        disks,
+        nvram: nvram.map(|file| file.display().to_string()),
+        macs: rules.macs,
+        networks: rules.networks,
+        replace: rules.replace,
+        session: plan.context.session.clone(),
+    };
+    let definition = renewed(parse(&plan.definition(DEFINITION)?)?, &renewal);
+    check_identity(plan, &virsh, &definition, None)?;
+    check_networks(plan, &virsh, &definition)?;
+    finish_checks(plan, &formats, &places);
+    define(plan, at, name, write(&definition)?, None);
+    if rules.start {
+        let (uri, what) = (at.uri.clone(), What::Domain);
+        let start =
+            LibvirtStep::Start { uri: uri.clone(), what, name: name.to_owned(), autostart: false };
+        plan.libvirt(Stage::Start, "start the machine", start);
+        let health = LibvirtStep::Health { uri, name: name.to_owned() };
+        plan.libvirt(Stage::Health, "see that it runs and its agent answers", health);
+    }
+    Ok(())
+}
+
+/// Of one that was started; one without an agent runs, and that is all that can be seen.
+pub(super) fn wait_for_agent(uri: &str, name: &str, context: &Context) -> Result<()> {
+    let virsh = Virsh::new(uri, context);
+    let patience = Waits::of(context).within(BOOT);
+    loop {
+        let domain = Domain::look(&virsh, name)?;
+        if !domain.is_running() {
+            let state = &domain.state;
+            return Err(Error::unavailable(format!("the machine was started and is {state}")));
+        }
+        let ping = ["qemu-agent-command", name, r#"{"execute":"guest-ping"}"#, "--timeout", "2"];
+        if !domain.has_agent || virsh.call(&ping).is_ok() {
+            return Ok(());
+        }
+        patience.pause().map_err(|error| error.context("no guest agent comes up"))?;
+    }
+}

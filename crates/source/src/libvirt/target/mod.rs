@@ -1,0 +1,209 @@
+//! Restore of machines and networks of libvirt.
+
+mod machine;
+mod network;
+mod renew;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tintype_model::item::Item;
+use tintype_model::plan::{Check, Stage, Step};
+use tintype_model::resource::{Kind, Resource};
+use tintype_model::{Error, ErrorKind, Result};
+
+use super::virsh::Virsh;
+use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
+use crate::vm::steps::{FileStep, step};
+
+const DEFINITION_BYTES: u64 = 8 << 20;
+
+pub(crate) struct LibvirtTarget {
+    pub(crate) context: Context,
+}
+
+/// What steps do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Action {
+    File(FileStep),
+    Libvirt(LibvirtStep),
+}
+
+/// `what`: `domain` or `network`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+enum LibvirtStep {
+    /// `before`: the definition that is there now, if one is.
+    Define {
+        uri: String,
+        what: What,
+        name: String,
+        xml: String,
+        before: Option<String>,
+    },
+    Start {
+        uri: String,
+        what: What,
+        name: String,
+        autostart: bool,
+    },
+    /// The agent answers.
+    Health {
+        uri: String,
+        name: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum What {
+    Domain,
+    Network,
+}
+
+impl What {
+    fn verb(self, verb: &'static str) -> String {
+        match self {
+            Self::Domain => verb.to_owned(),
+            Self::Network => format!("net-{verb}"),
+        }
+    }
+}
+
+impl Target for LibvirtTarget {
+    fn plan(
+        &mut self,
+        item: &Item,
+        resource: &Resource,
+        destination: &Destination,
+        stored: &dyn Stored,
+    ) -> Result<TargetPlan> {
+        let plan = Plan { context: &self.context, item, stored, result: TargetPlan::default() };
+        let plan = match item.kind {
+            Kind::Network => network::plan(plan, resource, destination),
+            _ => machine::plan(plan, resource, destination),
+        };
+        plan.map_err(|error| error.context(format!("{} {}", item.kind, item.name)))
+    }
+
+    fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
+        match action(step)? {
+            Action::File(file) => file.apply(stored, &self.context)?,
+            Action::Libvirt(libvirt) => libvirt.apply(&self.context)?,
+        }
+        Ok(Value::Null)
+    }
+
+    fn undo(&mut self, step: &Step, _done: &Value) -> Result<()> {
+        match action(step)? {
+            Action::File(file) => file.undo(),
+            Action::Libvirt(libvirt) => libvirt.undo(&self.context),
+        }
+    }
+}
+
+fn action(step: &Step) -> Result<Action> {
+    serde_json::from_value(step.action.clone())
+        .map_err(|error| Error::internal(format!("step {}: {error}", step.text)))
+}
+
+impl LibvirtStep {
+    fn apply(&self, context: &Context) -> Result<()> {
+        match self {
+            Self::Define { uri, what, xml, .. } => {
+                define(&Virsh::new(uri, context), *what, xml, context)
+            }
+            Self::Start { uri, what, name, autostart } => {
+                let virsh = Virsh::new(uri, context);
+                match virsh.call_within(&[&what.verb("start"), name], machine::START) {
+                    Err(error) if error.message().contains("already active") => {}
+                    result => drop(result?),
+                }
+                if *autostart {
+                    virsh.call(&[&what.verb("autostart"), name])?;
+                }
+                Ok(())
+            }
+            Self::Health { uri, name } => machine::wait_for_agent(uri, name, context),
+        }
+    }
+
+    fn undo(&self, context: &Context) -> Result<()> {
+        match self {
+            Self::Define { uri, what, name, before, .. } => {
+                let virsh = Virsh::stubborn(uri, context);
+                match before {
+                    Some(before) => define(&virsh, *what, before, context),
+                    None => undefine(&virsh, *what, name),
+                }
+            }
+            Self::Start { uri, what, name, .. } => {
+                let virsh = Virsh::stubborn(uri, context);
+                match virsh.call(&[&what.verb("destroy"), name]) {
+                    Err(error) if is_not_there(&error) => Ok(()),
+                    result => result.map(drop),
+                }
+            }
+            Self::Health { .. } => Ok(()),
+        }
+    }
+}
+
+fn define(virsh: &Virsh, what: What, xml: &str, context: &Context) -> Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    // It may hold passwords.
+    let file = context.scratch.join(format!("{}-definition.xml", context.label()));
+    let mut options = std::fs::File::options();
+    let made = options.create(true).truncate(true).write(true).mode(0o600).open(&file);
+    made.and_then(|mut made| made.write_all(xml.as_bytes()))
+        .map_err(|error| Error::io(error, file.display()))?;
+    let defined = virsh.call(&[&what.verb("define"), &file.display().to_string()]);
+    let _ = std::fs::remove_file(&file);
+    defined.map(drop)
+}
+
+fn undefine(virsh: &Virsh, what: What, name: &str) -> Result<()> {
+    let verb = what.verb("undefine");
+    let mut words = vec![&verb[..], name];
+    if what == What::Domain {
+        words.extend(["--snapshots-metadata", "--checkpoints-metadata", "--keep-nvram"]);
+    }
+    match virsh.call(&words) {
+        Err(error) if is_not_there(&error) => Ok(()),
+        result => result.map(drop),
+    }
+}
+
+fn is_not_there(error: &Error) -> bool {
+    error.is(ErrorKind::NotFound)
+        || error.message().contains("is not running")
+        || error.message().contains("not active")
+}
+
+/// A plan that grows.
+struct Plan<'a> {
+    context: &'a Context,
+    item: &'a Item,
+    stored: &'a dyn Stored,
+    result: TargetPlan,
+}
+
+impl Plan<'_> {
+    fn check(&mut self, check: Check) {
+        self.result.checks.push(check);
+    }
+
+    fn file(&mut self, stage: Stage, text: impl Into<String>, action: FileStep) {
+        self.result.steps.push(step(stage, text, &Action::File(action)));
+    }
+
+    fn libvirt(&mut self, stage: Stage, text: impl Into<String>, action: LibvirtStep) {
+        self.result.steps.push(step(stage, text, &Action::Libvirt(action)));
+    }
+
+    fn definition(&self, at: &str) -> Result<String> {
+        let bytes = self.stored.object(at.as_bytes(), DEFINITION_BYTES)?;
+        String::from_utf8(bytes).map_err(|error| Error::invalid(format!("{at}: {error}")))
+    }
+}

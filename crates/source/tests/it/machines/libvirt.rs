@@ -1,0 +1,363 @@
+//! Machines and networks of a real libvirt.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tintype_model::ErrorKind;
+use tintype_model::item::Item;
+use tintype_model::plan::{Stage, Verdict};
+use tintype_model::resource::{Consistency, Kind, Resource};
+use tintype_source::connector::{
+    Connector, Content, Context, Destination, Released, Source, Target, TargetPlan,
+};
+use tintype_source::libvirt::LibvirtConnector;
+use tintype_testkit::libvirt::Libvirt;
+
+use super::support::{
+    Run, StoredDir, Taken, check, directory, file_hash, frozen, item, read, resource, run,
+    sequence, take,
+};
+use crate::support::{Mounted, skipped_without_root};
+
+fn machine(libvirt: &Libvirt, name: &str) -> Resource {
+    resource("libvirt", json!({ "domain": name, "uri": libvirt.uri }))
+}
+
+fn source(resource: &Resource, context: &Context) -> Box<dyn Source> {
+    LibvirtConnector.source(resource, context).unwrap()
+}
+
+fn captured(resource: &Resource, mark: Option<&Value>, into: &Path) -> Taken {
+    let run = run();
+    let mut source = source(resource, &run.context);
+    let taken = take(&mut *source, mark, into, Released::Committed).unwrap();
+    for (at, bytes) in &taken.objects {
+        std::fs::write(into.join(at), bytes).unwrap();
+    }
+    taken
+}
+
+fn writes(libvirt: &Libvirt, name: &str) {
+    let said = libvirt
+        .shell(name, "timeout 20 sh -c 'echo x > /data/probe && sync -d /data/probe' && echo yes");
+    assert_eq!(said.trim(), "yes");
+}
+
+/// What captures left: jobs, and checkpoints beside one.
+fn leftovers(libvirt: &Libvirt, name: &str) -> Vec<String> {
+    let mut left: Vec<String> = libvirt.try_virsh(&["backup-dumpxml", name]).into_iter().collect();
+    let list = libvirt.virsh(&["checkpoint-list", name, "--name"]);
+    let checkpoints = list.lines().filter(|line| !line.trim().is_empty());
+    left.extend(checkpoints.skip(1).map(str::to_owned));
+    let state = libvirt.virsh(&["domstate", name]);
+    left.extend((state.trim() != "running").then(|| state.clone()));
+    left
+}
+
+#[test]
+fn a_machine_is_captured_by_changes_and_its_bad_days_pass() {
+    if skipped_without_root("libvirt") {
+        return;
+    }
+    // Before libvirt, which sees mounts only of before its start.
+    let small = tempfile::tempdir().unwrap();
+    let _mounted = Mounted::tmpfs(small.path(), 6);
+    let libvirt = Libvirt::start();
+    libvirt.define("one", "", "");
+    libvirt.start_and_wait("one");
+    let resource = machine(&libvirt, "one");
+    let (_own, into) = directory();
+    let mut mark: Option<Value> = None;
+    for (round, script) in
+        ["true", "dd if=/dev/urandom of=/data/a bs=1M count=5 conv=fsync"].into_iter().enumerate()
+    {
+        libvirt.shell("one", script);
+        let taken = captured(&resource, mark.as_ref(), &into);
+        assert_eq!(taken.consistency, Consistency::Filesystem, "{:?}", taken.why_not_more);
+        println!("round {round}: window {} changed {:?}", taken.facts["window"], taken.changed);
+        for (disk, bytes) in &taken.changed {
+            assert_eq!(bytes.is_some(), round > 0, "{disk}: {:?}", taken.facts);
+            assert!(bytes.is_none_or(|bytes| bytes < 20 << 20), "{disk} {bytes:?}");
+        }
+        check(&into);
+        std::fs::remove_file(into.join("domain.xml")).unwrap();
+        mark = taken.mark;
+        assert_eq!(leftovers(&libvirt, "one"), Vec::<String>::new());
+        writes(&libvirt, "one");
+    }
+    killed_in_the_window(&libvirt, &resource, mark.as_ref(), &into);
+    let second = run();
+    let mut first = source(&resource, &second.context);
+    frozen(&mut *first, None).unwrap();
+    let other = run();
+    let mut two = source(&resource, &other.context);
+    two.plan().unwrap();
+    assert!(two.prepare(None).unwrap_err().is(ErrorKind::Locked));
+    two.release(Released::Failed).unwrap();
+    first.release(Released::Failed).unwrap();
+    assert_eq!(leftovers(&libvirt, "one"), Vec::<String>::new());
+    scratch_is_full(&libvirt, &resource, small.path());
+    power_cut(&libvirt, &resource, mark.as_ref(), &into);
+}
+
+fn killed_in_the_window(libvirt: &Libvirt, resource: &Resource, mark: Option<&Value>, into: &Path) {
+    let dead = run();
+    let mut killed = source(resource, &dead.context);
+    killed.plan().unwrap();
+    killed.prepare(mark).unwrap();
+    let guarded = killed.guarded().unwrap();
+    killed.freeze().unwrap();
+    drop(killed);
+    let later = run();
+    LibvirtConnector.thaw(&guarded.what, &later.context).unwrap();
+    writes(libvirt, "one");
+    LibvirtConnector.thaw(&guarded.what, &later.context).expect("a second time is no error");
+    let alive = LibvirtConnector.clean(&[resource], &dead.context).unwrap();
+    assert_eq!(alive, Vec::<String>::new(), "what lives is left alone");
+    let removed = LibvirtConnector.clean(&[resource], &later.context).unwrap();
+    assert_eq!(removed.len(), 1, "{removed:?}");
+    libvirt.shell("one", "dd if=/dev/urandom of=/data/b bs=1M count=5 conv=fsync");
+    let Run { context, scratch } = run();
+    let mut source = source(resource, &context);
+    let taken = take(&mut *source, mark, into, Released::Committed).unwrap();
+    assert!(taken.changed.values().all(Option::is_some), "{:?}", taken.facts);
+    check(into);
+    assert_eq!(leftovers(libvirt, "one"), Vec::<String>::new());
+    drop(scratch);
+}
+
+/// The guest goes on, only the item fails.
+fn scratch_is_full(libvirt: &Libvirt, resource: &Resource, small: &Path) {
+    let context = super::support::context(small);
+    libvirt.shell("one", "dd if=/dev/urandom of=/data/big bs=1M count=20 conv=fsync");
+    let mut source = source(resource, &context);
+    frozen(&mut *source, None).unwrap();
+    let view = source.view().unwrap();
+    let ask = json!({"execute": "guest-exec", "arguments": {"path": "/bin/sh", "arg": ["-c",
+        "dd if=/dev/zero of=/data/big bs=1M count=20 conv=notrunc,fsync && echo > /data/over"]}});
+    libvirt.virsh(&["qemu-agent-command", "one", &ask.to_string()]);
+    let begun = Instant::now();
+    while libvirt.virsh(&["domstate", "one"]).trim() == "running" {
+        assert!(begun.elapsed() < Duration::from_mins(1), "scratch is not full");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (_own, into) = directory();
+    let error = read(view, &into).unwrap_err();
+    assert!(error.is(ErrorKind::NoSpace), "{error}");
+    source.release(Released::Failed).unwrap();
+    drop(source);
+    assert_eq!(leftovers(libvirt, "one"), Vec::<String>::new());
+    let wait = "n=0; while [ ! -e /data/over ] && [ $n -lt 300 ]; do usleep 100000; n=$((n+1)); done; ls /data/over";
+    assert_eq!(libvirt.shell("one", wait).trim(), "/data/over");
+}
+
+fn power_cut(libvirt: &Libvirt, resource: &Resource, mark: Option<&Value>, into: &Path) {
+    let process = libvirt.process("one").unwrap();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-9", &process.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let begun = Instant::now();
+    while libvirt.virsh(&["domstate", "one"]).trim() != "shut off" {
+        assert!(begun.elapsed() < Duration::from_mins(1));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Off, and not by itself.
+    let (_own, off) = directory();
+    let taken = captured(resource, mark, &off);
+    assert_eq!(taken.consistency, Consistency::Crash);
+    libvirt.start_and_wait("one");
+    let taken = captured(resource, mark, into);
+    assert!(taken.changed.values().all(Option::is_none), "{:?}", taken.changed);
+    std::fs::remove_file(into.join("domain.xml")).unwrap();
+    check(into);
+    let taken = captured(resource, taken.mark.as_ref(), into);
+    assert!(taken.changed.values().all(Option::is_some), "{:?}", taken.facts);
+}
+
+fn blocked(plan: &TargetPlan) -> Vec<&str> {
+    let blocking = plan.checks.iter().filter(|check| check.outcome == Verdict::Block);
+    blocking.map(|check| &check.name[..]).collect()
+}
+
+fn network(name: &str, bridge: &str, subnet: u8) -> String {
+    format!(
+        "<network><name>{name}</name><bridge name='{bridge}'/>\
+         <ip address='192.168.{subnet}.1' netmask='255.255.255.0'/></network>"
+    )
+}
+
+#[test]
+fn a_machine_and_its_network_are_restored_over_and_as_new() {
+    if skipped_without_root("libvirt") {
+        return;
+    }
+    let libvirt = Libvirt::start();
+    libvirt.define_xml("net-define", &network("lan", "tt0", 211));
+    libvirt.virsh(&["net-start", "lan"]);
+    let interface = "<interface type='network'><mac address='52:54:00:0a:0b:0c'/>\
+        <source network='lan'/><model type='virtio'/></interface>";
+    libvirt.define("one", "nowriter", interface);
+    libvirt.start_and_wait("one");
+    libvirt.shell("one", "echo before > /data/state; sync");
+    let resource = machine(&libvirt, "one");
+    let (_own, into) = directory();
+    let taken = captured(&resource, None, &into);
+    let stored = StoredDir(into.clone());
+    let item = item(&resource, &taken);
+    networks(&libvirt);
+
+    let run = run();
+    let mut target = LibvirtConnector.target(&run.context).unwrap();
+    let plan = target.plan(&item, &resource, &Destination::InPlace, &stored).unwrap();
+    assert_eq!(blocked(&plan), ["running"], "{:?}", plan.checks);
+    let place = libvirt.directory.join("copy");
+    let destination = |rules: &[(&str, &str)]| {
+        let place = place.display().to_string();
+        let mut all = BTreeMap::from([("directory".to_owned(), place)]);
+        all.insert("start".into(), "yes".into());
+        all.extend(rules.iter().map(|(rule, value)| ((*rule).to_owned(), (*value).to_owned())));
+        let at = json!({ "domain": "copy", "uri": libvirt.uri });
+        let Value::Object(at) = at else { unreachable!() };
+        Destination::AsNew { name: "copy".into(), at, rules: all }
+    };
+    for (rules, why) in [
+        (&[("mac:52:54:00:0a:0b:0c", "52:54:00:0a:0b:0c")][..], "identity"),
+        (&[("uuid", taken.facts["uuid"].as_str().unwrap())], "identity"),
+        (&[("network:lan", "nowhere")], "network"),
+    ] {
+        let plan = target.plan(&item, &resource, &destination(rules), &stored).unwrap();
+        assert_eq!(blocked(&plan), [why], "{:?}", plan.checks);
+    }
+    let plan = target.plan(&item, &resource, &destination(&[]), &stored).unwrap();
+    assert_eq!(blocked(&plan), Vec::<&str>::new(), "{:?}", plan.checks);
+    let mut steps = plan.steps.clone();
+    steps.sort_by_key(|step| step.stage);
+    for step in &steps {
+        target.apply(step, &stored).unwrap_or_else(|error| panic!("{}: {error}", step.text));
+    }
+    assert_eq!(libvirt.shell("copy", "cat /data/state").trim(), "before");
+    writes(&libvirt, "one");
+    for step in steps.iter().rev() {
+        target.undo(step, &Value::Null).unwrap();
+    }
+    assert!(!place.exists());
+    assert!(libvirt.try_virsh(&["dominfo", "copy"]).is_err());
+
+    over_what_is_there(&libvirt, &resource, &item, &stored, &mut *target);
+    // Its checkpoint went with the old disks.
+    let taken = captured(&resource, taken.mark.as_ref(), &into);
+    assert!(taken.changed.values().all(Option::is_none), "{:?}", taken.changed);
+}
+
+fn over_what_is_there(
+    libvirt: &Libvirt,
+    resource: &Resource,
+    item: &Item,
+    stored: &StoredDir,
+    target: &mut dyn Target,
+) {
+    libvirt.shell("one", "echo after > /data/state; sync");
+    libvirt.virsh(&["destroy", "one"]);
+    let hash = file_hash(&libvirt.directory.join("one-vdb.qcow2"));
+    let plan = target.plan(item, resource, &Destination::InPlace, stored).unwrap();
+    assert_eq!(blocked(&plan), Vec::<&str>::new(), "{:?}", plan.checks);
+    let mut steps = plan.steps.clone();
+    steps.sort_by_key(|step| step.stage);
+    let last = steps.iter().position(|step| step.stage == Stage::Clean).unwrap();
+    for broken in 0..=last {
+        let done: Vec<Value> =
+            steps[..broken].iter().map(|step| target.apply(step, stored).unwrap()).collect();
+        for (step, done) in steps.iter().zip(&done).rev() {
+            target.undo(step, done).unwrap();
+        }
+        assert_eq!(file_hash(&libvirt.directory.join("one-vdb.qcow2")), hash, "{broken} steps");
+    }
+    for step in &steps {
+        target.apply(step, stored).unwrap();
+    }
+    libvirt.start_and_wait("one");
+    assert_eq!(libvirt.shell("one", "cat /data/state").trim(), "before");
+}
+
+fn networks(libvirt: &Libvirt) {
+    let mut resource = resource("libvirt", json!({ "network": "lan", "uri": libvirt.uri }));
+    resource.kind = Kind::Network;
+    let first = run();
+    let mut capture = source(&resource, &first.context);
+    frozen(&mut *capture, None).unwrap();
+    let view = capture.view().unwrap();
+    let facts = view.facts.clone();
+    let Content::Object(definition) = &view.parts[0].content else { panic!("a definition") };
+    let (_own, into) = directory();
+    std::fs::write(into.join("network.xml"), definition).unwrap();
+    capture.release(Released::Committed).unwrap();
+    let stored = StoredDir(into.clone());
+    let taken = Taken {
+        consistency: view.consistency,
+        why_not_more: None,
+        mark: None,
+        facts,
+        changed: BTreeMap::new(),
+        objects: BTreeMap::new(),
+    };
+    let item = item(&resource, &taken);
+    let mut target = LibvirtConnector.target(&first.context).unwrap();
+    let plan = target.plan(&item, &resource, &Destination::InPlace, &stored).unwrap();
+    assert_eq!(blocked(&plan), Vec::<&str>::new(), "it is as it was: {:?}", plan.checks);
+    let new = |rules: &[(&str, &str)]| {
+        let rules = rules.iter().map(|(rule, value)| ((*rule).to_owned(), (*value).to_owned()));
+        let Value::Object(at) = json!({ "network": "lan2", "uri": libvirt.uri }) else {
+            unreachable!()
+        };
+        Destination::AsNew { name: "lan2".into(), at, rules: rules.collect() }
+    };
+    let plan = target.plan(&item, &resource, &new(&[]), &stored).unwrap();
+    assert_eq!(blocked(&plan), ["address"], "{:?}", plan.checks);
+    let plan =
+        target.plan(&item, &resource, &new(&[("replace:192.168.211.", "192.168.212.")]), &stored);
+    let plan = plan.unwrap();
+    assert_eq!(blocked(&plan), Vec::<&str>::new(), "{:?}", plan.checks);
+    for step in &plan.steps {
+        target.apply(step, &stored).unwrap();
+    }
+    assert!(libvirt.virsh(&["net-info", "lan2"]).contains("yes"));
+    for step in plan.steps.iter().rev() {
+        target.undo(step, &Value::Null).unwrap();
+    }
+    assert!(libvirt.try_virsh(&["net-info", "lan2"]).is_err());
+    // A network that runs and is another now is not touched.
+    let changed =
+        String::from_utf8(definition.clone()).unwrap().replace("192.168.211.", "192.168.213.");
+    std::fs::write(into.join("network.xml"), changed).unwrap();
+    let plan = target.plan(&item, &resource, &Destination::InPlace, &stored).unwrap();
+    assert_eq!(blocked(&plan), ["running"], "{:?}", plan.checks);
+}
+
+#[test]
+fn a_machine_that_was_shut_down_is_whole_and_excluded_disks_stay_out() {
+    if skipped_without_root("libvirt") {
+        return;
+    }
+    let libvirt = Libvirt::start();
+    libvirt.define("one", "", "");
+    libvirt.start_and_wait("one");
+    libvirt.virsh(&["shutdown", "one", "--mode", "agent"]);
+    let begun = Instant::now();
+    while libvirt.virsh(&["domstate", "one"]).trim() != "shut off" {
+        assert!(begun.elapsed() < Duration::from_mins(1));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let mut resource = machine(&libvirt, "one");
+    resource.excludes = vec!["vda".into()];
+    let (_own, into) = directory();
+    let taken = captured(&resource, None, &into);
+    assert_eq!(taken.consistency, Consistency::Application);
+    assert_eq!(taken.changed.keys().collect::<Vec<_>>(), ["disks/vdb.img"]);
+    assert!(sequence(&into.join("disks/vdb.img")) > 0);
+}
