@@ -3,11 +3,11 @@
 pub mod connector;
 pub mod files;
 mod host;
+pub mod libvirt;
 mod mariadb;
 mod postgres;
-mod redis;
-pub mod libvirt;
 pub mod qemu;
+mod redis;
 mod sqlite;
 mod vm;
 pub mod volume;

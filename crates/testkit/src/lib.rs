@@ -5,9 +5,9 @@
 
 pub mod debian;
 pub mod faulty_proxy;
-pub mod mariadb;
 pub mod guest;
 pub mod libvirt;
+pub mod mariadb;
 pub mod metadata_service;
 pub mod packages;
 pub mod postgres;

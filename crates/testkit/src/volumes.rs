@@ -12,7 +12,7 @@ use crate::packages::need;
 pub struct Mounted {
     pub path: PathBuf,
     /// Where it is mounted and its image, if they are its own.
-    directories: Vec<TempDir>,
+    _directories: Vec<TempDir>,
     image: Option<PathBuf>,
 }
 
@@ -23,7 +23,7 @@ impl Mounted {
         let image = dir.path().join("image");
         make(kind, &image, if kind == "xfs" { 1 << 30 } else { 256 << 20 });
         mount(&image, at);
-        Self { path: at.to_owned(), directories: vec![dir], image: None }
+        Self { path: at.to_owned(), _directories: vec![dir], image: None }
     }
 
     /// A large one, mounted at a directory of its own. Its image is sparse.
@@ -33,7 +33,7 @@ impl Mounted {
         let image = dir.path().join("image");
         make(kind, &image, size_bytes);
         mount(&image, at.path());
-        Self { path: at.path().to_owned(), directories: vec![dir, at], image: None }
+        Self { path: at.path().to_owned(), _directories: vec![dir, at], image: None }
     }
 
     /// The same, mounted at a directory of its own.
@@ -49,7 +49,7 @@ impl Mounted {
         // The least that mkfs.xfs makes.
         make(kind, &image, 320 << 20);
         mount(&image, at.path());
-        Self { path: at.path().to_owned(), directories: vec![at], image: Some(image) }
+        Self { path: at.path().to_owned(), _directories: vec![at], image: Some(image) }
     }
 
     /// Memory, of so many MiB.
@@ -63,7 +63,7 @@ impl Mounted {
     /// One of the kernel's own kinds.
     pub fn kind(kind: &str, at: &Path) -> Self {
         run("mount", &["-t".as_ref(), kind.as_ref(), kind.as_ref(), at.as_os_str()]);
-        Self { path: at.to_owned(), directories: Vec::new(), image: None }
+        Self { path: at.to_owned(), _directories: Vec::new(), image: None }
     }
 
     /// Takes it away although it is in use.
