@@ -9,6 +9,7 @@ mod deleting;
 mod destination;
 mod events;
 mod features;
+mod group;
 mod hostile;
 mod interrupted;
 mod life;

@@ -104,6 +104,10 @@ fn a_part_is_restored_beside_the_original() {
     let ran = lab.run(&["restore", "latest", "--resources", "--as-new", "db=db2", "--set", &set]);
     ran.expect(0);
     assert_eq!((rows(&lab, "db"), rows(&lab, "other")), (3, 3));
+    let wrong =
+        ["restore", "latest", "--resources", "--as-new", "db=db2", "--set", "other.path=/x"];
+    let told = lab.run(&wrong).expect(2);
+    assert!(told.err.contains("of a NAME that --as-new names"), "{}", told.err);
     lab.run(&["restore", "latest", "--resources", "--to", &lab.text("plain"), "files"]).expect(0);
     assert_eq!(fs::read(lab.path("plain/files/b/c")).unwrap(), b"second");
     // The tree is one like any other.

@@ -16,23 +16,27 @@ pub(super) struct Frozen {
     pub members: Vec<Result<f64>>,
 }
 
-#[derive(Default)]
+/// How many are still to come.
 struct Meeting {
-    frozen: usize,
-    failed: usize,
+    holders: usize,
+    all: usize,
 }
 
-/// Freezes all members side by side; as soon as the last has frozen, or one has failed or is late,
-/// all thaw. One that fails does so alone: the others were frozen together.
+/// Freezes all members side by side; as soon as the last has frozen or failed, or the deadline
+/// passes, all thaw. One that fails does so alone: the others were frozen together.
+///
+/// Those that hold up whoever writes to them freeze first, the others while these hold: who writes
+/// to several in turn is stopped at one of the first, and the others stand still, too.
 pub(super) fn freeze(members: Vec<&mut Box<dyn Source>>, deadline: Duration, env: &Env) -> Frozen {
     let count = members.len();
-    let meeting = (Mutex::new(Meeting::default()), Condvar::new());
+    let holders = members.iter().filter(|source| source.guarded().is_some()).count();
+    let meeting = (Mutex::new(Meeting { holders, all: count }), Condvar::new());
     let mut results: Vec<Option<(Result<f64>, Duration, Duration)>> =
         (0..count).map(|_| None).collect();
     let tasks = members.into_iter().zip(&mut results).map(|(source, result)| {
         let meeting = &meeting;
         Box::new(move || {
-            *result = Some(freeze_one(source, count, deadline, meeting, env));
+            *result = Some(freeze_one(source, deadline, meeting, env));
         }) as Task<'_>
     });
     let tasks = tasks.collect();
@@ -46,27 +50,36 @@ pub(super) fn freeze(members: Vec<&mut Box<dyn Source>>, deadline: Duration, env
 
 fn freeze_one(
     source: &mut Box<dyn Source>,
-    count: usize,
     deadline: Duration,
     (meeting, changed): &(Mutex<Meeting>, Condvar),
     env: &Env,
 ) -> (Result<f64>, Duration, Duration) {
+    let arrived = env.clock.elapsed();
+    let wait_while = |is_early: fn(&Meeting) -> bool| {
+        let mut state = meeting.lock().expect("no panic while held");
+        while is_early(&state) {
+            let left = deadline.saturating_sub(env.clock.elapsed().saturating_sub(arrived));
+            if left.is_zero() {
+                break;
+            }
+            state = changed.wait_timeout(state, left).expect("no panic while held").0;
+        }
+    };
+    let holds = source.guarded().is_some();
+    if !holds {
+        wait_while(|meeting| meeting.holders > 0);
+    }
     let begun = env.clock.elapsed();
     let frozen = source.freeze();
-    let mut state = meeting.lock().expect("no panic while held");
-    match &frozen {
-        Ok(()) => state.frozen += 1,
-        Err(_) => state.failed += 1,
+    {
+        let mut state = meeting.lock().expect("no panic while held");
+        state.all -= 1;
+        state.holders -= usize::from(holds);
+        changed.notify_all();
     }
-    changed.notify_all();
-    while frozen.is_ok() && state.frozen < count && state.failed == 0 {
-        let left = deadline.saturating_sub(env.clock.elapsed().saturating_sub(begun));
-        if left.is_zero() {
-            break;
-        }
-        state = changed.wait_timeout(state, left).expect("no panic while held").0;
+    if frozen.is_ok() {
+        wait_while(|meeting| meeting.all > 0);
     }
-    drop(state);
     let thawed = source.thaw();
     let ended = env.clock.elapsed();
     let seconds = ended.saturating_sub(begun).as_secs_f64();

@@ -78,6 +78,8 @@ impl Options {
             let new = Destination::AsNew { name: new.to_owned(), at, rules };
             destinations.insert(name.to_owned(), new);
         }
+        all_used(&self.set, &destinations, "--set")?;
+        all_used(&self.rule, &destinations, "--rule")?;
         let mut names = self.names.clone();
         if names.is_empty() && !args.in_place {
             names = destinations.keys().cloned().collect();
@@ -86,26 +88,35 @@ impl Options {
     }
 }
 
-/// `NAME.FIELD=VALUE` of one name.
+/// `NAME.FIELD=VALUE` of one name; names may have dots.
 fn fields<'f>(
     all: &'f [String],
     name: &str,
     option: &str,
 ) -> anyhow::Result<Vec<(&'f str, &'f str)>> {
-    let mut found = Vec::new();
-    for text in all {
-        let parts = text.split_once('=').and_then(|(key, value)| {
-            let (owner, field) = key.split_once('.')?;
-            Some((owner, field, value))
-        });
-        let Some((owner, field, value)) = parts else {
-            return Err(usage(format!("{option} {text}: write it NAME.FIELD=VALUE")));
-        };
-        if owner == name {
-            found.push((field, value));
-        }
+    let own = |text: &'f String| text.strip_prefix(name)?.strip_prefix('.');
+    let pair = |text: &'f str| {
+        text.split_once('=')
+            .ok_or_else(|| usage(format!("{option} {name}.{text}: write it NAME.FIELD=VALUE")))
+    };
+    all.iter().filter_map(own).map(pair).collect()
+}
+
+/// Each of the options is for something that is restored as new.
+fn all_used(
+    all: &[String],
+    names: &BTreeMap<String, Destination>,
+    option: &str,
+) -> anyhow::Result<()> {
+    let is_used = |text: &&String| {
+        names.keys().any(|name| text.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    };
+    match all.iter().find(|text| !is_used(text)) {
+        Some(text) => Err(usage(format!(
+            "{option} {text}: write it NAME.FIELD=VALUE, of a NAME that --as-new names"
+        ))),
+        None => Ok(()),
     }
-    Ok(found)
 }
 
 /// Where unfinished restores are remembered.
