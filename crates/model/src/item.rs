@@ -22,6 +22,8 @@ pub struct Descriptor {
     /// As they were described when the snapshot was taken.
     pub resources: Vec<Resource>,
     pub items: Vec<Item>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<ApplicationItem>,
     pub windows: Vec<Window>,
 }
 
@@ -31,6 +33,17 @@ impl Descriptor {
     pub fn item(&self, name: &str) -> Option<&Item> {
         self.items.iter().find(|item| item.name == name)
     }
+}
+
+/// An application of which something was captured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplicationItem {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The lowest of its parts; none if one of them failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<Consistency>,
 }
 
 /// One resource's part of a snapshot.

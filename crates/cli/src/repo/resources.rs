@@ -4,8 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tintype_model::item::{Descriptor, Item, Outcome};
-use tintype_model::resource::Resources;
+use tintype_model::item::{ApplicationItem, Descriptor, Item, Outcome};
 use tintype_runner::group::{self, Taken};
 use tintype_runner::progress::Progress;
 use tintype_runner::snapshot::{Labels, SnapshotOptions};
@@ -61,7 +60,7 @@ pub(super) fn take(args: &Args, file: &Path, app: &App) -> anyhow::Result<Done> 
         )
     })?;
     tell(app, &taken)?;
-    finish(app, &resources, &taken)
+    finish(app, &taken)
 }
 
 fn tell(app: &App, taken: &Taken) -> anyhow::Result<()> {
@@ -94,7 +93,14 @@ fn tell(app: &App, taken: &Taken) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn line(item: &Item) -> String {
+pub(super) fn application_line(application: &ApplicationItem) -> String {
+    let version = application.version.as_ref().map(|version| format!(", version {version}"));
+    let level = application.consistency.map(|level| format!("consistency {level}"));
+    let level = level.unwrap_or_else(|| "not whole".to_owned());
+    format!("application {}: {level}{}", application.name, version.unwrap_or_default())
+}
+
+pub(super) fn line(item: &Item) -> String {
     let head = format!("{} {}", item.kind, item.name);
     let reason = item.reason.as_deref().unwrap_or_default();
     match item.outcome {
@@ -116,18 +122,13 @@ fn line(item: &Item) -> String {
     }
 }
 
-fn finish(app: &App, resources: &Resources, taken: &Taken) -> anyhow::Result<Done> {
+fn finish(app: &App, taken: &Taken) -> anyhow::Result<Done> {
     let Descriptor { items, windows, .. } = &taken.descriptor;
     let manifest = &taken.outcome.manifest;
     let state = if manifest.complete { "" } else { " (INCOMPLETE)" };
-    for application in resources.resources.iter().filter(|r| !r.components.is_empty()) {
-        let parts = application.components.iter();
-        let own: Vec<&Item> =
-            parts.filter_map(|c| items.iter().find(|item| item.name == c.resource)).collect();
-        let lowest = own.iter().map(|item| item.consistency).min().flatten();
-        if let (Some(lowest), false) = (lowest, own.is_empty()) {
-            app.report.text(format!("application {}: consistency {lowest}", application.name))?;
-        }
+    for application in &taken.descriptor.applications {
+        app.report.event("application", json!(application))?;
+        app.report.text(application_line(application))?;
     }
     app.report.text(format!("snapshot {}{state}", taken.outcome.id.short()))?;
     let failed = items.iter().filter(|item| item.outcome == Outcome::Failed).count();

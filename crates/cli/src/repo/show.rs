@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_model::selector::Selector;
+use tintype_runner::group;
 
 use super::list::{snapshot_fields, state};
+use super::resources;
 use crate::app::App;
 use crate::pick::{self, SELECTOR_HELP};
 use crate::report::Done;
@@ -30,6 +32,15 @@ impl Args {
         for (name, value) in lines(&snapshot, app.env.clock.now()) {
             if !value.is_empty() {
                 app.report.text(format!("{name:<10}  {value}"))?;
+            }
+        }
+        if let Some(descriptor) = group::descriptor(&repository, &snapshot)? {
+            app.report.event("resources", json!(descriptor))?;
+            for item in &descriptor.items {
+                app.report.text(format!("{:<10}  {}", "resource", resources::line(item)))?;
+            }
+            for application in &descriptor.applications {
+                app.report.text(resources::application_line(application))?;
             }
         }
         Ok(Done::of(crate::exit::Exit::Complete, json!({ "snapshot": snapshot.id })))

@@ -1,4 +1,5 @@
 //! One writer, several places: what is frozen together was of one moment.
+#![expect(clippy::disallowed_methods, reason = "the writer is a thread of its own")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

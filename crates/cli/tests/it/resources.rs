@@ -14,6 +14,7 @@ fn shop() -> Lab {
     lab.write("files/a", "first");
     lab.write("files/b/c", "second");
     sql(&lab, "db", "create table t(x); insert into t values (1), (2), (3)");
+    lab.write("version", "2.0\n");
     describe(&lab, &json!([]));
     lab
 }
@@ -34,6 +35,7 @@ fn describe(lab: &Lab, more: &Value) {
         json!({ "kind": "database", "name": "db", "connector": "sqlite", "version": "1.4",
                 "at": { "path": lab.path("db") } }),
         json!({ "kind": "application", "name": "shop",
+                "version": { "command": ["cat", lab.path("version")] },
                 "components": [{ "resource": "db" }, { "resource": "files" }] }),
     ];
     resources.extend(more.as_array().unwrap().iter().cloned());
@@ -67,12 +69,22 @@ fn an_application_that_was_destroyed_is_brought_back() {
     let window = ran.events().into_iter().find(|event| event["event"] == "window").unwrap();
     assert_eq!(window["members"], json!(["files", "db"]));
     assert!(window["seconds"].as_f64().unwrap() < 10.0);
+    let app = ran.events().into_iter().find(|event| event["event"] == "application").unwrap();
+    assert_eq!((&app["version"], &app["consistency"]), (&json!("2.0"), &json!("none")));
+    let shown = lab.run(&["show", "latest"]).expect(0);
+    assert!(
+        shown.out.contains("version 2.0") && shown.out.contains("database db"),
+        "{}",
+        shown.out
+    );
     assert_eq!(ran.summary()["complete"], true);
 
     fs::remove_dir_all(lab.path("files/b")).unwrap();
     sql(&lab, "db", "delete from t");
     let restore = ["restore", "latest", "--resources", "--in-place", "shop"];
+    lab.write("version", "3.0\n");
     let plan = lab.run(&[&restore[..], &["--dry-run"]].concat()).expect(0);
+    assert!(plan.out.contains("application shop: version 3.0 → 2.0"), "{}", plan.out);
     assert!(plan.out.contains("switch") && plan.out.contains("check pass"), "{}", plan.out);
     let asked = lab.run(&restore).expect(2);
     assert!(asked.err.contains("--yes"), "{}", asked.err);
@@ -170,6 +182,23 @@ fn wrong_descriptions_are_told_before_anything_happens() {
     );
     let ran = lab.run(&["list"]).expect(0);
     assert!(!ran.out.contains("resources"), "{}", ran.out);
+}
+
+/// What `discover` writes is what `--resources` reads.
+#[test]
+fn what_was_discovered_can_be_captured() {
+    let lab = shop();
+    let open = rusqlite::Connection::open(lab.path("db")).unwrap();
+    open.execute_batch("begin; select * from t").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tintype"));
+    let found = Ran::of(&command.arg("discover").output().unwrap()).expect(0);
+    let line = |text: &str| found.out.lines().position(|line| line.trim() == text);
+    let at = line(&format!("path: {}", lab.text("db"))).unwrap_or_else(|| panic!("{}", found.out));
+    let lines: Vec<&str> = found.out.lines().collect();
+    let name = lines[..at].iter().rev().find_map(|line| line.trim().strip_prefix("name: "));
+    lab.write("resources.yaml", &found.out);
+    let ran = take(&lab, &[name.unwrap()]).expect(0);
+    assert_eq!(items(&ran)[0]["connector"], "sqlite");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tintype_engine::cancel::Cancel;
 use tintype_engine::env::{Env, Task};
 use tintype_model::Error;
 use tintype_model::item::HookRun;
-use tintype_model::resource::Hook;
+use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource, Version};
 
 use super::guard::is_readable;
 
@@ -66,6 +66,24 @@ pub(super) fn run(hook: &Hook, resource: &str, env: &Env, cancel: &Cancel) -> Ho
         output: String::from_utf8_lossy(&output).into_owned(),
         failure,
     }
+}
+
+/// The version that the resource's owner gives.
+pub(super) fn version(resource: &Resource, env: &Env, cancel: &Cancel) -> Option<String> {
+    let command = match resource.version.as_ref()? {
+        Version::Text(text) => return Some(text.clone()),
+        Version::Command { command } => command.clone(),
+    };
+    let hook = Hook {
+        phase: Phase::PostThaw,
+        command,
+        place: HookPlace::Host,
+        timeout_seconds: 60,
+        on_error: OnError::Continue,
+    };
+    let run = run(&hook, &resource.name, env, cancel);
+    let line = run.output.lines().next().filter(|_| run.failure.is_none())?;
+    Some(line.trim().chars().take(200).collect())
 }
 
 /// One that could not be tried.

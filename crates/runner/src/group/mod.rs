@@ -26,11 +26,9 @@ use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::tree::Root;
 use tintype_model::entry::{Kind as EntryKind, Node, Time};
 use tintype_model::item::{
-    DESCRIPTOR_BYTES, DESCRIPTOR_PATH, Descriptor, HookRun, Outcome, Window,
+    ApplicationItem, DESCRIPTOR_BYTES, DESCRIPTOR_PATH, Descriptor, HookRun, Item, Outcome, Window,
 };
-use tintype_model::resource::{
-    Consistency, Hook, HookPlace, OnError, Phase, Resource, Resources, Version,
-};
+use tintype_model::resource::{Consistency, Hook, HookPlace, OnError, Phase, Resource, Resources};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{Connector, Context, Released, Source};
 
@@ -403,6 +401,29 @@ impl Taking<'_> {
             .collect())
     }
 
+    fn version(&self, resource: &Resource) -> Option<String> {
+        hooks::version(resource, self.repository.env(), &self.options.cancel)
+    }
+
+    /// Those of which something was captured; the lowest level of the parts counts.
+    fn applications(&self, items: &[Item]) -> Vec<ApplicationItem> {
+        let all = self.resources.resources.iter().filter(|resource| {
+            resource.components.iter().any(|c| items.iter().any(|item| item.name == c.resource))
+        });
+        let described = all.map(|application| {
+            let is_own =
+                |item: &&Item| application.components.iter().any(|c| c.resource == item.name);
+            // None, as of what failed, is the lowest.
+            let lowest = items.iter().filter(is_own).map(|item| item.consistency).min();
+            ApplicationItem {
+                name: application.name.clone(),
+                version: self.version(application),
+                consistency: lowest.flatten(),
+            }
+        });
+        described.collect()
+    }
+
     fn walk(&self, is_view: bool) -> sections::Walking<'_> {
         sections::Walking { options: self.group, is_view, now: self.now() }
     }
@@ -431,24 +452,6 @@ impl Taking<'_> {
                 member.hook_ran(run, hook.on_error == OnError::Fail);
             }
         }
-    }
-
-    /// The version that the resource's owner gives.
-    fn version(&self, resource: &Resource) -> Option<String> {
-        let command = match resource.version.as_ref()? {
-            Version::Text(text) => return Some(text.clone()),
-            Version::Command { command } => command.clone(),
-        };
-        let hook = Hook {
-            phase: Phase::PostThaw,
-            command,
-            place: HookPlace::Host,
-            timeout_seconds: 60,
-            on_error: OnError::Continue,
-        };
-        let run = hooks::run(&hook, &resource.name, self.repository.env(), &self.options.cancel);
-        let line = run.output.lines().next().filter(|_| run.failure.is_none())?;
-        Some(line.trim().chars().take(200).collect())
     }
 
     fn hook(&self, member: &mut Member, hook: &Hook) -> HookRun {
@@ -486,13 +489,15 @@ impl Taking<'_> {
         self.hooks(&mut members, Phase::PostRun);
         let identity = self.repository.identity();
         let now = self.now();
+        let items: Vec<Item> = members.iter().map(|member| member.item.clone()).collect();
         let descriptor = Descriptor {
             format: Descriptor::FORMAT,
             program: identity.program.clone(),
             host: identity.host.clone(),
             started: self.repository.env().clock.now(),
             resources: self.resources.resources.clone(),
-            items: members.iter().map(|member| member.item.clone()).collect(),
+            applications: self.applications(&items),
+            items,
             windows: self.windows.lock().expect("no panic while held").clone(),
         };
         let is_complete = descriptor.items.iter().all(|item| item.outcome == Outcome::Captured);

@@ -41,6 +41,17 @@ pub struct GroupPlan {
     pub items: Vec<ItemPlan>,
     /// What cannot be restored: it was not captured.
     pub missing: Vec<(String, String)>,
+    pub applications: Vec<VersionChange>,
+}
+
+/// An application of which something is restored in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionChange {
+    pub name: String,
+    /// What it says now.
+    pub from: Option<String>,
+    /// As it was captured.
+    pub to: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,7 +159,28 @@ impl Restore<'_> {
             });
         }
         let snapshot = self.snapshot.id.to_string();
-        Ok(GroupPlan { snapshot, wanted: wanted.clone(), items, missing })
+        let applications = self.versions(&resources, descriptor, &items);
+        Ok(GroupPlan { snapshot, wanted: wanted.clone(), items, missing, applications })
+    }
+
+    fn versions(
+        &self,
+        resources: &Resources,
+        descriptor: &Descriptor,
+        items: &[ItemPlan],
+    ) -> Vec<VersionChange> {
+        let in_place = |name: &str| {
+            items.iter().any(|i| i.item.name == name && i.destination == Destination::InPlace)
+        };
+        let changes = descriptor.applications.iter().filter_map(|captured| {
+            let now = resources.resources.iter().find(|r| r.name == captured.name)?;
+            now.components.iter().any(|c| in_place(&c.resource)).then(|| VersionChange {
+                name: captured.name.clone(),
+                from: hooks::version(now, self.repository.env(), self.cancel),
+                to: captured.version.clone(),
+            })
+        });
+        changes.collect()
     }
 
     fn stored<'s>(&'s self, reader: &'s ContentReader<'s>, item: &'s Item) -> StoredItem<'s, 's> {

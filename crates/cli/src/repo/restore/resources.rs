@@ -242,6 +242,12 @@ fn tell(app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
     for (name, reason) in &plan.missing {
         report.warn(not_restored(name, reason));
     }
+    for change in &plan.applications {
+        report.event("version", json!(change))?;
+        let known = |version: &Option<String>| version.clone().unwrap_or("unknown".into());
+        let (from, to) = (known(&change.from), known(&change.to));
+        report.text(format!("application {}: version {from} → {to}", change.name))?;
+    }
     for item in &plan.items {
         let version = item.item.version.as_ref().map(|v| format!(", version {v}"));
         let to = match &item.destination {
