@@ -13,6 +13,7 @@ pub mod packages;
 pub mod postgres;
 pub mod rclone;
 pub mod redis;
+pub mod samba;
 pub mod seaweedfs;
 pub mod server;
 pub mod tools;

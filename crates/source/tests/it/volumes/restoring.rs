@@ -9,6 +9,7 @@ use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use serde_json::Value;
 use tintype_model::plan::{Check, Stage, Verdict};
 use tintype_source::connector::{Destination, Released, Target, TargetPlan};
+use tintype_testkit::samba::Samba;
 
 use super::world::{VolumeWorld, subvolume};
 use crate::conformance::{Held, Session, World, capture, connector, item, path_at, resource};
@@ -295,4 +296,31 @@ fn a_stranger_in_the_way_is_not_removed() {
     inside.unmount();
     target.undo(&plan.steps[0], &Value::Null).unwrap();
     assert_eq!(world.leftovers(), Vec::<String>::new());
+}
+
+/// The share is what was mounted: its directory stays, and so does the connection.
+#[test]
+fn a_client_of_samba_stays_attached_while_its_volume_is_restored() {
+    if skipped_without_root("volumes") {
+        return;
+    }
+    let btrfs = Mounted::new("btrfs");
+    let path = btrfs.path.join("share");
+    subvolume(&path);
+    let world = VolumeWorld::new("btrfs", &path, vec![btrfs]);
+    world.write(700_007);
+    let held = held(&world, Released::Failed);
+    world.write(800_008);
+    let samba = Samba::start(&path);
+    let mut client = samba.attach();
+    let both = ["700007", "800008"];
+    assert_eq!(client.read("b", &both), "800008");
+    let session = Session::new(Vec::new());
+    let (mut target, plan) = plan(&world, &held, &session, &Destination::InPlace, 1);
+    for step in &plan.steps {
+        target.apply(step, &held).unwrap();
+        let wanted = both[usize::from(step.stage < Stage::Switch)];
+        assert_eq!(client.read("b", &both), wanted, "{}", step.text);
+    }
+    assert_eq!(world.now(), 700_007);
 }
