@@ -8,6 +8,7 @@ mod mariadb;
 mod postgres;
 pub mod qemu;
 mod redis;
+pub mod settings;
 mod sqlite;
 mod vm;
 pub mod volume;
@@ -28,6 +29,7 @@ pub fn connectors() -> Vec<Box<dyn Connector>> {
         Box::new(mariadb::MariaDb),
         Box::new(qemu::QemuConnector),
         Box::new(libvirt::LibvirtConnector),
+        Box::new(settings::Settings),
     ]
 }
 

@@ -23,17 +23,13 @@ impl Samba {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let place = directory.path().display();
         let [port] = free_ports();
-        let mut settings = format!(
+        let settings = format!(
             "[global]\nserver role = standalone server\ninterfaces = 127.0.0.1\n\
              bind interfaces only = yes\nsmb ports = {port}\ndisable netbios = yes\n\
-             map to guest = Bad User\nlog file = {place}/log\n"
-        );
-        for folder in ["private dir", "lock directory", "state directory", "cache directory"] {
-            settings += &format!("{folder} = {place}\n");
-        }
-        settings += &format!("pid directory = {place}\nncalrpc dir = {place}/rpc\n");
-        settings += &format!(
-            "[share]\npath = {}\nread only = no\nguest ok = yes\nforce user = root\n",
+             map to guest = Bad User\nlog file = {place}/log\nprivate dir = {place}\n\
+             lock directory = {place}\nstate directory = {place}\ncache directory = {place}\n\
+             pid directory = {place}\nncalrpc dir = {place}/rpc\n\
+             [share]\npath = {}\nread only = no\nguest ok = yes\nforce user = root\n",
             path.display()
         );
         let file = directory.path().join("smb.conf");

@@ -9,7 +9,6 @@
 //! All three restore through one target ([`target`]): staged beside, switched by renames.
 
 mod btrfs;
-mod command;
 mod discover;
 mod escape;
 mod exports;

@@ -13,6 +13,7 @@ mod machines;
 mod nonroot;
 mod reading;
 mod roundtrip;
+mod settings;
 mod support;
 mod target;
 mod volumes;

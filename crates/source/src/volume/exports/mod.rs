@@ -11,8 +11,8 @@ use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::command;
 use crate::connector::Context;
+use crate::host::command;
 
 /// A longer configuration is not read.
 const MOST_BYTES: u64 = 4 << 20;

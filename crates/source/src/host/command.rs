@@ -14,7 +14,7 @@ const LOOKS_EVERY: Duration = Duration::from_millis(5);
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
 
 /// What a program prints, if it ends well and in time.
-pub(super) fn output(
+pub(crate) fn output(
     program: &str,
     arguments: &[&str],
     most_bytes: u64,

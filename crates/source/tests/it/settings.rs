@@ -1,0 +1,70 @@
+//! Settings of this host, or of what a test makes of it.
+
+use std::fs;
+
+use tintype_model::plan::Verdict;
+use tintype_model::resource::{Consistency, Kind};
+use tintype_source::connector::{Changed, Destination, Released};
+
+use crate::conformance::{Session, capture, connector, item, resource};
+
+#[test]
+fn named_paths_packages_and_units() {
+    let top = tempfile::tempdir().unwrap();
+    let top = top.path().canonicalize().unwrap();
+    fs::create_dir_all(top.join("wanted/inner")).unwrap();
+    fs::write(top.join("wanted/inner/file"), b"1").unwrap();
+    fs::write(top.join("one file"), b"2").unwrap();
+    fs::write(top.join("other"), b"3").unwrap();
+    let named = ["wanted", "one file", "missing"].map(|name| top.join(name));
+    let at = [("paths", serde_json::json!(named))];
+    let resource = resource(Kind::Settings, "host", "settings", &at);
+    let session = Session::new(Vec::new());
+    let mut source = connector("settings").source(&resource, &session.context).unwrap();
+    let held = capture(&mut *source, None, Released::Committed).unwrap();
+    assert_eq!(held.consistency, Consistency::None);
+    assert_eq!(held.facts["missing"], serde_json::json!([top.join("missing")]));
+    let (at, tree, changed) = &held.trees[0];
+    assert_eq!((&at[..], changed), (&b"files"[..], &Changed::Unknown));
+    let below = top.strip_prefix("/").unwrap();
+    let has = |name: &str| {
+        let path = below.join(name).into_os_string().into_encoded_bytes();
+        tree.0.contains_key(&path)
+    };
+    assert!(has("wanted/inner/file") && has("one file") && !has("other") && !has("missing"));
+    assert!(!tree.0.contains_key(&b"usr"[..]));
+    if held.facts["packages"] == "dpkg" {
+        let list = fs::read_to_string(held.path(b"packages.txt")).unwrap();
+        assert!(list.lines().any(|line| line.starts_with("dpkg\t")), "{list}");
+    }
+    assert!(held.path(b"units.txt").exists());
+
+    let item = item(&resource, &held);
+    let mut target = connector("settings").target(&session.context).unwrap();
+    let plan = target.plan(&item, &resource, &Destination::InPlace, &held).unwrap();
+    assert_eq!(plan.checks[0].outcome, Verdict::Block);
+    assert!(plan.steps.is_empty());
+    let to = top.join("restored");
+    let plan = target.plan(&item, &resource, &Destination::Files(to.clone()), &held).unwrap();
+    for step in &plan.steps {
+        target.apply(step, &held).unwrap();
+    }
+    let restored = to.join("files").join(below);
+    assert_eq!(fs::read(restored.join("wanted/inner/file")).unwrap(), b"1");
+    assert!(to.join("units.txt").exists());
+}
+
+#[test]
+fn what_is_there_is_discovered_and_paths_are_checked() {
+    let session = Session::new(Vec::new());
+    let settings = connector("settings");
+    let found = settings.discover(&session.context).unwrap();
+    assert_eq!(found.len(), 1);
+    settings.source(&found[0].resource, &session.context).unwrap().plan().unwrap();
+    for wrong in ["relative", "/a/../b", "/a\nb", "/a "] {
+        let at = [("paths", serde_json::json!([wrong]))];
+        let resource = resource(Kind::Settings, "host", "settings", &at);
+        let refused = settings.source(&resource, &session.context).map(|_| ()).unwrap_err();
+        assert!(refused.message().contains("settings host"), "{refused}");
+    }
+}
