@@ -62,8 +62,12 @@ impl Error {
         self
     }
 
-    /// Maps an error of the operating system, naming what it happened to.
+    /// Maps an error of the operating system, naming what it happened to. One of ours that went
+    /// through a reader or writer keeps its kind.
     pub fn io(error: std::io::Error, what: impl fmt::Display) -> Self {
+        if let Some(own) = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+            return Self::new(own.kind, &own.message[..]).context(what);
+        }
         use std::io::ErrorKind as Io;
         let kind = match error.kind() {
             Io::NotFound => ErrorKind::NotFound,
@@ -116,4 +120,19 @@ constructors! {
     not_found NotFound, already_exists AlreadyExists, locked Locked, invalid Invalid,
     denied Denied, unavailable Unavailable, no_space NoSpace, corrupt Corrupt,
     unsupported Unsupported, canceled Canceled, internal Internal, wrong_key WrongKey,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_ours_keeps_its_kind_through_a_reader() {
+        let through = std::io::Error::other(Error::canceled("stopped by request"));
+        let error = Error::io(through, "a stream");
+        assert_eq!(
+            (error.kind(), error.message()),
+            (ErrorKind::Canceled, "a stream: stopped by request")
+        );
+    }
 }

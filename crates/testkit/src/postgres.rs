@@ -13,6 +13,8 @@ pub struct Postgres {
     /// The data directory; its parent holds the socket and the log and may be entered by all.
     pub data: PathBuf,
     pub port: u16,
+    /// Of a cluster whose configuration lies outside of its data directory.
+    configuration: Option<PathBuf>,
     server: Option<Server>,
     directory: TempDir,
 }
@@ -65,9 +67,35 @@ impl Postgres {
         command.arg("-D").arg(&data).args(["-U", USER, "--no-sync", "-A", "scram-sha-256"]);
         run(command.args(["--auth-local", "trust"]).args(initdb));
         let [port] = free_ports();
-        let mut cluster = Self { data, port, server: None, directory };
+        let mut cluster = Self { data, port, configuration: None, server: None, directory };
         cluster.resume(settings);
         cluster
+    }
+
+    /// Takes its configuration out of the data directory, as Debian has it. It must be stopped.
+    pub fn configure_outside(&mut self) -> PathBuf {
+        let place = self.make_directory("etc");
+        let mut text = String::new();
+        for (name, setting) in
+            [("pg_hba.conf", "hba_file"), ("pg_ident.conf", "ident_file"), ("postgresql.conf", "")]
+        {
+            let path = place.join(name);
+            std::fs::rename(self.data.join(name), &path).expect("it is stopped");
+            if !setting.is_empty() {
+                text.push_str(setting);
+                text.extend([" = '", &path.display().to_string(), "'\n"]);
+            }
+        }
+        let settings = [
+            format!("data_directory = '{}'\n", self.data.display()),
+            format!("port = {}\nunix_socket_directories = '{}'\n", self.port, self.host()),
+        ];
+        text.extend(settings);
+        let file = place.join("postgresql.conf");
+        let own = std::fs::read_to_string(&file).expect("it was just moved");
+        std::fs::write(&file, own + &text).expect("root may");
+        self.configuration = Some(file.clone());
+        file
     }
 
     /// Starts what was stopped.
@@ -82,6 +110,9 @@ impl Postgres {
         let mut arguments = vec!["-D".to_owned(), self.data.display().to_string()];
         for setting in own.iter().map(String::as_str).chain(settings.iter().copied()) {
             arguments.extend(["-c".to_owned(), setting.to_owned()]);
+        }
+        if let Some(file) = &self.configuration {
+            arguments.extend(["-c".to_owned(), format!("config_file={}", file.display())]);
         }
         let log = self.directory.path().join("log");
         let mut server = Server::start_as(account(), &program("postgres"), &arguments, &log);

@@ -238,12 +238,16 @@ impl Read for Lazy {
     }
 }
 
-/// Content that a program writes, started when it is first read.
-pub(crate) fn stream(start: impl FnOnce() -> Result<Running> + Send + 'static) -> Content {
+/// Content that a program writes, started when it is first read. `kept` lives until its end.
+pub(crate) fn stream(
+    kept: impl Send + 'static,
+    start: impl FnOnce() -> Result<Running> + Send + 'static,
+) -> Content {
     let running = Slot::default();
     let read = Lazy { start: Some(Box::new(start)), running: Arc::clone(&running) };
     let end: EndOfStream = Box::new(move || {
         let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        let _kept = kept;
         match running.as_mut() {
             Some(running) => running.finish(),
             None => Err(Error::internal("a stream ended that was not read")),

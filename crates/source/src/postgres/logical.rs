@@ -242,23 +242,26 @@ impl Source for LogicalSource {
 
     fn view(&mut self) -> Result<View> {
         let mut parts = vec![Part::object(GLOBALS, std::mem::take(&mut self.globals))];
-        for database in &mut self.open {
+        let mut databases = Vec::new();
+        for Open { mut facts, mut client, snapshot } in std::mem::take(&mut self.open) {
             let count =
                 "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND oid >= 16384";
-            database.facts.tables = database.client.value(count)?.parse().unwrap_or_default();
-            let snapshot = database.snapshot.as_ref().ok_or_else(|| {
+            facts.tables = client.value(count)?.parse().unwrap_or_default();
+            let snapshot = snapshot.ok_or_else(|| {
                 Error::internal(format!("{}: shown before it was frozen", self.name))
             })?;
-            let name = &database.facts.name;
-            let mut command = connected(&self.pg_dump, &self.at, name, &self.name, &self.context)?;
+            let mut command =
+                connected(&self.pg_dump, &self.at, &facts.name, &self.name, &self.context)?;
             // Uncompressed: what is stored is compressed, and found again when it did not change.
             command.args(["--format=custom", "--compress=0"]).arg(format!("--snapshot={snapshot}"));
             let context = self.context.clone();
-            let content = program::stream(move || Running::start(&context, &mut command));
-            parts.push(Part { at: database.facts.at.clone().into(), content });
+            // The transaction that exported the snapshot ends with the dump, so that old rows can
+            // be cleaned again.
+            let content = program::stream(client, move || Running::start(&context, &mut command));
+            parts.push(Part { at: facts.at.clone().into(), content });
+            databases.push(facts);
         }
         parts.sort_by(|a, b| a.at.cmp(&b.at));
-        let databases = self.open.iter().map(|database| database.facts.clone()).collect();
         let (version, major) = self.version.clone();
         let facts = Facts::Logical(LogicalFacts { version: version.clone(), major, databases });
         Ok(View {

@@ -118,8 +118,15 @@ impl InOrder for WalStream {
     }
 
     fn ended(&mut self, number: usize) -> Result<()> {
-        let end = self.segments.begin(self.segments.first + number as u64 + 1);
-        if self.at >= end { Ok(()) } else { Err(out_of_order()) }
+        let next = self.segments.first + number as u64 + 1;
+        if self.at < self.segments.begin(next) {
+            return Err(out_of_order());
+        }
+        if next > self.segments.last {
+            // The server need not keep its log any longer, whatever else is still to be read.
+            self.close();
+        }
+        Ok(())
     }
 }
 

@@ -92,7 +92,8 @@ impl Target for RedisTarget {
             _ => facts.append_only,
         };
         let places = Places::choose(&facts, &directory, append_only, &self.context.label());
-        let mut checks = checks(&item.name, &at, &directory, &self.context);
+        let mut checks = checks(&directory);
+        checks.extend(check_answer(&item.name, &at, is_new, &self.context));
         checks.push(space::check(&directory, facts.bytes));
         let exists = places.moves.aside.iter().any(|(there, _)| there.exists());
         checks.push(check_place(&directory, exists && is_new));
@@ -155,7 +156,14 @@ fn check_place(directory: &Path, taken: bool) -> Check {
     }
 }
 
-fn checks(name: &str, at: &At, directory: &Path, context: &Context) -> Vec<Check> {
+/// One whose directory cannot be seen may still be there.
+fn check_answer(name: &str, at: &At, is_new: bool, context: &Context) -> Option<Check> {
+    let answers = !is_new && Client::connect(name, at, context).is_ok();
+    let found = || format!("a server answers at {}", at.shown());
+    answers.then(|| Check::block("running", found(), "stop it"))
+}
+
+fn checks(directory: &Path) -> Vec<Check> {
     let shown = directory.display();
     let parent = directory.parent().unwrap_or(Path::new("/"));
     let mut checks = Vec::new();
@@ -167,24 +175,20 @@ fn checks(name: &str, at: &At, directory: &Path, context: &Context) -> Vec<Check
         ));
     }
     // A server works in its data directory, and writes over the dump when it is stopped.
+    let real = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let here = |process: &processes::Process| {
-        process.directory().is_some_and(|there| there == directory)
-            && process.pid != std::process::id()
+        process.directory().is_some_and(|there| there == real) && process.pid != std::process::id()
     };
     let servers: Vec<_> = processes::all().into_iter().filter(here).collect();
-    let answers = Client::connect(name, at, context).is_ok();
-    checks.push(if !servers.is_empty() {
+    checks.push(if servers.is_empty() {
+        Check::pass("running", format!("no server runs in {shown}"))
+    } else {
         let reason = format!("{} runs in {shown}", processes::names(&servers));
         Check::block(
             "running",
             reason,
             "stop it; it would write its own data over what is restored",
         )
-    } else if answers {
-        let reason = format!("a server answers at {}", at.shown());
-        Check::block("running", reason, "stop it, or say with data_directory where another one is")
-    } else {
-        Check::pass("running", format!("no server runs in {shown}"))
     });
     checks
 }

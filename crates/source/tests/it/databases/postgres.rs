@@ -187,6 +187,41 @@ fn a_stopped_cluster_is_replaced_and_stays_beside() {
 }
 
 #[test]
+fn configuration_outside_of_the_data_directory_is_captured_and_used() {
+    if skipped_without_root("postgres") {
+        return;
+    }
+    let mut server = Postgres::start();
+    server.sql("CREATE TABLE a AS SELECT 1 AS n");
+    server.stop("fast");
+    let file = server.configure_outside();
+    server.resume(&[]);
+    let world = World::new();
+    let resource = resource(&server);
+    let item = world.capture(&resource, || (), || ()).unwrap();
+    assert_eq!(item.facts["configuration"], json!(file));
+    assert!(world.stored.path(b"configuration/pg_hba.conf").exists());
+    // A copy has it in its own directory, and points at nothing of the original.
+    let [port] = free_ports();
+    let copy = data_beside(&server, "copy");
+    let at = json!({ "host": server.host(), "port": port, "data_directory": copy });
+    world.restore(&item, &resource, &as_new(&at, &[]));
+    let started = Started(copy.clone());
+    let ask = |sql: &str| query(&server.host(), port, "postgres", sql);
+    assert_eq!(ask("SELECT n FROM a"), "1");
+    assert_eq!(ask("SHOW hba_file"), copy.join("pg_hba.conf").display().to_string());
+    assert_eq!(ask("SHOW data_directory"), copy.display().to_string());
+    drop(started);
+    // In place it stays where it is.
+    server.sql("INSERT INTO a VALUES(2)");
+    server.stop("fast");
+    world.restore(&item, &resource, &Destination::InPlace);
+    let _started = Started(server.data.clone());
+    assert_eq!(server.sql("SELECT string_agg(n::text, ',') FROM a"), "1");
+    assert_eq!(server.sql("SHOW config_file"), file.display().to_string());
+}
+
+#[test]
 fn root_acts_as_the_servers_account_where_the_rule_is_peer() {
     if skipped_without_root("postgres") {
         return;
