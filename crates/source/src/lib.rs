@@ -1,6 +1,7 @@
 //! Where data comes from and where a restore writes to. Knows no repository.
 
 pub mod connector;
+pub mod disk;
 pub mod files;
 mod host;
 pub mod libvirt;

@@ -300,7 +300,7 @@ impl Source for DomainSource {
     }
 
     fn thaw(&mut self) -> Result<()> {
-        if !self.asked {
+        if !std::mem::take(&mut self.asked) {
             return Ok(());
         }
         let name = self.name.clone();
@@ -355,8 +355,10 @@ impl Source for DomainSource {
 
     fn release(&mut self, released: Released) -> Result<()> {
         drop(self.off.take());
+        // Only if nobody did.
+        let thawed = if self.asked { self.thaw() } else { Ok(()) };
         self.session = None;
-        let Some(pull) = self.pull.take() else { return Ok(()) };
+        let Some(pull) = self.pull.take() else { return thawed };
         let virsh = Virsh::stubborn(&self.at.uri, &self.context);
         let ended = match Domain::look(&virsh, &self.name) {
             // What it held went with it; a checkpoint is found broken the next time.
@@ -365,6 +367,6 @@ impl Source for DomainSource {
             Err(error) => Err(error),
             Ok(_) => pull.end(&virsh, released == Released::Committed, &self.context),
         };
-        ended.and(pull.remove_scratch())
+        thawed.and(ended).and(pull.remove_scratch())
     }
 }

@@ -93,7 +93,8 @@ impl QemuSource {
     fn thaw_guest(&mut self) -> Result<()> {
         let context = self.context.clone();
         let begun = context.clock.elapsed();
-        let Some(path) = self.at.agent.clone().filter(|_| self.asked) else { return Ok(()) };
+        let asked = std::mem::take(&mut self.asked);
+        let Some(path) = self.at.agent.clone().filter(|_| asked) else { return Ok(()) };
         let agent = self.running().and_then(|running| running.agent.take());
         let thawed = agent.ok_or_else(|| Error::unavailable("")).and_then(|mut agent| agent.thaw());
         self.window.agent_thaw = self.seconds(begun, ()).0;
@@ -246,12 +247,14 @@ impl Source for QemuSource {
 
     fn release(&mut self, released: Released) -> Result<()> {
         drop(self.off.take());
+        // Only if nobody did.
+        let thawed = if self.asked { self.thaw() } else { Ok(()) };
         let Some(capture) = self.capture.take() else {
             self.found = None;
-            return Ok(());
+            return thawed;
         };
         let ended = self.end(&capture, released == Released::Committed);
-        ended.and(capture.remove_scratch())
+        thawed.and(ended).and(capture.remove_scratch())
     }
 
     fn run_in_guest(&mut self, hook: &Hook) -> Result<HookRun> {

@@ -45,8 +45,9 @@ pub(crate) enum FileStep {
         file: PathBuf,
         old: Option<PathBuf>,
     },
+    /// What was replaced, at last.
     Remove {
-        file: PathBuf,
+        files: Vec<PathBuf>,
     },
 }
 
@@ -79,7 +80,7 @@ impl FileStep {
                 write_file(file, text.as_bytes(), *executable)
             }
             Self::Place { new, file, old } => place(new, file, old.as_deref()),
-            Self::Remove { file } => disk_file::remove(file),
+            Self::Remove { files } => files.iter().try_for_each(|file| disk_file::remove(file)),
         }
     }
 
@@ -94,7 +95,13 @@ impl FileStep {
             | Self::WriteObject { file, .. }
             | Self::WriteText { file, .. } => disk_file::remove(file),
             Self::Place { new, file, old } => take_back(new, file, old.as_deref()),
-            Self::Remove { .. } => Ok(()),
+            Self::Remove { files } => match files.iter().find(|file| !file.exists()) {
+                Some(gone) => {
+                    let gone = gone.display();
+                    Err(Error::not_found(format!("{gone}: what was replaced is removed already")))
+                }
+                None => Ok(()),
+            },
         }
     }
 }

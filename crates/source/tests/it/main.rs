@@ -7,6 +7,7 @@ mod attacks;
 mod compare;
 mod conformance;
 mod databases;
+mod disk;
 mod filesystems;
 mod image;
 mod machines;

@@ -100,6 +100,10 @@ fn in_place(plan: &mut Plan<'_>, at: &At, facts: &Facts) -> Result<()> {
     }
     finish_checks(plan, &facts.disks.iter().map(|disk| disk.format.clone()).collect(), &places);
     define(plan, at, &name, xml, before);
+    let files = std::mem::take(&mut plan.replaced);
+    if !files.is_empty() {
+        plan.file(Stage::Clean, "remove what was replaced", FileStep::Remove { files });
+    }
     Ok(())
 }
 
@@ -124,10 +128,7 @@ fn replace(plan: &mut Plan<'_>, new: PathBuf, file: PathBuf) {
     let old = is_there.then(|| beside(&file, "old", plan.context));
     let text = format!("put it in the place of {}", file.display());
     plan.file(Stage::Switch, text, FileStep::Place { new, file, old: old.clone() });
-    if let Some(old) = old {
-        let text = format!("remove what was replaced: {}", old.display());
-        plan.file(Stage::Clean, text, FileStep::Remove { file: old });
-    }
+    plan.replaced.extend(old);
 }
 
 fn finish_checks(plan: &mut Plan<'_>, formats: &BTreeSet<String>, places: &[(PathBuf, u64)]) {

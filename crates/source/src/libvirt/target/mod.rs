@@ -4,6 +4,8 @@ mod machine;
 mod network;
 mod renew;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tintype_model::item::Item;
@@ -78,12 +80,21 @@ impl Target for LibvirtTarget {
         destination: &Destination,
         stored: &dyn Stored,
     ) -> Result<TargetPlan> {
-        let plan = Plan { context: &self.context, item, stored, result: TargetPlan::default() };
+        let plan = Plan {
+            context: &self.context,
+            item,
+            stored,
+            result: TargetPlan::default(),
+            replaced: Vec::new(),
+        };
         let plan = match item.kind {
             Kind::Network => network::plan(plan, resource, destination),
             _ => machine::plan(plan, resource, destination),
         };
-        plan.map_err(|error| error.context(format!("{} {}", item.kind, item.name)))
+        let mut plan =
+            plan.map_err(|error| error.context(format!("{} {}", item.kind, item.name)))?;
+        plan.steps.sort_by_key(|step| step.stage);
+        Ok(plan)
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
@@ -187,6 +198,8 @@ struct Plan<'a> {
     item: &'a Item,
     stored: &'a dyn Stored,
     result: TargetPlan,
+    /// Where what is replaced stays until the end.
+    replaced: Vec<PathBuf>,
 }
 
 impl Plan<'_> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tintype_model::item::Item;
 use tintype_model::plan::{Check, Stage};
 use tintype_model::resource::Resource;
@@ -39,21 +39,19 @@ pub(super) fn plan(
         facts,
         definition,
         context,
-        result: TargetPlan { checks: Vec::new(), steps: Vec::new(), replaces: false },
+        result: TargetPlan::default(),
+        replaced: Vec::new(),
     };
     match destination {
         Destination::InPlace => plan.in_place(&At::of(resource)?)?,
         Destination::AsNew { name, at, rules } => {
             let rules = Rules::parse(rules, &plan.facts)?;
-            plan.as_new(name, &at_of_new(at)?, &rules)?;
+            plan.as_new(name, &At::parse(at)?, &rules)?;
         }
         Destination::Files(directory) => plan.files(directory),
     }
+    plan.result.steps.sort_by_key(|step| step.stage);
     Ok(plan.result)
-}
-
-fn at_of_new(at: &Map<String, Value>) -> Result<At> {
-    At::parse(at)
 }
 
 fn definition(stored: &dyn Stored) -> Result<Option<Definition>> {
@@ -117,6 +115,8 @@ struct Plan<'a> {
     definition: Option<Definition>,
     context: &'a Context,
     result: TargetPlan,
+    /// Where what is replaced stays until the end.
+    replaced: Vec<PathBuf>,
 }
 
 impl Plan<'_> {
@@ -170,6 +170,10 @@ impl Plan<'_> {
             self.replace(at, disk, new, file, is_there);
         }
         self.check(free_space(&places, self.item.bytes));
+        let files = std::mem::take(&mut self.replaced);
+        if !files.is_empty() {
+            self.step(Stage::Clean, "remove what was replaced", FileStep::Remove { files });
+        }
         Ok(())
     }
 
@@ -181,8 +185,7 @@ impl Plan<'_> {
         let Some(old) = old else { return };
         // A machine that is off can be captured before this only if its disks are named.
         if at.disks.contains_key(&disk.name) {
-            let text = format!("remove what was replaced: {}", old.display());
-            self.step(Stage::Clean, text, FileStep::Remove { file: old });
+            self.replaced.push(old);
         } else {
             let reason = format!(
                 "{} is not among `disks` in `at`, so no snapshot of it can be taken now",

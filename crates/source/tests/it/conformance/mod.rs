@@ -44,6 +44,11 @@ pub(crate) trait World: Sync {
     /// What bears a name of ours, wherever it may be, or is still held up.
     fn leftovers(&self) -> Vec<String>;
 
+    /// Whether a second capture at the same time is refused, instead of standing beside the first.
+    fn one_at_a_time(&self) -> bool {
+        false
+    }
+
     /// Devices of which the context says that they are written to.
     fn written_devices(&self) -> Vec<u64> {
         Vec::new()

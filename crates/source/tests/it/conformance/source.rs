@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tintype_model::ErrorKind;
 use tintype_model::resource::Consistency;
 use tintype_source::connector::{Changed, Released, Source};
 
@@ -133,6 +134,9 @@ fn two_at_once_do_not_meet(world: &dyn World) {
     let number = world.now() + 1;
     world.write(number);
     let (mut first, mut second) = (open(world, &one), open(world, &two));
+    if world.one_at_a_time() {
+        return second_is_refused(world, &mut *first, &mut *second);
+    }
     let mut views = Vec::new();
     for source in [&mut first, &mut second] {
         source.plan().unwrap();
@@ -148,6 +152,21 @@ fn two_at_once_do_not_meet(world: &dyn World) {
     for held in &views {
         assert_eq!(world.captured(held), number);
     }
+    assert_eq!(world.leftovers(), Vec::<String>::new());
+}
+
+/// Clearly, and the first does not notice.
+fn second_is_refused(world: &dyn World, first: &mut dyn Source, second: &mut dyn Source) {
+    first.plan().unwrap();
+    first.prepare(None).unwrap();
+    let refused = second.plan().and_then(|_| second.prepare(None)).unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Locked | ErrorKind::Unavailable), "{refused}");
+    second.release(Released::Failed).unwrap();
+    first.freeze().unwrap();
+    first.thaw().unwrap();
+    let held = Held::of(Vec::new(), first.view().unwrap());
+    assert_eq!(world.captured(&held), world.now());
+    first.release(Released::Committed).unwrap();
     assert_eq!(world.leftovers(), Vec::<String>::new());
 }
 

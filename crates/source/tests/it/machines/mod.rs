@@ -2,6 +2,7 @@
 
 mod bad_days;
 mod capture;
+mod conformance;
 mod libvirt;
 mod restore;
 mod support;
