@@ -9,7 +9,6 @@ pub mod guest;
 pub mod libvirt;
 pub mod mariadb;
 pub mod metadata_service;
-pub mod packages;
 pub mod postgres;
 pub mod rclone;
 pub mod redis;

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::packages::need;
+use crate::debian::need;
 use crate::server::{Server, free_ports};
 
 pub struct Samba {
@@ -19,7 +19,7 @@ pub struct Samba {
 impl Samba {
     /// Exports a directory as `share`, to guests, who write as root.
     pub fn start(path: &Path) -> Self {
-        need("smbd", "samba");
+        need(&["smbd"], &["samba"]);
         let directory = tempfile::tempdir().expect("a temporary directory");
         let place = directory.path().display();
         let [port] = free_ports();
@@ -43,7 +43,7 @@ impl Samba {
     }
 
     pub fn attach(&self) -> SmbClient {
-        need("smbclient", "smbclient");
+        need(&["smbclient"], &["smbclient"]);
         let port = self.port.to_string();
         // Whoever waits for its answer does not wait for ever.
         let mut child = Command::new("timeout")

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::packages::need;
+use crate::debian::need;
 
 /// Something mounted for the time of a test.
 pub struct Mounted {
@@ -86,9 +86,9 @@ impl Drop for Mounted {
 
 fn make(kind: &str, image: &Path, size: u64) {
     match kind {
-        "xfs" => need("mkfs.xfs", "xfsprogs"),
-        "btrfs" => need("mkfs.btrfs", "btrfs-progs"),
-        _ => need("mkfs.ext4", "e2fsprogs"),
+        "xfs" => need(&["mkfs.xfs"], &["xfsprogs"]),
+        "btrfs" => need(&["mkfs.btrfs"], &["btrfs-progs"]),
+        _ => need(&["mkfs.ext4"], &["e2fsprogs"]),
     }
     let file = std::fs::File::create(image).expect("an image can be made");
     file.set_len(size).expect("an image can be made");

@@ -10,7 +10,7 @@ use tintype_model::entry::Kind;
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::connector::ReadImage;
 use tintype_source::disk::{DiskFiles, open, partitions};
-use tintype_testkit::packages::need;
+use tintype_testkit::debian::need;
 
 use crate::support::run;
 
@@ -52,10 +52,10 @@ struct Made {
 
 /// One file system of each kind, with the same tree.
 fn made() -> Made {
-    need("mkfs.vfat", "dosfstools");
-    need("mcopy", "mtools");
-    need("mke2fs", "e2fsprogs");
-    need("sfdisk", "fdisk");
+    need(&["mkfs.vfat"], &["dosfstools"]);
+    need(&["mcopy"], &["mtools"]);
+    need(&["mke2fs"], &["e2fsprogs"]);
+    need(&["sfdisk"], &["fdisk"]);
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     let tree = at("tree");

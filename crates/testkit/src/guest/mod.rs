@@ -4,7 +4,6 @@
 
 mod lab;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -13,6 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::debian;
 use crate::server::Server;
 use crate::tools::cache_directory;
 use lab::Lines;
@@ -36,7 +36,7 @@ pub struct Parts {
 pub fn parts() -> &'static Parts {
     static PARTS: OnceLock<Parts> = OnceLock::new();
     PARTS.get_or_init(|| {
-        install(
+        debian::need(
             &["qemu-system-x86_64", "qemu-img", "qemu-nbd", "cpio"],
             &["qemu-system-x86", "qemu-utils", "cpio", "e2fsprogs"],
         );
@@ -55,35 +55,6 @@ pub fn parts() -> &'static Parts {
             data: place.join("data.qcow2"),
         }
     })
-}
-
-/// Installs packages of the distribution unless all programs are there.
-pub fn install(programs: &[&str], packages: &[&str]) {
-    let places = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
-    let is_there =
-        |program: &&str| places.iter().any(|place| Path::new(place).join(program).exists());
-    if programs.iter().all(is_there) {
-        return;
-    }
-    let lock = File::create(cache_directory().join("install.lock")).expect("the lock can be made");
-    lock.lock().expect("the install lock can be taken");
-    if programs.iter().all(is_there) {
-        return;
-    }
-    let install = ["install", "-y", "-qq", "--no-install-recommends"];
-    let apt = || {
-        let mut apt = Command::new("apt-get");
-        let output =
-            apt.env("DEBIAN_FRONTEND", "noninteractive").args(install).args(packages).output();
-        output.expect("apt-get can be run")
-    };
-    let mut output = apt();
-    if !output.status.success() {
-        // Lists that are old, or were never fetched.
-        let _ = Command::new("apt-get").args(["update", "-qq"]).output();
-        output = apt();
-    }
-    assert!(output.status.success(), "{packages:?} cannot be installed: {output:?}");
 }
 
 /// What to boot.

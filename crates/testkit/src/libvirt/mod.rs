@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::debian;
 use crate::guest;
 use crate::server::Server;
 use crate::tools::cache_directory;
@@ -37,7 +38,7 @@ pub struct Libvirt {
 
 impl Libvirt {
     pub fn start() -> Self {
-        guest::install(&["virsh", "libvirtd", "virtlogd", "dnsmasq"], &PACKAGES);
+        debian::need(&["virsh", "libvirtd", "virtlogd", "dnsmasq"], &PACKAGES);
         let own = tempfile::Builder::new().prefix("libvirt").tempdir().expect("a directory");
         let place = own.path();
         open(place);
