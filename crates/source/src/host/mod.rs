@@ -3,7 +3,6 @@
 
 pub(crate) mod account;
 pub(crate) mod at;
-pub(crate) mod command;
 pub(crate) mod moves;
 pub(crate) mod plain;
 pub(crate) mod processes;

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use crate::connector::Context;
-use crate::host::command;
+use crate::host::program;
 
-/// A longer list is cut.
-const MOST_BYTES: u64 = 64 << 20;
+const ANSWERS_WITHIN: Duration = Duration::from_mins(1);
 const MOST_UNITS: usize = 100_000;
 
 /// Who was asked, and what it said: name, version and architecture on each line. Nothing, where no
@@ -16,8 +17,9 @@ const MOST_UNITS: usize = 100_000;
 pub(super) fn packages(context: &Context) -> (Option<&'static str>, Vec<u8>) {
     let dpkg = ["-W", "-f", "${binary:Package}\t${Version}\t${Architecture}\t${Status}\n"];
     let rpm = ["-qa", "--qf", "%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\n"];
-    for (manager, program, arguments) in [("dpkg", "dpkg-query", dpkg), ("rpm", "rpm", rpm)] {
-        if let Ok(list) = command::output(program, &arguments, MOST_BYTES, context)
+    for (manager, asked, arguments) in [("dpkg", "dpkg-query", dpkg), ("rpm", "rpm", rpm)] {
+        let mut command = Command::new(asked);
+        if let Ok(list) = program::run(context, command.args(arguments), ANSWERS_WITHIN)
             && !list.is_empty()
         {
             return (Some(manager), list);

@@ -10,14 +10,18 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use crate::connector::Context;
-use crate::host::command;
+use crate::host::program;
 
 /// A longer configuration is not read.
 const MOST_BYTES: u64 = 4 << 20;
 /// Files that include each other deeper are not read.
 const MOST_INCLUDES: usize = 16;
+/// Samba may ask a directory service.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 /// More are left out.
 const MOST_EXPORTS: usize = 10_000;
 
@@ -75,7 +79,8 @@ fn smb_conf(context: &Context) -> Vec<Export> {
     if !file.exists() {
         return Vec::new();
     }
-    let said = command::output("testparm", &["--suppress-prompt"], MOST_BYTES, context).ok();
+    let mut testparm = Command::new("testparm");
+    let said = program::run(context, testparm.arg("--suppress-prompt"), ANSWERS_WITHIN).ok();
     let said = said.unwrap_or_else(|| text(file));
     samba::parse(&said, &mut |path| text(path))
 }
