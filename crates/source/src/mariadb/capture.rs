@@ -2,7 +2,7 @@
 //! transaction. Their rows are read afterwards; commits wait for the lock only.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -158,26 +158,24 @@ impl MariaDbSource {
     }
 
     /// Into scratch: the server gives up on whoever reads too slowly.
-    fn receive(&mut self, number: usize, mut dump: Running) -> Result<Part> {
-        let look = self.look.as_ref().expect("the dumps are of it");
-        let database = &look.databases[number];
-        let path = self.context.scratch.join(format!(
-            "{}-{}-{number}.sql",
-            self.context.label(),
-            self.name
-        ));
+    fn receive(&mut self, number: usize, mut dump: Running) -> Result<()> {
+        let label = self.context.label();
+        let path = self.context.scratch.join(format!("{label}-{}-{number}.sql", self.name));
         self.copies.push(path.clone());
         let failed = |error| Error::io(error, path.display());
         let mut file = File::create(&path).map_err(failed)?;
-        let bytes = std::io::copy(&mut dump, &mut file).map_err(failed)?;
-        dump.finish().map_err(|error| {
-            error.context(format_args!("{}: database {}", self.name, database.name))
-        })?;
-        let node = Node { size: bytes, ..Node::new(Kind::Stream) };
-        let read = Box::new(File::open(&path).map_err(failed)?);
-        let end: EndOfStream = Box::new(|| Ok(()));
-        Ok(Part { at: database.at.clone().into(), content: Content::Stream { node, read, end } })
+        std::io::copy(&mut dump, &mut file).map_err(failed)?;
+        dump.finish().map_err(|error| error.context(format_args!("{}: its dump", self.name)))
     }
+}
+
+fn part(at: &str, path: &Path) -> Result<Part> {
+    let failed = |error| Error::io(error, path.display());
+    let file = File::open(path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    let node = Node { size: bytes, ..Node::new(Kind::Stream) };
+    let end: EndOfStream = Box::new(|| Ok(()));
+    Ok(Part { at: at.into(), content: Content::Stream { node, read: Box::new(file), end } })
 }
 
 /// As one component of a path.
@@ -232,14 +230,16 @@ impl Source for MariaDbSource {
     }
 
     fn view(&mut self) -> Result<View> {
-        let mut parts = Vec::new();
         for (number, dump) in std::mem::take(&mut self.dumps).into_iter().enumerate() {
-            parts.push(self.receive(number, dump)?);
+            self.receive(number, dump)?;
         }
         let look = self.look.as_ref();
         let look =
             look.ok_or_else(|| Error::internal(format!("{}: was not prepared", self.name)))?;
-        parts.extend(self.users.take().map(|users| Part::object(USERS, users)));
+        let dumps = look.databases.iter().zip(&self.copies);
+        let mut parts =
+            dumps.map(|(database, path)| part(&database.at, path)).collect::<Result<Vec<_>>>()?;
+        parts.extend(self.users.clone().map(|users| Part::object(USERS, users)));
         let (consistency, why_not_more) = look.reaches();
         let facts = Facts { version: look.version.clone(), databases: look.databases.clone() };
         Ok(View {

@@ -106,6 +106,7 @@ impl Target for MariaDbTarget {
             steps.push(step(Stage::Health, format!("count the tables of {new}"), health));
             steps.push(step(Stage::Clean, format!("{new} is done"), Action::Clean(place)));
         }
+        steps.sort_by_key(|step| step.stage);
         Ok(TargetPlan { checks, steps, replaces: false })
     }
 

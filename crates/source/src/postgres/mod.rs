@@ -131,7 +131,7 @@ impl Connector for Postgres {
     }
 
     fn clean(&self, resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
-        let mut removed = programs::clean(context)?;
+        let mut removed = Vec::new();
         for resource in resources.iter().filter(|resource| resource.connector == self.name()) {
             // A server that does not answer has nothing that could be removed.
             if let Ok(slots) = physical::clean_slots(resource, context) {

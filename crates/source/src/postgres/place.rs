@@ -19,6 +19,8 @@ use crate::host::account::Account;
 use crate::host::moves::Moves;
 use crate::host::{account, at, space};
 
+/// In the data directory while it recovers: configuration, log and socket of that server.
+pub(super) const RECOVERY_DIRECTORY: &str = "tintype-recovery";
 /// It names the socket only; nothing listens on the network.
 pub(super) const RECOVERY_PORT: u16 = 5432;
 const MOST_CONFIGURATION_BYTES: u64 = 8 << 20;
@@ -91,7 +93,8 @@ impl Recovery {
             ("ident_file", file("pg_ident.conf")),
             ("external_pid_file", String::new()),
             ("listen_addresses", String::new()),
-            ("unix_socket_directories", sockets.display().to_string()),
+            // Below the data directory, which is where the server works.
+            ("unix_socket_directories", RECOVERY_DIRECTORY.to_owned()),
             ("port", RECOVERY_PORT.to_string()),
             ("ssl", "off".to_owned()),
             ("logging_collector", "off".to_owned()),
@@ -212,9 +215,9 @@ impl Place {
             .collect()
     }
 
-    pub(super) fn remove_staged(&self, context: &Context) -> Result<()> {
+    pub(super) fn remove_staged(&self) -> Result<()> {
         let staged = self.tablespaces.iter().map(|tablespace| tablespace.staged.clone());
-        for path in staged.chain([self.staged(), programs::socket_directory(context)]) {
+        for path in staged.chain([self.staged()]) {
             match std::fs::remove_dir_all(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Error::io(error, path.display()));

@@ -125,28 +125,6 @@ pub(super) fn options<'a>(settings: impl IntoIterator<Item = (&'a str, String)>)
     quoted.collect::<Vec<_>>().join(" ")
 }
 
-/// A short directory that the server's account can reach, for its socket while it recovers; paths
-/// of sockets are at most 107 bytes.
-pub(super) fn socket_directory(context: &Context) -> PathBuf {
-    std::env::temp_dir().join(format!("{}-postgres", context.label()))
-}
-
-/// Socket directories of dead sessions.
-pub(super) fn clean(context: &Context) -> Result<Vec<String>> {
-    let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else { return Ok(Vec::new()) };
-    let mut removed = Vec::new();
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|name| name.ends_with("-postgres")) else { continue };
-        if context.is_dead(name) {
-            let path = entry.path();
-            std::fs::remove_dir_all(&path).map_err(|error| Error::io(error, path.display()))?;
-            removed.push(format!("directory {}", path.display()));
-        }
-    }
-    Ok(removed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 //! a server that nobody else can reach; only when it has come to the moment of the snapshot is it
 //! switched for what stands there, which stays aside.
 
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tintype_model::{Error, Result};
 
 use super::client::{Client, Purpose};
 use super::physical::MAINTENANCE;
-use super::place::{Place, RECOVERY_PORT, Recovery};
+use super::place::{Place, RECOVERY_DIRECTORY, RECOVERY_PORT, Recovery};
 use super::programs;
 use super::restore_logical::{self, LogicalAction};
 use super::wire::literal;
@@ -146,7 +147,7 @@ impl Target for PostgresTarget {
         match action(step)? {
             Action::Unpack(place) => {
                 stop(&place, &place.staged(), "immediate", context)?;
-                place.remove_staged(context)
+                place.remove_staged()
             }
             Action::Recover { place, .. } => stop(&place, &place.staged(), "immediate", context),
             Action::Switch { moves, .. } => moves.undo(),
@@ -213,7 +214,7 @@ fn put(at: &[u8], path: &Path, account: Account, stored: &dyn Stored) -> Result<
 /// A server of our own on what is staged, until it has come to the restore point and is whole.
 fn recover(place: &Place, recovery: &Recovery, context: &Context) -> Result<()> {
     let staged = place.staged();
-    let sockets = programs::socket_directory(context);
+    let sockets = staged.join(RECOVERY_DIRECTORY);
     stop(place, &staged, "immediate", context)?;
     unpack::fresh_directory(&sockets, place.account)?;
     let recovered = recover_with(place, recovery, &staged, &sockets, context);
@@ -247,8 +248,10 @@ fn recover_with(
     let options = programs::options(recovery.settings(sockets));
     let log = sockets.join("log");
     programs::start(&place.pg_ctl, place.account, staged, &log, &options, context)?;
+    // Paths of sockets are at most 107 bytes, those of data directories are not.
+    let directory = std::fs::File::open(sockets).map_err(failed)?;
     let at = At {
-        host: sockets.display().to_string(),
+        host: format!("/proc/self/fd/{}", directory.as_raw_fd()),
         port: RECOVERY_PORT,
         user: recovery.user.clone(),
         password_file: None,

@@ -111,6 +111,7 @@ pub(super) fn plan(
     }
     steps.extend(fill);
     steps.extend(after);
+    steps.sort_by_key(|step| step.stage);
     Ok(TargetPlan { checks, steps, replaces })
 }
 

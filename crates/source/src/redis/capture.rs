@@ -31,13 +31,15 @@ pub(super) struct RedisSource {
     copy: PathBuf,
     facts: Option<Facts>,
     client: Option<Client>,
+    /// Of the dump, once it is whole.
+    bytes: Option<u64>,
 }
 
 impl RedisSource {
     pub(super) fn new(name: &str, at: At, context: &Context) -> Self {
         let copy = context.scratch.join(format!("{}-{name}.rdb", context.label()));
         let context = context.clone();
-        Self { name: name.to_owned(), at, context, copy, facts: None, client: None }
+        Self { name: name.to_owned(), at, context, copy, facts: None, client: None, bytes: None }
     }
 
     fn connect(&self) -> Result<Client> {
@@ -186,12 +188,17 @@ impl Source for RedisSource {
     }
 
     fn view(&mut self) -> Result<View> {
-        let taken = self.client.take().zip(self.facts.clone());
-        let (mut client, mut facts) = taken
+        let mut facts = self
+            .facts
+            .clone()
             .ok_or_else(|| Error::internal(format!("{}: shown before it was frozen", self.name)))?;
-        facts.bytes = self.receive(&mut client)?;
-        // What comes now is what changes; nobody needs it.
-        drop(client);
+        // What comes after the dump is what changes; nobody needs it.
+        if let Some(mut client) = self.client.take() {
+            self.bytes = Some(self.receive(&mut client)?);
+        }
+        facts.bytes = self
+            .bytes
+            .ok_or_else(|| Error::internal(format!("{}: shown before it was frozen", self.name)))?;
         let file = File::open(&self.copy).map_err(|error| Error::io(error, self.copy.display()))?;
         let node = Node { size: facts.bytes, ..Node::new(Kind::Stream) };
         let content = Content::Stream { node, read: Box::new(file), end: Box::new(|| Ok(())) };

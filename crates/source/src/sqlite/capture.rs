@@ -17,7 +17,7 @@ use tintype_model::entry::{Kind, Node};
 use tintype_model::resource::Consistency;
 use tintype_model::{Error, Result};
 
-use super::copy::{copy, damage, failed, open, open_unchanging, tables};
+use super::copy::{copy, damage, failed, open, open_unchanging, patiently, tables};
 use super::file::{beside, is_locked_by_us};
 use super::{Facts, STORED};
 use crate::connector::{CapturePlan, Content, Context, Part, Released, Source, View};
@@ -36,6 +36,8 @@ pub(super) struct SqliteSource {
     context: Context,
     copy: PathBuf,
     live: Option<Live>,
+    /// Of the copy, once it is whole, and what is wrong with it.
+    copied: Option<(Facts, Option<String>)>,
 }
 
 struct Live {
@@ -51,7 +53,14 @@ impl SqliteSource {
             return Err(Error::invalid(format!("{name}: at: path must be absolute")));
         }
         let copy = context.scratch.join(format!("{}-{name}.sqlite", context.label()));
-        Ok(Self { name: name.to_owned(), path, context: context.clone(), copy, live: None })
+        Ok(Self {
+            name: name.to_owned(),
+            path,
+            context: context.clone(),
+            copy,
+            live: None,
+            copied: None,
+        })
     }
 
     fn open(&self) -> Result<Live> {
@@ -62,13 +71,24 @@ impl SqliteSource {
         })?;
         let connection = open(&self.name, &self.path)?;
         let mode = connection
-            .query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))
+            .busy_timeout(Duration::ZERO)
+            .and_then(|()| {
+                let ask = || {
+                    connection.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))
+                };
+                patiently(&self.context, ask)
+            })
             .map_err(|error| self.failed(error))?;
         Ok(Live { connection, wal: mode == "wal", copied: None })
     }
 
     fn failed(&self, error: rusqlite::Error) -> Error {
         failed(&self.name, &self.path, error)
+    }
+
+    fn changes(&self, connection: &Connection) -> Result<i64> {
+        let ask = || connection.query_row("PRAGMA data_version", [], |row| row.get(0));
+        patiently(&self.context, ask).map_err(|error| self.failed(error))
     }
 
     fn copy(&self, live: &Live, most: Duration) -> Result<()> {
@@ -87,6 +107,21 @@ impl SqliteSource {
              program read the file; leave it out of the volume that holds it",
             self.name
         )))
+    }
+
+    /// The copy of what was frozen, looked at by SQLite.
+    fn finish(&self, live: &Live) -> Result<(Facts, Option<String>)> {
+        if live.wal {
+            self.copy(live, MOST)?;
+            self.still_locked(live)?;
+        }
+        let copied = open_unchanging(&self.name, &self.copy)?;
+        let facts = self.facts(&copied, live.wal)?;
+        if facts.bytes > CHECKED_BYTES {
+            return Ok((facts, None));
+        }
+        let found = damage(&copied, false).map_err(|error| self.failed(error))?;
+        Ok((facts, found))
     }
 
     fn facts(&self, copied: &Connection, wal: bool) -> Result<Facts> {
@@ -110,7 +145,8 @@ impl SqliteSource {
 impl Source for SqliteSource {
     fn plan(&mut self) -> Result<CapturePlan> {
         let live = self.open()?;
-        tables(&live.connection).map_err(|error| self.failed(error))?;
+        let read = patiently(&self.context, || tables(&live.connection));
+        read.map_err(|error| self.failed(error))?;
         let held = "commits wait while the file is looked at, or copied if it changed; in WAL \
                     mode they would not";
         let freezes = (!live.wal).then(|| held.to_owned());
@@ -123,9 +159,9 @@ impl Source for SqliteSource {
         let bytes = self.path.metadata().map_or(0, |meta| meta.len());
         space::require(&self.name, &self.context.scratch, bytes + log)?;
         if !live.wal {
-            let before = changes(&live.connection).map_err(|error| self.failed(error))?;
+            let before = self.changes(&live.connection)?;
             self.copy(&live, MOST)?;
-            let after = changes(&live.connection).map_err(|error| self.failed(error))?;
+            let after = self.changes(&live.connection)?;
             live.copied = (before == after).then_some(after);
         }
         self.live = Some(live);
@@ -138,11 +174,12 @@ impl Source for SqliteSource {
         };
         // Nothing is locked before the first statement that reads.
         let begun = live.connection.execute_batch("BEGIN");
-        begun.and_then(|()| tables(&live.connection)).map_err(|error| self.failed(error))?;
+        let read = || tables(&live.connection);
+        begun.and_then(|()| patiently(&self.context, read)).map_err(|error| self.failed(error))?;
         if live.wal {
             return Ok(());
         }
-        let now = changes(&live.connection).map_err(|error| self.failed(error))?;
+        let now = self.changes(&live.connection)?;
         if live.copied != Some(now) {
             self.copy(live, MOST_IN_WINDOW)?;
         }
@@ -158,24 +195,19 @@ impl Source for SqliteSource {
     }
 
     fn view(&mut self) -> Result<View> {
-        let Some(live) = self.live.take() else {
+        if let Some(live) = self.live.take() {
+            self.copied = Some(self.finish(&live)?);
+        }
+        let Some((facts, damage)) = &self.copied else {
             return Err(Error::internal(format!("{}: shown before it was frozen", self.name)));
         };
-        if live.wal {
-            self.copy(&live, MOST)?;
-            self.still_locked(&live)?;
-        }
-        let copied = open_unchanging(&self.name, &self.copy)?;
-        let facts = self.facts(&copied, live.wal)?;
-        let checked = facts.bytes <= CHECKED_BYTES;
-        let damage = checked.then(|| damage(&copied, false)).transpose();
-        let damage = damage.map_err(|error| self.failed(error))?.flatten();
         let consistency =
             if damage.is_some() { Consistency::None } else { Consistency::Application };
+        let said = |found: &String| format!("the database itself is damaged: {found}");
         Ok(View {
             parts: vec![Part { at: STORED.into(), content: content(&self.copy, facts.bytes)? }],
             consistency,
-            why_not_more: damage.map(|found| format!("the database itself is damaged: {found}")),
+            why_not_more: damage.as_ref().map(said),
             mark: None,
             facts: serde_json::to_value(facts).expect("it has names and numbers only"),
             version: None,
@@ -194,10 +226,6 @@ impl Source for SqliteSource {
         }
         Ok(())
     }
-}
-
-fn changes(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("PRAGMA data_version", [], |row| row.get(0))
 }
 
 fn content(path: &Path, bytes: u64) -> Result<Content> {

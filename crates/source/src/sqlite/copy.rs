@@ -11,6 +11,7 @@ use crate::connector::Context;
 
 const PAGES_OF_A_STEP: i32 = 1000;
 const PAUSE: Duration = Duration::from_millis(5);
+const GAP: Duration = Duration::from_micros(300);
 /// How long a lock of another process is waited for.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -66,6 +67,24 @@ pub(super) fn copy(
             StepResult::Busy | StepResult::Locked => context.clock.sleep(PAUSE),
             _ => {}
         }
+    }
+}
+
+/// Tries again as long as others hold the lock. SQLite itself would wait up to 100 ms between two
+/// attempts, and a busy writer leaves gaps that are much shorter.
+pub(super) fn patiently<T>(
+    context: &Context,
+    mut attempt: impl FnMut() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let begun = context.clock.elapsed();
+    loop {
+        let result = attempt();
+        let busy = result.as_ref().err().and_then(rusqlite::Error::sqlite_error_code);
+        let late = context.clock.elapsed().saturating_sub(begun) > PATIENCE;
+        if busy != Some(ErrorCode::DatabaseBusy) || late || context.cancel.is_canceled() {
+            return result;
+        }
+        context.clock.sleep(GAP);
     }
 }
 

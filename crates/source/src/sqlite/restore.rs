@@ -177,7 +177,14 @@ impl Target for SqliteTarget {
                 remove(&all.map(|suffix| beside(&to, suffix)).collect::<Vec<_>>())
             }
             Action::Switch(moves) => moves.undo(),
-            Action::Health { .. } | Action::Clean(_) => Ok(()),
+            Action::Health { .. } => Ok(()),
+            Action::Clean(paths) => match paths.first().filter(|old| !old.exists()) {
+                None => Ok(()),
+                Some(old) => Err(Error::not_found(format!(
+                    "{} is removed: the restore is done and cannot be taken back",
+                    old.display()
+                ))),
+            },
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Databases, each with its real server.
 
+mod conformance;
 mod mariadb;
 mod postgres;
 mod postgres_logical;

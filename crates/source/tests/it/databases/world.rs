@@ -146,6 +146,7 @@ impl World {
     ) -> (Box<dyn Target>, TargetPlan) {
         let mut target = connector(&resource.connector).target(&self.context).unwrap();
         let plan = target.plan(item, resource, destination, &self.stored).unwrap();
+        assert!(plan.steps.is_sorted_by_key(|step| step.stage), "steps are sorted by stage");
         (target, plan)
     }
 
