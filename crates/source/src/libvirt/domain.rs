@@ -24,6 +24,8 @@ pub(crate) struct Domain {
     /// Who QEMU runs as.
     pub owner: Option<u32>,
     pub has_agent: bool,
+    /// Disks or controllers are served by threads of their own.
+    pub has_threads: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,9 +71,13 @@ impl DomainDisk {
 
 fn read(definition: &Element, state: &str, reason: &str) -> Domain {
     let mut disks = Vec::new();
-    let mut has_agent = false;
+    let (mut has_agent, mut has_threads) = (false, false);
     for devices in children(definition, "devices") {
         disks.extend(children(devices, "disk").filter_map(disk));
+        let threads = |kind| {
+            children(devices, kind).any(|device| of_child(device, "driver", "iothread").is_some())
+        };
+        has_threads |= threads("disk") || threads("controller");
         has_agent |= children(devices, "channel").any(|channel| {
             of_child(channel, "target", "name").as_deref() == Some("org.qemu.guest_agent.0")
         });
@@ -91,6 +97,7 @@ fn read(definition: &Element, state: &str, reason: &str) -> Domain {
         owner: owner
             .and_then(|label| label.split(':').next()?.trim_start_matches('+').parse().ok()),
         has_agent,
+        has_threads,
     }
 }
 

@@ -229,6 +229,13 @@ fn count(said: &str, word: &str) -> u64 {
 impl Source for DomainSource {
     fn plan(&mut self) -> Result<CapturePlan> {
         let domain = Domain::look(&self.virsh, &self.name)?;
+        if domain.has_threads && !domain.is_off() {
+            return Err(Error::unsupported(
+                "its disks are served by threads of their own (iothread): QEMU 7.2 ends, with its \
+                 guest, when an export of such a disk is closed; take the iothreads from its \
+                 definition, or snapshot it while it is off",
+            ));
+        }
         let (reaches, why_not_more) = if domain.is_off() {
             Off::check(&disks_of_files(&self.disks(&domain)))?;
             off_level(&domain)

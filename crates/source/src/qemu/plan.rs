@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
 use tintype_model::resource::{Consistency, Resource};
 use tintype_model::{Error, ErrorKind, Result};
 
@@ -63,6 +64,13 @@ fn running(mut qmp: Qmp, at: &At, resource: &Resource, context: &Context) -> Res
     }
     let mut devices = devices(&mut qmp)?;
     devices.disks.retain(|disk| !resource.excludes.contains(&disk.name));
+    if let Some(disk) = with_thread(&mut qmp, &devices)? {
+        return Err(Error::unsupported(format!(
+            "disk {disk} is served by a thread of its own (iothread): QEMU 7.2 ends, with its \
+             guest, when an export of such a disk is closed; take the iothread from the device, or \
+             exclude the disk"
+        )));
+    }
     if devices.disks.len() > 900 {
         return Err(Error::unsupported("more than 900 disks"));
     }
@@ -84,6 +92,23 @@ fn running(mut qmp: Qmp, at: &At, resource: &Resource, context: &Context) -> Res
         Err(why) => running.why_no_agent = Some(why),
     }
     Ok(running)
+}
+
+/// A disk that is, or may be, served by an iothread.
+fn with_thread(qmp: &mut Qmp, devices: &Devices) -> Result<Option<String>> {
+    let threads = qmp.execute("query-iothreads", json!({}))?;
+    if threads.as_array().is_none_or(Vec::is_empty) {
+        return Ok(None);
+    }
+    for disk in &devices.disks {
+        let property = json!({ "path": disk.device, "property": "iothread" });
+        let thread = qmp.execute("qom-get", property);
+        // Where it belongs to a controller, the device does not tell.
+        if !thread.is_ok_and(|thread| thread.as_str() == Some("")) {
+            return Ok(Some(disk.name.clone()));
+        }
+    }
+    Ok(None)
 }
 
 impl Running {

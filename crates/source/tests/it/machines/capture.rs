@@ -1,6 +1,7 @@
 //! Captures that go well.
 
 use serde_json::{Value, json};
+use tintype_model::ErrorKind;
 use tintype_model::resource::{Consistency, Hook, HookPlace, OnError, Phase};
 use tintype_source::connector::{Connector, Released};
 use tintype_source::qemu::QemuConnector;
@@ -164,4 +165,42 @@ fn a_machine_that_is_off_is_read_as_files() {
     let numbers = in_image(&into.join("disks/vdb.img"), "/dir/sub/numbers.txt");
     assert_eq!(numbers.lines().count(), 20_000);
     drop(kept);
+}
+
+#[test]
+fn firmware_variables_are_captured_and_a_disk_with_a_thread_of_its_own_is_refused() {
+    let (_own, place) = directory();
+    let (variables, disk) = (place.join("variables"), place.join("third.raw"));
+    let content: Vec<u8> = (0..256u32 << 10).map(|number| (number % 251) as u8).collect();
+    std::fs::write(&variables, &content).unwrap();
+    std::fs::File::create(&disk).unwrap().set_len(16 << 20).unwrap();
+    let firmware = "/usr/share/seabios/bios-256k.bin";
+    let arguments = [
+        "-drive".to_owned(),
+        format!("if=pflash,unit=0,format=raw,readonly=on,file={firmware}"),
+        "-drive".to_owned(),
+        format!("if=pflash,unit=1,format=raw,file={}", variables.display()),
+        "-object".to_owned(),
+        "iothread,id=thread".to_owned(),
+        "-blockdev".to_owned(),
+        format!("driver=file,node-name=disk-vdc,filename={}", disk.display()),
+        "-device".to_owned(),
+        "virtio-blk-pci,drive=disk-vdc,id=vdc,iothread=thread".to_owned(),
+    ];
+    let mut guest = Guest::boot(&Options { arguments: arguments.into(), ..Options::default() });
+    let mut resource = qemu(&guest);
+    let run = run();
+    let mut refused = source(&resource, &run.context);
+    let error = refused.plan().unwrap_err();
+    assert!(error.is(ErrorKind::Unsupported) && error.to_string().contains("vdc"), "{error}");
+    drop(refused);
+    resource.excludes = vec!["vdc".to_owned()];
+    let mut source = source(&resource, &run.context);
+    let (_own, into) = directory();
+    let taken = take(&mut *source, None, &into, Released::Committed).unwrap();
+    assert!(taken.objects["nvram"] == content);
+    // The firmware's own nodes have names that QEMU made.
+    let left = leftovers(&mut guest);
+    assert!(left.iter().all(|name| name.starts_with("#block")), "{left:?}");
+    guest_writes(&mut guest);
 }
