@@ -42,18 +42,18 @@ are named, and that is no failure. Sockets are not restored. What the snapshot d
 never deleted without --delete-extra, and what the snapshot's own options left out (--exclude and
 the like) not even then. An interrupted restore goes on where it stopped when it is run again. Of
 two restores into one place the second ends with exit code 5 before it changes anything.")]
-#[command(group = clap::ArgGroup::new("destination").args(["as_new", "undo"]).multiple(true)
-    .required(true))]
+#[command(group = clap::ArgGroup::new("destination")
+    .args(["to", "in_place", "as_new", "undo"]).required(true).multiple(true))]
 pub(crate) struct Args {
     /// A snapshot, and perhaps a path inside it: latest:/files/etc
     #[arg(value_name = "SNAPSHOT[:PATH]", value_parser = pick::selector())]
     place: Selector,
     /// Put each captured root below DIR by its last name, or the content of PATH into DIR; a DIR
     /// that does not exist is made for you alone (mode 0700)
-    #[arg(long, value_name = "DIR", group = "destination", conflicts_with = "in_place")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["in_place", "as_new", "undo"])]
     to: Option<PathBuf>,
     /// Put everything where it was captured
-    #[arg(long, group = "destination")]
+    #[arg(long)]
     in_place: bool,
     /// Print the plan and change nothing
     #[arg(long, short = 'n')]

@@ -219,7 +219,7 @@ fn the_index_is_measured() {
 fn usage_in_errors_is_that_of_the_help() {
     let lab = Lab::new();
     for (args, shown) in [
-        (&["restore"][..], "<--to <DIR>|--in-place>"),
+        (&["restore"][..], "<--to <DIR>|--in-place|--as-new <NAME=NEW>|--undo>"),
         (&["tag", "latest"], "<--add <TAG>|--remove <TAG>>"),
         (&["snapshot"], "--stdin <NAME>"),
         (&["copy", "latest"], "--to <URL>"),

@@ -85,11 +85,9 @@ impl Run {
     ) -> Result<Self> {
         let session = Session::begin(&options.runtime_dir, repository_env)?;
         let scratch = options.scratch_dir.join(format!("tintype-{}", session.name));
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&scratch)
-            .map_err(|error| Error::io(error, scratch.display()))?;
+        let made = std::fs::create_dir_all(&options.scratch_dir)
+            .and_then(|()| std::fs::DirBuilder::new().mode(0o700).create(&scratch));
+        made.map_err(|error| Error::io(error, scratch.display()))?;
         let context = Context {
             clock: Arc::clone(&repository_env.clock),
             tasks: Arc::clone(&repository_env.tasks),

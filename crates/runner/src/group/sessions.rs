@@ -3,7 +3,7 @@
 //! process ends, however it ends.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -27,6 +27,7 @@ impl Session {
             .mode(0o700)
             .create(dir)
             .map_err(|error| Error::io(error, dir.display()))?;
+        ours(dir)?;
         // Somebody may take it for dead, and remove it, before its lock is taken.
         loop {
             let name = encode_hex(&env.bytes::<8>());
@@ -41,6 +42,20 @@ impl Session {
             }
         }
     }
+}
+
+/// Where others may write, they could tell us that the dead live, or that the living are dead.
+fn ours(dir: &Path) -> Result<()> {
+    let found = std::fs::symlink_metadata(dir).map_err(|error| Error::io(error, dir.display()))?;
+    let is_ours = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
+    if is_ours && found.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(Error::denied(format!(
+        "{} belongs to somebody else, or others may write to it: remove it, or give it to the user \
+         who takes snapshots, mode 0700",
+        dir.display()
+    )))
 }
 
 impl Drop for Session {

@@ -4,6 +4,7 @@
 mod changed;
 mod played;
 mod restoring;
+mod session;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,0 +1,41 @@
+//! What runs of one host know of each other.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use tintype_engine::cancel::Cancel;
+use tintype_model::ErrorKind;
+use tintype_runner::group::Run;
+
+use super::Stage;
+
+#[test]
+fn living_runs_are_known_and_what_dead_ones_left_goes() {
+    let stage = Stage::new();
+    let begin = || Run::begin(stage.lab.repository.env(), &Cancel::default(), &stage.options());
+    let (first, second) = (begin().unwrap(), begin().unwrap());
+    let label = first.context().label();
+    assert!(!second.context().is_dead(&label), "it is at work");
+    let dead = stage.lab.path("scratch/tintype-00000000deadbeef");
+    fs::create_dir(&dead).unwrap();
+    // The lock of one that was killed is free.
+    fs::write(stage.lab.path("run/00000000deadbeef"), "").unwrap();
+    let cleaned = second.clean(&[], &[]).unwrap();
+    assert_eq!(cleaned.len(), 1, "{cleaned:?}");
+    assert!(cleaned[0].contains("00000000deadbeef") && !dead.exists());
+    assert!(first.context().scratch.exists(), "that of the living stays");
+    drop(first);
+    assert!(second.context().is_dead(&label));
+    assert!(!second.context().is_dead("tintype-photos"), "no name of ours");
+}
+
+#[test]
+fn a_directory_that_others_may_write_to_is_not_believed() {
+    let stage = Stage::new();
+    let run = stage.lab.path("run");
+    fs::create_dir(&run).unwrap();
+    fs::set_permissions(&run, fs::Permissions::from_mode(0o777)).unwrap();
+    let begun = Run::begin(stage.lab.repository.env(), &Cancel::default(), &stage.options());
+    let error = begun.err().unwrap();
+    assert!(error.is(ErrorKind::Denied) && error.to_string().contains("0700"), "{error}");
+}
