@@ -1,6 +1,6 @@
 //! Pure vocabulary and decisions: what a tree entry is, what can be protected, which snapshots
 //! retention keeps, how a snapshot is named. No I/O, no clock, no threads: where code needs them,
-//! it is given [`env`]'s traits.
+//! it is given the traits of [`mod@env`].
 
 pub mod cancel;
 pub mod count;

@@ -70,7 +70,7 @@ pub(crate) struct Args {
     /// Delete what stands in restored directories and is not in the snapshot; it is listed first
     #[arg(long, help_heading = "What exists")]
     delete_extra: bool,
-    /// Do not ask before something is deleted
+    /// Do not ask before something is deleted, or a resource is replaced
     #[arg(long, short)]
     yes: bool,
     /// Read everything back and compare

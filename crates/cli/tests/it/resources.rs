@@ -86,6 +86,8 @@ fn an_application_that_was_destroyed_is_brought_back() {
     let plan = lab.run(&[&restore[..], &["--dry-run"]].concat()).expect(0);
     assert!(plan.out.contains("application shop: version 3.0 → 2.0"), "{}", plan.out);
     assert!(plan.out.contains("switch") && plan.out.contains("check pass"), "{}", plan.out);
+    let wrong = lab.run(&[&restore[..], &["--verify"]].concat()).expect(2);
+    assert!(wrong.err.contains("--verify is for files"), "{}", wrong.err);
     let asked = lab.run(&restore).expect(2);
     assert!(asked.err.contains("--yes"), "{}", asked.err);
     assert_eq!(rows(&lab, "db"), 0, "nothing was changed");

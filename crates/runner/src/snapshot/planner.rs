@@ -183,7 +183,7 @@ impl Planner<'_, '_, '_> {
                 // What did not change is here because it is to be stored again.
                 let old = old.filter(|old| self.is_unchanged(&new, old));
                 let New::Found { found, .. } = new else { return Ok(()) };
-                self.take_found(*found, old)
+                self.take_found(found, old)
             }
         }
     }

@@ -54,7 +54,7 @@ pub(crate) enum What {
 /// What stands next in the tree.
 pub(super) enum New {
     Found {
-        found: Box<Found>,
+        found: Found,
         is_view: bool,
     },
     /// It is not there any more, nor is what was below it: see [`Changed::Only`].
@@ -132,7 +132,7 @@ impl Walking {
             let is_below = |found: &Found| found.path != *top && is_within(&found.path, top);
             while let Some(found) = inside.walking.next_found() {
                 if is_below(&found) {
-                    return Some(New::Found { found: Box::new(found), is_view });
+                    return Some(New::Found { found, is_view });
                 }
             }
             walks.end(&inside.walking.walk, Some(&self.walk));
@@ -141,7 +141,7 @@ impl Walking {
         loop {
             let found = self.next_found()?;
             let Some(options) = &self.only else {
-                return Some(New::Found { found: Box::new(found), is_view });
+                return Some(New::Found { found, is_view });
             };
             let below = found.path.get(options.prefix.len() + 1..).unwrap_or_default();
             let is_directory = found.node.kind == Kind::Directory;
@@ -156,7 +156,7 @@ impl Walking {
             {
                 return Some(New::Gone(found.path));
             }
-            return Some(New::Found { found: Box::new(found), is_view });
+            return Some(New::Found { found, is_view });
         }
     }
 }

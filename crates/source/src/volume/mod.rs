@@ -6,7 +6,7 @@
 //! | `btrfs` | read-only snapshot of the subvolume | filesystem |
 //! | `reflink` | freeze, share the image one level below, thaw | filesystem |
 //!
-//! All three restore through one target ([`target`]): staged beside, switched by renames.
+//! All three restore through one target (`target`): staged beside, switched by renames.
 
 mod btrfs;
 mod discover;

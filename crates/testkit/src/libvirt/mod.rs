@@ -1,4 +1,4 @@
-//! A libvirt of a test's own, with the guests of [`guest`](crate::guest): in namespaces of its own,
+//! A libvirt of a test's own, with the guests of [`crate::guest`]: in namespaces of its own,
 //! so that its networks and files are not the host's. Needs root.
 
 use std::path::{Path, PathBuf};

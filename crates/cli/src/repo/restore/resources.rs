@@ -20,7 +20,7 @@ use tintype_runner::restore;
 use tintype_runner::snapshot::{Labels, SnapshotOptions};
 use tintype_source::connector::Destination;
 
-use super::Args;
+use super::{Args, When};
 use crate::app::App;
 use crate::exit::{Exit, usage};
 use crate::progress::Watched;
@@ -144,6 +144,7 @@ pub(super) fn run(
     if let Some(dir) = &args.to {
         return as_files(args, app, repository, snapshot, &descriptor, dir);
     }
+    only_for_files(args)?;
     let wanted = args.of_resources.wanted(args, &descriptor)?;
     let own: Vec<_> = app.local_directory()?.into_iter().chain(app.cache_root()).collect();
     let options = platform::group_options(&own, None, DEADLINE, app.budget.ahead_bytes)?;
@@ -198,6 +199,26 @@ pub(super) fn run(
         explain(app, &broken);
     }
     finish(app, &restored?, missing)
+}
+
+/// What would do nothing is refused.
+fn only_for_files(args: &Args) -> anyhow::Result<()> {
+    let given = [
+        ("--include", !args.include.is_empty()),
+        ("--exclude", !args.exclude.is_empty()),
+        ("--overwrite", args.overwrite != When::Never),
+        ("--delete-extra", args.delete_extra),
+        ("--verify", args.verify),
+        ("--no-owner", args.no_owner),
+        ("--owners-by-name", args.owners_by_name),
+        ("--no-sync", args.no_sync),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(usage(format!(
+            "{option} is for files: with --resources it works together with --to only"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Into a directory of its name each, as files like any others.
