@@ -135,12 +135,7 @@ pub(super) fn run(
     repository: &Repository,
     snapshot: &Snapshot,
 ) -> anyhow::Result<Done> {
-    let descriptor = group::descriptor(repository, snapshot)?.ok_or_else(|| {
-        Error::invalid(format!(
-            "snapshot {} holds files, no resources; leave --resources away",
-            snapshot.id.short()
-        ))
-    })?;
+    let descriptor = described(repository, snapshot)?;
     if let Some(dir) = &args.to {
         return as_files(args, app, repository, snapshot, &descriptor, dir);
     }
@@ -199,6 +194,14 @@ pub(super) fn run(
         explain(app, &broken);
     }
     finish(app, &restored?, missing)
+}
+
+fn described(repository: &Repository, snapshot: &Snapshot) -> anyhow::Result<Descriptor> {
+    let descriptor = group::descriptor(repository, snapshot)?;
+    descriptor.ok_or_else(|| {
+        let id = snapshot.id.short();
+        usage(format!("snapshot {id} holds files, no resources; leave --resources away"))
+    })
 }
 
 /// What would do nothing is refused.
