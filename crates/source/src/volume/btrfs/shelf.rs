@@ -42,6 +42,9 @@ const KEPT: &str = "kept-";
 /// hold it without reading everything each time.
 const MOST_CHAINS: usize = 4;
 
+/// How often a shelf is made again that somebody else removed because it was empty.
+pub(super) const MOST_TRIES: usize = 16;
+
 /// See the module's head.
 #[derive(Debug)]
 pub(super) struct Shelf {
@@ -57,16 +60,20 @@ impl Shelf {
     /// Makes it if it is missing.
     pub(super) fn make(mount_point: &Path) -> Result<Self> {
         let path = Self::path_at(mount_point);
-        keeping_times(mount_point, || {
-            match std::fs::DirBuilder::new().mode(0o700).create(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                    Err(Error::io(error, path.display()))
+        for _ in 0..MOST_TRIES {
+            keeping_times(mount_point, || {
+                match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                        Err(Error::io(error, path.display()))
+                    }
+                    _ => Ok(()),
                 }
-                _ => Ok(()),
+            })?;
+            if let Some(shelf) = Self::open(mount_point)? {
+                return Ok(shelf);
             }
-        })?;
-        Self::open(mount_point)?
-            .ok_or_else(|| Error::unavailable(format!("{}: vanished", path.display())))
+        }
+        Err(Error::unavailable(format!("{}: vanished", path.display())))
     }
 
     /// None if there is none. One that is not ours is refused: whoever can rename in it could give

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, fstat, statat, syncfs};
+use rustix::io::Errno;
 use serde_json::{Value, json};
 use tintype_model::resource::{Consistency, Resource};
 use tintype_model::{Error, Result};
 
 use super::mark::{self, Mark, Marked, hex};
-use super::shelf::{self, Kept, Shelf};
+use super::shelf::{self, Kept, MOST_TRIES, Shelf};
 use super::subvolume::{self, Located, below, refused};
 use super::{changed, join};
 use crate::connector::{
@@ -103,7 +104,16 @@ impl Snapshots {
         if !at.is_empty() {
             path.push(escaped(&at));
         }
-        let taken = self.shelf()?.snapshot(top, &name);
+        let mut taken = self.shelf()?.snapshot(top, &name);
+        // Whoever cleans at this moment removes a shelf that is empty.
+        for _ in 0..MOST_TRIES {
+            if taken != Err(Errno::NOENT) {
+                break;
+            }
+            let shelf = Shelf::make(&self.located()?.mount.point)?;
+            taken = shelf.snapshot(top, &name);
+            self.shelf = Some(shelf);
+        }
         taken.map_err(|errno| refused(&self.name, &path, errno))?;
         self.made.push(Made { at, of, name });
         Ok(())
@@ -226,11 +236,11 @@ impl Source for Snapshots {
     fn plan(&mut self) -> Result<CapturePlan> {
         let located = self.locate()?;
         if !rustix::process::geteuid().is_root() {
-            let errno = rustix::io::Errno::PERM;
+            let errno = Errno::PERM;
             return Err(refused(&self.name, &self.at.path, errno));
         }
         if located.mount.is_read_only() {
-            return Err(refused(&self.name, &self.at.path, rustix::io::Errno::ROFS));
+            return Err(refused(&self.name, &self.at.path, Errno::ROFS));
         }
         let inside = subvolume::inside(&self.name, &located, &self.excludes)?;
         Ok(CapturePlan {

@@ -248,6 +248,26 @@ fn a_mark_that_does_not_fit_means_that_everything_is_read() {
     assert_eq!(take(&resource, Some(&broken)).trees[0].2, Changed::Unknown);
 }
 
+/// Other processes clean whenever they start, and remove a shelf that is empty.
+#[test]
+fn a_shelf_that_somebody_removes_before_the_freeze_is_made_again() {
+    if skipped_without_root("btrfs") {
+        return;
+    }
+    let btrfs = Mounted::new("btrfs");
+    fs::write(btrfs.path.join("file"), b"x").unwrap();
+    let resource = volume(&btrfs.path);
+    let session = Session::new(Vec::new());
+    let mut source = connector("btrfs").source(&resource, &session.context).unwrap();
+    source.prepare(None).unwrap();
+    connector("btrfs").clean(&[], &Session::new(Vec::new()).context).unwrap();
+    assert!(!btrfs.path.join(".tintype-snapshots").exists());
+    source.freeze().unwrap();
+    source.view().unwrap();
+    source.release(Released::Failed).unwrap();
+    assert!(!btrfs.path.join(".tintype-snapshots").exists());
+}
+
 #[test]
 fn read_only_snapshots_inside_are_left_out_and_told() {
     if skipped_without_root("btrfs") {
