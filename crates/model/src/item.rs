@@ -44,6 +44,9 @@ pub struct ApplicationItem {
     /// The lowest of its parts; none if one of them failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<Consistency>,
+    /// What its own hooks did; those of its parts are with their items.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookRun>,
 }
 
 /// One resource's part of a snapshot.

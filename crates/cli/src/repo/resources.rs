@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tintype_model::item::{ApplicationItem, Descriptor, Item, Outcome};
+use tintype_model::item::{ApplicationItem, Descriptor, HookRun, Item, Outcome};
 use tintype_runner::group::{self, Taken};
 use tintype_runner::progress::Progress;
 use tintype_runner::snapshot::{Labels, SnapshotOptions};
@@ -70,12 +70,10 @@ fn tell(app: &App, taken: &Taken) -> anyhow::Result<()> {
     for item in &taken.descriptor.items {
         app.report.event("item", json!(item))?;
         app.report.text(line(item))?;
-        for hook in &item.hooks {
-            if let Some(failure) = &hook.failure {
-                let command = hook.command.join(" ");
-                app.report.warn(format!("{}: {}: {command}: {failure}", item.name, hook.phase));
-            }
-        }
+        warn_of_hooks(app, &item.name, &item.hooks);
+    }
+    for application in &taken.descriptor.applications {
+        warn_of_hooks(app, &application.name, &application.hooks);
     }
     for window in &taken.descriptor.windows {
         app.report.event("window", json!(window))?;
@@ -91,6 +89,15 @@ fn tell(app: &App, taken: &Taken) -> anyhow::Result<()> {
         app.report.warn(format!("could not be removed, the next run tries again: {what}"));
     }
     Ok(())
+}
+
+fn warn_of_hooks(app: &App, name: &str, hooks: &[HookRun]) {
+    for hook in hooks {
+        if let Some(failure) = &hook.failure {
+            let command = hook.command.join(" ");
+            app.report.warn(format!("{name}: {}: {command}: {failure}", hook.phase));
+        }
+    }
 }
 
 pub(super) fn application_line(application: &ApplicationItem) -> String {

@@ -1,15 +1,18 @@
 //! What a restore has done so far, on disk before and after each step: an interrupted one goes on
-//! where it stopped, or goes back.
+//! where it stopped, or goes back. All unfinished ones of a host lie in one directory: each is held
+//! by one session at most, and what one of them changes no other may touch.
 
 use std::fs::{DirBuilder, File};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tintype_model::plan::Stage;
 use tintype_model::{Error, Result};
+use tintype_source::connector::Context;
 
 use super::restore::GroupPlan;
 
@@ -22,6 +25,10 @@ pub(super) struct Journal {
     pub plan: GroupPlan,
     /// The snapshot that holds what is replaced.
     pub undo_point: Option<String>,
+    /// Who carries it out; a dead one was interrupted.
+    pub session: String,
+    /// The hooks before it were run.
+    pub is_announced: bool,
     /// Steps that were begun, in the order in which they were: item, number of the step, and what
     /// it gave; `None` while it is not done.
     pub begun: Vec<(usize, usize, Option<Value>)>,
@@ -32,8 +39,68 @@ pub(super) struct Journal {
 impl Journal {
     pub(super) const FORMAT: u32 = 1;
 
-    pub(super) fn new(file: PathBuf, plan: GroupPlan) -> Self {
-        Self { format: Self::FORMAT, plan, undo_point: None, begun: Vec::new(), file }
+    fn new(file: PathBuf, plan: GroupPlan, session: String) -> Self {
+        let (undo_point, is_announced, begun) = (None, false, Vec::new());
+        Self { format: Self::FORMAT, plan, undo_point, session, is_announced, begun, file }
+    }
+
+    /// The journal of a plan, held by this session: a new one, or that of the same plan, which was
+    /// interrupted.
+    pub(super) fn begin(file: &Path, plan: GroupPlan, context: &Context) -> Result<Self> {
+        let _alone = alone(file)?;
+        for other in others(file)? {
+            if let Some(name) = plan.touches(&other.plan) {
+                return Err(Error::locked(format!(
+                    "{name}: {} changes it, too: {}",
+                    other.of_what(),
+                    other.what_helps(context)
+                )));
+            }
+        }
+        let journal = match Self::read(file)? {
+            None => Self::new(file.to_owned(), plan, context.session.clone()),
+            Some(found) if found.plan == plan => return found.taken_over(context),
+            Some(found) => {
+                let helps = found.what_helps(context);
+                return Err(Error::locked(format!("{} is not done: {helps}", found.of_what())));
+            }
+        };
+        journal.write()?;
+        Ok(journal)
+    }
+
+    /// The journal of an interrupted restore, held by this session.
+    pub(super) fn resume(file: &Path, context: &Context) -> Result<Option<Self>> {
+        let _alone = alone(file)?;
+        Self::read(file)?.map(|found| found.taken_over(context)).transpose()
+    }
+
+    fn taken_over(mut self, context: &Context) -> Result<Self> {
+        if self.is_running(context) {
+            return Err(Error::locked(format!("{} is running at this moment", self.of_what())));
+        }
+        self.session.clone_from(&context.session);
+        self.write()?;
+        Ok(self)
+    }
+
+    fn is_running(&self, context: &Context) -> bool {
+        self.session != context.session && context.living.is_alive(&self.session)
+    }
+
+    fn of_what(&self) -> String {
+        let snapshot = &self.plan.snapshot;
+        format!("a restore of snapshot {}", snapshot.get(..8).unwrap_or(snapshot))
+    }
+
+    fn what_helps(&self, context: &Context) -> String {
+        if self.is_running(context) {
+            return "it is running at this moment; wait for it".into();
+        }
+        format!(
+            "it was interrupted; run it again to go on, or with --undo to take it back ({})",
+            self.file.display()
+        )
     }
 
     pub(super) fn read(file: &Path) -> Result<Option<Self>> {
@@ -66,8 +133,7 @@ impl Journal {
     /// Written whole beside itself, then renamed; on the disk when this returns.
     pub(super) fn write(&self) -> Result<()> {
         let failed = |error| Error::io(error, self.file.display());
-        let dir = self.file.parent().unwrap_or(Path::new("/"));
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        let dir = directory(&self.file);
         let beside = self.file.with_extension("new");
         let text = serde_json::to_vec(self).map_err(|error| Error::internal(error.to_string()))?;
         let mut file = File::options()
@@ -100,4 +166,36 @@ impl Journal {
         let stage = |item: usize, step: usize| self.plan.items[item].plan.steps[step].stage;
         self.begun.iter().any(|(item, step, _)| stage(*item, *step) == Stage::Clean)
     }
+}
+
+fn directory(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new("/"))
+}
+
+/// While it is held, nobody else begins or takes over a restore on this host. It is held for a
+/// moment only.
+fn alone(file: &Path) -> Result<File> {
+    let dir = directory(file);
+    let lock = dir.join("lock");
+    let failed = |error| Error::io(error, lock.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+    let mut how = File::options();
+    let held = how.write(true).create(true).truncate(false).mode(0o600).open(&lock);
+    let held = held.map_err(failed)?;
+    flock(&held, FlockOperation::LockExclusive).map_err(|errno| failed(errno.into()))?;
+    Ok(held)
+}
+
+/// All unfinished restores but that of this file. One that cannot be read might be about anything.
+fn others(file: &Path) -> Result<Vec<Journal>> {
+    let dir = directory(file);
+    let listing = std::fs::read_dir(dir).map_err(|error| Error::io(error, dir.display()))?;
+    let mut others = Vec::new();
+    for entry in listing {
+        let path = entry.map_err(|error| Error::io(error, dir.display()))?.path();
+        if path != file && path.extension().is_some_and(|extension| extension == "json") {
+            others.extend(Journal::read(&path)?);
+        }
+    }
+    Ok(others)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tintype_model::item::{Descriptor, HookRun, Item, Outcome};
+use tintype_model::item::{Descriptor, Item, Outcome};
 use tintype_model::resource::{Kind, Resource, Resources};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{Connector, Context, Source, View};
@@ -14,8 +14,8 @@ pub(super) struct Member {
     /// None once the item has failed for good, or where no source could be made.
     pub source: Option<Box<dyn Source>>,
     pub item: Item,
-    /// Those of one group are frozen together.
-    pub group: String,
+    /// Its hooks before the freeze were begun.
+    pub is_quiesced: bool,
     /// Of the parent's item, if it fits.
     pub mark: Option<Value>,
     pub view: Option<View>,
@@ -33,13 +33,6 @@ impl Member {
         }
         self.item.consistency = None;
         self.item.mark = None;
-    }
-
-    pub(super) fn hook_ran(&mut self, run: HookRun, fails: bool) {
-        if let (true, Some(failure)) = (fails, &run.failure) {
-            self.fail(format!("hook {} of {}: {failure}", run.command[0], run.phase));
-        }
-        self.item.hooks.push(run);
     }
 }
 
@@ -104,8 +97,8 @@ pub(super) fn members(
                 facts: Value::Null,
                 hooks: Vec::new(),
             },
-            group: group_of(resources, resource),
-            mark: mark_of(parent, resource),
+            is_quiesced: false,
+            mark: mark_of(parent, resources, resource),
             view: None,
         };
         match source(connectors, resource, context) {
@@ -147,18 +140,16 @@ pub(super) fn connector<'c>(
     })
 }
 
-/// A resource of its own is a group of its own.
-fn group_of(resources: &Resources, resource: &Resource) -> String {
-    let Some(application) = resources.owner_of(&resource.name) else {
-        return format!("resource {}", resource.name);
-    };
-    let component = application.components.iter().find(|c| c.resource == resource.name);
-    let group = component.and_then(|component| component.group.as_deref()).unwrap_or_default();
-    format!("application {} {group}", application.name)
-}
-
-fn mark_of(parent: Option<&Descriptor>, resource: &Resource) -> Option<Value> {
+/// What the parent knew of it: only if it was the same, and lies where it lay in the tree, because
+/// what did not change is taken from there.
+fn mark_of(
+    parent: Option<&Descriptor>,
+    resources: &Resources,
+    resource: &Resource,
+) -> Option<Value> {
     let item = parent?.item(&resource.name)?;
-    let fits = item.kind == resource.kind && item.connector == resource.connector;
+    let fits = item.kind == resource.kind
+        && item.connector == resource.connector
+        && item.place == resources.place_of(resource);
     item.mark.clone().filter(|_| fits && item.outcome == Outcome::Captured)
 }

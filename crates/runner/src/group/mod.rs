@@ -1,9 +1,11 @@
-//! Snapshots of resources: `plan → prepare → freeze all → thaw all → stream → commit → release`.
+//! Snapshots of resources: `plan → prepare → read ahead → hooks, freeze all, thaw all, hooks →
+//! stream → commit → release`.
 //!
 //! What belongs together is frozen in one window, guarded by a process of its own, and read
 //! afterwards without hurry. A resource that fails fails alone: the snapshot holds the others, says
 //! so in its descriptor (`/tintype.json`), and is incomplete.
 
+mod family;
 mod guard;
 mod hooks;
 mod journal;
@@ -17,6 +19,7 @@ mod window;
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,8 +31,8 @@ use tintype_model::entry::{Kind as EntryKind, Node, Time};
 use tintype_model::item::{
     ApplicationItem, DESCRIPTOR_BYTES, DESCRIPTOR_PATH, Descriptor, HookRun, Item, Outcome, Window,
 };
-use tintype_model::resource::{Consistency, Hook, HookPlace, OnError, Phase, Resource, Resources};
-use tintype_model::{Error, Result};
+use tintype_model::resource::{Consistency, Phase, Resource, Resources};
+use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::connector::{Connector, Context, Released, Source};
 
 pub use guard::{GuardCommand, guard};
@@ -38,6 +41,7 @@ use crate::progress::Progress;
 use crate::snapshot::section::Section;
 use crate::snapshot::tally::Tally;
 use crate::snapshot::{self, Described, Desk, Feed, Group, Input, SnapshotOptions};
+use family::Family;
 use guard::Guard;
 use member::Member;
 use sessions::{Locks, Session};
@@ -162,6 +166,18 @@ pub fn descriptor(repository: &Repository, snapshot: &Snapshot) -> Result<Option
     Ok(Some(descriptor))
 }
 
+/// A parent that is damaged costs time, not the snapshot: everything is read.
+fn known(parent: &Snapshot, found: Result<Option<Descriptor>>) -> Result<Option<Descriptor>> {
+    match found {
+        Err(error) if error.is(ErrorKind::Corrupt) => {
+            tracing::warn!(parent = parent.id.short(), %error, "the parent is damaged, so that \
+                everything is read again");
+            Ok(None)
+        }
+        found => found,
+    }
+}
+
 /// Where in the tree the resources lie that `names` selects.
 pub fn places(resources: &Resources, names: &[String]) -> Result<Vec<Vec<u8>>> {
     let selected = member::select(resources, names)?;
@@ -189,7 +205,7 @@ pub fn snapshot(
     resources.check()?;
     let selected = member::select(resources, names)?;
     let parent = match &options.parent {
-        Some(parent) => descriptor(repository, parent)?,
+        Some(parent) => known(parent, descriptor(repository, parent))?,
         None => None,
     };
     let run = Run::begin(repository.env(), &options.cancel, group)?;
@@ -199,7 +215,10 @@ pub fn snapshot(
     let taking = Taking {
         repository,
         resources,
+        families: family::families(resources, &members),
         members: Mutex::new(members),
+        of_applications: Mutex::default(),
+        is_over: AtomicBool::new(false),
         windows: Mutex::default(),
         options,
         group,
@@ -207,6 +226,7 @@ pub fn snapshot(
     };
     let input = Input::Group(Group(Box::new(|desk| taking.feed(desk))));
     let outcome = snapshot::run(repository, input, options, progress);
+    taking.after_run(&mut taking.members.lock().expect("no panic while held"));
     let unreleased = taking.release(outcome.is_ok());
     let descriptor = taking.described.into_inner().expect("no panic while held");
     Ok(Taken {
@@ -220,7 +240,12 @@ pub fn snapshot(
 struct Taking<'t> {
     repository: &'t Repository,
     resources: &'t Resources,
+    families: Vec<Family<'t>>,
     members: Mutex<Vec<Member>>,
+    /// What the hooks of each application did.
+    of_applications: Mutex<BTreeMap<String, Vec<HookRun>>>,
+    /// The hooks that end a run were run.
+    is_over: AtomicBool,
     windows: Mutex<Vec<Window>>,
     options: &'t SnapshotOptions,
     group: &'t GroupOptions,
@@ -231,24 +256,21 @@ impl Taking<'_> {
     /// Everything up to the moment when the frozen views can be read.
     fn feed(&self, desk: &dyn Desk) -> Result<Feed<'_>> {
         let mut members = self.members.lock().expect("no panic while held");
-        self.hooks(&mut members, Phase::PreQuiesce);
         self.prepare(&mut members);
         let mut sections = Vec::new();
         for number in 0..members.len() {
             desk.beat()?;
             sections.extend(self.ahead(number, &mut members[number], desk)?);
         }
-        let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (number, member) in members.iter().enumerate().filter(|(_, m)| !m.is_failed()) {
-            groups.entry(member.group.clone()).or_default().push(number);
-        }
-        for numbers in groups.values() {
+        for family in &self.families {
             desk.beat()?;
-            self.window(&mut members, numbers);
-            let mut thawed: Vec<_> = members.iter_mut().enumerate().collect();
-            thawed.retain(|(number, _)| numbers.contains(number));
-            for (_, member) in thawed {
-                self.hooks(std::slice::from_mut(member), Phase::PostThaw);
+            let is_quiesced = self.hooks(&mut members, family, Phase::PreQuiesce);
+            for numbers in family.groups.values() {
+                self.window(&mut members, numbers);
+            }
+            // Also of what failed: what was stopped must go on.
+            if is_quiesced {
+                self.hooks(&mut members, family, Phase::PostThaw);
             }
         }
         let mut places = Vec::new();
@@ -334,6 +356,11 @@ impl Taking<'_> {
     }
 
     fn window(&self, members: &mut [Member], numbers: &[usize]) {
+        let numbers: Vec<usize> =
+            numbers.iter().copied().filter(|number| !members[*number].is_failed()).collect();
+        if numbers.is_empty() {
+            return;
+        }
         let guarded: Vec<_> = numbers
             .iter()
             .filter_map(|number| members[*number].source.as_ref()?.guarded())
@@ -417,6 +444,13 @@ impl Taking<'_> {
                 name: application.name.clone(),
                 version: self.version(application),
                 consistency: lowest.flatten(),
+                hooks: self
+                    .of_applications
+                    .lock()
+                    .expect("no panic while held")
+                    .get(&application.name)
+                    .cloned()
+                    .unwrap_or_default(),
             }
         });
         described.collect()
@@ -429,37 +463,6 @@ impl Taking<'_> {
     fn now(&self) -> Time {
         let now = self.repository.env().clock.now();
         Time { seconds: now.as_second(), nanoseconds: now.subsec_nanosecond().max(0) as u32 }
-    }
-
-    /// Runs the hooks of a phase, those of applications with their first member.
-    fn hooks(&self, members: &mut [Member], phase: Phase) {
-        let mut seen = Vec::new();
-        for member in members {
-            let owner = self.resources.owner_of(&member.resource.name);
-            let of_owner = owner.filter(|owner| !seen.contains(&owner.name)).inspect(|owner| {
-                seen.push(owner.name.clone());
-            });
-            let hooks = of_owner.iter().flat_map(|owner| &owner.hooks).cloned();
-            let hooks: Vec<_> = hooks.chain(member.resource.hooks.iter().cloned()).collect();
-            for hook in hooks.into_iter().filter(|hook| hook.phase == phase) {
-                // What was prepared must hear of the end, even if something failed.
-                if member.is_failed() && phase == Phase::PreQuiesce {
-                    break;
-                }
-                let run = self.hook(member, &hook);
-                member.hook_ran(run, hook.on_error == OnError::Fail);
-            }
-        }
-    }
-
-    fn hook(&self, member: &mut Member, hook: &Hook) -> HookRun {
-        let name = member.resource.name.clone();
-        match (hook.place, &mut member.source) {
-            (HookPlace::Guest, Some(source)) => {
-                source.run_in_guest(hook).unwrap_or_else(|error| hooks::failed(hook, &error))
-            }
-            _ => hooks::run(hook, &name, self.repository.env(), &self.options.cancel),
-        }
     }
 
     /// The last entry of the tree: what came of every resource.
@@ -484,7 +487,7 @@ impl Taking<'_> {
                 }
             }
         }
-        self.hooks(&mut members, Phase::PostRun);
+        self.after_run(&mut members);
         let identity = self.repository.identity();
         let now = self.now();
         let items: Vec<Item> = members.iter().map(|member| member.item.clone()).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tintype_engine::cancel::Cancel;
 use tintype_engine::reader::ContentReader;
 use tintype_engine::repo::Repository;
@@ -78,6 +78,25 @@ impl GroupPlan {
         let replaced = self.items.iter().filter(|item| item.plan.replaces);
         replaced.map(|item| item.resource.name.clone()).collect()
     }
+
+    /// A resource whose place the other plan changes, too.
+    pub(super) fn touches(&self, other: &Self) -> Option<&str> {
+        let is_one = |a: &ItemPlan, b: &ItemPlan| {
+            a.item.connector == b.item.connector && a.target() == b.target()
+        };
+        let found = self.items.iter().find(|own| other.items.iter().any(|b| is_one(own, b)));
+        found.map(|item| &item.item.name[..])
+    }
+}
+
+impl ItemPlan {
+    /// Where it is restored to.
+    fn target(&self) -> &Map<String, Value> {
+        match &self.destination {
+            Destination::AsNew { at, .. } => at,
+            _ => &self.resource.at,
+        }
+    }
 }
 
 /// What stays the same for all of a restore.
@@ -110,6 +129,17 @@ pub struct Broken {
     /// Steps that could not be taken back.
     pub left: Vec<String>,
     pub undo_point: Option<String>,
+    /// Hooks were run before it; those after it were not.
+    pub is_announced: bool,
+}
+
+/// What became of a restore that was taken back.
+#[derive(Debug)]
+pub struct Undone {
+    /// Steps that could not be taken back.
+    pub left: Vec<String>,
+    /// See [`Broken::is_announced`].
+    pub is_announced: bool,
 }
 
 impl Restore<'_> {
@@ -211,7 +241,8 @@ impl Restore<'_> {
         plan: GroupPlan,
         undo_point: &dyn Fn(&[String]) -> Result<String>,
     ) -> Result<Restored, Broken> {
-        let mut journal = self.journal_of(plan).map_err(Broken::before)?;
+        let journal = Journal::begin(&self.journal, plan, self.context);
+        let mut journal = journal.map_err(Broken::before)?;
         let mut restored = Restored { resumed_steps: journal.begun.len(), ..Restored::default() };
         let mut targets = self.targets(&journal.plan).map_err(Broken::before)?;
         let result = self.forward(&mut journal, &mut targets, undo_point, &mut restored);
@@ -222,16 +253,18 @@ impl Restore<'_> {
             };
         };
         let undo_point = journal.undo_point.clone();
-        if self.cancel.is_canceled() || journal.is_beyond_return() {
-            return Err(Broken { error, is_undone: false, left: Vec::new(), undo_point });
+        let is_announced = journal.is_announced || !restored.hooks.is_empty();
+        let (mut is_undone, mut left) = (false, Vec::new());
+        if !self.cancel.is_canceled() && !journal.is_beyond_return() {
+            left = Self::back(&mut journal, &mut targets);
+            is_undone = left.is_empty();
         }
-        let left = Self::back(&mut journal, &mut targets);
-        Err(Broken { error, is_undone: left.is_empty(), left, undo_point })
+        Err(Broken { error, is_undone, left, undo_point, is_announced })
     }
 
     /// Takes an interrupted restore back.
-    pub fn undo(&self) -> Result<Vec<String>> {
-        let Some(mut journal) = Journal::read(&self.journal)? else {
+    pub fn undo(&self) -> Result<Undone> {
+        let Some(mut journal) = Journal::resume(&self.journal, self.context)? else {
             return Err(Error::not_found("there is no interrupted restore to take back"));
         };
         if journal.is_beyond_return() {
@@ -241,23 +274,8 @@ impl Restore<'_> {
             ));
         }
         let mut targets = self.targets(&journal.plan)?;
-        Ok(Self::back(&mut journal, &mut targets))
-    }
-
-    fn journal_of(&self, plan: GroupPlan) -> Result<Journal> {
-        if let Some(journal) = Journal::read(&self.journal)? {
-            if journal.plan == plan {
-                return Ok(journal);
-            }
-            return Err(Error::locked(format!(
-                "another restore was interrupted ({}): run it again to go on, or with --undo to \
-                 take it back",
-                self.journal.display()
-            )));
-        }
-        let journal = Journal::new(self.journal.clone(), plan);
-        journal.write()?;
-        Ok(journal)
+        let is_announced = journal.is_announced;
+        Ok(Undone { left: Self::back(&mut journal, &mut targets), is_announced })
     }
 
     fn targets(&self, plan: &GroupPlan) -> Result<Vec<Box<dyn Target>>> {
@@ -279,8 +297,10 @@ impl Restore<'_> {
             journal.undo_point = Some(undo_point(&replaced)?);
             journal.write()?;
         }
-        if journal.begun.is_empty() {
+        if !journal.is_announced {
             self.hooks(&journal.plan, Phase::PreRestore, restored)?;
+            journal.is_announced = !restored.hooks.is_empty();
+            journal.write()?;
         }
         let reader = self.repository.reader()?;
         for stage in [Stage::Stage, Stage::Stop, Stage::Switch, Stage::Start, Stage::Health] {
@@ -370,7 +390,8 @@ impl Restore<'_> {
 impl Broken {
     /// Nothing was changed yet.
     fn before(error: Error) -> Self {
-        Self { error, is_undone: true, left: Vec::new(), undo_point: None }
+        let (left, undo_point, is_announced) = (Vec::new(), None, false);
+        Self { error, is_undone: true, left, undo_point, is_announced }
     }
 }
 

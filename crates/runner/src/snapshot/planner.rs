@@ -10,7 +10,7 @@ use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::tree::{Root, TreeEntry};
 use tintype_model::entry::{Kind, Node, Problem, ProblemKind, Time, is_within, path_order};
-use tintype_model::{Error, Result};
+use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::connector::{Changed, EndOfStream};
 use tintype_source::files::Found;
 
@@ -82,13 +82,28 @@ pub(super) fn plan<'r>(
         if !relies_on_parent {
             cursor = cursor.tolerant();
         }
-        while planner.next_leaf(&mut cursor, &mut incoming)? {}
+        while planner
+            .next_leaf(&mut cursor, &mut incoming)
+            .map_err(|error| relying(parent, error))?
+        {}
     }
     while let Some(new) = incoming.next() {
         planner.take(new, None, &mut incoming)?;
     }
     planner.close_parcel();
     Ok(())
+}
+
+/// What did not change is taken from the parent, which is damaged.
+fn relying(parent: &Snapshot, error: Error) -> Error {
+    if !error.is(ErrorKind::Corrupt) {
+        return error;
+    }
+    error.context(format!(
+        "the parent {} is damaged, and what did not change would be taken from it; --read-all looks \
+         at everything again",
+        parent.id.short()
+    ))
 }
 
 impl Planner<'_, '_, '_> {

@@ -13,7 +13,7 @@ use tintype_engine::repo::snapshots::Snapshot;
 use tintype_model::item::{Descriptor, Outcome};
 use tintype_model::plan::{Stage, Verdict};
 use tintype_model::resource::{Resources, check_name};
-use tintype_runner::group::restore::{Broken, GroupPlan, Restore, Restored, Wanted};
+use tintype_runner::group::restore::{Broken, GroupPlan, Restore, Restored, Undone, Wanted};
 use tintype_runner::group::{self, GroupOptions, Run};
 use tintype_runner::progress::Progress;
 use tintype_runner::restore;
@@ -26,6 +26,9 @@ use crate::exit::{Exit, usage};
 use crate::progress::Watched;
 use crate::report::Done;
 use crate::{platform, show, terminal};
+
+const HOOKS_LEFT: &str = "hooks were run before the restore, those after it were not: start again \
+                          yourself what they stopped";
 
 /// Nothing is frozen for longer while the undo point is taken.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -372,6 +375,9 @@ fn undo_point(
 }
 
 fn explain(app: &App, broken: &Broken) {
+    if broken.is_announced && !app.cancel.is_canceled() {
+        app.report.warn(HOOKS_LEFT);
+    }
     if broken.is_undone {
         app.report.note("everything is as it was before");
         return;
@@ -389,9 +395,13 @@ fn explain(app: &App, broken: &Broken) {
     }
 }
 
-fn undone(app: &App, left: &[String]) -> anyhow::Result<Done> {
+fn undone(app: &App, undone: &Undone) -> anyhow::Result<Done> {
+    let left = &undone.left;
     for left in left {
         app.report.warn(format!("could not be taken back: {left}"));
+    }
+    if undone.is_announced {
+        app.report.warn(HOOKS_LEFT);
     }
     if left.is_empty() {
         app.report.text("everything is as it was before the restore")?;

@@ -223,32 +223,69 @@ fn what_is_not_named_is_not_looked_at() {
     assert_eq!((&read("a")[..], &read("b")[..]), (&b"second"[..], &b"first"[..]));
 }
 
-/// Only names are known to be unchanged by the parent: one that cannot be read is no word on them.
+/// What it was elsewhere in the tree is not taken over here.
 #[test]
-fn nothing_is_taken_over_from_a_damaged_parent() {
+fn a_volume_that_became_part_of_an_application_is_read_whole() {
     let stage = Stage::new();
     let changed = Arc::new(Mutex::new(None));
-    for number in 0..50 {
-        stage.lab.write(&format!("f{number}"), b"x");
+    ["a", "b"].iter().for_each(|name| stage.lab.write(name, b"content"));
+    let at = Map::from_iter([("path".to_owned(), json!(stage.lab.source()))]);
+    let connector = "listed".into();
+    let resource =
+        Resource { kind: Kind::Volume, connector, at, ..super::played::resource("v", "") };
+    let connectors: Vec<Box<dyn Connector>> = vec![Box::new(Listed(changed.clone()))];
+    take(&stage, &connectors, vec![resource.clone()]);
+    *changed.lock().unwrap() = Some(vec![b"a".to_vec()]);
+    take(&stage, &connectors, vec![resource, super::played::application("app", &["v"])]);
+    assert_eq!(stage.read("tenants/system/apps/app/v/b").unwrap(), b"content");
+}
+
+/// Only names are known to be unchanged by the parent: a page that cannot be read is no word on
+/// them. If not even what the parent says of its resources can be read, all is looked at.
+#[test]
+fn nothing_is_taken_over_from_a_damaged_parent() {
+    let mut refused = 0;
+    for part in 0..8 {
+        let stage = Stage::new();
+        let changed = Arc::new(Mutex::new(None));
+        for number in 0..3000 {
+            stage.lab.write(&format!("a file with a rather long name {number}"), b"x");
+        }
+        let resource = Resource {
+            kind: Kind::Volume,
+            connector: "listed".into(),
+            at: Map::from_iter([("path".to_owned(), json!(stage.lab.source()))]),
+            ..super::played::resource("v", "")
+        };
+        let connectors = || -> Vec<Box<dyn Connector>> { vec![Box::new(Listed(changed.clone()))] };
+        take(&stage, &connectors(), vec![resource.clone()]);
+        let name = "a file with a rather long name 1";
+        *changed.lock().unwrap() = Some(vec![name.into()]);
+        damage(&stage, part);
+        match super::try_take(&stage, &connectors(), vec![resource]) {
+            Ok(taken) => {
+                assert!(taken.outcome.manifest.complete, "{part}");
+                let read = |name: &str| stage.read(&format!("tenants/system/volumes/v/{name}"));
+                assert_eq!(read("a file with a rather long name 2999").unwrap(), b"x", "{part}");
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(error.is(tintype_model::ErrorKind::Corrupt), "{error}");
+                assert!(error.to_string().contains("--read-all"), "{error}");
+            }
+        }
     }
-    let resource = Resource {
-        kind: Kind::Volume,
-        connector: "listed".into(),
-        at: Map::from_iter([("path".to_owned(), json!(stage.lab.source()))]),
-        ..super::played::resource("v", "")
-    };
-    let connectors = || -> Vec<Box<dyn Connector>> { vec![Box::new(Listed(changed.clone()))] };
-    take(&stage, &connectors(), vec![resource.clone()]);
-    *changed.lock().unwrap() = Some(vec![b"f1".to_vec()]);
-    let names = tintype_engine::backend::list_all(&stage.lab.backend, "meta/").unwrap();
-    for listed in names {
-        let mut bytes =
-            tintype_engine::backend::Backend::get(&stage.lab.backend, &listed.name, u64::MAX)
-                .unwrap();
-        let middle = bytes.len() / 2;
-        bytes[100..middle].iter_mut().step_by(16).for_each(|byte| *byte ^= 1);
-        stage.lab.backend.overwrite(&listed.name, bytes);
+    assert!(refused > 0, "one of them was a page of the tree that is relied on");
+}
+
+/// One byte in the given eighth of all that is known of trees.
+fn damage(stage: &Stage, part: usize) {
+    for listed in tintype_engine::backend::list_all(&stage.lab.backend, "meta/").unwrap() {
+        let backend = &stage.lab.backend;
+        let got = tintype_engine::backend::Backend::get(backend, &listed.name, u64::MAX);
+        let mut bytes = got.unwrap();
+        let at = (bytes.len() * (2 * part + 1)) / 16;
+        bytes[at] ^= 1;
+        backend.overwrite(&listed.name, bytes);
     }
-    let error = super::try_take(&stage, &connectors(), vec![resource]).unwrap_err();
-    assert!(error.is(tintype_model::ErrorKind::Corrupt), "{error}");
 }

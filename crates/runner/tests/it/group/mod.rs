@@ -2,6 +2,7 @@
 //! platforms are played here, because real ones fail too rarely; connectors are tested on real ones.
 
 mod changed;
+mod hooks;
 mod played;
 mod restoring;
 mod session;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
 use tintype_model::item::Outcome;
-use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource, Resources};
+use tintype_model::resource::{Resource, Resources};
 use tintype_runner::group::{self, GroupOptions, GuardCommand, Taken};
 use tintype_runner::progress::Progress;
 use tintype_runner::snapshot::{Labels, SnapshotOptions};
@@ -78,13 +79,22 @@ fn try_take(
     connectors: &[Box<dyn Connector>],
     resources: Vec<Resource>,
 ) -> tintype_model::Result<Taken> {
+    take_until(stage, connectors, resources, &Cancel::default())
+}
+
+fn take_until(
+    stage: &Stage,
+    connectors: &[Box<dyn Connector>],
+    resources: Vec<Resource>,
+    cancel: &Cancel,
+) -> tintype_model::Result<Taken> {
     let resources = Resources::new(resources);
     let snapshot = SnapshotOptions {
         labels: Labels { roots: group::places(&resources, &[]).unwrap(), ..Labels::default() },
         parent: stage.lab.latest(),
         workers: 2,
         most_workers: 2,
-        cancel: Cancel::default(),
+        cancel: cancel.clone(),
         read_all: false,
     };
     group::snapshot(
@@ -259,39 +269,4 @@ fn the_guard_thaws_when_the_run_dies() {
     drop(pipe);
     assert!(guard.wait().unwrap().success());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "thawed");
-}
-
-#[test]
-fn hooks_run_at_their_phases() {
-    let stage = Stage::new();
-    let hook = |phase, command: &[&str], on_error| Hook {
-        phase,
-        command: command.iter().map(|word| (*word).to_owned()).collect(),
-        place: HookPlace::Host,
-        timeout_seconds: 1,
-        on_error,
-    };
-    let told = hook(
-        Phase::PreQuiesce,
-        &["sh", "-c", "echo $TINTYPE_RESOURCE $TINTYPE_PHASE"],
-        OnError::Fail,
-    );
-    let late = hook(Phase::PostRun, &["sleep", "100"], OnError::Continue);
-    let bad = hook(Phase::PreQuiesce, &["sh", "-c", "echo no; exit 3"], OnError::Fail);
-    let good = Resource { hooks: vec![told, late], ..resource("good", "") };
-    let bad = Resource { hooks: vec![bad], ..resource("bad", "") };
-    let gone = hook(Phase::PreQuiesce, &["/nowhere/to/be/found"], OnError::Continue);
-    let gone = Resource { hooks: vec![gone], ..resource("gone", "") };
-    let taken = stage.take(vec![good, bad, gone]);
-    let hooks = |name: &str| taken.descriptor.item(name).unwrap().hooks.clone();
-    let good = hooks("good");
-    assert_eq!(good[0].output, "good pre-quiesce\n");
-    assert!(good[1].failure.as_ref().unwrap().contains("within 1 s"), "{good:?}");
-    let bad = hooks("bad");
-    assert_eq!((bad[0].exit, &bad[0].output[..]), (Some(3), "no\n"));
-    assert!(hooks("gone")[0].failure.as_ref().unwrap().contains("cannot be started"));
-    let expected =
-        [("bad", Outcome::Failed), ("gone", Outcome::Captured), ("good", Outcome::Captured)];
-    assert_eq!(outcomes(&taken), BTreeMap::from(expected));
-    assert!(!stage.taken_log().contains(&"prepare bad".to_owned()), "nothing was begun");
 }

@@ -143,7 +143,7 @@ fn a_cancelled_restore_goes_on_or_back() {
             }
             let left = with_restore(&stage, &Cancel::default(), |restore, _| restore.undo());
             if step <= STEPS - 2 {
-                assert!(left.unwrap().is_empty());
+                assert!(left.unwrap().left.is_empty());
                 assert_eq!(world(&stage), before(), "step {step}");
             } else {
                 // What was replaced is gone already: it is not taken back half.
@@ -151,6 +151,65 @@ fn a_cancelled_restore_goes_on_or_back() {
             }
         }
     }
+}
+
+/// Of two at once one does it; of what it changes no other restore may change anything.
+#[test]
+fn two_restores_of_one_thing_exclude_each_other() {
+    let stage = stage();
+    with_restore(&stage, &Cancel::default(), |first, plan| {
+        let other = |journal: &str| {
+            with_restore(&stage, &Cancel::default(), |second, plan| {
+                let second = Restore { journal: stage.lab.path(journal), ..copy_of(second) };
+                second.apply(plan, &|_| Err(Error::internal("never"))).unwrap_err().error
+            })
+        };
+        let restored = first.apply(plan, &|_| {
+            for journal in ["journal/restore.json", "journal/other.json"] {
+                let error = other(journal);
+                assert!(error.is(ErrorKind::Locked), "{journal}: {error}");
+                assert!(error.to_string().contains("running at this moment"), "{error}");
+            }
+            let undone = with_restore(&stage, &Cancel::default(), |second, _| second.undo());
+            assert!(undone.unwrap_err().is(ErrorKind::Locked));
+            Ok("undo-point".into())
+        });
+        restored.unwrap();
+    });
+    assert_eq!(world(&stage), after());
+}
+
+#[test]
+fn what_an_interrupted_restore_changed_no_other_touches() {
+    let stage = stage();
+    let cancel = Cancel::default();
+    stage.world.lock().unwrap().cancel_at = Some((3, Canceled(cancel.clone())));
+    restore(&stage, &cancel).unwrap_err();
+    stage.world.lock().unwrap().cancel_at = None;
+    let beside = |names: &[&str]| {
+        with_restore(&stage, &Cancel::default(), |restore, mut plan| {
+            plan.items.retain(|item| names.contains(&&item.item.name[..]));
+            for item in &mut plan.items {
+                item.resource.at.insert("path".into(), "/another".into());
+            }
+            let journal = stage.lab.path("journal/other.json");
+            let other = Restore { journal, ..copy_of(restore) };
+            other.apply(plan, &|_| Ok("undo-point".into()))
+        })
+    };
+    // Somewhere else it may go on.
+    beside(&["a"]).unwrap();
+    let same = with_restore(&stage, &Cancel::default(), |restore, plan| {
+        let other = Restore { journal: stage.lab.path("journal/other.json"), ..copy_of(restore) };
+        other.apply(plan, &|_| Err(Error::internal("never"))).unwrap_err().error
+    });
+    assert!(same.is(ErrorKind::Locked) && same.to_string().contains("interrupted"), "{same}");
+}
+
+fn copy_of<'r>(of: &Restore<'r>) -> Restore<'r> {
+    let Restore { repository, connectors, snapshot, context, cancel, progress, workers, .. } = *of;
+    let journal = of.journal.clone();
+    Restore { repository, connectors, snapshot, context, cancel, progress, workers, journal }
 }
 
 #[test]
