@@ -1,5 +1,6 @@
 //! The main job on real data of this machine, from `init` to a proven restore.
 
+mod application;
 mod change;
 mod data;
 mod oddities;
@@ -32,6 +33,7 @@ struct Demo {
     repository: PathBuf,
     password: PathBuf,
     restored: PathBuf,
+    application: PathBuf,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -44,6 +46,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         repository: folder.path().join("repository"),
         password: folder.path().join("password"),
         restored: folder.path().join("restored"),
+        application: folder.path().join("application"),
     };
     let result = demo.play();
     if args.keep {
@@ -87,8 +90,12 @@ impl Demo {
         self.step("what changed", &["diff".as_ref(), "latest~1".as_ref(), "latest".as_ref()])?;
         self.restore(&mut table)?;
         let compared = self.compare()?;
+        let application = match application::lacking() {
+            None => self.application()?,
+            Some(why) => format!("No application was captured: {why}."),
+        };
         println!("\n{}", table.plain());
-        println!("{compared}");
+        println!("{compared}\n\n{application}");
         println!("{NEXT}");
         Ok(())
     }
@@ -188,6 +195,8 @@ What to try next:
   tintype repo snapshot /etc                       your own data
   tintype repo ls latest:/files/etc                browse it
   tintype repo restore latest --to /tmp/look       bring it back, beside
+  tintype discover > here.yaml                     what runs here and can be captured together
+  tintype repo snapshot --resources here.yaml      all of it, frozen at one moment
   tintype repo --help                              everything else";
 
 #[cfg(test)]

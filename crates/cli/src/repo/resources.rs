@@ -1,9 +1,11 @@
 //! `snapshot --resources`: what an administrator runs, frozen together.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tintype_engine::id::encode_hex;
 use tintype_model::item::{ApplicationItem, Descriptor, HookRun, Item, Outcome};
 use tintype_runner::group::{self, Taken};
 use tintype_runner::progress::Progress;
@@ -29,7 +31,13 @@ pub(super) fn take(args: &Args, file: &Path, app: &App) -> anyhow::Result<Done> 
         platform::group_options(&own, args.scratch.as_deref(), DEADLINE, app.budget.ahead_bytes)?;
     let labels = args.labels(app)?;
     let repository = args.open(app)?;
-    let parent = args.parent(app, &repository, &places)?;
+    let own: Vec<String> = places.iter().map(|place| encode_hex(place)).collect();
+    // One application alone is compared with the last snapshot of everything.
+    let holds = |roots: &[String]| {
+        let roots: HashSet<&String> = roots.iter().collect();
+        own.iter().all(|place| roots.contains(place))
+    };
+    let parent = args.parent(app, &repository, holds)?;
     let budget = app.writer_budget()?;
     let shown = if names.is_empty() { vec!["all resources".to_owned()] } else { names.clone() };
     let snapshot = SnapshotOptions {

@@ -121,7 +121,8 @@ impl Args {
         let source = inputs::Source::of(&self, app)?;
         let repository = self.open(app)?;
         let roots = source.roots();
-        let parent = self.parent(app, &repository, &roots)?;
+        let own: Vec<String> = roots.iter().map(|root| encode_hex(root)).collect();
+        let parent = self.parent(app, &repository, |roots| roots == own)?;
         let progress = Progress::default();
         expect(&progress, parent.as_ref());
         let counted = source.excludes();
@@ -194,20 +195,20 @@ impl Args {
         Ok(repository)
     }
 
+    /// The newest of this host whose roots fit, unless one is named.
     pub(super) fn parent(
         &self,
         app: &App,
         repository: &Repository,
-        roots: &[Vec<u8>],
+        fits: impl Fn(&[String]) -> bool,
     ) -> anyhow::Result<Option<Snapshot>> {
         if let Some(selector) = &self.parent {
             pick::no_path(selector)?;
             return app.pick(repository, selector).map(Some);
         }
         let host = &repository.identity().host;
-        let roots: Vec<String> = roots.iter().map(|root| encode_hex(root)).collect();
         let mut snapshots = app.listing(repository)?.snapshots.into_iter().rev();
-        Ok(snapshots.find(|s| s.manifest.host == *host && s.manifest.roots == roots))
+        Ok(snapshots.find(|s| s.manifest.host == *host && fits(&s.manifest.roots)))
     }
 
     /// For the manifest: how it was taken.

@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tintype_engine::env::Task;
+use tintype_engine::id::encode_hex;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::tree::Root;
@@ -40,7 +41,7 @@ pub use guard::{GuardCommand, guard};
 use crate::progress::Progress;
 use crate::snapshot::section::Section;
 use crate::snapshot::tally::Tally;
-use crate::snapshot::{self, Described, Desk, Feed, Group, Input, SnapshotOptions};
+use crate::snapshot::{self, Described, Desk, Feed, Group, Input, Labels, SnapshotOptions};
 use family::Family;
 use guard::Guard;
 use member::Member;
@@ -178,6 +179,13 @@ fn known(parent: &Snapshot, found: Result<Option<Descriptor>>) -> Result<Option<
     }
 }
 
+/// Whether the parent is of another series of snapshots, one of everything for a part of it: its
+/// marks tell what changed, and stay what that series goes on with.
+fn borrows(parent: &Snapshot, labels: &Labels) -> bool {
+    let own: Vec<String> = labels.roots.iter().map(|root| encode_hex(root)).collect();
+    parent.manifest.roots != own
+}
+
 /// Where in the tree the resources lie that `names` selects.
 pub fn places(resources: &Resources, names: &[String]) -> Result<Vec<Vec<u8>>> {
     let selected = member::select(resources, names)?;
@@ -220,6 +228,7 @@ pub fn snapshot(
         of_applications: Mutex::default(),
         is_over: AtomicBool::new(false),
         windows: Mutex::default(),
+        borrows: options.parent.as_ref().is_some_and(|parent| borrows(parent, &options.labels)),
         options,
         group,
         described: Mutex::default(),
@@ -247,6 +256,8 @@ struct Taking<'t> {
     /// The hooks that end a run were run.
     is_over: AtomicBool,
     windows: Mutex<Vec<Window>>,
+    /// See [`borrows`].
+    borrows: bool,
     options: &'t SnapshotOptions,
     group: &'t GroupOptions,
     described: Mutex<Option<Descriptor>>,
@@ -486,6 +497,9 @@ impl Taking<'_> {
                     member.item.mark = None;
                 }
             }
+            if self.borrows {
+                member.item.mark = None;
+            }
         }
         self.after_run(&mut members);
         let identity = self.repository.identity();
@@ -516,8 +530,9 @@ impl Taking<'_> {
         let mut left = Vec::new();
         for member in &mut *members {
             member.view = None;
-            let whole = is_committed && !member.is_failed() && member.item.problems == 0;
-            let released = if whole { Released::Committed } else { Released::Failed };
+            let is_whole = !member.is_failed() && member.item.problems == 0;
+            let counts = is_committed && is_whole && !self.borrows;
+            let released = if counts { Released::Committed } else { Released::Failed };
             let Some(source) = &mut member.source else { continue };
             if let Err(error) = source.release(released) {
                 left.push(format!("{}: {error}", member.item.name));

@@ -78,6 +78,7 @@ pub struct View {
 pub enum Released {
     /// The snapshot is committed and holds this item whole: the new mark counts.
     Committed,
-    /// The old mark still counts.
+    /// The old mark still counts: nothing came of the snapshot, or it belongs to another series
+    /// than the mark.
     Failed,
 }

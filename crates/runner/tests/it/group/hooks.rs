@@ -6,9 +6,10 @@ use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
 use tintype_model::item::{HookRun, Outcome};
 use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource};
+use tintype_source::connector::Connector;
 
 use super::played::{application, resource};
-use super::{Stage, outcomes, take_until};
+use super::{Stage, outcomes, take_of};
 
 fn hook(phase: Phase, command: &[&str], on_error: OnError) -> Hook {
     Hook {
@@ -146,7 +147,8 @@ fn a_run_that_is_cancelled_starts_again_what_it_stopped() {
         with_hooks(application("app", &["a", "b"]), noted(&stage, "app")),
     ];
     let run = || {
-        let error = take_until(&stage, &[Box::new(stage.played())], resources, &cancel);
+        let played: [Box<dyn Connector>; 1] = [Box::new(stage.played())];
+        let error = take_of(&stage, &played, resources, &[], None, &cancel);
         assert!(error.unwrap_err().is(tintype_model::ErrorKind::Canceled));
     };
     let stop = || {

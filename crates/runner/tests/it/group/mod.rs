@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
+use tintype_engine::repo::snapshots::Snapshot;
 use tintype_model::item::Outcome;
 use tintype_model::resource::{Resource, Resources};
 use tintype_runner::group::{self, GroupOptions, GuardCommand, Taken};
@@ -79,19 +80,21 @@ fn try_take(
     connectors: &[Box<dyn Connector>],
     resources: Vec<Resource>,
 ) -> tintype_model::Result<Taken> {
-    take_until(stage, connectors, resources, &Cancel::default())
+    take_of(stage, connectors, resources, &[], stage.lab.latest(), &Cancel::default())
 }
 
-fn take_until(
+fn take_of(
     stage: &Stage,
     connectors: &[Box<dyn Connector>],
     resources: Vec<Resource>,
+    names: &[String],
+    parent: Option<Snapshot>,
     cancel: &Cancel,
 ) -> tintype_model::Result<Taken> {
     let resources = Resources::new(resources);
     let snapshot = SnapshotOptions {
-        labels: Labels { roots: group::places(&resources, &[]).unwrap(), ..Labels::default() },
-        parent: stage.lab.latest(),
+        labels: Labels { roots: group::places(&resources, names).unwrap(), ..Labels::default() },
+        parent,
         workers: 2,
         most_workers: 2,
         cancel: cancel.clone(),
@@ -101,7 +104,7 @@ fn take_until(
         &stage.lab.repository,
         connectors,
         &resources,
-        &[],
+        names,
         &snapshot,
         &stage.options(),
         &Progress::default(),
@@ -193,6 +196,33 @@ fn of_a_disk_only_what_changed_is_read_again() {
     stage.take(vec![resource("a", "")]);
     let log = stage.taken_log();
     assert_eq!(log.iter().filter(|line| line.starts_with("read ")).count(), 8);
+}
+
+/// One application between two snapshots of everything costs neither of them a whole read.
+#[test]
+fn a_part_borrows_the_marks_of_the_whole() {
+    let stage = Stage::new();
+    let all = || vec![resource("a", ""), resource("b", "")];
+    stage.take(all());
+    let whole = stage.lab.latest();
+    let reads = |names: &[&str], parent: &Option<Snapshot>| {
+        stage.taken_log();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let connectors: [Box<dyn Connector>; 1] = [Box::new(stage.played())];
+        let cancel = Cancel::default();
+        let taken = take_of(&stage, &connectors, all(), &names, parent.clone(), &cancel);
+        let log = stage.taken_log();
+        let count = log.iter().filter(|line| line.starts_with("read ")).count();
+        let released = log.last().unwrap().split(' ').next().unwrap().to_owned();
+        let mark = taken.unwrap().descriptor.item("a").unwrap().mark.is_some();
+        (count, released, mark)
+    };
+    assert_eq!(reads(&["a"], &whole), (2, "failed".into(), false));
+    assert_eq!(reads(&[], &whole), (4, "committed".into(), true));
+    let disk = stage.read("tenants/system/vms/a/disk.img").unwrap();
+    assert_eq!(disk.len() as u64, DISK);
+    // Alone it is a series of its own.
+    assert_eq!(reads(&["a"], &None), (8, "committed".into(), true));
 }
 
 #[test]

@@ -82,8 +82,18 @@ fn a_mark_leaves_nothing_out(world: &dyn World) {
         let session = Session::of(world);
         let mut source = open(world, &session);
         let mark = parent.as_ref().and_then(|parent| parent.mark.clone());
+        // What a snapshot of another series read, by this mark, the mark's own series reads again.
+        let other = Session::of(world);
+        let mut between = open(world, &other);
+        let borrowed = capture(&mut *between, mark.as_ref(), Released::Failed).unwrap();
+        assert_eq!(world.captured(&borrowed), number);
+        drop(between);
         let held = capture(&mut *source, mark.as_ref(), Released::Committed).unwrap();
         assert_eq!(world.captured(&held), number);
+        for ((at, _, first), (_, _, second)) in borrowed.trees.iter().zip(&held.trees) {
+            let is_known = |changed: &Changed<_>| matches!(changed, Changed::Only(_));
+            assert_eq!(is_known(first), is_known(second), "{at:?}: it is known as before");
+        }
         for (at, tree, changed) in &held.trees {
             let Changed::Only(names) = changed else { continue };
             assert!(names.is_sorted(), "names are sorted");
