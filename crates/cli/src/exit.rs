@@ -98,8 +98,21 @@ pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
     }
 }
 
+/// Why something failed, of which nothing is left.
+#[derive(Debug)]
+pub(crate) struct TakenBack;
+
+impl std::fmt::Display for TakenBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("nothing is changed")
+    }
+}
+
 /// The next step, in one line.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    if error.is::<TakenBack>() {
+        return Some("mend what stopped it, and run it again");
+    }
     if error.is::<Usage>() {
         return Some("`tintype repo COMMAND --help` shows examples");
     }

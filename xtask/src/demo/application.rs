@@ -97,6 +97,9 @@ impl Demo {
 impl Shop {
     fn open(place: &Path) -> anyhow::Result<Self> {
         let orders = Postgres::start();
+        // Where it is found must be written in the cluster itself: who restores it starts it so.
+        orders.sql(&format!("alter system set port = {}", orders.port));
+        orders.sql(&format!("alter system set unix_socket_directories = '{}'", orders.host()));
         orders.sql("create table orders(id bigint primary key, what text not null)");
         let volume = Mounted::new("btrfs");
         fs::create_dir(volume.path.join("orders"))?;

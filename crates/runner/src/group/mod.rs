@@ -47,6 +47,9 @@ use guard::Guard;
 use member::Member;
 use sessions::{Locks, Session};
 
+/// So many resources are prepared side by side: it is mostly waiting for servers.
+const PREPARED_AT_ONCE: usize = 8;
+
 /// How resources are captured.
 pub struct GroupOptions {
     /// Where living sessions are known: one directory for all runs of a host.
@@ -330,16 +333,20 @@ impl Taking<'_> {
     }
 
     fn prepare(&self, members: &mut [Member]) {
-        let tasks = members.iter_mut().filter(|member| !member.is_failed()).map(|member| {
-            Box::new(|| {
+        let living = members.iter_mut().filter(|member| !member.is_failed());
+        let waiting = Mutex::new(living);
+        let work = || {
+            loop {
+                let next = waiting.lock().expect("no panic while held").next();
+                let Some(member) = next else { return };
                 let mark = member.mark.take();
                 let source = member.source.as_mut().expect("not failed");
                 if let Err(error) = source.prepare(mark.as_ref()) {
                     member.fail(error);
                 }
-            }) as Task<'_>
-        });
-        let tasks = tasks.collect();
+            }
+        };
+        let tasks = (0..PREPARED_AT_ONCE).map(|_| Box::new(work) as Task<'_>).collect();
         self.repository.env().tasks.run(tasks);
     }
 

@@ -22,7 +22,7 @@ use tintype_source::connector::Destination;
 
 use super::{Args, When};
 use crate::app::App;
-use crate::exit::{Exit, usage};
+use crate::exit::{Exit, TakenBack, usage};
 use crate::progress::Watched;
 use crate::report::Done;
 use crate::{platform, show, terminal};
@@ -193,10 +193,15 @@ pub(super) fn run(
             error
         })
     });
+    let is_undone = broken.as_ref().is_some_and(|broken| broken.is_undone);
     if let Some(broken) = broken {
         explain(app, &broken);
     }
-    finish(app, &restored?, missing)
+    let restored = restored.map_err(|error| match is_undone {
+        true => error.context(TakenBack),
+        false => error,
+    })?;
+    finish(app, &restored, missing)
 }
 
 fn described(repository: &Repository, snapshot: &Snapshot) -> anyhow::Result<Descriptor> {
