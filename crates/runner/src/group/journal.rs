@@ -19,6 +19,10 @@ use super::restore::GroupPlan;
 /// A longer journal is not one of ours.
 const JOURNAL_BYTES: u64 = 256 << 20;
 
+/// Last part of the names of records, and how many are kept.
+const RECORD: &str = "done";
+const MOST_RECORDS: usize = 100;
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Journal {
     pub format: u32,
@@ -146,6 +150,24 @@ impl Journal {
         file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
         std::fs::rename(&beside, &self.file).map_err(failed)?;
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
+    }
+
+    /// The restore is done: what was planned and done stays as a record (`….done`), of the newest
+    /// [`MOST_RECORDS`].
+    pub(super) fn finish(&self) -> Result<()> {
+        let failed = |error| Error::io(error, self.file.display());
+        std::fs::rename(&self.file, self.file.with_extension(RECORD)).map_err(failed)?;
+        let listing = std::fs::read_dir(directory(&self.file)).map_err(failed)?;
+        let records = listing.flatten().map(|entry| entry.path());
+        let records = records.filter(|path| path.extension().is_some_and(|end| end == RECORD));
+        let made = |path: &PathBuf| path.metadata().and_then(|found| found.modified()).ok();
+        let mut records: Vec<_> = records.map(|path| (made(&path), path)).collect();
+        records.sort_unstable();
+        for (_, path) in records.iter().rev().skip(MOST_RECORDS) {
+            // One that stays does no harm.
+            let _ = std::fs::remove_file(path);
+        }
+        Ok(())
     }
 
     pub(super) fn remove(&self) -> Result<()> {

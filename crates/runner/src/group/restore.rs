@@ -247,7 +247,7 @@ impl Restore<'_> {
         let mut targets = self.targets(&journal.plan).map_err(Broken::before)?;
         let result = self.forward(&mut journal, &mut targets, undo_point, &mut restored);
         let Err(error) = result else {
-            return match journal.remove() {
+            return match journal.finish() {
                 Ok(()) => Ok(restored),
                 Err(error) => Err(Broken { is_undone: false, ..Broken::before(error) }),
             };

@@ -92,6 +92,10 @@ fn a_restore_goes_stage_by_stage_in_the_order_of_the_application() {
     ];
     assert_eq!(stage.taken_log(), expected);
     assert!(!stage.lab.path("journal/restore.json").exists());
+    let record = std::fs::read(stage.lab.path("journal/restore.done")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    assert_eq!(record["plan"]["items"][0]["item"]["name"], "b", "what was planned and done stays");
+    assert_eq!(record["begun"].as_array().unwrap().len(), STEPS);
 }
 
 #[test]
