@@ -191,6 +191,7 @@ impl Pull {
         let watch = Arc::new(Watch {
             virsh: self.virsh.clone(),
             domain: self.domain.clone(),
+            label: self.name.clone(),
             place: self.place.clone(),
             ended: AtomicBool::new(false),
         });
@@ -235,7 +236,7 @@ impl Pull {
     /// Removes the job, and the checkpoint that does not count any more. What a checkpoint that
     /// goes has recorded stays with the one before it.
     pub(crate) fn end(&self, virsh: &Virsh, committed: bool, context: &Context) -> Result<()> {
-        end_job(virsh, &self.domain)?;
+        end_job(virsh, &self.domain, |name| name.starts_with(&self.name))?;
         let list = virsh.call(&["checkpoint-list", &self.domain, "--name"])?;
         let names = list.lines().map(str::trim);
         for name in names.filter(|name| !name.is_empty()) {
@@ -288,6 +289,7 @@ fn sizes(virsh: &Virsh, domain: &str, disks: &[DomainDisk]) -> Result<BTreeMap<S
 struct Watch {
     virsh: Virsh,
     domain: String,
+    label: String,
     place: PathBuf,
     ended: AtomicBool,
 }
@@ -302,7 +304,7 @@ impl Watch {
             return Ok(());
         }
         if !self.ended.swap(true, Ordering::AcqRel) {
-            end_job(&self.virsh, &self.domain)?;
+            end_job(&self.virsh, &self.domain, |name| name.starts_with(&self.label))?;
         }
         Err(Error::no_space(format!(
             "the scratch space at {} is nearly full: the guest overwrites more than fits there \

@@ -14,6 +14,7 @@ use super::at::At;
 use super::domain::{Domain, DomainDisk};
 use super::pull::Pull;
 use super::virsh::{Session, Virsh};
+use super::xml::{children, of_child, parse};
 use crate::connector::{CapturePlan, Context, Guarded, Part, Released, Source, View};
 use crate::qemu::at::DiskAt;
 use crate::qemu::definition::{DiskFacts, Facts, NVRAM, WindowFacts};
@@ -54,10 +55,17 @@ impl Guard {
     }
 }
 
-/// Ends a backup job, and lets a guest run on that the job stopped for want of space.
-pub(crate) fn end_job(virsh: &Virsh, domain: &str) -> Result<()> {
+/// Ends a backup job, and lets a guest run on that the job stopped for want of space. That of
+/// another is left alone: it is told by the names of its scratch files, which bear a session's.
+/// Whether there was one to end.
+pub(crate) fn end_job(virsh: &Virsh, domain: &str, ours: impl Fn(&str) -> bool) -> Result<bool> {
     let patience = virsh.patience(JOB_ENDS);
-    while virsh.call(&["backup-dumpxml", domain]).is_ok() {
+    let mut was_there = false;
+    while let Some(names) = scratch_of_job(virsh, domain)? {
+        if !names.iter().any(|name| ours(name)) {
+            return Ok(was_there);
+        }
+        was_there = true;
         // It may end by itself meanwhile.
         let _ = virsh.call(&["domjobabort", domain]);
         patience.pause().map_err(|error| error.context("the backup job does not end"))?;
@@ -66,7 +74,21 @@ pub(crate) fn end_job(virsh: &Virsh, domain: &str) -> Result<()> {
     if state.trim() == "paused (I/O error)" {
         virsh.call(&["resume", domain])?;
     }
-    Ok(())
+    Ok(was_there)
+}
+
+/// Names of the scratch files of the backup job that is at work.
+fn scratch_of_job(virsh: &Virsh, domain: &str) -> Result<Option<Vec<String>>> {
+    let job = match virsh.call(&["backup-dumpxml", domain]) {
+        // No job, no machine, no libvirt.
+        Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound) => {
+            return Ok(None);
+        }
+        job => parse(&job?)?,
+    };
+    let disks = children(&job, "disks").flat_map(|disks| children(disks, "disk"));
+    let files = disks.filter_map(|disk| of_child(disk, "scratch", "file"));
+    Ok(Some(files.map(|file| file.rsplit('/').next().unwrap_or_default().to_owned()).collect()))
 }
 
 /// The level that a machine can reach, and why not more.
@@ -294,6 +316,10 @@ impl Source for DomainSource {
             self.asked = true;
             let (seconds, said) = self.timed(&["domfsfreeze", &name], FREEZE);
             self.window.agent_freeze = seconds;
+            if said.as_ref().is_err_and(|error| error.is(ErrorKind::Locked)) {
+                // Another's freeze is not ended here.
+                self.asked = false;
+            }
             self.frozen = count(&said?, "Froze");
         }
         let Some(pull) = &self.pull else { return Ok(()) };

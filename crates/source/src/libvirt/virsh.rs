@@ -101,9 +101,11 @@ fn not_there(error: std::io::Error) -> Error {
 fn refused(name: &str, complaint: &str) -> Error {
     let complaint = complaint.trim().replace("error: ", "");
     let missing = ["failed to get domain", "failed to get network", "Failed to connect socket"];
+    // The last is what the guest's agent says of every command while another freezes.
+    let busy = ["already has a", "another job", "the agent is in frozen state"];
     let kind = if missing.iter().any(|text| complaint.contains(text)) {
         ErrorKind::NotFound
-    } else if complaint.contains("already has a") || complaint.contains("another job") {
+    } else if busy.iter().any(|text| complaint.contains(text)) {
         ErrorKind::Locked
     } else {
         ErrorKind::Invalid

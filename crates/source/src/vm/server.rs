@@ -1,5 +1,6 @@
 //! `qemu-nbd`: a disk image of any format that QEMU knows, as an export.
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -56,7 +57,8 @@ impl DiskServer {
     fn wait(&mut self, file: &Path, context: &Context) -> Result<()> {
         let patience = Waits::of(context).within(START);
         loop {
-            if self.socket.exists() {
+            // The socket is there a moment before somebody listens.
+            if UnixStream::connect(&self.socket).is_ok() {
                 return Ok(());
             }
             let ended = self.child.try_wait().map_err(|error| Error::io(error, "qemu-nbd"))?;

@@ -77,7 +77,7 @@ pub struct Guest {
     server: Option<Server>,
     /// Of the monitor that the test may use beside what it tests.
     monitor: Lines,
-    lab: Option<Lines>,
+    lab: Option<Shell>,
     pub process: u32,
     /// Sockets and disks.
     pub directory: PathBuf,
@@ -140,9 +140,7 @@ impl Guest {
                 wanted.retain(|id| data["id"] != *id);
             }
         }
-        let mut lab = Lines::connect(&self.directory.join("lab-agent"));
-        lab.synchronise(BOOT);
-        self.lab = Some(lab);
+        self.lab = Some(Shell::connect(&self.directory.join("lab-agent")));
     }
 
     /// A command of QMP, through a monitor of the test's own.
@@ -163,7 +161,7 @@ impl Guest {
     /// Runs a script in the guest; gives what it prints.
     pub fn shell(&mut self, script: &str) -> String {
         let lab = self.lab.as_mut().expect("the guest was waited for");
-        lab.shell(script, BOOT)
+        lab.run(script)
     }
 
     /// Starts a script in the guest and does not wait for it.
@@ -193,6 +191,23 @@ impl Guest {
     /// Kills QEMU and keeps the rest.
     pub fn kill_process(&mut self) {
         drop(self.server.take());
+    }
+}
+
+/// The test's own line into a guest, whoever runs it: the socket of its port `tintype.lab.0`.
+pub struct Shell(Lines);
+
+impl Shell {
+    /// Waits until the guest has come up.
+    pub fn connect(socket: &Path) -> Self {
+        let mut lines = Lines::connect(socket);
+        lines.synchronise(BOOT);
+        Self(lines)
+    }
+
+    /// Runs a script; gives what it prints.
+    pub fn run(&mut self, script: &str) -> String {
+        self.0.shell(script, BOOT)
     }
 }
 

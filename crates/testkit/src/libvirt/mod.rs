@@ -84,10 +84,11 @@ impl Libvirt {
             )
         };
         let disks = disk("vda", &parts.root) + &disk("vdb", &parts.data);
-        let port = |name: &str| {
-            format!("<channel type='unix'><target type='virtio' name='{name}'/></channel>")
+        let port = |name: &str, socket: &str| {
+            format!("<channel type='unix'>{socket}<target type='virtio' name='{name}'/></channel>")
         };
-        let ports = port("org.qemu.guest_agent.0");
+        let lab = format!("<source mode='bind' path='{}'/>", self.lab(name).display());
+        let ports = port("org.qemu.guest_agent.0", "") + &port("tintype.lab.0", &lab);
         let xml = format!(
             "<domain type='qemu'><name>{name}</name><memory unit='MiB'>256</memory><vcpu>1</vcpu>\
              <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{kernel}</kernel>\
@@ -113,6 +114,15 @@ impl Libvirt {
             assert!(begun.elapsed() < BOOT, "{name}: its agent does not answer");
             std::thread::sleep(Duration::from_millis(200));
         }
+    }
+
+    /// The test's own line into a machine of [`Libvirt::define`], as long as it runs.
+    pub fn line_into(&self, name: &str) -> guest::Shell {
+        guest::Shell::connect(&self.lab(name))
+    }
+
+    fn lab(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("{name}-lab"))
     }
 
     /// Runs a script in a guest to its end, through its agent.

@@ -3,9 +3,11 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use tintype_model::entry::{Kind, Node};
@@ -16,10 +18,12 @@ use tintype_source::connector::{
 };
 use tintype_source::files::{Found, TargetOptions, WalkOptions};
 
+use super::image;
 use super::model::Model;
 use crate::support::{transfer, transfer_found, walk_all};
 
 pub(crate) type Tree = (Vec<u8>, Model, Changed<Vec<Vec<u8>>>);
+pub(crate) type Image = (Vec<u8>, Changed<Vec<Range<u64>>>);
 
 pub(crate) struct Held {
     dir: tempfile::TempDir,
@@ -28,8 +32,10 @@ pub(crate) struct Held {
     pub consistency: Consistency,
     /// Of each part that is walked: its path, the tree, and what was said to have changed.
     pub trees: Vec<Tree>,
-    /// A restore of files breaks off.
-    pub fails: std::sync::atomic::AtomicBool,
+    /// Of each image: its path, and what was said to have changed.
+    pub images: Vec<Image>,
+    /// A restore breaks off in the middle of files or of an image.
+    pub fails: AtomicBool,
 }
 
 /// From plan to release.
@@ -73,7 +79,7 @@ impl Held {
     /// Reads everything.
     pub(crate) fn of(ahead: Vec<Part>, view: View) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut trees = Vec::new();
+        let (mut trees, mut images) = (Vec::new(), Vec::new());
         let View { parts, consistency, mark, facts, .. } = view;
         assert!(parts.is_sorted_by_key(|part| part.at.clone()), "parts are sorted");
         for part in ahead.into_iter().chain(parts) {
@@ -94,21 +100,19 @@ impl Held {
                     std::io::copy(&mut read, &mut file).unwrap();
                     end().unwrap();
                 }
-                Content::Image { image, .. } => {
-                    let mut buffer = vec![0; 1 << 20];
-                    let mut offset = 0;
-                    while offset < image.size_bytes() {
-                        let left = image.size_bytes() - offset;
-                        let piece = &mut buffer[..left.min(1 << 20) as usize];
-                        image.read_at(offset, piece).unwrap();
-                        std::io::Write::write_all(&mut file, piece).unwrap();
-                        offset += piece.len() as u64;
-                    }
-                    assert!(!image.changed());
+                Content::Image { image: disk, changed, .. } => {
+                    image::read(&*disk, &file);
+                    images.push((part.at.clone(), changed));
                 }
             }
         }
-        Self { dir, mark, facts, consistency, trees, fails: false.into() }
+        Self { dir, mark, facts, consistency, trees, images, fails: false.into() }
+    }
+
+    /// Whether an image is that of the parent but for what was said to have changed.
+    pub(crate) fn only_changed(&self, parent: &Self, at: &[u8], said: &[Range<u64>]) -> bool {
+        let [old, new] = [parent, self].map(|held| File::open(held.path(at)).unwrap());
+        image::differs_only_in(&old, &new, said)
     }
 
     /// Where what was captured lies as plain files.
@@ -152,12 +156,14 @@ impl Stored for Held {
     }
 
     fn image(&self, at: &[u8], sink: &dyn ImageSink) -> Result<()> {
-        sink.write_at(0, &self.object(at, u64::MAX)?)
+        let path = self.path(at);
+        let file = File::open(&path).map_err(|error| Error::io(error, path.display()))?;
+        image::write(&file, sink, self.fails.load(Ordering::Relaxed))
     }
 
     fn files(&self, at: &[u8], to: &Path) -> Result<FilesDone> {
         assert!(to.read_dir().unwrap().next().is_none(), "{} is not empty", to.display());
-        if self.fails.load(std::sync::atomic::Ordering::Relaxed) {
+        if self.fails.load(Ordering::Relaxed) {
             std::fs::create_dir_all(to.join("half/a tree")).unwrap();
             std::fs::write(to.join("half/a tree/file"), b"half").unwrap();
             return Err(Error::unavailable("injected"));

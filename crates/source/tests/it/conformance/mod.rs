@@ -2,6 +2,7 @@
 //! runs on its real part ([`World`]).
 
 mod held;
+mod image;
 mod model;
 mod source;
 mod target;
@@ -17,7 +18,7 @@ use tintype_model::cancel::Cancel;
 use tintype_model::env::{Clock, Task, Tasks};
 use tintype_model::item::{Item, Outcome};
 use tintype_model::resource::{Kind, Resource};
-use tintype_source::connector::{Connector, Context, Destination, Living};
+use tintype_source::connector::{Connector, Context, Destination, Living, session_of};
 
 pub(crate) use held::{Held, capture};
 pub(crate) use model::Model;
@@ -136,6 +137,11 @@ impl Session {
     pub(crate) fn kill(&self) {
         KILLED.lock().unwrap().insert(self.context.session.clone());
     }
+}
+
+/// Whether a session was killed that made something of this name.
+pub(crate) fn was_killed(name: &str) -> bool {
+    session_of(name).is_some_and(|session| !AllButKilled.is_alive(session))
 }
 
 pub(crate) fn connector(name: &str) -> Box<dyn Connector> {

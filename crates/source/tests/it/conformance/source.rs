@@ -102,6 +102,11 @@ fn a_mark_leaves_nothing_out(world: &dyn World) {
             let updated = old.1.updated(names, tree);
             assert_eq!(updated, *tree, "round {round}: {names:?}");
         }
+        for (at, changed) in &held.images {
+            let Changed::Only(ranges) = changed else { continue };
+            let parent = parent.as_ref().expect("only what has a parent knows what changed");
+            assert!(held.only_changed(parent, at, ranges), "round {round}: {ranges:?}");
+        }
         // What a mark needs is no leftover, and stays when somebody cleans.
         assert_eq!(world.leftovers(), Vec::<String>::new());
         spares(world, &session);
@@ -172,15 +177,21 @@ fn two_at_once_do_not_meet(world: &dyn World) {
     assert_eq!(world.leftovers(), Vec::<String>::new());
 }
 
-/// Clearly, and the first does not notice.
+/// Clearly, at the latest when it would freeze what is frozen, and the first does not notice.
 fn second_is_refused(world: &dyn World, first: &mut dyn Source, second: &mut dyn Source) {
     first.plan().unwrap();
     first.prepare(None).unwrap();
-    let refused = second.plan().and_then(|_| second.prepare(None)).unwrap_err();
-    assert!(matches!(refused.kind(), ErrorKind::Locked | ErrorKind::Unavailable), "{refused}");
-    second.release(Released::Failed).unwrap();
+    let early = second.plan().and_then(|_| second.prepare(None));
     first.freeze().unwrap();
+    let refused = early.and_then(|()| {
+        let frozen = second.freeze();
+        second.thaw().unwrap();
+        frozen
+    });
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Locked | ErrorKind::Unavailable), "{refused}");
     first.thaw().unwrap();
+    second.release(Released::Failed).unwrap();
     let held = Held::of(Vec::new(), first.view().unwrap());
     assert_eq!(world.captured(&held), world.now());
     first.release(Released::Committed).unwrap();

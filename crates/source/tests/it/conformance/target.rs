@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use serde_json::Value;
-use tintype_model::plan::{Check, Verdict};
+use tintype_model::plan::{Check, Stage, Step, Verdict};
 use tintype_source::connector::{Destination, Released, Target, TargetPlan};
 
 use super::{Held, Session, World, capture, connector, item};
@@ -105,7 +105,9 @@ fn beside(world: &dyn World, held: &Held, captured: u64) {
     for is_undone in [true, false] {
         let (_session, mut target, plan) = plan(world, held, &new.destination);
         assert!(!plan.replaces);
-        let until = plan.steps.len() - usize::from(is_undone);
+        let is_last = |step: &Step| step.stage == Stage::Clean;
+        let clean = plan.steps.iter().position(is_last).filter(|_| is_undone);
+        let until = clean.unwrap_or(plan.steps.len());
         for step in &plan.steps[..until] {
             target.apply(step, held).unwrap_or_else(|error| panic!("{}: {error}", step.text));
         }
