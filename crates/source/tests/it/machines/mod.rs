@@ -3,6 +3,7 @@
 mod bad_days;
 mod capture;
 mod conformance;
+mod hotplug;
 mod libvirt;
 mod restore;
 mod support;
