@@ -13,6 +13,7 @@ mod group;
 mod hostile;
 mod interrupted;
 mod life;
+mod machines;
 mod mending;
 mod names;
 mod protection;

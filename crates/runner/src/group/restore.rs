@@ -12,7 +12,7 @@ use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_model::item::{Descriptor, HookRun, Item, Outcome};
 use tintype_model::plan::{Check, Stage, Verdict};
-use tintype_model::resource::{HookPlace, OnError, Phase, Resource, Resources};
+use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource, Resources};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{Connector, Context, Destination, Target, TargetPlan};
 
@@ -61,7 +61,37 @@ pub struct ItemPlan {
     pub destination: Destination,
     pub plan: TargetPlan,
     /// Hooks of its application, with the first of its components.
-    pub of_application: Vec<tintype_model::resource::Hook>,
+    pub of_application: Vec<Hook>,
+}
+
+impl ItemPlan {
+    /// What is there now, at its best: it may be off or broken, and a machine that is replaced has
+    /// nothing running that a hook could run in.
+    fn before(&self) -> Resource {
+        let mut resource = self.resource.clone();
+        resource.at.extend(self.plan.undo_at.clone());
+        resource.consistency = None;
+        resource.hooks.retain(|hook| hook.place == HookPlace::Host);
+        resource
+    }
+
+    /// A hook of a restore that runs in a guest: before it in the machine that was captured, after
+    /// it in the one that was restored.
+    fn in_guest(&self, hook: &Hook, restore: &Restore<'_>) -> Result<HookRun> {
+        let mut resource = self.resource.clone();
+        match &self.destination {
+            Destination::AsNew { name, at, .. } if hook.phase == Phase::PostRestore => {
+                resource.name.clone_from(name);
+                resource.at.clone_from(at);
+            }
+            Destination::Files(_) if hook.phase == Phase::PostRestore => {
+                return Err(Error::unsupported("it was restored as files, so there is no guest"));
+            }
+            _ => {}
+        }
+        let connector = member::connector(restore.connectors, &resource.connector)?;
+        connector.source(&resource, restore.context)?.run_in_guest(hook)
+    }
 }
 
 impl GroupPlan {
@@ -73,10 +103,10 @@ impl GroupPlan {
         self.items.iter().flat_map(|item| item.plan.checks.iter().map(move |check| (item, check)))
     }
 
-    /// Names of the resources of which something is replaced: an undo point holds them.
-    pub fn replaced(&self) -> Vec<String> {
+    /// The resources of which something is replaced, as an undo point captures them.
+    pub fn replaced(&self) -> Vec<Resource> {
         let replaced = self.items.iter().filter(|item| item.plan.replaces);
-        replaced.map(|item| item.resource.name.clone()).collect()
+        replaced.map(ItemPlan::before).collect()
     }
 
     /// A resource whose place the other plan changes, too.
@@ -233,13 +263,13 @@ impl Restore<'_> {
             .map(|journal| journal.plan))
     }
 
-    /// Carries a plan out. `undo_point` takes a snapshot of the named resources and gives its name;
+    /// Carries a plan out. `undo_point` takes a snapshot of the given resources and gives its name;
     /// it is called unless nothing is replaced or one was taken before an interruption. A step that
     /// fails takes all back; a cancelled restore stays as it is, and goes on when it is run again.
     pub fn apply(
         &self,
         plan: GroupPlan,
-        undo_point: &dyn Fn(&[String]) -> Result<String>,
+        undo_point: &dyn Fn(&[Resource]) -> Result<String>,
     ) -> Result<Restored, Broken> {
         let journal = Journal::begin(&self.journal, plan, self.context);
         let mut journal = journal.map_err(Broken::before)?;
@@ -289,7 +319,7 @@ impl Restore<'_> {
         &self,
         journal: &mut Journal,
         targets: &mut [Box<dyn Target>],
-        undo_point: &dyn Fn(&[String]) -> Result<String>,
+        undo_point: &dyn Fn(&[Resource]) -> Result<String>,
         restored: &mut Restored,
     ) -> Result<()> {
         let replaced = journal.plan.replaced();
@@ -370,9 +400,14 @@ impl Restore<'_> {
     fn hooks(&self, plan: &GroupPlan, phase: Phase, restored: &mut Restored) -> Result<()> {
         for item in &plan.items {
             let hooks = item.of_application.iter().chain(&item.resource.hooks);
-            for hook in hooks.filter(|h| h.phase == phase && h.place == HookPlace::Host) {
+            for hook in hooks.filter(|hook| hook.phase == phase) {
                 let name = &item.resource.name;
-                let run = hooks::run(hook, name, self.repository.env(), self.cancel);
+                let run = match hook.place {
+                    HookPlace::Host => hooks::run(hook, name, self.repository.env(), self.cancel),
+                    HookPlace::Guest => item
+                        .in_guest(hook, self)
+                        .unwrap_or_else(|error| hooks::failed(hook, &error)),
+                };
                 let failure = run.failure.clone();
                 restored.hooks.push((name.clone(), run));
                 if let (Some(failure), OnError::Fail) = (failure, hook.on_error) {

@@ -38,7 +38,8 @@ pub trait Source: Send {
     /// What was frozen; readable until `release`. Parts sorted by [`Part::at`].
     fn view(&mut self) -> Result<View>;
 
-    /// A hook inside of a machine; called between `prepare` and `release`.
+    /// A hook inside of a machine; called between `prepare` and `release`, or by a restore on one
+    /// of which nothing else is asked.
     fn run_in_guest(&mut self, hook: &Hook) -> Result<HookRun> {
         let _ = hook;
         Err(Error::unsupported("there is no guest agent that could run a command"))

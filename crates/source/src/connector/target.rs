@@ -51,6 +51,10 @@ pub struct TargetPlan {
     pub steps: Vec<Step>,
     /// Whether something that is there is replaced: then an undo point is taken first.
     pub replaces: bool,
+    /// Fields of `at` by which the undo point captures exactly that, where those of the resource
+    /// do not say it: where a machine that is off has its disks.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub undo_at: Map<String, Value>,
 }
 
 /// What a snapshot holds of one item. Paths are those of its parts.

@@ -39,7 +39,7 @@ impl Plain {
         TargetPlan {
             checks: vec![place, space::check(to, bytes)],
             steps: vec![step],
-            replaces: false,
+            ..TargetPlan::default()
         }
     }
 

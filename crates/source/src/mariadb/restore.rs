@@ -107,7 +107,7 @@ impl Target for MariaDbTarget {
             steps.push(step(Stage::Clean, format!("{new} is done"), Action::Clean(place)));
         }
         steps.sort_by_key(|step| step.stage);
-        Ok(TargetPlan { checks, steps, replaces: false })
+        Ok(TargetPlan { checks, steps, replaces: false, ..TargetPlan::default() })
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {

@@ -118,7 +118,7 @@ impl Target for PostgresTarget {
                 ];
                 // What is there stays whole beside it, and a stopped server could not be captured:
                 // no undo point is needed, and none could be taken.
-                Ok(TargetPlan { checks, steps, replaces: false })
+                Ok(TargetPlan { checks, steps, replaces: false, ..TargetPlan::default() })
             }
         }
     }

@@ -112,7 +112,7 @@ pub(super) fn plan(
     steps.extend(fill);
     steps.extend(after);
     steps.sort_by_key(|step| step.stage);
-    Ok(TargetPlan { checks, steps, replaces })
+    Ok(TargetPlan { checks, steps, replaces, ..TargetPlan::default() })
 }
 
 fn check_roles(missing: &[Role]) -> Check {

@@ -121,7 +121,7 @@ impl Target for RedisTarget {
                 Action::Switch(moves),
             ),
         ];
-        Ok(TargetPlan { checks, steps, replaces: false })
+        Ok(TargetPlan { checks, steps, replaces: false, ..TargetPlan::default() })
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {

@@ -188,7 +188,12 @@ impl Target for AsFiles {
             format!("the settings {} are not put over a running host", resource.name),
             "restore them as files to a directory, and take from there what you want",
         );
-        Ok(TargetPlan { checks: vec![check], steps: Vec::new(), replaces: false })
+        Ok(TargetPlan {
+            checks: vec![check],
+            steps: Vec::new(),
+            replaces: false,
+            ..TargetPlan::default()
+        })
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {

@@ -151,7 +151,7 @@ impl Target for SqliteTarget {
                 Action::Clean(gone),
             ));
         }
-        Ok(TargetPlan { checks, steps, replaces })
+        Ok(TargetPlan { checks, steps, replaces, ..TargetPlan::default() })
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use tintype_model::plan::Check;
+use tintype_model::resource::{HookPlace, OnError, Phase, Resource};
 
 /// Whether files fit; they are sparse, so that what was stored says more than how large they are.
 pub(crate) fn free_space(files: &[(PathBuf, u64)], stored_bytes: u64) -> Check {
@@ -31,6 +32,29 @@ pub(crate) fn free_space(files: &[(PathBuf, u64)], stored_bytes: u64) -> Check {
         }
     }
     Check::pass("free-space", "there is room for the disks as large as they can get")
+}
+
+/// Why a machine runs no hook: one that is replaced, and one that is new.
+pub(crate) const OFF: &str = "the machine is off while it is replaced";
+pub(crate) const NOT_STARTED: &str = "no rule `start` asks for the new machine to run";
+
+/// Whether there are hooks of a phase that no guest can run: told before anything is done.
+pub(crate) fn guest_hooks(resource: &Resource, phase: Phase, why: &str) -> Option<Check> {
+    let hooks = resource.hooks.iter();
+    let hooks = hooks.filter(|hook| hook.place == HookPlace::Guest && hook.phase == phase);
+    let hook = hooks.min_by_key(|hook| hook.on_error == OnError::Continue)?;
+    let program = hook.command.first().map_or("", String::as_str);
+    let reason = format!("hook {program} of {phase} cannot run in the guest: {why}");
+    Some(match hook.on_error {
+        OnError::Fail => {
+            let cure = "it must not fail (`on_error`): restore as new with the rule `start`, or \
+                        the disks as files (--to)";
+            Check::block("guest-hook", reason, cure)
+        }
+        OnError::Continue => {
+            Check::warn("guest-hook", reason, "run it yourself when the machine runs")
+        }
+    })
 }
 
 /// Whether what writes disks of these formats is there.

@@ -12,7 +12,7 @@ use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_model::item::{Descriptor, Outcome};
 use tintype_model::plan::{Stage, Verdict};
-use tintype_model::resource::{Resources, check_name};
+use tintype_model::resource::{Resource, Resources, check_name};
 use tintype_runner::group::restore::{Broken, GroupPlan, Restore, Restored, Undone, Wanted};
 use tintype_runner::group::{self, GroupOptions, Run};
 use tintype_runner::progress::Progress;
@@ -182,7 +182,8 @@ pub(super) fn run(
         return Ok(Done::of(Exit::of_outcome(!plan.missing.is_empty(), false), figures));
     }
     agree(args, app, &plan)?;
-    let take = |names: &[String]| undo_point(args, app, repository, &descriptor, names, &options);
+    let take =
+        |replaced: &[Resource]| undo_point(args, app, repository, &descriptor, replaced, &options);
     let missing = plan.missing.len();
     let watched = Watched::new("restore", &progress, "the target");
     let mut broken = None;
@@ -326,7 +327,8 @@ fn agree(args: &Args, app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
     if replaced.is_empty() || args.yes {
         return Ok(());
     }
-    let question = format!("Replace {}?", replaced.join(", "));
+    let names: Vec<&str> = replaced.iter().map(|resource| &resource.name[..]).collect();
+    let question = format!("Replace {}?", names.join(", "));
     match terminal::is_agreed(&question, app.report.is_json())? {
         true => Ok(()),
         false => Err(usage("nothing was changed; agree with --yes")),
@@ -339,18 +341,23 @@ fn undo_point(
     app: &App,
     repository: &Repository,
     descriptor: &Descriptor,
-    names: &[String],
+    replaced: &[Resource],
     options: &GroupOptions,
 ) -> tintype_engine::Result<String> {
     if args.of_resources.without_undo_point {
         return Ok("none".into());
     }
-    let resources = Resources::new(descriptor.resources.clone());
+    let names: Vec<String> = replaced.iter().map(|resource| resource.name.clone()).collect();
+    let described = descriptor.resources.iter().map(|resource| {
+        let now = replaced.iter().find(|replaced| replaced.name == resource.name);
+        now.unwrap_or(resource).clone()
+    });
+    let resources = Resources::new(described.collect());
     let budget = app.writer_budget().map_err(|error| Error::internal(error.to_string()))?;
     let snapshot = SnapshotOptions {
         labels: Labels {
-            paths: names.to_vec(),
-            roots: group::places(&resources, names)?,
+            paths: names.clone(),
+            roots: group::places(&resources, &names)?,
             tags: vec!["pre-restore".into()],
             note: "what a restore replaced".into(),
             options: json!({ "resources": names, "trigger": "pre-restore" }),
@@ -365,7 +372,7 @@ fn undo_point(
     let connectors = tintype_source::connectors();
     let progress = Progress::default();
     let taken =
-        group::snapshot(repository, &connectors, &resources, names, &snapshot, options, &progress)
+        group::snapshot(repository, &connectors, &resources, &names, &snapshot, options, &progress)
             .map_err(|error| error.context("the undo point; --without-undo-point does without"))?;
     if !taken.outcome.manifest.complete {
         let failed = taken.descriptor.items.iter().find_map(|item| item.reason.clone());

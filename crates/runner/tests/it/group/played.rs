@@ -274,7 +274,7 @@ impl Target for PlayedTarget {
         let checks = vec![Check::pass("world", "it is there")];
         let step = |stage| Step { stage, text: format!("{stage:?}"), action: json!(item.name) };
         let steps = STAGES.into_iter().map(step).collect();
-        Ok(TargetPlan { checks, steps, replaces: true })
+        Ok(TargetPlan { checks, steps, replaces: true, ..TargetPlan::default() })
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {

@@ -46,7 +46,8 @@ fn wanted() -> Wanted {
 /// Plans, or takes the plan of an interrupted one, and applies.
 fn restore(stage: &Stage, cancel: &Cancel) -> Result<Restored, Broken> {
     with_restore(stage, cancel, |restore, plan| {
-        restore.apply(plan, &|names| {
+        restore.apply(plan, &|replaced| {
+            let names: Vec<&str> = replaced.iter().map(|resource| &resource.name[..]).collect();
             assert_eq!(names, ["b", "a"]);
             Ok("undo-point".into())
         })

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tintype_model::plan::{Check, Stage};
-use tintype_model::resource::Resource;
+use tintype_model::resource::{Hook, HookPlace, Phase, Resource};
 use tintype_model::{Error, ErrorKind, Result};
 use xmltree::Element;
 
@@ -19,7 +19,7 @@ use crate::libvirt::virsh::Virsh;
 use crate::libvirt::xml::{parse, text, write};
 use crate::qemu::definition::{DISKS, DiskFacts, Facts, NVRAM};
 use crate::qemu::target::renew::fresh_uuid;
-use crate::vm::checks::{free_space, tools};
+use crate::vm::checks::{NOT_STARTED, OFF, free_space, guest_hooks, tools};
 use crate::vm::socket::Waits;
 use crate::vm::steps::{FileStep, beside};
 
@@ -35,11 +35,16 @@ pub(super) fn plan(
         Error::invalid(format!("the snapshot does not say what it holds: {error}"))
     })?;
     match destination {
-        Destination::InPlace => in_place(&mut plan, &At::parse(&resource.at)?, &facts)?,
+        Destination::InPlace => {
+            in_place(&mut plan, &At::parse(&resource.at)?, &facts)?;
+            hooks_in_place(&mut plan, &At::parse(&resource.at)?, resource)?;
+        }
         Destination::AsNew { name, at, rules } => {
             let at = At::parse(at)?;
             let new = at.domain.as_deref().unwrap_or(name).to_owned();
             let rules = Rules::parse(rules, &facts)?;
+            let hooks = guest_hooks(resource, Phase::PostRestore, NOT_STARTED);
+            plan.result.checks.extend(hooks.filter(|_| !rules.start));
             as_new(&mut plan, &at, &new, &facts, rules)?;
         }
         Destination::Files(directory) => files(&mut plan, directory, &facts),
@@ -105,6 +110,24 @@ fn in_place(plan: &mut Plan<'_>, at: &At, facts: &Facts) -> Result<()> {
         plan.file(Stage::Clean, "remove what was replaced", FileStep::Remove { files });
     }
     Ok(())
+}
+
+/// A hook in the guest after the restore needs one that runs; otherwise its owner starts it.
+fn hooks_in_place(plan: &mut Plan<'_>, at: &At, resource: &Resource) -> Result<()> {
+    plan.result.checks.extend(guest_hooks(resource, Phase::PreRestore, OFF));
+    let in_it = |hook: &Hook| hook.place == HookPlace::Guest && hook.phase == Phase::PostRestore;
+    if resource.hooks.iter().any(in_it) {
+        start(plan, at, at.domain()?);
+    }
+    Ok(())
+}
+
+fn start(plan: &mut Plan<'_>, at: &At, name: &str) {
+    let (uri, what, name) = (at.uri.clone(), What::Domain, name.to_owned());
+    let start = LibvirtStep::Start { uri: uri.clone(), what, name: name.clone(), autostart: false };
+    plan.libvirt(Stage::Start, "start the machine", start);
+    let health = LibvirtStep::Health { uri, name };
+    plan.libvirt(Stage::Health, "see that it runs and its agent answers", health);
 }
 
 /// Where a file is written beside another.
@@ -310,12 +333,7 @@ fn as_new(plan: &mut Plan<'_>, at: &At, name: &str, facts: &Facts, rules: Rules)
     finish_checks(plan, &formats, &places);
     define(plan, at, name, write(&definition)?, None);
     if rules.start {
-        let (uri, what) = (at.uri.clone(), What::Domain);
-        let start =
-            LibvirtStep::Start { uri: uri.clone(), what, name: name.to_owned(), autostart: false };
-        plan.libvirt(Stage::Start, "start the machine", start);
-        let health = LibvirtStep::Health { uri, name: name.to_owned() };
-        plan.libvirt(Stage::Health, "see that it runs and its agent answers", health);
+        start(plan, at, name);
     }
     Ok(())
 }

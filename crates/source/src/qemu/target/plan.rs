@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tintype_model::item::Item;
 use tintype_model::plan::{Check, Stage};
-use tintype_model::resource::Resource;
+use tintype_model::resource::{Phase, Resource};
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::renew::{Renewal, fresh_mac, fresh_uuid, renewed, script};
 use super::{Action, MachineStep};
 use crate::connector::{Context, Destination, Stored, TargetPlan};
-use crate::qemu::at::At;
+use crate::qemu::at::{At, DiskAt};
 use crate::qemu::definition::{DEFINITION, DISKS, Definition, DiskFacts, Facts, NVRAM};
 use crate::qemu::process;
-use crate::vm::checks::{free_space, tools};
+use crate::vm::checks::{NOT_STARTED, OFF, free_space, guest_hooks, tools};
 use crate::vm::qmp::Qmp;
 use crate::vm::socket::Waits;
 use crate::vm::steps::{FileStep, beside, step};
@@ -43,9 +43,11 @@ pub(super) fn plan(
         replaced: Vec::new(),
     };
     match destination {
-        Destination::InPlace => plan.in_place(&At::of(resource)?)?,
+        Destination::InPlace => plan.in_place(resource)?,
         Destination::AsNew { name, at, rules } => {
             let rules = Rules::parse(rules, &plan.facts)?;
+            let hooks = guest_hooks(resource, Phase::PostRestore, NOT_STARTED);
+            plan.result.checks.extend(hooks.filter(|_| !rules.start));
             plan.as_new(name, &At::parse(at)?, &rules)?;
         }
         Destination::Files(directory) => plan.files(directory),
@@ -144,8 +146,12 @@ impl Plan<'_> {
         self.step(Stage::Stage, text, FileStep::WriteDisk { at, file, format, size_bytes });
     }
 
-    fn in_place(&mut self, at: &At) -> Result<()> {
-        self.check_off(&at.qmp)?;
+    fn in_place(&mut self, resource: &Resource) -> Result<()> {
+        self.check_off(&At::of(resource)?.qmp)?;
+        let hooks = [(Phase::PreRestore, OFF), (Phase::PostRestore, "you start the machine")];
+        for (phase, why) in hooks {
+            self.result.checks.extend(guest_hooks(resource, phase, why));
+        }
         let nvram = self.facts.nvram.clone();
         let disks = self.facts.disks.clone();
         let formats: BTreeSet<_> = disks.iter().map(|disk| disk.format.clone()).collect();
@@ -167,7 +173,7 @@ impl Plan<'_> {
                 self.write_disk(disk, new.clone(), &disk.format.clone());
             }
             places.push((file.clone(), disk.size_bytes));
-            self.replace(at, disk, new, file, is_there);
+            self.replace(disk, new, file, is_there)?;
         }
         self.check(free_space(&places, self.item.bytes));
         let files = std::mem::take(&mut self.replaced);
@@ -177,23 +183,28 @@ impl Plan<'_> {
         Ok(())
     }
 
-    fn replace(&mut self, at: &At, disk: &DiskFacts, new: PathBuf, file: PathBuf, is_there: bool) {
+    fn replace(
+        &mut self,
+        disk: &DiskFacts,
+        new: PathBuf,
+        file: PathBuf,
+        is_there: bool,
+    ) -> Result<()> {
         let old = is_there.then(|| beside(&file, "old", self.context));
-        self.result.replaces |= is_there;
+        if is_there {
+            self.result.replaces = true;
+            // The machine is off: what is replaced is captured as files, the firmware's variables
+            // as a disk of their own.
+            let format = disk.format.clone();
+            let place = serde_json::to_value(DiskAt { file: file.clone(), format })
+                .map_err(|error| Error::internal(error.to_string()))?;
+            let disks = self.result.undo_at.entry("disks").or_insert_with(|| json!({}));
+            disks[&disk.name] = place;
+        }
         let text = format!("put it in the place of {}", file.display());
         self.step(Stage::Switch, text, FileStep::Place { new, file, old: old.clone() });
-        let Some(old) = old else { return };
-        // A machine that is off can be captured before this only if its disks are named.
-        if at.disks.contains_key(&disk.name) {
-            self.replaced.push(old);
-        } else {
-            let reason = format!(
-                "{} is not among `disks` in `at`, so no snapshot of it can be taken now",
-                disk.name
-            );
-            let cure = format!("what is replaced stays as {}: remove it yourself", old.display());
-            self.check(Check::warn("undo-point", reason, cure));
-        }
+        self.replaced.extend(old);
+        Ok(())
     }
 
     fn check_off(&mut self, qmp: &Path) -> Result<()> {

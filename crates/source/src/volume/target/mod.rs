@@ -77,7 +77,12 @@ impl Target for Volume {
         let layout = self.layout(item, resource, &path, in_place, &found)?;
         let checks = checks::checks(item, &layout, &found, in_place);
         let replaces = in_place && found.exists;
-        Ok(TargetPlan { checks, steps: steps(&layout, item, replaces)?, replaces })
+        Ok(TargetPlan {
+            checks,
+            steps: steps(&layout, item, replaces)?,
+            replaces,
+            ..TargetPlan::default()
+        })
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tintype_model::ErrorKind;
 use tintype_model::item::Item;
 use tintype_model::plan::{Stage, Verdict};
-use tintype_model::resource::{Consistency, Kind, Resource};
+use tintype_model::resource::{Consistency, Hook, HookPlace, Kind, OnError, Phase, Resource};
 use tintype_source::connector::{
     Connector, Content, Context, Destination, Released, Source, Target, TargetPlan,
 };
@@ -265,7 +265,13 @@ fn over_what_is_there(
     libvirt.shell("one", "echo after > /data/state; sync");
     libvirt.virsh(&["destroy", "one"]);
     let hash = file_hash(&libvirt.directory.join("one-vdb.qcow2"));
-    let plan = target.plan(item, resource, &Destination::InPlace, stored).unwrap();
+    let mut resource = resource.clone();
+    resource.hooks = vec![in_guest(Phase::PreRestore)];
+    let plan = target.plan(item, &resource, &Destination::InPlace, stored).unwrap();
+    assert_eq!(blocked(&plan), ["guest-hook"], "{:?}", plan.checks);
+    // One after the restore needs a machine that runs.
+    resource.hooks = vec![in_guest(Phase::PostRestore)];
+    let plan = target.plan(item, &resource, &Destination::InPlace, stored).unwrap();
     assert_eq!(blocked(&plan), Vec::<&str>::new(), "{:?}", plan.checks);
     let mut steps = plan.steps.clone();
     steps.sort_by_key(|step| step.stage);
@@ -281,8 +287,15 @@ fn over_what_is_there(
     for step in &steps {
         target.apply(step, stored).unwrap();
     }
-    libvirt.start_and_wait("one");
-    assert_eq!(libvirt.shell("one", "cat /data/state").trim(), "before");
+    let run = run();
+    let ran = source(&resource, &run.context).run_in_guest(&resource.hooks[0]).unwrap();
+    assert_eq!((ran.exit, &ran.output[..]), (Some(0), "before\n"));
+}
+
+fn in_guest(phase: Phase) -> Hook {
+    let command = ["/bin/sh", "-c", "cat /data/state"].map(str::to_owned).into();
+    let (place, on_error) = (HookPlace::Guest, OnError::Fail);
+    Hook { phase, command, place, timeout_seconds: 20, on_error }
 }
 
 fn networks(libvirt: &Libvirt) {

@@ -1,0 +1,130 @@
+//! Machines from the command line: what is replaced can come back, and hooks run in the guest.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tintype_testkit::guest::{Guest, Options};
+
+use crate::support::{Lab, Ran};
+
+fn hook(phase: &str, script: &str, on_error: &str) -> Value {
+    json!({ "phase": phase, "where": "guest", "command": ["/bin/sh", "-c", script],
+            "timeout_seconds": 60, "on_error": on_error })
+}
+
+/// The machine as a user describes it who does not say where its disks are.
+fn describe(lab: &Lab, guest: &Guest, excludes: &[&str], hooks: &[Value]) {
+    let resource = json!({ "kind": "vm", "name": "web", "connector": "qemu", "hooks": hooks,
+        "at": { "qmp": guest.qmp, "agent": guest.agent }, "excludes": excludes });
+    let text = json!({ "version": 1, "resources": [resource] });
+    lab.write("resources.yaml", text.to_string());
+}
+
+fn take(lab: &Lab) {
+    lab.run(&["snapshot", "--resources", &lab.text("resources.yaml")]).expect(0);
+}
+
+/// What hooks of a restore did, by phase.
+fn hooks(ran: &Ran) -> Vec<Value> {
+    let hooks = ran.events().into_iter().filter(|event| event["event"] == "hook");
+    hooks.map(|mut event| event["run"].take()).collect()
+}
+
+/// A file of the disk at `/data`, whose format is told.
+fn on_disk(disk: &Path, path: &str) -> String {
+    let raw = disk.with_extension("raw");
+    let convert =
+        Command::new("qemu-img").args(["convert", "-O", "raw"]).arg(disk).arg(&raw).status();
+    assert!(convert.unwrap().success());
+    let ask = format!("cat {path}");
+    let said = Command::new("/sbin/debugfs").args(["-R", &ask]).arg(&raw).output().unwrap();
+    std::fs::remove_file(raw).unwrap();
+    String::from_utf8(said.stdout).unwrap().trim().to_owned()
+}
+
+fn tagged(lab: &Lab, tag: &str) -> String {
+    let list = lab.run(&["list", "--json", "--tag", tag]).expect(0);
+    let event = list.events().into_iter().find(|event| event["event"] == "snapshot").unwrap();
+    event["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_machine_whose_disks_are_not_named_is_replaced_and_brought_back() {
+    let lab = Lab::ready();
+    let mut guest = Guest::boot(&Options { words: "nowriter".into(), ..Options::default() });
+    guest.shell("echo before > /data/state; sync");
+    let off = [hook("pre-restore", "true", "continue"), hook("post-restore", "true", "continue")];
+    describe(&lab, &guest, &["vda"], &off);
+    take(&lab);
+    guest.shell("echo after > /data/state; sync");
+    let disk: PathBuf = guest.disks[1].1.clone();
+    let kept = guest.quit();
+    let names = || std::fs::read_dir(disk.parent().unwrap()).unwrap().count();
+    let count = names();
+
+    let restore = ["restore", "latest", "--resources", "--in-place", "--yes", "--json"];
+    let ran = lab.run(&restore).expect(0);
+    assert_eq!(on_disk(&disk, "/state"), "before");
+    assert_eq!(names(), count, "nothing is left beside");
+    // Told with the plan, and again by what became of them.
+    let ran = hooks(&ran);
+    assert_eq!(ran.len(), 2, "{ran:?}");
+    assert!(ran.iter().all(|run| run["failure"].as_str().is_some()), "{ran:?}");
+
+    let point = tagged(&lab, "pre-restore");
+    lab.run(&["restore", &point, "--resources", "--in-place", "--yes"]).expect(0);
+    assert_eq!(on_disk(&disk, "/state"), "after");
+    drop(kept);
+}
+
+#[test]
+fn hooks_of_a_restore_run_in_the_guest_or_say_why_not() {
+    let lab = Lab::ready();
+    let mut guest = Guest::boot(&Options { words: "nowriter".into(), ..Options::default() });
+    let hooks_of_it = [
+        hook("pre-restore", "echo here > /data/original", "fail"),
+        hook("post-restore", "ls /data; echo restored > /data/restored; sync", "fail"),
+    ];
+    describe(&lab, &guest, &[], &hooks_of_it);
+    take(&lab);
+    let place = lab.path("copy");
+    let set = |field: &str, at: &str| format!("web.{field}={}", place.join(at).display());
+    let original = guest.directory.display().to_string();
+    let rules = [
+        format!("web.directory={}", place.display()),
+        "web.start=yes".to_owned(),
+        format!("web.replace:{original}/={}/", place.display()),
+    ];
+    let sets = [set("qmp", "qmp"), set("agent", "agent")];
+    let mut words = vec!["restore", "latest", "--resources", "--as-new", "web=copy", "--json"];
+    sets.iter().for_each(|set| words.extend(["--set", set]));
+    rules.iter().for_each(|rule| words.extend(["--rule", rule]));
+    let ran = lab.run(&words).expect(0);
+    let ran = hooks(&ran);
+    assert!(ran.len() == 2 && ran.iter().all(|run| run["exit"] == 0), "{ran:?}");
+    let seen = ran[1]["output"].as_str().unwrap();
+    assert!(seen.contains("dir") && !seen.contains("original"), "{seen}");
+    let here = guest.shell("cat /data/original; ls /data/restored 2>&1");
+    assert!(here.starts_with("here\n") && here.contains("No such file"), "{here}");
+    quit(&place.join("qmp"));
+    assert_eq!(on_disk(&place.join("vdb.qcow2"), "/restored"), "restored");
+
+    // In place nothing runs that a hook could run in.
+    let kept = guest.quit();
+    let refused = lab.run(&["restore", "latest", "--resources", "--in-place", "--yes"]).expect(1);
+    assert!(refused.out.contains("guest-hook"), "{} {}", refused.out, refused.err);
+    drop(kept);
+}
+
+/// Ends a machine that a restore started.
+fn quit(qmp: &Path) {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let mut stream = BufReader::new(std::os::unix::net::UnixStream::connect(qmp).unwrap());
+    let ask = b"{\"execute\": \"qmp_capabilities\"}\n{\"execute\": \"quit\"}\n";
+    stream.get_mut().write_all(ask).unwrap();
+    let mut line = String::new();
+    while stream.read_line(&mut line).is_ok_and(|length| length > 0) {
+        line.clear();
+    }
+}
