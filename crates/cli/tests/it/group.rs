@@ -1,17 +1,20 @@
 //! One writer, several places: what is frozen together was of one moment.
 #![expect(clippy::disallowed_methods, reason = "the writer is a thread of its own")]
 
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
+use tintype_testkit::guest::{Guest, Numbers, Options};
 use tintype_testkit::postgres::{self, Postgres};
 use tintype_testkit::server::free_ports;
 use tintype_testkit::volumes::Mounted;
 
 use crate::support::{Lab, is_root};
 
-/// Puts one number after the other into a row and then into a file, until it is stopped.
-fn write_in_turn(cluster: &Postgres, volume: &Mounted, stop: &AtomicBool) {
+/// Puts one number after the other into a row, then into a file, then into a guest's file, until it
+/// is stopped.
+fn write_in_turn(cluster: &Postgres, volume: &Mounted, mut guest: Numbers, stop: &AtomicBool) {
     let file = volume.path.join("number");
     for number in 1u64.. {
         if stop.load(Ordering::Relaxed) {
@@ -22,7 +25,20 @@ fn write_in_turn(cluster: &Postgres, volume: &Mounted, stop: &AtomicBool) {
         std::fs::write(&beside, number.to_string()).unwrap();
         std::fs::File::open(&beside).unwrap().sync_all().unwrap();
         std::fs::rename(&beside, &file).unwrap();
+        guest.put(number);
     }
+}
+
+/// The number on the guest's disk in a snapshot.
+fn in_guest(lab: &Lab, snapshot: &str) -> i64 {
+    let place = lab.path("guest");
+    let to = lab.text("guest");
+    lab.run(&["restore", snapshot, "--resources", "--to", &to, "guest"]).expect(0);
+    let mut debugfs = Command::new("/sbin/debugfs");
+    debugfs.args(["-R", "cat /number"]).arg(place.join("guest/disks/vdb.img"));
+    let said = debugfs.output().unwrap();
+    std::fs::remove_dir_all(place).unwrap();
+    String::from_utf8(said.stdout).unwrap().trim().parse().unwrap()
 }
 
 fn no_member_is_ahead(rounds: usize) {
@@ -35,19 +51,24 @@ fn no_member_is_ahead(rounds: usize) {
     let below = Mounted::new("xfs");
     let volume = below.stack("ext4");
     std::fs::write(volume.path.join("number"), "0").unwrap();
+    let mut guest = Guest::boot(&Options { words: "nowriter".into(), ..Options::default() });
+    guest.shell("echo 0 > /data/number; sync");
     let lab = Lab::ready();
     let resources = json!({ "version": 1, "resources": [
         { "kind": "database", "name": "rows", "connector": "postgres",
           "at": { "host": cluster.host(), "port": cluster.port } },
         { "kind": "volume", "name": "file", "connector": "reflink",
           "at": { "path": volume.path } },
+        { "kind": "vm", "name": "guest", "connector": "qemu", "excludes": ["vda"],
+          "at": { "qmp": guest.qmp, "agent": guest.agent } },
         { "kind": "application", "name": "app",
-          "components": [{ "resource": "rows" }, { "resource": "file" }] },
+          "components": [{ "resource": "rows" }, { "resource": "file" }, { "resource": "guest" }] },
     ]});
     lab.write("resources.yaml", resources.to_string());
     let stop = AtomicBool::new(false);
     let snapshots = std::thread::scope(|scope| {
-        scope.spawn(|| write_in_turn(&cluster, &volume, &stop));
+        let numbers = guest.numbers();
+        scope.spawn(|| write_in_turn(&cluster, &volume, numbers, &stop));
         let take = |_| {
             let file = lab.text("resources.yaml");
             let ran = lab.run(&["snapshot", "--json", "--resources", &file, "app"]);
@@ -81,7 +102,9 @@ fn no_member_is_ahead(rounds: usize) {
             .unwrap();
         postgres::stop(&data, "immediate");
         std::fs::remove_dir_all(&data).unwrap();
-        assert!((row - 1..=row).contains(&file), "row {row}, then file {file}");
+        let number = in_guest(&lab, snapshot);
+        let in_turn = row >= file && file >= number && number >= row - 1;
+        assert!(in_turn, "row {row}, then file {file}, then guest {number}");
         seen.push(row);
     }
     assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "the writer was at work: {seen:?}");

@@ -64,9 +64,14 @@ ip link set lo up
 for d in /sys/class/virtio-ports/*; do
   [ "$(cat $d/name 2>/dev/null)" = org.qemu.guest_agent.0 ] && port=/dev/${d##*/}
   [ "$(cat $d/name 2>/dev/null)" = tintype.lab.0 ] && lab=/dev/${d##*/}
+  [ "$(cat $d/name 2>/dev/null)" = tintype.numbers.0 ] && numbers=/dev/${d##*/}
 done
 # An agent of the test's own: the other's socket takes one program at a time.
 [ -n "$lab" ] && mkdir -p /run/lab && qemu-ga -d -m virtio-serial -p $lab -t /run/lab -f /run/lab/pid
+# Numbers from the host: each is on the disk before it is answered.
+[ -n "$numbers" ] && ( while :; do exec 3<>$numbers; while read -r n <&3; do
+  echo $n > /data/number.new; sync -d /data/number.new; mv /data/number.new /data/number; echo $n >&3
+done; exec 3>&-; usleep 50000; done ) &
 hook=; grep -q hook=1 /proc/cmdline && hook="-F/etc/qemu/fsfreeze-hook"
 [ -n "$port" ] && qemu-ga -d -m virtio-serial -p $port -t /run -l /run/qemu-ga.log $hook
 if [ -e /sys/class/net/eth0 ]; then ip link set eth0 up; udhcpc -i eth0 -b -S -s /usr/share/udhcpc/default.script >/run/dhcp.log 2>&1; fi

@@ -4,6 +4,8 @@
 
 mod lab;
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -102,7 +104,7 @@ impl Guest {
         let disks = options.disks.clone().unwrap_or_else(|| own_disks(directory));
         let at = |name: &str| directory.join(name);
         let log = at("qemu.log");
-        for socket in ["qmp", "qmp2", "lab-qmp", "agent", "lab-agent"] {
+        for socket in ["qmp", "qmp2", "lab-qmp", "agent", "lab-agent", "numbers"] {
             // Of a machine that ran here before.
             let _ = std::fs::remove_file(at(socket));
         }
@@ -169,6 +171,13 @@ impl Guest {
         self.shell(&format!("({script}) >/dev/null 2>&1 </dev/null &"));
     }
 
+    /// A line by which numbers are put into `/data/number`, one at a time.
+    pub fn numbers(&self) -> Numbers {
+        let stream = UnixStream::connect(self.directory.join("numbers")).expect("QEMU listens");
+        stream.set_read_timeout(Some(BOOT)).expect("a timeout can be set");
+        Numbers(BufReader::new(stream))
+    }
+
     /// The writer's last number.
     pub fn sequence(&mut self) -> u64 {
         self.shell("tail -n1 /data/seq.log").trim().parse().expect("a number")
@@ -208,6 +217,19 @@ impl Shell {
     /// Runs a script; gives what it prints.
     pub fn run(&mut self, script: &str) -> String {
         self.0.shell(script, BOOT)
+    }
+}
+
+/// See [`Guest::numbers`].
+pub struct Numbers(BufReader<UnixStream>);
+
+impl Numbers {
+    /// The number is on the guest's disk when this returns.
+    pub fn put(&mut self, number: u64) {
+        writeln!(self.0.get_mut(), "{number}").expect("QEMU listens");
+        let mut answer = String::new();
+        self.0.read_line(&mut answer).expect("the guest answers in time");
+        assert_eq!(answer.trim(), number.to_string());
     }
 }
 
@@ -253,7 +275,11 @@ fn arguments(
         add("-device", format!("virtio-blk-pci,drive=disk-{device},id={device}"));
     }
     add("-device", "virtio-serial-pci".to_owned());
-    let ports = [("agent", "org.qemu.guest_agent.0"), ("lab", "tintype.lab.0")];
+    let ports = [
+        ("agent", "org.qemu.guest_agent.0"),
+        ("lab", "tintype.lab.0"),
+        ("numbers", "tintype.numbers.0"),
+    ];
     for (id, name) in ports.into_iter().skip(usize::from(options.no_agent)) {
         let socket = at(if id == "lab" { "lab-agent" } else { id });
         add("-chardev", format!("socket,path={socket},server=on,wait=off,id=c{id}"));
