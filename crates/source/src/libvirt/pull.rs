@@ -21,9 +21,10 @@ use super::source::end_job;
 use super::virsh::Virsh;
 use super::xml::{children, parse, write};
 use crate::connector::{Changed, Content, Context, Part, ReadImage};
-use crate::qemu::capture::{explained, image_node, scratch_place};
+use crate::qemu::capture::{explained, give_to, image_node, scratch_place};
 use crate::qemu::definition::{DISKS, DiskFacts};
 use crate::qemu::mark::{Mark, MarkedDisk};
+use crate::vm::disk_file;
 use crate::vm::nbd::{NbdImage, dirty};
 use crate::vm::socket::Waits;
 
@@ -78,7 +79,26 @@ impl Pull {
             pull.use_mark(mark)?;
         }
         pull.write_job()?;
+        pull.make_scratch(domain.owner)?;
         Ok(pull)
+    }
+
+    /// Else libvirt makes the files itself, with a job of QEMU for each, while the guest is frozen.
+    fn make_scratch(&self, owner: Option<u32>) -> Result<()> {
+        for disk in &self.disks {
+            let size = self.sizes.get(&disk.name).copied();
+            let size = size.ok_or_else(|| {
+                Error::unsupported(format!("libvirt does not say how large disk {} is", disk.name))
+            })?;
+            let file = self.scratch(disk);
+            disk_file::create(&file, "qcow2", size)?;
+            give_to(owner, &file)?;
+        }
+        Ok(())
+    }
+
+    fn scratch(&self, disk: &DomainDisk) -> PathBuf {
+        self.place.join(format!("{}-{}.qcow2", self.name, disk.name))
     }
 
     fn facts(&self, disk: &DomainDisk) -> DiskFacts {
@@ -145,8 +165,7 @@ impl Pull {
             let disk_name = ("name", &disk.name[..]);
             let record = element("disk", &[disk_name, ("checkpoint", how)]);
             recorded.children.push(XMLNode::Element(record));
-            let scratch = self.place.join(format!("{}-{}.qcow2", self.name, disk.name));
-            let scratch = scratch.display().to_string();
+            let scratch = self.scratch(disk).display().to_string();
             let mut job =
                 element("disk", &[("name", &disk.name), ("backup", "yes"), ("type", "file")]);
             if let Some(mark) =
@@ -157,6 +176,7 @@ impl Pull {
             } else {
                 job.attributes.insert("backupmode".into(), "full".into());
             }
+            job.children.push(XMLNode::Element(element("driver", &[("type", "qcow2")])));
             job.children.push(XMLNode::Element(element("scratch", &[("file", &scratch)])));
             disks.children.push(XMLNode::Element(job));
         }

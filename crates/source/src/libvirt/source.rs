@@ -327,6 +327,7 @@ impl Source for DomainSource {
         let checkpoint = pull.checkpoint.as_ref().map(|path| path.display().to_string());
         let mut words = vec!["backup-begin", &name, &job];
         words.extend(checkpoint.as_deref());
+        words.push("--reuse-external");
         let (seconds, said) = self.timed(&words, BEGIN);
         self.window.switch = seconds;
         said.map(drop)

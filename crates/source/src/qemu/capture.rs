@@ -384,7 +384,7 @@ fn owner_of(qmp: &Qmp) -> Option<u32> {
     std::fs::metadata(format!("/proc/{process}")).ok().map(|process| process.uid())
 }
 
-fn give_to(owner: Option<u32>, path: &Path) -> Result<()> {
+pub(crate) fn give_to(owner: Option<u32>, path: &Path) -> Result<()> {
     let Some(owner) = owner else { return Ok(()) };
     if owner == rustix::process::geteuid().as_raw() {
         return Ok(());

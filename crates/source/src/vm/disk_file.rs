@@ -57,7 +57,7 @@ pub(crate) fn remove(file: &Path) -> Result<()> {
 }
 
 /// An empty image.
-fn create(file: &Path, format: &str, size_bytes: u64) -> Result<()> {
+pub(crate) fn create(file: &Path, format: &str, size_bytes: u64) -> Result<()> {
     let mut command = Command::new("qemu-img");
     command.args(["create", "-q", "-f", format]).arg("--").arg(file).arg(size_bytes.to_string());
     let output = command.stdin(Stdio::null()).output().map_err(|error| {
