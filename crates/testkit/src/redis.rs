@@ -48,6 +48,11 @@ impl Redis {
         self.server = Some(server);
     }
 
+    pub fn is_running(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// At once, as by a power failure.
     pub fn stop(&mut self) {
         self.server = None;
     }

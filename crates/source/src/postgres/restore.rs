@@ -133,6 +133,7 @@ impl Target for PostgresTarget {
                     if place.staged().exists() { place.staged() } else { place.data.clone() };
                 unpack::link(&there, &place.final_tablespaces(), place.account)?;
                 moves.apply()?;
+                place.remove_empty()?;
             }
             Action::Start(place) => start(&place, context)?,
             Action::Health { place, databases } => health(&place, &databases, context)?,
@@ -150,7 +151,10 @@ impl Target for PostgresTarget {
                 place.remove_staged()
             }
             Action::Recover { place, .. } => stop(&place, &place.staged(), "immediate", context),
-            Action::Switch { moves, .. } => moves.undo(),
+            Action::Switch { place, moves } => {
+                place.make_empty()?;
+                moves.undo()
+            }
             Action::Start(place) => stop(&place, &place.data, "fast", context),
             Action::Health { .. } => Ok(()),
             Action::Plain(plain) => plain.undo(),

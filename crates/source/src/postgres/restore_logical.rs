@@ -363,7 +363,17 @@ impl LogicalAction {
             Self::Switch { server, names } => {
                 names.undo(&mut server.connect(MAINTENANCE, context)?)
             }
-            Self::Health { .. } | Self::Clean { .. } => Ok(()),
+            Self::Health { .. } => Ok(()),
+            Self::Clean { server, names } => {
+                let mut sql = server.connect(MAINTENANCE, context)?;
+                if Names::exists(&mut sql, &names.old)? {
+                    return Ok(());
+                }
+                Err(Error::not_found(format!(
+                    "database {} is dropped: the restore of {} is done and cannot be taken back",
+                    names.old, names.name
+                )))
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub(crate) struct Held {
     pub trees: Vec<Tree>,
     /// Of each image: its path, and what was said to have changed.
     pub images: Vec<Image>,
-    /// A restore breaks off in the middle of files or of an image.
+    /// Whoever reads content gets a part of it and then an error.
     pub fails: AtomicBool,
 }
 
@@ -53,10 +53,66 @@ fn through(source: &mut dyn Source, mark: Option<&Value>) -> Result<Held> {
     source.plan()?;
     source.prepare(mark)?;
     let ahead = source.ahead()?;
+    let ahead = Ahead::read(ahead);
     let frozen = source.freeze();
     frozen.and(source.thaw())?;
-    let view = source.view()?;
-    Ok(Held::of(ahead, view))
+    Ok(ahead.and(source.view()?))
+}
+
+/// What comes before the window, read to its end.
+pub(crate) struct Ahead {
+    dir: tempfile::TempDir,
+    trees: Vec<Tree>,
+    images: Vec<Image>,
+}
+
+impl Ahead {
+    pub(crate) fn nothing() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { dir, trees: Vec::new(), images: Vec::new() }
+    }
+
+    pub(crate) fn read(parts: Vec<Part>) -> Self {
+        let mut read = Self::nothing();
+        read.keep(parts);
+        read
+    }
+
+    /// Reads all of a view that continues it.
+    pub(crate) fn and(mut self, view: View) -> Held {
+        let View { parts, consistency, mark, facts, .. } = view;
+        assert!(parts.is_sorted_by_key(|part| part.at.clone()), "parts are sorted");
+        self.keep(parts);
+        let Self { dir, trees, images } = self;
+        Held { dir, mark, facts, consistency, trees, images, fails: false.into() }
+    }
+
+    fn keep(&mut self, parts: Vec<Part>) {
+        for part in parts {
+            let to = self.dir.path().join("parts").join(OsStr::from_bytes(&part.at));
+            if let Content::Files { changed, .. } = &part.content {
+                std::fs::create_dir_all(&to).unwrap();
+                let problems = transfer_found(walk_part(&part), &to, TargetOptions::default());
+                assert!(problems.is_empty(), "{problems:?}");
+                self.trees.push((part.at.clone(), Model::of(walk_part(&part)), changed.clone()));
+                continue;
+            }
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            let mut file = File::create_new(&to).unwrap();
+            match part.content {
+                Content::Files { .. } => {}
+                Content::Object(bytes) => file.write_all(&bytes).unwrap(),
+                Content::Stream { mut read, end, .. } => {
+                    std::io::copy(&mut read, &mut file).unwrap();
+                    end().unwrap();
+                }
+                Content::Image { image: disk, changed, .. } => {
+                    image::read(&*disk, &file);
+                    self.images.push((part.at.clone(), changed));
+                }
+            }
+        }
+    }
 }
 
 /// What is found where a part is walked.
@@ -76,37 +132,13 @@ fn walk_part(part: &Part) -> Vec<Found> {
 }
 
 impl Held {
-    /// Reads everything.
-    pub(crate) fn of(ahead: Vec<Part>, view: View) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut trees, mut images) = (Vec::new(), Vec::new());
-        let View { parts, consistency, mark, facts, .. } = view;
-        assert!(parts.is_sorted_by_key(|part| part.at.clone()), "parts are sorted");
-        for part in ahead.into_iter().chain(parts) {
-            let to = dir.path().join("parts").join(OsStr::from_bytes(&part.at));
-            if let Content::Files { changed, .. } = &part.content {
-                std::fs::create_dir_all(&to).unwrap();
-                let problems = transfer_found(walk_part(&part), &to, TargetOptions::default());
-                assert!(problems.is_empty(), "{problems:?}");
-                trees.push((part.at.clone(), Model::of(walk_part(&part)), changed.clone()));
-                continue;
-            }
-            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-            let mut file = File::create(&to).unwrap();
-            match part.content {
-                Content::Files { .. } => {}
-                Content::Object(bytes) => std::fs::write(&to, bytes).unwrap(),
-                Content::Stream { mut read, end, .. } => {
-                    std::io::copy(&mut read, &mut file).unwrap();
-                    end().unwrap();
-                }
-                Content::Image { image: disk, changed, .. } => {
-                    image::read(&*disk, &file);
-                    images.push((part.at.clone(), changed));
-                }
-            }
-        }
-        Self { dir, mark, facts, consistency, trees, images, fails: false.into() }
+    /// Reads all of a view before which nothing came.
+    pub(crate) fn of(view: View) -> Self {
+        Ahead::nothing().and(view)
+    }
+
+    fn fails(&self) -> bool {
+        self.fails.load(Ordering::Relaxed)
     }
 
     /// Whether an image is that of the parent but for what was said to have changed.
@@ -151,19 +183,23 @@ impl Stored for Held {
 
     fn read(&self, at: &[u8], consume: &mut dyn FnMut(&mut dyn Read) -> Result<()>) -> Result<()> {
         let path = self.path(at);
-        let mut file = File::open(&path).map_err(|error| Error::io(error, path.display()))?;
-        consume(&mut file)
+        let file = File::open(&path).map_err(|error| Error::io(error, path.display()))?;
+        if !self.fails() {
+            return consume(&mut { file });
+        }
+        let half = file.metadata().unwrap().len() / 2;
+        consume(&mut file.take(half).chain(Broken))
     }
 
     fn image(&self, at: &[u8], sink: &dyn ImageSink) -> Result<()> {
         let path = self.path(at);
         let file = File::open(&path).map_err(|error| Error::io(error, path.display()))?;
-        image::write(&file, sink, self.fails.load(Ordering::Relaxed))
+        image::write(&file, sink, self.fails())
     }
 
     fn files(&self, at: &[u8], to: &Path) -> Result<FilesDone> {
         assert!(to.read_dir().unwrap().next().is_none(), "{} is not empty", to.display());
-        if self.fails.load(Ordering::Relaxed) {
+        if self.fails() {
             std::fs::create_dir_all(to.join("half/a tree")).unwrap();
             std::fs::write(to.join("half/a tree/file"), b"half").unwrap();
             return Err(Error::unavailable("injected"));
@@ -171,5 +207,13 @@ impl Stored for Held {
         let problems = transfer(&self.path(at), to, TargetOptions::default());
         let failed = problems.into_iter().map(|(path, p)| (path.into_bytes(), p.message));
         Ok(FilesDone { entries: 1, bytes: 1, failed: failed.collect() })
+    }
+}
+
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("injected"))
     }
 }

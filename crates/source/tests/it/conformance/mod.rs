@@ -20,7 +20,7 @@ use tintype_model::item::{Item, Outcome};
 use tintype_model::resource::{Kind, Resource};
 use tintype_source::connector::{Connector, Context, Destination, Living, session_of};
 
-pub(crate) use held::{Held, capture};
+pub(crate) use held::{Ahead, Held, capture};
 pub(crate) use model::Model;
 pub(crate) use source::sources_conform;
 pub(crate) use target::targets_conform;
@@ -33,7 +33,7 @@ pub(crate) trait World: Sync {
     /// what was half written then counts as the number before.
     fn write(&self, number: u64);
 
-    /// The number that the living resource holds.
+    /// The number that the living resource holds; a server that is stopped is started.
     fn now(&self) -> u64;
 
     /// The number that was captured. Panics if it is torn.
@@ -42,8 +42,19 @@ pub(crate) trait World: Sync {
     /// All of the living resource that a restore must bring back or leave alone, to be compared.
     fn state(&self) -> String;
 
-    /// What bears a name of ours, wherever it may be, or is still held up.
+    /// What bears a name of ours, wherever it may be, or is still held up; but for [`World::kept`].
     fn leftovers(&self) -> Vec<String>;
+
+    /// What was replaced and stays beside what was restored.
+    fn kept(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Does what users must do before a restore over the living resource: stop a server, drop a
+    /// database. Gives whether something is still there to be replaced.
+    fn make_way(&self) -> bool {
+        true
+    }
 
     /// Whether a second capture at the same time is refused, instead of standing beside the first.
     fn one_at_a_time(&self) -> bool {

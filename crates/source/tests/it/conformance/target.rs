@@ -41,30 +41,29 @@ fn plan(
 /// steps restore after all.
 fn each_step_can_fail(world: &dyn World, held: &Held, captured: u64) {
     world.write(captured + 1);
+    world.make_way();
     let before = world.state();
+    world.make_way();
     let (_, _, all) = plan(world, held, &Destination::InPlace);
-    assert!(all.replaces);
-    // From the last one there is no way back.
     for broken in 0..all.steps.len() {
         for interrupted_before in [true, false] {
+            world.make_way();
             let (session, mut target, plan) = plan(world, held, &Destination::InPlace);
             let mut done = Vec::new();
             for step in &plan.steps[..broken] {
                 done.push(target.apply(step, held).unwrap());
             }
             let step = &plan.steps[broken];
-            let is_last = broken + 1 == plan.steps.len();
             if !interrupted_before {
                 // Something in the middle of it; what needs nothing from the snapshot is done.
                 held.fails.store(true, Ordering::Relaxed);
                 let result = target.apply(step, held);
                 held.fails.store(false, Ordering::Relaxed);
-                if is_last {
+                if is_without_return(&plan, broken) {
                     result.unwrap();
                     let undone = target.undo(step, &Value::Null);
                     assert!(undone.is_err(), "what is gone is not said to be back");
                     assert_eq!(world.now(), captured);
-                    world.write(captured + 1);
                     return;
                 }
             }
@@ -76,15 +75,21 @@ fn each_step_can_fail(world: &dyn World, held: &Held, captured: u64) {
                 target.undo(step, &done).unwrap();
             }
             let what = format!("{}, {interrupted_before}", step.text);
-            assert_eq!(world.now(), captured + 1, "{what}");
             assert_eq!(world.state(), before, "{what}");
             assert_eq!(world.leftovers(), Vec::<String>::new(), "{what}");
+            assert_eq!(world.kept(), Vec::<String>::new(), "{what}");
         }
     }
 }
 
+/// What only removes what was replaced comes last.
+fn is_without_return(plan: &TargetPlan, step: usize) -> bool {
+    plan.steps[step].stage == Stage::Clean && step + 1 == plan.steps.len()
+}
+
 fn everything_twice(world: &dyn World, held: &Held, captured: u64, wanted: &str) {
     world.write(captured + 2);
+    let is_there = world.make_way();
     let (session, _, plan) = plan(world, held, &Destination::InPlace);
     for step in &plan.steps {
         for _ in 0..2 {
@@ -96,6 +101,8 @@ fn everything_twice(world: &dyn World, held: &Held, captured: u64, wanted: &str)
     assert_eq!(world.now(), captured);
     assert_eq!(world.state(), wanted);
     assert_eq!(world.leftovers(), Vec::<String>::new());
+    let stays = !world.kept().is_empty();
+    assert_eq!(plan.replaces || stays, is_there, "captured before it goes, or it stays beside");
 }
 
 fn beside(world: &dyn World, held: &Held, captured: u64) {

@@ -16,8 +16,8 @@ use tintype_model::plan::{Check, Step, Verdict};
 use tintype_model::resource::{Kind, Resource};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{
-    Connector, Content, Context, Destination, FilesDone, ImageSink, Living, Part, Released, Source,
-    Stored, StoredEntry, Target, TargetPlan, View,
+    Connector, Content, Context, Destination, FilesDone, ImageSink, Part, Released, Source, Stored,
+    StoredEntry, Target, TargetPlan, View,
 };
 
 struct RealClock(Instant);
@@ -48,15 +48,6 @@ impl Tasks for Threads {
     }
 }
 
-/// Every session lives but this one.
-struct AllBut(String);
-
-impl Living for AllBut {
-    fn is_alive(&self, session: &str) -> bool {
-        session != self.0
-    }
-}
-
 /// One session, with its scratch directory and a place for what it captures.
 pub(crate) struct World {
     pub context: Context,
@@ -84,13 +75,6 @@ impl World {
             written_devices: Vec::new(),
         };
         Self { context, stored: DirStored { root }, _directory: directory }
-    }
-
-    /// A later session that knows this one to be dead.
-    pub(crate) fn after_death(&self) -> Self {
-        let mut later = Self::new();
-        later.context.living = Arc::new(AllBut(self.context.session.clone()));
-        later
     }
 
     pub(crate) fn source(&self, resource: &Resource) -> Box<dyn Source> {

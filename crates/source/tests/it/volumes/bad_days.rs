@@ -103,7 +103,7 @@ fn a_volume_that_is_unmounted_while_it_is_read() {
         let view = source.view().unwrap();
         upper.as_ref().unwrap_or(&below).unmount();
         assert!(!place.exists());
-        assert_eq!(world.captured(&Held::of(Vec::new(), view)), number, "{kind}");
+        assert_eq!(world.captured(&Held::of(view)), number, "{kind}");
         source.release(Released::Failed).unwrap();
     }
 }

@@ -1,17 +1,20 @@
 //! The suites, on databases whose content can be told by a number.
 
+mod mariadb;
+mod postgres;
+mod redis;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::json;
 use tintype_model::resource::{Kind, Resource};
-use tintype_testkit::mariadb::MariaDb;
-use tintype_testkit::redis::Redis;
 
 use super::world::as_new;
 use crate::conformance::{AsNew, Held, World, resource, sources_conform, targets_conform};
 
+/// Names of ours in a directory.
 fn ours(directory: &std::path::Path) -> Vec<String> {
     let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
     let names = names.map(|name| name.into_string().unwrap());
@@ -107,91 +110,4 @@ fn sqlite_with_a_rollback_journal() {
     let world = SqliteWorld::new("delete");
     sources_conform(&world);
     targets_conform(&world);
-}
-
-struct RedisWorld(Redis);
-
-impl World for RedisWorld {
-    fn resource(&self) -> Resource {
-        resource(Kind::Database, "shop", "redis", &[("socket", json!(self.0.socket))])
-    }
-
-    fn write(&self, number: u64) {
-        self.0.ask(&["MSET", "a", &number.to_string(), "b", &number.to_string()]);
-    }
-
-    fn now(&self) -> u64 {
-        self.0.ask(&["GET", "a"]).parse().unwrap_or_default()
-    }
-
-    fn captured(&self, held: &Held) -> u64 {
-        let mut other = Redis::start(&["--save", ""]);
-        other.stop();
-        std::fs::copy(held.path(b"dump.rdb"), other.data.join("dump.rdb")).unwrap();
-        other.resume(&["--save", ""]);
-        let both = other.ask(&["MGET", "a", "b"]);
-        let (a, b) = both.split_once('\n').unwrap();
-        assert_eq!(a, b, "torn");
-        a.parse().unwrap()
-    }
-
-    fn state(&self) -> String {
-        self.0.ask(&["MGET", "a", "b"])
-    }
-
-    fn leftovers(&self) -> Vec<String> {
-        ours(&self.0.data)
-    }
-}
-
-#[test]
-fn redis() {
-    sources_conform(&RedisWorld(Redis::start(&["--save", ""])));
-}
-
-struct MariaDbWorld(MariaDb);
-
-impl World for MariaDbWorld {
-    fn resource(&self) -> Resource {
-        resource(Kind::Database, "shop", "mariadb", &[("socket", json!(self.0.socket))])
-    }
-
-    fn write(&self, number: u64) {
-        let both = format!("BEGIN; UPDATE a SET n = {number}; UPDATE b SET n = {number}; COMMIT");
-        self.0.sql("shop", &both);
-    }
-
-    fn now(&self) -> u64 {
-        self.0.sql("shop", "SELECT n FROM a").parse().unwrap()
-    }
-
-    fn captured(&self, held: &Held) -> u64 {
-        let dump = std::fs::read_to_string(held.path(b"databases/shop.sql")).unwrap();
-        let number = |table: &str| -> u64 {
-            let rows = dump.split_once(&format!("INSERT INTO `{table}` VALUES")).unwrap().1;
-            rows.split_once('(').unwrap().1.split_once(')').unwrap().0.parse().unwrap()
-        };
-        assert_eq!(number("a"), number("b"), "torn");
-        number("a")
-    }
-
-    fn state(&self) -> String {
-        self.0.sql("shop", "SELECT * FROM a, b")
-    }
-
-    fn leftovers(&self) -> Vec<String> {
-        let names = self.0.sql("", "SHOW DATABASES");
-        names.lines().filter(|name| name.contains("tintype")).map(str::to_owned).collect()
-    }
-}
-
-#[test]
-fn mariadb() {
-    let server = MariaDb::start();
-    server.sql("", "CREATE DATABASE shop");
-    for table in ["a", "b"] {
-        server.sql("shop", &format!("CREATE TABLE {table}(n BIGINT) ENGINE=InnoDB"));
-        server.sql("shop", &format!("INSERT INTO {table} VALUES(0)"));
-    }
-    sources_conform(&MariaDbWorld(server));
 }
