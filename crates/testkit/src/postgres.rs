@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use crate::debian;
 use crate::server::{Server, free_ports};
 use crate::tools;
+use crate::volumes::Mounted;
 
 pub struct Postgres {
     /// The data directory; its parent holds the socket and the log and may be entered by all.
@@ -153,6 +154,53 @@ impl Postgres {
         replica
     }
 
+    /// With its data in memory of so many MiB, for as long as what is given second lives.
+    pub fn start_in_memory(mebibytes: u32) -> (Self, Mounted) {
+        let mut cluster = Self::nowhere(15);
+        let data = cluster.make_directory("data");
+        let memory = Mounted::tmpfs(&data, mebibytes);
+        if let Some(user) = account() {
+            run(Command::new("chown").arg(user).arg(&data));
+        }
+        cluster.init(&[]);
+        cluster.resume(&[]);
+        (cluster, memory)
+    }
+
+    /// Over the network it talks only encrypted, as 127.0.0.1; the certificate of its authority is
+    /// given, too.
+    pub fn start_encrypted() -> (Self, PathBuf) {
+        let mut cluster = Self::nowhere(15);
+        cluster.init(&[]);
+        let authority = cluster.authority("authority");
+        let at = |name: &str| cluster.directory.path().join(name);
+        let mut sign = cluster.openssl("server", "subjectAltName=IP:127.0.0.1");
+        sign.args(["-addext", "basicConstraints=CA:FALSE", "-CA"]).arg(&authority);
+        run(sign.arg("-CAkey").arg(at("authority.key")));
+        let rules = "local all all trust\nhostssl all,replication all 127.0.0.1/32 scram-sha-256\n";
+        std::fs::write(cluster.data.join("pg_hba.conf"), rules).expect("it was just made");
+        let file = |setting: &str, name: &str| format!("{setting}={}", at(name).display());
+        let files = [file("ssl_cert_file", "server.pem"), file("ssl_key_file", "server.key")];
+        cluster.resume(&["ssl=on", &files[0], &files[1]]);
+        (cluster, authority)
+    }
+
+    /// The certificate of an authority of its own.
+    pub fn authority(&self, name: &str) -> PathBuf {
+        run(&mut self.openssl(name, "keyUsage=keyCertSign"));
+        self.directory.path().join(format!("{name}.pem"))
+    }
+
+    fn openssl(&self, name: &str, extension: &str) -> Command {
+        debian::need(&["openssl"], &["openssl"]);
+        let at = |suffix: &str| self.directory.path().join(format!("{name}{suffix}"));
+        let mut command = as_account(Path::new("openssl"));
+        let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
+        command.args(new.split(' ')).args(["-subj", &format!("/CN={name}"), "-addext", extension]);
+        command.arg("-keyout").arg(at(".key")).arg("-out").arg(at(".pem"));
+        command
+    }
+
     /// Nothing runs yet, and there is no data.
     fn nowhere(major: u32) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -204,6 +252,16 @@ impl Postgres {
 
     /// Starts what was stopped.
     pub fn resume(&mut self, settings: &[&str]) {
+        self.resume_until(settings, 0);
+    }
+
+    /// A server that lets nobody in, and says so.
+    pub fn resume_closed(&mut self, settings: &[&str]) {
+        self.resume_until(settings, 1);
+    }
+
+    /// `said`: the end of `pg_isready`.
+    fn resume_until(&mut self, settings: &[&str], said: i32) {
         let host = self.host();
         let own = [
             format!("port={}", self.port),
@@ -224,7 +282,7 @@ impl Postgres {
         server.wait_until(&log, || {
             let mut ready = Command::new(program("pg_isready"));
             let ready = ready.args(["-q", "-h", &host, "-p", &self.port.to_string()]).status();
-            ready.is_ok_and(|status| status.success())
+            ready.is_ok_and(|status| status.code() == Some(said))
         });
         self.server = Some(server);
     }
@@ -243,6 +301,14 @@ impl Postgres {
 
     pub fn sql(&self, sql: &str) -> String {
         self.sql_in("postgres", sql)
+    }
+
+    /// What it says if it refuses.
+    pub fn try_sql(&self, sql: &str) -> Result<String, String> {
+        let output = asking(&self.host(), self.port, "postgres", sql).current_dir("/").output();
+        let output = output.expect("psql can be run");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
     pub fn sql_in(&self, database: &str, sql: &str) -> String {
@@ -271,11 +337,16 @@ impl Postgres {
 
 /// Asks any server on a socket; panics with what it says if it refuses.
 pub fn query(host: &str, port: u16, database: &str, sql: &str) -> String {
+    run(&mut asking(host, port, database, sql))
+}
+
+fn asking(host: &str, port: u16, database: &str, sql: &str) -> Command {
     let mut command = as_account(&program("psql"));
     command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", host, "-U", USER]);
     // As an argument it would be taken for a connection string if it looks like one.
     command.env("PGDATABASE", database);
-    run(command.args(["-p", &port.to_string(), "-c", sql]))
+    command.args(["-p", &port.to_string(), "-c", sql]);
+    command
 }
 
 /// What a dump holds, as SQL.

@@ -201,8 +201,17 @@ fn options(encoding: &str, json: &str) -> String {
     options.extend(text("datcollate").map(|value| format!("LC_COLLATE {value}")));
     options.extend(text("datctype").map(|value| format!("LC_CTYPE {value}")));
     let locale = text("daticulocale").or_else(|| text("datlocale"));
-    if let (Some("i"), Some(locale)) = (row["datlocprovider"].as_str(), locale) {
-        options.push(format!("LOCALE_PROVIDER icu ICU_LOCALE {locale}"));
+    match (row["datlocprovider"].as_str(), locale) {
+        (Some("i"), Some(locale)) => {
+            options.push(format!("LOCALE_PROVIDER icu ICU_LOCALE {locale}"));
+            options.extend(text("daticurules").map(|rules| format!("ICU_RULES {rules}")));
+        }
+        (Some("b"), Some(locale)) => {
+            options.push(format!("LOCALE_PROVIDER builtin BUILTIN_LOCALE {locale}"));
+        }
+        // Else it would be that of the other server's template.
+        (Some("c"), _) => options.push("LOCALE_PROVIDER libc".to_owned()),
+        _ => {}
     }
     options.join(" ")
 }

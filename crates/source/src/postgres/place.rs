@@ -297,6 +297,14 @@ impl Place {
         } else {
             Check::pass("place", format!("{shown} can be used"))
         });
+        let there = std::fs::read_to_string(self.data.join("PG_VERSION")).unwrap_or_default();
+        if !there.is_empty() && there.trim() != facts.major.to_string() {
+            let (there, major) = (there.trim(), facts.major);
+            let reason =
+                format!("{shown} holds data of PostgreSQL {there}, the snapshot is of {major}");
+            let cure = "whoever starts it there would use the other programs: restore as new";
+            checks.push(Check::block("version", reason, cure));
+        }
         checks.push(match programs::running(&self.data) {
             Some(pid) => {
                 Check::block("running", format!("a server (pid {pid}) runs on {shown}"), "stop it")

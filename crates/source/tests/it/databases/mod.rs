@@ -3,7 +3,9 @@
 mod conformance;
 mod mariadb;
 mod postgres;
+mod postgres_bad_days;
 mod postgres_logical;
+mod postgres_versions;
 mod redis;
 mod sqlite;
 mod world;

@@ -14,11 +14,11 @@ use tintype_testkit::server::free_ports;
 use super::world::{World, as_new, blocked, connector, database};
 use crate::support::skipped_without_root;
 
-fn resource(server: &Postgres) -> Resource {
+pub(super) fn resource(server: &Postgres) -> Resource {
     database("postgres", json!({ "host": server.host(), "port": server.port }))
 }
 
-fn slots(server: &Postgres) -> String {
+pub(super) fn slots(server: &Postgres) -> String {
     server.sql("SELECT count(*) FROM pg_replication_slots")
 }
 
@@ -282,7 +282,7 @@ fn what_cannot_be_captured_is_refused_with_what_helps() {
 }
 
 /// Reads the parts that come before the window, until `stop` says so.
-fn read_ahead(
+pub(super) fn read_ahead(
     source: &mut dyn Source,
     mut stop: impl FnMut(u64) -> bool,
 ) -> tintype_model::Result<()> {

@@ -23,7 +23,7 @@ struct RedisWorld {
 fn number_in(directory: &Path, fill: impl FnOnce(&Path)) -> u64 {
     let mut server = Redis::start(&DUMP);
     server.stop();
-    server.data = directory.to_owned();
+    directory.clone_into(&mut server.data);
     fill(directory);
     server.resume(&DUMP);
     let both = server.ask(&["MGET", "a", "b"]);
