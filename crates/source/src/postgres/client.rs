@@ -1,6 +1,4 @@
 //! A connection to a server: authentication, simple queries, and messages for what streams.
-//!
-//! There is no TLS: a server on another host is reached by its own network's means, or not.
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -13,6 +11,7 @@ use tintype_model::{Error, Result};
 
 use super::At;
 use super::scram::{MECHANISM, Scram};
+use super::tls;
 use super::wire::{Fields, Message, Row, body_bytes, error, message, row, startup, text};
 use crate::connector::Context;
 use crate::host::account::acting;
@@ -43,6 +42,7 @@ pub(super) struct Client {
 enum Socket {
     Unix(UnixStream),
     Tcp(TcpStream),
+    Encrypted(Box<tls::Stream>),
 }
 
 impl Read for Socket {
@@ -50,6 +50,7 @@ impl Read for Socket {
         match self {
             Self::Unix(stream) => stream.read(buffer),
             Self::Tcp(stream) => stream.read(buffer),
+            Self::Encrypted(stream) => stream.read(buffer),
         }
     }
 }
@@ -59,11 +60,15 @@ impl Write for Socket {
         match self {
             Self::Unix(stream) => stream.write(bytes),
             Self::Tcp(stream) => stream.write(bytes),
+            Self::Encrypted(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Self::Encrypted(stream) => stream.flush(),
+            Self::Unix(_) | Self::Tcp(_) => Ok(()),
+        }
     }
 }
 
@@ -81,30 +86,35 @@ impl At {
         differs.then(|| (meta.uid(), meta.gid()))
     }
 
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         match self.socket() {
             Some(path) => path.display().to_string(),
             None => format!("{}:{}", self.host, self.port),
         }
     }
 
-    fn connect(&self) -> io::Result<Socket> {
-        let socket = match self.socket() {
-            Some(path) => Socket::Unix(acting(self.account(), || UnixStream::connect(path))?),
-            None => Socket::Tcp(connect_tcp(&self.host, self.port)?),
+    fn connect(&self, name: &str, context: &Context) -> Result<Socket> {
+        self.check_tls(name)?;
+        let failed = |error| {
+            let what = format!("{name}: PostgreSQL at {}", self.shown());
+            Error::unavailable(format!("{what}: {error}; is it running, and is this its address?"))
         };
-        match &socket {
-            Socket::Unix(stream) => {
-                stream.set_read_timeout(Some(TICK))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-            }
-            Socket::Tcp(stream) => {
-                stream.set_read_timeout(Some(TICK))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                stream.set_nodelay(true)?;
-            }
+        if self.socket().is_some() {
+            return self.connect_unix().map(Socket::Unix).map_err(failed);
         }
-        Ok(socket)
+        let stream = connect_tcp(&self.host, self.port).map_err(failed)?;
+        Ok(match tls::ask(name, self, stream, context)? {
+            tls::Asked::Plain(stream) => Socket::Tcp(stream),
+            tls::Asked::Encrypted(stream) => Socket::Encrypted(stream),
+        })
+    }
+
+    fn connect_unix(&self) -> io::Result<UnixStream> {
+        let path = self.socket().unwrap_or_default();
+        let stream = acting(self.account(), || UnixStream::connect(path))?;
+        stream.set_read_timeout(Some(TICK))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(stream)
     }
 }
 
@@ -112,7 +122,12 @@ fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "no such host");
     for address in (host, port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, CONNECT) {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                stream.set_read_timeout(Some(TICK))?;
+                stream.set_write_timeout(Some(PATIENCE))?;
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
             Err(error) => last = error,
         }
     }
@@ -127,10 +142,7 @@ impl Client {
         context: &Context,
     ) -> Result<Self> {
         let shown = at.shown();
-        let socket = at.connect().map_err(|error| {
-            let what = format!("{name}: PostgreSQL at {shown}");
-            Error::unavailable(format!("{what}: {error}; is it running, and is this its address?"))
-        })?;
+        let socket = at.connect(name, context)?;
         let mut client = Self {
             reader: BufReader::with_capacity(256 << 10, socket),
             name: name.to_owned(),
@@ -182,13 +194,9 @@ impl Client {
                 Some(path) if matches!(ask, 3 | 5 | 10) => secret::read(path)?,
                 _ => Zeroizing::default(),
             };
-            let is_near = at.socket().is_some()
-                || at.host == "localhost"
-                || at.host == "127.0.0.1"
-                || at.host == "::1";
             match ask {
                 0 => {}
-                3 if is_near => self.write(&text(b'p', &password))?,
+                3 if self.is_private(at) => self.write(&text(b'p', &password))?,
                 5 => self.write(&text(b'p', &md5(&at.user, &password, fields.take(4)?)))?,
                 10 => {
                     let random = random().map_err(|error| Error::io(error, "random bytes"))?;
@@ -214,7 +222,8 @@ impl Client {
                 other => {
                     return Err(Error::unsupported(format!(
                         "{}: authentication method {other}; use peer, trust, md5 or scram-sha-256 \
-                         (a plain password only goes to this host)",
+                         (a plain password only goes to this host, or to a server whose \
+                         certificate is checked)",
                         self.name
                     )));
                 }
@@ -222,8 +231,19 @@ impl Client {
         }
     }
 
+    /// Whether nobody else hears what is said.
+    fn is_private(&self, at: &At) -> bool {
+        let is_near = ["localhost", "127.0.0.1", "::1"].contains(&&at.host[..]);
+        match self.reader.get_ref() {
+            Socket::Unix(_) => true,
+            Socket::Tcp(_) => is_near,
+            Socket::Encrypted(_) => is_near || at.sslrootcert.is_some(),
+        }
+    }
+
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = self.reader.get_mut().write_all(bytes);
+        let socket = self.reader.get_mut();
+        let written = socket.write_all(bytes).and_then(|()| socket.flush());
         written.map_err(|error| self.gone(&error.to_string()))
     }
 
@@ -256,7 +276,7 @@ impl Client {
         let error = error(body).context(&self.name);
         if error.message().contains("no encryption") {
             let message = format!(
-                "{}; tintype does not speak TLS to PostgreSQL: use its Unix socket",
+                "{}; give sslmode require or verify-full, or use its Unix socket",
                 error.message()
             );
             return Error::new(error.kind(), message);

@@ -14,7 +14,7 @@ use super::client::{Client, Purpose};
 use super::physical::MAINTENANCE;
 use super::programs::{self, command};
 use super::wire::literal;
-use super::{At, Facts};
+use super::{At, Facts, tls};
 use crate::connector::{CapturePlan, Context, Part, Released, Source, View};
 use crate::host::program::{self, Running};
 use crate::host::secret;
@@ -166,6 +166,7 @@ pub(super) fn connected(
         secret::write(&passwords, &format!("*:*:*:*:{escaped}\n"))?;
         command.env("PGPASSFILE", passwords);
     }
+    command.envs(tls::environment(at));
     let port = at.port.to_string();
     command.args(["-w", "-h", &at.host, "-p", &port, "-U", &at.user]);
     // In this form no name is taken for a connection string.

@@ -13,6 +13,7 @@ mod reader;
 mod restore;
 mod restore_logical;
 mod scram;
+mod tls;
 mod unpack;
 mod wal;
 mod wire;
@@ -46,6 +47,11 @@ struct At {
     /// File whose first line is the password; only its owner may read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     password_file: Option<PathBuf>,
+    #[serde(default)]
+    sslmode: tls::SslMode,
+    /// File (PEM) with the certificate of an authority that is trusted, or of the server itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sslrootcert: Option<PathBuf>,
     #[serde(default)]
     mode: Mode,
     /// With `mode: logical`, these databases; none means all.

@@ -5,6 +5,7 @@ mod mariadb;
 mod postgres;
 mod postgres_bad_days;
 mod postgres_logical;
+mod postgres_tls;
 mod postgres_versions;
 mod redis;
 mod sqlite;
