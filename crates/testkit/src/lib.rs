@@ -9,6 +9,7 @@ pub mod guest;
 pub mod libvirt;
 pub mod mariadb;
 pub mod metadata_service;
+pub mod nfs;
 pub mod postgres;
 pub mod rclone;
 pub mod redis;

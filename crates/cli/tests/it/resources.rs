@@ -5,8 +5,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::process::Command;
 
 use serde_json::{Value, json};
+use tintype_model::resource::{Resource, Resources};
+use tintype_testkit::nfs::Nfs;
+use tintype_testkit::volumes::Mounted;
 
-use crate::support::{Lab, Ran};
+use crate::support::{Lab, Ran, is_root};
 
 /// An application of a directory and a database.
 fn shop() -> Lab {
@@ -212,4 +215,24 @@ fn the_schema_in_the_documentation_is_the_program_s() {
         fs::read_to_string(kept).unwrap_or_default() == ran.out,
         "tintype discover --schema > docs/resources.schema.json"
     );
+}
+
+/// What its server reads stands in its usual place, for one process only.
+#[test]
+fn a_share_of_nfs_is_discovered_by_the_configuration_of_its_server() {
+    if !is_root() {
+        assert!(std::env::var_os("CI").is_none(), "mounts need root");
+        return;
+    }
+    let below = Mounted::new("xfs");
+    let volume = below.stack("ext4");
+    let nfs = Nfs::start(&volume.path);
+    let script = "mount --bind \"$0\" /etc/ganesha && exec \"$1\" discover";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(nfs.configuration.parent().unwrap());
+    let ran = Ran::of(&command.arg(env!("CARGO_BIN_EXE_tintype")).output().unwrap()).expect(0);
+    let found: Resources = serde_norway::from_str(&ran.out).unwrap();
+    let is_it = |one: &&Resource| one.at.get("path") == Some(&json!(volume.path));
+    let share = found.resources.iter().find(is_it).unwrap_or_else(|| panic!("{}", ran.out));
+    assert_eq!((&share.connector[..], &share.tags[..]), ("reflink", &["nfs".to_owned()][..]));
 }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use serde_json::Value;
 use tintype_model::plan::{Check, Stage, Verdict};
 use tintype_source::connector::{Destination, Released, Target, TargetPlan};
+use tintype_testkit::nfs::Nfs;
 use tintype_testkit::samba::Samba;
 
 use super::world::{VolumeWorld, subvolume};
@@ -323,4 +325,82 @@ fn a_client_of_samba_stays_attached_while_its_volume_is_restored() {
         assert_eq!(client.read("b", &both), wanted, "{}", step.text);
     }
     assert_eq!(world.now(), 700_007);
+}
+
+/// Looks again after a while, since servers remember.
+fn eventually(mut ready: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !ready() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "clients do not see it");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The number that a client sees, if it is not told that what it knew is gone. Nothing else is ever
+/// seen.
+fn is_whole(seen: Result<String, String>) -> Option<u64> {
+    match seen {
+        Ok(seen) => {
+            assert!(["700007", "800008"].contains(&&*seen), "{seen}");
+            seen.parse().ok()
+        }
+        Err(said) => {
+            assert!(said.contains("STALE") || said.contains("NOENT"), "{said}");
+            None
+        }
+    }
+}
+
+/// A file that is open is read to its end as it was. A name leads to the new file when the server has
+/// noticed that it is another one; it may tell a client once that what it knew is gone.
+#[test]
+fn a_client_of_nfs_keeps_its_open_file_while_its_volume_is_restored() {
+    if skipped_without_root("volumes") {
+        return;
+    }
+    // Frozen below the export.
+    let below = Mounted::new("xfs");
+    let volume = below.stack("ext4");
+    let path = volume.path.clone();
+    let world = VolumeWorld::new("reflink", &path, vec![volume, below]);
+    let large = |letter| vec![letter; 8 << 20];
+    fs::write(path.join("large"), large(b'A')).unwrap();
+    fs::write(path.join("only then"), "x").unwrap();
+    world.write(700_007);
+    let nfs = Nfs::start(&path);
+    assert_eq!(nfs.read("b").unwrap(), "700007");
+    let captured = {
+        let attached = nfs.open("large");
+        let held = held(&world, Released::Failed);
+        let seen = attached.rest();
+        assert!(seen == (large(b'A'), true), "it read on through the freeze");
+        held
+    };
+    assert_eq!(captured.consistency, tintype_model::resource::Consistency::Filesystem);
+    world.write(800_008);
+    fs::write(path.join("large.new"), large(b'B')).unwrap();
+    fs::rename(path.join("large.new"), path.join("large")).unwrap();
+    fs::remove_file(path.join("only then")).unwrap();
+    let becomes = |wanted: &str| eventually(|| is_whole(nfs.read("b")) == wanted.parse().ok());
+    becomes("800008");
+    eventually(|| nfs.read("large").unwrap_or_default().starts_with('B'));
+    let attached = nfs.open("large");
+    let session = Session::new(Vec::new());
+    let (mut target, plan) = plan(&world, &captured, &session, &Destination::InPlace, 1);
+    for step in &plan.steps {
+        target.apply(step, &captured).unwrap();
+        let seen = is_whole(nfs.read("b"));
+        assert!(step.stage >= Stage::Switch || seen != Some(700_007), "{}", step.text);
+    }
+    becomes("700007");
+    eventually(|| nfs.read("only then").is_ok());
+    let seen = attached.rest();
+    assert!(seen == (large(b'B'), true), "{} bytes, {}", seen.0.len(), seen.1);
+    assert_eq!(world.now(), 700_007);
+    // The share can be written to as before.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "of a client").unwrap();
+    let said = nfs.write(file.path(), "written");
+    assert_eq!(fs::read(path.join("written")).unwrap_or_default(), b"of a client", "{said}");
+    assert_eq!(world.leftovers(), Vec::<String>::new());
 }
