@@ -177,6 +177,13 @@ pub enum Phase {
     PostRestore,
 }
 
+impl Phase {
+    /// What ends something that was begun is owed: it runs also when the run is cancelled.
+    pub fn is_owed(self) -> bool {
+        matches!(self, Self::PostThaw | Self::PostRun)
+    }
+}
+
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -111,7 +111,7 @@ impl Taking<'_> {
 
     fn on_host(&self, hook: &Hook, name: &str) -> HookRun {
         let never = Cancel::default();
-        let cancel = if hook.phase == Phase::PreQuiesce { &self.options.cancel } else { &never };
+        let cancel = if hook.phase.is_owed() { &never } else { &self.options.cancel };
         hooks::run(hook, name, self.repository.env(), cancel)
     }
 

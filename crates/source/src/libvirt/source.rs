@@ -382,8 +382,12 @@ impl Source for DomainSource {
     }
 
     fn run_in_guest(&mut self, hook: &Hook) -> Result<HookRun> {
-        let (virsh, name) = (self.virsh.clone(), self.name.clone());
-        let waits = Waits::of(&self.context);
+        let name = self.name.clone();
+        let virsh = match hook.phase.is_owed() {
+            true => Virsh::stubborn(&self.at.uri, &self.context),
+            false => self.virsh.clone(),
+        };
+        let waits = Waits::of_hook(hook, &self.context);
         run_hook(hook, &waits, |command, arguments| ask_agent(&virsh, &name, command, arguments))
     }
 

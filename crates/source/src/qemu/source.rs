@@ -261,10 +261,11 @@ impl Source for QemuSource {
         let path = self.at.agent.as_ref().ok_or_else(|| {
             Error::invalid("no guest agent is named in `at`, so nothing can be run in the guest")
         })?;
-        let waits = Waits::of(&self.context);
+        let waits = Waits::of_hook(hook, &self.context);
         if let Some(Found::Running(running)) = &mut self.found
             && let Some(agent) = &mut running.agent
         {
+            agent.wait_as(waits);
             return agent.run(hook);
         }
         Agent::connect(path, &self.context, waits)?.run(hook)

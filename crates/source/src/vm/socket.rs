@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use tintype_model::cancel::Cancel;
 use tintype_model::env::Clock;
+use tintype_model::resource::Hook;
 use tintype_model::{Error, ErrorKind, Result};
 
 use crate::connector::Context;
@@ -34,6 +35,10 @@ impl Waits {
     /// For what ends a freeze or cleans up: it is done also after a request to stop.
     pub(crate) fn stubborn(context: &Context) -> Self {
         Self { clock: context.clock.clone(), cancel: None }
+    }
+
+    pub(crate) fn of_hook(hook: &Hook, context: &Context) -> Self {
+        if hook.phase.is_owed() { Self::stubborn(context) } else { Self::of(context) }
     }
 
     pub(crate) fn within(&self, limit: Duration) -> Patience {

@@ -184,25 +184,29 @@ pub(super) fn run(
     agree(args, app, &plan)?;
     let take =
         |replaced: &[Resource]| undo_point(args, app, repository, &descriptor, replaced, &options);
+    carry_out(app, &planned, plan, &take)
+}
+
+fn carry_out(
+    app: &App,
+    planned: &Restore<'_>,
+    plan: GroupPlan,
+    take: &(dyn Fn(&[Resource]) -> tintype_engine::Result<String> + Sync),
+) -> anyhow::Result<Done> {
     let missing = plan.missing.len();
-    let watched = Watched::new("restore", &progress, "the target");
+    let watched = Watched::new("restore", planned.progress, "the target");
     let mut broken = None;
     let restored = app.watch(&watched, || {
-        planned.apply(plan, &take).map_err(|why| {
+        planned.apply(plan, take).map_err(|why| {
             let error = Error::new(why.error.kind(), why.error.message());
             broken = Some(why);
             error
         })
     });
-    let is_undone = broken.as_ref().is_some_and(|broken| broken.is_undone);
-    if let Some(broken) = broken {
-        explain(app, &broken);
-    }
-    let restored = restored.map_err(|error| match is_undone {
-        true => error.context(TakenBack),
-        false => error,
-    })?;
-    finish(app, &restored, missing)
+    let Some(broken) = broken else { return finish(app, &restored?, missing) };
+    explain(app, &broken);
+    restored.map_err(|error| if broken.is_undone { error.context(TakenBack) } else { error })?;
+    Err(Error::internal("a restore that broke is no success").into())
 }
 
 fn described(repository: &Repository, snapshot: &Snapshot) -> anyhow::Result<Descriptor> {

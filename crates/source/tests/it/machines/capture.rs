@@ -143,6 +143,14 @@ fn discovery_finds_it_and_a_hook_runs_in_it() {
     hook.timeout_seconds = 1;
     let ran = source.run_in_guest(&hook).unwrap();
     assert!(ran.failure.unwrap().contains("goes on in the guest"));
+    // What ends something runs also when the run is cancelled.
+    run.context.cancel.cancel();
+    hook.command = ["/bin/sh", "-c", "sleep 1; echo again"].map(str::to_owned).into();
+    hook.timeout_seconds = 20;
+    let ran = source.run_in_guest(&hook);
+    assert!(ran.is_ok_and(|ran| ran.failure.is_some()));
+    hook.phase = Phase::PostThaw;
+    assert_eq!(source.run_in_guest(&hook).unwrap().output, "again\n");
 }
 
 #[test]
