@@ -27,3 +27,8 @@ pub(crate) fn sleep(duration: Duration) {
 pub(crate) fn today() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
 }
+
+/// Seconds since 1970, for what other programs log.
+pub(crate) fn epoch_seconds() -> f64 {
+    jiff::Timestamp::now().as_nanosecond() as f64 / 1e9
+}

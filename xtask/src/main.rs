@@ -13,6 +13,7 @@ mod fixtures;
 mod interrupt;
 mod mounts;
 mod paths;
+mod platform;
 mod python;
 mod sh;
 mod stage;
@@ -49,6 +50,8 @@ enum Command {
     Fixtures,
     /// Seconds, memory and size, side by side with restic, kopia, rustic and borg
     Bench(bench::Args),
+    /// The long matrix of tests, on demand (an hour or more)
+    Platform(platform::Args),
     /// The main job on real NFS and SMB mounts, in a small emulated machine (a minute)
     Mounts(mounts::Args),
     /// Run one command and write its time and peak memory to a file (used by `bench`)
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Ci(args) => interrupt::install().and_then(|()| suite::ci(&args)),
         Command::Tidy => tidy::run(),
         Command::Fixtures => fixtures::run(),
+        Command::Platform(args) => interrupt::install().and_then(|()| platform::run(&args)),
         Command::Mounts(args) => interrupt::install().and_then(|()| mounts::run(&args)),
         Command::Bench(args) => interrupt::install().and_then(|()| bench::run(&args)),
     };

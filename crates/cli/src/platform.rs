@@ -106,3 +106,39 @@ pub(crate) fn guard_context(env: &Env) -> Context {
         written_devices: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = "version: 1\nresources:\n- kind: database\n  name: rows\n  connector: postgres\n  at: { host: /run, port: 5432 }\n  consistency: application\n- &v\n  kind: volume\n  name: files\n  connector: btrfs\n  at: { path: /srv }\n  excludes: [ \"cache/\" ]\n  version: { command: [ a, --version ] }\n- kind: application\n  name: app\n  components: [ { resource: rows, order: 1 }, { resource: files, group: later } ]\n  hooks: [ { phase: post-thaw, command: [ b ], on_error: continue } ]\n";
+
+    #[test]
+    fn the_sample_is_right() {
+        serde_norway::from_str::<Resources>(SAMPLE).unwrap().check().unwrap();
+    }
+
+    #[test]
+    fn what_unfolds_without_end_is_refused() {
+        let mut text =
+            "version: 1\nresources: *k9\na0: &k0 [ x, x, x, x, x, x, x, x ]\n".to_owned();
+        for level in 1..10 {
+            let below = [&*format!("*k{}", level - 1); 8].join(", ");
+            text.insert_str(0, &format!("a{level}: &k{level} [ {below} ]\n"));
+        }
+        let in_order: String = text.lines().rev().flat_map(|line| [line, "\n"]).collect();
+        assert!(serde_norway::from_str::<serde_json::Value>(&in_order).is_err());
+        assert!(serde_norway::from_str::<Resources>(&in_order).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn changed_descriptions_are_read_or_refused(
+            text in tintype_testkit::hostile::changed_text(&[SAMPLE]),
+        ) {
+            if let Ok(resources) = serde_norway::from_str::<Resources>(&text) {
+                let _ = resources.check();
+            }
+        }
+    }
+}

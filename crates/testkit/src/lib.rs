@@ -6,6 +6,7 @@
 pub mod debian;
 pub mod faulty_proxy;
 pub mod guest;
+pub mod hostile;
 pub mod libvirt;
 pub mod mariadb;
 pub mod metadata_service;

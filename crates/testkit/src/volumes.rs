@@ -12,7 +12,7 @@ use crate::debian::need;
 pub struct Mounted {
     pub path: PathBuf,
     /// Where it is mounted and its image, if they are its own.
-    _directories: Vec<TempDir>,
+    directories: Vec<TempDir>,
     image: Option<PathBuf>,
 }
 
@@ -23,17 +23,23 @@ impl Mounted {
         let image = dir.path().join("image");
         make(kind, &image, if kind == "xfs" { 1 << 30 } else { 256 << 20 });
         mount(&image, at);
-        Self { path: at.to_owned(), _directories: vec![dir], image: None }
+        Self { path: at.to_owned(), directories: vec![dir], image: None }
     }
 
     /// A large one, mounted at a directory of its own. Its image is sparse.
     pub fn sized(kind: &str, size_bytes: u64) -> Self {
-        let at = tempfile::tempdir().expect("a temporary directory");
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let image = dir.path().join("image");
-        make(kind, &image, size_bytes);
-        mount(&image, at.path());
-        Self { path: at.path().to_owned(), _directories: vec![dir, at], image: None }
+        let mut mounted = Self::sized_in(&dir.path().join("image"), kind, size_bytes);
+        mounted.directories.push(dir);
+        mounted
+    }
+
+    /// The same with its image at a place that the caller removes.
+    pub fn sized_in(image: &Path, kind: &str, size_bytes: u64) -> Self {
+        let at = tempfile::tempdir().expect("a temporary directory");
+        make(kind, image, size_bytes);
+        mount(image, at.path());
+        Self { path: at.path().to_owned(), directories: vec![at], image: None }
     }
 
     /// The same, mounted at a directory of its own.
@@ -49,7 +55,7 @@ impl Mounted {
         // The least that mkfs.xfs makes.
         make(kind, &image, 320 << 20);
         mount(&image, at.path());
-        Self { path: at.path().to_owned(), _directories: vec![at], image: Some(image) }
+        Self { path: at.path().to_owned(), directories: vec![at], image: Some(image) }
     }
 
     /// Memory, of so many MiB.
@@ -57,13 +63,13 @@ impl Mounted {
         let size = format!("size={mebibytes}m");
         let arguments = ["-t", "tmpfs", "-o", &size, "tmpfs"].map(OsStr::new);
         run("mount", &[&arguments[..], &[at.as_os_str()]].concat());
-        Self { path: at.to_owned(), _directories: Vec::new(), image: None }
+        Self { path: at.to_owned(), directories: Vec::new(), image: None }
     }
 
     /// One of the kernel's own kinds.
     pub fn kind(kind: &str, at: &Path) -> Self {
         run("mount", &["-t".as_ref(), kind.as_ref(), kind.as_ref(), at.as_os_str()]);
-        Self { path: at.to_owned(), _directories: Vec::new(), image: None }
+        Self { path: at.to_owned(), directories: Vec::new(), image: None }
     }
 
     /// Takes it away although it is in use.

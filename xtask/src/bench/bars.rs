@@ -3,6 +3,7 @@
 
 use super::results::{Record, Results};
 use super::sets::{Medium, Op, Set};
+use super::sources::Figure;
 use super::tools::{PEERS, Tool};
 
 /// One bar with what was found.
@@ -34,6 +35,7 @@ pub(super) fn evaluate(results: &Results) -> Vec<Bar> {
     bars.push(view.memory("peak RSS, A to C", &[Set::A, Set::B, Set::C], 250.0, 150.0));
     bars.extend(view.index());
     bars.push(view.memory("peak RSS, E", &[Set::E], 200.0, 100.0));
+    bars.extend(results.figures.iter().filter(|figure| figure.must.is_some()).map(of_figure));
     bars
 }
 
@@ -145,6 +147,18 @@ impl View<'_> {
             at_most("F open", "s", index.map(|found| found.open_seconds), 2.0, 0.2),
             at_most("F peak RSS", "MB", rss, 300.0, 150.0),
         ]
+    }
+}
+
+/// Of set P, which has no goals beyond what it must reach.
+fn of_figure(figure: &Figure) -> Bar {
+    Bar {
+        name: format!("P {}", figure.name),
+        must: figure.bar(),
+        goal: String::new(),
+        found: figure.found(),
+        must_reached: figure.reached(),
+        goal_reached: None,
     }
 }
 

@@ -17,6 +17,7 @@ mod report;
 mod results;
 mod runner;
 mod sets;
+mod sources;
 mod store;
 mod tools;
 
@@ -97,6 +98,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         tools.push(peer);
     }
     let mut fresh = Results { records: Vec::new(), ..results.clone() };
+    if args.smoke {
+        fresh.figures.clear();
+    }
     for set in chosen(&args.only, &ALL_SETS) {
         interrupt::check()?;
         let measured = runner::run_set(args, set, &tools, own_ready, &mut fresh);
@@ -104,6 +108,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             // What has been measured stays, whatever happens to the rest.
             fresh.records.iter().for_each(|record| results.put(record.clone()));
             (results.floors, results.index) = (fresh.floors.clone(), fresh.index.clone());
+            results.figures.clone_from(&fresh.figures);
             results.save()?;
         }
         measured.with_context(|| format!("data set {} could not be measured", set.letter()))?;
@@ -117,7 +122,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     report::write(&results)
 }
 
-const ALL_SETS: [Set; 6] = [Set::A, Set::B, Set::C, Set::D, Set::E, Set::F];
+const ALL_SETS: [Set; 7] = [Set::A, Set::B, Set::C, Set::D, Set::E, Set::F, Set::P];
 
 fn chosen<T: Copy>(wanted: &[T], all: &[T]) -> Vec<T> {
     if wanted.is_empty() { all.to_vec() } else { wanted.to_vec() }

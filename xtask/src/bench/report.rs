@@ -5,7 +5,7 @@ use super::data;
 use super::results::{Record, Results};
 use super::sets::{Medium, Set};
 use super::tools::{Job, PEERS, Place, Tool};
-use super::{ALL_SETS, peers};
+use super::{ALL_SETS, peers, sources};
 use crate::paths;
 use crate::table::{Table, bytes, count};
 use std::path::{Path, PathBuf};
@@ -69,6 +69,10 @@ fn all(results: &Results) -> Vec<(String, Table)> {
             }
         }
     }
+    if !results.figures.is_empty() {
+        let title = format!("{} {}", Set::P.letter(), Set::P.title());
+        tables.push((title, sources::table(&results.figures)));
+    }
     tables
 }
 
@@ -112,7 +116,8 @@ fn bars_table(bars: &[Bar]) -> Table {
     let mut table = Table::new(["bar", "found", "must", "", "goal", ""]);
     for bar in bars {
         let found = if bar.found.is_empty() { "–" } else { &bar.found };
-        let (must, goal) = (word(bar.must_reached), word(bar.goal_reached));
+        let goal = if bar.goal.is_empty() { "" } else { word(bar.goal_reached) };
+        let must = word(bar.must_reached);
         table.row([&bar.name, found, &bar.must, must, &bar.goal, goal]);
     }
     table

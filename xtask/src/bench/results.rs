@@ -3,6 +3,7 @@
 use super::machine::Machine;
 use super::measure::Usage;
 use super::sets::{Medium, Op, Set};
+use super::sources::Figure;
 use crate::paths;
 use crate::walk::Totals;
 use anyhow::Context;
@@ -93,6 +94,9 @@ pub(super) struct Results {
     pub(super) records: Vec<Record>,
     pub(super) floors: Vec<Floor>,
     pub(super) index: Option<IndexRecord>,
+    /// Of set P.
+    #[serde(default)]
+    pub(super) figures: Vec<Figure>,
 }
 
 impl Results {
@@ -101,7 +105,8 @@ impl Results {
         let machine = Machine::here();
         let file = file(&machine)?;
         if !file.exists() {
-            return Ok(Self { machine, records: Vec::new(), floors: Vec::new(), index: None });
+            let (records, floors, figures) = (Vec::new(), Vec::new(), Vec::new());
+            return Ok(Self { machine, records, floors, index: None, figures });
         }
         serde_json::from_slice(&std::fs::read(&file)?)
             .with_context(|| format!("{} is damaged; remove it", file.display()))
@@ -124,6 +129,14 @@ impl Results {
     pub(super) fn put_floor(&mut self, floor: Floor) {
         self.floors.retain(|old| old.set != floor.set);
         self.floors.push(floor);
+    }
+
+    /// In the place of the one of that name, or at the end.
+    pub(super) fn put_figure(&mut self, figure: Figure) {
+        match self.figures.iter_mut().find(|old| old.name == figure.name) {
+            Some(old) => *old = figure,
+            None => self.figures.push(figure),
+        }
     }
 
     pub(super) fn get(&self, set: Set, medium: Medium, op: Op, tool: &str) -> Option<&Record> {

@@ -5,7 +5,7 @@ use super::results::{Floor, Record, Results, Sample};
 use super::sets::{Medium, Op, Set};
 use super::store::{BUCKET, Store};
 use super::tools::{Job, PASSWORD, Place, Tool};
-use super::{Args, chosen, floor, measure, memory, own, peers, quiet};
+use super::{Args, chosen, floor, measure, memory, own, peers, quiet, sources};
 use crate::compare::{self, Depth};
 use crate::table::{bytes, count};
 use crate::{clock, interrupt, paths, walk};
@@ -24,6 +24,13 @@ pub(super) fn run_set(
     if set == Set::F {
         if own_ready {
             results.index = Some(own::index(scratch.path(), args.smoke)?);
+        }
+        return Ok(());
+    }
+    if set == Set::P {
+        if own_ready {
+            let mut keep = |figure| results.put_figure(figure);
+            sources::run(args, tools, scratch.path(), &mut keep)?;
         }
         return Ok(());
     }
@@ -266,7 +273,7 @@ fn check_restore(tool: Tool, job: &Job) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write_password(file: &PathBuf) -> anyhow::Result<()> {
+pub(super) fn write_password(file: &PathBuf) -> anyhow::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();

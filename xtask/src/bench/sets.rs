@@ -18,6 +18,8 @@ pub(super) enum Set {
     E,
     /// Index of 100 million synthetic chunks
     F,
+    /// Windows and costs of machines, volumes and databases; by root
+    P,
 }
 
 impl Set {
@@ -29,6 +31,7 @@ impl Set {
             Self::D => 'D',
             Self::E => 'E',
             Self::F => 'F',
+            Self::P => 'P',
         }
     }
 
@@ -40,6 +43,7 @@ impl Set {
             Self::D => "10 GiB sparse disk image, 2 GiB used",
             Self::E => "one folder with 1 million entries",
             Self::F => "index of 100 million synthetic chunks",
+            Self::P => "platform: windows and costs of machines, volumes and databases",
         }
     }
 
@@ -47,7 +51,7 @@ impl Set {
     pub(super) fn operations(self) -> &'static [Op] {
         match self {
             Self::B | Self::D => &[Op::First, Op::Unchanged, Op::Changed, Op::Restore],
-            Self::F => &[],
+            Self::F | Self::P => &[],
             Self::A | Self::C | Self::E => &[Op::First, Op::Unchanged, Op::Restore],
         }
     }

@@ -149,7 +149,7 @@ impl Tool {
     }
 }
 
-fn tintype(program: &Path, job: &Job, command: &str) -> Cmd {
+pub(super) fn tintype(program: &Path, job: &Job, command: &str) -> Cmd {
     let url: OsString = match &job.place {
         Place::Folder(folder) => folder.into(),
         Place::S3 { endpoint, bucket, prefix } => {

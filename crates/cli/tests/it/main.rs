@@ -14,6 +14,7 @@ mod hostile;
 mod interrupted;
 mod life;
 mod machines;
+mod matrix;
 mod mending;
 mod names;
 mod protection;

@@ -1,7 +1,8 @@
 //! FAT12, FAT16 and FAT32: what firmware boots from.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use fatfs::{Dir, FileSystem, FsOptions};
 use tintype_model::entry::Kind;
@@ -13,12 +14,24 @@ use super::{DiskEntry, DiskFiles, MOST_ENTRIES, Window, path_text};
 struct Cursor {
     window: Window,
     at: u64,
+    /// Bytes that may yet be read: a chain of clusters that leads to itself has no end.
+    budget: Arc<AtomicU64>,
 }
+
+/// To find something: no directory or table that is whole needs as much.
+const FIND_BYTES: u64 = 256 << 20;
+/// To read a file, which is shorter than 4 GiB, with its part of the table.
+const FILE_BYTES: u64 = 5 << 30;
 
 impl Read for Cursor {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let left = self.window.size_bytes().saturating_sub(self.at);
         let length = (into.len() as u64).min(left) as usize;
+        let rest =
+            self.budget.load(Ordering::Relaxed).checked_sub(length as u64).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidData, "its table of clusters leads in circles")
+            })?;
+        self.budget.store(rest, Ordering::Relaxed);
         self.window.read_at(self.at, &mut into[..length]).map_err(io::Error::other)?;
         self.at += length as u64;
         Ok(length)
@@ -47,16 +60,22 @@ impl Seek for Cursor {
     }
 }
 
-pub(super) struct FatFiles(Mutex<FileSystem<Cursor>>);
+pub(super) struct FatFiles {
+    disk: Mutex<FileSystem<Cursor>>,
+    budget: Arc<AtomicU64>,
+}
 
 impl FatFiles {
     pub(super) fn open(window: Window) -> Result<Self> {
-        let opened = FileSystem::new(Cursor { window, at: 0 }, FsOptions::new());
-        opened.map(Mutex::new).map(Self).map_err(|error| failed(error, ""))
+        let budget = Arc::new(AtomicU64::new(FIND_BYTES));
+        let cursor = Cursor { window, at: 0, budget: budget.clone() };
+        let disk = FileSystem::new(cursor, FsOptions::new()).map_err(|error| failed(error, ""))?;
+        Ok(Self { disk: Mutex::new(disk), budget })
     }
 
     fn with<T>(&self, work: impl FnOnce(Dir<'_, Cursor>) -> Result<T>) -> Result<T> {
-        let disk = self.0.lock().map_err(|_| Error::internal("a reader of FAT panicked"))?;
+        let disk = self.disk.lock().map_err(|_| Error::internal("a reader of FAT panicked"))?;
+        self.budget.store(FIND_BYTES, Ordering::Relaxed);
         work(disk.root_dir())
     }
 }
@@ -99,6 +118,7 @@ impl DiskFiles for FatFiles {
         let path = path_text(path)?.trim_matches('/');
         self.with(|root| {
             let mut file = root.open_file(path).map_err(|error| failed(error, path))?;
+            self.budget.store(FILE_BYTES, Ordering::Relaxed);
             io::copy(&mut file, to).map_err(|error| failed(error, path))
         })
     }

@@ -186,4 +186,47 @@ mod tests {
         let found = partitions(&Bytes(disk)).unwrap();
         assert_eq!(found, [Partition { number: 5, range: 3 * 512..6 * 512 }]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn changed_tables_are_read_or_refused(bytes in tintype_testkit::hostile::changed(tables())) {
+            let size = bytes.len() as u64;
+            for partition in partitions(&Bytes(bytes)).into_iter().flatten() {
+                assert!(partition.range.start < partition.range.end && partition.range.end <= size);
+            }
+        }
+    }
+
+    /// One of each kind.
+    fn tables() -> [Vec<u8>; 2] {
+        let mut mbr = vec![0; 8192];
+        mbr[510..512].copy_from_slice(&[0x55, 0xaa]);
+        mbr[446 + 4] = 0x83;
+        mbr[446 + 8] = 4;
+        mbr[446 + 12] = 8;
+        mbr[462 + 4] = 5;
+        mbr[462 + 8] = 2;
+        mbr[462 + 12] = 8;
+        mbr[1024 + 510..][..2].copy_from_slice(&[0x55, 0xaa]);
+        mbr[1024 + 446 + 4..][..9].copy_from_slice(&[0x83, 0, 0, 0, 1, 0, 0, 0, 3]);
+        let mut gpt = vec![0; 8192];
+        gpt[510..512].copy_from_slice(&[0x55, 0xaa]);
+        gpt[450] = 0xee;
+        gpt[512..520].copy_from_slice(b"EFI PART");
+        let header: [(usize, u64); 2] = [(512 + 72, 2), (512 + 80, 128 << 32 | 4)];
+        for (at, number) in header {
+            gpt[at..at + 8].copy_from_slice(&number.to_le_bytes());
+        }
+        gpt[1024..1040].fill(7);
+        gpt[1024 + 32..][..8].copy_from_slice(&6u64.to_le_bytes());
+        gpt[1024 + 40..][..8].copy_from_slice(&9u64.to_le_bytes());
+        [mbr, gpt]
+    }
+
+    #[test]
+    fn the_samples_are_tables() {
+        for (table, count) in tables().into_iter().zip([2, 1]) {
+            assert_eq!(partitions(&Bytes(table)).unwrap().len(), count);
+        }
+    }
 }

@@ -96,4 +96,20 @@ mod tests {
         assert!(parse(&"<a>".repeat(1_000_000)).is_err());
         assert!(parse("<a><b/><b/></a>").is_ok());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn changed_definitions_are_read_or_refused(text in tintype_testkit::hostile::changed_text(&[
+            "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\
+             <name>a&amp;b</name><!-- why --><devices><disk device='disk'><source file='/x'/>\
+             <target dev='vda'/></disk><interface><mac address='52:54:00:00:00:01'/></interface>\
+             </devices><qemu:commandline><qemu:arg value='-s'/></qemu:commandline></domain>",
+            "<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'cc'><!ENTITY d '&b;&b;'>]><a>&d;</a>",
+        ])) {
+            if let Ok(element) = parse(&text) {
+                let written = write(&element).unwrap();
+                assert!(parse(&written).is_ok(), "{text} was written as {written}");
+            }
+        }
+    }
 }

@@ -138,4 +138,13 @@ mod tests {
         assert_eq!(unescaped("a"), "a");
         assert_eq!(unescaped("\\"), "\\");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn changed_values_come_back(text in tintype_testkit::hostile::changed_text(&[
+            "a\\tb\\nc\\\\d\\0e", "\\", "NULL",
+        ])) {
+            assert!(unescaped(&text).len() <= text.len());
+        }
+    }
 }

@@ -170,5 +170,20 @@ mod tests {
             let _ = row(&bytes);
             let _ = error(&bytes);
         }
+
+        #[test]
+        fn changed_messages_are_read_or_refused(bytes in tintype_testkit::hostile::changed([
+            &b"\0\x02\0\0\0\x03abc\xff\xff\xff\xff"[..],
+            b"SERROR\0C57P03\0Mthe database system is starting up\0Fx.c\0\0",
+            b"T\0\0\0\x1b\0\x01a\0\0\0\0\0\0\0\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0",
+        ])) {
+            let _ = (row(&bytes), error(&bytes));
+            let _ = bytes.first_chunk().map(|header| body_bytes(*header));
+            let text = String::from_utf8_lossy(&bytes);
+            for (quoted, quote) in [(literal(&text), '\''), (identifier(&text), '"')] {
+                let inside = &quoted[1..quoted.len() - 1];
+                assert!(!inside.replace(&format!("{quote}{quote}"), "").contains(quote));
+            }
+        }
     }
 }

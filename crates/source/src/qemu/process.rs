@@ -129,4 +129,15 @@ mod tests {
         assert_eq!(command.name.as_deref(), Some("a"));
         assert!(command.is_managed && command.qmp.is_empty());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn changed_command_lines_are_read(text in tintype_testkit::hostile::changed_text(&[
+            "qemu-system-x86_64 -name guest=one,debug-threads=on -uuid 1-2 -qmp unix:/q,server=on \
+             -chardev socket,path=/a,,b,server=on,id=c0 -mon chardev=c0,mode=control \
+             -device virtserialport,chardev=c0,name=org.qemu.guest_agent.0 -nic user,mac=1",
+        ])) {
+            parsed(&text);
+        }
+    }
 }

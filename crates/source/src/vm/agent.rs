@@ -196,4 +196,17 @@ mod tests {
             assert!(reply(bad).is_err(), "{bad:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn changed_answers_are_read_or_refused(bytes in tintype_testkit::hostile::changed([
+            "\u{ff}{\"return\": 4711}",
+            r#"{"return":{"exited":true,"exitcode":0,"out-data":"YQo=","err-data":"!"}}"#,
+            r#"{"error":{"class":"CommandNotFound","desc":"x"}}"#,
+        ])) {
+            if let Ok(state) = reply(&bytes) {
+                assert!(output(&state).len() <= 3 * OUTPUT_BYTES);
+            }
+        }
+    }
 }

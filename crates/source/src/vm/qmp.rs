@@ -200,5 +200,15 @@ mod tests {
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
             let _ = parse(&bytes);
         }
+
+        #[test]
+        fn changed_messages_are_read_or_refused(bytes in tintype_testkit::hostile::changed([
+            r#"{"QMP":{"version":{"qemu":{"micro":22,"minor":2,"major":7}},"capabilities":[]}}"#,
+            r#"{"event":"STOP","data":{"a":[1]},"timestamp":{"seconds":1,"microseconds":2}}"#,
+            r#"{"return":{"a":1},"id":7}"#,
+            r#"{"id":8,"error":{"class":"GenericError","desc":"no"}}"#,
+        ])) {
+            let _ = parse(&bytes);
+        }
     }
 }

@@ -41,6 +41,12 @@ impl Waits {
         if hook.phase.is_owed() { Self::stubborn(context) } else { Self::of(context) }
     }
 
+    /// By a clock of a test's own.
+    #[cfg(test)]
+    pub(crate) fn by(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, cancel: None }
+    }
+
     pub(crate) fn within(&self, limit: Duration) -> Patience {
         let until = self.clock.elapsed().saturating_add(limit);
         Patience { clock: self.clock.clone(), until, cancel: self.cancel.clone() }

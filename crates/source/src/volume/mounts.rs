@@ -145,4 +145,16 @@ mod tests {
         assert_eq!(unescaped(b"a\\04"), b"a\\04");
         assert_eq!(unescaped(b"\\777\\134"), b"\\777\\");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn changed_lines_are_read_or_left_out(bytes in tintype_testkit::hostile::changed([
+            "91 22 0:45 /@home /srv/a\\040b\\012c rw shared:1 master:2 - btrfs /dev/loop0 rw\n\
+             92 22 7:1 /in/side /bind ro,nosuid - xfs /dev/loop1 rw\n",
+        ])) {
+            for mount in parse(&bytes) {
+                let _ = (path_in(&mount, Path::new("/bind/x")), unescaped(&bytes));
+            }
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod conformance;
 mod databases;
 mod disk;
 mod filesystems;
+mod hostile_disk;
 mod image;
 mod machines;
 mod nonroot;

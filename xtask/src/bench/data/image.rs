@@ -11,7 +11,7 @@ const EXTENT_BYTES: u64 = 4 << 20;
 /// One change covers this much, as a guest's file system writes.
 const CHANGE_BYTES: u64 = 64 << 10;
 const SEED: u64 = 0xD000;
-const FILE: &str = "disk.img";
+pub(super) const FILE: &str = "disk.img";
 
 pub(super) struct Shape {
     bytes: u64,
@@ -21,6 +21,10 @@ pub(super) struct Shape {
 impl Shape {
     pub(super) fn describe(&self) -> String {
         format!("{} bytes, {} used in extents of {EXTENT_BYTES}", self.bytes, self.used_bytes)
+    }
+
+    pub(super) fn used_bytes(&self) -> u64 {
+        self.used_bytes
     }
 
     /// The same extents each time, spread over the image.
@@ -60,18 +64,24 @@ pub(super) fn make(root: &Path, shape: &Shape) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Distinct places for pieces of a size, each in an extent of its own, so that none is met twice.
+pub(super) fn places(shape: &Shape, count: u64, piece_bytes: u64) -> Vec<u64> {
+    let extents = shape.extents();
+    let mut rng = Rng::new(SEED + 1);
+    let stride = (extents.len() / count as usize).max(1);
+    let place = |number: u64| {
+        let extent = extents[(number as usize * stride) % extents.len()];
+        extent * EXTENT_BYTES + rng.below(EXTENT_BYTES / piece_bytes) * piece_bytes
+    };
+    (0..count).map(place).collect()
+}
+
 /// Inverts the bytes of seeded places which make up 1 % of the used space.
 pub(super) fn toggle_change(root: &Path, shape: &Shape) -> anyhow::Result<()> {
     let file = OpenOptions::new().read(true).write(true).open(root.join(FILE))?;
-    let extents = shape.extents();
-    let mut rng = Rng::new(SEED + 1);
     let mut buffer = vec![0; CHANGE_BYTES as usize];
-    for number in 0..(shape.used_bytes / 100 / CHANGE_BYTES).max(1) {
-        // Distinct extents, so that no place is inverted twice.
-        let stride = extents.len() / (shape.used_bytes / 100 / CHANGE_BYTES).max(1) as usize;
-        let extent = extents[(number as usize * stride.max(1)) % extents.len()];
-        let inside = rng.below(EXTENT_BYTES / CHANGE_BYTES) * CHANGE_BYTES;
-        let offset = extent * EXTENT_BYTES + inside;
+    let count = (shape.used_bytes / 100 / CHANGE_BYTES).max(1);
+    for offset in places(shape, count, CHANGE_BYTES) {
         file.read_exact_at(&mut buffer, offset)?;
         for byte in &mut buffer {
             *byte = !*byte;

@@ -61,17 +61,23 @@ pub(super) fn recipe(set: Set, smoke: bool) -> String {
         Set::C | Set::E => small_files::shape(set, smoke).describe(),
         Set::D => image::shape(smoke).describe(),
         Set::F => "synthetic index".to_owned(),
+        Set::P => {
+            "tiny guests of Debian's kernel emulated by QEMU, the image of D on a disk of 100 GiB, \
+                   the files of C on btrfs, PostgreSQL 15 with 60 times pgbench's data"
+                .to_owned()
+        }
     };
     format!("v1: {text}")
 }
 
-fn make(set: Set, smoke: bool, root: &Path) -> anyhow::Result<()> {
+/// In an empty directory.
+pub(super) fn make(set: Set, smoke: bool, root: &Path) -> anyhow::Result<()> {
     match set {
         Set::A => incompressible::make(root, &incompressible::shape(smoke)),
         Set::B => source_code::make(root, smoke),
         Set::C | Set::E => small_files::make(root, &small_files::shape(set, smoke)),
         Set::D => image::make(root, &image::shape(smoke)),
-        Set::F => Ok(()),
+        Set::F | Set::P => Ok(()),
     }
 }
 
@@ -81,6 +87,19 @@ pub(super) fn toggle_change(set: Set, smoke: bool, data: &Data) -> anyhow::Resul
         Set::D => image::toggle_change(&data.root, &image::shape(smoke)),
         _ => source_code::toggle_change(&data.root),
     }
+}
+
+/// Name of the image of set D.
+pub(super) const IMAGE: &str = image::FILE;
+
+/// How much of the image of set D is not a hole.
+pub(super) fn image_used_bytes(smoke: bool) -> u64 {
+    image::shape(smoke).used_bytes()
+}
+
+/// Distinct places in what is used of the image of set D, far from each other.
+pub(super) fn image_places(smoke: bool, count: u64, piece_bytes: u64) -> Vec<u64> {
+    image::places(&image::shape(smoke), count, piece_bytes)
 }
 
 /// Reads everything once, so that each tool finds it in the page cache.

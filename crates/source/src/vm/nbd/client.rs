@@ -314,3 +314,83 @@ fn failed(number: u32, message: &str) -> Error {
     let error = std::io::Error::from_raw_os_error(number as i32);
     Error::io(error, if message.is_empty() { "NBD" } else { message })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use tintype_model::env::Clock;
+    use tintype_testkit::hostile::changed;
+
+    use super::*;
+
+    /// Goes on by itself, so that whoever waits comes to an end.
+    struct Ticking(AtomicU64);
+
+    impl Clock for Ticking {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::UNIX_EPOCH
+        }
+
+        fn elapsed(&self) -> Duration {
+            Duration::from_secs(self.0.fetch_add(1, Ordering::Relaxed))
+        }
+
+        fn sleep(&self, _: Duration) {}
+    }
+
+    /// All that a server says of an export of 4 KiB: it is opened, read, and asked for its states.
+    fn session() -> Vec<u8> {
+        let reply = |option: u32, kind: u32, data: &[u8]| {
+            let head = [0x0003_e889u32, 0x0455_65a9, option, kind, data.len() as u32];
+            [&head.map(u32::to_be_bytes).concat()[..], data].concat()
+        };
+        let chunk = |kind: u16, cookie: u64, data: &[u8]| {
+            let head = [&[0x66, 0x8e, 0x33, 0xef, 0, 1][..], &kind.to_be_bytes()].concat();
+            let length = (data.len() as u32).to_be_bytes();
+            [&head[..], &cookie.to_be_bytes(), &length, data].concat()
+        };
+        let info = [&[0, 0][..], &4096u64.to_be_bytes(), &[0, 3]].concat();
+        [
+            &b"NBDMAGICIHAVEOPT\0\x03"[..],
+            &reply(8, 1, &[]),
+            &reply(10, 4, b"\0\0\0\x05base:allocation"),
+            &reply(10, 1, &[]),
+            &reply(7, 3, &info),
+            &reply(7, 1, &[]),
+            &chunk(1, 1, &[&[0; 8][..], &[7; 4096]].concat()),
+            &chunk(5, 2, b"\0\0\0\x05\0\0\x10\0\0\0\0\x02"),
+        ]
+        .concat()
+    }
+
+    type Said = (u64, Vec<(u32, u32)>);
+
+    fn spoken(server: &[u8]) -> Result<Said> {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(server).unwrap();
+        theirs.shutdown(std::net::Shutdown::Write).unwrap();
+        let waits = Waits::by(Arc::new(Ticking(AtomicU64::new(0))));
+        let socket = Socket::of(ours, "a server".into())?;
+        let mut nbd = Nbd { socket, waits, size_bytes: 0, context: None, cookie: 0, broken: false };
+        let patience = nbd.waits.within(HANDSHAKE);
+        nbd.negotiate("x", Some("base:allocation"), &patience)?;
+        nbd.read(0, &mut [0; 4096])?;
+        Ok((nbd.size_bytes, nbd.states(0, 4096)?))
+    }
+
+    #[test]
+    fn a_session_is_understood() {
+        assert_eq!(spoken(&session()).unwrap(), (4096, vec![(4096, 2)]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_changed_session_is_understood_or_refused(bytes in changed([session()])) {
+            let _ = spoken(&bytes);
+        }
+    }
+}

@@ -126,6 +126,20 @@ proptest! {
     }
 
     #[test]
+    fn changed_streams_are_read_or_refused(bytes in tintype_testkit::hostile::changed([stream(&[
+        command(2, &[(15, b"snapshot"), (1, &[0; 16])]),
+        on(MAKE_DIR, "o257-7-0"),
+        rename("o257-7-0", "dir"),
+        rename("dir", "else/where"),
+        on(LINK, "further"),
+        on(UNLINK, "dir/old"),
+        on(RMDIR, "gone"),
+        on(UTIMES, ""),
+    ])])) {
+        let _ = changes(&bytes[..], Limits::default());
+    }
+
+    #[test]
     fn any_commands_are_read(
         commands in prop::collection::vec((3u16..24, "[ab/]{0,5}", "[ab/]{0,5}"), 0..30),
     ) {

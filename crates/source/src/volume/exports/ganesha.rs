@@ -153,4 +153,16 @@ mod tests {
             assert!(parse(text.as_bytes(), &mut |_| Vec::new()).is_empty(), "{text:?}");
         }
     }
+
+    proptest::proptest! {
+        /// Also with what it includes: itself.
+        #[test]
+        fn changed_files_are_read(bytes in tintype_testkit::hostile::changed([
+            "%include \"/x\"\nEXPORT { Path = /srv/a; Pseudo = \"/a b\"; CLIENT { Clients = 10.0.0.0/8; }\n FSAL { Name = VFS; } } # {",
+        ])) {
+            for export in parse(&bytes, &mut |_| bytes.clone()) {
+                assert!(export.path.is_absolute(), "{export:?}");
+            }
+        }
+    }
 }

@@ -74,4 +74,15 @@ mod tests {
             ]
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn changed_files_are_read(bytes in tintype_testkit::hostile::changed([
+            "/srv/a host1(rw,sync) host2(ro) # more\n\"/srv/quoted name/\" \\\n host(rw)\n/b\\040c *\n",
+        ])) {
+            for export in parse(&bytes) {
+                assert!(export.path.is_absolute(), "{export:?}");
+            }
+        }
+    }
 }

@@ -158,4 +158,16 @@ mod tests {
             assert!(shares(text).is_empty(), "{text:?}");
         }
     }
+
+    proptest::proptest! {
+        /// Also with what it includes: itself.
+        #[test]
+        fn changed_files_are_read(bytes in tintype_testkit::hostile::changed([
+            "[global]\n include = /x\n[homes]\n path = /home/%S\n[Data files]\n PA TH = \"/srv/my \\\n data\"\r\n[b]\n copy = Data files\n",
+        ])) {
+            for export in parse(&bytes, &mut |_| bytes.clone()) {
+                assert!(export.path.is_absolute(), "{export:?}");
+            }
+        }
+    }
 }
