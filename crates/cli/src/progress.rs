@@ -46,6 +46,8 @@ pub(crate) struct Watched<'w> {
     pub(crate) unit: (&'static str, &'static str),
     /// What the paths of the progress lie in, for people.
     pub(crate) below: &'w Path,
+    /// Nothing is shown: the work ends when somebody else says so.
+    pub(crate) is_silent: bool,
 }
 
 impl<'w> Watched<'w> {
@@ -56,7 +58,17 @@ impl<'w> Watched<'w> {
     ) -> Self {
         let unit = ("file", "files");
         let below = Path::new("/");
-        Self { what, other_side, progress, is_estimate: false, pin: None, phase: None, unit, below }
+        Self {
+            what,
+            other_side,
+            progress,
+            is_estimate: false,
+            pin: None,
+            phase: None,
+            unit,
+            below,
+            is_silent: false,
+        }
     }
 }
 
@@ -120,7 +132,7 @@ impl App {
 
     fn show_until(&self, ended: &Ended, watched: &Watched<'_>) {
         use std::io::IsTerminal as _;
-        let silent = self.global.no_progress || self.report.is_quiet();
+        let silent = self.global.no_progress || self.report.is_quiet() || watched.is_silent;
         let on_terminal = std::io::stderr().is_terminal() && !self.report.is_json();
         let step = match (self.report.is_json(), on_terminal) {
             (true, _) => EVENTS,

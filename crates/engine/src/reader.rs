@@ -1,6 +1,7 @@
 //! Reading content by id, checked at every step: length, seal, id.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, RwLock};
 
 use tintype_model::{Error, ErrorKind, Result};
@@ -18,11 +19,28 @@ const OPEN_PACKS: usize = 4096;
 
 /// Reads content of one repository; shared by any number of threads.
 pub struct ContentReader<'r> {
-    repository: &'r Repository,
+    repository: Held<'r>,
     index: RwLock<Arc<Index>>,
     /// Whether what is missing from the index may be looked for in a fresh one.
     refreshes: bool,
     packs: Mutex<HashMap<PackId, Arc<PackReader>>>,
+}
+
+/// The repository that is read.
+enum Held<'r> {
+    Borrowed(&'r Repository),
+    Shared(Arc<Repository>),
+}
+
+impl Deref for Held<'_> {
+    type Target = Repository;
+
+    fn deref(&self) -> &Repository {
+        match self {
+            Self::Borrowed(repository) => repository,
+            Self::Shared(repository) => repository,
+        }
+    }
 }
 
 /// Where in a [`ReadBuffer`] the raw bytes of a frame are.
@@ -58,21 +76,35 @@ impl Repository {
     /// A reader by the index in force. Where that is damaged, by what is left of it and what
     /// the packs say of themselves: a lost segment makes nothing unreadable.
     pub fn reader(&self) -> Result<ContentReader<'_>> {
-        match self.read_index(HashSet::new()) {
-            Ok((_, index)) => Ok(ContentReader::new(self, index)),
-            Err(error) if error.is(ErrorKind::Corrupt) => {
-                tracing::warn!(%error, "the index is damaged; reading goes by the packs instead");
-                Ok(ContentReader::fixed(self, self.rescue_index()?))
-            }
-            Err(error) => Err(error),
-        }
+        ContentReader::open(Held::Borrowed(self))
+    }
+
+    /// The same, for what must not borrow the repository.
+    pub fn shared_reader(self: &Arc<Self>) -> Result<ContentReader<'static>> {
+        ContentReader::open(Held::Shared(Arc::clone(self)))
     }
 }
 
 impl<'r> ContentReader<'r> {
     pub fn new(repository: &'r Repository, index: Index) -> Self {
+        Self::of(Held::Borrowed(repository), index)
+    }
+
+    fn of(repository: Held<'r>, index: Index) -> Self {
         let index = RwLock::new(Arc::new(index));
         Self { repository, index, refreshes: true, packs: Mutex::default() }
+    }
+
+    fn open(repository: Held<'r>) -> Result<Self> {
+        match repository.read_index(HashSet::new()) {
+            Ok((_, index)) => Ok(Self::of(repository, index)),
+            Err(error) if error.is(ErrorKind::Corrupt) => {
+                tracing::warn!(%error, "the index is damaged; reading goes by the packs instead");
+                let index = repository.rescue_index()?;
+                Ok(Self { refreshes: false, ..Self::of(repository, index) })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads by this index and no other: for looking at a repository as it is.
@@ -80,8 +112,8 @@ impl<'r> ContentReader<'r> {
         Self { refreshes: false, ..Self::new(repository, index) }
     }
 
-    pub fn repository(&self) -> &'r Repository {
-        self.repository
+    pub fn repository(&self) -> &Repository {
+        &self.repository
     }
 
     pub fn index(&self) -> Arc<Index> {
@@ -116,7 +148,7 @@ impl<'r> ContentReader<'r> {
         if let Some(open) = self.packs.lock().expect("no panic while held").get(&pack) {
             return Ok(Arc::clone(open));
         }
-        let repository = self.repository;
+        let repository = &*self.repository;
         let backend = &*repository.backend;
         let open =
             Arc::new(PackReader::open(backend, &repository.keys, repository.config.id, pack)?);

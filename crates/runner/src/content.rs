@@ -127,10 +127,19 @@ pub fn small(
         let size = entry.node.size;
         return Err(Error::invalid(format!("/{name}: has {size} bytes, more than {most_bytes}")));
     }
+    whole(reader, &entry, &format!("/{name}")).map(Some)
+}
+
+/// All bytes of an entry whose size was looked at.
+pub(crate) fn whole(reader: &ContentReader<'_>, entry: &TreeEntry, name: &str) -> Result<Vec<u8>> {
     let (mut lists, cancel) = (ReadBuffer::new()?, Cancel::default());
-    let mut bytes = Vec::with_capacity(entry.node.size as usize);
-    let stream = ContentStream::new(reader, &entry, &mut lists, &cancel)?;
-    let read = stream.take(most_bytes).read_to_end(&mut bytes);
-    read.map_err(|error| error_of(error, &format!("/{name}")))?;
-    Ok(Some(bytes))
+    let mut bytes = Vec::new();
+    let stream = ContentStream::new(reader, entry, &mut lists, &cancel)?;
+    let read = stream.take(entry.node.size).read_to_end(&mut bytes);
+    read.map_err(|error| error_of(error, name))?;
+    if bytes.len() as u64 == entry.node.size {
+        Ok(bytes)
+    } else {
+        Err(Error::corrupt(format!("{name}: its content has another length")))
+    }
 }

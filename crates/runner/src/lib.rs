@@ -1,6 +1,7 @@
 //! Executes plans: the only place where engine and source meet.
 
 pub mod content;
+pub mod disk;
 mod failure;
 pub mod group;
 pub mod identity;

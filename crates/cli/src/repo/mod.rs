@@ -6,6 +6,7 @@ mod cat;
 mod copy;
 mod delete;
 mod diff;
+mod disk;
 mod find;
 mod gc;
 mod init;
@@ -58,6 +59,8 @@ enum Command {
     Cat(cat::Args),
     /// Bring files back
     Restore(Box<restore::Args>),
+    /// Look into disk images of snapshots: files out of them, and disks for other programs
+    Disk(disk::Args),
     /// Find files by name over all snapshots
     Find(Box<find::Args>),
     /// Show what changed between two snapshots
@@ -100,6 +103,7 @@ impl Command {
             Self::Ls(_) => "ls",
             Self::Cat(_) => "cat",
             Self::Restore(_) => "restore",
+            Self::Disk(_) => "disk",
             Self::Find(_) => "find",
             Self::Diff(_) => "diff",
             Self::Verify(_) => "verify",
@@ -127,6 +131,7 @@ impl Command {
             Self::Ls(args) => args.run(app),
             Self::Cat(args) => args.run(app),
             Self::Restore(args) => args.run(app),
+            Self::Disk(args) => args.run(app),
             Self::Find(args) => args.run(app),
             Self::Diff(args) => args.run(app),
             Self::Verify(args) => args.run(app),

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tintype_engine::format::records::Manifest;
 use tintype_engine::id::encode_hex;
 use tintype_model::item::{ApplicationItem, Descriptor, HookRun, Item, Outcome};
 use tintype_runner::group::{self, Taken};
@@ -18,6 +19,8 @@ use crate::progress::Watched;
 use crate::report::Done;
 use crate::{platform, show};
 
+/// Of a manifest: it belongs to no series, see [`group::borrows`].
+const BORROWS: &str = "borrows";
 /// Nothing is frozen for longer.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -31,20 +34,21 @@ pub(super) fn take(args: &Args, file: &Path, app: &App) -> anyhow::Result<Done> 
         platform::group_options(&own, args.scratch.as_deref(), DEADLINE, app.budget.ahead_bytes)?;
     let labels = args.labels(app)?;
     let repository = args.open(app)?;
-    let own: Vec<String> = places.iter().map(|place| encode_hex(place)).collect();
-    // One application alone is compared with the last snapshot of everything.
-    let holds = |roots: &[String]| {
-        let roots: HashSet<&String> = roots.iter().collect();
-        own.iter().all(|place| roots.contains(place))
+    let own: HashSet<String> = places.iter().map(|place| encode_hex(place)).collect();
+    // What was captured together with others, or without them, is known all the same.
+    let common = |known: &Manifest| match known.options[BORROWS].as_bool() {
+        Some(true) => 0,
+        _ => known.roots.iter().filter(|root| own.contains(*root)).count(),
     };
-    let parent = args.parent(app, &repository, holds)?;
+    let parent = args.parent(app, &repository, common)?;
+    let borrows = parent.as_ref().is_some_and(|parent| group::borrows(parent, &places, &names));
     let budget = app.writer_budget()?;
     let shown = if names.is_empty() { vec!["all resources".to_owned()] } else { names.clone() };
     let snapshot = SnapshotOptions {
         labels: Labels {
             paths: shown,
             roots: places,
-            options: json!({ "resources": names }),
+            options: json!({ "resources": names, BORROWS: borrows }),
             ..labels
         },
         parent,

@@ -117,7 +117,7 @@ impl Args {
         let repository = app.open()?;
         request.untouchable.extend(app.local_directory()?);
         request.untouchable.extend(repository.cache_dir().map(Path::to_path_buf));
-        outside(&request)?;
+        outside(&request.destination, &request.untouchable)?;
         let snapshot = app.pick(&repository, &self.place)?;
         app.pinned(&repository, snapshot.id, |pin| {
             self.restore(app, &repository, &snapshot, &request, pin)
@@ -280,10 +280,10 @@ impl Args {
 }
 
 /// Nothing is restored into the repository or its cache.
-fn outside(request: &Request) -> anyhow::Result<()> {
-    let Destination::Directory(dir) = &request.destination else { return Ok(()) };
+pub(super) fn outside(destination: &Destination, untouchable: &[PathBuf]) -> anyhow::Result<()> {
+    let Destination::Directory(dir) = destination else { return Ok(()) };
     let existing = dir.ancestors().find_map(|above| above.canonicalize().ok());
-    for ours in request.untouchable.iter().filter_map(|ours| ours.canonicalize().ok()) {
+    for ours in untouchable.iter().filter_map(|ours| ours.canonicalize().ok()) {
         if existing.as_ref().is_some_and(|existing| existing.starts_with(&ours)) {
             return Err(usage(format!(
                 "{} lies in {}, which belongs to the repository itself; choose another --to",

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tintype_engine::Error;
+use tintype_engine::format::records::Manifest;
 use tintype_engine::id::encode_hex;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
@@ -122,7 +123,7 @@ impl Args {
         let repository = self.open(app)?;
         let roots = source.roots();
         let own: Vec<String> = roots.iter().map(|root| encode_hex(root)).collect();
-        let parent = self.parent(app, &repository, |roots| roots == own)?;
+        let parent = self.parent(app, &repository, |known| usize::from(known.roots == own))?;
         let progress = Progress::default();
         expect(&progress, parent.as_ref());
         let counted = source.excludes();
@@ -195,20 +196,21 @@ impl Args {
         Ok(repository)
     }
 
-    /// The newest of this host whose roots fit, unless one is named.
+    /// The newest of this host of those that fit best, unless one is named; 0 does not fit.
     pub(super) fn parent(
         &self,
         app: &App,
         repository: &Repository,
-        fits: impl Fn(&[String]) -> bool,
+        fits: impl Fn(&Manifest) -> usize,
     ) -> anyhow::Result<Option<Snapshot>> {
         if let Some(selector) = &self.parent {
             pick::no_path(selector)?;
             return app.pick(repository, selector).map(Some);
         }
         let host = &repository.identity().host;
-        let mut snapshots = app.listing(repository)?.snapshots.into_iter().rev();
-        Ok(snapshots.find(|s| s.manifest.host == *host && fits(&s.manifest.roots)))
+        let known = app.listing(repository)?.snapshots.into_iter();
+        let known = known.filter(|s| s.manifest.host == *host && fits(&s.manifest) > 0);
+        Ok(known.max_by_key(|s| fits(&s.manifest)))
     }
 
     /// For the manifest: how it was taken.

@@ -13,9 +13,10 @@ fn plain(args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-const COMMANDS: [&str; 22] = [
-    "init", "snapshot", "list", "show", "ls", "find", "cat", "diff", "restore", "verify", "delete",
-    "prune", "gc", "copy", "stats", "tag", "note", "expire", "hold", "lock", "key", "probe",
+const COMMANDS: [&str; 23] = [
+    "init", "snapshot", "list", "show", "ls", "find", "cat", "diff", "disk", "restore", "verify",
+    "delete", "prune", "gc", "copy", "stats", "tag", "note", "expire", "hold", "lock", "key",
+    "probe",
 ];
 
 #[test]

@@ -10,7 +10,7 @@ fn every_command_speaks_in_events() {
     let other = lab.text("other");
     lab.run(&["init", "-r", &other, "--no-probe"]).expect(0);
     let out = lab.text("out");
-    let commands: [(&[&str], i32); 26] = [
+    let commands: [(&[&str], i32); 27] = [
         (&["init"], 0),
         (&["snapshot", &source], 0),
         (&["snapshot", &source, "--read-all"], 0),
@@ -20,6 +20,7 @@ fn every_command_speaks_in_events() {
         (&["ls", "-R"], 0),
         (&["find", "*"], 0),
         (&["diff", "latest~1"], 0),
+        (&["disk", "ls"], 0),
         (&["restore", "latest", "--to", &out, "--dry-run"], 0),
         (&["restore", "latest", "--to", &out], 0),
         (&["verify", "--sample", "50%", "--record"], 0),

@@ -7,6 +7,7 @@ mod changing;
 mod commands;
 mod deleting;
 mod destination;
+mod disk;
 mod events;
 mod features;
 mod group;

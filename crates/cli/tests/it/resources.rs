@@ -135,6 +135,27 @@ fn a_part_is_restored_beside_the_original() {
 }
 
 #[test]
+fn what_was_captured_in_other_company_is_known() {
+    let lab = shop();
+    let parent = |ran: Ran| {
+        let summary = ran.expect(0).summary();
+        (summary["parent"].clone(), summary["snapshot"].clone())
+    };
+    let (none, all) = parent(take(&lab, &[]));
+    assert_eq!(none, Value::Null);
+    let (known, _) = parent(take(&lab, &["files"]));
+    assert_eq!(known, all);
+    assert_eq!(parent(take(&lab, &["db"])).0, all);
+    assert_eq!(parent(take(&lab, &["files"])).0, all, "a part has no marks to go on with");
+    let (known, newer) = parent(take(&lab, &[]));
+    assert_eq!(known, all);
+    let more = json!({ "kind": "volume", "name": "more", "connector": "files",
+                       "at": { "path": lab.path("source") } });
+    describe(&lab, &json!([more]));
+    assert_eq!(parent(take(&lab, &[])).0, newer, "what is new does not make the rest unknown");
+}
+
+#[test]
 fn what_fails_is_named_and_the_rest_is_captured() {
     let lab = shop();
     let gone = json!({ "kind": "database", "name": "gone", "connector": "sqlite",

@@ -16,7 +16,7 @@ mod sessions;
 mod stored;
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -41,7 +41,7 @@ pub use guard::{GuardCommand, guard};
 use crate::progress::Progress;
 use crate::snapshot::section::Section;
 use crate::snapshot::tally::Tally;
-use crate::snapshot::{self, Described, Desk, Feed, Group, Input, Labels, SnapshotOptions};
+use crate::snapshot::{self, Described, Desk, Feed, Group, Input, SnapshotOptions};
 use family::Family;
 use guard::Guard;
 use member::Member;
@@ -182,11 +182,11 @@ fn known(parent: &Snapshot, found: Result<Option<Descriptor>>) -> Result<Option<
     }
 }
 
-/// Whether the parent is of another series of snapshots, one of everything for a part of it: its
-/// marks tell what changed, and stay what that series goes on with.
-fn borrows(parent: &Snapshot, labels: &Labels) -> bool {
-    let own: Vec<String> = labels.roots.iter().map(|root| encode_hex(root)).collect();
-    parent.manifest.roots != own
+/// Whether a snapshot of a part, whose names were given, is compared with one that holds more: its
+/// marks tell what changed, and stay what that series of snapshots goes on with.
+pub fn borrows(parent: &Snapshot, places: &[Vec<u8>], names: &[String]) -> bool {
+    let own: HashSet<String> = places.iter().map(|place| encode_hex(place)).collect();
+    !names.is_empty() && parent.manifest.roots.iter().any(|root| !own.contains(root))
 }
 
 /// Where in the tree the resources lie that `names` selects.
@@ -231,7 +231,10 @@ pub fn snapshot(
         of_applications: Mutex::default(),
         is_over: AtomicBool::new(false),
         windows: Mutex::default(),
-        borrows: options.parent.as_ref().is_some_and(|parent| borrows(parent, &options.labels)),
+        borrows: options
+            .parent
+            .as_ref()
+            .is_some_and(|parent| borrows(parent, &options.labels.roots, names)),
         options,
         group,
         described: Mutex::default(),

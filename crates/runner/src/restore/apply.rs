@@ -82,7 +82,7 @@ pub fn apply(
 
 /// A directory that is made for a restore is for nobody else: what comes into it may have been
 /// below a directory that others could not enter. False: there is one.
-fn make_base(base: &Path) -> std::io::Result<bool> {
+pub(crate) fn make_base(base: &Path) -> std::io::Result<bool> {
     if base.is_dir() {
         return Ok(false);
     }

@@ -21,7 +21,7 @@ pub(crate) struct Claim {
 
 impl Claim {
     /// Claims directories that exist.
-    pub(super) fn take(places: impl IntoIterator<Item = PathBuf>) -> Result<Self> {
+    pub(crate) fn take(places: impl IntoIterator<Item = PathBuf>) -> Result<Self> {
         // Whether alone, by path: the root comes first.
         let mut wanted = BTreeMap::new();
         for place in places.into_iter().filter_map(|place| place.canonicalize().ok()) {

@@ -25,10 +25,10 @@ use tintype_engine::tree::Root;
 use tintype_model::entry::Node;
 use tintype_source::files::{Excludes, Owners};
 
-use claim::Claim;
-
 pub use apply::apply;
+pub(crate) use apply::make_base;
 pub use check::check;
+pub(crate) use claim::Claim;
 pub use mapping::{Mapping, Rule};
 pub use plan::{Step, Untouched, plan};
 

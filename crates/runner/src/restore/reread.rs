@@ -60,7 +60,7 @@ impl<'c, 'r> Check<'c, 'r> {
         Self { reader, bytes: Vec::new() }
     }
 
-    pub(super) fn keys(&self) -> &'r Keys {
+    pub(super) fn keys(&self) -> &'c Keys {
         self.reader.repository().keys()
     }
 

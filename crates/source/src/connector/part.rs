@@ -64,10 +64,16 @@ pub trait ReadImage: Send + Sync {
     /// Fills the buffer from a position; an end before that of the buffer is an error.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()>;
 
+    /// How far from the start of a range on, and not behind its end, all is known to be zeros
+    /// without being read (true), or nothing is.
+    fn extent(&self, range: Range<u64>) -> Result<(u64, bool)> {
+        Ok((range.end, false))
+    }
+
     /// Whether a range is known to be zeros without being read.
     fn is_zero(&self, range: Range<u64>) -> Result<bool> {
-        let _ = range;
-        Ok(false)
+        let end = range.end;
+        Ok(self.extent(range)? == (end, true))
     }
 
     /// Asked after the last byte: whether it changed after all.

@@ -1,15 +1,18 @@
 //! ext2, ext3 and ext4, by a reader that knows their journal: what was not yet in its place when
 //! the image was taken is read from there.
 
-use std::io::Write;
+use std::sync::Arc;
 
 use ext4_view::{Ext4, Ext4Error, Ext4Read, FileType, Metadata};
-use tintype_model::entry::{Kind, Time};
+use tintype_model::entry::{Kind, Node, Owner, Problem, ProblemKind, Time, file_name};
 use tintype_model::{Error, ErrorKind, Result};
 
-use super::{DiskEntry, DiskFiles, MOST_ENTRIES, Window, path_text};
+use super::{DiskEntry, DiskFiles, Each, MOST_ENTRIES, Window, too_many};
+use crate::connector::ReadImage as _;
 
 type Boxed = Box<dyn std::error::Error + Send + Sync>;
+
+const PIECE_BYTES: usize = 1 << 20;
 
 struct Reader(Window);
 
@@ -25,37 +28,46 @@ impl Ext4Files {
     pub(super) fn open(window: Window) -> Result<Self> {
         Ext4::load(Box::new(Reader(window))).map(Self).map_err(|error| failed(error, b""))
     }
+
+    fn entry(&self, name: &[u8], path: &[u8], metadata: &Metadata) -> Result<DiskEntry> {
+        let kind = kind(metadata.file_type());
+        let owner = Owner { uid: metadata.uid(), gid: metadata.gid(), ..Owner::default() };
+        let mut node = Node {
+            mode: metadata.mode() & 0o7777,
+            owner: Arc::new(owner),
+            mtime: Time {
+                seconds: metadata.modified().seconds(),
+                nanoseconds: metadata.modified().nanoseconds(),
+            },
+            size: if kind.has_content() { metadata.len() } else { 0 },
+            ..Node::new(kind)
+        };
+        if kind == Kind::Symlink {
+            let target = self.0.read_link(path).map_err(|error| failed(error, path))?;
+            let target: &[u8] = target.as_ref();
+            node.extras_mut().target = target.to_vec();
+        }
+        Ok(DiskEntry { name: name.to_vec(), node })
+    }
 }
 
 fn failed(error: Ext4Error, path: &[u8]) -> Error {
-    let kind = match &error {
+    let shown = String::from_utf8_lossy(path);
+    let place = format!("ext4, /{}", shown.trim_start_matches('/'));
+    let kind = match error {
+        // What the image itself could not give: the repository's own word.
+        Ext4Error::Io(source) => {
+            return match source.downcast::<Error>() {
+                Ok(error) => error.context(place),
+                Err(other) => Error::new(ErrorKind::Unavailable, format!("{place}: {other}")),
+            };
+        }
         Ext4Error::NotFound => ErrorKind::NotFound,
-        Ext4Error::Corrupt(_) => ErrorKind::Corrupt,
-        Ext4Error::Io(_) => ErrorKind::Unavailable,
+        // The guest's file system, not what is stored of it.
+        Ext4Error::Corrupt(_) => ErrorKind::Invalid,
         _ => ErrorKind::Unsupported,
     };
-    let path = String::from_utf8_lossy(path);
-    let mut message = format!("ext4, /{}: {error}", path.trim_start_matches('/'));
-    if matches!(error, Ext4Error::Incompatible(_)) {
-        // Above all a journal of an older kind that must be replayed: without that, what is read
-        // would not be what was written.
-        message += ": restore the disk as a file and mount that read only";
-    }
-    Error::new(kind, message)
-}
-
-fn entry(name: Vec<u8>, metadata: &Metadata) -> DiskEntry {
-    DiskEntry {
-        name,
-        kind: kind(metadata.file_type()),
-        size_bytes: metadata.len(),
-        mode: Some(metadata.mode() & 0o7777),
-        owner: Some((metadata.uid(), metadata.gid())),
-        mtime: Some(Time {
-            seconds: metadata.modified().seconds(),
-            nanoseconds: metadata.modified().nanoseconds(),
-        }),
-    }
+    Error::new(kind, format!("{place}: {error}"))
 }
 
 fn kind(kind: FileType) -> Kind {
@@ -75,44 +87,72 @@ impl DiskFiles for Ext4Files {
         "ext4"
     }
 
+    fn has_owners(&self) -> bool {
+        true
+    }
+
+    fn stat(&self, path: &[u8]) -> Result<DiskEntry> {
+        let absolute = absolute(path);
+        let metadata = self.0.symlink_metadata(&absolute[..]);
+        let metadata = metadata.map_err(|error| failed(error, path))?;
+        self.entry(file_name(path), &absolute, &metadata)
+    }
+
     fn list(&self, path: &[u8]) -> Result<Vec<DiskEntry>> {
-        let absolute = absolute(path)?;
+        let absolute = absolute(path);
         let fail = |error| failed(error, path);
-        let metadata = self.0.metadata(&absolute[..]).map_err(fail)?;
-        if !metadata.is_dir() {
-            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-            return Ok(vec![entry(name.to_vec(), &metadata)]);
-        }
         let mut entries = Vec::new();
-        for found in self.0.read_dir(&absolute[..]).map_err(fail)?.take(MOST_ENTRIES) {
+        for found in self.0.read_dir(&absolute[..]).map_err(fail)? {
             let found = found.map_err(fail)?;
             let name = found.file_name();
             let name: &[u8] = name.as_ref();
-            if name != b"." && name != b".." {
-                entries.push(entry(name.to_vec(), &found.metadata().map_err(fail)?));
+            if name == b"." || name == b".." {
+                continue;
             }
+            if entries.len() == MOST_ENTRIES {
+                return Err(too_many());
+            }
+            let looked = found.metadata().map_err(fail);
+            let looked = looked.and_then(|metadata| {
+                let path = [&absolute[..], b"/", name].concat();
+                self.entry(name, &path, &metadata)
+            });
+            entries.push(looked.unwrap_or_else(|error| unknown(name, &error)));
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
 
-    fn read(&self, path: &[u8], to: &mut dyn Write) -> Result<u64> {
-        let absolute = absolute(path)?;
+    fn read(&self, path: &[u8], each: &mut Each<'_>) -> Result<u64> {
+        let absolute = absolute(path);
         let mut file = self.0.open(&absolute[..]).map_err(|error| failed(error, path))?;
-        let mut buffer = vec![0; 1 << 20];
-        let mut length = 0;
+        let (mut buffer, mut length) = (vec![0; PIECE_BYTES], 0);
         loop {
-            let read = file.read_bytes(&mut buffer).map_err(|error| failed(error, path))?;
-            if read == 0 {
+            let mut filled = 0;
+            while filled < buffer.len() {
+                let read = file.read_bytes(&mut buffer[filled..]);
+                match read.map_err(|error| failed(error, path))? {
+                    0 => break,
+                    read => filled += read,
+                }
+            }
+            if filled == 0 {
                 return Ok(length);
             }
-            to.write_all(&buffer[..read]).map_err(|error| Error::io(error, "the restored file"))?;
-            length += read as u64;
+            each(&buffer[..filled])?;
+            length += filled as u64;
         }
     }
 }
 
-fn absolute(path: &[u8]) -> Result<String> {
-    let path = path_text(path)?;
-    Ok(format!("/{}", path.trim_matches('/')))
+/// One that is damaged; those beside it are not.
+fn unknown(name: &[u8], error: &Error) -> DiskEntry {
+    let mut node = Node::new(Kind::Unknown);
+    let message = error.to_string();
+    node.extras_mut().problem = Some(Problem { kind: ProblemKind::Unreadable, message });
+    DiskEntry { name: name.to_vec(), node }
+}
+
+fn absolute(path: &[u8]) -> Vec<u8> {
+    [b"/", path.strip_prefix(b"/").unwrap_or(path)].concat()
 }

@@ -28,7 +28,7 @@ pub fn partitions(image: &dyn ReadImage) -> Result<Vec<Partition>> {
     }
     let first = sector(image, 0)?;
     // A file system on the whole disk may begin with the same mark.
-    if first[510..] != [0x55, 0xaa] || super::kind_of(&first).is_some() {
+    if first[510..] != [0x55, 0xaa] || super::kind::of_head(&first).is_some() {
         return Ok(whole);
     }
     let entries = mbr_entries(&first);

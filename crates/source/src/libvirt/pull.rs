@@ -350,8 +350,8 @@ impl ReadImage for Watched {
         self.image.read_at(offset, buffer)
     }
 
-    fn is_zero(&self, range: Range<u64>) -> Result<bool> {
+    fn extent(&self, range: Range<u64>) -> Result<(u64, bool)> {
         self.watch.check()?;
-        self.image.is_zero(range)
+        self.image.extent(range)
     }
 }

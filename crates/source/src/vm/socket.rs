@@ -28,8 +28,12 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
+    pub(crate) fn new(clock: Arc<dyn Clock>, cancel: Cancel) -> Self {
+        Self { clock, cancel: Some(cancel) }
+    }
+
     pub(crate) fn of(context: &Context) -> Self {
-        Self { clock: context.clock.clone(), cancel: Some(context.cancel.clone()) }
+        Self::new(context.clock.clone(), context.cancel.clone())
     }
 
     /// For what ends a freeze or cleans up: it is done also after a request to stop.
@@ -45,6 +49,16 @@ impl Waits {
     #[cfg(test)]
     pub(crate) fn by(clock: Arc<dyn Clock>) -> Self {
         Self { clock, cancel: None }
+    }
+
+    /// Since an arbitrary start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    /// Only a request to stop ends it.
+    pub(crate) fn without_end(&self) -> Patience {
+        self.within(Duration::MAX)
     }
 
     pub(crate) fn within(&self, limit: Duration) -> Patience {

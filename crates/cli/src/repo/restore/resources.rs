@@ -262,7 +262,7 @@ fn as_files(
         let into = std::path::absolute(dir.join(&item.name));
         let into = into.context("the working directory is not known")?;
         request.destination = restore::Destination::Directory(into);
-        super::outside(&request)?;
+        super::outside(&request.destination, &request.untouchable)?;
         let done = args.restore(app, repository, snapshot, &request, None)?;
         exit = exit.max(done.exit);
         figures.push(json!({ "resource": item.name, "done": done.figures }));

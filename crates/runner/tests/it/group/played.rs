@@ -212,8 +212,8 @@ impl ReadImage for Disk {
         Ok(())
     }
 
-    fn is_zero(&self, range: Range<u64>) -> Result<bool> {
-        Ok(range.start == 2 << 20)
+    fn extent(&self, range: Range<u64>) -> Result<(u64, bool)> {
+        Ok((range.end, range.start == 2 << 20))
     }
 }
 

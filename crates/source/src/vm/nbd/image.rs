@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tintype_model::{Error, Result};
 
 use super::client::Nbd;
-use super::protocol::{STATE_DIRTY, STATE_ZERO};
+use super::protocol::{ALLOCATION, STATE_DIRTY, STATE_ZERO};
 use crate::connector::ReadImage;
 use crate::vm::socket::Waits;
 
@@ -16,7 +16,6 @@ use crate::vm::socket::Waits;
 const WINDOW_BYTES: u64 = 1 << 30;
 /// Threads read near each other.
 const MOST_WINDOWS: usize = 8;
-const ALLOCATION: &str = "base:allocation";
 
 /// Says more of a failed read than the protocol can.
 type Explain = Box<dyn Fn(Error) -> Error + Send + Sync>;
@@ -91,17 +90,21 @@ impl ReadImage for NbdImage {
         self.pool.with(|nbd| nbd.read(offset, buffer)).map_err(&self.explain)
     }
 
-    fn is_zero(&self, range: Range<u64>) -> Result<bool> {
-        let mut at = range.start;
-        while at < range.end.min(self.size_bytes) {
+    fn extent(&self, range: Range<u64>) -> Result<(u64, bool)> {
+        let (mut at, mut found) = (range.start, None);
+        while at < range.end {
             let extents = self.window(at / WINDOW_BYTES).map_err(&self.explain)?;
             let index = extents.partition_point(|(end, _)| *end <= at);
-            match extents.get(index) {
-                Some((end, true)) => at = *end,
-                _ => return Ok(false),
+            let Some((end, is_zero)) = extents.get(index) else { break };
+            if *found.get_or_insert(*is_zero) != *is_zero {
+                break;
             }
+            at = *end;
         }
-        Ok(true)
+        match found {
+            Some(is_zero) => Ok((at.min(range.end), is_zero)),
+            None => Ok((range.end, false)),
+        }
     }
 }
 

@@ -4,28 +4,49 @@ use tintype_model::{Error, Result};
 
 pub(crate) const INIT_MAGIC: &[u8; 8] = b"NBDMAGIC";
 pub(crate) const OPTION_MAGIC: &[u8; 8] = b"IHAVEOPT";
-const OPTION_REPLY_MAGIC: u64 = 0x0003_e889_0455_65a9;
-const REQUEST_MAGIC: u32 = 0x2560_9513;
-const SIMPLE_MAGIC: u32 = 0x6744_6698;
-const CHUNK_MAGIC: u32 = 0x668e_33ef;
+pub(crate) const OPTION_REPLY_MAGIC: u64 = 0x0003_e889_0455_65a9;
+pub(crate) const REQUEST_MAGIC: u32 = 0x2560_9513;
+pub(crate) const SIMPLE_MAGIC: u32 = 0x6744_6698;
+pub(crate) const CHUNK_MAGIC: u32 = 0x668e_33ef;
 
 /// Fixed newstyle, no zeroes: what both sides must speak.
 pub(crate) const HANDSHAKE_FLAGS: u16 = 3;
 
+pub(crate) const OPTION_EXPORT_NAME: u32 = 1;
+pub(crate) const OPTION_ABORT: u32 = 2;
+pub(crate) const OPTION_LIST: u32 = 3;
+pub(crate) const OPTION_INFO: u32 = 6;
 pub(crate) const OPTION_GO: u32 = 7;
 pub(crate) const OPTION_STRUCTURED_REPLY: u32 = 8;
+pub(crate) const OPTION_LIST_META_CONTEXT: u32 = 9;
 pub(crate) const OPTION_SET_META_CONTEXT: u32 = 10;
 
 pub(crate) const REPLY_ACK: u32 = 1;
+pub(crate) const REPLY_SERVER: u32 = 2;
 pub(crate) const REPLY_INFO: u32 = 3;
 pub(crate) const REPLY_META_CONTEXT: u32 = 4;
 pub(crate) const REPLY_IS_ERROR: u32 = 1 << 31;
+pub(crate) const REPLY_UNSUPPORTED: u32 = REPLY_IS_ERROR | 1;
+pub(crate) const REPLY_INVALID: u32 = REPLY_IS_ERROR | 3;
+pub(crate) const REPLY_UNKNOWN: u32 = REPLY_IS_ERROR | 6;
+
+/// Kinds of information of an export: size and flags; sizes of blocks.
+pub(crate) const INFO_EXPORT: u16 = 0;
+pub(crate) const INFO_BLOCK_SIZE: u16 = 3;
+
+/// Flags of an export: they mean something; read only; several connections see the same.
+pub(crate) const EXPORT_FLAGS: u16 = 1 | 1 << 1 | 1 << 8;
 
 pub(crate) const COMMAND_READ: u16 = 0;
 pub(crate) const COMMAND_WRITE: u16 = 1;
 pub(crate) const COMMAND_DISCONNECT: u16 = 2;
 pub(crate) const COMMAND_FLUSH: u16 = 3;
+pub(crate) const COMMAND_TRIM: u16 = 4;
+pub(crate) const COMMAND_WRITE_ZEROES: u16 = 6;
 pub(crate) const COMMAND_BLOCK_STATUS: u16 = 7;
+
+/// Of a request for a block status: the first extent will do.
+pub(crate) const FLAG_ONE: u16 = 1 << 3;
 
 pub(crate) const CHUNK_NONE: u16 = 0;
 pub(crate) const CHUNK_DATA: u16 = 1;
@@ -34,6 +55,10 @@ pub(crate) const CHUNK_BLOCK_STATUS: u16 = 5;
 pub(crate) const CHUNK_ERROR: u16 = 0x8001;
 pub(crate) const CHUNK_ERROR_OFFSET: u16 = 0x8002;
 
+/// What of a disk holds data.
+pub(crate) const ALLOCATION: &str = "base:allocation";
+/// Of `base:allocation`: nothing is stored there.
+pub(crate) const STATE_HOLE: u32 = 1;
 /// Of `base:allocation`: reads as zeros.
 pub(crate) const STATE_ZERO: u32 = 2;
 /// Of `qemu:dirty-bitmap:…`.
@@ -183,7 +208,7 @@ impl Bytes<'_> {
         Ok(*taken)
     }
 
-    fn u16(&mut self) -> Result<u16> {
+    pub(crate) fn u16(&mut self) -> Result<u16> {
         self.take().map(u16::from_be_bytes)
     }
 
@@ -193,6 +218,16 @@ impl Bytes<'_> {
 
     pub(crate) fn u64(&mut self) -> Result<u64> {
         self.take().map(u64::from_be_bytes)
+    }
+}
+
+impl<'a> Bytes<'a> {
+    /// A text after its length.
+    pub(crate) fn text(&mut self) -> Result<&'a [u8]> {
+        let length = self.u32()? as usize;
+        let (text, rest) = self.0.split_at_checked(length).ok_or_else(|| strange("a text"))?;
+        self.0 = rest;
+        Ok(text)
     }
 }
 
