@@ -32,8 +32,8 @@ pub fn walk(
     size_bytes: u64,
     each: &mut dyn FnMut(Visit<'_>) -> Result<bool>,
 ) -> Result<()> {
-    /// No directory takes less: that is the smallest inode.
-    const LEAST_BYTES: u64 = 128;
+    /// No directory takes less: an inode that holds its entries itself has at least as much.
+    const LEAST_BYTES: u64 = 256;
     let mut left = size_bytes / LEAST_BYTES;
     let mut steps = Vec::new();
     enter(files, from, &mut steps, each)?;

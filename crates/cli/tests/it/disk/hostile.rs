@@ -38,12 +38,14 @@ fn names_that_lead_out_of_the_target_are_refused() {
     // The first five letters of a long name, in UTF-16.
     forge(&lab, "fat", b"l\0o\0n\0g\0-\0", b".\0.\0/\0x\0x\0");
     let place = machine(&lab, &["ext4", "fat"]);
-    // A directory with such a name is none for the reader of ext4.
-    for (image, told) in [("ext4", "has invalid name"), ("fat", "no file can have this name")] {
-        let (place, target) = (place(image), lab.text(&format!("below/{image}")));
+    for image in ["ext4", "fat"] {
+        let out = format!("below/{image}");
+        let (place, target) = (place(image), lab.text(&out));
         let ran = lab.run(&["disk", "restore", &place, "/", "--to", &target, "--no-owner"]);
         let ran = ran.expect(3);
-        assert!(ran.err.contains(told), "{image}: {}", ran.err);
+        // The reader of ext4 takes nothing of a directory that holds such a name.
+        let why = if image == "fat" { "no file can have this name" } else { "invalid name" };
+        assert!(ran.err.contains(why), "{image}: {}", ran.err);
     }
     assert_eq!(lab.read("below/fat/good"), b"good", "the others come out");
     let names = |below: &str| -> Vec<String> {
@@ -53,7 +55,7 @@ fn names_that_lead_out_of_the_target_are_refused() {
         names.sort();
         names
     };
-    assert!(names("below").iter().all(|name| name == "ext4" || name == "fat"));
+    assert_eq!(names("below"), ["ext4", "fat"]);
     assert_eq!(names("below/fat"), ["good"]);
     assert!(!names("").iter().any(|name| name.starts_with("outside") || name.starts_with("xx")));
 }
@@ -63,7 +65,10 @@ fn a_directory_that_holds_itself_ends() {
     need_tools();
     let lab = Lab::ready();
     lab.write("tree/dir/file", "x");
-    ext4(&lab, "ext4", "tree", 4 * MIB);
+    // The smallest: the bound grows with the disk.
+    empty(&lab, "ext4", 256 << 10);
+    let small = ["-q", "-t", "ext4", "-O", "^has_journal,^resize_inode", "-N", "32"];
+    tool(&lab, "mke2fs", &[&small[..], &["-d", "tree", "ext4"]].concat());
     // Two ways down from each level: without a bound it would take longer than the world has.
     for name in ["dir/a", "dir/b"] {
         tool(&lab, "debugfs", &["-w", "-R", &format!("ln dir {name}"), "ext4"]);
