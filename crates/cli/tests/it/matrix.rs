@@ -134,6 +134,9 @@ struct Cluster {
 impl Cluster {
     fn new(logical: bool) -> Self {
         let server = Postgres::start();
+        // Where it is found must be written in the cluster itself: who restores it starts it so.
+        server.sql(&format!("alter system set port = {}", server.port));
+        server.sql(&format!("alter system set unix_socket_directories = '{}'", server.host()));
         server.sql("create database shop");
         let [port] = free_ports();
         let copy = (port, server.make_directory("copy").join("data"));
