@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tintype_model::resource::{Resource, Resources};
 use tintype_testkit::nfs::Nfs;
+use tintype_testkit::postgres::Postgres;
 use tintype_testkit::volumes::Mounted;
 
 use crate::support::{Lab, Ran, is_root};
@@ -153,6 +154,27 @@ fn what_was_captured_in_other_company_is_known() {
                        "at": { "path": lab.path("source") } });
     describe(&lab, &json!([more]));
     assert_eq!(parent(take(&lab, &[])).0, newer, "what is new does not make the rest unknown");
+}
+
+/// A cluster whose socket stands on its command line only is not found where it was.
+#[test]
+fn a_restore_that_was_taken_back_says_so() {
+    let mut cluster = Postgres::start();
+    cluster.sql("create table t(x int); insert into t values (1)");
+    let lab = Lab::ready();
+    let at = json!({ "host": cluster.host(), "port": cluster.port });
+    let db = json!({ "kind": "database", "name": "db", "connector": "postgres", "at": at });
+    lab.write("resources.yaml", json!({ "version": 1, "resources": [db] }).to_string());
+    take(&lab, &[]).expect(0);
+    cluster.sql("insert into t values (2)");
+    cluster.stop("fast");
+    let restore = ["restore", "latest", "--resources", "--in-place", "--yes"];
+    let ran = lab.run(&[&restore[..], &["--without-undo-point"]].concat()).expect(1);
+    for told in ["error: nothing is changed", "hint: mend what stopped it"] {
+        assert!(ran.err.contains(told), "{}", ran.err);
+    }
+    cluster.resume(&[]);
+    assert_eq!(cluster.sql("select count(*) from t"), "2");
 }
 
 #[test]

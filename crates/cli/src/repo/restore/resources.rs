@@ -195,18 +195,14 @@ fn carry_out(
 ) -> anyhow::Result<Done> {
     let missing = plan.missing.len();
     let watched = Watched::new("restore", planned.progress, "the target");
-    let mut broken = None;
-    let restored = app.watch(&watched, || {
-        planned.apply(plan, take).map_err(|why| {
-            let error = Error::new(why.error.kind(), why.error.message());
-            broken = Some(why);
-            error
-        })
-    });
-    let Some(broken) = broken else { return finish(app, &restored?, missing) };
-    explain(app, &broken);
-    restored.map_err(|error| if broken.is_undone { error.context(TakenBack) } else { error })?;
-    Err(Error::internal("a restore that broke is no success").into())
+    match app.watch(&watched, || planned.apply(plan, take)) {
+        Ok(restored) => finish(app, &restored, missing),
+        Err(broken) => {
+            explain(app, &broken);
+            let error = anyhow::Error::from(broken.error);
+            Err(if broken.is_undone { error.context(TakenBack) } else { error })
+        }
+    }
 }
 
 fn described(repository: &Repository, snapshot: &Snapshot) -> anyhow::Result<Descriptor> {
