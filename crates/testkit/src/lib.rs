@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests of real servers live in real time")]
 
 pub mod debian;
+pub mod env;
 pub mod faulty_proxy;
 pub mod guest;
 pub mod hostile;

@@ -11,14 +11,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use tintype_model::cancel::Cancel;
-use tintype_model::env::{Clock, Task, Tasks};
 use tintype_model::item::{Item, Outcome};
 use tintype_model::resource::{Kind, Resource};
 use tintype_source::connector::{Connector, Context, Destination, Living, session_of};
+use tintype_testkit::env::{RealClock, Threads};
 
 pub(crate) use held::{Ahead, Held, capture};
 pub(crate) use model::Model;
@@ -83,34 +82,6 @@ pub(crate) struct Session {
     _scratch: tempfile::TempDir,
 }
 
-struct RealClock(Instant);
-
-impl Clock for RealClock {
-    fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::now()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) {
-        std::thread::sleep(duration);
-    }
-}
-
-struct Threads;
-
-impl Tasks for Threads {
-    fn run(&self, tasks: Vec<Task<'_>>) {
-        std::thread::scope(|scope| {
-            for task in tasks {
-                scope.spawn(task);
-            }
-        });
-    }
-}
-
 /// Sessions of other tests and other programs, which run at the same time, live.
 static KILLED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
@@ -129,7 +100,7 @@ impl Session {
         let session = format!("{number:016x}");
         let scratch = tempfile::tempdir().unwrap();
         let context = Context {
-            clock: Arc::new(RealClock(Instant::now())),
+            clock: Arc::new(RealClock::start()),
             tasks: Arc::new(Threads),
             cancel: Cancel::default(),
             session,

@@ -5,12 +5,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tintype_model::cancel::Cancel;
 use tintype_model::entry::{Kind as EntryKind, Node};
-use tintype_model::env::{Clock, Task, Tasks};
 use tintype_model::item::{Item, Outcome};
 use tintype_model::plan::{Check, Step, Verdict};
 use tintype_model::resource::{Kind, Resource};
@@ -19,34 +17,7 @@ use tintype_source::connector::{
     Connector, Content, Context, Destination, FilesDone, ImageSink, Part, Released, Source, Stored,
     StoredEntry, Target, TargetPlan, View,
 };
-
-struct RealClock(Instant);
-
-impl Clock for RealClock {
-    fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::now()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) {
-        std::thread::sleep(duration);
-    }
-}
-
-struct Threads;
-
-impl Tasks for Threads {
-    fn run(&self, tasks: Vec<Task<'_>>) {
-        std::thread::scope(|scope| {
-            for task in tasks {
-                scope.spawn(task);
-            }
-        });
-    }
-}
+use tintype_testkit::env::{RealClock, Threads};
 
 /// One session, with its scratch directory and a place for what it captures.
 pub(crate) struct World {
@@ -66,7 +37,7 @@ impl World {
         std::fs::create_dir(&scratch).unwrap();
         std::fs::create_dir(&root).unwrap();
         let context = Context {
-            clock: Arc::new(RealClock(Instant::now())),
+            clock: Arc::new(RealClock::start()),
             tasks: Arc::new(Threads),
             cancel: Cancel::default(),
             living: Arc::new(BTreeSet::from([session.clone()])),

@@ -7,11 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use tintype_model::Result;
-use tintype_model::env::{Clock, Task, Tasks};
 use tintype_model::item::{Item, Outcome};
 use tintype_model::resource::{Consistency, Kind, Resource};
 use tintype_source::connector::{
@@ -19,35 +17,8 @@ use tintype_source::connector::{
     Stored, StoredEntry, View,
 };
 use tintype_source::qemu::QemuConnector;
+use tintype_testkit::env::{RealClock, Threads};
 use tintype_testkit::guest::Guest;
-
-struct RealClock(Instant);
-
-impl Clock for RealClock {
-    fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::try_from(SystemTime::now()).unwrap()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) {
-        std::thread::sleep(duration);
-    }
-}
-
-struct Threads;
-
-impl Tasks for Threads {
-    fn run(&self, tasks: Vec<Task<'_>>) {
-        std::thread::scope(|scope| {
-            for task in tasks {
-                scope.spawn(task);
-            }
-        });
-    }
-}
 
 /// A run of its own, with scratch that goes with it.
 pub(crate) struct Run {
@@ -66,7 +37,7 @@ pub(crate) fn context(scratch: &Path) -> Context {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let session = format!("{:08x}{number:08x}", std::process::id());
     Context {
-        clock: Arc::new(RealClock(Instant::now())),
+        clock: Arc::new(RealClock::start()),
         tasks: Arc::new(Threads),
         cancel: tintype_model::cancel::Cancel::default(),
         living: Arc::new(BTreeSet::from([session.clone()])),

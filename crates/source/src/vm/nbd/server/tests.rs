@@ -2,40 +2,10 @@
 #![expect(clippy::disallowed_methods, reason = "real sockets live in real time")]
 
 use std::ops::Range;
-use std::time::Instant;
-
-use jiff::Timestamp;
 
 use super::*;
 use crate::vm::nbd::NbdImage;
-
-struct RealClock(Instant);
-
-impl Clock for RealClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) {
-        std::thread::sleep(duration);
-    }
-}
-
-struct Threads;
-
-impl Tasks for Threads {
-    fn run(&self, tasks: Vec<Task<'_>>) {
-        std::thread::scope(|scope| {
-            for task in tasks {
-                scope.spawn(task);
-            }
-        });
-    }
-}
+use tintype_testkit::env::{RealClock, Threads};
 
 /// Cells of 64 KiB, of which every third is a hole, and the last is cut.
 struct Striped;
@@ -73,7 +43,7 @@ impl ReadImage for Striped {
 fn the_client_reads_what_the_server_serves() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("socket");
-    let clock: Arc<dyn Clock> = Arc::new(RealClock(Instant::now()));
+    let clock: Arc<dyn Clock> = Arc::new(RealClock::start());
     let cancel = Cancel::default();
     let export = Export { name: "disk".into(), image: Arc::new(Striped) };
     let server = Server::bind(&socket, vec![export], clock.clone(), cancel.clone(), false);
