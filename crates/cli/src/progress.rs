@@ -154,7 +154,7 @@ impl App {
                 _ if silent => {}
                 Some(bars) => view.draw(bars, watched.below),
                 None if self.report.is_json() => view.event(self),
-                None => terminal::line(&view.line()),
+                None => terminal::line(&view.timed_line()),
             }
         }
         terminal::set_bars(None);
@@ -339,9 +339,13 @@ impl View {
         line
     }
 
+    /// Begins with the time that went by, so that nobody takes it for the result.
+    fn timed_line(&self) -> String {
+        format!("[{}] {}", show::seconds(self.seconds), self.line())
+    }
+
     fn draw(&self, bars: &Bars, below: &Path) {
-        let figures = format!("[{}] {}", show::seconds(self.seconds), self.line());
-        bars.figures.set_message(figures);
+        bars.figures.set_message(self.timed_line());
         let current = below.join(OsStr::from_bytes(&self.current));
         let current = match &self.current[..] {
             b"" => String::new(),
