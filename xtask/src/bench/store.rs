@@ -5,7 +5,7 @@ use crate::clock::{self, Stopwatch};
 use crate::interrupt;
 use anyhow::{Context, bail};
 use std::fs::File;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -33,17 +33,17 @@ impl Store {
         let weed = tintype_testkit::seaweedfs::program();
         let config = folder.join("s3.json");
         std::fs::write(&config, identities())?;
-        let [master, volume, filer, s3] = [free_port()?, free_port()?, free_port()?, free_port()?];
+        let ports: [u16; 8] = tintype_testkit::server::free_ports();
+        let [s3, _, master, master_grpc, filer, filer_grpc, ..] = ports;
+        let names = ["s3", "master", "filer", "volume"].into_iter();
+        let names = names.flat_map(|name| [format!("{name}.port"), format!("{name}.port.grpc")]);
         let log = File::create(folder.join("log"))?;
         let process = Command::new(&weed)
             .arg("server")
             .arg(format!("-dir={}", folder.display()))
             .args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.volumeSizeLimitMB=1024"])
             .args(["-volume.max=20", "-filer", "-s3"])
-            .arg(format!("-master.port={master}"))
-            .arg(format!("-volume.port={volume}"))
-            .arg(format!("-filer.port={filer}"))
-            .arg(format!("-s3.port={s3}"))
+            .args(names.zip(ports).map(|(name, port)| format!("-{name}={port}")))
             .arg(format!("-s3.config={}", config.display()))
             .current_dir(folder)
             .stdin(Stdio::null())
@@ -53,7 +53,7 @@ impl Store {
             .with_context(|| format!("cannot start {}", weed.display()))?;
         let mut store = Self { process, endpoint: format!("http://127.0.0.1:{s3}") };
         store.wait_for(s3, &folder.join("log"))?;
-        store.make_bucket(&weed, master, filer)?;
+        store.make_bucket(&weed, (master, master_grpc), (filer, filer_grpc))?;
         Ok(store)
     }
 
@@ -71,14 +71,19 @@ impl Store {
     }
 
     /// The store's own shell makes the bucket; it needs no signature.
-    fn make_bucket(&self, weed: &Path, master: u16, filer: u16) -> anyhow::Result<()> {
+    fn make_bucket(
+        &self,
+        weed: &Path,
+        master: (u16, u16),
+        filer: (u16, u16),
+    ) -> anyhow::Result<()> {
         let watch = Stopwatch::start();
         loop {
             interrupt::check()?;
             let output = Command::new(weed)
                 .arg("shell")
-                .arg(format!("-master=127.0.0.1:{master}"))
-                .arg(format!("-filer=127.0.0.1:{filer}"))
+                .arg(format!("-master=127.0.0.1:{}.{}", master.0, master.1))
+                .arg(format!("-filer=127.0.0.1:{}.{}", filer.0, filer.1))
                 .stdin(script(&format!("s3.bucket.create -name {BUCKET}\ns3.bucket.list\n"))?)
                 .output()?;
             if String::from_utf8_lossy(&output.stdout).contains(&format!("  {BUCKET}\t")) {
@@ -107,18 +112,4 @@ fn identities() -> String {
     let keys = serde_json::json!([{ "accessKey": S3_ACCESS_KEY, "secretKey": S3_SECRET_KEY }]);
     let who = serde_json::json!({ "name": "bench", "credentials": keys, "actions": actions });
     serde_json::json!({ "identities": [who] }).to_string()
-}
-
-/// A port below those from which SeaweedFS derives its gRPC ports (port + 10000).
-fn free_port() -> anyhow::Result<u16> {
-    for _ in 0..100 {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let (low, high) = (port / 3, port / 3 + 10_000);
-        if TcpListener::bind(("127.0.0.1", low)).is_ok()
-            && TcpListener::bind(("127.0.0.1", high)).is_ok()
-        {
-            return Ok(low);
-        }
-    }
-    bail!("no free port on 127.0.0.1")
 }

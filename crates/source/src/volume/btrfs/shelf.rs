@@ -5,7 +5,8 @@
 //!
 //! Names in it:
 //!
-//! - `tintype-<session>-<subvolume>-<resource>`: a session uses it. One of a dead session goes.
+//! - `tintype-<session>-<subvolume>-<resource>`, with `-walked` behind it where it is a copy to be
+//!   walked: a session uses it. One of a dead session goes.
 //! - `kept-<chain>-<session>-<subvolume>-<resource>`: the parent of the next snapshot, because a
 //!   committed mark names it by its uuid. It was renamed when its session committed; renaming
 //!   changes neither uuid nor generation.

@@ -20,9 +20,12 @@ use crate::connector::{
 };
 use crate::files::Excludes;
 use crate::volume::escape::{escaped, plain};
-use crate::volume::ioctl::Subvolume;
+use crate::volume::ioctl::{self, Subvolume};
 use crate::volume::place::{At, excludes};
 use crate::volume::{layers, mounts, opened};
+
+/// Ends the names of copies that are walked.
+const WALKED: &str = "-walked";
 
 pub(super) struct Snapshots {
     name: String,
@@ -35,6 +38,8 @@ pub(super) struct Snapshots {
     /// The volume's own first.
     made: Vec<Made>,
     left_out: Vec<(Vec<u8>, &'static str)>,
+    /// Names of copies that are walked in their place, see [`Snapshots::copied`].
+    walked: Vec<String>,
     /// What the parts are read from.
     open: Vec<OwnedFd>,
     new: Option<Mark>,
@@ -62,6 +67,7 @@ impl Snapshots {
             old: None,
             made: Vec::new(),
             left_out: Vec::new(),
+            walked: Vec::new(),
             open: Vec::new(),
             new: None,
         })
@@ -117,6 +123,22 @@ impl Snapshots {
         taken.map_err(|errno| refused(&self.name, &path, errno))?;
         self.made.push(Made { at, of, name });
         Ok(())
+    }
+
+    /// Copies of the snapshots, to be walked as a whole. They go when this run ends, and with them
+    /// all inodes that the kernel remembers of a walk: those of millions of files, which would else
+    /// fill its memory, and hold up the next run when that removes the snapshot.
+    fn copied(&mut self, tops: &[OwnedFd]) -> Result<Vec<OwnedFd>> {
+        let mut copies = Vec::new();
+        for (made, top) in self.made.iter().zip(tops) {
+            let name = format!("{}{WALKED}", made.name);
+            let shelf = self.shelf.as_ref().ok_or_else(|| Error::internal("not prepared"))?;
+            let copy = shelf.snapshot(top, &name);
+            self.walked.push(name.clone());
+            let copy = copy.and_then(|()| shelf.open_snapshot(&name));
+            copies.push(copy.map_err(|errno| refused(&self.name, &self.at.path, errno))?.0);
+        }
+        Ok(copies)
     }
 
     /// What may differ from the parent's view, if that can be told.
@@ -289,8 +311,19 @@ impl Source for Snapshots {
         let open = open.collect::<Result<Vec<_>, _>>();
         let open = open.map_err(|errno| refused(&self.name, &self.at.path, errno))?;
         let (tops, infos): (Vec<_>, Vec<_>) = open.into_iter().unzip();
-        let new = self.mark(&infos)?;
+        let mut new = self.mark(&infos)?;
         let changed = self.changed(&new, &tops);
+        let tops = match changed {
+            Changed::Unknown => {
+                let copies = self.copied(&tops)?;
+                // To copy one is a change of it, of which its generation tells.
+                let infos = tops.iter().map(ioctl::subvolume).collect::<Result<Vec<_>, _>>();
+                let infos = infos.map_err(|errno| refused(&self.name, &self.at.path, errno))?;
+                new = self.mark(&infos)?;
+                copies
+            }
+            Changed::Only(_) => tops,
+        };
         let never_enter = self.placeholders(&tops);
         let (root, grafts) = self.open_view(tops)?;
         let content = Content::Files {
@@ -330,6 +363,9 @@ impl Source for Snapshots {
                 first = result;
             }
         };
+        for name in std::mem::take(&mut self.walked) {
+            note(shelf.remove(&name));
+        }
         let new = self.new.take().filter(|_| released == Released::Committed);
         for made in std::mem::take(&mut self.made) {
             match &new {
