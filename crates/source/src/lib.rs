@@ -3,7 +3,7 @@
 pub mod connector;
 pub mod disk;
 pub mod files;
-mod host;
+pub mod host;
 pub mod libvirt;
 mod mariadb;
 mod postgres;

@@ -3,9 +3,12 @@
 
 pub(crate) mod account;
 pub(crate) mod at;
+mod command;
 pub(crate) mod moves;
 pub(crate) mod plain;
 pub(crate) mod processes;
 pub(crate) mod program;
 pub(crate) mod secret;
 pub(crate) mod space;
+
+pub use command::command;

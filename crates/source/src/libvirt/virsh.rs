@@ -10,6 +10,7 @@ use std::time::Duration;
 use tintype_model::{Error, ErrorKind, Result};
 
 use crate::connector::Context;
+use crate::host;
 use crate::vm::socket::{Patience, Socket, Waits};
 
 /// A definition is some kilobytes.
@@ -39,10 +40,10 @@ impl Virsh {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new("virsh");
+        let mut command = host::command("virsh");
         command.args(["--quiet", "--connect", &self.uri]);
         // Its words are read.
-        command.env("LC_ALL", "C").env_remove("VISUAL").env_remove("EDITOR");
+        command.env("LC_ALL", "C");
         command
     }
 
@@ -76,7 +77,7 @@ impl Virsh {
         let (socket, theirs) = pair("virsh")?;
         let copy = |fd: &OwnedFd| fd.try_clone().map_err(|error| Error::io(error, "virsh"));
         let (output, errors) = (copy(&theirs)?, copy(&theirs)?);
-        let mut command = Command::new("virsh");
+        let mut command = host::command("virsh");
         // Not quiet: how many file systems were frozen is said to people only.
         command.args(["--connect", &self.uri]).env("LC_ALL", "C");
         command.stdin(Stdio::from(theirs)).stdout(Stdio::from(output)).stderr(Stdio::from(errors));

@@ -7,7 +7,7 @@ use tintype_model::{Error, Result};
 
 use super::At;
 use crate::connector::Context;
-use crate::host::{program, secret};
+use crate::host::{self, program, secret};
 
 /// A file of options, removed with this.
 pub(super) struct Login {
@@ -43,10 +43,9 @@ impl Login {
                  `programs` where it is"
             ))
         })?;
-        let mut command = Command::new(found);
+        let mut command = host::command(found);
         // It must come first, and no other file is read then.
         command.arg(option("--defaults-file=", &self.file)).current_dir("/");
-        command.env_remove("MYSQL_PWD").env_remove("MYSQL_HOST");
         Ok(command)
     }
 }

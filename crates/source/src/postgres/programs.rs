@@ -9,7 +9,7 @@ use tintype_model::{Error, Result};
 
 use crate::connector::Context;
 use crate::host::account::{Account, acting};
-use crate::host::program;
+use crate::host::{self, program};
 
 /// How long a server may take to start, with all of its log to read; and to stop.
 pub(super) const MOST: Duration = Duration::from_hours(24);
@@ -30,7 +30,7 @@ pub(super) fn find(name: &str, major: u32, own: Option<&Path>) -> Result<PathBuf
 
 /// The major version of a program.
 pub(super) fn major(program: &Path, context: &Context) -> Result<u32> {
-    let said = program::run(context, Command::new(program).arg("--version"), SOON)?;
+    let said = program::run(context, host::command(program).arg("--version"), SOON)?;
     let text = String::from_utf8_lossy(&said).into_owned();
     // `pg_ctl (PostgreSQL) 15.18 (Debian …)`
     let version =
@@ -40,14 +40,9 @@ pub(super) fn major(program: &Path, context: &Context) -> Result<u32> {
     major.ok_or_else(|| Error::unsupported(format!("{}: says {text:?}", program.display())))
 }
 
-/// A program as that account, without what the environment says about servers.
+/// A program as that account.
 pub(super) fn command(program: &Path, account: Account) -> Command {
-    let mut command = Command::new(program);
-    for (name, _) in
-        std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PG"))
-    {
-        command.env_remove(name);
-    }
+    let mut command = host::command(program);
     // Else every program says that it cannot go back to where it was started.
     command.current_dir("/");
     if let Some((uid, gid)) = account {

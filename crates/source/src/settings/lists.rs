@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use crate::connector::Context;
-use crate::host::program;
+use crate::host::{self, program};
 
 const ANSWERS_WITHIN: Duration = Duration::from_mins(1);
 const MOST_UNITS: usize = 100_000;
@@ -18,7 +17,7 @@ pub(super) fn packages(context: &Context) -> (Option<&'static str>, Vec<u8>) {
     let dpkg = ["-W", "-f", "${binary:Package}\t${Version}\t${Architecture}\t${Status}\n"];
     let rpm = ["-qa", "--qf", "%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\n"];
     for (manager, asked, arguments) in [("dpkg", "dpkg-query", dpkg), ("rpm", "rpm", rpm)] {
-        let mut command = Command::new(asked);
+        let mut command = host::command(asked);
         if let Ok(list) = program::run(context, command.args(arguments), ANSWERS_WITHIN)
             && !list.is_empty()
         {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use tintype_model::{Error, Result};
 
@@ -11,6 +11,7 @@ use super::nbd::NbdSink;
 use super::server::{DiskServer, Mode};
 use super::socket::Waits;
 use crate::connector::{Context, ImageSink, Stored};
+use crate::host;
 
 /// Writes a stored image as a new file; what is there under that name goes.
 pub(crate) fn write(
@@ -58,7 +59,7 @@ pub(crate) fn remove(file: &Path) -> Result<()> {
 
 /// An empty image.
 pub(crate) fn create(file: &Path, format: &str, size_bytes: u64) -> Result<()> {
-    let mut command = Command::new("qemu-img");
+    let mut command = host::command("qemu-img");
     command.args(["create", "-q", "-f", format]).arg("--").arg(file).arg(size_bytes.to_string());
     let output = command.stdin(Stdio::null()).output().map_err(|error| {
         Error::io(error, "qemu-img (of the package qemu-utils) cannot be started")

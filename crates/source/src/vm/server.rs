@@ -2,13 +2,14 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use tintype_model::{Error, Result};
 
 use super::socket::Waits;
 use crate::connector::Context;
+use crate::host;
 
 const START: Duration = Duration::from_secs(20);
 /// Connections at once.
@@ -33,7 +34,7 @@ impl DiskServer {
         let (socket, log) = free_place(&context.scratch)?;
         let errors =
             std::fs::File::create(&log).map_err(|error| Error::io(error, log.display()))?;
-        let mut command = Command::new("qemu-nbd");
+        let mut command = host::command("qemu-nbd");
         command.arg("--persistent").arg(CLIENTS).arg("--socket").arg(&socket);
         command.arg("--format").arg(format);
         if mode == Mode::Read {

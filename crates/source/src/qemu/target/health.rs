@@ -1,13 +1,14 @@
 //! A machine that was restored is started and looked at.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::json;
 use tintype_model::{Error, ErrorKind, Result};
 
 use crate::connector::Context;
+use crate::host;
 use crate::qemu::machine::{agent_listens, is_running};
 use crate::vm::agent::Agent;
 use crate::vm::qmp::Qmp;
@@ -26,7 +27,7 @@ pub(super) fn start(script: &Path, directory: &Path, qmp: &Path, context: &Conte
     let said = script.with_extension("log");
     let log = std::fs::File::create(&said).map_err(|error| Error::io(error, said.display()))?;
     let errors = log.try_clone().map_err(|error| Error::io(error, said.display()))?;
-    let mut command = Command::new("setsid");
+    let mut command = host::command("setsid");
     command.arg("--").arg(script).current_dir(directory);
     let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
     let mut child = child.map_err(|error| Error::io(error, script.display()))?;

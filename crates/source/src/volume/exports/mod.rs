@@ -10,11 +10,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use crate::connector::Context;
-use crate::host::program;
+use crate::host::{self, program};
 
 /// A longer configuration is not read.
 const MOST_BYTES: u64 = 4 << 20;
@@ -79,7 +78,7 @@ fn smb_conf(context: &Context) -> Vec<Export> {
     if !file.exists() {
         return Vec::new();
     }
-    let mut testparm = Command::new("testparm");
+    let mut testparm = host::command("testparm");
     let said = program::run(context, testparm.arg("--suppress-prompt"), ANSWERS_WITHIN).ok();
     let said = said.unwrap_or_else(|| text(file));
     samba::parse(&said, &mut |path| text(path))

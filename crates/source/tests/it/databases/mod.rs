@@ -1,6 +1,7 @@
 //! Databases, each with its real server.
 
 mod conformance;
+mod environment;
 mod mariadb;
 mod postgres;
 mod postgres_bad_days;

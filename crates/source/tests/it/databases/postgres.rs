@@ -57,12 +57,12 @@ fn while_writing<T>(server: &Postgres, work: impl FnOnce(&dyn Fn() -> u32) -> T)
     })
 }
 
-fn data_beside(server: &Postgres, name: &str) -> PathBuf {
+pub(super) fn data_beside(server: &Postgres, name: &str) -> PathBuf {
     server.data.with_file_name(name)
 }
 
 /// The server of a data directory that a restore started.
-struct Started(PathBuf);
+pub(super) struct Started(pub(super) PathBuf);
 
 impl Drop for Started {
     fn drop(&mut self) {
