@@ -13,6 +13,7 @@ use tintype_model::{Error, Result};
 use super::client::{Client, Purpose};
 use super::physical::MAINTENANCE;
 use super::programs::{self, command};
+use super::properties::Properties;
 use super::wire::literal;
 use super::{At, Facts, tls};
 use crate::connector::{CapturePlan, Context, Part, Released, Source, View};
@@ -40,6 +41,8 @@ pub(super) struct DatabaseFacts {
     pub(super) owner: String,
     /// `ENCODING …` and what else `CREATE DATABASE` needs.
     pub(super) options: String,
+    #[serde(default)]
+    pub(super) properties: Properties,
 }
 
 pub(super) struct LogicalSource {
@@ -118,6 +121,7 @@ impl LogicalSource {
                 bytes: bytes.parse().unwrap_or_default(),
                 owner: owner.clone(),
                 options: options(encoding, json),
+                properties: Properties::default(),
             });
         }
         let is_found = |name: &&String| !found.iter().any(|database| &database.name == *name);
@@ -257,6 +261,7 @@ impl Source for LogicalSource {
             let count =
                 "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND oid >= 16384";
             facts.tables = client.value(count)?.parse().unwrap_or_default();
+            facts.properties = Properties::ask(&mut client)?;
             let snapshot = snapshot.ok_or_else(|| {
                 Error::internal(format!("{}: shown before it was frozen", self.name))
             })?;

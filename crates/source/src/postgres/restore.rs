@@ -143,7 +143,7 @@ impl Target for PostgresTarget {
         Ok(Value::Null)
     }
 
-    fn undo(&mut self, step: &Step, done: &Value) -> Result<()> {
+    fn undo(&mut self, step: &Step, _: &Value) -> Result<()> {
         let context = &self.context;
         match action(step)? {
             Action::Unpack(place) => {
@@ -158,7 +158,7 @@ impl Target for PostgresTarget {
             Action::Start(place) => stop(&place, &place.data, "fast", context),
             Action::Health { .. } => Ok(()),
             Action::Plain(plain) => plain.undo(),
-            Action::Logical(action) => action.undo(done, context),
+            Action::Logical(action) => action.undo(context),
         }
     }
 }

@@ -5,23 +5,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tintype_model::item::Item;
-use tintype_model::plan::{Check, Stage};
+use tintype_model::plan::{Check, Stage, Step};
 use tintype_model::resource::Resource;
-use tintype_model::{Error, ErrorKind, Result};
+use tintype_model::{Error, Result};
 
 use super::client::{Client, Purpose};
-use super::logical::{DatabaseFacts, GLOBALS, LogicalFacts, connected, remove_passwords};
+use super::logical::{DatabaseFacts, LogicalFacts, connected, remove_passwords};
 use super::physical::MAINTENANCE;
 use super::restore::{Action, step};
+use super::roles::Roles;
 use super::wire::{identifier, literal};
 use super::{At, programs};
 use crate::connector::{Context, Destination, Stored, TargetPlan};
 use crate::host::{at, program};
 
 const MOST: Duration = Duration::from_hours(72);
-const GLOBALS_BYTES: u64 = 64 << 20;
 
 /// One server and one database on it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,11 +44,12 @@ pub(super) struct Names {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum LogicalAction {
-    Roles(Server),
-    Fill { server: Server, database: DatabaseFacts, names: Names },
+    Roles { server: Server, roles: Roles },
+    Fill { server: Server, database: Box<DatabaseFacts>, names: Names },
     Switch { server: Server, names: Names },
     Health { server: Server, names: Names, tables: u64 },
     Clean { server: Server, names: Names },
+    RolesDone { server: Server, roles: Roles },
 }
 
 pub(super) fn plan(
@@ -69,8 +70,8 @@ pub(super) fn plan(
     let mut server = Server { name: item.name.clone(), at, pg_restore: PathBuf::new() };
     let mut sql = server.connect(MAINTENANCE, context)?;
     let mut checks = vec![server.check_version(facts, &mut sql, context)?];
-    let roles = missing_roles(&mut sql, stored)?;
-    checks.push(check_roles(&roles));
+    let roles = Roles::plan(&mut sql, stored, &context.label())?;
+    checks.push(check_roles(&roles.names));
     let chosen = |database: &&DatabaseFacts| {
         server.at.databases.is_empty() || server.at.databases.contains(&database.name)
     };
@@ -79,7 +80,13 @@ pub(super) fn plan(
         let reason = "none of the chosen databases is in this snapshot";
         checks.push(Check::block("name", reason, "choose among those that it holds"));
     }
-    let (mut fill, mut after, mut replaces) = (Vec::new(), Vec::new(), false);
+    let mut steps = Vec::new();
+    let named = roles.names.join(", ");
+    if !roles.names.is_empty() {
+        let action = LogicalAction::Roles { server: server.clone(), roles: roles.clone() };
+        steps.push(action.step(Stage::Stage, format!("make the roles {named}")));
+    }
+    let mut replaces = false;
     for (index, database) in databases.into_iter().enumerate() {
         let rule = rules.and_then(|rules| rules.get(&format!("database.{}", database.name)));
         let name = rule.unwrap_or(&database.name).clone();
@@ -87,41 +94,57 @@ pub(super) fn plan(
         checks.push(check_name(&name, there, in_place));
         let label = context.label();
         let (staged, old) = (format!("{label}-new-{index}"), format!("{label}-old-{index}"));
-        let names = Names { staged, name: name.clone(), old, replaces: there.is_some() };
+        let names = Names { staged, name, old, replaces: there.is_some() };
         replaces |= there.is_some();
-        let (server, database) = (server.clone(), database.clone());
-        let tables = database.tables;
-        let logical = |stage, text, action| step(stage, text, Action::Logical(action));
-        let text = format!("fill database {name} under the name {}", names.staged);
-        let action = LogicalAction::Fill { server: server.clone(), database, names: names.clone() };
-        fill.push(logical(Stage::Stage, text, action));
-        let action = LogicalAction::Switch { server: server.clone(), names: names.clone() };
-        after.push(logical(Stage::Switch, format!("give it its name {name}"), action));
-        let action = LogicalAction::Health { server: server.clone(), names: names.clone(), tables };
-        after.push(logical(Stage::Health, format!("count the tables of {name}"), action));
-        if names.replaces {
-            let action = LogicalAction::Clean { server, names };
-            after.push(logical(Stage::Clean, format!("drop what was {name} before"), action));
-        }
+        let mut database = database.clone();
+        checks.extend(keep_tablespace(&mut sql, &mut database)?);
+        steps.extend(steps_of(&server, database, &names));
     }
-    let mut steps = Vec::new();
-    if !roles.is_empty() {
-        let action = Action::Logical(LogicalAction::Roles(server));
-        steps.push(step(Stage::Stage, "make the roles that are missing".to_owned(), action));
+    if !roles.names.is_empty() {
+        let action = LogicalAction::RolesDone { server, roles };
+        steps.push(action.step(Stage::Clean, format!("the roles {named} are done")));
     }
-    steps.extend(fill);
-    steps.extend(after);
     steps.sort_by_key(|step| step.stage);
     Ok(TargetPlan { checks, steps, replaces, ..TargetPlan::default() })
 }
 
-fn check_roles(missing: &[Role]) -> Check {
+fn steps_of(server: &Server, database: DatabaseFacts, names: &Names) -> Vec<Step> {
+    let (name, staged, tables) = (&names.name, &names.staged, database.tables);
+    let (server, names) = (|| server.clone(), || names.clone());
+    let fill =
+        LogicalAction::Fill { server: server(), database: Box::new(database), names: names() };
+    let switch = LogicalAction::Switch { server: server(), names: names() };
+    let health = LogicalAction::Health { server: server(), names: names(), tables };
+    let mut steps = vec![
+        fill.step(Stage::Stage, format!("fill database {name} under the name {staged}")),
+        switch.step(Stage::Switch, format!("give it its name {name}")),
+        health.step(Stage::Health, format!("count the tables of {name}")),
+    ];
+    if names().replaces {
+        let clean = LogicalAction::Clean { server: server(), names: names() };
+        steps.push(clean.step(Stage::Clean, format!("drop what was {name} before")));
+    }
+    steps
+}
+
+fn check_roles(missing: &[String]) -> Check {
     if missing.is_empty() {
         return Check::pass("roles", "all roles are there");
     }
-    let names: Vec<&str> = missing.iter().map(|role| &role.name[..]).collect();
-    let found = format!("will be made: {}", names.join(", "));
+    let found = format!("will be made: {}", missing.join(", "));
     Check::warn("roles", found, "make them before, if they shall differ")
+}
+
+/// Its tablespace, if this server has one of that name.
+fn keep_tablespace(sql: &mut Client, database: &mut DatabaseFacts) -> Result<Option<Check>> {
+    let Some(name) = database.properties.tablespace.clone() else { return Ok(None) };
+    let there = format!("SELECT 1 FROM pg_tablespace WHERE spcname = {}", literal(&name));
+    if !sql.query(&there)?.is_empty() {
+        return Ok(None);
+    }
+    database.properties.tablespace = None;
+    let reason = format!("there is no tablespace {name}: {} goes into the default", database.name);
+    Ok(Some(Check::warn("tablespace", reason, "make it before")))
 }
 
 /// How many are connected to it, if it is there.
@@ -147,52 +170,6 @@ fn check_name(name: &str, there: Option<u64>, in_place: bool) -> Check {
             let reason = format!("{users} are connected to database {name}");
             Check::block("running", reason, "stop what uses it")
         }
-    }
-}
-
-struct Role {
-    name: String,
-    /// As it stands in SQL.
-    statements: Vec<String>,
-}
-
-/// Roles of the snapshot that the server does not have, with their definitions.
-fn missing_roles(sql: &mut Client, stored: &dyn Stored) -> Result<Vec<Role>> {
-    let script = stored.object(GLOBALS.as_bytes(), GLOBALS_BYTES)?;
-    let there = sql.query("SELECT rolname FROM pg_roles")?;
-    let there: Vec<String> = there.into_iter().flatten().flatten().collect();
-    let roles = roles(&String::from_utf8_lossy(&script));
-    Ok(roles.into_iter().filter(|role| !there.contains(&role.name)).collect())
-}
-
-/// Of what `pg_dumpall --globals-only` writes: a line for each `CREATE ROLE` and `ALTER ROLE`, and
-/// for each membership.
-fn roles(script: &str) -> Vec<Role> {
-    let mut roles: Vec<Role> = Vec::new();
-    for line in script.lines() {
-        let created = line.strip_prefix("CREATE ROLE ").and_then(|rest| rest.strip_suffix(';'));
-        if let Some(quoted) = created {
-            roles.push(Role { name: unquoted(quoted), statements: vec![line.to_owned()] });
-            continue;
-        }
-        let of = |role: &&mut Role| {
-            let quoted =
-                role.statements[0]["CREATE ROLE ".len()..].trim_end_matches(';').to_owned();
-            line.starts_with(&format!("ALTER ROLE {quoted} "))
-                || (line.starts_with("GRANT ") && line.contains(&format!(" TO {quoted} ")))
-                || (line.starts_with("GRANT ") && line.ends_with(&format!(" TO {quoted};")))
-        };
-        if let Some(role) = roles.iter_mut().find(of) {
-            role.statements.push(line.to_owned());
-        }
-    }
-    roles
-}
-
-fn unquoted(identifier: &str) -> String {
-    match identifier.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) => inner.replace("\"\"", "\""),
-        None => identifier.to_owned(),
     }
 }
 
@@ -240,14 +217,22 @@ impl Server {
         let staged = identifier(&names.staged);
         sql.query(&format!("DROP DATABASE IF EXISTS {staged}"))?;
         let owner = identifier(&database.owner);
-        sql.query(&format!("CREATE DATABASE {staged} OWNER {owner} {}", database.options))?;
+        let place = database.properties.tablespace.as_deref();
+        let place = place.map(|name| format!(" TABLESPACE {}", identifier(name)));
+        let options = format!("{}{}", database.options, place.unwrap_or_default());
+        sql.query(&format!("CREATE DATABASE {staged} OWNER {owner} {options}"))?;
         let filled = stored.read(database.at.as_bytes(), &mut |read| {
             let (program, name) = (&self.pg_restore, &self.name);
             let mut command = connected(program, &self.at, &names.staged, name, context)?;
             command.args(["--exit-on-error", "--format=custom"]);
             program::feed(context, &mut command, read, MOST).map(drop)
         });
-        filled.and(remove_passwords(&self.name, context))
+        filled.and(remove_passwords(&self.name, context))?;
+        for statement in database.properties.statements(&names.staged, &database.owner)? {
+            let done = sql.query(&statement);
+            done.map_err(|error| error.context(format_args!("database {}", names.name)))?;
+        }
+        Ok(())
     }
 }
 
@@ -296,23 +281,19 @@ impl Names {
 }
 
 impl LogicalAction {
+    fn step(self, stage: Stage, text: String) -> Step {
+        step(stage, text, Action::Logical(self))
+    }
+
     pub(super) fn apply(&self, stored: &dyn Stored, context: &Context) -> Result<Value> {
         match self {
-            Self::Roles(server) => {
+            Self::Roles { server, roles } => {
                 let mut sql = server.connect(MAINTENANCE, context)?;
-                let mut made = Vec::new();
-                let roles = missing_roles(&mut sql, stored)?;
-                for (index, word) in ["CREATE ", "ALTER ", "GRANT "].iter().enumerate() {
-                    for role in &roles {
-                        for statement in role.statements.iter().filter(|s| s.starts_with(word)) {
-                            sql.query(statement)?;
-                        }
-                        if index == 0 {
-                            made.push(role.name.clone());
-                        }
-                    }
-                }
-                Ok(json!({ "roles": made }))
+                roles.make(&mut sql, stored).map(|()| Value::Null)
+            }
+            Self::RolesDone { server, roles } => {
+                let mut sql = server.connect(MAINTENANCE, context)?;
+                roles.done(&mut sql, stored).map(|()| Value::Null)
             }
             Self::Fill { server, database, names } => {
                 server.fill(database, names, stored, context).map(|()| Value::Null)
@@ -341,20 +322,9 @@ impl LogicalAction {
         }
     }
 
-    pub(super) fn undo(&self, done: &Value, context: &Context) -> Result<()> {
+    pub(super) fn undo(&self, context: &Context) -> Result<()> {
         match self {
-            Self::Roles(server) => {
-                let mut sql = server.connect(MAINTENANCE, context)?;
-                for role in done["roles"].as_array().into_iter().flatten().filter_map(Value::as_str)
-                {
-                    match sql.query(&format!("DROP ROLE IF EXISTS {}", identifier(role))) {
-                        // Somebody uses it meanwhile.
-                        Err(error) if error.is(ErrorKind::Unavailable) => {}
-                        other => drop(other?),
-                    }
-                }
-                Ok(())
-            }
+            Self::Roles { server, roles } => roles.drop(&mut server.connect(MAINTENANCE, context)?),
             Self::Fill { server, names, .. } => {
                 let mut sql = server.connect(MAINTENANCE, context)?;
                 sql.query(&format!("DROP DATABASE IF EXISTS {}", identifier(&names.staged)))
@@ -363,7 +333,7 @@ impl LogicalAction {
             Self::Switch { server, names } => {
                 names.undo(&mut server.connect(MAINTENANCE, context)?)
             }
-            Self::Health { .. } => Ok(()),
+            Self::Health { .. } | Self::RolesDone { .. } => Ok(()),
             Self::Clean { server, names } => {
                 let mut sql = server.connect(MAINTENANCE, context)?;
                 if Names::exists(&mut sql, &names.old)? {
@@ -375,21 +345,5 @@ impl LogicalAction {
                 )))
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn roles_are_found_in_a_script() {
-        let script = "CREATE ROLE app;\nALTER ROLE app WITH LOGIN PASSWORD 'x';\nCREATE ROLE \"a \"\"b\";\n\
-                      ALTER ROLE \"a \"\"b\" WITH NOLOGIN;\nGRANT \"a \"\"b\" TO app GRANTED BY postgres;\n";
-        let roles = roles(script);
-        let names: Vec<&str> = roles.iter().map(|role| &role.name[..]).collect();
-        assert_eq!(names, ["app", "a \"b"]);
-        assert_eq!(roles[0].statements.len(), 3);
-        assert_eq!(roles[1].statements.len(), 2);
     }
 }

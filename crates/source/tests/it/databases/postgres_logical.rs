@@ -1,6 +1,7 @@
 //! Single databases of PostgreSQL by dumps of one moment.
 
 use serde_json::json;
+use tintype_model::ErrorKind;
 use tintype_model::item::Item;
 use tintype_model::resource::{Consistency, Resource};
 use tintype_source::connector::Destination;
@@ -137,4 +138,111 @@ fn a_dump_that_breaks_off_is_no_dump() {
     );
     let error = captured.map(|item| item.facts).unwrap_err();
     assert!(error.message().contains("shop"), "{error}");
+}
+
+/// What belongs to a database beside what it holds.
+fn properties(server: &Postgres, database: &str) -> String {
+    server.sql(&format!(
+        "SELECT concat_ws('|', pg_get_userbyid(datdba), datconnlimit, spcname, \
+         shobj_description(d.oid, 'pg_database'), \
+         (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(datacl) a), \
+         (SELECT string_agg(setrole::regrole::text || array_to_string(setconfig, ','), ' ' \
+          ORDER BY setrole) FROM pg_db_role_setting WHERE setdatabase = d.oid)) \
+         FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace \
+         WHERE datname = '{database}'"
+    ))
+}
+
+#[test]
+fn rights_settings_and_limits_of_a_database_come_back() {
+    let server = Postgres::start();
+    let space = server.make_directory("space");
+    server.sql(&format!("CREATE TABLESPACE fast LOCATION '{}'", space.display()));
+    server.sql("CREATE ROLE app; CREATE ROLE reader LOGIN");
+    server.sql("CREATE DATABASE shop OWNER app TABLESPACE fast");
+    server.sql_in("shop", "CREATE TABLE t AS SELECT 1 AS n");
+    for statement in [
+        "REVOKE CONNECT ON DATABASE shop FROM PUBLIC",
+        "GRANT CONNECT ON DATABASE shop TO reader WITH GRANT OPTION",
+        "ALTER DATABASE shop SET search_path = \"$user\", app, public",
+        "ALTER DATABASE shop SET default_transaction_read_only = on",
+        "ALTER ROLE reader IN DATABASE shop SET my.setting = 'it''s = 7MB'",
+        "ALTER DATABASE shop CONNECTION LIMIT 7",
+        "COMMENT ON DATABASE shop IS 'orders, \"all\"'",
+    ] {
+        server.sql(statement);
+    }
+    let before = properties(&server, "shop");
+    assert!(before.contains("fast") && before.contains("reader=c*/app"), "{before}");
+    let world = World::new();
+    let at = json!({
+        "host": server.host(), "port": server.port, "mode": "logical", "databases": ["shop"],
+    });
+    let resource = database("postgres", at.clone());
+    let item = world.capture(&resource, || (), || ()).unwrap();
+    world.restore(&item, &resource, &as_new(&at, &[("database.shop", "copy")]));
+    assert_eq!(properties(&server, "copy"), before);
+    let path = server.sql_in("copy", "SHOW search_path");
+    assert_eq!(path, "\"$user\", app, public");
+    // In place they are those of the snapshot, whatever was done meanwhile.
+    server.sql("GRANT CONNECT ON DATABASE shop TO PUBLIC");
+    server.sql("ALTER DATABASE shop RESET ALL");
+    while server.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop'") != "0" {}
+    world.restore(&item, &resource, &Destination::InPlace);
+    assert_eq!(properties(&server, "shop"), before);
+    // Where there is no such tablespace, that is said.
+    let other = Postgres::start();
+    let there = json!({ "host": other.host(), "port": other.port, "mode": "logical" });
+    let (_, plan) = world.plan(&item, &resource, &as_new(&there, &[]));
+    assert!(plan.checks.iter().any(|check| check.name == "tablespace"), "{:?}", plan.checks);
+    world.restore(&item, &resource, &as_new(&there, &[]));
+    assert_eq!(properties(&other, "shop"), before.replace("fast", "pg_default"));
+}
+
+#[test]
+fn roles_are_made_all_or_none_and_only_own_ones_are_dropped() {
+    let server = Postgres::start();
+    server.sql("CREATE ROLE app LOGIN PASSWORD 'x'; CREATE ROLE team; GRANT team TO app");
+    server.sql("COMMENT ON ROLE app IS 'of\nALTER ROLE app WITH SUPERUSER;\nus'");
+    server.sql("CREATE DATABASE shop OWNER app");
+    let world = World::new();
+    let at = json!({
+        "host": server.host(), "port": server.port, "mode": "logical", "databases": ["shop"],
+    });
+    let item = world.capture(&database("postgres", at), || (), || ()).unwrap();
+    let other = Postgres::start();
+    let there = json!({ "host": other.host(), "port": other.port, "mode": "logical" });
+    let (resource, destination) = (database("postgres", there.clone()), as_new(&there, &[]));
+    let made = || other.sql("SELECT count(*) FROM pg_roles WHERE rolname IN ('app', 'team')");
+
+    // One statement that fails.
+    let path = world.stored.path(b"globals.sql");
+    let script = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{script}ALTER ROLE app SET no_such_setting TO 'x';\n")).unwrap();
+    let (mut target, plan) = world.plan(&item, &resource, &destination);
+    let roles = &plan.steps[0];
+    assert_eq!(roles.action["logical"]["roles"]["roles"]["names"], json!(["app", "team"]));
+    target.apply(roles, &world.stored).unwrap_err();
+    assert_eq!(made(), "0");
+    std::fs::write(&path, script).unwrap();
+    // Made, and the process ends before it is written down; the next one goes on.
+    target.apply(roles, &world.stored).unwrap();
+    target.apply(roles, &world.stored).unwrap();
+    assert_eq!(other.sql("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'app'"), "t");
+    assert_eq!(other.sql("SELECT pg_has_role('app', 'team', 'member')"), "t");
+    target.undo(roles, &serde_json::Value::Null).unwrap();
+    assert_eq!(made(), "0");
+    // Somebody else makes one meanwhile: it stays theirs.
+    other.sql("CREATE ROLE app");
+    let error = target.apply(roles, &world.stored).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+    target.undo(roles, &serde_json::Value::Null).unwrap();
+    assert_eq!(made(), "1");
+    other.sql("DROP ROLE app");
+
+    world.restore(&item, &resource, &destination);
+    let comments = "SELECT string_agg(coalesce(shobj_description(oid, 'pg_authid'), '-'), ',' \
+                    ORDER BY rolname) FROM pg_roles WHERE rolname IN ('app', 'team')";
+    assert_eq!(other.sql(comments), "of\nALTER ROLE app WITH SUPERUSER;\nus,-");
+    assert_eq!(other.sql("SELECT rolsuper FROM pg_roles WHERE rolname = 'app'"), "f");
 }
