@@ -198,6 +198,17 @@ fn escaped(name: &str) -> String {
     bytes.collect()
 }
 
+/// A snapshot of PostgreSQL is of one database.
+fn moments(databases: usize) -> Option<String> {
+    (databases > 1).then(|| {
+        format!(
+            "each of the {databases} databases is of a moment of its own in the window, a few \
+             milliseconds apart; what is written to several of them belongs together only with \
+             `mode: physical`"
+        )
+    })
+}
+
 /// What makes a database sort and compare as this one does.
 fn options(encoding: &str, json: &str) -> String {
     let row: Value = serde_json::from_str(json).unwrap_or_default();
@@ -225,8 +236,9 @@ impl Source for LogicalSource {
     fn plan(&mut self) -> Result<CapturePlan> {
         let mut sql = self.connect(MAINTENANCE)?;
         self.look(&mut sql)?;
-        self.databases(&mut sql)?;
-        Ok(CapturePlan { reaches: Consistency::Application, why_not_more: None, freezes: None })
+        let databases = self.databases(&mut sql)?.len();
+        let why_not_more = moments(databases);
+        Ok(CapturePlan { reaches: Consistency::Application, why_not_more, freezes: None })
     }
 
     fn prepare(&mut self, _: Option<&Value>) -> Result<()> {
@@ -278,11 +290,13 @@ impl Source for LogicalSource {
         }
         parts.sort_by(|a, b| a.at.cmp(&b.at));
         let (version, major) = self.version.clone();
+        let why: Vec<String> =
+            moments(databases.len()).into_iter().chain(self.without.clone()).collect();
         let facts = Facts::Logical(LogicalFacts { version: version.clone(), major, databases });
         Ok(View {
             parts,
             consistency: Consistency::Application,
-            why_not_more: self.without.clone(),
+            why_not_more: (!why.is_empty()).then(|| why.join("; ")),
             mark: None,
             facts: serde_json::to_value(facts).expect("it has texts and numbers only"),
             version: Some(version),
