@@ -18,6 +18,7 @@ use crate::host::plain::Plain;
 use crate::host::{at, program};
 
 const MOST: Duration = Duration::from_hours(72);
+const HELP: Duration = Duration::from_mins(1);
 
 pub(super) struct MariaDbTarget {
     context: Context,
@@ -26,8 +27,16 @@ pub(super) struct MariaDbTarget {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Action {
-    Fill { place: Place, database: DatabaseFacts },
-    Health { place: Place, tables: u64 },
+    Fill {
+        place: Place,
+        database: DatabaseFacts,
+        /// Whether the client can be kept from commands of its own in a dump.
+        sandbox: bool,
+    },
+    Health {
+        place: Place,
+        tables: u64,
+    },
     Clean(Place),
     Plain(Plain),
 }
@@ -75,6 +84,8 @@ impl Target for MariaDbTarget {
             "accounts and rights are not restored",
             format!("look into {} of this item and apply what is missing", super::USERS),
         ));
+        let sandbox = knows_sandbox(&item.name, &at, &self.context)?;
+        checks.push(check_sandbox(sandbox));
         let chosen = |database: &&DatabaseFacts| {
             at.databases.is_empty() || at.databases.contains(&database.name)
         };
@@ -100,7 +111,8 @@ impl Target for MariaDbTarget {
             let place =
                 Place { name: item.name.clone(), at: at.clone(), database: new.clone(), label };
             let tables = database.tables;
-            let fill = Action::Fill { place: place.clone(), database: database.clone() };
+            let (of, database) = (place.clone(), database.clone());
+            let fill = Action::Fill { place: of, database, sandbox };
             steps.push(step(Stage::Stage, format!("make and fill database {new}"), fill));
             let health = Action::Health { place: place.clone(), tables };
             steps.push(step(Stage::Health, format!("count the tables of {new}"), health));
@@ -112,7 +124,9 @@ impl Target for MariaDbTarget {
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
         match action(step)? {
-            Action::Fill { place, database } => place.fill(&database, stored, &self.context)?,
+            Action::Fill { place, database, sandbox } => {
+                place.fill(&database, sandbox, stored, &self.context)?;
+            }
             Action::Health { place, tables } => place.health(tables, &self.context)?,
             Action::Clean(place) => {
                 let name = identifier(&place.database);
@@ -174,6 +188,24 @@ fn version(of: &str, there: &str) -> Check {
     }
 }
 
+/// A text that is fed to the client may tell it to run programs and to read and write files, as
+/// the user that runs it; newer ones can be told not to (MariaDB 10.5.25, 10.6.18, 10.11.8 and
+/// later).
+fn knows_sandbox(name: &str, at: &At, context: &Context) -> Result<bool> {
+    let login = Login::new(&format!("{name}-help"), at, context)?;
+    let help = program::run(context, login.command("mariadb", "mysql")?.arg("--help"), HELP)?;
+    Ok(String::from_utf8_lossy(&help).contains("--sandbox"))
+}
+
+fn check_sandbox(known: bool) -> Check {
+    if known {
+        return Check::pass("client", "commands of the client in a dump are refused");
+    }
+    let reason = "this host's client would run programs that a dump names (`\\!`)";
+    let cure = "install a newer mariadb-client, or be sure that nobody but you wrote the dump";
+    Check::warn("client", reason, cure)
+}
+
 /// The comment of a database, if it is there.
 fn comment(session: &mut Session, database: &str) -> Result<Option<String>> {
     let rows = session.ask(&format!(
@@ -195,7 +227,13 @@ impl Place {
         Ok(())
     }
 
-    fn fill(&self, database: &DatabaseFacts, stored: &dyn Stored, context: &Context) -> Result<()> {
+    fn fill(
+        &self,
+        database: &DatabaseFacts,
+        sandbox: bool,
+        stored: &dyn Stored,
+        context: &Context,
+    ) -> Result<()> {
         let mut session = self.session(context)?;
         // What an interrupted attempt made.
         self.drop_own(&mut session)?;
@@ -209,7 +247,10 @@ impl Place {
         let login = Login::new(&self.name, &self.at, context)?;
         stored.read(database.at.as_bytes(), &mut |read| {
             let mut command = login.command("mariadb", "mysql")?;
-            command.args(["--batch", "--default-character-set=utf8mb4"]);
+            command.args(["--batch", "--default-character-set=utf8mb4", "--local-infile=0"]);
+            command.args(sandbox.then_some("--sandbox"));
+            // Even then it would start an editor, which reads commands from the dump.
+            command.env("EDITOR", "false").env("VISUAL", "false");
             command.arg(format!("--database={}", self.database));
             program::feed(context, &mut command, read, MOST).map(drop)
         })

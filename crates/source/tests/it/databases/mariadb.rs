@@ -188,3 +188,39 @@ fn running_servers_are_discovered() {
         found.iter().find(|found| found.resource.at["socket"] == json!(server.socket)).unwrap();
     world.source(&ours.resource).plan().unwrap();
 }
+
+#[test]
+fn a_crafted_dump_runs_nothing_on_this_host() {
+    let server = MariaDb::start();
+    server.sql("", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE t(n INT) ENGINE=InnoDB");
+    let world = World::new();
+    let item = world.capture(&resource(&server), || (), || ()).unwrap();
+    server.sql("", "DROP DATABASE shop");
+    let (mut target, plan) = world.plan(&item, &resource(&server), &Destination::InPlace);
+    assert!(plan.checks.iter().any(|check| check.name == "client"), "{:?}", plan.checks);
+    let directory = tempfile::tempdir().unwrap();
+    let mark = directory.path().join("mark");
+    let script = directory.path().join("script.sql");
+    std::fs::write(&script, "CREATE TABLE sourced(n INT);\n").unwrap();
+    let (mark, script) = (mark.to_str().unwrap(), script.to_str().unwrap());
+    for crafted in [
+        format!("\\! touch {mark}\n"),
+        format!("system touch {mark}\n"),
+        format!("SELECT 1; \\! touch {mark}\n"),
+        format!("\\T {mark}\nSELECT 1;\n"),
+        format!("pager touch {mark}\nSELECT 1;\n"),
+        format!("source {script}\nSELECT * FROM sourced INTO OUTFILE '{mark}';\n"),
+        format!("CREATE TABLE l(t TEXT);\nLOAD DATA LOCAL INFILE '{script}' INTO TABLE l;\n"),
+    ] {
+        std::fs::write(world.stored.path(b"databases/shop.sql"), &crafted).unwrap();
+        let filled = target.apply(&plan.steps[0], &world.stored);
+        assert!(!std::path::Path::new(mark).exists(), "{crafted}: ran");
+        let rows = "SELECT COUNT(*) FROM information_schema.tables WHERE table_name = 'sourced'";
+        assert_eq!(server.sql("", rows), "0", "{crafted}: {filled:?}");
+        if crafted.contains("LOCAL") {
+            filled.unwrap_err();
+        }
+        target.undo(&plan.steps[0], &Value::Null).unwrap();
+    }
+}
