@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -129,12 +129,53 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// A program whose standard output is read as a stream. It is killed with this.
-pub(crate) struct Running {
+/// A program that runs beside us. It is killed with this.
+pub(crate) struct Beside {
     child: Child,
-    output: ChildStdout,
     errors: File,
     name: String,
+}
+
+impl Beside {
+    /// One that writes to a file at its own speed: nobody need read what it says.
+    pub(crate) fn start_into(command: &mut Command, output: File) -> Result<Self> {
+        command.stdin(Stdio::null()).stdout(output);
+        Self::spawn(command)
+    }
+
+    fn spawn(command: &mut Command) -> Result<Self> {
+        let errors = memory("errors")?;
+        command.stderr(shared(&errors)?);
+        Ok(Self { child: spawn(command)?, errors, name: shown(command) })
+    }
+
+    /// What it said so far, if it is still running; an error if it ended badly.
+    pub(crate) fn said(&mut self) -> Result<Option<String>> {
+        match self.child.try_wait() {
+            Ok(None) => Ok(Some(last_of(&self.errors))),
+            Ok(Some(status)) => self.ended(status).map(|()| None),
+            Err(error) => Err(Error::io(error, &self.name)),
+        }
+    }
+
+    fn ended(&self, status: ExitStatus) -> Result<()> {
+        if status.success() {
+            return Ok(());
+        }
+        Err(Error::unavailable(format!("{}: {status}: {}", self.name, last_of(&self.errors))))
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// A program whose standard output is read as a stream.
+pub(crate) struct Running {
+    program: Beside,
+    output: ChildStdout,
     context: Context,
     patience: Option<Duration>,
 }
@@ -152,17 +193,15 @@ impl Running {
     ) -> Result<(Self, ChildStdin)> {
         command.stdin(Stdio::piped());
         let mut running = Self::spawn(context, command)?;
-        let input = running.child.stdin.take().expect("it was asked for");
+        let input = running.program.child.stdin.take().expect("it was asked for");
         Ok((running, input))
     }
 
     fn spawn(context: &Context, command: &mut Command) -> Result<Self> {
-        let errors = memory("errors")?;
-        command.stdout(Stdio::piped()).stderr(shared(&errors)?);
-        let name = shown(command);
-        let mut child = spawn(command)?;
-        let output = child.stdout.take().expect("it was asked for");
-        Ok(Self { child, output, errors, name, context: context.clone(), patience: None })
+        command.stdout(Stdio::piped());
+        let mut program = Beside::spawn(command)?;
+        let output = program.child.stdout.take().expect("it was asked for");
+        Ok(Self { program, output, context: context.clone(), patience: None })
     }
 
     /// From now on each read waits no longer than this.
@@ -170,27 +209,11 @@ impl Running {
         self.patience = Some(patience);
     }
 
-    /// What it said so far, if it is still running; an error if it ended badly.
-    pub(crate) fn said(&mut self) -> Result<Option<String>> {
-        match self.child.try_wait() {
-            Ok(None) => Ok(Some(last_of(&self.errors))),
-            Ok(Some(status)) if status.success() => Ok(None),
-            Ok(Some(status)) => Err(self.failed(&status.to_string())),
-            Err(error) => Err(Error::io(error, &self.name)),
-        }
-    }
-
-    fn failed(&self, how: &str) -> Error {
-        Error::unavailable(format!("{}: {how}: {}", self.name, last_of(&self.errors)))
-    }
-
     /// Whether it ended well after all was read.
     pub(crate) fn finish(&mut self) -> Result<()> {
-        match self.child.wait() {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(self.failed(&status.to_string())),
-            Err(error) => Err(Error::io(error, &self.name)),
-        }
+        let status = self.program.child.wait();
+        let status = status.map_err(|error| Error::io(error, &self.program.name))?;
+        self.program.ended(status)
     }
 }
 
@@ -211,12 +234,6 @@ impl Read for Running {
                 Err(errno) => return Err(errno.into()),
             }
         }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        end(&mut self.child);
     }
 }
 

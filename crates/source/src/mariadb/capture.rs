@@ -1,5 +1,8 @@
 //! All databases at one moment: a short lock over all tables, under which each dump begins its own
 //! transaction. Their rows are read afterwards; commits wait for the lock only.
+//!
+//! Each dump has a connection of its own and writes to scratch at its own speed, whatever else the
+//! run does: the server ends a dump that waits for a reader (`net_write_timeout`).
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,7 +17,7 @@ use super::programs::{Login, literal};
 use super::session::Session;
 use super::{At, DatabaseFacts, Facts, USERS};
 use crate::connector::{CapturePlan, Content, Context, EndOfStream, Part, Released, Source, View};
-use crate::host::program::{self, Running};
+use crate::host::program::{self, Beside};
 use crate::host::space;
 
 const MOST: Duration = Duration::from_mins(10);
@@ -22,6 +25,11 @@ const MOST: Duration = Duration::from_mins(10);
 const LOCK_SECONDS: u32 = 4;
 const BEGIN: Duration = Duration::from_secs(4);
 const TICK: Duration = Duration::from_millis(2);
+/// How long a dump may write nothing: others may hold a table that it wants.
+const STILL: Duration = Duration::from_mins(30);
+const LOOKS_EVERY: Duration = Duration::from_millis(20);
+/// For others, beside the dumps and the connection that holds the lock.
+const SPARE_CONNECTIONS: u64 = 5;
 const SHOWN_TABLES: usize = 5;
 
 pub(super) struct MariaDbSource {
@@ -32,7 +40,7 @@ pub(super) struct MariaDbSource {
     session: Option<Session>,
     login: Option<Login>,
     look: Option<Look>,
-    dumps: Vec<Running>,
+    dumps: Vec<Beside>,
     users: Option<Vec<u8>>,
     copies: Vec<PathBuf>,
 }
@@ -137,12 +145,16 @@ impl MariaDbSource {
             command.args(["--single-transaction", "--routines", "--events", "--triggers"]);
             command.args(["--hex-blob", "--skip-dump-date", "--verbose"]);
             command.args(["--default-character-set=utf8mb4", "--", &database.name]);
-            self.dumps.push(Running::start(&self.context, &mut command)?);
+            let (path, file) = copy(&self.context, &self.name, self.copies.len())?;
+            self.copies.push(path);
+            self.dumps.push(Beside::start_into(&mut command, file)?);
         }
         let begun = self.context.clock.elapsed();
-        for dump in &mut self.dumps {
+        let mut dumps = std::mem::take(&mut self.dumps);
+        for dump in &mut dumps {
             // What it says first after its transaction has begun; one without tables is done.
-            while dump.said()?.is_some_and(|said| !said.contains("-- Retrieving")) {
+            let mut said = || dump.said().map_err(|error| self.explained(&error));
+            while said()?.is_some_and(|said| !said.contains("-- Retrieving")) {
                 self.context.cancel.check()?;
                 if self.context.clock.elapsed().saturating_sub(begun) > BEGIN {
                     let seconds = BEGIN.as_secs();
@@ -154,19 +166,75 @@ impl MariaDbSource {
                 self.context.clock.sleep(TICK);
             }
         }
+        self.dumps = dumps;
         Ok(())
     }
 
-    /// Into scratch: the server gives up on whoever reads too slowly.
-    fn receive(&mut self, number: usize, mut dump: Running) -> Result<()> {
-        let label = self.context.label();
-        let path = self.context.scratch.join(format!("{label}-{}-{number}.sql", self.name));
-        self.copies.push(path.clone());
-        let failed = |error| Error::io(error, path.display());
-        let mut file = File::create(&path).map_err(failed)?;
-        std::io::copy(&mut dump, &mut file).map_err(failed)?;
-        dump.finish().map_err(|error| error.context(format_args!("{}: its dump", self.name)))
+    /// Until all dumps have ended; they go on side by side.
+    fn await_dumps(&mut self) -> Result<()> {
+        for (mut dump, path) in std::mem::take(&mut self.dumps).into_iter().zip(&self.copies) {
+            let (mut written, mut since) = (0, self.context.clock.elapsed());
+            while dump.said().map_err(|error| self.explained(&error))?.is_some() {
+                self.context.cancel.check()?;
+                let (now, length) =
+                    (self.context.clock.elapsed(), path.metadata().map_or(0, |meta| meta.len()));
+                if length > written {
+                    (written, since) = (length, now);
+                } else if now.saturating_sub(since) > STILL {
+                    return Err(Error::unavailable(format!(
+                        "{}: a dump has stood still for {} minutes; does somebody hold its tables?",
+                        self.name,
+                        STILL.as_secs() / 60
+                    )));
+                }
+                self.context.clock.sleep(LOOKS_EVERY);
+            }
+        }
+        Ok(())
     }
+
+    fn explained(&self, error: &Error) -> Error {
+        let (name, said) = (&self.name, error.message());
+        // As the programs say that nothing could be written.
+        if said.contains("errno 28") || said.contains("No space left") {
+            let place = self.context.scratch.display();
+            return Error::no_space(format!(
+                "{name}: {place} is full, the dumps need more room; make room or choose another \
+                 directory ({said})"
+            ));
+        }
+        Error::new(error.kind(), format!("{name}: its dump: {said}"))
+    }
+
+    /// Each dump takes a connection, all at once and under the lock.
+    fn check_connections(&self, session: &mut Session, dumps: usize) -> Result<()> {
+        let limits = "SELECT @@max_connections, @@max_user_connections";
+        let limits = session.ask(limits)?.into_iter().flatten();
+        let used = session.ask("SHOW GLOBAL STATUS LIKE 'Threads_connected'")?;
+        let numbers = limits.chain(used.into_iter().flatten().skip(1));
+        let numbers: Vec<u64> = numbers.map(|text| text.parse().unwrap_or_default()).collect();
+        let [most, own, used] = numbers[..] else {
+            return Err(Error::corrupt(format!("{}: it does not say its limits", self.name)));
+        };
+        let needed = dumps as u64 + SPARE_CONNECTIONS;
+        let has_room = needed + used <= most && (own == 0 || needed <= own);
+        if has_room {
+            return Ok(());
+        }
+        let limit = if needed + used > most { "max_connections" } else { "max_user_connections" };
+        Err(Error::unsupported(format!(
+            "{}: {dumps} databases are dumped at one moment, over a connection each; {used} of {most} \
+             are in use: raise {limit}, or name the databases in several resources (`databases`)",
+            self.name
+        )))
+    }
+}
+
+/// A file in scratch for one dump.
+fn copy(context: &Context, name: &str, number: usize) -> Result<(PathBuf, File)> {
+    let path = context.scratch.join(format!("{}-{name}-{number}.sql", context.label()));
+    let file = File::create(&path).map_err(|error| Error::io(error, path.display()))?;
+    Ok((path, file))
 }
 
 fn part(at: &str, path: &Path) -> Result<Part> {
@@ -190,7 +258,9 @@ fn escaped(name: &str) -> String {
 impl Source for MariaDbSource {
     fn plan(&mut self) -> Result<CapturePlan> {
         let mut session = Session::start(&self.name, &self.at, &self.context)?;
-        let (reaches, why_not_more) = self.look(&mut session)?.reaches();
+        let look = self.look(&mut session)?;
+        self.check_connections(&mut session, look.databases.len())?;
+        let (reaches, why_not_more) = look.reaches();
         let freezes = Some("commits wait while each dump begins its transaction".to_owned());
         Ok(CapturePlan { reaches, why_not_more, freezes })
     }
@@ -200,6 +270,7 @@ impl Source for MariaDbSource {
         let look = self.look(&mut session)?;
         let bytes: u64 = look.databases.iter().map(|database| database.bytes).sum();
         space::require(&self.name, &self.context.scratch, bytes + bytes / 4)?;
+        self.check_connections(&mut session, look.databases.len())?;
         let login = Login::new(&self.name, &self.at, &self.context)?;
         let mut users = login.command("mariadb-dump", "mysqldump")?;
         users.args(["--system=users", "--skip-dump-date"]);
@@ -230,9 +301,7 @@ impl Source for MariaDbSource {
     }
 
     fn view(&mut self) -> Result<View> {
-        for (number, dump) in std::mem::take(&mut self.dumps).into_iter().enumerate() {
-            self.receive(number, dump)?;
-        }
+        self.await_dumps()?;
         let look = self.look.as_ref();
         let look =
             look.ok_or_else(|| Error::internal(format!("{}: was not prepared", self.name)))?;

@@ -8,6 +8,7 @@ use tintype_model::ErrorKind;
 use tintype_model::resource::{Consistency, Resource};
 use tintype_source::connector::{Destination, Released};
 use tintype_testkit::mariadb::{MariaDb, client};
+use tintype_testkit::volumes::Mounted;
 
 use super::world::{World, as_new, blocked, connector, database};
 
@@ -187,6 +188,68 @@ fn running_servers_are_discovered() {
     let ours =
         found.iter().find(|found| found.resource.at["socket"] == json!(server.socket)).unwrap();
     world.source(&ours.resource).plan().unwrap();
+}
+
+/// Two databases, each larger than what pipes and sockets hold.
+fn large(server: &MariaDb) {
+    for name in ["one", "two"] {
+        server.sql("", &format!("CREATE DATABASE {name}"));
+        server.sql(name, "CREATE TABLE t(n INT PRIMARY KEY, pad TEXT) ENGINE=InnoDB");
+        server.sql(name, "INSERT INTO t SELECT seq, REPEAT('x', 1000) FROM seq_1_to_6000");
+    }
+}
+
+#[test]
+fn dumps_go_on_while_the_run_does_something_else() {
+    let server = MariaDb::start();
+    large(&server);
+    // The server ends whoever makes it wait.
+    server.sql("", "SET GLOBAL net_write_timeout = 1");
+    let world = World::new();
+    let slow = || std::thread::sleep(Duration::from_secs(3));
+    world.capture(&resource(&server), || (), slow).unwrap();
+    for name in ["one", "two"] {
+        let dump = std::fs::read(world.stored.path(format!("databases/{name}.sql").as_bytes()));
+        let dump = dump.unwrap();
+        assert!(dump.len() > 6_000_000, "{name}: {} bytes", dump.len());
+        assert!(String::from_utf8_lossy(&dump[dump.len() - 100..]).contains("-- Dump completed"));
+    }
+    // Each takes a connection.
+    server.sql("", "SET GLOBAL max_connections = 10");
+    (0..6).for_each(|number| drop(server.sql("", &format!("CREATE DATABASE more{number}"))));
+    let error = world.source(&resource(&server)).plan().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.message().contains("raise max_connections"), "{error}");
+    server.sql("", "SET GLOBAL max_connections = 100");
+    world.source(&resource(&server)).plan().unwrap();
+}
+
+#[test]
+fn scratch_that_fills_up_fails_the_item_and_says_so() {
+    if crate::support::skipped_without_root("tmpfs") {
+        return;
+    }
+    let server = MariaDb::start();
+    large(&server);
+    let world = World::new();
+    let memory = Mounted::tmpfs(&world.context.scratch, 32);
+    let mut source = world.source(&resource(&server));
+    source.plan().unwrap();
+    source.prepare(None).unwrap();
+    // Somebody else takes the room.
+    std::fs::write(memory.path.join("filler"), vec![1; 28 << 20]).unwrap();
+    let frozen = source.freeze();
+    let thawed = source.thaw();
+    let error = frozen.and(thawed).and_then(|()| source.view().map(drop)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+    assert!(
+        error.message().starts_with("shop: ") && error.message().contains("scratch"),
+        "{error}"
+    );
+    source.release(Released::Failed).unwrap();
+    while server.sql("", "SELECT COUNT(*) FROM information_schema.processlist") != "1" {}
+    let left: Vec<_> = std::fs::read_dir(&world.context.scratch).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
 }
 
 #[test]
