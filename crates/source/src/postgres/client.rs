@@ -154,11 +154,16 @@ impl Client {
             vec![("user", &at.user[..]), ("application_name", &label), ("client_encoding", "UTF8")];
         match purpose {
             Purpose::Database(database) => parameters.push(("database", database)),
-            // Whoever reads may be slow; nothing is lost by waiting for it.
-            Purpose::Replication => {
-                parameters
-                    .extend([("replication", "true"), ("options", "-c wal_sender_timeout=0")]);
-            }
+            // Whoever reads may be slow; nothing is lost by waiting for it. A host that is no more
+            // is found out, so that its slot does not keep the log.
+            Purpose::Replication => parameters.extend([
+                ("replication", "true"),
+                (
+                    "options",
+                    "-c wal_sender_timeout=0 -c tcp_keepalives_idle=60 \
+                     -c tcp_keepalives_interval=10 -c tcp_keepalives_count=6",
+                ),
+            ]),
         }
         client.write(&startup(&parameters))?;
         client

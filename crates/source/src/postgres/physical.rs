@@ -234,54 +234,53 @@ impl Source for PhysicalSource {
         // Without a connection there is a new one, or no server and no slot.
         let sql = self.sql.take().map_or_else(|| self.connect(Purpose::Database(MAINTENANCE)), Ok);
         let Ok(mut sql) = sql else { return Ok(()) };
-        let condition = format!("slot_name = {}", literal(&slot));
-        match drop_slots(&mut sql, &condition, &context) {
+        match drop_own(&mut sql, &slot, &context) {
+            Ok(()) => Ok(()),
             // Taken down with everything else, slot included.
-            Ok(_) => Ok(()),
             Err(error) if error.is(tintype_model::ErrorKind::Unavailable) => Ok(()),
             Err(error) => Err(error.context(format_args!("{name}: replication slot {slot}"))),
         }
     }
 }
 
-/// Waits until the slots are gone, and ends those who still hold them. Gives their names.
-fn drop_slots(sql: &mut Client, condition: &str, context: &Context) -> Result<Vec<String>> {
-    let list = format!("SELECT slot_name, active_pid FROM pg_replication_slots WHERE {condition}");
+/// Waits until the slot of this session is gone, and ends what still holds it.
+fn drop_own(sql: &mut Client, slot: &str, context: &Context) -> Result<()> {
+    let name = literal(slot);
+    let look = format!("SELECT active_pid FROM pg_replication_slots WHERE slot_name = {name}");
     let begun = context.clock.elapsed();
-    let mut names = Vec::new();
     loop {
-        let found = sql.query(&list)?;
-        if found.is_empty() {
-            return Ok(names);
-        }
-        for row in &found {
-            if let [Some(slot), holder] = &row[..] {
-                if !names.contains(slot) {
-                    names.push(slot.clone());
-                }
-                match holder {
-                    Some(pid) => sql.query(&format!("SELECT pg_terminate_backend({pid})"))?,
-                    None => sql.query(&format!(
-                        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
-                         WHERE slot_name = {} AND NOT active",
-                        literal(slot)
-                    ))?,
-                };
-            }
-        }
+        match &sql.query(&look)?[..] {
+            [] => return Ok(()),
+            [row, ..] => match row.first() {
+                Some(Some(pid)) => sql.query(&format!("SELECT pg_terminate_backend({pid})"))?,
+                _ => sql.query(&drop_unused(slot))?,
+            },
+        };
         if context.clock.elapsed().saturating_sub(begun) > DROP {
-            return Err(Error::locked(format!("still held: {}", names.join(", "))));
+            return Err(Error::locked("somebody still holds it"));
         }
         context.clock.sleep(TICK);
     }
 }
 
-/// Slots of sessions that are dead.
+fn drop_unused(slot: &str) -> String {
+    format!(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+         WHERE slot_name = {} AND NOT active",
+        literal(slot)
+    )
+}
+
+/// Slots of sessions that are dead and that nobody uses. One that is in use is a living session's:
+/// another user's, or another host's, that cannot be asked from here. Those that are made here are
+/// temporary and end with their connection.
 pub(super) fn clean_slots(resource: &Resource, context: &Context) -> Result<Vec<String>> {
     let at = At::of(resource)?;
     let mut sql = Client::connect(&resource.name, &at, Purpose::Database(MAINTENANCE), context)?;
-    let ours =
-        sql.query("SELECT slot_name FROM pg_replication_slots WHERE slot_name LIKE 'tintype\\_%'")?;
+    let ours = sql.query(
+        "SELECT slot_name FROM pg_replication_slots \
+         WHERE slot_name LIKE 'tintype\\_%' AND NOT active",
+    )?;
     let dead = |slot: &String| {
         let name = slot.replace('_', "-");
         session_of(&name).is_some() && context.is_dead(&name)
@@ -289,9 +288,9 @@ pub(super) fn clean_slots(resource: &Resource, context: &Context) -> Result<Vec<
     let dead: Vec<String> = ours.into_iter().flatten().flatten().filter(dead).collect();
     let mut removed = Vec::new();
     for slot in dead {
-        let condition = format!("slot_name = {}", literal(&slot));
-        for name in drop_slots(&mut sql, &condition, context)? {
-            removed.push(format!("replication slot {name} of {}", resource.name));
+        let dropped = sql.query(&drop_unused(&slot))?;
+        if !dropped.is_empty() {
+            removed.push(format!("replication slot {slot} of {}", resource.name));
         }
     }
     Ok(removed)

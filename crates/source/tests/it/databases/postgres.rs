@@ -199,6 +199,25 @@ fn configuration_outside_of_the_data_directory_is_captured_and_used() {
 }
 
 #[test]
+fn cleaning_up_leaves_the_backups_of_others_alone() {
+    let server = Postgres::start();
+    let (theirs, ours) = (World::new(), World::new());
+    let resource = resource(&server);
+    let mut source = theirs.source(&resource);
+    source.prepare(None).unwrap();
+    assert!(!ours.context.living.is_alive(&theirs.context.session));
+    let clean = || connector("postgres").clean(&[&resource], &ours.context).unwrap();
+    assert!(clean().is_empty());
+    read_ahead(&mut *source, |_| false).unwrap();
+    source.freeze().unwrap();
+    source.thaw().unwrap();
+    source.release(Released::Failed).unwrap();
+    server.sql("SELECT pg_create_physical_replication_slot('tintype_0123456789abcdef_shop')");
+    assert_eq!(clean(), ["replication slot tintype_0123456789abcdef_shop of shop"]);
+    assert_eq!(slots(&server), "0");
+}
+
+#[test]
 fn root_acts_as_the_servers_account_where_the_rule_is_peer() {
     if skipped_without_root("postgres") {
         return;
