@@ -103,6 +103,11 @@ impl Context {
         format!("{LABEL}{}", self.session)
     }
 
+    /// For what must be done also after a request to stop; it has bounds of its own.
+    pub(crate) fn stubborn(&self) -> Self {
+        Self { cancel: Cancel::default(), ..self.clone() }
+    }
+
     /// Whether something of this name was left behind by a session that is no more.
     pub fn is_dead(&self, name: &str) -> bool {
         session_of(name).is_some_and(|session| !self.living.is_alive(session))

@@ -14,6 +14,9 @@ use crate::host::{self, program};
 /// How long a server may take to start, with all of its log to read; and to stop.
 pub(super) const MOST: Duration = Duration::from_hours(24);
 const SOON: Duration = Duration::from_mins(2);
+/// How long until one that was started has written its lock file.
+const SIGN: Duration = Duration::from_secs(3);
+const TICK: Duration = Duration::from_millis(20);
 
 /// A program of one major version.
 pub(super) fn find(name: &str, major: u32, own: Option<&Path>) -> Result<PathBuf> {
@@ -74,7 +77,19 @@ pub(super) fn start(
         .arg(log)
         .args(["-w", "-t", "86400", "-o", options, "start"]);
     let started = program::run(context, &mut command, MOST);
+    if context.cancel.is_canceled() {
+        await_sign(data, context);
+    }
     started.map(drop).map_err(|error| with_log(error, log, account))
+}
+
+/// `pg_ctl` was ended: a server that it had just begun is seen a moment later, and only what is
+/// seen can be stopped.
+fn await_sign(data: &Path, context: &Context) {
+    let begun = context.clock.elapsed();
+    while running(data).is_none() && context.clock.elapsed().saturating_sub(begun) < SIGN {
+        context.clock.sleep(TICK);
+    }
 }
 
 /// What the server itself said last.
@@ -85,7 +100,7 @@ pub(super) fn with_log(error: Error, log: &Path, account: Account) -> Error {
     Error::new(error.kind(), format!("{}; its log: {last}", error.message()))
 }
 
-/// Stops it, if it runs.
+/// Stops it, if it runs, also after a request to stop: what was started for a while must not stay.
 pub(super) fn stop(
     pg_ctl: &Path,
     account: Account,
@@ -98,7 +113,7 @@ pub(super) fn stop(
     }
     let mut command = command(pg_ctl, account);
     command.arg("-D").arg(data).args(["-w", "-t", "110", "-m", mode, "stop"]);
-    program::run(context, &mut command, SOON).map(drop)
+    program::run(&context.stubborn(), &mut command, SOON).map(drop)
 }
 
 /// The process that has a data directory open, told by its lock file and its working directory.

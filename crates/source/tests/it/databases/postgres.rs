@@ -218,6 +218,46 @@ fn cleaning_up_leaves_the_backups_of_others_alone() {
 }
 
 #[test]
+fn a_restore_that_is_cancelled_while_it_recovers_leaves_no_server() {
+    if skipped_without_root("postgres") {
+        return;
+    }
+    let mut server = Postgres::start();
+    server.sql("CREATE TABLE a AS SELECT 1 AS n");
+    let world = World::new();
+    let resource = resource(&server);
+    let item = world.capture(&resource, || (), || ()).unwrap();
+    server.stop("fast");
+    let (mut target, plan) = world.plan(&item, &resource, &Destination::InPlace);
+    let steps = super::world::in_order(&plan.steps);
+    target.apply(steps[0], &world.stored).unwrap();
+    let staged = server.data.with_file_name(format!("{}-new-data", world.context.label()));
+    let cancel = world.context.cancel.clone();
+    let (recovered, process) = std::thread::scope(|scope| {
+        // As soon as there is a server.
+        let watch = scope.spawn(|| {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_mins(1) {
+                let file = std::fs::read_to_string(staged.join("postmaster.pid"));
+                let text = file.unwrap_or_default();
+                if let Some((process, _)) = text.split_once('\n') {
+                    cancel.cancel();
+                    return process.to_owned();
+                }
+            }
+            panic!("no server was started");
+        });
+        (target.apply(steps[1], &world.stored), watch.join().unwrap())
+    });
+    assert_eq!(recovered.unwrap_err().kind(), ErrorKind::Canceled);
+    let works_at = std::fs::read_link(format!("/proc/{process}/cwd"));
+    assert!(works_at.is_err(), "still there: {works_at:?}");
+    target.undo(steps[1], &serde_json::Value::Null).unwrap();
+    target.undo(steps[0], &serde_json::Value::Null).unwrap();
+    assert!(!staged.exists());
+}
+
+#[test]
 fn root_acts_as_the_servers_account_where_the_rule_is_peer() {
     if skipped_without_root("postgres") {
         return;
