@@ -21,11 +21,13 @@ use super::restore_logical::{self, LogicalAction};
 use super::wire::literal;
 use super::{At, Facts, unpack};
 use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
-use crate::host::account::{Account, give};
+use crate::host::account::{Account, acting, give};
 use crate::host::moves::Moves;
 use crate::host::plain::Plain;
 
 const TICK: Duration = Duration::from_millis(100);
+/// What the server says until somebody else starts it, if it keeps no log by itself.
+const START_LOG: &str = "tintype-start.log";
 
 pub(super) struct PostgresTarget {
     context: Context,
@@ -107,7 +109,10 @@ impl Target for PostgresTarget {
                     ),
                     step(
                         Stage::Start,
-                        format!("start the server of {shown}"),
+                        format!(
+                            "start the server of {shown}; where it keeps no log of its own, it \
+                             writes {START_LOG} there until you start it anew"
+                        ),
                         Action::Start(place.clone()),
                     ),
                     step(
@@ -299,7 +304,7 @@ fn start(place: &Place, context: &Context) -> Result<()> {
     if programs::running(&place.data).is_some() {
         return Ok(());
     }
-    let log = place.data.join("tintype-start.log");
+    let log = place.data.join(START_LOG);
     let configuration = place.configuration.as_ref();
     let settings = configuration.map(|file| ("config_file", file.display().to_string()));
     let options = programs::options(settings);
@@ -311,8 +316,18 @@ fn health(place: &Place, databases: &[String], context: &Context) -> Result<()> 
     let found = sql.query("SELECT datname FROM pg_database WHERE NOT datistemplate")?;
     let found: Vec<String> = found.into_iter().flatten().flatten().collect();
     let missing: Vec<&String> = databases.iter().filter(|name| !found.contains(name)).collect();
-    if missing.is_empty() {
-        return Ok(());
+    if !missing.is_empty() {
+        let name = &place.name;
+        return Err(Error::corrupt(format!("{name}: the restored server has no {missing:?}")));
     }
-    Err(Error::corrupt(format!("{}: the restored server has no {missing:?}", place.name)))
+    if sql.value("SHOW logging_collector")? == "on" {
+        let log = place.data.join(START_LOG);
+        match acting(place.account, || std::fs::remove_file(&log)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(error, log.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

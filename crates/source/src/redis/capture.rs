@@ -67,15 +67,8 @@ impl RedisSource {
         let append_only = setting("appendonly")? == "yes";
         let append_directory = Some(setting("appenddirname")?).filter(|name| !name.is_empty());
         let append_file = Some(setting("appendfilename")?).filter(|name| !name.is_empty());
-        let keyspace = client.info("keyspace")?;
-        let counts = keyspace.lines().filter_map(|line| {
-            line.strip_prefix("db")?.split_once("keys=")?.1.split(',').next()?.parse::<u64>().ok()
-        });
-        let counts: Vec<u64> = counts.collect();
         Ok(Facts {
             version,
-            keys: counts.iter().sum(),
-            databases: counts.len() as u64,
             bytes: 0,
             directory,
             dump_file: dump_file.unwrap_or_else(|| STORED.to_owned()),

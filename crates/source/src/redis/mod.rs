@@ -63,9 +63,6 @@ impl At {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Facts {
     version: String,
-    /// Keys, over all databases, at about the moment of the snapshot.
-    keys: u64,
-    databases: u64,
     bytes: u64,
     directory: PathBuf,
     dump_file: String,

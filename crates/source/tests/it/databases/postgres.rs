@@ -139,6 +139,7 @@ fn a_stopped_cluster_is_replaced_and_stays_beside() {
     server.sql("CREATE TABLE a(n int) TABLESPACE fast");
     server.sql("INSERT INTO a VALUES(1)");
     server.persist();
+    server.sql("ALTER SYSTEM SET logging_collector = on");
     let world = World::new();
     let resource = resource(&server);
     let item = world.capture(&resource, || (), || ()).unwrap();
@@ -153,6 +154,8 @@ fn a_stopped_cluster_is_replaced_and_stays_beside() {
         .filter(|name| name.starts_with("tintype-"))
         .collect();
     assert_eq!(beside, [format!("{}-old-data", world.context.label())]);
+    let log = server.data.join("tintype-start.log");
+    assert!(!log.exists(), "the server keeps a log of its own");
     // A timeline later it is captured again, with that timeline's history.
     let again = World::new();
     let item = again.capture(&resource, || (), || ()).unwrap();
