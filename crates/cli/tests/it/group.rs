@@ -95,6 +95,7 @@ fn no_member_is_ahead(rounds: usize) {
             set("data_directory", data.to_str().unwrap()),
         ];
         let mut arguments = vec!["restore", snapshot, "--resources", "--as-new", "rows=copy"];
+        arguments.extend(["--rule", "rows.identity=keep"]);
         arguments.extend(options.iter().flatten().map(String::as_str));
         lab.run(&arguments).expect(0);
         let row: i64 = postgres::query(&cluster.host(), port, "postgres", "select n from number")

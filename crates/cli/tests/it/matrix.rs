@@ -176,7 +176,8 @@ impl Holder for Cluster {
             return vec!["--rule".to_owned(), "it.database.shop=copy".to_owned()];
         }
         let (port, data) = &self.copy;
-        let options = [set("host", self.server.host()), set("port", port)];
+        let rule = ["--rule".to_owned(), "it.identity=keep".to_owned()];
+        let options = [rule, set("host", self.server.host()), set("port", port)];
         options.into_iter().chain([set("data_directory", text(data))]).flatten().collect()
     }
 

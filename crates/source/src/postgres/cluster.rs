@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use tintype_model::{Error, Result};
 
 use super::client::Client;
+use super::included::Included;
 use super::lsn::Lsn;
 use crate::connector::Part;
 
 /// The first whose base backup has the form that is read here.
 const OLDEST: u32 = 150_000;
 const MOST_CONFIGURATION_BYTES: u32 = 4 << 20;
+const MOST_INCLUDED: usize = 200;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct ClusterFacts {
@@ -24,6 +26,11 @@ pub(super) struct ClusterFacts {
     pub(super) data_directory: PathBuf,
     /// Where its configuration is, if not in the data directory.
     pub(super) configuration: Option<PathBuf>,
+    /// What it includes from there.
+    #[serde(default)]
+    pub(super) included: Vec<Included>,
+    #[serde(default)]
+    pub(super) archives: bool,
     pub(super) port: u16,
     /// A superuser, for the health check.
     pub(super) user: String,
@@ -122,6 +129,8 @@ pub(super) fn ask(sql: &mut Client, user: &str) -> Result<ClusterFacts> {
         ))?,
         data_directory,
         configuration,
+        included: Vec::new(),
+        archives: sql.value("SHOW archive_mode")? != "off",
         port: number(sql.value("SHOW port")?)? as u16,
         user: user.to_owned(),
         encoding: sql.value("SHOW server_encoding")?,
@@ -145,7 +154,7 @@ fn optional(sql: &mut Client, setting: &str) -> Option<String> {
 
 /// Configuration that lies outside the data directory and so is not in the base backup, as far as
 /// the user may read it.
-pub(super) fn configuration(sql: &mut Client, facts: &ClusterFacts) -> Vec<Part> {
+pub(super) fn configuration(sql: &mut Client, facts: &mut ClusterFacts) -> Vec<Part> {
     let files = [
         ("hba_file", "pg_hba.conf"),
         ("ident_file", "pg_ident.conf"),
@@ -157,11 +166,47 @@ pub(super) fn configuration(sql: &mut Client, facts: &ClusterFacts) -> Vec<Part>
         if PathBuf::from(&path).starts_with(&facts.data_directory) {
             continue;
         }
-        let path = super::wire::literal(&path);
-        let read = format!("SELECT pg_read_file({path}, 0, {MOST_CONFIGURATION_BYTES})");
-        if let Ok(text) = sql.value(&read) {
+        if let Some(text) = read_file(sql, &path) {
             parts.push(Part::object(&format!("configuration/{name}"), text));
         }
     }
+    parts.extend(included(sql, facts));
+    parts.sort_by(|a, b| a.at.cmp(&b.at));
     parts
+}
+
+/// The files with settings beside the main one, in the order in which they are read.
+fn included(sql: &mut Client, facts: &mut ClusterFacts) -> Vec<Part> {
+    let list = format!(
+        "SELECT sourcefile FROM pg_file_settings \
+         WHERE sourcefile <> current_setting('config_file') \
+         GROUP BY 1 ORDER BY min(seqno) LIMIT {MOST_INCLUDED}"
+    );
+    let mut parts = Vec::new();
+    let Ok(files) = sql.query(&list) else {
+        // Only a superuser may ask; what is asked for is in the main file, if that is elsewhere.
+        let unknown = facts.configuration.clone().map(|path| Included { path, name: None });
+        facts.included.extend(unknown);
+        return parts;
+    };
+    for path in files.into_iter().flatten().flatten() {
+        // The base backup has it; and where all is in the data directory, all that it includes.
+        let is_inside = PathBuf::from(&path).starts_with(&facts.data_directory);
+        if is_inside && (facts.configuration.is_none() || path.ends_with("/postgresql.auto.conf")) {
+            continue;
+        }
+        let name = read_file(sql, &path).map(|text| {
+            let name = format!("{:03}.conf", parts.len());
+            parts.push(Part::object(&format!("configuration/included/{name}"), text));
+            name
+        });
+        facts.included.push(Included { path: path.into(), name });
+    }
+    parts
+}
+
+/// None, if this user may not.
+fn read_file(sql: &mut Client, path: &str) -> Option<String> {
+    let path = super::wire::literal(path);
+    sql.value(&format!("SELECT pg_read_file({path}, 0, {MOST_CONFIGURATION_BYTES})")).ok()
 }

@@ -4,6 +4,7 @@ mod basebackup;
 mod client;
 mod cluster;
 mod discover;
+mod included;
 mod logical;
 mod lsn;
 mod physical;

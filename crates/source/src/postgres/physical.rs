@@ -194,7 +194,7 @@ impl Source for PhysicalSource {
         // Ends the segment of the restore point, so that it can be read whole.
         sql.query("SELECT pg_switch_wal()")?;
         let timeline = sql.value("SELECT timeline_id FROM pg_control_checkpoint()")?;
-        let mut parts = cluster::configuration(sql, &facts);
+        let mut parts = cluster::configuration(sql, &mut facts);
         if timeline != facts.timeline.to_string() {
             return Err(Error::unavailable(format!(
                 "{}: its timeline changed meanwhile; try again",

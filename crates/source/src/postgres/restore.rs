@@ -198,7 +198,9 @@ fn unpack_all(place: &Place, stored: &dyn Stored, context: &Context) -> Result<(
     for entry in stored.list(b"wal")?.into_iter().filter(|entry| entry.at != b"wal") {
         let path = segment(&staged, &entry.at)?;
         put(&entry.at, &path, place.account, stored)?;
+        place.mark_archived(&path)?;
     }
+    place.keep_histories(&staged)?;
     put(b"backup_manifest", &staged.join("backup_manifest"), place.account, stored)?;
     place.configure(&staged, stored)?;
     unpack::sync(&staged)
@@ -270,6 +272,11 @@ fn recover_with(
     if sql.value("SELECT pg_is_in_recovery()")? == "t" {
         return Err(Error::corrupt(format!("{}: did not come to its restore point", place.name)));
     }
+    let segment = sql.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())")?;
+    let timeline = segment.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    let timeline = timeline
+        .ok_or_else(|| Error::corrupt(format!("{}: no timeline in {segment:?}", place.name)))?;
+    place.announce_history(staged, timeline)?;
     for (setting, value) in &recovery.kept {
         sql.query(&format!("ALTER SYSTEM SET {setting} = {}", literal(value)))?;
     }

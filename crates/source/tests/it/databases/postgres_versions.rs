@@ -50,7 +50,7 @@ fn whole(major: u32) {
     let [port] = free_ports();
     let copy = server.data.with_file_name("copy");
     let new = at(&server, json!({ "port": port, "data_directory": copy }));
-    world.restore(&item, &resource, &as_new(&new, &[]));
+    world.restore(&item, &resource, &as_new(&new, &[("identity", "keep")]));
     let rows = "SELECT string_agg(n::text, ',' ORDER BY n) FROM t";
     let restored = query(&server.host(), port, "postgres", rows);
     stop(&copy, "immediate");
@@ -88,7 +88,7 @@ fn seventeen_comes_back_and_does_not_take_what_is_of_fifteen() {
     let place = new.data.with_file_name("copy");
     let [port] = free_ports();
     let into = at(&new, json!({ "port": port, "data_directory": place }));
-    let (_, plan) = world.plan(&item, &resource, &as_new(&into, &[]));
+    let (_, plan) = world.plan(&item, &resource, &as_new(&into, &[("identity", "keep")]));
     assert_eq!(version_checks(&plan.checks), ["the snapshot is of PostgreSQL 15, here is 17"]);
     // The programs of 15, over the data of 17.
     let over = json!({ "host": new.host(), "port": new.port, "data_directory": new.data });

@@ -127,7 +127,8 @@ impl World for Cluster {
         let [port] = free_ports();
         let at = json!({ "host": host, "port": port, "data_directory": self.copy });
         let now = move || number_of(&query(&host, port, "postgres", BOTH));
-        Some(AsNew { destination: as_new(&at, &[]), now: Box::new(now) })
+        let rules = [("identity", "keep")];
+        Some(AsNew { destination: as_new(&at, &rules), now: Box::new(now) })
     }
 }
 
