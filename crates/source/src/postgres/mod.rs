@@ -3,6 +3,7 @@
 mod basebackup;
 mod client;
 mod cluster;
+mod configuration;
 mod discover;
 mod included;
 mod logical;
@@ -16,6 +17,7 @@ mod restore;
 mod restore_logical;
 mod roles;
 mod scram;
+mod timeline;
 mod tls;
 mod unpack;
 mod wal;

@@ -1,8 +1,9 @@
 //! Where a cluster is restored to, and what is in the way.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -10,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use tintype_model::item::Item;
 use tintype_model::plan::Check;
 use tintype_model::resource::Resource;
-use tintype_model::{Error, ErrorKind, Result};
+use tintype_model::{Error, Result};
 
+use super::At;
 use super::cluster::ClusterFacts;
-use super::included::{DIRECTORY, Included, redirected};
+use super::included::Included;
 use super::programs;
-use super::{At, unpack};
-use crate::connector::{Context, Destination, Stored};
+use crate::connector::{Context, Destination};
 use crate::host::account::{Account, acting};
 use crate::host::moves::Moves;
 use crate::host::{account, at, processes, space};
@@ -25,7 +26,6 @@ use crate::host::{account, at, processes, space};
 pub(super) const RECOVERY_DIRECTORY: &str = "tintype-recovery";
 /// It names the socket only; nothing listens on the network.
 pub(super) const RECOVERY_PORT: u16 = 5432;
-const MOST_CONFIGURATION_BYTES: u64 = 8 << 20;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Place {
@@ -38,13 +38,13 @@ pub(super) struct Place {
     /// Outside the data directory; none if it has its own.
     pub(super) configuration: Option<PathBuf>,
     /// Where it was, and what it included.
-    captured: PathBuf,
-    included: Vec<Included>,
+    pub(super) captured: PathBuf,
+    pub(super) included: Vec<Included>,
     version_directory: String,
     pub(super) tablespaces: Vec<TablespacePlace>,
-    is_new: bool,
-    timeline: u32,
-    archives: bool,
+    pub(super) is_new: bool,
+    pub(super) timeline: u32,
+    pub(super) archives: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -265,163 +265,6 @@ impl Place {
         Ok(())
     }
 
-    /// A cluster whose configuration lay elsewhere gets it into its own directory, unless that
-    /// other place is still there to be used.
-    pub(super) fn configure(&self, staged: &Path, stored: &dyn Stored) -> Result<()> {
-        if self.configuration.is_some() {
-            return Ok(());
-        }
-        let main = staged.join("postgresql.conf");
-        if main.exists() {
-            if self.lacks_included() {
-                let read = acting(self.account, || std::fs::read_to_string(&main));
-                let text = read.map_err(|error| Error::io(error, main.display()))?;
-                let copies = self.copy_included(staged, stored)?;
-                self.write(&main, &redirected(&text, &self.captured, &copies))?;
-            }
-            return Ok(());
-        }
-        let copies = self.copy_included(staged, stored)?;
-        for (name, default) in [
-            ("postgresql.conf", ""),
-            ("pg_hba.conf", "local all all peer\n"),
-            ("pg_ident.conf", ""),
-        ] {
-            let at = format!("configuration/{name}");
-            let text = match stored.object(at.as_bytes(), MOST_CONFIGURATION_BYTES) {
-                Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-                // The user may not have been allowed to read it.
-                Err(error) if error.is(ErrorKind::NotFound) => default.to_owned(),
-                Err(error) => return Err(error),
-            };
-            let text = match name {
-                "postgresql.conf" => redirected(&without_places(&text), &self.captured, &copies),
-                _ => text,
-            };
-            self.write(&staged.join(name), &text)?;
-        }
-        Ok(())
-    }
-
-    fn write(&self, path: &Path, text: &str) -> Result<()> {
-        let wrote = unpack::file(path, self.account, &mut text.as_bytes());
-        wrote.map_err(|error| Error::io(error, path.display()))
-    }
-
-    /// A copy reads nothing of the original, and nobody what is not there.
-    fn lacks_included(&self) -> bool {
-        let is_gone = |file: &Included| self.is_new || !file.path.exists();
-        self.included.iter().any(is_gone)
-    }
-
-    /// Puts all files that were included into the data directory. Says where each is, seen from
-    /// there.
-    fn copy_included(
-        &self,
-        staged: &Path,
-        stored: &dyn Stored,
-    ) -> Result<BTreeMap<PathBuf, String>> {
-        let named = self.included.iter().filter_map(|file| Some((&file.path, file.name.as_ref()?)));
-        let named: BTreeMap<PathBuf, String> =
-            named.map(|(path, name)| (path.clone(), name.clone())).collect();
-        if named.is_empty() {
-            return Ok(named);
-        }
-        let directory = staged.join(DIRECTORY);
-        unpack::fresh_directory(&directory, self.account)?;
-        for (path, name) in &named {
-            if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.') {
-                return Err(Error::corrupt(format!("{name:?} is no name of an included file")));
-            }
-            let at = format!("configuration/included/{name}");
-            let text = stored.object(at.as_bytes(), MOST_CONFIGURATION_BYTES)?;
-            let text = without_places(&String::from_utf8_lossy(&text));
-            self.write(&directory.join(name), &redirected(&text, path, &named))?;
-        }
-        Ok(named.into_iter().map(|(path, name)| (path, format!("{DIRECTORY}/{name}"))).collect())
-    }
-
-    fn check_configuration(&self) -> Option<Check> {
-        if self.configuration.is_some() || !self.lacks_included() {
-            return None;
-        }
-        let lost = self.included.iter().filter(|file| file.name.is_none());
-        let lost: Vec<String> = lost.map(|file| file.path.display().to_string()).collect();
-        (!lost.is_empty()).then(|| {
-            let reason = format!(
-                "not captured, since the user might not read it, or what it includes: {}",
-                lost.join(", ")
-            );
-            Check::warn(
-                "configuration",
-                reason,
-                "set by hand what is missing, and capture as a superuser",
-            )
-        })
-    }
-
-    /// A new timeline takes the first number that nobody has. An archive is not asked, but what
-    /// stands there knows its own ones.
-    fn check_archive(&self) -> Option<Check> {
-        let known = self.histories();
-        let next = (self.timeline + 1..=u32::MAX).find(|timeline| !known.contains(timeline))?;
-        (self.archives && !self.is_new).then(|| {
-            let reason = format!(
-                "the server will archive its log on timeline {next}: where an earlier restore did, \
-                 too, whose data directory is gone, archiving will fail"
-            );
-            let cure = format!(
-                "if the archive has {next:08X}.history or {next:08X}…, move these aside, or give \
-                 archive_command a new directory"
-            );
-            Check::warn("archive", reason, cure)
-        })
-    }
-
-    /// Timelines later than that of the snapshot, of which what stands there has the history.
-    fn histories(&self) -> Vec<u32> {
-        let log = self.data.join("pg_wal");
-        let names = acting(self.account, || std::fs::read_dir(&log)).into_iter().flatten();
-        let names = names.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let timelines = names.filter_map(|name| {
-            let digits = name.strip_suffix(".history").filter(|digits| digits.len() == 8)?;
-            u32::from_str_radix(digits, 16).ok()
-        });
-        timelines.filter(|timeline| !self.is_new && *timeline > self.timeline).collect()
-    }
-
-    /// So that the recovery does not take the number of a timeline that was there already.
-    pub(super) fn keep_histories(&self, staged: &Path) -> Result<()> {
-        for timeline in self.histories() {
-            let name = format!("pg_wal/{timeline:08X}.history");
-            let path = staged.join(&name);
-            let from = self.data.join(&name);
-            let copied = acting(self.account, || std::fs::File::open(&from)).and_then(|file| {
-                unpack::file(&path, self.account, &mut file.take(MOST_CONFIGURATION_BYTES))
-            });
-            copied.map_err(|error| Error::io(error, from.display()))?;
-        }
-        Ok(())
-    }
-
-    /// The captured server has archived this part of the log, or will: a second one of its name would
-    /// be refused by the archive, and nothing would be archived after it.
-    pub(super) fn mark_archived(&self, segment: &Path) -> Result<()> {
-        let name = segment.file_name().unwrap_or_default().to_string_lossy();
-        let done = segment.with_file_name(format!("archive_status/{name}.done"));
-        self.write(&done, "")
-    }
-
-    /// The server that recovers does not archive; the one that goes on has to begin with where its
-    /// timeline comes from.
-    pub(super) fn announce_history(&self, staged: &Path, timeline: u32) -> Result<()> {
-        if self.is_new || !self.archives {
-            return Ok(());
-        }
-        let ready = format!("pg_wal/archive_status/{timeline:08X}.history.ready");
-        self.write(&staged.join(ready), "")
-    }
-
     fn check_identity(
         &self,
         facts: &ClusterFacts,
@@ -445,15 +288,18 @@ impl Place {
     /// PostgreSQL cannot change: it stands first in its control file.
     fn living_twin(&self, facts: &ClusterFacts) -> Option<PathBuf> {
         let identifier: u64 = facts.system_identifier.parse().ok()?;
-        let is_twin = |directory: &PathBuf| {
-            let mut found = [0; 8];
-            let control = std::fs::File::open(directory.join("global/pg_control"));
-            control.and_then(|mut file| file.read_exact(&mut found)).is_ok()
-                && u64::from_ne_bytes(found) == identifier
-        };
         let servers = processes::all().into_iter().filter(|process| process.name == "postgres");
-        let directories = servers.filter_map(|process| process.directory());
-        directories.filter(|directory| *directory != self.data).find(is_twin)
+        let twin = servers.filter(|process| {
+            let mut found = [0; 8];
+            // Through the process: in a container its directory has another name here.
+            let control = format!("/proc/{}/cwd/global/pg_control", process.pid);
+            // And whoever calls a program so shall not make us wait.
+            let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+            let opened = OpenOptions::new().read(true).custom_flags(flags).open(control);
+            let read = opened.and_then(|mut file| file.read_exact(&mut found));
+            read.is_ok() && u64::from_ne_bytes(found) == identifier
+        });
+        twin.filter_map(|process| process.directory()).find(|directory| *directory != self.data)
     }
 
     fn check(&self, facts: &ClusterFacts, checks: &mut Vec<Check>) {
@@ -588,28 +434,4 @@ fn tablespaces(
         TablespacePlace { oid: tablespace.oid, location, staged, old }
     });
     places.collect()
-}
-
-/// A configuration for another place: what names files is left out, but for other configuration.
-fn without_places(text: &str) -> String {
-    const PLACES: [&str; 5] =
-        ["data_directory", "hba_file", "ident_file", "external_pid_file", "stats_temp_directory"];
-    let lines = text.lines().map(|line| {
-        let name = line.trim_start().split([' ', '\t', '=']).next().unwrap_or_default();
-        let out = PLACES.contains(&&name.to_ascii_lowercase()[..]);
-        if out { format!("# {line}\n") } else { format!("{line}\n") }
-    });
-    lines.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_copy_does_not_point_at_the_original() {
-        let text = "port = 5432\n data_directory = '/a'\nHBA_FILE='/b'\n# x\n";
-        let want = "port = 5432\n#  data_directory = '/a'\n# HBA_FILE='/b'\n# x\n";
-        assert_eq!(without_places(text), want);
-    }
 }
