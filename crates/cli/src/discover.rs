@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
-use tintype_model::resource::{Resource, Resources};
+use tintype_model::resource::{NAME_BYTES, Resource, Resources};
 use tintype_source::connector::Discovered;
 
 use crate::exit::{self, Exit};
@@ -101,7 +101,11 @@ fn distinct(found: &mut [Discovered]) {
         let name = one.resource.name.clone();
         let mut number = 2;
         while !seen.insert(one.resource.name.clone()) {
-            one.resource.name = format!("{name}-{number}");
+            let end = format!("-{number}");
+            // Names are cut where they are found, and have no room left for it then.
+            let room = NAME_BYTES.saturating_sub(end.len());
+            let begin = name.get(..room).unwrap_or(&name);
+            one.resource.name = format!("{begin}{end}");
             number += 1;
         }
     }
@@ -143,5 +147,29 @@ pub(crate) fn guard() -> Exit {
             terminal::line(&format!("error: guard: {error}"));
             Exit::Failed
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `--resources` refuses what has no name that fits, so it must not be written.
+    #[test]
+    fn names_that_were_cut_still_differ_and_fit() {
+        let found = |name: &str| {
+            let text = format!("{{ kind: volume, name: {name}, connector: files }}");
+            let resource = serde_norway::from_str(&text).unwrap();
+            let reaches = tintype_model::resource::Consistency::None;
+            Discovered { resource, reaches, why_not_more: None }
+        };
+        let long = "a".repeat(NAME_BYTES);
+        let mut all = vec![found(&long), found("b")];
+        all.extend((0..11).map(|_| found(&long)));
+        all.push(found("b"));
+        distinct(&mut all);
+        assert_eq!(all.last().unwrap().resource.name, "b-2");
+        let text = yaml(&all).unwrap();
+        serde_norway::from_str::<Resources>(&text).unwrap().check().unwrap();
     }
 }

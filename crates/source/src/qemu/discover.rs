@@ -15,10 +15,10 @@ pub(crate) fn discover(context: &Context) -> Vec<Discovered> {
             continue;
         }
         let name = command.name.clone().filter(|name| check_name(name).is_ok());
-        let mut name = name.unwrap_or_else(|| format!("vm-{number}"));
-        if found.iter().any(|other: &Discovered| other.resource.name == name) {
-            name = format!("{name}-{number}");
-        }
+        let is_taken =
+            |name: &String| found.iter().any(|other: &Discovered| other.resource.name == *name);
+        let name = name.filter(|name| !is_taken(name));
+        let name = name.unwrap_or_else(|| format!("vm-{number}"));
         let (at, reaches, why_not_more) = reach(&command, context);
         found.push(Discovered { resource: resource(name, at), reaches, why_not_more });
     }
