@@ -215,6 +215,9 @@ pub enum OnError {
     Continue,
 }
 
+/// In a snapshot, beside the components of each application: its description.
+pub const APPLICATION_FILE: &str = "app.yaml";
+
 impl Resources {
     pub const VERSION: u32 = 1;
 
@@ -258,6 +261,12 @@ impl Resources {
                     return Err(Error::invalid(format!(
                         "application {name}: its component {resource} is an application; name its \
                          components instead"
+                    )));
+                }
+                if resource == APPLICATION_FILE {
+                    return Err(Error::invalid(format!(
+                        "application {name}: no component can have the name {resource}: in a \
+                         snapshot that is the application's description; give it another name"
                     )));
                 }
                 if let Some(other) = owners.insert(resource, name) {

@@ -215,6 +215,11 @@ fn wrong_descriptions_are_told_before_anything_happens() {
             "version: 1\nresources:\n- {kind: application, name: a, components: [{resource: b}]}",
             "no resource b",
         ),
+        (
+            "version: 1\nresources:\n- {kind: volume, name: app.yaml, connector: files}\n\
+             - {kind: application, name: a, components: [{resource: app.yaml}]}",
+            "no component can have the name app.yaml",
+        ),
         ("nonsense", "describes no resources"),
     ] {
         lab.write("resources.yaml", text);

@@ -32,7 +32,7 @@ use tintype_model::entry::{Kind as EntryKind, Node, Time};
 use tintype_model::item::{
     ApplicationItem, DESCRIPTOR_BYTES, DESCRIPTOR_PATH, Descriptor, HookRun, Item, Outcome, Window,
 };
-use tintype_model::resource::{Consistency, Phase, Resource, Resources};
+use tintype_model::resource::{APPLICATION_FILE, Consistency, Phase, Resource, Resources};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::connector::{Connector, Context, Released, Source};
 
@@ -328,7 +328,7 @@ impl Taking<'_> {
             // Every JSON text is YAML too.
             let text = serde_json::to_vec_pretty(&Resources::new(parts)).unwrap_or_default();
             sections.push(sections::object(
-                format!("{place}/app.yaml").into_bytes(),
+                format!("{place}/{APPLICATION_FILE}").into_bytes(),
                 text,
                 self.now(),
             ));
