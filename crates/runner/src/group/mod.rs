@@ -17,7 +17,7 @@ mod stored;
 mod window;
 
 use std::collections::{BTreeMap, HashSet};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -132,7 +132,13 @@ impl Run {
         let above = self.context.scratch.parent().into_iter().flat_map(std::fs::read_dir);
         for entry in above.flatten().flatten() {
             let name = entry.file_name();
-            if self.context.is_dead(&name.to_string_lossy())
+            // Of other users' sessions nobody else knows whether they live.
+            let is_ours = entry
+                .path()
+                .symlink_metadata()
+                .is_ok_and(|found| found.uid() == rustix::process::geteuid().as_raw());
+            if is_ours
+                && self.context.is_dead(&name.to_string_lossy())
                 && std::fs::remove_dir_all(entry.path()).is_ok()
             {
                 cleaned.push(format!("scratch directory {}", entry.path().display()));

@@ -29,6 +29,26 @@ fn living_runs_are_known_and_what_dead_ones_left_goes() {
     assert!(!second.context().is_dead("tintype-photos"), "no name of ours");
 }
 
+/// Scratch is one directory for all users, and what lives is known to each user alone.
+#[test]
+fn scratch_of_another_user_stays() {
+    if !rustix::process::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "another owner needs root");
+        return;
+    }
+    let stage = Stage::new();
+    let run = Run::begin(stage.lab.repository.env(), &Cancel::default(), &stage.options()).unwrap();
+    let [of_another, ours] = ["00000000deadbeef", "00000000beefdead"].map(|session| {
+        let dir = stage.lab.path(&format!("scratch/tintype-{session}"));
+        fs::create_dir(&dir).unwrap();
+        dir
+    });
+    std::os::unix::fs::chown(&of_another, Some(65534), Some(65534)).unwrap();
+    let cleaned = run.clean(&[], &[]).unwrap();
+    assert_eq!(cleaned.len(), 1, "{cleaned:?}");
+    assert!(of_another.exists() && !ours.exists());
+}
+
 #[test]
 fn a_directory_that_others_may_write_to_is_not_believed() {
     let stage = Stage::new();
