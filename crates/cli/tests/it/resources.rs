@@ -204,6 +204,24 @@ fn what_fails_is_named_and_the_rest_is_captured() {
     assert!(lab.path("plain/files/a").exists());
 }
 
+/// A typo in a path must not look like a whole snapshot.
+#[test]
+fn settings_without_a_path_that_was_named_are_incomplete() {
+    let lab = Lab::ready();
+    lab.write("one", "1");
+    let at = json!({ "paths": [lab.path("one"), lab.path("tow")], "packages": false });
+    let settings = json!({ "kind": "settings", "name": "host", "connector": "settings", "at": at });
+    lab.write("resources.yaml", json!({ "version": 1, "resources": [settings] }).to_string());
+    let ran = take(&lab, &[]).expect(3);
+    let item = &items(&ran)[0];
+    let reason = item["reason"].as_str().unwrap();
+    assert!(reason.contains(&format!("there is no {}", lab.text("tow"))), "{reason}");
+    assert_eq!((&item["outcome"], &item["problems"]), (&json!("captured"), &json!(1)));
+    assert_eq!(ran.summary()["complete"], false);
+    let at = format!("latest:/settings/host/files{}", lab.text("one"));
+    assert_eq!(lab.run(&["cat", &at]).expect(0).out, "1");
+}
+
 #[test]
 fn wrong_descriptions_are_told_before_anything_happens() {
     let lab = shop();

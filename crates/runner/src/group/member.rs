@@ -19,6 +19,8 @@ pub(super) struct Member {
     /// Of the parent's item, if it fits.
     pub mark: Option<Value>,
     pub view: Option<View>,
+    /// See [`Source::missing`].
+    pub missing: Vec<String>,
 }
 
 impl Member {
@@ -100,6 +102,7 @@ pub(super) fn members(
             is_quiesced: false,
             mark: mark_of(parent, resources, resource),
             view: None,
+            missing: Vec::new(),
         };
         match source(connectors, resource, context) {
             Ok(source) => member.source = Some(source),

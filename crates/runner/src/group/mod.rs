@@ -258,6 +258,17 @@ pub fn snapshot(
     })
 }
 
+/// What is missing is the first that one must know.
+fn reason(why_not_more: Option<String>, missing: &[String]) -> Option<String> {
+    const MOST: usize = 20;
+    let mut parts: Vec<String> = missing.iter().take(MOST).cloned().collect();
+    if missing.len() > MOST {
+        parts.push(format!("and {} more are missing", missing.len() - MOST));
+    }
+    parts.extend(why_not_more);
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
 struct Taking<'t> {
     repository: &'t Repository,
     resources: &'t Resources,
@@ -440,9 +451,10 @@ impl Taking<'_> {
                 view.consistency
             )));
         }
+        member.missing = member.source.as_ref().expect("not failed").missing();
         let item = &mut member.item;
         item.consistency = Some(view.consistency);
-        item.reason = view.why_not_more;
+        item.reason = reason(view.why_not_more, &member.missing);
         item.mark = view.mark;
         item.facts = view.facts;
         item.version = self.version(&member.resource).or(view.version);
@@ -506,6 +518,7 @@ impl Taking<'_> {
             let place = member.item.place.as_bytes();
             if let Some((_, tally)) = tallies.iter().find(|(path, _)| path == place) {
                 let Tally { entries, bytes, problems } = *tally;
+                let problems = problems + member.missing.len() as u64;
                 (member.item.entries, member.item.bytes, member.item.problems) =
                     (entries, bytes, problems);
                 if problems > 0 {
@@ -531,7 +544,9 @@ impl Taking<'_> {
             items,
             windows: self.windows.lock().expect("no panic while held").clone(),
         };
-        let is_complete = descriptor.items.iter().all(|item| item.outcome == Outcome::Captured);
+        let is_whole =
+            |member: &Member| member.item.outcome == Outcome::Captured && member.missing.is_empty();
+        let is_complete = members.iter().all(is_whole);
         let bytes = serde_json::to_vec_pretty(&descriptor)
             .map_err(|error| Error::internal(error.to_string()))?;
         *self.described.lock().expect("no panic while held") = Some(descriptor);

@@ -38,6 +38,12 @@ pub trait Source: Send {
     /// What was frozen; readable until `release`. Parts sorted by [`Part::at`].
     fn view(&mut self) -> Result<View>;
 
+    /// What the description names and was not there at the freeze; asked after `view`. The item is
+    /// captured without it, each counts as a problem of it, and the snapshot is incomplete.
+    fn missing(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A hook inside of a machine; called between `prepare` and `release`, or by a restore on one
     /// of which nothing else is asked.
     fn run_in_guest(&mut self, hook: &Hook) -> Result<HookRun> {

@@ -35,7 +35,8 @@ const WHY: &str = "files are read while others write; settings seldom change";
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct At {
-    /// Absolute paths of files and directories. What is missing is left out and told.
+    /// Absolute paths of files and directories. If one is missing, the snapshot holds the others and
+    /// is incomplete.
     #[serde(default)]
     paths: Vec<PathBuf>,
     /// The list of installed packages, as `packages.txt`.
@@ -97,7 +98,8 @@ impl Connector for Settings {
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
         let (at, context) = (At::of(resource)?, context.clone());
         let excludes = resource.excludes.clone();
-        Ok(Box::new(Live { name: resource.name.clone(), at, excludes, context }))
+        let (name, missing) = (resource.name.clone(), Vec::new());
+        Ok(Box::new(Live { name, at, excludes, context, missing }))
     }
 
     fn target(&self, context: &Context) -> Result<Box<dyn Target>> {
@@ -110,6 +112,7 @@ struct Live {
     at: At,
     excludes: Vec<String>,
     context: Context,
+    missing: Vec<PathBuf>,
 }
 
 impl Source for Live {
@@ -133,6 +136,7 @@ impl Source for Live {
     fn view(&mut self) -> Result<View> {
         let (present, missing): (Vec<_>, Vec<_>) =
             self.at.paths.iter().cloned().partition(|path| path.symlink_metadata().is_ok());
+        self.missing.clone_from(&missing);
         let excludes = paths::only(&present, &self.excludes)
             .map_err(|error| error.context(format_args!("settings {}", self.name)))?;
         let content = Content::Files {
@@ -162,6 +166,11 @@ impl Source for Live {
             facts,
             version: None,
         })
+    }
+
+    fn missing(&self) -> Vec<String> {
+        let there_is_no = |path: &PathBuf| format!("there is no {}", path.display());
+        self.missing.iter().map(there_is_no).collect()
     }
 
     fn release(&mut self, _: Released) -> Result<()> {

@@ -24,6 +24,7 @@ fn named_paths_packages_and_units() {
     let held = capture(&mut *source, None, Released::Committed).unwrap();
     assert_eq!(held.consistency, Consistency::None);
     assert_eq!(held.facts["missing"], serde_json::json!([top.join("missing")]));
+    assert_eq!(source.missing(), [format!("there is no {}", top.join("missing").display())]);
     let (at, tree, changed) = &held.trees[0];
     assert_eq!((&at[..], changed), (&b"files"[..], &Changed::Unknown));
     let below = top.strip_prefix("/").unwrap();
