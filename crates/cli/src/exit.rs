@@ -108,10 +108,23 @@ impl std::fmt::Display for TakenBack {
     }
 }
 
+/// Why something failed of which a part is done; what to do was told with it.
+#[derive(Debug)]
+pub(crate) struct NotWhole(pub(crate) &'static str);
+
+impl std::fmt::Display for NotWhole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
 /// The next step, in one line.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
     if error.is::<TakenBack>() {
         return Some("mend what stopped it, and run it again");
+    }
+    if error.is::<NotWhole>() {
+        return None;
     }
     if error.is::<Usage>() {
         return Some("`tintype repo COMMAND --help` shows examples");

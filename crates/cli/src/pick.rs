@@ -11,7 +11,8 @@ use tintype_model::selector::{Selector, Which};
 use crate::app::App;
 use crate::exit::usage;
 
-pub(crate) const SELECTOR_HELP: &str = "latest, latest~2, or the start of an id";
+pub(crate) const SELECTOR_HELP: &str =
+    "latest, latest~2, or the start of an id; undo points of restores by their id only";
 
 /// For clap: a snapshot, and perhaps a path inside it. Bytes, because paths are bytes.
 pub(crate) fn selector() -> impl clap::builder::TypedValueParser<Value = Selector> {
@@ -101,6 +102,11 @@ pub(crate) fn pick<'s>(listing: &'s Listing, selector: &Selector) -> anyhow::Res
         ))
         .into());
     }
+    let is_meant = |snapshot: &&Snapshot| match selector.which {
+        Which::Latest(_) => !is_undo_point(snapshot),
+        Which::Prefix(_) => true,
+    };
+    let snapshots: Vec<&Snapshot> = snapshots.iter().filter(is_meant).collect();
     let named: Vec<_> = snapshots.iter().map(|s| (s.id.to_string(), s.manifest.time)).collect();
     let position = selector.resolve(&named).map_err(|error| {
         // More than one: the command line must say which.
@@ -108,9 +114,19 @@ pub(crate) fn pick<'s>(listing: &'s Listing, selector: &Selector) -> anyhow::Res
             return usage(error);
         }
         let more = "`tintype repo list` shows which snapshots there are";
-        if snapshots.is_empty() { error.into() } else { with_more(&error, more).into() }
+        if listing.snapshots.is_empty() { error.into() } else { with_more(&error, more).into() }
     })?;
-    Ok(&snapshots[position])
+    Ok(snapshots[position])
+}
+
+/// Of a manifest's options: why it was taken, if not for its own sake.
+pub(crate) const TRIGGER: &str = "trigger";
+/// It holds what a restore replaced.
+pub(crate) const PRE_RESTORE: &str = "pre-restore";
+
+/// Whoever names the latest means the last good state, never what a restore has just replaced.
+fn is_undo_point(snapshot: &Snapshot) -> bool {
+    snapshot.manifest.options[TRIGGER] == PRE_RESTORE
 }
 
 fn with_more(error: &tintype_engine::Error, more: &str) -> tintype_engine::Error {

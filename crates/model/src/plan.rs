@@ -58,6 +58,9 @@ pub struct Step {
 pub enum Stage {
     /// Written beside what is there.
     Stage,
+    /// Right before the undo point, and only if one is taken: what is needed to tell what changes
+    /// after it. That is never removed.
+    Watch,
     /// What runs is stopped, where a switch needs that.
     Stop,
     /// What users see changes.

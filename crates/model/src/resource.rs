@@ -123,6 +123,23 @@ pub enum Version {
     },
 }
 
+impl Version {
+    /// What is known without asking.
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            Self::Command { .. } => None,
+        }
+    }
+
+    pub fn command(&self) -> Option<&[String]> {
+        match self {
+            Self::Text(_) => None,
+            Self::Command { command } => Some(command),
+        }
+    }
+}
+
 /// One part of an application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

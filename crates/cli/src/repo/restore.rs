@@ -1,5 +1,6 @@
 //! `restore`: plan, check, apply.
 
+mod onward;
 mod resources;
 mod told;
 

@@ -97,7 +97,8 @@ fn hooks_of_a_restore_run_in_the_guest_or_say_why_not() {
         format!("web.replace:{original}/={}/", place.display()),
     ];
     let sets = [set("qmp", "qmp"), set("agent", "agent")];
-    let mut words = vec!["restore", "latest", "--resources", "--as-new", "web=copy", "--json"];
+    let mut words =
+        vec!["restore", "latest", "--resources", "--as-new", "web=copy", "--yes", "--json"];
     sets.iter().for_each(|set| words.extend(["--set", set]));
     rules.iter().for_each(|rule| words.extend(["--rule", rule]));
     let ran = lab.run(&words).expect(0);

@@ -12,6 +12,7 @@ mod events;
 mod features;
 mod group;
 mod hostile;
+mod in_place;
 mod interrupted;
 mod life;
 mod machines;

@@ -88,7 +88,7 @@ fn an_application_that_was_destroyed_is_brought_back() {
     let restore = ["restore", "latest", "--resources", "--in-place", "shop"];
     lab.write("version", "3.0\n");
     let plan = lab.run(&[&restore[..], &["--dry-run"]].concat()).expect(0);
-    assert!(plan.out.contains("application shop: version 3.0 → 2.0"), "{}", plan.out);
+    assert!(plan.out.contains("application shop: version unknown → 2.0"), "{}", plan.out);
     assert!(plan.out.contains("switch") && plan.out.contains("check pass"), "{}", plan.out);
     let wrong = lab.run(&[&restore[..], &["--verify"]].concat()).expect(2);
     assert!(wrong.err.contains("--verify is for files"), "{}", wrong.err);
@@ -97,6 +97,7 @@ fn an_application_that_was_destroyed_is_brought_back() {
     assert_eq!(rows(&lab, "db"), 0, "nothing was changed");
     let done = lab.run(&[&restore[..], &["--yes"]].concat()).expect(0);
     assert!(done.err.contains("undo point"), "{}", done.err);
+    assert!(done.out.contains("application shop: version 3.0 → 2.0"), "{}", done.out);
     assert_eq!(
         (rows(&lab, "db"), &fs::read(lab.path("files/b/c")).unwrap()[..]),
         (3, &b"second"[..])
@@ -168,8 +169,11 @@ fn a_restore_that_was_taken_back_says_so() {
     take(&lab, &[]).expect(0);
     cluster.sql("insert into t values (2)");
     cluster.stop("fast");
-    let restore = ["restore", "latest", "--resources", "--in-place", "--yes"];
-    let ran = lab.run(&[&restore[..], &["--without-undo-point"]].concat()).expect(1);
+    let restore = ["restore", "latest", "--resources", "--in-place", "--without-undo-point"];
+    // What stands there stays beside; it is replaced all the same.
+    let asked = lab.run(&restore).expect(2);
+    assert!(asked.err.contains("agree with --yes"), "{}", asked.err);
+    let ran = lab.run(&[&restore[..], &["--yes"]].concat()).expect(1);
     for told in ["error: nothing is changed", "hint: mend what stopped it"] {
         assert!(ran.err.contains(told), "{}", ran.err);
     }

@@ -13,7 +13,7 @@ use tintype_engine::cancel::Cancel;
 use tintype_engine::env::{Env, Task};
 use tintype_model::Error;
 use tintype_model::item::HookRun;
-use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource, Version};
+use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource};
 
 use super::guard::is_readable;
 
@@ -70,18 +70,26 @@ pub(super) fn run(hook: &Hook, resource: &str, env: &Env, cancel: &Cancel) -> Ho
 
 /// The version that the resource's owner gives.
 pub(super) fn version(resource: &Resource, env: &Env, cancel: &Cancel) -> Option<String> {
-    let command = match resource.version.as_ref()? {
-        Version::Text(text) => return Some(text.clone()),
-        Version::Command { command } => command.clone(),
-    };
+    let version = resource.version.as_ref()?;
+    let asked = || said_version(version.command()?, &resource.name, env, cancel);
+    version.text().or_else(asked)
+}
+
+/// The first line that a command prints.
+pub(super) fn said_version(
+    command: &[String],
+    resource: &str,
+    env: &Env,
+    cancel: &Cancel,
+) -> Option<String> {
     let hook = Hook {
         phase: Phase::PostThaw,
-        command,
+        command: command.to_vec(),
         place: HookPlace::Host,
         timeout_seconds: 60,
         on_error: OnError::Continue,
     };
-    let run = run(&hook, &resource.name, env, cancel);
+    let run = run(&hook, resource, env, cancel);
     let line = run.output.lines().next().filter(|_| run.failure.is_none())?;
     Some(line.trim().chars().take(200).collect())
 }

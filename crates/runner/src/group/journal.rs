@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tintype_model::plan::Stage;
 use tintype_model::{Error, Result};
-use tintype_source::connector::Context;
+use tintype_source::connector::{Context, KEPT};
 
 use super::restore::GroupPlan;
 
@@ -33,6 +33,9 @@ pub(super) struct Journal {
     pub session: String,
     /// The hooks before it were run.
     pub is_announced: bool,
+    /// It is being taken back: what was begun may be undone halfway, and must not be gone on with.
+    #[serde(default)]
+    pub is_going_back: bool,
     /// Steps that were begun, in the order in which they were: item, number of the step, and what
     /// it gave; `None` while it is not done.
     pub begun: Vec<(usize, usize, Option<Value>)>,
@@ -44,8 +47,16 @@ impl Journal {
     pub(super) const FORMAT: u32 = 1;
 
     fn new(file: PathBuf, plan: GroupPlan, session: String) -> Self {
-        let (undo_point, is_announced, begun) = (None, false, Vec::new());
-        Self { format: Self::FORMAT, plan, undo_point, session, is_announced, begun, file }
+        Self {
+            format: Self::FORMAT,
+            plan,
+            undo_point: None,
+            session,
+            is_announced: false,
+            is_going_back: false,
+            begun: Vec::new(),
+            file,
+        }
     }
 
     /// The journal of a plan, held by this session: a new one, or that of the same plan, which was
@@ -63,11 +74,10 @@ impl Journal {
         }
         let journal = match Self::read(file)? {
             None => Self::new(file.to_owned(), plan, context.session.clone()),
-            Some(found) if found.plan == plan => return found.taken_over(context),
-            Some(found) => {
-                let helps = found.what_helps(context);
-                return Err(Error::locked(format!("{} is not done: {helps}", found.of_what())));
+            Some(found) if found.plan == plan && !found.is_going_back => {
+                return found.taken_over(context);
             }
+            Some(found) => return Err(found.in_the_way(context)),
         };
         journal.write()?;
         Ok(journal)
@@ -97,13 +107,26 @@ impl Journal {
         format!("a restore of snapshot {}", snapshot.get(..8).unwrap_or(snapshot))
     }
 
+    /// Why another restore, or this one forward, cannot begin.
+    pub(super) fn in_the_way(&self, context: &Context) -> Error {
+        Error::locked(format!("{} is not done: {}", self.of_what(), self.what_helps(context)))
+    }
+
     fn what_helps(&self, context: &Context) -> String {
         if self.is_running(context) {
             return "it is running at this moment; wait for it".into();
         }
+        let (snapshot, file) = (&self.plan.snapshot, self.file.display());
+        let back = format!("`tintype repo restore {snapshot} --resources --undo`");
+        if self.is_going_back {
+            return format!("it was not taken back whole; {back} ends that ({file})");
+        }
+        if self.is_beyond_return() {
+            return format!("it was not cleaned up; run it again, of snapshot {snapshot} ({file})");
+        }
         format!(
-            "it was interrupted; run it again to go on, or with --undo to take it back ({})",
-            self.file.display()
+            "it was interrupted; run it again, of snapshot {snapshot}, to go on, or {back} takes it \
+             back ({file})"
         )
     }
 
@@ -185,8 +208,22 @@ impl Journal {
 
     /// Whether something of what was replaced may be gone.
     pub(super) fn is_beyond_return(&self) -> bool {
-        let stage = |item: usize, step: usize| self.plan.items[item].plan.steps[step].stage;
-        self.begun.iter().any(|(item, step, _)| stage(*item, *step) == Stage::Clean)
+        self.has_begun(Stage::Clean)
+    }
+
+    /// Whether a step of this stage, or of a later one, was begun.
+    pub(super) fn has_begun(&self, stage: Stage) -> bool {
+        let of = |item: usize, step: usize| self.plan.items[item].plan.steps[step].stage;
+        self.begun.iter().any(|(item, step, _)| of(*item, *step) >= stage)
+    }
+
+    /// What steps say that they did not remove, because it changed after the undo point.
+    pub(super) fn kept(&self) -> Vec<(String, String)> {
+        let kept = self.begun.iter().filter_map(|(item, _, done)| {
+            let place = done.as_ref()?[KEPT].as_str()?;
+            Some((self.plan.items[*item].item.name.clone(), place.to_owned()))
+        });
+        kept.collect()
     }
 }
 

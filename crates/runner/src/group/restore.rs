@@ -1,7 +1,7 @@
-//! Restoring resources: plan and check everything, take an undo point of what will be replaced,
-//! then stage, stop, switch, start, look and clean, step by step through a journal.
+//! Restoring resources: plan and check everything, stage beside, take an undo point of what will be
+//! replaced, then stop, switch, start, look and clean, step by step through a journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_model::item::{Descriptor, HookRun, Item, Outcome};
 use tintype_model::plan::{Check, Stage, Verdict};
-use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource, Resources};
+use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource, Resources, Version};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{Connector, Context, Destination, Target, TargetPlan};
 
@@ -48,10 +48,31 @@ pub struct GroupPlan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionChange {
     pub name: String,
-    /// What it says now.
+    /// What it says now; not known before `command` was run.
     pub from: Option<String>,
+    /// Asked for that, once somebody agreed: it comes out of the snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
     /// As it was captured.
     pub to: Option<String>,
+}
+
+/// A command out of the snapshot that a restore will run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedCommand {
+    /// The resource, or the application.
+    pub of: String,
+    /// The phase of a hook, or `version`.
+    pub when: String,
+    pub place: HookPlace,
+    pub command: Vec<String>,
+}
+
+impl PlannedCommand {
+    fn version(of: &str, command: &[String]) -> Self {
+        let (of, when) = (of.to_owned(), "version".to_owned());
+        Self { of, when, place: HookPlace::Host, command: command.to_vec() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,6 +130,40 @@ impl GroupPlan {
         replaced.map(ItemPlan::before).collect()
     }
 
+    /// What runs on this host, or in its guests, because the snapshot says so. `captures`: an undo
+    /// point is taken, with the hooks and versions of a snapshot.
+    pub fn commands(&self, captures: bool) -> Vec<PlannedCommand> {
+        let is_captured = |item: &ItemPlan| captures && item.plan.replaces;
+        let is_any_captured = self.items.iter().any(is_captured);
+        let mut found = Vec::new();
+        for item in &self.items {
+            let name = &item.item.name;
+            let own = item.resource.hooks.iter().map(|hook| (hook, is_captured(item)));
+            let of_application = item.of_application.iter().map(|hook| (hook, is_any_captured));
+            for (hook, is_captured) in of_application.chain(own) {
+                let is_of_restore = matches!(hook.phase, Phase::PreRestore | Phase::PostRestore);
+                if is_of_restore || (is_captured && hook.place == HookPlace::Host) {
+                    let command = hook.command.clone();
+                    found.push(PlannedCommand {
+                        of: name.clone(),
+                        when: hook.phase.to_string(),
+                        place: hook.place,
+                        command,
+                    });
+                }
+            }
+            let version = item.resource.version.as_ref().and_then(Version::command);
+            found.extend(
+                version.filter(|_| is_captured(item)).map(|c| PlannedCommand::version(name, c)),
+            );
+        }
+        let versions = self.applications.iter().filter_map(|change| {
+            Some(PlannedCommand::version(&change.name, change.command.as_deref()?))
+        });
+        found.extend(versions);
+        found
+    }
+
     /// A resource whose place the other plan changes, too.
     pub(super) fn touches(&self, other: &Self) -> Option<&str> {
         let is_one = |a: &ItemPlan, b: &ItemPlan| {
@@ -142,10 +197,15 @@ pub struct Restore<'r> {
     pub journal: PathBuf,
 }
 
+/// Takes a snapshot of what is there of these resources, and gives its name.
+pub type UndoPoint<'u> = dyn Fn(&[Resource]) -> Result<String> + Sync + 'u;
+
 /// How a restore ended.
 #[derive(Debug, Default)]
 pub struct Restored {
     pub hooks: Vec<(String, HookRun)>,
+    /// Where something stays that changed after the undo point: resource and place.
+    pub kept: Vec<(String, String)>,
     /// What had gone on before and was not done again.
     pub resumed_steps: usize,
 }
@@ -159,6 +219,8 @@ pub struct Broken {
     /// Steps that could not be taken back.
     pub left: Vec<String>,
     pub undo_point: Option<String>,
+    /// Everything is restored; what only helped, or was replaced, is not all removed.
+    pub is_restored: bool,
     /// Hooks were run before it; those after it were not.
     pub is_announced: bool,
 }
@@ -219,28 +281,19 @@ impl Restore<'_> {
             });
         }
         let snapshot = self.snapshot.id.to_string();
-        let applications = self.versions(&resources, descriptor, &items);
+        let applications = versions(&resources, descriptor, &items);
         Ok(GroupPlan { snapshot, wanted: wanted.clone(), items, missing, applications })
     }
 
-    fn versions(
-        &self,
-        resources: &Resources,
-        descriptor: &Descriptor,
-        items: &[ItemPlan],
-    ) -> Vec<VersionChange> {
-        let in_place = |name: &str| {
-            items.iter().any(|i| i.item.name == name && i.destination == Destination::InPlace)
-        };
-        let changes = descriptor.applications.iter().filter_map(|captured| {
-            let now = resources.resources.iter().find(|r| r.name == captured.name)?;
-            now.components.iter().any(|c| in_place(&c.resource)).then(|| VersionChange {
-                name: captured.name.clone(),
-                from: hooks::version(now, self.repository.env(), self.cancel),
-                to: captured.version.clone(),
-            })
-        });
-        changes.collect()
+    /// Asks the applications of a plan that somebody agreed to for their versions.
+    pub fn with_versions(&self, mut plan: GroupPlan) -> GroupPlan {
+        for change in &mut plan.applications {
+            if let Some(command) = &change.command {
+                let env = self.repository.env();
+                change.from = hooks::said_version(command, &change.name, env, self.cancel);
+            }
+        }
+        plan
     }
 
     fn stored<'s>(&'s self, reader: &'s ContentReader<'s>, item: &'s Item) -> StoredItem<'s, 's> {
@@ -254,13 +307,16 @@ impl Restore<'_> {
         }
     }
 
-    /// The plan of a restore that was interrupted, if it was the same.
+    /// The plan of a restore that was interrupted, if it was the same. One that was being taken back
+    /// can only go further back.
     pub fn interrupted(&self, wanted: &Wanted) -> Result<Option<GroupPlan>> {
-        let journal = Journal::read(&self.journal)?;
+        let Some(journal) = Journal::read(&self.journal)? else { return Ok(None) };
+        if journal.is_going_back {
+            return Err(journal.in_the_way(self.context));
+        }
         let snapshot = self.snapshot.id.to_string();
-        Ok(journal
-            .filter(|journal| journal.plan.wanted == *wanted && journal.plan.snapshot == snapshot)
-            .map(|journal| journal.plan))
+        let is_same = journal.plan.wanted == *wanted && journal.plan.snapshot == snapshot;
+        Ok(is_same.then_some(journal.plan))
     }
 
     /// Carries a plan out. `undo_point` takes a snapshot of the given resources and gives its name;
@@ -269,7 +325,7 @@ impl Restore<'_> {
     pub fn apply(
         &self,
         plan: GroupPlan,
-        undo_point: &dyn Fn(&[Resource]) -> Result<String>,
+        undo_point: Option<&UndoPoint<'_>>,
     ) -> Result<Restored, Broken> {
         let journal = Journal::begin(&self.journal, plan, self.context);
         let mut journal = journal.map_err(Broken::before)?;
@@ -279,17 +335,21 @@ impl Restore<'_> {
         let Err(error) = result else {
             return match journal.finish() {
                 Ok(()) => Ok(restored),
-                Err(error) => Err(Broken { is_undone: false, ..Broken::before(error) }),
+                Err(error) => {
+                    let (is_undone, is_restored) = (false, true);
+                    Err(Broken { is_undone, is_restored, ..Broken::before(error) })
+                }
             };
         };
         let undo_point = journal.undo_point.clone();
         let is_announced = journal.is_announced || !restored.hooks.is_empty();
         let (mut is_undone, mut left) = (false, Vec::new());
-        if !self.cancel.is_canceled() && !journal.is_beyond_return() {
+        let is_restored = journal.is_beyond_return();
+        if !self.cancel.is_canceled() && !is_restored {
             left = Self::back(&mut journal, &mut targets);
             is_undone = left.is_empty();
         }
-        Err(Broken { error, is_undone, left, undo_point, is_announced })
+        Err(Broken { error, is_undone, left, undo_point, is_restored, is_announced })
     }
 
     /// Takes an interrupted restore back.
@@ -300,7 +360,7 @@ impl Restore<'_> {
         if journal.is_beyond_return() {
             return Err(Error::unsupported(
                 "everything is restored, and some of what was replaced is removed already: run the \
-                 restore again to finish it; its undo point holds what was there",
+                 restore again to finish it; after that its undo point brings back what was there",
             ));
         }
         let mut targets = self.targets(&journal.plan)?;
@@ -319,26 +379,35 @@ impl Restore<'_> {
         &self,
         journal: &mut Journal,
         targets: &mut [Box<dyn Target>],
-        undo_point: &dyn Fn(&[Resource]) -> Result<String>,
+        undo_point: Option<&UndoPoint<'_>>,
         restored: &mut Restored,
     ) -> Result<()> {
-        let replaced = journal.plan.replaced();
-        if journal.undo_point.is_none() && !replaced.is_empty() {
-            journal.undo_point = Some(undo_point(&replaced)?);
-            journal.write()?;
-        }
+        let reader = self.repository.reader()?;
+        self.stage(journal, targets, &reader, Stage::Stage)?;
         if !journal.is_announced {
             self.hooks(&journal.plan, Phase::PreRestore, restored)?;
             journal.is_announced = !restored.hooks.is_empty();
             journal.write()?;
         }
-        let reader = self.repository.reader()?;
-        for stage in [Stage::Stage, Stage::Stop, Stage::Switch, Stage::Start, Stage::Health] {
+        // After all that is slow, so that as little as possible is written between it and the switch.
+        let replaced = journal.plan.replaced();
+        if let Some(undo_point) = undo_point
+            && journal.undo_point.is_none()
+            && !journal.has_begun(Stage::Stop)
+            && !replaced.is_empty()
+        {
+            self.stage(journal, targets, &reader, Stage::Watch)?;
+            journal.undo_point = Some(undo_point(&replaced)?);
+            journal.write()?;
+        }
+        for stage in [Stage::Stop, Stage::Switch, Stage::Start, Stage::Health] {
             self.stage(journal, targets, &reader, stage)?;
         }
         self.hooks(&journal.plan, Phase::PostRestore, restored)?;
         // From here on nothing is taken back: what was replaced goes.
-        self.stage(journal, targets, &reader, Stage::Clean)
+        self.stage(journal, targets, &reader, Stage::Clean)?;
+        restored.kept = journal.kept();
+        Ok(())
     }
 
     fn stage(
@@ -376,23 +445,30 @@ impl Restore<'_> {
         Ok(())
     }
 
-    /// Takes back all that was begun, the last first; gives what could not be.
+    /// Takes back all that was begun, the last first; gives what could not be. That stays in the
+    /// journal, with what the same item did before it and may need for it, until it is tried again.
     fn back(journal: &mut Journal, targets: &mut [Box<dyn Target>]) -> Vec<String> {
         let mut left = Vec::new();
-        while let Some((item, at, done)) = journal.begun.last().cloned() {
+        journal.is_going_back = true;
+        left.extend(journal.write().err().map(|error| error.to_string()));
+        let mut stuck = BTreeSet::new();
+        for number in (0..journal.begun.len()).rev() {
+            let (item, at, done) = journal.begun[number].clone();
+            if stuck.contains(&item) {
+                continue;
+            }
             let planned = &journal.plan.items[item];
             let step = &planned.plan.steps[at];
-            let undone = targets[item].undo(step, &done.unwrap_or(Value::Null));
-            if let Err(error) = undone {
+            if let Err(error) = targets[item].undo(step, &done.unwrap_or(Value::Null)) {
                 left.push(format!("{}: {}: {error}", planned.item.name, step.text));
+                stuck.insert(item);
+                continue;
             }
-            journal.begun.pop();
-            if let Err(error) = journal.write() {
-                left.push(error.to_string());
-            }
+            journal.begun.remove(number);
+            left.extend(journal.write().err().map(|error| error.to_string()));
         }
-        if let Err(error) = journal.remove() {
-            left.push(error.to_string());
+        if journal.begun.is_empty() {
+            left.extend(journal.remove().err().map(|error| error.to_string()));
         }
         left
     }
@@ -411,6 +487,7 @@ impl Restore<'_> {
                 let failure = run.failure.clone();
                 restored.hooks.push((name.clone(), run));
                 if let (Some(failure), OnError::Fail) = (failure, hook.on_error) {
+                    self.cancel.check()?;
                     let command = &hook.command[0];
                     return Err(Error::unavailable(format!(
                         "{name}: hook {command} of {phase}: {failure}"
@@ -425,9 +502,30 @@ impl Restore<'_> {
 impl Broken {
     /// Nothing was changed yet.
     fn before(error: Error) -> Self {
-        let (left, undo_point, is_announced) = (Vec::new(), None, false);
-        Self { error, is_undone: true, left, undo_point, is_announced }
+        let (left, undo_point, is_restored, is_announced) = (Vec::new(), None, false, false);
+        Self { error, is_undone: true, left, undo_point, is_restored, is_announced }
     }
+}
+
+/// Without running anything: a description out of a snapshot is not yet trusted.
+fn versions(
+    resources: &Resources,
+    descriptor: &Descriptor,
+    items: &[ItemPlan],
+) -> Vec<VersionChange> {
+    let in_place = |name: &str| {
+        items.iter().any(|i| i.item.name == name && i.destination == Destination::InPlace)
+    };
+    let changes = descriptor.applications.iter().filter_map(|captured| {
+        let now = resources.resources.iter().find(|r| r.name == captured.name)?;
+        now.components.iter().any(|c| in_place(&c.resource)).then(|| VersionChange {
+            name: captured.name.clone(),
+            from: now.version.as_ref().and_then(Version::text),
+            command: now.version.as_ref().and_then(Version::command).map(<[_]>::to_vec),
+            to: captured.version.clone(),
+        })
+    });
+    changes.collect()
 }
 
 /// Components in the order that their application gives; others come first.

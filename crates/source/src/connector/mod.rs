@@ -20,7 +20,9 @@ use tintype_model::resource::{Consistency, Resource};
 pub use guard::Guarded;
 pub use part::{Changed, Content, EndOfStream, Part, ReadImage};
 pub use source::{CapturePlan, Released, Source, View};
-pub use target::{Destination, FilesDone, ImageSink, Stored, StoredEntry, Target, TargetPlan};
+pub use target::{
+    Destination, FilesDone, ImageSink, KEPT, Stored, StoredEntry, Target, TargetPlan,
+};
 
 pub trait Connector: Send + Sync {
     /// As `connector:` names it.

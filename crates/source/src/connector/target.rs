@@ -25,6 +25,10 @@ pub enum Destination {
     Files(PathBuf),
 }
 
+/// Of what a step of [`Stage::Clean`](tintype_model::plan::Stage::Clean) gives: the place of what it
+/// did not remove, because it changed after the undo point and is in no snapshot.
+pub const KEPT: &str = "kept";
+
 /// Restores one item. No step makes a choice: what it does stands in [`Step::action`].
 pub trait Target: Send {
     /// Looks at what is there and decides everything; changes nothing.

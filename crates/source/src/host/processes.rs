@@ -62,6 +62,34 @@ pub(crate) fn with_open<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Vec<Pr
     all().into_iter().filter(|process| process.pid != own && process.has_open(&files)).collect()
 }
 
+/// Other processes that have a file below a directory open for writing, as far as the paths that the
+/// kernel gives tell it: not those that see it at another place (containers).
+pub(crate) fn writing_below(directory: &Path) -> Vec<Process> {
+    let own = std::process::id();
+    let is_writing = |process: &Process| {
+        let dir = format!("/proc/{}", process.pid);
+        let Ok(open) = std::fs::read_dir(format!("{dir}/fd")) else { return false };
+        open.flatten().any(|fd| {
+            let is_below = std::fs::read_link(fd.path())
+                .is_ok_and(|path| path != directory && path.starts_with(directory));
+            let info = || {
+                let name = fd.file_name();
+                std::fs::read_to_string(format!("{dir}/fdinfo/{}", name.to_string_lossy()))
+            };
+            is_below && info().is_ok_and(|info| is_for_writing(&info))
+        })
+    };
+    all().into_iter().filter(|process| process.pid != own && is_writing(process)).collect()
+}
+
+/// Of `/proc/PID/fdinfo/FD`, proc_pid_fdinfo(5): the flags of open(2), in octal.
+fn is_for_writing(info: &str) -> bool {
+    const ACCESS: u32 = 0o3;
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    flags.is_some_and(|flags| matches!(flags & ACCESS, 1 | 2))
+}
+
 /// `a (pid 1), b (pid 2)`.
 pub(crate) fn names(processes: &[Process]) -> String {
     processes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")

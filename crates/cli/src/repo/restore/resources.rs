@@ -7,22 +7,25 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
-use tintype_engine::Error;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
+use tintype_engine::{Error, ErrorKind};
 use tintype_model::item::{Descriptor, Outcome};
-use tintype_model::plan::{Stage, Verdict};
-use tintype_model::resource::{Resource, Resources, check_name};
-use tintype_runner::group::restore::{Broken, GroupPlan, Restore, Restored, Undone, Wanted};
+use tintype_model::plan::{Stage, Step, Verdict};
+use tintype_model::resource::{HookPlace, Resource, Resources, check_name};
+use tintype_runner::group::restore::{
+    Broken, GroupPlan, PlannedCommand, Restore, Restored, UndoPoint, Wanted,
+};
 use tintype_runner::group::{self, GroupOptions, Run};
 use tintype_runner::progress::Progress;
 use tintype_runner::restore;
 use tintype_runner::snapshot::{Labels, SnapshotOptions};
 use tintype_source::connector::Destination;
 
-use super::{Args, When};
+use super::{Args, When, onward};
 use crate::app::App;
-use crate::exit::{Exit, TakenBack, usage};
+use crate::exit::{Exit, NotWhole, TakenBack, usage};
+use crate::pick::{PRE_RESTORE, TRIGGER};
 use crate::progress::Watched;
 use crate::report::Done;
 use crate::{platform, show, terminal};
@@ -37,25 +40,25 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub(super) struct Options {
     /// Names of resources of the snapshot; applications stand for their parts; none: all
     #[arg(value_name = "NAME", requires = "resources")]
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// Restore resources (databases, volumes, machines, applications) and not single files
     #[arg(long, help_heading = "Resources")]
     pub(super) resources: bool,
     /// Restore a resource under another name, beside the one it was captured from
     #[arg(long, value_name = "NAME=NEW", requires = "resources", help_heading = "Resources")]
-    as_new: Vec<String>,
+    pub(super) as_new: Vec<String>,
     /// Where the new one is: a field of `at` as in `tintype discover --schema`
     #[arg(long, value_name = "NAME.FIELD=VALUE", requires = "as_new", help_heading = "Resources")]
-    set: Vec<String>,
+    pub(super) set: Vec<String>,
     /// What must differ in the new one, as its connector documents: ports, addresses, networks
     #[arg(long, value_name = "NAME.RULE=VALUE", requires = "as_new", help_heading = "Resources")]
-    rule: Vec<String>,
+    pub(super) rule: Vec<String>,
     /// Take an interrupted restore back instead of going on
     #[arg(long, requires = "resources", help_heading = "Resources")]
     undo: bool,
     /// Replace what is there without taking a snapshot of it first
     #[arg(long, requires = "resources", help_heading = "Resources")]
-    without_undo_point: bool,
+    pub(super) without_undo_point: bool,
 }
 
 impl Options {
@@ -161,16 +164,19 @@ pub(super) fn run(
         journal: journals()?.join(name),
     };
     if args.of_resources.undo {
-        return undone(app, &planned.undo()?);
+        return undone(app, &planned, repository);
     }
-    let plan = match planned.interrupted(&wanted)? {
+    let interrupted = planned.interrupted(&wanted)?;
+    let is_new = interrupted.is_none();
+    let plan = match interrupted {
         Some(plan) => {
             app.report.note("going on with the restore that was interrupted");
             plan
         }
         None => planned.plan(&descriptor, &wanted)?,
     };
-    tell(app, &plan)?;
+    tell_snapshot(app, repository, snapshot)?;
+    tell(args, app, &plan)?;
     let figures = json!({ "snapshot": snapshot.id, "plan": plan });
     if plan.is_blocked() {
         if args.dry_run {
@@ -182,25 +188,36 @@ pub(super) fn run(
         return Ok(Done::of(Exit::of_outcome(!plan.missing.is_empty(), false), figures));
     }
     agree(args, app, &plan)?;
-    let take =
-        |replaced: &[Resource]| undo_point(args, app, repository, &descriptor, replaced, &options);
-    carry_out(app, &planned, plan, &take)
+    // What went on before had asked, and its plan must not change.
+    let plan = if is_new { planned.with_versions(plan) } else { plan };
+    tell_versions(app, &plan, true)?;
+    let take = |replaced: &[Resource]| undo_point(app, repository, &descriptor, replaced, &options);
+    let undo_point = (!args.of_resources.without_undo_point).then_some(&take as &UndoPoint<'_>);
+    carry_out(args, app, &planned, plan, undo_point)
 }
 
 fn carry_out(
+    args: &Args,
     app: &App,
     planned: &Restore<'_>,
     plan: GroupPlan,
-    take: &(dyn Fn(&[Resource]) -> tintype_engine::Result<String> + Sync),
+    undo_point: Option<&UndoPoint<'_>>,
 ) -> anyhow::Result<Done> {
     let missing = plan.missing.len();
     let watched = Watched::new("restore", planned.progress, "the target");
-    match app.watch(&watched, || planned.apply(plan, take)) {
+    match app.watch(&watched, || planned.apply(plan, undo_point)) {
         Ok(restored) => finish(app, &restored, missing),
         Err(broken) => {
-            explain(app, &broken);
+            explain(args, app, planned, &broken);
             let error = anyhow::Error::from(broken.error);
-            Err(if broken.is_undone { error.context(TakenBack) } else { error })
+            Err(match (broken.is_undone, app.cancel.is_canceled()) {
+                (true, _) => error.context(TakenBack),
+                (false, true) => error,
+                (false, false) if broken.is_restored => {
+                    error.context(NotWhole("it is restored, but not cleaned up"))
+                }
+                (false, false) => error.context(NotWhole("it could not be taken back whole")),
+            })
         }
     }
 }
@@ -270,16 +287,18 @@ fn not_restored(name: &str, reason: &str) -> String {
     format!("{name} is not restored: {reason}")
 }
 
-fn tell(app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
+fn tell(args: &Args, app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
     let report = &app.report;
     for (name, reason) in &plan.missing {
         report.warn(not_restored(name, reason));
     }
-    for change in &plan.applications {
-        report.event("version", json!(change))?;
-        let known = |version: &Option<String>| version.clone().unwrap_or("unknown".into());
-        let (from, to) = (known(&change.from), known(&change.to));
-        report.text(format!("application {}: version {from} → {to}", change.name))?;
+    tell_versions(app, plan, false)?;
+    for planned in commands(args, plan) {
+        report.event("command", json!(planned))?;
+        let PlannedCommand { of, when, place, command } = planned;
+        let place = if place == HookPlace::Guest { " in its guest" } else { "" };
+        let command = show::name(command.join(" ").as_bytes());
+        report.text(format!("runs{place}, for {of}: {when}: {command}"))?;
     }
     for item in &plan.items {
         let version = item.item.version.as_ref().map(|v| format!(", version {v}"));
@@ -305,10 +324,13 @@ fn tell(app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
             let cure = check.cure.as_ref().map(|cure| format!("; {cure}")).unwrap_or_default();
             report.text(format!("  check {word:<5}  {}: {}{cure}", check.name, check.message))?;
         }
-        for step in &item.plan.steps {
+        let without = args.of_resources.without_undo_point;
+        let is_done = |step: &&Step| step.stage != Stage::Watch || !without;
+        for step in item.plan.steps.iter().filter(is_done) {
             report.event("step", json!({ "resource": item.item.name, "step": step }))?;
             let stage = match step.stage {
                 Stage::Stage => "stage",
+                Stage::Watch => "watch",
                 Stage::Stop => "stop",
                 Stage::Switch => "switch",
                 Stage::Start => "start",
@@ -321,14 +343,55 @@ fn tell(app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nothing that runs is replaced before somebody agreed.
+/// `latest` may be of another host.
+fn tell_snapshot(app: &App, repository: &Repository, snapshot: &Snapshot) -> anyhow::Result<()> {
+    let (id, manifest) = (snapshot.id.short(), &snapshot.manifest);
+    let (time, host) = (show::time(manifest.time), show::name(manifest.host.as_bytes()));
+    app.report.text(format!("snapshot {id} of {time}, taken on {host}"))?;
+    let here = &repository.identity().host;
+    if manifest.host != *here {
+        app.report.warn(format!("snapshot {id} was taken on {host}, and this is {here}"));
+    }
+    Ok(())
+}
+
+/// Those that are known only by asking are told once they were asked.
+fn tell_versions(app: &App, plan: &GroupPlan, is_asked: bool) -> anyhow::Result<()> {
+    for change in &plan.applications {
+        if is_asked && change.command.is_none() {
+            continue;
+        }
+        app.report.event("version", json!(change))?;
+        let known = |version: &Option<String>| version.clone().unwrap_or("unknown".into());
+        let asks = if !is_asked && change.command.is_some() && change.from.is_none() {
+            " (what it is now is asked when the restore begins)"
+        } else {
+            ""
+        };
+        let (from, to) = (known(&change.from), known(&change.to));
+        app.report.text(format!("application {}: version {from} → {to}{asks}", change.name))?;
+    }
+    Ok(())
+}
+
+fn commands(args: &Args, plan: &GroupPlan) -> Vec<PlannedCommand> {
+    plan.commands(!args.of_resources.without_undo_point)
+}
+
+/// Nothing that is there is replaced, and nothing runs that a snapshot names, before somebody agreed.
 fn agree(args: &Args, app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
-    let replaced = plan.replaced();
-    if replaced.is_empty() || args.yes {
+    let in_place = plan.items.iter().filter(|item| item.destination == Destination::InPlace);
+    let names: Vec<&str> = in_place.map(|item| &item.item.name[..]).collect();
+    let commands = commands(args, plan).len();
+    if args.yes || (names.is_empty() && commands == 0) {
         return Ok(());
     }
-    let names: Vec<&str> = replaced.iter().map(|resource| &resource.name[..]).collect();
-    let question = format!("Replace {}?", names.join(", "));
+    let run = show::counted(commands as u64, "command", "commands");
+    let question = match (names.join(", "), commands) {
+        (names, 0) => format!("Replace {names}?"),
+        (names, _) if names.is_empty() => format!("Run {run} out of the snapshot?"),
+        (names, _) => format!("Replace {names}, and run {run} out of the snapshot?"),
+    };
     match terminal::is_agreed(&question, app.report.is_json())? {
         true => Ok(()),
         false => Err(usage("nothing was changed; agree with --yes")),
@@ -337,16 +400,12 @@ fn agree(args: &Args, app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
 
 /// A snapshot of exactly what will be replaced.
 fn undo_point(
-    args: &Args,
     app: &App,
     repository: &Repository,
     descriptor: &Descriptor,
     replaced: &[Resource],
     options: &GroupOptions,
 ) -> tintype_engine::Result<String> {
-    if args.of_resources.without_undo_point {
-        return Ok("none".into());
-    }
     let names: Vec<String> = replaced.iter().map(|resource| resource.name.clone()).collect();
     let described = descriptor.resources.iter().map(|resource| {
         let now = replaced.iter().find(|replaced| replaced.name == resource.name);
@@ -358,9 +417,9 @@ fn undo_point(
         labels: Labels {
             paths: names.clone(),
             roots: group::places(&resources, &names)?,
-            tags: vec!["pre-restore".into()],
+            tags: vec![PRE_RESTORE.into()],
             note: "what a restore replaced".into(),
-            options: json!({ "resources": names, "trigger": "pre-restore" }),
+            options: json!({ "resources": names, TRIGGER: PRE_RESTORE }),
             ..Labels::default()
         },
         parent: None,
@@ -386,7 +445,8 @@ fn undo_point(
     Ok(id)
 }
 
-fn explain(app: &App, broken: &Broken) {
+/// What the user does next; of commands their snapshot is named by its id.
+fn explain(args: &Args, app: &App, planned: &Restore<'_>, broken: &Broken) {
     if broken.is_announced && !app.cancel.is_canceled() {
         app.report.warn(HOOKS_LEFT);
     }
@@ -394,20 +454,34 @@ fn explain(app: &App, broken: &Broken) {
         app.report.note("everything is as it was before");
         return;
     }
+    let (again, back) = (onward::again(args, planned.snapshot), onward::back(planned.snapshot));
     for left in &broken.left {
         app.report.warn(format!("could not be taken back: {left}"));
     }
+    if broken.is_restored {
+        app.report.note(format!("everything is restored; to remove what only helped: {again}"));
+        return;
+    }
     if app.cancel.is_canceled() {
-        app.report.note("run the same command again to go on, or with --undo to go back");
-    } else if let Some(point) = broken.undo_point.as_deref().filter(|point| *point != "none") {
-        app.report.note(format!(
-            "what was there is in snapshot {point}: tintype repo restore {point} --resources \
-             --in-place"
-        ));
+        app.report.note(format!("to go on: {again}"));
+        app.report.note(format!("to go back: {back}"));
+        return;
+    }
+    if !broken.left.is_empty() {
+        app.report.note(format!("to take back the rest, once its cause is gone: {back}"));
+    }
+    if let Some(point) = &broken.undo_point {
+        app.report.note(format!("what was there is in snapshot {point}, too"));
     }
 }
 
-fn undone(app: &App, undone: &Undone) -> anyhow::Result<Done> {
+fn undone(app: &App, planned: &Restore<'_>, repository: &Repository) -> anyhow::Result<Done> {
+    let undone = match planned.undo() {
+        Err(error) if error.is(ErrorKind::NotFound) => {
+            return Err(error.context(unfinished(repository)?).into());
+        }
+        undone => undone?,
+    };
     let left = &undone.left;
     for left in left {
         app.report.warn(format!("could not be taken back: {left}"));
@@ -417,8 +491,27 @@ fn undone(app: &App, undone: &Undone) -> anyhow::Result<Done> {
     }
     if left.is_empty() {
         app.report.text("everything is as it was before the restore")?;
+    } else {
+        let back = onward::back(planned.snapshot);
+        app.report.note(format!("to take back the rest, once its cause is gone: {back}"));
     }
     Ok(Done::of(Exit::of_outcome(!left.is_empty(), false), json!({ "left": left })))
+}
+
+/// Of which snapshots there are interrupted restores.
+fn unfinished(repository: &Repository) -> anyhow::Result<String> {
+    let listing = std::fs::read_dir(journals()?).into_iter().flatten().flatten();
+    let begins = format!("{}-", repository.id());
+    let ids: Vec<String> = listing
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            Some(name.strip_prefix(&begins)?.strip_suffix(".json")?.to_owned())
+        })
+        .collect();
+    Ok(match ids.is_empty() {
+        true => "of this repository none was interrupted here".to_owned(),
+        false => format!("interrupted are those of {}", ids.join(", ")),
+    })
 }
 
 fn finish(app: &App, restored: &Restored, missing: usize) -> anyhow::Result<Done> {
@@ -428,7 +521,16 @@ fn finish(app: &App, restored: &Restored, missing: usize) -> anyhow::Result<Done
             app.report.warn(format!("{name}: {}: {}: {failure}", run.phase, run.command.join(" ")));
         }
     }
+    for (name, place) in &restored.kept {
+        app.report.event("kept", json!({ "resource": name, "place": place }))?;
+        app.report.warn(format!(
+            "{name}: what was replaced changed after the undo point, or is still written to, so it \
+             stays: {place}; look what of it is needed, then remove it"
+        ));
+    }
     app.report.text("restored")?;
-    let figures = json!({ "resumed_steps": restored.resumed_steps, "missing": missing });
+    let figures = json!({
+        "resumed_steps": restored.resumed_steps, "missing": missing, "kept": restored.kept.len(),
+    });
     Ok(Done::of(Exit::of_outcome(missing > 0, false), figures))
 }

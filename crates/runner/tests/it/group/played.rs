@@ -40,6 +40,8 @@ pub(super) struct World {
     /// The step, counted over all, that fails; or in which the run is cancelled.
     pub(super) fails_at: Option<usize>,
     pub(super) cancel_at: Option<(usize, Canceled)>,
+    /// Taking back the switch of this one fails.
+    pub(super) stuck: Option<&'static str>,
     pub(super) steps: usize,
 }
 
@@ -252,8 +254,9 @@ struct PlayedTarget {
     world: Arc<Mutex<World>>,
 }
 
-const STAGES: [StepStage; 6] = [
+const STAGES: [StepStage; 7] = [
     StepStage::Stage,
+    StepStage::Watch,
     StepStage::Stop,
     StepStage::Switch,
     StepStage::Start,
@@ -302,7 +305,7 @@ impl Target for PlayedTarget {
                 }
             }
             StepStage::Start => world.live.get_mut(&name).unwrap().1 = true,
-            StepStage::Health => {}
+            StepStage::Watch | StepStage::Health => {}
             StepStage::Clean => {
                 world.aside.remove(&name);
                 world.staged.remove(&name);
@@ -318,6 +321,9 @@ impl Target for PlayedTarget {
     fn undo(&mut self, step: &Step, _: &Value) -> Result<()> {
         let name = step.action.as_str().unwrap().to_owned();
         let mut world = self.world.lock().unwrap();
+        if step.stage == StepStage::Switch && world.stuck == Some(&name) {
+            return Err(Error::unavailable("it is busy"));
+        }
         match step.stage {
             StepStage::Stage => {
                 world.staged.remove(&name);
@@ -329,7 +335,7 @@ impl Target for PlayedTarget {
                 }
             }
             StepStage::Start => world.live.get_mut(&name).unwrap().1 = false,
-            StepStage::Health => {}
+            StepStage::Watch | StepStage::Health => {}
             StepStage::Clean => return Err(Error::unsupported("what was replaced is gone")),
         }
         Ok(())

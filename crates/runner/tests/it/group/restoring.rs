@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tintype_engine::cancel::Cancel;
+use tintype_model::resource::Resource;
 use tintype_model::{Error, ErrorKind};
 use tintype_runner::group::restore::{Broken, GroupPlan, Restore, Restored, Wanted};
 use tintype_runner::group::{self, Run};
@@ -12,7 +13,7 @@ use tintype_source::connector::Connector;
 use super::Stage;
 use super::played::{Canceled, World, application, resource};
 
-const STEPS: usize = 12;
+const STEPS: usize = 14;
 
 fn stage() -> Stage {
     let stage = Stage::new();
@@ -46,11 +47,13 @@ fn wanted() -> Wanted {
 /// Plans, or takes the plan of an interrupted one, and applies.
 fn restore(stage: &Stage, cancel: &Cancel) -> Result<Restored, Broken> {
     with_restore(stage, cancel, |restore, plan| {
-        restore.apply(plan, &|replaced| {
+        let undo_point = |replaced: &[Resource]| {
             let names: Vec<&str> = replaced.iter().map(|resource| &resource.name[..]).collect();
             assert_eq!(names, ["b", "a"]);
+            stage.log.lock().unwrap().push("undo point".into());
             Ok("undo-point".into())
-        })
+        };
+        restore.apply(plan, Some(&undo_point))
     })
 }
 
@@ -59,6 +62,18 @@ fn with_restore<T>(
     cancel: &Cancel,
     act: impl FnOnce(&Restore<'_>, GroupPlan) -> T,
 ) -> T {
+    begun(stage, cancel, |restore| {
+        let descriptor = group::descriptor(restore.repository, restore.snapshot).unwrap().unwrap();
+        let plan = match restore.interrupted(&wanted()).unwrap() {
+            Some(plan) => plan,
+            None => restore.plan(&descriptor, &wanted()).unwrap(),
+        };
+        assert!(!plan.is_blocked());
+        act(restore, plan)
+    })
+}
+
+fn begun<T>(stage: &Stage, cancel: &Cancel, act: impl FnOnce(&Restore<'_>) -> T) -> T {
     let repository = &stage.lab.repository;
     let run = Run::begin(repository.env(), cancel, &stage.options()).unwrap();
     let connectors: Vec<Box<dyn Connector>> = vec![Box::new(stage.played())];
@@ -73,13 +88,7 @@ fn with_restore<T>(
         workers: 2,
         journal: stage.lab.path("journal/restore.json"),
     };
-    let descriptor = group::descriptor(repository, &snapshot).unwrap().unwrap();
-    let plan = match restore.interrupted(&wanted()).unwrap() {
-        Some(plan) => plan,
-        None => restore.plan(&descriptor, &wanted()).unwrap(),
-    };
-    assert!(!plan.is_blocked());
-    act(&restore, plan)
+    act(&restore)
 }
 
 #[test]
@@ -88,8 +97,21 @@ fn a_restore_goes_stage_by_stage_in_the_order_of_the_application() {
     restore(&stage, &Cancel::default()).unwrap();
     assert_eq!(world(&stage), after());
     let expected = [
-        "Stage b", "Stage a", "Stop a", "Stop b", "Switch b", "Switch a", "Start b", "Start a",
-        "Health b", "Health a", "Clean b", "Clean a",
+        "Stage b",
+        "Stage a",
+        "Watch b",
+        "Watch a",
+        "undo point",
+        "Stop a",
+        "Stop b",
+        "Switch b",
+        "Switch a",
+        "Start b",
+        "Start a",
+        "Health b",
+        "Health a",
+        "Clean b",
+        "Clean a",
     ];
     assert_eq!(stage.taken_log(), expected);
     assert!(!stage.lab.path("journal/restore.json").exists());
@@ -108,7 +130,8 @@ fn whichever_step_fails_what_was_there_runs_again() {
         let broken = restore(&stage, &Cancel::default()).unwrap_err();
         assert!(broken.error.to_string().contains("it broke"), "{}", broken.error);
         assert!(broken.is_undone && broken.left.is_empty(), "step {step}: {broken:?}");
-        assert_eq!(broken.undo_point.as_deref(), Some("undo-point"));
+        let is_taken = step > 4;
+        assert_eq!(broken.undo_point.is_some(), is_taken, "after all that is slow");
         assert_eq!(world(&stage), before(), "step {step}");
         // Nothing stands in the way of the next.
         stage.world.lock().unwrap().fails_at = None;
@@ -122,7 +145,7 @@ fn cleaning_that_fails_leaves_what_was_restored() {
     let stage = stage();
     stage.world.lock().unwrap().fails_at = Some(STEPS);
     let broken = restore(&stage, &Cancel::default()).unwrap_err();
-    assert!(!broken.is_undone);
+    assert!(!broken.is_undone && broken.is_restored);
     assert_eq!(world(&stage).live, after().live);
     assert_eq!(broken.undo_point.as_deref(), Some("undo-point"));
     stage.world.lock().unwrap().fails_at = None;
@@ -158,6 +181,38 @@ fn a_cancelled_restore_goes_on_or_back() {
     }
 }
 
+/// What could not be taken back can be, once its cause is gone; until then nothing goes forward, and
+/// nothing that it may need is removed.
+#[test]
+fn what_could_not_be_taken_back_is_tried_again() {
+    let stage = stage();
+    {
+        let mut world = stage.world.lock().unwrap();
+        (world.fails_at, world.stuck) = (Some(STEPS - 4), Some("b"));
+    }
+    let broken = restore(&stage, &Cancel::default()).unwrap_err();
+    assert!(!broken.is_undone && !broken.is_restored, "{broken:?}");
+    assert_eq!(broken.left.len(), 1, "{broken:?}");
+    assert!(broken.left[0].contains("b: Switch: it is busy"), "{broken:?}");
+    let held = world(&stage);
+    assert_eq!((held.live["a"], held.live["b"].0), (("old", true), "new"), "all else is back");
+    assert!(held.staged.contains_key("b") && held.aside.contains_key("b"));
+    let undo = || {
+        begun(&stage, &Cancel::default(), |restore| {
+            let error = restore.interrupted(&wanted()).unwrap_err();
+            assert!(error.is(ErrorKind::Locked) && error.to_string().contains("--undo"), "{error}");
+            restore.undo().unwrap().left
+        })
+    };
+    assert_eq!(undo().len(), 1, "still busy");
+    stage.world.lock().unwrap().stuck = None;
+    assert_eq!(undo(), Vec::<String>::new());
+    assert_eq!(world(&stage), before());
+    stage.world.lock().unwrap().fails_at = None;
+    restore(&stage, &Cancel::default()).unwrap();
+    assert_eq!(world(&stage), after());
+}
+
 /// Of two at once one does it; of what it changes no other restore may change anything.
 #[test]
 fn two_restores_of_one_thing_exclude_each_other() {
@@ -166,10 +221,13 @@ fn two_restores_of_one_thing_exclude_each_other() {
         let other = |journal: &str| {
             with_restore(&stage, &Cancel::default(), |second, plan| {
                 let second = Restore { journal: stage.lab.path(journal), ..copy_of(second) };
-                second.apply(plan, &|_| Err(Error::internal("never"))).unwrap_err().error
+                second
+                    .apply(plan, Some(&|_: &[Resource]| Err(Error::internal("never"))))
+                    .unwrap_err()
+                    .error
             })
         };
-        let restored = first.apply(plan, &|_| {
+        let undo_point = |_: &[Resource]| {
             for journal in ["journal/restore.json", "journal/other.json"] {
                 let error = other(journal);
                 assert!(error.is(ErrorKind::Locked), "{journal}: {error}");
@@ -178,8 +236,8 @@ fn two_restores_of_one_thing_exclude_each_other() {
             let undone = with_restore(&stage, &Cancel::default(), |second, _| second.undo());
             assert!(undone.unwrap_err().is(ErrorKind::Locked));
             Ok("undo-point".into())
-        });
-        restored.unwrap();
+        };
+        first.apply(plan, Some(&undo_point)).unwrap();
     });
     assert_eq!(world(&stage), after());
 }
@@ -199,14 +257,14 @@ fn what_an_interrupted_restore_changed_no_other_touches() {
             }
             let journal = stage.lab.path("journal/other.json");
             let other = Restore { journal, ..copy_of(restore) };
-            other.apply(plan, &|_| Ok("undo-point".into()))
+            other.apply(plan, Some(&|_: &[Resource]| Ok("undo-point".into())))
         })
     };
     // Somewhere else it may go on.
     beside(&["a"]).unwrap();
     let same = with_restore(&stage, &Cancel::default(), |restore, plan| {
         let other = Restore { journal: stage.lab.path("journal/other.json"), ..copy_of(restore) };
-        other.apply(plan, &|_| Err(Error::internal("never"))).unwrap_err().error
+        other.apply(plan, Some(&|_: &[Resource]| Err(Error::internal("never")))).unwrap_err().error
     });
     assert!(same.is(ErrorKind::Locked) && same.to_string().contains("interrupted"), "{same}");
 }
@@ -225,7 +283,7 @@ fn another_restore_waits_until_the_interrupted_one_is_done() {
     restore(&stage, &cancel).unwrap_err();
     let other = with_restore(&stage, &Cancel::default(), |restore, mut plan| {
         plan.wanted.in_place = false;
-        restore.apply(plan, &|_| Err(Error::internal("never")))
+        restore.apply(plan, Some(&|_: &[Resource]| Err(Error::internal("never"))))
     });
     let broken = other.unwrap_err();
     assert!(broken.error.to_string().contains("--undo"), "{}", broken.error);

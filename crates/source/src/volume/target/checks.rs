@@ -9,6 +9,7 @@ use tintype_model::plan::Check;
 use super::layout::Layout;
 use super::shares_of;
 use crate::connector::Context;
+use crate::host::processes;
 use crate::volume::escape::escaped;
 use crate::volume::exports::Export;
 use crate::volume::place::{At, is_mount_point};
@@ -71,6 +72,7 @@ pub(super) fn checks(item: &Item, layout: &Layout, look: &Look, in_place: bool) 
     ];
     checks.extend(mounted(layout, look));
     checks.extend(attached(look, in_place));
+    checks.extend(writers(layout, look, in_place));
     checks.extend(nested(look, in_place));
     checks.extend(copies(layout, in_place));
     checks.extend(problems(item));
@@ -195,6 +197,22 @@ fn attached(look: &Look, in_place: bool) -> Option<Check> {
         share.path.display()
     );
     Some(Check::warn("clients", reason, "let clients close their files before"))
+}
+
+/// Whoever has a file open goes on writing to what is replaced.
+fn writers(layout: &Layout, look: &Look, in_place: bool) -> Option<Check> {
+    let volume = layout.volume();
+    let writing =
+        if in_place && look.exists { processes::writing_below(&volume) } else { Vec::new() };
+    (!writing.is_empty()).then(|| {
+        let (names, volume) = (processes::names(&writing), volume.display());
+        Check::warn(
+            "writers",
+            format!("files below {volume} are open for writing in {names}"),
+            "stop them before: what they write to after the undo point stays beside, and is not in \
+             what was restored",
+        )
+    })
 }
 
 fn nested(look: &Look, in_place: bool) -> Option<Check> {

@@ -23,6 +23,9 @@ pub(super) struct Journal {
     pub entries: Vec<(String, Identity)>,
     /// Paths below the volume's top, escaped, of what is carried over from what is replaced.
     pub carried: Vec<String>,
+    /// See [`later::settled`](super::later::settled).
+    #[serde(default)]
+    pub settled: Vec<u64>,
     /// What was replaced is being removed: there is no way back.
     pub is_over: bool,
 }

@@ -39,6 +39,16 @@ impl Layout {
         self.container.join("spare")
     }
 
+    /// Made right before the undo point: what is younger is in no snapshot.
+    pub(super) fn moment(&self) -> PathBuf {
+        self.container.join("moment")
+    }
+
+    /// What was replaced, where it stays because it changed after the undo point.
+    pub(super) fn kept(&self) -> PathBuf {
+        self.container.join("replaced")
+    }
+
     /// Directories with the metadata of the replaced top and of the restored one: theirs tell of
     /// the exchange.
     pub(super) fn tops(&self) -> (PathBuf, PathBuf) {

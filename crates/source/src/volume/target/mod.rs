@@ -1,6 +1,7 @@
 //! Restores a volume, whichever connector captured it: staged beside on the same file system, then
 //! switched by renames ([`layout`]). Everything that was replaced is still there until the last
-//! step, and each step can be undone until then.
+//! step, and each step can be undone until then. What was written after the undo point is in no
+//! snapshot; then what was replaced stays beside ([`later`]).
 //!
 //! What a restore makes bears the name of its session and is not removed by `clean` as long as it
 //! may hold what was replaced: the same restore again, or its undoing, ends it.
@@ -8,6 +9,7 @@
 mod carry;
 mod checks;
 mod journal;
+mod later;
 mod layout;
 mod metadata;
 mod remove;
@@ -18,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tintype_model::cancel::Cancel;
 use tintype_model::item::Item;
 use tintype_model::plan::{Stage, Step};
 use tintype_model::resource::Resource;
@@ -27,7 +30,7 @@ use self::journal::{Journal, identity};
 use self::layout::Layout;
 use super::times::keeping_times;
 use super::{btrfs, exports, ioctl, place};
-use crate::connector::{Context, Destination, FilesDone, Stored, Target, TargetPlan};
+use crate::connector::{Context, Destination, FilesDone, KEPT, Stored, Target, TargetPlan};
 
 /// See the module's head.
 pub(super) fn target(context: &Context) -> Box<dyn Target> {
@@ -43,6 +46,7 @@ struct Volume {
 #[serde(tag = "do", rename_all = "kebab-case")]
 enum Action {
     Stage(Layout),
+    Watch(Layout),
     Switch(Layout),
     Look(Layout),
     Remove(Layout),
@@ -89,6 +93,7 @@ impl Target for Volume {
         self.context.cancel.check()?;
         match Action::of(step)? {
             Action::Stage(layout) => stage(&layout, stored),
+            Action::Watch(layout) => later::mark(&layout).map(|()| Value::Null),
             Action::Switch(layout) => switch::switch(&layout).map(|()| Value::Null),
             Action::Look(layout) => {
                 if switch::is_in_place(&layout)? {
@@ -99,18 +104,20 @@ impl Target for Volume {
                     layout.volume().display()
                 )))
             }
-            Action::Remove(layout) => finish(&layout).map(|()| Value::Null),
+            Action::Remove(layout) => finish(&layout, &self.context.cancel),
         }
     }
 
     fn undo(&mut self, step: &Step, _: &Value) -> Result<()> {
         match Action::of(step)? {
             Action::Stage(layout) => unstage(&layout),
+            Action::Watch(layout) => later::unmark(&layout),
             Action::Switch(layout) => switch::back(&layout),
             Action::Look(_) => Ok(()),
             Action::Remove(layout) => {
                 let is_over = match identity(&layout.container)? {
                     None => true,
+                    Some(_) if identity(&layout.kept())?.is_some() => true,
                     Some(_) => Journal::read(&layout)?.is_some_and(|journal| journal.is_over),
                 };
                 if is_over { Err(switch::over(&layout)) } else { Ok(()) }
@@ -181,12 +188,16 @@ fn steps(layout: &Layout, item: &Item, replaces: bool) -> Result<Vec<Step>> {
     } else {
         format!("remove {container}")
     };
-    Ok(vec![
-        step(
-            Stage::Stage,
-            format!("write {} entries, {size} bytes, to {container}", item.entries),
-            Action::Stage(layout.clone()),
-        )?,
+    let mut steps = vec![step(
+        Stage::Stage,
+        format!("write {} entries, {size} bytes, to {container}", item.entries),
+        Action::Stage(layout.clone()),
+    )?];
+    if replaces {
+        let text = format!("note the moment: what {volume} gets from here on is not removed");
+        steps.push(step(Stage::Watch, text, Action::Watch(layout.clone()))?);
+    }
+    steps.extend([
         step(Stage::Switch, switch, Action::Switch(layout.clone()))?,
         step(
             Stage::Health,
@@ -194,7 +205,8 @@ fn steps(layout: &Layout, item: &Item, replaces: bool) -> Result<Vec<Step>> {
             Action::Look(layout.clone()),
         )?,
         step(Stage::Clean, remove, Action::Remove(layout.clone()))?,
-    ])
+    ]);
+    Ok(steps)
 }
 
 fn stage(layout: &Layout, stored: &dyn Stored) -> Result<Value> {
@@ -249,14 +261,26 @@ fn unstage(layout: &Layout) -> Result<()> {
     }
 }
 
-/// From here on there is no way back.
-fn finish(layout: &Layout) -> Result<()> {
-    if let Some(journal) = Journal::read(layout)?
-        && !journal.is_over
-    {
-        Journal { is_over: true, ..journal }.write(layout)?;
+/// From here on there is no way back. What changed after the undo point stays, and its place is told.
+fn finish(layout: &Layout, cancel: &Cancel) -> Result<Value> {
+    let kept = layout.kept();
+    if identity(&kept)?.is_none() {
+        let journal = Journal::read(layout)?.filter(|journal| !journal.is_over);
+        let Some(journal) = journal else {
+            return remove_container(layout).map(|()| Value::Null);
+        };
+        if !later::any(layout, &journal, cancel)? {
+            Journal { is_over: true, ..journal }.write(layout)?;
+            return remove_container(layout).map(|()| Value::Null);
+        }
+        switch::rename_if_there(&layout.staged(), &kept)?;
     }
-    remove_container(layout)
+    for name in ["moment", "spare", "undone", "old-top", "new-top"] {
+        remove_path(&layout.container.join(name))?;
+    }
+    Journal::remove(layout)?;
+    switch::sync(&layout.container)?;
+    Ok(json!({ KEPT: kept.to_string_lossy() }))
 }
 
 /// The journal last: as long as it is there, what is left of the rest is known.

@@ -12,6 +12,7 @@ use tintype_model::{Error, Result};
 
 use super::carry;
 use super::journal::{Journal, identity};
+use super::later;
 use super::layout::Layout;
 use super::metadata::copy_metadata;
 use crate::volume::escape::{escaped, plain};
@@ -83,7 +84,8 @@ fn begin(layout: &Layout) -> Result<Journal> {
             copy_metadata(from, to)?;
         }
     }
-    let journal = Journal { entries, carried, is_over: false };
+    let settled = later::settled(layout)?;
+    let journal = Journal { entries, carried, settled, is_over: false };
     journal.write(layout)?;
     Ok(journal)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
@@ -272,6 +273,103 @@ fn nobody_cleans_up_a_restore_that_can_be_undone() {
         target.undo(step, &Value::Null).unwrap();
     }
     assert_eq!(world.now(), 5);
+}
+
+/// Whatever is written after the undo point began is in no snapshot: it stays, wherever it is.
+#[test]
+fn what_is_written_after_the_undo_point_is_not_removed() {
+    if skipped_without_root("volumes") {
+        return;
+    }
+    let at_top = |path: &Path| fs::write(path.join("later"), b"1").unwrap();
+    let deep = |path: &Path| fs::write(path.join("deep/er/later"), b"1").unwrap();
+    let over = |path: &Path| {
+        // As tools do that copy with all times.
+        let before = fs::metadata(path.join("a")).unwrap().modified().unwrap();
+        let file = fs::File::options().write(true).open(path.join("a")).unwrap();
+        std::io::Write::write_all(&mut &file, b"9").unwrap();
+        file.set_modified(before).unwrap();
+    };
+    let made = |path: &Path| fs::create_dir(path.join("deep/empty")).unwrap();
+    let nothing = |_: &Path| {};
+    let writes: [(&dyn Fn(&Path), bool); 5] =
+        [(&at_top, true), (&deep, true), (&over, true), (&made, true), (&nothing, false)];
+    for is_mount in [true, false] {
+        for (number, (write, is_kept)) in writes.iter().enumerate() {
+            let ext4 = Mounted::new("ext4");
+            let path = if is_mount { ext4.path.clone() } else { ext4.path.join("volume") };
+            fs::create_dir_all(&path).unwrap();
+            let world = VolumeWorld::new("files", &path, vec![ext4]);
+            let held = held(&world, Released::Failed);
+            let session = Session::new(Vec::new());
+            let (mut target, plan) = plan(&world, &held, &session, &Destination::InPlace, 1);
+            let mut last = Value::Null;
+            // Before the moment it is in the undo point.
+            fs::write(path.join("before"), b"0").unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            for step in &plan.steps {
+                last = target.apply(step, &held).unwrap();
+                if step.stage == Stage::Watch {
+                    write(&path);
+                }
+            }
+            assert_eq!(world.now(), 1);
+            let what = format!("{number}, {is_mount}");
+            let Some(kept) = last["kept"].as_str() else {
+                assert!(!is_kept, "{what}: {last}");
+                assert_eq!(world.leftovers(), Vec::<String>::new(), "{what}");
+                continue;
+            };
+            assert!(is_kept, "{what}: {kept}");
+            let kept = Path::new(kept);
+            let old = if is_mount { kept.to_owned() } else { kept.join("volume") };
+            let found = ["later", "deep/er/later", "deep/empty"].map(|name| old.join(name));
+            assert!(
+                found.iter().any(|path| path.exists()) || fs::read(old.join("a")).unwrap() == b"9"
+            );
+            assert!(old.join("before").exists(), "all of it");
+            // Done again it is told again, and it is not taken for gone, nor for undone.
+            let clean = plan.steps.last().unwrap();
+            assert_eq!(target.apply(clean, &held).unwrap(), last);
+            target.undo(clean, &Value::Null).unwrap_err();
+            let next = Session::new(Vec::new());
+            session.kill();
+            let cleaned = connector("files").clean(&[&world.resource()], &next.context).unwrap();
+            assert!(cleaned.is_empty() && kept.exists(), "{cleaned:?}");
+        }
+    }
+}
+
+/// Whoever has a file open goes on writing to what was replaced.
+#[test]
+fn who_writes_is_named_and_what_he_writes_stays() {
+    if skipped_without_root("volumes") {
+        return;
+    }
+    let world = on_ext4();
+    let held = held(&world, Released::Failed);
+    let log = world.path.join("deep/log");
+    let script = format!("exec >> '{}'; while read line; do echo $line; done", log.display());
+    let mut writer = Command::new("sh")
+        .args(["-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually(|| log.exists());
+    let session = Session::new(Vec::new());
+    let (mut target, plan) = plan(&world, &held, &session, &Destination::InPlace, 1);
+    let check = plan.checks.iter().find(|check| check.name == "writers").unwrap();
+    assert_eq!(check.outcome, Verdict::Warn);
+    assert!(check.message.contains(&format!("(pid {})", writer.id())), "{}", check.message);
+    let mut last = Value::Null;
+    for step in &plan.steps {
+        last = target.apply(step, &held).unwrap();
+    }
+    std::io::Write::write_all(&mut writer.stdin.take().unwrap(), b"late\n").unwrap();
+    writer.wait().unwrap();
+    let kept = Path::new(last["kept"].as_str().unwrap()).join("volume/deep/log");
+    assert_eq!(fs::read(kept).unwrap(), b"late\n");
 }
 
 #[test]
