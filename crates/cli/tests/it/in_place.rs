@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tintype_testkit::debian::need;
@@ -258,4 +258,39 @@ fn what_a_snapshot_names_runs_after_it_was_shown_and_agreed_to() {
     assert!(Path::new(&at("asked")).exists() && Path::new(&at("quiesced")).exists());
     let environment = fs::read_to_string(at("environment")).unwrap();
     assert!(environment.contains("TINTYPE_PHASE=pre-restore"), "{environment}");
+}
+
+/// What its server reads stands in its usual place, for one process only.
+#[test]
+fn a_share_inside_of_a_volume_is_not_taken_from_its_clients() {
+    if skipped() {
+        return;
+    }
+    need(&["ganesha.nfsd"], &["nfs-ganesha-vfs"]);
+    let shop = Shop::new(&json!([]));
+    let conf = tempfile::tempdir().unwrap();
+    let plan = |path: &Path| {
+        let export = format!(
+            "EXPORT {{ Export_Id = 1; Path = \"{}\"; Pseudo = /export; FSAL {{ Name = VFS; }} }}\n",
+            path.display()
+        );
+        fs::write(conf.path().join("ganesha.conf"), export).unwrap();
+        let args = ["restore", "latest", "--resources", "--in-place", "--dry-run"];
+        let inner = shop.lab.command(&args);
+        let mut command = Command::new("unshare");
+        let script = "mount --bind \"$0\" /etc/ganesha && exec \"$@\"";
+        command.args(["--mount", "sh", "-c", script]).arg(conf.path());
+        command.arg(inner.get_program()).args(inner.get_args());
+        shop.lab.prepare(&mut command);
+        Ran::of(&command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap())
+    };
+    let below = plan(&shop.volume().join("b")).expect(1);
+    assert!(below.out.contains("check block  shares-below:"), "{}", below.out);
+    assert!(below.out.contains("volume/b lies in it"), "{}", below.out);
+    let above = plan(&shop.mounted.path).expect(0);
+    assert!(above.out.contains("check warn   clients:"), "{}", above.out);
+    let itself = plan(&shop.volume()).expect(0);
+    assert!(itself.out.contains("itself stays, because clients"), "{}", itself.out);
+    let elsewhere = plan(shop.lab.path("source").as_path()).expect(0);
+    assert!(!elsewhere.out.contains("clients"), "{}", elsewhere.out);
 }

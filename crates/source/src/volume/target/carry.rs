@@ -1,5 +1,5 @@
 //! What is on the volume and in no snapshot, because it was left out: patterns of the user, our own
-//! snapshots, read-only snapshots of others. A restore must not take it away, so it moves from what
+//! snapshots, read-only snapshots of others, what another restore holds. A restore must not take it away, so it moves from what
 //! is replaced to what takes its place.
 
 use std::collections::BTreeSet;
@@ -14,6 +14,7 @@ use super::journal::identity;
 use super::layout::Layout;
 use super::metadata::copy_metadata;
 use super::switch::{make, rename_if_there};
+use crate::connector::session_of;
 use crate::files::{Excludes, ExcludesBuilder};
 use crate::volume::escape::escaped;
 use crate::volume::times::keeping_times;
@@ -84,7 +85,10 @@ pub(super) fn find(layout: &Layout) -> Result<Vec<String>> {
 
 fn is_left_out(excludes: &Excludes, path: &Path, is_directory: bool, top: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
-    if bytes == btrfs::SHELF.as_bytes() || excludes.matches(bytes, is_directory) {
+    if bytes == btrfs::SHELF.as_bytes()
+        || is_container(bytes)
+        || excludes.matches(bytes, is_directory)
+    {
         return true;
     }
     let path = top.join(path);
@@ -96,6 +100,13 @@ fn is_left_out(excludes: &Excludes, path: &Path, is_directory: bool, top: &Path)
                 && ioctl::subvolume(&directory)
                     .is_ok_and(|found| found.is_read_only && found.parent_uuid != [0; 16])
         })
+}
+
+/// What another restore made at the top of this volume: it may hold all that is left of what that
+/// one replaced.
+fn is_container(name: &[u8]) -> bool {
+    let name = std::str::from_utf8(name).ok();
+    name.is_some_and(|name| session_of(name).is_some() && name.contains("-restore"))
 }
 
 /// Moves a path from one tree to the same path in another one, unless it is there already.

@@ -71,7 +71,8 @@ pub(super) fn checks(item: &Item, layout: &Layout, look: &Look, in_place: bool) 
         writable(layout),
     ];
     checks.extend(mounted(layout, look));
-    checks.extend(attached(look, in_place));
+    checks.extend(attached(layout, look, in_place));
+    checks.extend(shared_below(layout, look, in_place));
     checks.extend(writers(layout, look, in_place));
     checks.extend(nested(look, in_place));
     checks.extend(copies(layout, in_place));
@@ -187,16 +188,50 @@ fn mounted(layout: &Layout, look: &Look) -> Vec<Check> {
     checks
 }
 
-fn attached(look: &Look, in_place: bool) -> Option<Check> {
-    let share = look.shares.first().filter(|_| in_place)?;
-    let names: Vec<_> =
-        look.shares.iter().map(|s| format!("{} ({})", s.name, s.kind.name())).collect();
-    let reason = format!(
-        "clients may be attached to {}: they keep {}, and what they have open stays what it was",
-        names.join(", "),
-        share.path.display()
-    );
+fn attached(layout: &Layout, look: &Look, in_place: bool) -> Option<Check> {
+    let volume = layout.volume();
+    let held = |share: &&Export| volume.starts_with(&share.path);
+    let shares: Vec<&Export> = look.shares.iter().filter(held).collect();
+    let share = shares.first().filter(|_| in_place && look.exists)?;
+    let names = names(&shares);
+    let reason = if share.path == volume {
+        format!(
+            "clients may be attached to {names}: they keep {}, and what they have open stays what \
+             it was",
+            volume.display()
+        )
+    } else {
+        format!(
+            "clients of {names} may have {} or something in it open: that stays what it was, until \
+             they look for it again",
+            volume.display()
+        )
+    };
     Some(Check::warn("clients", reason, "let clients close their files before"))
+}
+
+/// Clients of a share hold its directory itself. Inside of the volume it would be another one
+/// afterwards: they would write to the old one, until that is removed.
+fn shared_below(layout: &Layout, look: &Look, in_place: bool) -> Option<Check> {
+    let volume = layout.volume();
+    let is_below = |share: &&Export| share.path != volume && share.path.starts_with(&volume);
+    let shares: Vec<&Export> = look.shares.iter().filter(is_below).collect();
+    let first = shares.first().filter(|_| in_place && look.exists)?;
+    let names = names(&shares);
+    Some(Check::block(
+        "shares-below",
+        format!(
+            "{} lies in it, whose clients would go on in what is replaced: {names}",
+            first.path.display()
+        ),
+        "stop that share until the restore is done; or describe its directory as a volume of its \
+         own, which keeps its clients",
+    ))
+}
+
+fn names(shares: &[&Export]) -> String {
+    let names = shares.iter().map(|share| format!("{} ({})", share.name, share.kind.name()));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// Whoever has a file open goes on writing to what is replaced.

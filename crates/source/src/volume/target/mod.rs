@@ -343,8 +343,10 @@ fn is_over(container: &Path) -> bool {
     matches!(Journal::read(&layout), Ok(Some(journal)) if journal.is_over)
 }
 
-/// Shares whose clients hold a directory.
+/// Shares whose clients hold a directory, something in it, or something above it.
 fn shares_of(path: &Path, context: &Context) -> Vec<exports::Export> {
     let all = exports::of_this_host(context);
-    all.into_iter().filter(|export| export.path.starts_with(path)).collect()
+    let is_near =
+        |export: &exports::Export| export.path.starts_with(path) || path.starts_with(&export.path);
+    all.into_iter().filter(is_near).collect()
 }

@@ -228,6 +228,43 @@ fn what_was_left_out_stays() {
     }
 }
 
+/// It may hold all that is left of what the other one replaced.
+#[test]
+fn what_another_restore_left_is_not_removed() {
+    if skipped_without_root("volumes") {
+        return;
+    }
+    for is_mount in [true, false] {
+        let ext4 = Mounted::new("ext4");
+        let path = if is_mount { ext4.path.clone() } else { ext4.path.join("volume") };
+        fs::create_dir_all(&path).unwrap();
+        let world = VolumeWorld::new("files", &path, vec![ext4]);
+        let held = held(&world, Released::Failed);
+        let other = path.join("tintype-00000000deadbeef-restore/new");
+        fs::create_dir_all(&other).unwrap();
+        fs::write(other.join("precious"), b"1").unwrap();
+        world.write(5);
+        let session = Session::new(Vec::new());
+        let (mut target, plan) = plan(&world, &held, &session, &Destination::InPlace, 1);
+        let last = plan.steps.len() - 1;
+        let is_there = || fs::read(other.join("precious")).unwrap() == b"1";
+        for step in &plan.steps[..last] {
+            target.apply(step, &held).unwrap();
+            assert!(is_there(), "{}", step.text);
+        }
+        for step in plan.steps[..last].iter().rev() {
+            target.undo(step, &Value::Null).unwrap();
+            assert!(is_there(), "{}", step.text);
+        }
+        assert_eq!(world.now(), 5);
+        for step in &plan.steps {
+            target.apply(step, &held).unwrap();
+        }
+        assert!(is_there() && world.now() == 1);
+        assert_eq!(world.leftovers(), Vec::<String>::new());
+    }
+}
+
 #[test]
 fn a_subvolume_becomes_one_again() {
     if skipped_without_root("volumes") {
