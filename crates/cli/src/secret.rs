@@ -132,7 +132,9 @@ fn read_text(path: &Path, report: &Report) -> anyhow::Result<Text> {
     Ok(text)
 }
 
-/// A program that gets our environment, but not our secrets.
+/// A program that the user names on this command line: it gets the environment that he gave us, in
+/// which may stand what it needs (the token of a password manager), but not our secrets. What
+/// descriptions name gets less: [`tintype_source::host::command`].
 pub(crate) fn child(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {

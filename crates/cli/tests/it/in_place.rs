@@ -258,6 +258,8 @@ fn what_a_snapshot_names_runs_after_it_was_shown_and_agreed_to() {
     assert!(Path::new(&at("asked")).exists() && Path::new(&at("quiesced")).exists());
     let environment = fs::read_to_string(at("environment")).unwrap();
     assert!(environment.contains("TINTYPE_PHASE=pre-restore"), "{environment}");
+    let ours = environment.lines().filter(|line| line.starts_with("TINTYPE_")).count();
+    assert_eq!(ours, 2, "no passphrase, no repository: {environment}");
 }
 
 /// What its server reads stands in its usual place, for one process only.

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,10 +21,10 @@ use super::guard::is_readable;
 const OUTPUT_BYTES: usize = 16 << 10;
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
 
-/// Runs a hook on this host. It is ended with everything that it started when its time is over or
+/// Runs a hook on this host, without the secrets of our environment. It is ended with everything that it started when its time is over or
 /// the run is canceled.
 pub(super) fn run(hook: &Hook, resource: &str, env: &Env, cancel: &Cancel) -> HookRun {
-    let spawned = Command::new(&hook.command[0])
+    let spawned = tintype_source::host::command(&hook.command[0])
         .args(&hook.command[1..])
         .env("TINTYPE_RESOURCE", resource)
         .env("TINTYPE_PHASE", hook.phase.to_string())
