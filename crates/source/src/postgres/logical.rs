@@ -16,7 +16,7 @@ use super::programs::{self, command};
 use super::properties::Properties;
 use super::wire::literal;
 use super::{At, Facts, tls};
-use crate::connector::{CapturePlan, Context, Part, Released, Source, View};
+use crate::connector::{CapturePlan, Context, Part, Released, Source, View, session_of};
 use crate::host::program::{self, Running};
 use crate::host::secret;
 
@@ -111,7 +111,9 @@ impl LogicalSource {
                 return Err(Error::corrupt(format!("{}: a database without a name", self.name)));
             };
             let wanted = self.at.databases.is_empty() || self.at.databases.contains(name);
-            if !wanted || self.excludes.contains(name) {
+            // What a restore has staged, or replaced, is no part of the server.
+            let is_ours = session_of(name).is_some();
+            if !wanted || is_ours || self.excludes.contains(name) {
                 continue;
             }
             found.push(DatabaseFacts {

@@ -21,6 +21,7 @@ mod timeline;
 mod tls;
 mod unpack;
 mod wal;
+mod watch;
 mod wire;
 
 use std::path::PathBuf;

@@ -17,7 +17,7 @@ use super::physical::MAINTENANCE;
 use super::restore::{Action, step};
 use super::roles::Roles;
 use super::wire::{identifier, literal};
-use super::{At, programs};
+use super::{At, programs, watch};
 use crate::connector::{Context, Destination, Stored, TargetPlan};
 use crate::host::{at, program};
 
@@ -46,6 +46,7 @@ pub(super) struct Names {
 pub(super) enum LogicalAction {
     Roles { server: Server, roles: Roles },
     Fill { server: Server, database: Box<DatabaseFacts>, names: Names },
+    Watch { server: Server, names: Names },
     Switch { server: Server, names: Names },
     Health { server: Server, names: Names, tables: u64 },
     Clean { server: Server, names: Names },
@@ -121,6 +122,9 @@ fn steps_of(server: &Server, database: DatabaseFacts, names: &Names) -> Vec<Step
         health.step(Stage::Health, format!("count the tables of {name}")),
     ];
     if names().replaces {
+        let watch = LogicalAction::Watch { server: server(), names: names() };
+        let text = format!("count the changes of {name}: one that is changed from here on stays");
+        steps.push(watch.step(Stage::Watch, text));
         let clean = LogicalAction::Clean { server: server(), names: names() };
         steps.push(clean.step(Stage::Clean, format!("drop what was {name} before")));
     }
@@ -298,6 +302,10 @@ impl LogicalAction {
             Self::Fill { server, database, names } => {
                 server.fill(database, names, stored, context).map(|()| Value::Null)
             }
+            Self::Watch { server, names } => {
+                let mut sql = server.connect(MAINTENANCE, context)?;
+                watch::count(&mut sql, &names.name, &names.staged).map(|()| Value::Null)
+            }
             Self::Switch { server, names } => {
                 names.apply(&mut server.connect(MAINTENANCE, context)?).map(|()| Value::Null)
             }
@@ -316,8 +324,7 @@ impl LogicalAction {
             }
             Self::Clean { server, names } => {
                 let mut sql = server.connect(MAINTENANCE, context)?;
-                sql.query(&format!("DROP DATABASE IF EXISTS {}", identifier(&names.old)))?;
-                Ok(Value::Null)
+                watch::drop_unchanged(&mut sql, &names.name, &names.old)
             }
         }
     }
@@ -333,7 +340,7 @@ impl LogicalAction {
             Self::Switch { server, names } => {
                 names.undo(&mut server.connect(MAINTENANCE, context)?)
             }
-            Self::Health { .. } | Self::RolesDone { .. } => Ok(()),
+            Self::Watch { .. } | Self::Health { .. } | Self::RolesDone { .. } => Ok(()),
             Self::Clean { server, names } => {
                 let mut sql = server.connect(MAINTENANCE, context)?;
                 if Names::exists(&mut sql, &names.old)? {

@@ -3,6 +3,7 @@
 use serde_json::json;
 use tintype_model::ErrorKind;
 use tintype_model::item::Item;
+use tintype_model::plan::Stage;
 use tintype_model::resource::{Consistency, Resource};
 use tintype_source::connector::Destination;
 use tintype_testkit::postgres::Postgres;
@@ -81,6 +82,44 @@ fn in_place(world: &World, server: &Postgres, item: &Item, resource: &Resource) 
     while server.sql(in_use) != "0" {}
     world.restore(item, resource, &Destination::InPlace);
     assert_eq!(server.sql_in("shop", "SELECT string_agg(n::text, ',') FROM t"), "1,2");
+}
+
+/// Written to after the undo point, before it is renamed: what was replaced is not dropped.
+#[test]
+fn a_database_that_changes_after_the_undo_point_stays() {
+    let server = Postgres::start();
+    server.sql("CREATE DATABASE shop");
+    server.sql("COMMENT ON DATABASE shop IS 'its own'");
+    server.sql_in("shop", "CREATE TABLE t(n int); INSERT INTO t VALUES(1)");
+    let world = World::new();
+    let at = json!({ "host": server.host(), "port": server.port, "mode": "logical" });
+    let resource = Resource { excludes: vec!["postgres".into()], ..database("postgres", at) };
+    let item = world.capture(&resource, || (), || ()).unwrap();
+    let comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database \
+                   WHERE datname = 'shop'";
+    for writes in [false, true] {
+        let (mut target, plan) = world.plan(&item, &resource, &Destination::InPlace);
+        let mut last = serde_json::Value::Null;
+        for step in &plan.steps {
+            last = target.apply(step, &world.stored).unwrap();
+            if step.stage == Stage::Watch && writes {
+                // It is no part of what the undo point captures.
+                let point = World::new().capture(&resource, || (), || ()).unwrap();
+                let names = point.facts["databases"].to_string();
+                assert!(names.contains("shop") && !names.contains("tintype"), "{names}");
+                server.sql_in("shop", "INSERT INTO t VALUES(2)");
+            }
+        }
+        assert_eq!(server.sql_in("shop", "SELECT string_agg(n::text, ',') FROM t"), "1");
+        assert_eq!(server.sql(comment), "its own");
+        let Some(kept) = last["kept"].as_str() else {
+            assert!(!writes, "{last}");
+            continue;
+        };
+        assert!(writes, "{kept}");
+        let name = kept.strip_prefix("database ").unwrap();
+        assert_eq!(server.sql_in(name, "SELECT string_agg(n::text, ',') FROM t"), "1,2");
+    }
 }
 
 /// Into a server that knows none of the roles.
