@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use ring::rand::SecureRandom as _;
 pub use tintype_model::env::{Clock, Random, Task, Tasks};
+use tintype_model::{Error, Result};
 
 #[derive(Clone)]
 pub struct Env {
@@ -70,5 +71,10 @@ impl Tasks for Threads {
                 scope.spawn(task);
             }
         });
+    }
+
+    fn spawn(&self, task: Task<'static>) -> Result<()> {
+        let spawned = std::thread::Builder::new().spawn(task);
+        spawned.map(drop).map_err(|error| Error::io(error, "a thread"))
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::Result;
+
 pub trait Clock: Send + Sync {
     /// Wall clock. Never decides a deletion of live data; see docs/format.md, protocol.
     fn now(&self) -> Timestamp;
@@ -26,4 +28,7 @@ pub trait Tasks: Send + Sync {
     /// Runs all tasks, possibly at the same time, and returns when every one has ended.
     /// A panic of one is passed on after the others ended.
     fn run(&self, tasks: Vec<Task<'_>>);
+
+    /// Lets a task go on beside its caller. It ends by itself: whoever starts one tells it when.
+    fn spawn(&self, task: Task<'static>) -> Result<()>;
 }

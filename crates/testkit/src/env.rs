@@ -37,4 +37,9 @@ impl Tasks for Threads {
             }
         });
     }
+
+    fn spawn(&self, task: Task<'static>) -> tintype_model::Result<()> {
+        std::thread::spawn(task);
+        Ok(())
+    }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use tintype_model::{Error, Result};
+
 use super::{Clock, Env, Random, Task, Tasks};
 
 /// `sleep` returns at once and moves the clock by what was asked for.
@@ -82,6 +84,10 @@ impl Tasks for Sequential {
         for task in tasks {
             task();
         }
+    }
+
+    fn spawn(&self, _task: Task<'static>) -> Result<()> {
+        Err(Error::unsupported("nothing goes on beside the only thread"))
     }
 }
 

@@ -4,7 +4,8 @@ use tintype_model::Result;
 use tintype_model::resource::{Kind, Resource};
 
 use super::at::At;
-use super::source::{Guard, end_job};
+use super::job::{end_job, let_go_on};
+use super::source::Guard;
 use super::virsh::Virsh;
 use crate::connector::Context;
 
@@ -32,6 +33,8 @@ fn clean_one(uri: &str, domain: &str, context: &Context) -> Result<Option<String
     if !end_job(&virsh, domain, |name| context.is_dead(name))? {
         return Ok(None);
     }
+    // It may have stopped for want of space: nobody looked any more.
+    let_go_on(&virsh, domain)?;
     Guard { uri: uri.to_owned(), domain: domain.to_owned() }.thaw(context)?;
     Ok(Some(format!("vm {domain}: a backup job of a session that is no more")))
 }

@@ -4,11 +4,13 @@ mod at;
 mod clean;
 mod discover;
 mod domain;
+mod job;
 mod network;
 mod pull;
 mod source;
 mod target;
 mod virsh;
+mod watch;
 mod xml;
 
 use serde_json::Value;

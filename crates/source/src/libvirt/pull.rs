@@ -1,35 +1,26 @@
 //! A backup job of libvirt in pull mode: it keeps the old content of what the guest overwrites in
 //! scratch files, and shows the disks as they were as exports. A checkpoint begins with it, from
 //! which the next one asks for changes.
-//!
-//! libvirt's job stops the guest when scratch space runs out (unlike a bare QEMU, which is told to
-//! give up the view). So free space is looked at before each read, and the job is ended while
-//! there still is some; a guest that was stopped nevertheless is started again with the end of
-//! the job.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tintype_model::{Error, Result};
 use xmltree::{Element, XMLNode};
 
 use super::domain::{Domain, DomainDisk};
-use super::source::end_job;
+use super::job::{end_job, let_go_on};
 use super::virsh::Virsh;
+use super::watch::{Watch, Watched};
 use super::xml::{children, parse, write};
-use crate::connector::{Changed, Content, Context, Part, ReadImage};
+use crate::connector::{Changed, Content, Context, Part, ReadImage as _};
 use crate::qemu::capture::{explained, give_to, image_node, scratch_place};
 use crate::qemu::definition::{DISKS, DiskFacts};
 use crate::qemu::mark::{Mark, MarkedDisk};
 use crate::vm::disk_file;
 use crate::vm::nbd::{NbdImage, dirty};
 use crate::vm::socket::Waits;
-
-/// The job ends when less than this is free, or a tenth of what there is.
-const LEAST_FREE: u64 = 128 << 20;
 
 pub(crate) struct Pull {
     pub place: PathBuf,
@@ -45,6 +36,9 @@ pub(crate) struct Pull {
     sizes: BTreeMap<String, u64>,
     virsh: Virsh,
     domain: String,
+    watch: Watched,
+    /// Whether the guest ran before.
+    was_running: bool,
 }
 
 impl Pull {
@@ -63,6 +57,8 @@ impl Pull {
         }
         let place = scratch_place(domain.owner, context)?;
         let mut pull = Self {
+            watch: Watch::new(&domain.name, virsh.uri(), place.clone(), context)?,
+            was_running: domain.is_running(),
             job: place.join("job.xml"),
             checkpoint: None,
             place,
@@ -206,26 +202,24 @@ impl Pull {
         self.place.join("nbd")
     }
 
+    /// The job has begun; from now on the guest overwrites what is kept aside.
+    pub(crate) fn begun(&self, context: &Context) -> Result<()> {
+        self.watch.begin(context)
+    }
+
     /// What the job shows.
     pub(crate) fn parts(&self, context: &Context) -> Result<Vec<Part>> {
-        let watch = Arc::new(Watch {
-            virsh: self.virsh.clone(),
-            domain: self.domain.clone(),
-            label: self.name.clone(),
-            place: self.place.clone(),
-            ended: AtomicBool::new(false),
-        });
         let mut parts = Vec::new();
         for disk in &self.disks {
             let name = &disk.name;
-            let part = self.part(name, &watch, context);
+            let part = self.part(name, context);
             parts.push(part.map_err(|error| error.context(format!("disk {name}")))?);
         }
         parts.sort_by(|a, b| a.at.cmp(&b.at));
         Ok(parts)
     }
 
-    fn part(&self, name: &str, watch: &Arc<Watch>, context: &Context) -> Result<Part> {
+    fn part(&self, name: &str, context: &Context) -> Result<Part> {
         let (disk, place) = (name.to_owned(), self.place.clone());
         let explain = Box::new(move |error: Error| explained(error, &disk, &place));
         let image = NbdImage::open(&self.socket(), name, Waits::of(context), explain)?;
@@ -236,7 +230,7 @@ impl Pull {
             Changed::Unknown
         };
         let node = image_node(image.size_bytes(), context);
-        let image = Arc::new(Watched { image, watch: watch.clone() });
+        let image = Arc::new(self.watch.image(image));
         let at = format!("{DISKS}/{name}.img").into_bytes();
         Ok(Part { at, content: Content::Image { node, image, changed } })
     }
@@ -256,7 +250,10 @@ impl Pull {
     /// Removes the job, and the checkpoint that does not count any more. What a checkpoint that
     /// goes has recorded stays with the one before it.
     pub(crate) fn end(&self, virsh: &Virsh, committed: bool, context: &Context) -> Result<()> {
-        end_job(virsh, &self.domain, |name| name.starts_with(&self.name))?;
+        let was_there = end_job(virsh, &self.domain, |name| name.starts_with(&self.name))?;
+        if self.was_running && (was_there || self.watch.has_ended()) {
+            let_go_on(virsh, &self.domain)?;
+        }
         let list = virsh.call(&["checkpoint-list", &self.domain, "--name"])?;
         let names = list.lines().map(str::trim);
         for name in names.filter(|name| !name.is_empty()) {
@@ -303,55 +300,4 @@ fn sizes(virsh: &Virsh, domain: &str, disks: &[DomainDisk]) -> Result<BTreeMap<S
         sizes.extend(line.and_then(|size| Some((disk.name.clone(), size.trim().parse().ok()?))));
     }
     Ok(sizes)
-}
-
-/// Ends the job before it stops the guest.
-struct Watch {
-    virsh: Virsh,
-    domain: String,
-    label: String,
-    place: PathBuf,
-    ended: AtomicBool,
-}
-
-impl Watch {
-    fn check(&self) -> Result<()> {
-        let space = rustix::fs::statvfs(&self.place);
-        let space = space.map_err(|errno| Error::io(errno.into(), self.place.display()))?;
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
-        let least = LEAST_FREE.min(space.f_blocks.saturating_mul(space.f_frsize) / 10);
-        if free >= least && !self.ended.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        if !self.ended.swap(true, Ordering::AcqRel) {
-            end_job(&self.virsh, &self.domain, |name| name.starts_with(&self.label))?;
-        }
-        Err(Error::no_space(format!(
-            "the scratch space at {} is nearly full: the guest overwrites more than fits there \
-             while it is read, and its backup job was ended so that it goes on; give scratch more \
-             room, or snapshot at a quieter time",
-            self.place.display()
-        )))
-    }
-}
-
-struct Watched {
-    image: NbdImage,
-    watch: Arc<Watch>,
-}
-
-impl ReadImage for Watched {
-    fn size_bytes(&self) -> u64 {
-        self.image.size_bytes()
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        self.watch.check()?;
-        self.image.read_at(offset, buffer)
-    }
-
-    fn extent(&self, range: Range<u64>) -> Result<(u64, bool)> {
-        self.watch.check()?;
-        self.image.extent(range)
-    }
 }

@@ -14,7 +14,6 @@ use super::at::At;
 use super::domain::{Domain, DomainDisk};
 use super::pull::Pull;
 use super::virsh::{Session, Virsh};
-use super::xml::{children, of_child, parse};
 use crate::connector::{CapturePlan, Context, Guarded, Part, Released, Source, View};
 use crate::qemu::at::DiskAt;
 use crate::qemu::definition::{DiskFacts, Facts, NVRAM, WindowFacts};
@@ -27,7 +26,6 @@ pub(crate) const DEFINITION: &str = "domain.xml";
 const NVRAM_BYTES: u64 = 128 << 20;
 const BEGIN: Duration = Duration::from_mins(1);
 const THAW: Duration = Duration::from_secs(8);
-const JOB_ENDS: Duration = Duration::from_secs(20);
 
 /// What the guard must know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,42 +51,6 @@ impl Guard {
             })?;
         }
     }
-}
-
-/// Ends a backup job, and lets a guest run on that the job stopped for want of space. That of
-/// another is left alone: it is told by the names of its scratch files, which bear a session's.
-/// Whether there was one to end.
-pub(crate) fn end_job(virsh: &Virsh, domain: &str, ours: impl Fn(&str) -> bool) -> Result<bool> {
-    let patience = virsh.patience(JOB_ENDS);
-    let mut was_there = false;
-    while let Some(names) = scratch_of_job(virsh, domain)? {
-        if !names.iter().any(|name| ours(name)) {
-            return Ok(was_there);
-        }
-        was_there = true;
-        // It may end by itself meanwhile.
-        let _ = virsh.call(&["domjobabort", domain]);
-        patience.pause().map_err(|error| error.context("the backup job does not end"))?;
-    }
-    let state = virsh.call(&["domstate", domain, "--reason"]).unwrap_or_default();
-    if state.trim() == "paused (I/O error)" {
-        virsh.call(&["resume", domain])?;
-    }
-    Ok(was_there)
-}
-
-/// Names of the scratch files of the backup job that is at work.
-fn scratch_of_job(virsh: &Virsh, domain: &str) -> Result<Option<Vec<String>>> {
-    let job = match virsh.call(&["backup-dumpxml", domain]) {
-        // No job, no machine, no libvirt.
-        Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound) => {
-            return Ok(None);
-        }
-        job => parse(&job?)?,
-    };
-    let disks = children(&job, "disks").flat_map(|disks| children(disks, "disk"));
-    let files = disks.filter_map(|disk| of_child(disk, "scratch", "file"));
-    Ok(Some(files.map(|file| file.rsplit('/').next().unwrap_or_default().to_owned()).collect()))
 }
 
 /// The level that a machine can reach, and why not more.
@@ -330,7 +292,11 @@ impl Source for DomainSource {
         words.push("--reuse-external");
         let (seconds, said) = self.timed(&words, BEGIN);
         self.window.switch = seconds;
-        said.map(drop)
+        said?;
+        match &self.pull {
+            Some(pull) => pull.begun(&self.context),
+            None => Ok(()),
+        }
     }
 
     fn thaw(&mut self) -> Result<()> {

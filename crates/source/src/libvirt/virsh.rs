@@ -35,6 +35,10 @@ impl Virsh {
         Self { uri: uri.to_owned(), waits: Waits::stubborn(context) }
     }
 
+    pub(crate) fn uri(&self) -> &str {
+        &self.uri
+    }
+
     pub(crate) fn patience(&self, limit: Duration) -> Patience {
         self.waits.within(limit)
     }

@@ -127,21 +127,26 @@ impl Libvirt {
 
     /// Runs a script in a guest to its end, through its agent.
     pub fn shell(&self, name: &str, script: &str) -> String {
-        let ask = |ask: serde_json::Value| -> serde_json::Value {
-            let said =
-                self.virsh(&["qemu-agent-command", name, &ask.to_string(), "--timeout", "60"]);
-            serde_json::from_str(&said).expect("the agent speaks JSON")
+        self.try_shell(name, script).unwrap_or_else(|| panic!("{script}: the agent answers no more"))
+    }
+
+    /// None if the agent does not answer.
+    pub fn try_shell(&self, name: &str, script: &str) -> Option<String> {
+        let ask = |ask: serde_json::Value| -> Option<serde_json::Value> {
+            let words = ["qemu-agent-command", name, &ask.to_string(), "--timeout", "60"];
+            let said = self.try_virsh(&words).ok()?;
+            Some(serde_json::from_str(&said).expect("the agent speaks JSON"))
         };
         let run = serde_json::json!({"execute": "guest-exec", "arguments":
             {"path": "/bin/sh", "arg": ["-c", script], "capture-output": true}});
-        let process = ask(run)["return"]["pid"].take();
+        let process = ask(run)?["return"]["pid"].take();
         let status = serde_json::json!({"execute": "guest-exec-status", "arguments":
             {"pid": process}});
         let begun = Instant::now();
         loop {
-            let state = ask(status.clone())["return"].take();
+            let state = ask(status.clone())?["return"].take();
             if state["exited"] == true {
-                return guest::decoded(state["out-data"].as_str().unwrap_or_default());
+                return Some(guest::decoded(state["out-data"].as_str().unwrap_or_default()));
             }
             assert!(begun.elapsed() < BOOT, "{script}: does not end");
             std::thread::sleep(Duration::from_millis(50));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -63,7 +64,7 @@ fn a_machine_is_captured_by_changes_and_its_bad_days_pass() {
     }
     // Before libvirt, which sees mounts only of before its start.
     let small = tempfile::tempdir().unwrap();
-    let _mounted = Mounted::tmpfs(small.path(), 6);
+    let _mounted = Mounted::tmpfs(small.path(), 24);
     let libvirt = Libvirt::start();
     libvirt.define("one", "", "");
     libvirt.start_and_wait("one");
@@ -99,6 +100,7 @@ fn a_machine_is_captured_by_changes_and_its_bad_days_pass() {
     first.release(Released::Failed).unwrap();
     assert_eq!(leftovers(&libvirt, "one"), Vec::<String>::new());
     scratch_is_full(&libvirt, &resource, small.path());
+    one_that_stands_still(&libvirt, &resource, small.path());
     power_cut(&libvirt, &resource, mark.as_ref(), &into);
 }
 
@@ -128,39 +130,123 @@ fn killed_in_the_window(libvirt: &Libvirt, resource: &Resource, mark: Option<&Va
     drop(scratch);
 }
 
-/// The guest goes on, only the item fails.
+/// Only the item fails, and nobody reads meanwhile: the guest goes on, at once where it overwrites
+/// more slowly than scratch fills between two looks at it, else soon.
 fn scratch_is_full(libvirt: &Libvirt, resource: &Resource, small: &Path) {
-    let context = super::support::context(small);
     libvirt.shell("one", "dd if=/dev/urandom of=/data/big bs=1M count=20 conv=fsync");
+    let slow = "for i in $(seq 0 19); do dd if=/dev/zero of=/data/big bs=1M count=1 seek=$i \
+        conv=notrunc,fsync; usleep 200000; done";
+    assert!(!overwritten(libvirt, resource, small, slow).contains("Suspended"));
+    libvirt.shell("one", "dd if=/dev/urandom of=/data/big bs=1M count=30 conv=fsync");
+    let fast = "dd if=/dev/zero of=/data/big bs=1M count=30 conv=notrunc,fsync";
+    let told = overwritten(libvirt, resource, small, fast);
+    println!("scratch that fills at once: {told}");
+}
+
+/// What the guest went through while a script ran that overwrites more than fits.
+fn overwritten(libvirt: &Libvirt, resource: &Resource, small: &Path, script: &str) -> String {
+    let context = super::support::context(small);
     let mut source = source(resource, &context);
     frozen(&mut *source, None).unwrap();
     let view = source.view().unwrap();
+    let events = Events::of(libvirt, "one");
+    let script = format!("rm -f /data/over; {script}; sync; echo > /data/over");
     let ask = json!({"execute": "guest-exec", "arguments": {"path": "/bin/sh", "arg": ["-c",
-        "dd if=/dev/zero of=/data/big bs=1M count=20 conv=notrunc,fsync && echo > /data/over"]}});
+        script]}});
     libvirt.virsh(&["qemu-agent-command", "one", &ask.to_string()]);
     let begun = Instant::now();
-    while libvirt.virsh(&["domstate", "one"]).trim() == "running" {
-        assert!(begun.elapsed() < Duration::from_mins(1), "scratch is not full");
-        std::thread::sleep(Duration::from_millis(20));
+    while !libvirt.try_shell("one", "ls /data/over").is_some_and(|said| said.contains("over")) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the guest does not go on");
+        std::thread::sleep(Duration::from_millis(100));
     }
+    let told = events.end();
     let (_own, into) = directory();
     let error = read(view, &into).unwrap_err();
     assert!(error.is(ErrorKind::NoSpace), "{error}");
+    assert!(error.to_string().contains("nearly full"), "{error}");
     source.release(Released::Failed).unwrap();
     drop(source);
     assert_eq!(leftovers(libvirt, "one"), Vec::<String>::new());
-    let wait = "n=0; while [ ! -e /data/over ] && [ $n -lt 300 ]; do usleep 100000; n=$((n+1)); done; ls /data/over";
-    assert_eq!(libvirt.shell("one", wait).trim(), "/data/over");
+    told
+}
+
+/// What libvirt tells of a machine's life.
+struct Events {
+    told: std::process::Child,
+    into: tempfile::NamedTempFile,
+}
+
+impl Events {
+    fn of(libvirt: &Libvirt, name: &str) -> Self {
+        let into = tempfile::NamedTempFile::new().unwrap();
+        let mut virsh = Command::new("virsh");
+        virsh.args(["-c", &libvirt.uri, "event", name, "--event", "lifecycle", "--loop"]);
+        let told = virsh.stdout(into.reopen().unwrap()).spawn().unwrap();
+        // Until it listens; events before are not told.
+        std::thread::sleep(Duration::from_millis(500));
+        Self { told, into }
+    }
+
+    fn end(mut self) -> String {
+        let process = self.told.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+        self.told.wait().unwrap();
+        std::fs::read_to_string(self.into.path()).unwrap()
+    }
+}
+
+/// A guest that its owner paused, or that another's job stopped, is left as it is.
+fn one_that_stands_still(libvirt: &Libvirt, resource: &Resource, small: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let capture = || {
+        let (_own, into) = directory();
+        let taken = captured(resource, None, &into);
+        assert_eq!(taken.consistency, Consistency::Crash);
+        LibvirtConnector.clean(&[resource], &run().context).unwrap();
+    };
+    libvirt.virsh(&["suspend", "one"]);
+    capture();
+    assert_eq!(libvirt.virsh(&["domstate", "one", "--reason"]).trim(), "paused (user)");
+    libvirt.virsh(&["resume", "one"]);
+    // A job of another's with little room.
+    std::fs::set_permissions(small, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let filling = small.join("filling");
+    std::fs::write(&filling, vec![1; 18 << 20]).unwrap();
+    let at = |name: &str| small.join(name).display().to_string();
+    let job = format!(
+        "<domainbackup mode='pull'><server transport='unix' socket='{}'/><disks>\
+         <disk name='vda' backup='no'/><disk name='vdb' backup='yes' type='file'>\
+         <scratch file='{}'/></disk></disks></domainbackup>",
+        at("foreign"),
+        at("foreign.qcow2")
+    );
+    let file = libvirt.directory.join("job.xml");
+    std::fs::write(&file, job).unwrap();
+    libvirt.shell("one", "dd if=/dev/urandom of=/data/big bs=1M count=20 conv=fsync");
+    libvirt.virsh(&["backup-begin", "one", &file.display().to_string()]);
+    let ask = json!({"execute": "guest-exec", "arguments": {"path": "/bin/sh", "arg": ["-c",
+        "dd if=/dev/zero of=/data/big bs=1M count=20 conv=notrunc,fsync"]}});
+    libvirt.virsh(&["qemu-agent-command", "one", &ask.to_string()]);
+    let stopped = "paused (I/O error)";
+    let begun = Instant::now();
+    while libvirt.virsh(&["domstate", "one", "--reason"]).trim() != stopped {
+        assert!(begun.elapsed() < Duration::from_mins(1), "scratch is not full");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    LibvirtConnector.clean(&[resource], &run().context).unwrap();
+    assert!(libvirt.try_virsh(&["backup-dumpxml", "one"]).is_ok(), "it is another's");
+    libvirt.virsh(&["domjobabort", "one"]);
+    capture();
+    assert_eq!(libvirt.virsh(&["domstate", "one", "--reason"]).trim(), stopped);
+    libvirt.virsh(&["resume", "one"]);
+    std::fs::remove_file(filling).unwrap();
+    writes(libvirt, "one");
 }
 
 fn power_cut(libvirt: &Libvirt, resource: &Resource, mark: Option<&Value>, into: &Path) {
     let process = libvirt.process("one").unwrap();
     assert!(
-        std::process::Command::new("kill")
-            .args(["-9", &process.to_string()])
-            .status()
-            .unwrap()
-            .success()
+        Command::new("kill").args(["-9", &process.to_string()]).status().unwrap().success()
     );
     let begun = Instant::now();
     while libvirt.virsh(&["domstate", "one"]).trim() != "shut off" {
