@@ -87,7 +87,8 @@ fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-fn rename(from: &Path, to: &Path) -> Result<()> {
+/// Refuses to replace what is there.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     let renamed = match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // The file system does not know the flag.
         Err(Errno::INVAL | Errno::NOSYS) if !exists(to) => rustix::fs::rename(from, to),

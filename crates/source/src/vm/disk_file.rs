@@ -1,8 +1,9 @@
 //! A new disk image of any format that QEMU knows.
 
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tintype_model::{Error, Result};
@@ -32,8 +33,11 @@ pub(crate) fn write(
         stored.image(at, &RawSink { file: &made, path: file })?;
         return made.sync_all().map_err(failed);
     }
-    create(file, format, size_bytes)?;
-    let server = DiskServer::start(file, format, Mode::Write, context)?;
+    // By the file that was made, not by its name: whoever owns the directory could put a link there.
+    let held = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), made.as_raw_fd()));
+    create(&held, format, size_bytes).map_err(|error| error.context(file.display()))?;
+    let server = DiskServer::start(&held, format, Mode::Write, context)
+        .map_err(|error| error.context(file.display()))?;
     let (sink, size) = NbdSink::open(server.socket(), "", Waits::of(context))?;
     if size < size_bytes {
         return Err(Error::invalid(format!(

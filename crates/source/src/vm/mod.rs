@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod checks;
 pub(crate) mod disk_file;
 pub(crate) mod nbd;
+pub(crate) mod place;
 pub(crate) mod qmp;
 pub(crate) mod server;
 pub(crate) mod socket;

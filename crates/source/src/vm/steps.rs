@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,8 @@ use tintype_model::plan::{Stage, Step};
 use tintype_model::{Error, Result};
 
 use super::disk_file;
+use super::place::{place, take_back};
+use super::socket::Waits;
 use crate::connector::{Context, Stored};
 
 /// Firmware variables and definitions are small.
@@ -79,12 +81,14 @@ impl FileStep {
             Self::WriteText { file, text, executable } => {
                 write_file(file, text.as_bytes(), *executable)
             }
-            Self::Place { new, file, old } => place(new, file, old.as_deref()),
+            Self::Place { new, file, old } => {
+                place(new, file, old.as_deref(), &Waits::of(context))
+            }
             Self::Remove { files } => files.iter().try_for_each(|file| disk_file::remove(file)),
         }
     }
 
-    pub(crate) fn undo(&self) -> Result<()> {
+    pub(crate) fn undo(&self, context: &Context) -> Result<()> {
         match self {
             // Only if nothing else is in it.
             Self::MakeDirectory { path } => {
@@ -94,7 +98,9 @@ impl FileStep {
             Self::WriteDisk { file, .. }
             | Self::WriteObject { file, .. }
             | Self::WriteText { file, .. } => disk_file::remove(file),
-            Self::Place { new, file, old } => take_back(new, file, old.as_deref()),
+            Self::Place { new, file, old } => {
+                take_back(new, file, old.as_deref(), &Waits::stubborn(context))
+            }
             Self::Remove { files } => match files.iter().find(|file| !file.exists()) {
                 Some(gone) => {
                     let gone = gone.display();
@@ -115,43 +121,4 @@ fn write_file(file: &Path, bytes: &[u8], executable: bool) -> Result<()> {
         made.sync_all()
     });
     written.map_err(|error| Error::io(error, file.display()))
-}
-
-/// The name is never without a file. A second time nothing is done: what was written is gone.
-fn place(new: &Path, file: &Path, old: Option<&Path>) -> Result<()> {
-    if !new.exists() {
-        return Ok(());
-    }
-    let failed = |error: std::io::Error| Error::io(error, file.display());
-    if let Some(old) = old
-        && !old.exists()
-        && let Ok(was) = std::fs::metadata(file)
-    {
-        std::os::unix::fs::chown(new, Some(was.uid()), Some(was.gid())).map_err(failed)?;
-        let mode = std::fs::Permissions::from_mode(was.mode() & 0o7777);
-        std::fs::set_permissions(new, mode).map_err(failed)?;
-        std::fs::hard_link(file, old).map_err(failed)?;
-    }
-    std::fs::rename(new, file).map_err(failed)?;
-    synced(file)
-}
-
-fn take_back(new: &Path, file: &Path, old: Option<&Path>) -> Result<()> {
-    match old {
-        Some(old) if old.exists() => {
-            std::fs::rename(old, file).map_err(|error| Error::io(error, file.display()))?;
-            // Two names of one file stay as they are.
-            disk_file::remove(old)?;
-            synced(file)
-        }
-        // Nothing was there before; it is ours if what was written was put there.
-        None if !new.exists() => disk_file::remove(file),
-        _ => Ok(()),
-    }
-}
-
-fn synced(file: &Path) -> Result<()> {
-    let directory = file.parent().unwrap_or(Path::new("/"));
-    let synced = File::open(directory).and_then(|directory| directory.sync_all());
-    synced.map_err(|error| Error::io(error, directory.display()))
 }

@@ -20,6 +20,7 @@ use crate::libvirt::xml::{parse, text, write};
 use crate::qemu::definition::{DISKS, DiskFacts, Facts, NVRAM};
 use crate::qemu::target::renew::fresh_uuid;
 use crate::vm::checks::{NOT_STARTED, OFF, free_space, guest_hooks, tools};
+use crate::vm::place::{in_use, resolved};
 use crate::vm::socket::Waits;
 use crate::vm::steps::{FileStep, beside};
 
@@ -86,20 +87,21 @@ fn in_place(plan: &mut Plan<'_>, at: &At, facts: &Facts) -> Result<()> {
     let definition = parse(&xml)?;
     check_identity(plan, &virsh, &definition, Some(&name))?;
     check_networks(plan, &virsh, &definition)?;
+    let is_off = before.as_ref().is_none_or(Domain::is_off);
     let show = ["dumpxml", &name, "--inactive", "--security-info"];
     let before = before.map(|_| virsh.call(&show)).transpose()?;
     let mut places = Vec::new();
     for disk in &facts.disks {
-        let file = PathBuf::from(&disk.file);
-        let new = check_place(plan, &file);
+        let file = resolved(Path::new(&disk.file));
+        let new = check_place(plan, &file, is_off);
         write_disk(plan, disk, new.clone(), &disk.format);
         places.push((file.clone(), disk.size_bytes));
         replace(plan, new, file);
     }
     let stored_nvram = plan.stored.object(NVRAM.as_bytes(), 1 << 30).is_ok();
     if let Some(nvram) = facts.nvram.as_ref().filter(|_| stored_nvram) {
-        let file = PathBuf::from(&nvram.file);
-        let new = check_place(plan, &file);
+        let file = resolved(Path::new(&nvram.file));
+        let new = check_place(plan, &file, is_off);
         write_object(plan, NVRAM, new.clone());
         replace(plan, new, file);
     }
@@ -130,8 +132,8 @@ fn start(plan: &mut Plan<'_>, at: &At, name: &str) {
     plan.libvirt(Stage::Health, "see that it runs and its agent answers", health);
 }
 
-/// Where a file is written beside another.
-fn check_place(plan: &mut Plan<'_>, file: &Path) -> PathBuf {
+/// Where a file is written beside another. `is_off`: its own machine does not use it.
+fn check_place(plan: &mut Plan<'_>, file: &Path, is_off: bool) -> PathBuf {
     use std::os::unix::fs::FileTypeExt;
     let directory = file.parent().unwrap_or(Path::new("/"));
     if !file.is_absolute() || !directory.is_dir() {
@@ -141,7 +143,11 @@ fn check_place(plan: &mut Plan<'_>, file: &Path) -> PathBuf {
         let reason =
             format!("{} is a block device, which cannot be written beside", file.display());
         plan.check(Check::block("device", reason, "restore as new, with the rule `directory`"));
+    } else if !file.exists() && file.symlink_metadata().is_ok() {
+        let reason = format!("{} is a link that leads nowhere", file.display());
+        plan.check(Check::block("place", reason, "remove it, or restore as new"));
     }
+    plan.result.checks.extend(in_use(file).filter(|_| is_off));
     beside(file, "new", plan.context)
 }
 

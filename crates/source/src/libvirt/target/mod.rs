@@ -13,6 +13,7 @@ use tintype_model::plan::{Check, Stage, Step};
 use tintype_model::resource::{Kind, Resource};
 use tintype_model::{Error, ErrorKind, Result};
 
+use super::domain::Domain;
 use super::virsh::Virsh;
 use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
 use crate::vm::steps::{FileStep, step};
@@ -107,7 +108,7 @@ impl Target for LibvirtTarget {
 
     fn undo(&mut self, step: &Step, _done: &Value) -> Result<()> {
         match action(step)? {
-            Action::File(file) => file.undo(),
+            Action::File(file) => file.undo(&self.context),
             Action::Libvirt(libvirt) => libvirt.undo(&self.context),
         }
     }
@@ -121,8 +122,10 @@ fn action(step: &Step) -> Result<Action> {
 impl LibvirtStep {
     fn apply(&self, context: &Context) -> Result<()> {
         match self {
-            Self::Define { uri, what, xml, .. } => {
-                define(&Virsh::new(uri, context), *what, xml, context)
+            Self::Define { uri, what, name, xml, .. } => {
+                let virsh = Virsh::new(uri, context);
+                still_off(&virsh, *what, name)?;
+                define(&virsh, *what, xml, context)
             }
             Self::Start { uri, what, name, autostart } => {
                 let virsh = Virsh::new(uri, context);
@@ -143,6 +146,7 @@ impl LibvirtStep {
         match self {
             Self::Define { uri, what, name, before, .. } => {
                 let virsh = Virsh::stubborn(uri, context);
+                still_off(&virsh, *what, name)?;
                 match before {
                     Some(before) => define(&virsh, *what, before, context),
                     None => undefine(&virsh, *what, name),
@@ -172,6 +176,22 @@ fn define(virsh: &Virsh, what: What, xml: &str, context: &Context) -> Result<()>
     let defined = virsh.call(&[&what.verb("define"), &file.display().to_string()]);
     let _ = std::fs::remove_file(&file);
     defined.map(drop)
+}
+
+/// A machine that somebody started since the plan was made is not defined anew.
+fn still_off(virsh: &Virsh, what: What, name: &str) -> Result<()> {
+    let domain = match what {
+        What::Domain => Domain::look(virsh, name),
+        What::Network => return Ok(()),
+    };
+    match domain {
+        Err(error) if is_not_there(&error) => Ok(()),
+        Ok(domain) if !domain.is_off() => Err(Error::locked(format!(
+            "the machine {name} was started meanwhile: shut it down (virsh shutdown), then go on, \
+             or back"
+        ))),
+        looked => looked.map(drop),
+    }
 }
 
 fn undefine(virsh: &Virsh, what: What, name: &str) -> Result<()> {

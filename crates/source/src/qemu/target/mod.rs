@@ -62,7 +62,7 @@ impl Target for QemuTarget {
 
     fn undo(&mut self, step: &Step, _done: &Value) -> Result<()> {
         match action(step)? {
-            Action::File(file) => file.undo(),
+            Action::File(file) => file.undo(&self.context),
             Action::Machine(MachineStep::Start { qmp, .. }) => health::stop(&qmp, &self.context),
             Action::Machine(MachineStep::Health { .. }) => Ok(()),
         }

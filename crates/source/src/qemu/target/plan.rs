@@ -17,6 +17,7 @@ use crate::qemu::at::{At, DiskAt};
 use crate::qemu::definition::{DEFINITION, DISKS, Definition, DiskFacts, Facts, NVRAM};
 use crate::qemu::process;
 use crate::vm::checks::{NOT_STARTED, OFF, free_space, guest_hooks, tools};
+use crate::vm::place::{in_use, resolved};
 use crate::vm::qmp::Qmp;
 use crate::vm::socket::Waits;
 use crate::vm::steps::{FileStep, beside, step};
@@ -160,7 +161,7 @@ impl Plan<'_> {
         for (disk, is_nvram) in
             disks.iter().map(|disk| (disk, false)).chain(nvram.iter().map(|nvram| (nvram, true)))
         {
-            let file = self.place_of(disk);
+            let file = resolved(&self.place_of(disk));
             let is_there = std::fs::metadata(&file).is_ok();
             self.check_file(&file);
             self.check_chain(disk);
@@ -224,20 +225,17 @@ impl Plan<'_> {
     /// Of a file that is replaced.
     fn check_file(&mut self, file: &Path) {
         let shown = file.display();
-        let name = file.to_string_lossy();
-        let uses = |word: &String| word.contains(&*name);
-        let used = process::all().into_iter().find(|(_, (words, _))| words.iter().any(uses));
-        if let Some((process, _)) = used {
-            let cure = "end that machine, or restore as new";
-            let reason = format!("{shown} is used by a QEMU that runs (process {process})");
-            self.check(Check::block("in-use", reason, cure));
-        }
+        self.result.checks.extend(in_use(file));
         let directory = file.parent().unwrap_or(Path::new("/"));
         match std::fs::metadata(file) {
             Ok(found) if found.file_type().is_block_device() => {
                 let reason = format!("{shown} is a block device, which cannot be written beside");
                 let cure = "restore as new, then copy the image to the device";
                 self.check(Check::block("device", reason, cure));
+            }
+            Err(_) if file.symlink_metadata().is_ok() => {
+                let reason = format!("{shown} is a link that leads nowhere");
+                self.check(Check::block("place", reason, "remove it, or restore as new"));
             }
             _ if !directory.is_dir() => {
                 let reason = format!("{} is no directory", directory.display());

@@ -7,3 +7,4 @@ mod hotplug;
 mod libvirt;
 mod restore;
 mod support;
+mod switching;
