@@ -92,12 +92,8 @@ impl Stored for StoredItem<'_, '_> {
     fn image(&self, at: &[u8], sink: &dyn ImageSink) -> Result<()> {
         let entry = self.entry(at)?;
         let size = entry.node.size;
-        let (depth, list) = match (entry.node.kind, entry.content) {
-            (Kind::Image, Content::References { depth, list }) => (depth, list),
-            (Kind::Image, Content::None) => (0, Vec::new()),
-            _ => return Err(Error::invalid("it is no image")),
-        };
         self.progress.at(&entry.path);
+        let (depth, list) = of_image(entry)?;
         let mut lists = ReadBuffer::new()?;
         let references = References::new(self.reader, &mut lists, depth, list);
         let next = Mutex::new((references, 0u64));
@@ -116,6 +112,18 @@ impl Stored for StoredItem<'_, '_> {
         } else {
             Err(Error::corrupt(format!("the image has {written} of {size} bytes")))
         }
+    }
+
+    fn image_bytes(&self, at: &[u8]) -> Result<u64> {
+        let (depth, list) = of_image(self.entry(at)?)?;
+        let mut lists = ReadBuffer::new()?;
+        let mut bytes = 0u64;
+        for reference in References::new(self.reader, &mut lists, depth, list) {
+            self.cancel.check()?;
+            let Reference { length, id } = reference?;
+            bytes = bytes.saturating_add(id.map_or(0, |_| length));
+        }
+        Ok(bytes)
     }
 
     fn files(&self, at: &[u8], to: &Path) -> Result<FilesDone> {
@@ -186,6 +194,15 @@ impl StoredItem<'_, '_> {
             sink.write_at(offset, &raw)?;
             Progress::add(&self.progress.moved_bytes, length);
         }
+    }
+}
+
+/// Depth and top of its list of pieces.
+fn of_image(entry: TreeEntry) -> Result<(u8, Vec<Reference>)> {
+    match (entry.node.kind, entry.content) {
+        (Kind::Image, Content::References { depth, list }) => Ok((depth, list)),
+        (Kind::Image, Content::None) => Ok((0, Vec::new())),
+        _ => Err(Error::invalid("it is no image")),
     }
 }
 

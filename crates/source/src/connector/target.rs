@@ -75,6 +75,9 @@ pub trait Stored {
     /// Writes an image, by several threads and in no order; zeros are not written but told.
     fn image(&self, at: &[u8], sink: &dyn ImageSink) -> Result<()>;
 
+    /// Bytes of an image that are not known to be zeros: what has to be written of it.
+    fn image_bytes(&self, at: &[u8]) -> Result<u64>;
+
     /// Restores a directory with all metadata into `to`, which exists and is empty.
     fn files(&self, at: &[u8], to: &Path) -> Result<FilesDone>;
 }

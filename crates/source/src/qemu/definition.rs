@@ -1,6 +1,6 @@
 //! What a machine is, beside its disks: how QEMU was started, and what it had.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -8,6 +8,8 @@ use tintype_model::Result;
 
 use super::machine::Disk;
 use super::plan::Running;
+use crate::connector::Stored;
+use crate::host::space::Need;
 
 /// Where the parts of a machine lie.
 pub(crate) const DEFINITION: &str = "definition.json";
@@ -103,6 +105,12 @@ impl DiskFacts {
             size_bytes: disk.size_bytes,
             has_backing: disk.has_backing,
         }
+    }
+
+    /// What it takes where it is restored to: images are sparse.
+    pub(crate) fn need(&self, stored: &dyn Stored, file: &Path) -> Result<Need> {
+        let certain = stored.image_bytes(format!("{DISKS}/{}.img", self.name).as_bytes())?;
+        Ok(Need { path: file.to_owned(), certain, most: certain.max(self.size_bytes) })
     }
 }
 

@@ -1,38 +1,9 @@
 //! Checks before a restore that machines of every kind share.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 
 use tintype_model::plan::Check;
 use tintype_model::resource::{HookPlace, OnError, Phase, Resource};
-
-/// Whether files fit; they are sparse, so that what was stored says more than how large they are.
-pub(crate) fn free_space(files: &[(PathBuf, u64)], stored_bytes: u64) -> Check {
-    let mut needed: BTreeMap<&Path, u64> = BTreeMap::new();
-    for (file, bytes) in files {
-        *needed.entry(file.parent().unwrap_or(Path::new("/"))).or_default() += bytes;
-    }
-    for (directory, bytes) in needed {
-        // One that is made by the restore is where its parent is.
-        let mut existing = directory;
-        while let (false, Some(parent)) = (existing.exists(), existing.parent()) {
-            existing = parent;
-        }
-        let Ok(space) = rustix::fs::statvfs(existing) else { continue };
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
-        if free < bytes {
-            let reason = format!(
-                "{} has {} MiB free; the disks have {} MiB, {} MiB were stored",
-                directory.display(),
-                free >> 20,
-                bytes >> 20,
-                stored_bytes >> 20
-            );
-            return Check::warn("free-space", reason, "make room, or restore to another place");
-        }
-    }
-    Check::pass("free-space", "there is room for the disks as large as they can get")
-}
 
 /// Why a machine runs no hook: one that is replaced, and one that is new.
 pub(crate) const OFF: &str = "the machine is off while it is replaced";

@@ -12,6 +12,7 @@ use xmltree::Element;
 use super::renew::{Renewal, domain as renewed};
 use super::{LibvirtStep, Plan, What};
 use crate::connector::{Context, Destination, TargetPlan};
+use crate::host::space::{Need, check_all};
 use crate::libvirt::at::At;
 use crate::libvirt::domain::{Domain, macs, networks};
 use crate::libvirt::source::DEFINITION;
@@ -19,7 +20,7 @@ use crate::libvirt::virsh::Virsh;
 use crate::libvirt::xml::{parse, text, write};
 use crate::qemu::definition::{DISKS, DiskFacts, Facts, NVRAM};
 use crate::qemu::target::renew::fresh_uuid;
-use crate::vm::checks::{NOT_STARTED, OFF, free_space, guest_hooks, tools};
+use crate::vm::checks::{NOT_STARTED, OFF, guest_hooks, tools};
 use crate::vm::place::{in_use, resolved};
 use crate::vm::socket::Waits;
 use crate::vm::steps::{FileStep, beside};
@@ -48,7 +49,7 @@ pub(super) fn plan(
             plan.result.checks.extend(hooks.filter(|_| !rules.start));
             as_new(&mut plan, &at, &new, &facts, rules)?;
         }
-        Destination::Files(directory) => files(&mut plan, directory, &facts),
+        Destination::Files(directory) => files(&mut plan, directory, &facts)?,
     }
     Ok(plan.result)
 }
@@ -95,7 +96,7 @@ fn in_place(plan: &mut Plan<'_>, at: &At, facts: &Facts) -> Result<()> {
         let file = resolved(Path::new(&disk.file));
         let new = check_place(plan, &file, is_off);
         write_disk(plan, disk, new.clone(), &disk.format);
-        places.push((file.clone(), disk.size_bytes));
+        places.push(disk.need(plan.stored, &file)?);
         replace(plan, new, file);
     }
     let stored_nvram = plan.stored.object(NVRAM.as_bytes(), 1 << 30).is_ok();
@@ -160,9 +161,9 @@ fn replace(plan: &mut Plan<'_>, new: PathBuf, file: PathBuf) {
     plan.replaced.extend(old);
 }
 
-fn finish_checks(plan: &mut Plan<'_>, formats: &BTreeSet<String>, places: &[(PathBuf, u64)]) {
+fn finish_checks(plan: &mut Plan<'_>, formats: &BTreeSet<String>, places: &[Need]) {
     plan.check(tools(formats));
-    plan.check(free_space(places, plan.item.bytes));
+    plan.check(check_all(places));
 }
 
 fn define(plan: &mut Plan<'_>, at: &At, name: &str, xml: String, before: Option<String>) {
@@ -213,7 +214,7 @@ fn check_networks(plan: &mut Plan<'_>, virsh: &Virsh, new: &Element) -> Result<(
     Ok(())
 }
 
-fn files(plan: &mut Plan<'_>, directory: &Path, facts: &Facts) {
+fn files(plan: &mut Plan<'_>, directory: &Path, facts: &Facts) -> Result<()> {
     let folder = directory.join(DISKS);
     for path in [directory.to_owned(), folder.clone()] {
         let text = format!("make {}", path.display());
@@ -223,7 +224,7 @@ fn files(plan: &mut Plan<'_>, directory: &Path, facts: &Facts) {
     for disk in &facts.disks {
         let file = folder.join(format!("{}.img", disk.name));
         check_free(plan, &file);
-        places.push((file.clone(), disk.size_bytes));
+        places.push(disk.need(plan.stored, &file)?);
         write_disk(plan, disk, file, "raw");
     }
     let has_nvram = plan.stored.object(NVRAM.as_bytes(), 1 << 30).is_ok();
@@ -232,7 +233,8 @@ fn files(plan: &mut Plan<'_>, directory: &Path, facts: &Facts) {
         check_free(plan, &file);
         write_object(plan, name, file);
     }
-    plan.check(free_space(&places, plan.item.bytes));
+    plan.check(check_all(&places));
+    Ok(())
 }
 
 fn check_free(plan: &mut Plan<'_>, file: &Path) {
@@ -314,7 +316,7 @@ fn as_new(plan: &mut Plan<'_>, at: &At, name: &str, facts: &Facts, rules: Rules)
         check_free(plan, &file);
         write_disk(plan, disk, file.clone(), &format);
         disks.insert(disk.name.clone(), (file.display().to_string(), format.clone()));
-        places.push((file, disk.size_bytes));
+        places.push(disk.need(plan.stored, &file)?);
         formats.insert(format);
     }
     let stored_nvram = plan.stored.object(NVRAM.as_bytes(), 1 << 30).is_ok();

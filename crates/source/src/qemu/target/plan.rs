@@ -15,8 +15,9 @@ use super::{Action, MachineStep};
 use crate::connector::{Context, Destination, Stored, TargetPlan};
 use crate::qemu::at::{At, DiskAt};
 use crate::qemu::definition::{DEFINITION, DISKS, Definition, DiskFacts, Facts, NVRAM};
+use crate::host::space::check_all;
 use crate::qemu::process;
-use crate::vm::checks::{NOT_STARTED, OFF, free_space, guest_hooks, tools};
+use crate::vm::checks::{NOT_STARTED, OFF, guest_hooks, tools};
 use crate::vm::place::{in_use, resolved};
 use crate::vm::qmp::Qmp;
 use crate::vm::socket::Waits;
@@ -36,9 +37,9 @@ pub(super) fn plan(
     })?;
     let definition = definition(stored)?;
     let mut plan = Plan {
-        item,
         facts,
         definition,
+        stored,
         context,
         result: TargetPlan::default(),
         replaced: Vec::new(),
@@ -51,7 +52,7 @@ pub(super) fn plan(
             plan.result.checks.extend(hooks.filter(|_| !rules.start));
             plan.as_new(name, &At::parse(at)?, &rules)?;
         }
-        Destination::Files(directory) => plan.files(directory),
+        Destination::Files(directory) => plan.files(directory)?,
     }
     plan.result.steps.sort_by_key(|step| step.stage);
     Ok(plan.result)
@@ -113,9 +114,9 @@ impl Rules {
 }
 
 struct Plan<'a> {
-    item: &'a Item,
     facts: Facts,
     definition: Option<Definition>,
+    stored: &'a dyn Stored,
     context: &'a Context,
     result: TargetPlan,
     /// Where what is replaced stays until the end.
@@ -172,11 +173,11 @@ impl Plan<'_> {
                 self.step(Stage::Stage, text, FileStep::WriteObject { at, file: new.clone() });
             } else {
                 self.write_disk(disk, new.clone(), &disk.format.clone());
+                places.push(disk.need(self.stored, &file)?);
             }
-            places.push((file.clone(), disk.size_bytes));
             self.replace(disk, new, file, is_there)?;
         }
-        self.check(free_space(&places, self.item.bytes));
+        self.check(check_all(&places));
         let files = std::mem::take(&mut self.replaced);
         if !files.is_empty() {
             self.step(Stage::Clean, "remove what was replaced", FileStep::Remove { files });
@@ -261,7 +262,7 @@ impl Plan<'_> {
         });
     }
 
-    fn files(&mut self, directory: &Path) {
+    fn files(&mut self, directory: &Path) -> Result<()> {
         let folder = directory.join(DISKS);
         for path in [directory.to_owned(), folder.clone()] {
             let text = format!("make {}", path.display());
@@ -271,7 +272,7 @@ impl Plan<'_> {
         for disk in self.facts.disks.clone() {
             let file = folder.join(format!("{}.img", disk.name));
             self.check_free(&file);
-            places.push((file.clone(), disk.size_bytes));
+            places.push(disk.need(self.stored, &file)?);
             self.write_disk(&disk, file, "raw");
         }
         let definition = self.definition.is_some().then_some(DEFINITION);
@@ -282,7 +283,8 @@ impl Plan<'_> {
             let text = format!("write {}", file.display());
             self.step(Stage::Stage, text, FileStep::WriteObject { at: name.to_owned(), file });
         }
-        self.check(free_space(&places, self.item.bytes));
+        self.check(check_all(&places));
+        Ok(())
     }
 
     fn check_free(&mut self, file: &Path) {
@@ -308,12 +310,12 @@ impl Plan<'_> {
             let place = FileStep::Place { new, file: file.clone(), old: None };
             self.step(Stage::Switch, text, place);
             paths.insert(disk.file.clone(), file.display().to_string());
-            places.push((file, disk.size_bytes));
+            places.push(disk.need(self.stored, &file)?);
             formats.insert(format);
             self.check_chain(&disk);
         }
         self.check(tools(&formats));
-        self.check(free_space(&places, self.item.bytes));
+        self.check(check_all(&places));
         if let Some(directory) = rules.directory.as_ref().filter(|_| self.definition.is_some()) {
             self.machine(name, at, rules, directory, paths)?;
         } else if rules.start {

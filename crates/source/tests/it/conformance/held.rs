@@ -197,6 +197,12 @@ impl Stored for Held {
         image::write(&file, sink, self.fails())
     }
 
+    fn image_bytes(&self, at: &[u8]) -> Result<u64> {
+        let path = self.path(at);
+        let file = File::open(&path).map_err(|error| Error::io(error, path.display()))?;
+        Ok(image::bytes(&file))
+    }
+
     fn files(&self, at: &[u8], to: &Path) -> Result<FilesDone> {
         assert!(to.read_dir().unwrap().next().is_none(), "{} is not empty", to.display());
         if self.fails() {

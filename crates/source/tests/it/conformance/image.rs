@@ -29,6 +29,11 @@ pub(super) fn read(image: &dyn ReadImage, to: &File) {
     assert!(!image.changed());
 }
 
+/// What is not a hole.
+pub(super) fn bytes(from: &File) -> u64 {
+    granules(from).len() as u64 * GRANULE_BYTES
+}
+
 /// Writes it; if it `fails`, only a half.
 pub(super) fn write(from: &File, sink: &dyn ImageSink, fails: bool) -> Result<()> {
     let size = from.metadata().unwrap().len();

@@ -256,6 +256,10 @@ impl Stored for DirStored {
         consume(&mut file.map_err(|error| Error::io(error, path.display()))?)
     }
 
+    fn image_bytes(&self, _: &[u8]) -> Result<u64> {
+        panic!("no database has images")
+    }
+
     fn image(&self, _: &[u8], _: &dyn ImageSink) -> Result<()> {
         panic!("no database has images")
     }

@@ -1,6 +1,7 @@
 //! The switch of a machine that is off: what it refuses, and what it leaves alone. Its disk is a
 //! small file, and who starts it meanwhile a real QEMU.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,7 +19,7 @@ use tintype_testkit::guest;
 use super::support::{
     Run, StoredDir, directory, file_hash, item, resource, run, source, take,
 };
-use crate::support::skipped_without_root;
+use crate::support::{Mounted, skipped_without_root};
 
 const DISK_BYTES: u64 = 16 << 20;
 
@@ -233,4 +234,26 @@ fn what_somebody_put_in_the_place_of_what_was_written_is_left_alone() {
     off.apply(&steps, Stage::Stage).unwrap();
     off.apply(&steps, Stage::Switch).unwrap();
     assert_eq!(off.disk.symlink_metadata().unwrap().uid(), 65534, "as it was before");
+}
+
+#[test]
+fn a_disk_that_does_not_fit_blocks_and_one_that_cannot_grow_warns() {
+    if skipped_without_root("free space") {
+        return;
+    }
+    let small = tempfile::tempdir().unwrap();
+    let off = Off::captured(|place| place.join("disk.raw"));
+    let _mounted = Mounted::tmpfs(small.path(), 4);
+    let plan = || {
+        let disks = json!({ "vda": { "file": small.path().join("copy.raw"), "format": "raw" } });
+        let Value::Object(at) = json!({ "qmp": "/none", "disks": disks }) else { unreachable!() };
+        let destination = Destination::AsNew { name: "copy".into(), at, rules: BTreeMap::new() };
+        let plan = off.target().plan(&off.item, &off.resource, &destination, &off.stored).unwrap();
+        plan.checks.into_iter().find(|check| check.name == "free-space").unwrap()
+    };
+    let warned = plan();
+    assert_eq!(warned.outcome, Verdict::Warn, "1 MiB of 16 is written: {warned:?}");
+    std::fs::write(small.path().join("filling"), vec![1; 3584 << 10]).unwrap();
+    let refused = plan();
+    assert_eq!(refused.outcome, Verdict::Block, "{refused:?}");
 }
