@@ -1,9 +1,13 @@
 //! What `at:` says of a machine or a network of libvirt.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tintype_model::{Error, Result};
+
+use crate::qemu::at::{DiskAt, check_disks};
 
 /// Where a machine or network of libvirt is found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +25,10 @@ pub(crate) struct At {
     /// The guest's freeze hooks make its applications consistent. Nobody else can know.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub application_hooks: bool,
+    /// Disks by name, for a machine that is not defined, or whose definition names others. Used
+    /// while it is off.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub disks: BTreeMap<String, DiskAt>,
 }
 
 impl At {
@@ -41,6 +49,7 @@ impl At {
                 return Err(Error::invalid(format!("{name:?}: no name of libvirt")));
             }
         }
+        check_disks(&at.disks)?;
         Ok(at)
     }
 

@@ -1,7 +1,7 @@
 //! What a machine's definition says of its disks and of what tells it apart.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tintype_model::Result;
 use xmltree::Element;
@@ -9,6 +9,7 @@ use xmltree::Element;
 use super::virsh::Virsh;
 use super::xml::{children, of_child, parse, text};
 use crate::qemu::definition::DiskFacts;
+use crate::vm::place::resolved;
 
 /// A machine as libvirt knows it.
 #[derive(Clone, Debug)]
@@ -17,8 +18,6 @@ pub(crate) struct Domain {
     pub uuid: String,
     /// `running`, `paused`, `shut off`, …
     pub state: String,
-    /// Why it is in that state.
-    pub reason: String,
     pub disks: Vec<DomainDisk>,
     pub nvram: Option<PathBuf>,
     /// Who QEMU runs as.
@@ -32,24 +31,50 @@ pub(crate) struct Domain {
 pub(crate) struct DomainDisk {
     /// `vda`
     pub name: String,
-    /// Path; or what else says where it is.
+    /// Path of a file or device of this host.
     pub source: Option<String>,
+    /// What else says where it is: `network`, `volume`, …
+    pub elsewhere: Option<String>,
+    /// Pool and name of a volume that libvirt manages.
+    volume: Option<(String, String)>,
     pub format: String,
     pub has_backing: bool,
 }
 
 impl Domain {
     pub(crate) fn look(virsh: &Virsh, name: &str) -> Result<Self> {
-        let state = virsh.call(&["domstate", name, "--reason"])?;
-        let state = state.trim();
-        let (state, reason) = state.split_once(" (").unwrap_or((state, ""));
+        let state = virsh.call(&["domstate", name])?;
         // Passwords are not looked at here.
         let definition = parse(&virsh.call(&["dumpxml", name])?)?;
-        Ok(read(&definition, state, reason.trim_end_matches(')')))
+        let mut domain = read(&definition, state.trim());
+        for disk in &mut domain.disks {
+            disk.find_volume(virsh);
+        }
+        Ok(domain)
+    }
+
+    /// Why disks that are not excluded cannot be captured.
+    pub(crate) fn out_of_reach(&self, excludes: &[String]) -> Option<String> {
+        let mut disks = self.disks.iter().filter(|disk| !excludes.contains(&disk.name));
+        let disk = disks.find(|disk| disk.source.is_none() && disk.elsewhere.is_some())?;
+        let (name, kind) = (&disk.name, disk.elsewhere.as_deref().unwrap_or_default());
+        Some(format!(
+            "disk {name} is of type `{kind}` and no file or device of this host, so it cannot be \
+             captured: name it in `excludes` to capture the machine without it"
+        ))
     }
 
     pub(crate) fn is_off(&self) -> bool {
         matches!(&self.state[..], "shut off" | "crashed")
+    }
+
+    pub(crate) fn has_disk(&self, name: &str, file: &Path) -> bool {
+        let mut sources = self.disks.iter().filter(|disk| disk.name == name);
+        sources.any(|disk| disk.source.as_ref().is_some_and(|own| resolved(Path::new(own)) == file))
+    }
+
+    pub(crate) fn has_nvram(&self, file: &Path) -> bool {
+        self.nvram.as_ref().is_some_and(|own| resolved(own) == file)
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -58,6 +83,16 @@ impl Domain {
 }
 
 impl DomainDisk {
+    /// A volume of most pools is a file or device of this host.
+    fn find_volume(&mut self, virsh: &Virsh) {
+        let Some((pool, volume)) = &self.volume else { return };
+        let path = virsh.call(&["vol-path", "--pool", pool, "--vol", volume]).unwrap_or_default();
+        let path = path.trim();
+        if path.starts_with('/') && Path::new(path).exists() {
+            self.source = Some(path.to_owned());
+        }
+    }
+
     pub(crate) fn facts(&self, size_bytes: u64) -> DiskFacts {
         DiskFacts {
             name: self.name.clone(),
@@ -69,7 +104,7 @@ impl DomainDisk {
     }
 }
 
-fn read(definition: &Element, state: &str, reason: &str) -> Domain {
+fn read(definition: &Element, state: &str) -> Domain {
     let mut disks = Vec::new();
     let (mut has_agent, mut has_threads) = (false, false);
     for devices in children(definition, "devices") {
@@ -90,7 +125,6 @@ fn read(definition: &Element, state: &str, reason: &str) -> Domain {
         name: text(definition, &["name"]).unwrap_or_default(),
         uuid: text(definition, &["uuid"]).unwrap_or_default(),
         state: state.to_owned(),
-        reason: reason.to_owned(),
         disks,
         nvram: text(definition, &["os", "nvram"]).map(PathBuf::from),
         // `+64055:+64055`
@@ -109,12 +143,23 @@ fn disk(element: &Element) -> Option<DomainDisk> {
     }
     let source = element.get_child("source");
     let attribute = |name: &str| source.and_then(|source| source.attributes.get(name).cloned());
+    let path = attribute("file").or_else(|| attribute("dev"));
+    let kind = || element.attributes.get("type").cloned().unwrap_or_default();
     Some(DomainDisk {
         name: of_child(element, "target", "dev")?,
-        source: attribute("file").or_else(|| attribute("dev")),
+        elsewhere: source.filter(|_| path.is_none()).map(|_| kind()),
+        volume: attribute("pool").zip(attribute("volume")),
+        source: path,
         format: of_child(element, "driver", "type").unwrap_or_else(|| "raw".to_owned()),
         has_backing: element.get_child("backingStore").is_some_and(|b| !b.children.is_empty()),
     })
+}
+
+/// Names of the disks of a definition that belong to the machine.
+pub(crate) fn disk_names(definition: &Element) -> Vec<String> {
+    let devices = children(definition, "devices");
+    let disks = devices.flat_map(|devices| children(devices, "disk"));
+    disks.filter_map(disk).map(|disk| disk.name).collect()
 }
 
 /// Hardware addresses of a machine.

@@ -18,7 +18,7 @@ use crate::connector::{CapturePlan, Context, Guarded, Part, Released, Source, Vi
 use crate::qemu::at::DiskAt;
 use crate::qemu::definition::{DiskFacts, Facts, NVRAM, WindowFacts};
 use crate::qemu::mark::Mark;
-use crate::qemu::off::{Off, WHY};
+use crate::qemu::off::{HELD, Off, WHY};
 use crate::vm::agent::{self, FREEZE, run_hook};
 use crate::vm::socket::Waits;
 
@@ -55,8 +55,11 @@ impl Guard {
 
 /// The level that a machine can reach, and why not more.
 pub(crate) fn reach(virsh: &Virsh, domain: &Domain, at: &At) -> (Consistency, Option<String>) {
+    if let Some(why) = domain.out_of_reach(&[]) {
+        return (Consistency::None, Some(why));
+    }
     if domain.is_off() {
-        return off_level(domain);
+        return off_level();
     }
     match agent_answers(virsh, domain) {
         Ok(()) => frozen_level(at),
@@ -64,10 +67,9 @@ pub(crate) fn reach(virsh: &Virsh, domain: &Domain, at: &At) -> (Consistency, Op
     }
 }
 
-fn off_level(domain: &Domain) -> (Consistency, Option<String>) {
-    if domain.reason == "shutdown" {
-        return (Consistency::Application, None);
-    }
+/// libvirt says "shutdown" of every end that came from within the guest, also of one without
+/// anything written back.
+fn off_level() -> (Consistency, Option<String>) {
     (Consistency::Crash, Some(WHY.to_owned()))
 }
 
@@ -140,6 +142,20 @@ impl DomainSource {
         })
     }
 
+    /// Of a machine that is off, or not defined.
+    fn disks_off(&self) -> BTreeMap<String, DiskAt> {
+        match &self.domain {
+            Some(domain) if self.at.disks.is_empty() => disks_of_files(&self.disks(domain)),
+            _ => self.at.disks.clone(),
+        }
+    }
+
+    fn plan_off(&self) -> Result<CapturePlan> {
+        Off::check(&self.disks_off())?;
+        let (reaches, why_not_more) = off_level();
+        Ok(CapturePlan { reaches, why_not_more, freezes: Some(HELD.to_owned()) })
+    }
+
     fn disks(&self, domain: &Domain) -> Vec<DomainDisk> {
         let wanted = |disk: &&DomainDisk| !self.resource.excludes.contains(&disk.name);
         domain.disks.iter().filter(wanted).filter(|disk| disk.source.is_some()).cloned().collect()
@@ -177,8 +193,8 @@ impl DomainSource {
         Ok(parts)
     }
 
-    fn facts(&self, domain: &Domain, disks: Vec<DiskFacts>) -> Facts {
-        let nvram = domain.nvram.as_ref().map(|file| DiskFacts {
+    fn facts(&self, domain: Option<&Domain>, disks: Vec<DiskFacts>) -> Facts {
+        let nvram = domain.and_then(|domain| domain.nvram.as_ref()).map(|file| DiskFacts {
             name: NVRAM.to_owned(),
             file: file.display().to_string(),
             format: "raw".to_owned(),
@@ -188,8 +204,8 @@ impl DomainSource {
         Facts {
             disks,
             nvram,
-            uuid: Some(domain.uuid.clone()),
-            running: !domain.is_off(),
+            uuid: domain.map(|domain| domain.uuid.clone()),
+            running: domain.is_some_and(|domain| !domain.is_off()),
             read_whole: self.pull.iter().flat_map(|pull| pull.read_whole.clone()).collect(),
             window: self.pull.as_ref().map(|_| self.window),
         }
@@ -212,25 +228,30 @@ fn count(said: &str, word: &str) -> u64 {
 
 impl Source for DomainSource {
     fn plan(&mut self) -> Result<CapturePlan> {
-        let domain = Domain::look(&self.virsh, &self.name)?;
-        if domain.has_threads && !domain.is_off() {
+        self.domain = match Domain::look(&self.virsh, &self.name) {
+            Err(error) if error.is(ErrorKind::NotFound) && !self.at.disks.is_empty() => None,
+            domain => Some(domain?),
+        };
+        let Some(domain) = &self.domain else { return self.plan_off() };
+        if let Some(why) = domain.out_of_reach(&self.resource.excludes) {
+            return Err(Error::unsupported(why));
+        }
+        if domain.is_off() {
+            return self.plan_off();
+        }
+        if domain.has_threads {
             return Err(Error::unsupported(
                 "its disks are served by threads of their own (iothread): QEMU 7.2 ends, with its \
                  guest, when an export of such a disk is closed; take the iothreads from its \
                  definition, or snapshot it while it is off",
             ));
         }
-        let (reaches, why_not_more) = if domain.is_off() {
-            Off::check(&disks_of_files(&self.disks(&domain)))?;
-            off_level(&domain)
-        } else {
-            let answers = agent_answers(&self.virsh, &domain);
-            self.has_agent = answers.is_ok();
-            self.why_no_agent = answers.err();
-            match &self.why_no_agent {
-                Some(why) => (Consistency::Crash, Some(why.clone())),
-                None => frozen_level(&self.at),
-            }
+        let answers = agent_answers(&self.virsh, domain);
+        self.has_agent = answers.is_ok();
+        self.why_no_agent = answers.err();
+        let (reaches, why_not_more) = match &self.why_no_agent {
+            Some(why) => (Consistency::Crash, Some(why.clone())),
+            None => frozen_level(&self.at),
         };
         if self.has_agent {
             let status = ask_agent(&self.virsh, &self.name, "guest-fsfreeze-status", Value::Null)?;
@@ -242,7 +263,6 @@ impl Source for DomainSource {
             }
         }
         let freezes = self.has_agent.then(|| "freezes the file systems of the guest".to_owned());
-        self.domain = Some(domain);
         Ok(CapturePlan { reaches, why_not_more, freezes })
     }
 
@@ -250,13 +270,11 @@ impl Source for DomainSource {
         if self.domain.is_none() {
             self.plan()?;
         }
-        let Some(domain) = self.domain.clone() else { return Ok(()) };
-        let disks = self.disks(&domain);
-        if domain.is_off() {
-            let disks = disks_of_files(&disks);
-            self.off = Some(Off::open(&disks, &self.resource, &self.context)?);
+        let Some(domain) = self.domain.clone().filter(|domain| !domain.is_off()) else {
+            self.off = Some(Off::open(&self.disks_off(), &self.resource, &self.context)?);
             return Ok(());
-        }
+        };
+        let disks = self.disks(&domain);
         let mark = mark.and_then(|mark| serde_json::from_value::<Mark>(mark.clone()).ok());
         self.pull = Some(Pull::prepare(&self.virsh, &domain, disks, mark, &self.context)?);
         self.session = Some(self.virsh.session()?);
@@ -320,12 +338,15 @@ impl Source for DomainSource {
     }
 
     fn view(&mut self) -> Result<View> {
-        let domain = self.domain.clone().ok_or_else(|| Error::internal("nothing was planned"))?;
-        let mut parts = self.parts_of_definition(&domain)?;
+        let domain = self.domain.clone();
+        let mut parts = match &domain {
+            Some(domain) => self.parts_of_definition(domain)?,
+            None => Vec::new(),
+        };
         let (disks, facts, (consistency, why_not_more)) = match (&self.off, &self.pull) {
             (Some(off), _) => {
                 let (disks, facts) = off.parts(&self.context)?;
-                (disks, facts, off_level(&domain))
+                (disks, facts, off_level())
             }
             (None, Some(pull)) => {
                 let level = if self.frozen > 0 {
@@ -341,7 +362,7 @@ impl Source for DomainSource {
         };
         parts.extend(disks);
         parts.sort_by(|a, b| a.at.cmp(&b.at));
-        let facts = serde_json::to_value(self.facts(&domain, facts)).unwrap_or_default();
+        let facts = serde_json::to_value(self.facts(domain.as_ref(), facts)).unwrap_or_default();
         let mark = self.pull.as_ref().and_then(Pull::mark);
         let mark = mark.and_then(|mark| serde_json::to_value(mark).ok());
         Ok(View { parts, consistency, why_not_more, mark, facts, version: None })

@@ -1,7 +1,7 @@
 //! What `at:` says of a machine of QEMU.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,26 +44,36 @@ impl At {
     pub(crate) fn parse(at: &Map<String, Value>) -> Result<Self> {
         let at: Self = serde_json::from_value(Value::Object(at.clone()))
             .map_err(|error| Error::invalid(format!("`at` of connector qemu: {error}")))?;
-        let paths = [Some(&at.qmp), at.agent.as_ref()].into_iter().flatten();
-        for path in paths.chain(at.disks.values().map(|disk| &disk.file)) {
-            if !path.is_absolute() {
-                let path = path.display();
-                return Err(Error::invalid(format!("{path}: give the whole path, from `/` on")));
-            }
+        for path in [Some(&at.qmp), at.agent.as_ref()].into_iter().flatten() {
+            check_path(path)?;
         }
-        for (name, disk) in &at.disks {
-            let plain = |text: &str| {
-                let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-                !text.is_empty() && !text.starts_with(['.', '-']) && text.chars().all(is_plain)
-            };
-            if !plain(name) || !plain(&disk.format) {
-                return Err(Error::invalid(format!("disk {name:?}: no name of a disk or format")));
-            }
-        }
+        check_disks(&at.disks)?;
         Ok(at)
     }
 
     pub(crate) fn schema() -> Value {
         schemars::schema_for!(Self).to_value()
     }
+}
+
+fn check_path(path: &Path) -> Result<()> {
+    if path.is_absolute() {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(Error::invalid(format!("{path}: give the whole path, from `/` on")))
+}
+
+pub(crate) fn check_disks(disks: &BTreeMap<String, DiskAt>) -> Result<()> {
+    for (name, disk) in disks {
+        check_path(&disk.file)?;
+        let plain = |text: &str| {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            !text.is_empty() && !text.starts_with(['.', '-']) && text.chars().all(is_plain)
+        };
+        if !plain(name) || !plain(&disk.format) {
+            return Err(Error::invalid(format!("disk {name:?}: no name of a disk or format")));
+        }
+    }
+    Ok(())
 }

@@ -21,6 +21,10 @@ pub(crate) struct Off {
 
 pub(crate) const WHY: &str = "the machine is off; whether it was shut down cleanly is not known";
 
+/// What reading it holds up.
+pub(crate) const HELD: &str = "keeps the machine, which is off, from being started until its disks \
+                               are read";
+
 impl Off {
     pub(crate) fn check(disks: &BTreeMap<String, DiskAt>) -> Result<()> {
         for (name, disk) in disks {

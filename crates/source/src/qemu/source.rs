@@ -12,7 +12,7 @@ use super::capture::Capture;
 use super::definition::{self, DEFINITION, DiskFacts, Facts, NVRAM, WindowFacts};
 use super::freeze::{Guard, thaw_anew};
 use super::mark::Mark;
-use super::off::{Off, WHY};
+use super::off::{HELD, Off, WHY};
 use super::plan::{Found, Running, find};
 use crate::connector::{CapturePlan, Context, Guarded, Part, Released, Source, View};
 use crate::vm::agent::Agent;
@@ -190,7 +190,8 @@ impl Source for QemuSource {
             Found::Off => {
                 Off::check(&self.at.disks)?;
                 let why_not_more = Some(WHY.to_owned());
-                CapturePlan { reaches: Consistency::Crash, why_not_more, freezes: None }
+                let freezes = Some(HELD.to_owned());
+                CapturePlan { reaches: Consistency::Crash, why_not_more, freezes }
             }
         };
         self.found = Some(found);

@@ -14,10 +14,11 @@ use super::{LibvirtStep, Plan, What};
 use crate::connector::{Context, Destination, TargetPlan};
 use crate::host::space::{Need, check_all};
 use crate::libvirt::at::At;
-use crate::libvirt::domain::{Domain, macs, networks};
+use crate::libvirt::domain::{Domain, disk_names, macs, networks};
 use crate::libvirt::source::DEFINITION;
 use crate::libvirt::virsh::Virsh;
 use crate::libvirt::xml::{parse, text, write};
+use crate::qemu::at::DiskAt;
 use crate::qemu::definition::{DISKS, DiskFacts, Facts, NVRAM};
 use crate::qemu::target::renew::fresh_uuid;
 use crate::vm::checks::{NOT_STARTED, OFF, guest_hooks, tools};
@@ -80,39 +81,78 @@ fn in_place(plan: &mut Plan<'_>, at: &At, facts: &Facts) -> Result<()> {
         Some(_) => Check::pass("running", "the machine is off"),
         None => Check::pass("running", "the machine is not defined"),
     });
-    if before.as_ref().is_some_and(|domain| Some(&domain.uuid) != facts.uuid.as_ref()) {
+    let is_another = |domain: &Domain| facts.uuid.as_ref().is_some_and(|uuid| *uuid != domain.uuid);
+    if before.as_ref().is_some_and(is_another) {
         let reason = format!("there is another machine of the name {name}");
         plan.check(Check::block("identity", reason, "rename one of them, or restore as new"));
     }
-    let xml = plan.definition(DEFINITION)?;
-    let definition = parse(&xml)?;
-    check_identity(plan, &virsh, &definition, Some(&name))?;
-    check_networks(plan, &virsh, &definition)?;
-    let is_off = before.as_ref().is_none_or(Domain::is_off);
-    let show = ["dumpxml", &name, "--inactive", "--security-info"];
-    let before = before.map(|_| virsh.call(&show)).transpose()?;
-    let mut places = Vec::new();
+    // An undo point of a machine that was not defined holds disks alone.
+    let xml = match plan.definition(DEFINITION) {
+        Err(error) if error.is(ErrorKind::NotFound) => None,
+        xml => Some(xml?),
+    };
+    if let Some(xml) = &xml {
+        let definition = parse(xml)?;
+        check_identity(plan, &virsh, &definition, Some(&name))?;
+        check_networks(plan, &virsh, &definition)?;
+        tell_left_out(plan, &definition, facts, "it stays as it is now");
+    }
+    replace_files(plan, facts, before.as_ref())?;
+    if let Some(xml) = xml {
+        let show = ["dumpxml", &name, "--inactive", "--security-info"];
+        let before = before.map(|_| virsh.call(&show)).transpose()?;
+        define(plan, at, &name, xml, before);
+    }
+    let files = std::mem::take(&mut plan.replaced);
+    if !files.is_empty() {
+        plan.file(Stage::Clean, "remove what was replaced", FileStep::Remove { files });
+    }
+    Ok(())
+}
+
+/// Disks and firmware variables, and what the undo point must name of them: `before` names what is
+/// captured without that.
+fn replace_files(plan: &mut Plan<'_>, facts: &Facts, before: Option<&Domain>) -> Result<()> {
+    let is_off = before.is_none_or(Domain::is_off);
+    let (mut places, mut replaced) = (Vec::new(), BTreeMap::new());
+    let mut are_named = before.is_some();
     for disk in &facts.disks {
         let file = resolved(Path::new(&disk.file));
         let new = check_place(plan, &file, is_off);
         write_disk(plan, disk, new.clone(), &disk.format);
         places.push(disk.need(plan.stored, &file)?);
-        replace(plan, new, file);
+        if replace(plan, new, file.clone()) {
+            are_named &= before.is_some_and(|domain| domain.has_disk(&disk.name, &file));
+            replaced.insert(disk.name.clone(), DiskAt { file, format: disk.format.clone() });
+        }
     }
     let stored_nvram = plan.stored.object(NVRAM.as_bytes(), 1 << 30).is_ok();
     if let Some(nvram) = facts.nvram.as_ref().filter(|_| stored_nvram) {
         let file = resolved(Path::new(&nvram.file));
         let new = check_place(plan, &file, is_off);
         write_object(plan, NVRAM, new.clone());
-        replace(plan, new, file);
+        let is_named = before.is_some_and(|domain| domain.has_nvram(&file));
+        if replace(plan, new, file.clone()) && !is_named {
+            are_named = false;
+            replaced.insert(NVRAM.to_owned(), DiskAt { file, format: "raw".to_owned() });
+        }
+    }
+    if !are_named && !replaced.is_empty() {
+        let disks = serde_json::to_value(replaced);
+        let disks = disks.map_err(|error| Error::internal(error.to_string()))?;
+        plan.result.undo_at.insert("disks".to_owned(), disks);
     }
     finish_checks(plan, &facts.disks.iter().map(|disk| disk.format.clone()).collect(), &places);
-    define(plan, at, &name, xml, before);
-    let files = std::mem::take(&mut plan.replaced);
-    if !files.is_empty() {
-        plan.file(Stage::Clean, "remove what was replaced", FileStep::Remove { files });
-    }
     Ok(())
+}
+
+/// Disks that were excluded, or could not be captured then.
+fn tell_left_out(plan: &mut Plan<'_>, definition: &Element, facts: &Facts, what: &str) {
+    let is_captured = |name: &String| facts.disks.iter().any(|disk| disk.name == *name);
+    for name in disk_names(definition).into_iter().filter(|name| !is_captured(name)) {
+        let reason = format!("disk {name} is not in the snapshot: {what}");
+        plan.check(Check::warn("disks", reason, "bring it back by itself, if it is needed"));
+    }
 }
 
 /// A hook in the guest after the restore needs one that runs; otherwise its owner starts it.
@@ -152,13 +192,15 @@ fn check_place(plan: &mut Plan<'_>, file: &Path, is_off: bool) -> PathBuf {
     beside(file, "new", plan.context)
 }
 
-fn replace(plan: &mut Plan<'_>, new: PathBuf, file: PathBuf) {
+/// Whether something is there that is replaced.
+fn replace(plan: &mut Plan<'_>, new: PathBuf, file: PathBuf) -> bool {
     let is_there = std::fs::metadata(&file).is_ok();
     plan.result.replaces |= is_there;
     let old = is_there.then(|| beside(&file, "old", plan.context));
     let text = format!("put it in the place of {}", file.display());
     plan.file(Stage::Switch, text, FileStep::Place { new, file, old: old.clone() });
     plan.replaced.extend(old);
+    is_there
 }
 
 fn finish_checks(plan: &mut Plan<'_>, formats: &BTreeSet<String>, places: &[Need]) {
@@ -335,7 +377,9 @@ fn as_new(plan: &mut Plan<'_>, at: &At, name: &str, facts: &Facts, rules: Rules)
         replace: rules.replace,
         session: plan.context.session.clone(),
     };
-    let definition = renewed(parse(&plan.definition(DEFINITION)?)?, &renewal);
+    let stored = parse(&plan.definition(DEFINITION)?)?;
+    tell_left_out(plan, &stored, facts, "the new machine has none");
+    let definition = renewed(stored, &renewal);
     check_identity(plan, &virsh, &definition, None)?;
     check_networks(plan, &virsh, &definition)?;
     finish_checks(plan, &formats, &places);

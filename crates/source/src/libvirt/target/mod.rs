@@ -7,7 +7,7 @@ mod renew;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tintype_model::item::Item;
 use tintype_model::plan::{Check, Stage, Step};
 use tintype_model::resource::{Kind, Resource};
@@ -15,9 +15,12 @@ use tintype_model::{Error, ErrorKind, Result};
 
 use super::domain::Domain;
 use super::virsh::Virsh;
+use super::xml::{parse, text};
 use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
 use crate::vm::steps::{FileStep, step};
 
+/// Of what a start gives: whether it was this one that started it.
+const IS_STARTED: &str = "started";
 const DEFINITION_BYTES: u64 = 8 << 20;
 
 pub(crate) struct LibvirtTarget {
@@ -100,16 +103,15 @@ impl Target for LibvirtTarget {
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
         match action(step)? {
-            Action::File(file) => file.apply(stored, &self.context)?,
-            Action::Libvirt(libvirt) => libvirt.apply(&self.context)?,
+            Action::File(file) => file.apply(stored, &self.context).map(|()| Value::Null),
+            Action::Libvirt(libvirt) => libvirt.apply(&self.context),
         }
-        Ok(Value::Null)
     }
 
-    fn undo(&mut self, step: &Step, _done: &Value) -> Result<()> {
+    fn undo(&mut self, step: &Step, done: &Value) -> Result<()> {
         match action(step)? {
             Action::File(file) => file.undo(&self.context),
-            Action::Libvirt(libvirt) => libvirt.undo(&self.context),
+            Action::Libvirt(libvirt) => libvirt.undo(done, &self.context),
         }
     }
 }
@@ -120,38 +122,46 @@ fn action(step: &Step) -> Result<Action> {
 }
 
 impl LibvirtStep {
-    fn apply(&self, context: &Context) -> Result<()> {
+    fn apply(&self, context: &Context) -> Result<Value> {
         match self {
             Self::Define { uri, what, name, xml, .. } => {
                 let virsh = Virsh::new(uri, context);
                 still_off(&virsh, *what, name)?;
-                define(&virsh, *what, xml, context)
+                define(&virsh, *what, xml, context)?;
+                Ok(Value::Null)
             }
             Self::Start { uri, what, name, autostart } => {
                 let virsh = Virsh::new(uri, context);
-                match virsh.call_within(&[&what.verb("start"), name], machine::START) {
-                    Err(error) if error.message().contains("already active") => {}
-                    result => drop(result?),
-                }
+                let started = virsh.call_within(&[&what.verb("start"), name], machine::START);
+                let is_started = match started {
+                    Err(error) if error.message().contains("already active") => false,
+                    result => result.map(|_| true)?,
+                };
                 if *autostart {
                     virsh.call(&[&what.verb("autostart"), name])?;
                 }
-                Ok(())
+                Ok(json!({ IS_STARTED: is_started }))
             }
-            Self::Health { uri, name } => machine::wait_for_agent(uri, name, context),
+            Self::Health { uri, name } => {
+                machine::wait_for_agent(uri, name, context).map(|()| Value::Null)
+            }
         }
     }
 
-    fn undo(&self, context: &Context) -> Result<()> {
+    fn undo(&self, done: &Value, context: &Context) -> Result<()> {
         match self {
-            Self::Define { uri, what, name, before, .. } => {
+            Self::Define { uri, what, name, xml, before } => {
                 let virsh = Virsh::stubborn(uri, context);
-                still_off(&virsh, *what, name)?;
+                // Another may have taken the name.
+                let id = text(&parse(xml)?, &["uuid"]).unwrap_or_else(|| name.clone());
+                still_off(&virsh, *what, &id)?;
                 match before {
                     Some(before) => define(&virsh, *what, before, context),
-                    None => undefine(&virsh, *what, name),
+                    None => undefine(&virsh, *what, &id),
                 }
             }
+            // What somebody else started goes on.
+            Self::Start { .. } if done[IS_STARTED] == false => Ok(()),
             Self::Start { uri, what, name, .. } => {
                 let virsh = Virsh::stubborn(uri, context);
                 match virsh.call(&[&what.verb("destroy"), name]) {
@@ -179,24 +189,26 @@ fn define(virsh: &Virsh, what: What, xml: &str, context: &Context) -> Result<()>
 }
 
 /// A machine that somebody started since the plan was made is not defined anew.
-fn still_off(virsh: &Virsh, what: What, name: &str) -> Result<()> {
+fn still_off(virsh: &Virsh, what: What, id: &str) -> Result<()> {
     let domain = match what {
-        What::Domain => Domain::look(virsh, name),
+        What::Domain => Domain::look(virsh, id),
         What::Network => return Ok(()),
     };
     match domain {
         Err(error) if is_not_there(&error) => Ok(()),
         Ok(domain) if !domain.is_off() => Err(Error::locked(format!(
-            "the machine {name} was started meanwhile: shut it down (virsh shutdown), then go on, \
-             or back"
+            "the machine {} was started meanwhile: shut it down (virsh shutdown), then go on, or \
+             back",
+            domain.name
         ))),
         looked => looked.map(drop),
     }
 }
 
-fn undefine(virsh: &Virsh, what: What, name: &str) -> Result<()> {
+/// `id`: its uuid, or its name.
+fn undefine(virsh: &Virsh, what: What, id: &str) -> Result<()> {
     let verb = what.verb("undefine");
-    let mut words = vec![&verb[..], name];
+    let mut words = vec![&verb[..], id];
     if what == What::Domain {
         words.extend(["--snapshots-metadata", "--checkpoints-metadata", "--keep-nvram"]);
     }

@@ -5,6 +5,7 @@ mod capture;
 mod conformance;
 mod hotplug;
 mod libvirt;
+mod libvirt_off;
 mod restore;
 mod support;
 mod switching;

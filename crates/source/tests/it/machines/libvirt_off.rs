@@ -1,0 +1,258 @@
+//! Machines of a real libvirt that are off, with small disks: what their definitions say and what
+//! happens to them between a plan and its end.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tintype_model::item::Item;
+use tintype_model::plan::{Stage, Step, Verdict};
+use tintype_model::resource::{Consistency, Resource};
+use tintype_model::{ErrorKind, Result};
+use tintype_source::connector::{Connector, Destination, Released, Target, TargetPlan};
+use tintype_source::libvirt::LibvirtConnector;
+use tintype_testkit::libvirt::Libvirt;
+
+use super::support::{Run, StoredDir, Taken, directory, item, resource, run, take};
+use crate::support::skipped_without_root;
+
+const DISK_BYTES: usize = 1 << 20;
+
+fn define(libvirt: &Libvirt, name: &str, disks: &str) {
+    define_as(libvirt, &format!("<name>{name}</name>"), disks);
+}
+
+fn define_as(libvirt: &Libvirt, identity: &str, disks: &str) {
+    libvirt.define_xml(
+        "define",
+        &format!(
+            "<domain type='qemu'>{identity}<memory unit='MiB'>64</memory>\
+             <os><type arch='x86_64' machine='q35'>hvm</type></os><devices>{disks}\
+             <graphics type='vnc' port='-1' passwd='verysecret'/></devices></domain>"
+        ),
+    );
+}
+
+fn file_disk(device: &str, file: &Path) -> String {
+    format!(
+        "<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{}'/>\
+         <target dev='{device}' bus='virtio'/></disk>",
+        file.display()
+    )
+}
+
+/// A disk full of one byte.
+fn fill(file: &Path, byte: u8) {
+    std::fs::write(file, vec![byte; DISK_BYTES]).unwrap();
+}
+
+fn filled(file: &Path) -> u8 {
+    let bytes = std::fs::read(file).unwrap();
+    assert!(bytes.len() == DISK_BYTES && bytes.iter().all(|byte| *byte == bytes[0]));
+    bytes[0]
+}
+
+/// What a snapshot holds of a machine.
+struct Held {
+    resource: Resource,
+    taken: Taken,
+    item: Item,
+    stored: StoredDir,
+    run: Run,
+    _own: tempfile::TempDir,
+}
+
+impl Held {
+    fn of(resource: &Resource) -> Result<Self> {
+        let (own, into) = directory();
+        let run = run();
+        let mut source = LibvirtConnector.source(resource, &run.context).unwrap();
+        let taken = take(&mut *source, None, &into, Released::Committed)?;
+        for (at, bytes) in &taken.objects {
+            std::fs::write(into.join(at), bytes).unwrap();
+        }
+        let item = item(resource, &taken);
+        let stored = StoredDir(into);
+        Ok(Self { resource: resource.clone(), taken, item, stored, run, _own: own })
+    }
+
+    fn target(&self) -> Box<dyn Target> {
+        LibvirtConnector.target(&self.run.context).unwrap()
+    }
+
+    fn plan(&self, destination: &Destination) -> TargetPlan {
+        let plan = self.target().plan(&self.item, &self.resource, destination, &self.stored);
+        let plan = plan.unwrap();
+        let blocks = plan.checks.iter().filter(|check| check.outcome == Verdict::Block);
+        assert_eq!(blocks.count(), 0, "{:?}", plan.checks);
+        plan
+    }
+
+    fn apply(&self, steps: &[Step], stages: &[Stage]) -> Result<Vec<Value>> {
+        let mut target = self.target();
+        let steps = steps.iter().filter(|step| stages.contains(&step.stage));
+        steps.map(|step| target.apply(step, &self.stored)).collect()
+    }
+
+    fn undo(&self, steps: &[Step]) -> Result<()> {
+        let mut target = self.target();
+        let before = steps.iter().filter(|step| step.stage < Stage::Clean).rev();
+        let undone: Vec<_> = before.map(|step| target.undo(step, &Value::Null)).collect();
+        undone.into_iter().collect()
+    }
+}
+
+const ALL: [Stage; 6] =
+    [Stage::Stage, Stage::Stop, Stage::Switch, Stage::Start, Stage::Health, Stage::Clean];
+
+fn as_new(libvirt: &Libvirt, name: &str, place: &Path, start: bool) -> Destination {
+    let mut rules = BTreeMap::from([("directory".to_owned(), place.display().to_string())]);
+    rules.extend(start.then(|| ("start".to_owned(), "yes".to_owned())));
+    let Value::Object(at) = json!({ "domain": name, "uri": libvirt.uri }) else { unreachable!() };
+    Destination::AsNew { name: name.to_owned(), at, rules }
+}
+
+#[test]
+fn what_definitions_say_and_what_becomes_of_them_between() {
+    if skipped_without_root("libvirt") {
+        return;
+    }
+    let libvirt = Libvirt::start();
+    disks_that_are_no_files(&libvirt);
+    undefined_by_mistake(&libvirt);
+    started_meanwhile(&libvirt);
+    another_of_the_name(&libvirt);
+}
+
+fn disks_that_are_no_files(libvirt: &Libvirt) {
+    let pool = libvirt.directory.join("pool");
+    std::fs::create_dir(&pool).unwrap();
+    libvirt.virsh(&["pool-define-as", "pool", "dir", "--target", &pool.display().to_string()]);
+    libvirt.virsh(&["pool-start", "pool"]);
+    libvirt.virsh(&["vol-create-as", "pool", "volume", "1M", "--format", "raw"]);
+    let volume = pool.join("volume");
+    fill(&volume, 1);
+    let disks = "<disk type='volume' device='disk'><driver name='qemu' type='raw'/>\
+        <source pool='pool' volume='volume'/><target dev='vda' bus='virtio'/></disk>\
+        <disk type='network' device='disk'><driver name='qemu' type='raw'/>\
+        <source protocol='nbd' name='x'><host name='127.0.0.1' port='1'/></source>\
+        <target dev='vdb' bus='virtio'/></disk>";
+    define(libvirt, "one", disks);
+    let mut one = resource("libvirt", json!({ "domain": "one", "uri": libvirt.uri }));
+    let refused = Held::of(&one).err().unwrap();
+    assert!(refused.is(ErrorKind::Unsupported), "{refused}");
+    let said = refused.to_string();
+    assert!(said.contains("vdb") && said.contains("network") && said.contains("excludes"), "{said}");
+    one.excludes = vec!["vdb".into()];
+    let held = Held::of(&one).unwrap();
+    assert_eq!(held.taken.changed.keys().collect::<Vec<_>>(), ["disks/vda.img"]);
+    assert_eq!(filled(&held.stored.0.join("disks/vda.img")), 1);
+    fill(&volume, 2);
+    let told = |plan: &TargetPlan| {
+        let mut checks = plan.checks.iter().filter(|check| check.name == "disks");
+        checks.any(|check| check.outcome == Verdict::Warn && check.message.contains("vdb"))
+    };
+    let plan = held.plan(&Destination::InPlace);
+    assert!(told(&plan), "{:?}", plan.checks);
+    assert!(plan.undo_at.is_empty(), "the definition names what is replaced");
+    held.apply(&plan.steps, &ALL).unwrap();
+    assert_eq!(filled(&volume), 1);
+    assert!(libvirt.virsh(&["dumpxml", "one"]).contains("vdb"));
+    let place = libvirt.directory.join("copy");
+    let plan = held.plan(&as_new(libvirt, "copy", &place, false));
+    assert!(told(&plan), "{:?}", plan.checks);
+    held.apply(&plan.steps, &ALL).unwrap();
+    let copy = libvirt.virsh(&["dumpxml", "copy"]);
+    assert!(!copy.contains("vdb") && copy.contains("copy-vda.raw"), "{copy}");
+    held.undo(&plan.steps).unwrap();
+    libvirt.virsh(&["undefine", "one"]);
+}
+
+/// Off, with one disk; and what a snapshot holds of it. The disk is another since.
+fn off(libvirt: &Libvirt, name: &str) -> (PathBuf, Held) {
+    let disk = libvirt.directory.join(format!("{name}.raw"));
+    fill(&disk, 1);
+    define(libvirt, name, &file_disk("vda", &disk));
+    let resource = resource("libvirt", json!({ "domain": name, "uri": libvirt.uri }));
+    let held = Held::of(&resource).unwrap();
+    assert_eq!(held.taken.consistency, Consistency::Crash);
+    fill(&disk, 2);
+    (disk, held)
+}
+
+fn undefined_by_mistake(libvirt: &Libvirt) {
+    let (disk, held) = off(libvirt, "two");
+    let other = libvirt.directory.join("other.raw");
+    fill(&other, 3);
+    for defined in [false, true] {
+        libvirt.virsh(&["undefine", "two"]);
+        if defined {
+            let uuid = held.taken.facts["uuid"].as_str().unwrap();
+            let identity = format!("<name>two</name><uuid>{uuid}</uuid>");
+            define_as(libvirt, &identity, &file_disk("vda", &other));
+        }
+        fill(&disk, 2);
+        let plan = held.plan(&Destination::InPlace);
+        assert!(plan.replaces);
+        assert_eq!(plan.undo_at["disks"]["vda"]["file"], json!(disk));
+        // As the undo point is taken.
+        let mut before = held.resource.clone();
+        before.at.extend(plan.undo_at.clone());
+        let point = Held::of(&before).unwrap();
+        assert_eq!(filled(&point.stored.0.join("disks/vda.img")), 2);
+        held.apply(&plan.steps, &ALL).unwrap();
+        assert_eq!((filled(&disk), filled(&other)), (1, 3));
+        assert!(libvirt.virsh(&["dumpxml", "two"]).contains("two.raw"));
+        let back = point.plan(&Destination::InPlace);
+        point.apply(&back.steps, &ALL).unwrap();
+        assert_eq!(filled(&disk), 2);
+        let names_other = libvirt.virsh(&["dumpxml", "two"]).contains("other.raw");
+        assert_eq!(names_other, defined, "as it was before");
+    }
+    libvirt.virsh(&["undefine", "two"]);
+}
+
+fn started_meanwhile(libvirt: &Libvirt) {
+    let (disk, held) = off(libvirt, "three");
+    let steps = held.plan(&Destination::InPlace).steps;
+    held.apply(&steps, &[Stage::Stage]).unwrap();
+    libvirt.virsh(&["start", "three"]);
+    let refused = held.apply(&steps, &[Stage::Switch]).unwrap_err();
+    assert!(refused.is(ErrorKind::Locked), "{refused}");
+    assert_eq!(filled(&disk), 2);
+    libvirt.virsh(&["destroy", "three"]);
+    held.apply(&steps, &[Stage::Switch]).unwrap();
+    assert_eq!(filled(&disk), 1);
+    libvirt.virsh(&["start", "three"]);
+    let refused = held.undo(&steps).unwrap_err();
+    assert!(refused.is(ErrorKind::Locked), "{refused}");
+    assert_eq!(filled(&disk), 1);
+    libvirt.virsh(&["destroy", "three"]);
+    held.undo(&steps).unwrap();
+    assert_eq!(filled(&disk), 2);
+    libvirt.virsh(&["undefine", "three"]);
+}
+
+fn another_of_the_name(libvirt: &Libvirt) {
+    let (_, held) = off(libvirt, "four");
+    let place = libvirt.directory.join("new");
+    let plan = held.plan(&as_new(libvirt, "new", &place, true));
+    held.apply(&plan.steps, &[Stage::Stage, Stage::Switch]).unwrap();
+    // Its owner was quicker: what somebody else started is not ended.
+    libvirt.virsh(&["start", "new"]);
+    let done = held.apply(&plan.steps, &[Stage::Start]).unwrap();
+    let start = plan.steps.iter().find(|step| step.stage == Stage::Start).unwrap();
+    held.target().undo(start, &done[0]).unwrap();
+    assert_eq!(libvirt.virsh(&["domstate", "new"]).trim(), "running");
+    libvirt.virsh(&["destroy", "new"]);
+    let done = held.apply(&plan.steps, &[Stage::Start]).unwrap();
+    held.target().undo(start, &done[0]).unwrap();
+    assert_eq!(libvirt.virsh(&["domstate", "new"]).trim(), "shut off");
+    // Another took the name: it stays.
+    libvirt.virsh(&["undefine", "new"]);
+    define(libvirt, "new", "");
+    held.undo(&plan.steps).unwrap();
+    assert_eq!(libvirt.virsh(&["domstate", "new"]).trim(), "shut off");
+    libvirt.virsh(&["undefine", "new"]);
+    libvirt.virsh(&["undefine", "four"]);
+}
