@@ -4,21 +4,32 @@
 //! The run writes one line, what to thaw and until when; the guard answers `ready`. Then the run
 //! freezes, thaws and writes `done`. If the pipe closes before that or the deadline passes, the
 //! guard thaws, and says `thawed` for whoever still listens.
+//!
+//! What is needed for that may be held by the run itself: a monitor and an agent take one client at
+//! a time. So a run that was stopped is told to go on, and one that is stuck is killed.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal,
+};
 use serde::{Deserialize, Serialize};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{Connector, Context, Guarded};
 
 /// The guard must be up within this time.
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
+/// And must end within this time after it has thawed, or was told that all is thawed.
+const ENDS_WITHIN: Duration = Duration::from_mins(1);
+/// So long after the deadline, in parts of it, a run may still be waiting for what it thaws.
+const LATE: (u32, u32) = (3, 2);
 /// A longer order is refused.
 const ORDER_BYTES: u64 = 16 << 20;
 
@@ -33,6 +44,9 @@ pub struct GuardCommand {
 #[derive(Serialize, Deserialize)]
 struct Order {
     deadline_ms: u64,
+    /// The process that freezes.
+    #[serde(default)]
+    run: Option<u32>,
     guarded: Vec<Guarded>,
 }
 
@@ -61,7 +75,8 @@ impl Guard {
             .map_err(failed)?;
         let mut orders = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().expect("piped"));
-        let order = Order { deadline_ms: deadline.as_millis() as u64, guarded };
+        let run = Some(std::process::id());
+        let order = Order { deadline_ms: deadline.as_millis() as u64, run, guarded };
         let line =
             serde_json::to_string(&order).map_err(|error| Error::internal(error.to_string()))?;
         let written = orders.as_mut().map(|pipe| writeln!(pipe, "{line}"));
@@ -80,7 +95,7 @@ impl Guard {
     pub(super) fn done(mut self) -> Result<()> {
         let told = self.orders.take().map(|mut pipe| writeln!(pipe, "done"));
         let answer = self.answer(STARTS_WITHIN);
-        let _ = self.child.wait();
+        self.end()?;
         match (told, answer?.as_deref()) {
             (Some(Ok(())), Some("ok")) => Ok(()),
             _ => Err(Error::unavailable(
@@ -89,14 +104,38 @@ impl Guard {
         }
     }
 
-    fn answer(&mut self, within: Duration) -> Result<Option<String>> {
-        if self.answers.buffer().is_empty() && !is_readable(self.answers.get_ref(), within)? {
-            return Ok(None);
+    /// Waits for its end, which a thaw of its own may hold up.
+    fn end(&mut self) -> Result<()> {
+        let failed = |error| Error::io(error, "the guard");
+        if self.child.try_wait().map_err(failed)?.is_some() {
+            return Ok(());
         }
-        let mut line = String::new();
-        let mut limited = (&mut self.answers).take(64);
-        limited.read_line(&mut line).map_err(|error| Error::io(error, "the guard"))?;
-        Ok(Some(line.trim().to_owned()).filter(|line| !line.is_empty()))
+        let ended = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty());
+        let ended = ended.map_err(|errno| failed(errno.into()))?;
+        if is_readable(&ended, ENDS_WITHIN)? {
+            return self.child.wait().map(drop).map_err(failed);
+        }
+        self.child.kill().and_then(|()| self.child.wait()).map_err(failed)?;
+        Err(Error::unavailable(
+            "the guard did not end and was killed: see whether guests and file systems are thawed",
+        ))
+    }
+
+    /// The guard's next word; what else comes with its output is passed over.
+    fn answer(&mut self, within: Duration) -> Result<Option<String>> {
+        loop {
+            if self.answers.buffer().is_empty() && !is_readable(self.answers.get_ref(), within)? {
+                return Ok(None);
+            }
+            let mut line = String::new();
+            let mut limited = (&mut self.answers).take(64);
+            let length = limited.read_line(&mut line);
+            match (length.map_err(|error| Error::io(error, "the guard"))?, line.trim()) {
+                (0, _) => return Ok(None),
+                (_, word @ ("ready" | "ok" | "thawed")) => return Ok(Some(word.to_owned())),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -104,7 +143,9 @@ impl Drop for Guard {
     fn drop(&mut self) {
         // The pipe closes, and a guard that was not told `done` thaws.
         drop(self.orders.take());
-        let _ = self.child.wait();
+        if let Err(error) = self.end() {
+            tracing::error!(%error, "the guard");
+        }
     }
 }
 
@@ -129,41 +170,102 @@ pub fn guard(connectors: &[Box<dyn Connector>], context: &Context) -> Result<Vec
         .map_err(|error| Error::io(error, "standard input"))?;
     let order: Order = serde_json::from_str(&line)
         .map_err(|error| Error::invalid(format!("this is no order for a guard: {error}")))?;
+    let run = order.run.and_then(Run::of_parent);
     say("ready");
-    let end = context.clock.elapsed() + Duration::from_millis(order.deadline_ms);
-    let is_done = loop {
-        let left = end.saturating_sub(context.clock.elapsed());
+    let deadline = Duration::from_millis(order.deadline_ms);
+    let end = context.clock.elapsed() + deadline;
+    let is_closed = match told(&mut orders, end, context)? {
+        Some(word) if word == "done" => {
+            say("ok");
+            return Ok(Vec::new());
+        }
+        told => told.is_some(),
+    };
+    let run = run.filter(|_| !is_closed);
+    // One that was stopped thaws as soon as it goes on.
+    run.iter().for_each(|run| run.signal(Signal::CONT));
+    let frozen = thaw(order.guarded.iter().collect(), connectors, context);
+    let late = end + deadline * LATE.0 / LATE.1;
+    if !frozen.is_empty()
+        && let Some(run) = run
+        && told(&mut orders, late, context)?.is_none()
+    {
+        tracing::error!("the run is stuck and holds what is needed to thaw: it is killed");
+        run.kill()?;
+    }
+    for (guarded, first) in &frozen {
+        if let [(_, error)] = &thaw(vec![guarded], connectors, context)[..] {
+            tracing::error!(resource = %guarded.name, %error, %first, "cannot be thawed");
+        }
+    }
+    say("thawed");
+    Ok(order.guarded.into_iter().map(|guarded| guarded.name).collect())
+}
+
+/// The next word of the run until a moment; an empty one if it is dead.
+fn told(
+    orders: &mut BufReader<impl Read + AsFd>,
+    until: Duration,
+    context: &Context,
+) -> Result<Option<String>> {
+    loop {
+        let left = until.saturating_sub(context.clock.elapsed());
         if left.is_zero() {
-            break false;
+            return Ok(None);
         }
         if orders.buffer().is_empty() && !is_readable(orders.get_ref(), left)? {
             continue;
         }
-        line.clear();
-        let read = (&mut orders).take(64).read_line(&mut line);
-        break read.is_ok() && line.trim() == "done";
-    };
-    if is_done {
-        say("ok");
-        return Ok(Vec::new());
+        let mut line = String::new();
+        // What cannot be read says as much as an end.
+        let _ = orders.by_ref().take(64).read_line(&mut line);
+        return Ok(Some(line.trim().to_owned()));
     }
-    let mut thawed = Vec::new();
-    // All are tried: one that hangs or fails must not keep the others frozen.
-    let tasks = order.guarded.iter().map(|guarded| {
-        let thaw = || {
+}
+
+/// All are tried: one that hangs or fails must not keep the others frozen. Gives what failed.
+fn thaw<'g>(
+    guarded: Vec<&'g Guarded>,
+    connectors: &[Box<dyn Connector>],
+    context: &Context,
+) -> Vec<(&'g Guarded, Error)> {
+    let failed = Mutex::new(Vec::new());
+    let tasks = guarded.into_iter().map(|guarded| {
+        let failed = &failed;
+        let thaw = move || {
             let connector = connectors.iter().find(|c| c.name() == guarded.connector);
             let result = connector.map(|connector| connector.thaw(&guarded.what, context));
             if let Some(Err(error)) = result {
-                tracing::error!(resource = %guarded.name, %error, "cannot be thawed");
+                failed.lock().expect("no panic while held").push((guarded, error));
             }
         };
-        thawed.push(guarded.name.clone());
         Box::new(thaw) as Box<dyn FnOnce() + Send + '_>
     });
-    let tasks = tasks.collect();
-    context.tasks.run(tasks);
-    say("thawed");
-    Ok(thawed)
+    context.tasks.run(tasks.collect());
+    failed.into_inner().expect("no panic while held")
+}
+
+/// The process that freezes.
+struct Run(OwnedFd);
+
+impl Run {
+    /// None if it is dead already: then the parent is another.
+    fn of_parent(process: u32) -> Option<Self> {
+        let parent = getppid().filter(|pid| pid.as_raw_nonzero().get().unsigned_abs() == process)?;
+        let opened = pidfd_open(parent, PidfdFlags::empty()).ok()?;
+        (getppid() == Some(parent)).then_some(Self(opened))
+    }
+
+    fn signal(&self, signal: Signal) {
+        // It may have ended meanwhile.
+        let _ = pidfd_send_signal(&self.0, signal);
+    }
+
+    /// Its sockets are closed when this returns, unless the kernel holds it.
+    fn kill(&self) -> Result<()> {
+        self.signal(Signal::KILL);
+        is_readable(&self.0, STARTS_WITHIN).map(drop)
+    }
 }
 
 /// Nobody may be there to hear it.

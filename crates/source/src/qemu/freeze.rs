@@ -39,10 +39,9 @@ impl Guard {
 
     fn resume(&self, context: &Context) -> Result<()> {
         let mut qmp = match Qmp::connect(&self.qmp, Waits::stubborn(context)) {
-            // QEMU is gone, or the one that stopped it lives and holds the monitor.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unavailable) => {
-                return Ok(());
-            }
+            // QEMU is gone.
+            Err(error) if error.is(ErrorKind::NotFound) => return Ok(()),
+            // Or the one that stopped it lives and holds the monitor.
             qmp => qmp?,
         };
         let lock = Names(self.label.clone()).lock(true);

@@ -6,6 +6,7 @@ mod hooks;
 mod played;
 mod restoring;
 mod session;
+mod stuck;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,0 +1,208 @@
+//! A run that freezes something, holds what is needed to thaw it, and does not go on: what the guard
+//! then does. The run is a process of its own.
+
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Signal, getpid, kill_process};
+use serde_json::{Value, json};
+use tintype_engine::cancel::Cancel;
+use tintype_engine::env::Env;
+use tintype_model::resource::{Consistency, Resource, Resources};
+use tintype_model::{Error, Result};
+use tintype_runner::group::{self, GroupOptions};
+use tintype_runner::progress::Progress;
+use tintype_runner::snapshot::{Labels, SnapshotOptions};
+use tintype_source::connector::{
+    CapturePlan, Connector, Context, Discovered, Guarded, Part, Released, Source, Target, View,
+};
+
+use super::{Stage, resource};
+
+const FILE: &str = "TINTYPE_TEST_FILE";
+const HOW: &str = "TINTYPE_TEST_HOW";
+
+/// What it freezes is a lock that one process holds at a time, as the socket of a guest's agent.
+struct Holding;
+
+impl Connector for Holding {
+    fn name(&self) -> &'static str {
+        "played"
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "object" })
+    }
+
+    fn discover(&self, _: &Context) -> Result<Vec<Discovered>> {
+        Ok(Vec::new())
+    }
+
+    fn source(&self, resource: &Resource, _: &Context) -> Result<Box<dyn Source>> {
+        let how = resource.at["does"].as_str().unwrap().to_owned();
+        let file = PathBuf::from(std::env::var_os(FILE).unwrap());
+        Ok(Box::new(HoldingSource { how, file, held: None }))
+    }
+
+    fn target(&self, _: &Context) -> Result<Box<dyn Target>> {
+        Err(Error::unsupported("nothing is restored here"))
+    }
+
+    fn thaw(&self, guarded: &Value, _: &Context) -> Result<()> {
+        let path = PathBuf::from(guarded["file"].as_str().unwrap());
+        let file = File::options().write(true).open(&path).unwrap();
+        flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| Error::unavailable("it is held"))?;
+        thawed(&path, "guard");
+        Ok(())
+    }
+}
+
+/// By whom; the first one counts.
+fn thawed(file: &Path, by: &str) {
+    let by_whom = file.with_extension("by");
+    if !by_whom.exists() {
+        std::fs::write(by_whom, by).unwrap();
+    }
+}
+
+struct HoldingSource {
+    how: String,
+    file: PathBuf,
+    held: Option<File>,
+}
+
+impl Source for HoldingSource {
+    fn plan(&mut self) -> Result<CapturePlan> {
+        Ok(CapturePlan { reaches: Consistency::Crash, why_not_more: None, freezes: None })
+    }
+
+    fn prepare(&mut self, _: Option<&Value>) -> Result<()> {
+        Ok(())
+    }
+
+    fn guarded(&self) -> Option<Guarded> {
+        let what = json!({ "file": self.file });
+        Some(Guarded { connector: "played".into(), name: "a".into(), what })
+    }
+
+    fn freeze(&mut self) -> Result<()> {
+        let file = File::create(&self.file).unwrap();
+        flock(&file, FlockOperation::LockExclusive).unwrap();
+        self.held = Some(file);
+        match &self.how[..] {
+            "stops" => kill_process(getpid(), Signal::STOP).unwrap(),
+            _ => Env::system().clock.sleep(Duration::from_mins(1)),
+        }
+        Ok(())
+    }
+
+    fn thaw(&mut self) -> Result<()> {
+        self.held = None;
+        thawed(&self.file, "run");
+        Ok(())
+    }
+
+    fn view(&mut self) -> Result<View> {
+        Ok(View {
+            parts: vec![Part::object("a.json", "{}")],
+            consistency: Consistency::Crash,
+            why_not_more: None,
+            mark: None,
+            facts: Value::Null,
+            version: None,
+        })
+    }
+
+    fn release(&mut self, _: Released) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Run as a process of its own; alone it does nothing.
+#[test]
+fn the_guard() {
+    if std::env::var_os(FILE).is_none() {
+        return;
+    }
+    let env = Env::system();
+    let context = Context {
+        clock: Arc::clone(&env.clock),
+        tasks: Arc::clone(&env.tasks),
+        cancel: Cancel::default(),
+        session: String::new(),
+        living: Arc::new(std::collections::BTreeSet::new()),
+        scratch: PathBuf::new(),
+        written_devices: Vec::new(),
+    };
+    group::guard(&[Box::new(Holding)], &context).unwrap();
+}
+
+/// As [`the_guard`].
+#[test]
+fn the_run() {
+    let Ok(how) = std::env::var(HOW) else { return };
+    let stage = Stage::new();
+    let resources = Resources::new(vec![resource("a", &how)]);
+    let snapshot = SnapshotOptions {
+        labels: Labels { roots: group::places(&resources, &[]).unwrap(), ..Labels::default() },
+        parent: None,
+        workers: 2,
+        most_workers: 2,
+        cancel: Cancel::default(),
+        read_all: false,
+    };
+    let mut options: GroupOptions = stage.options();
+    options.guard.arguments[0] = "group::stuck::the_guard".to_owned();
+    options.guard.environment =
+        vec![(FILE.to_owned(), std::env::var(FILE).unwrap())];
+    let connectors: [Box<dyn Connector>; 1] = [Box::new(Holding)];
+    let repository = &stage.lab.repository;
+    let progress = Progress::default();
+    let taken =
+        group::snapshot(repository, &connectors, &resources, &[], &snapshot, &options, &progress);
+    let taken = taken.unwrap();
+    let reason = taken.descriptor.item("a").unwrap().reason.clone().unwrap();
+    assert!(reason.contains("frozen for") || reason.contains("deadline"), "{reason}");
+}
+
+/// How a run ended, who thawed what it froze, and after how long. The deadline is one second.
+fn ran(how: &str) -> (ExitStatus, String, Duration) {
+    let own = tempfile::tempdir().unwrap();
+    let file = own.path().join("held");
+    let begun = Instant::now();
+    let mut run = Command::new(std::env::current_exe().unwrap())
+        .args(["group::stuck::the_run", "--exact", "--nocapture"])
+        .env(FILE, &file)
+        .env(HOW, how)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let by = file.with_extension("by");
+    while !by.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nobody thaws");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let took = begun.elapsed();
+    let status = run.wait().unwrap();
+    (status, std::fs::read_to_string(by).unwrap(), took)
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_and_thaws() {
+    let (status, by, took) = ran("stops");
+    assert!(status.success() && by == "run", "{status} {by}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+#[test]
+fn a_run_that_is_stuck_is_killed_and_the_guard_thaws() {
+    let (status, by, took) = ran("hangs");
+    assert_eq!((status.signal(), &by[..]), (Some(9), "guard"));
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
