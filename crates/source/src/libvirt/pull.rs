@@ -17,7 +17,7 @@ use super::xml::{children, parse, write};
 use crate::connector::{Changed, Content, Context, Part, ReadImage as _};
 use crate::qemu::capture::{explained, give_to, image_node, scratch_place};
 use crate::qemu::definition::{DISKS, DiskFacts};
-use crate::qemu::mark::{Mark, MarkedDisk};
+use crate::qemu::mark::{Mark, MarkedDisk, outdated, record_name};
 use crate::vm::disk_file;
 use crate::vm::nbd::{NbdImage, dirty};
 use crate::vm::socket::Waits;
@@ -27,7 +27,10 @@ pub(crate) struct Pull {
     pub job: PathBuf,
     /// None if no disk can record changes.
     pub checkpoint: Option<PathBuf>,
-    pub name: String,
+    /// What is made bears it.
+    label: String,
+    /// The checkpoint that begins with the job.
+    record: String,
     /// Disks of which only changes are asked, from this checkpoint.
     since: Option<Mark>,
     changed_only: Vec<String>,
@@ -62,7 +65,8 @@ impl Pull {
             job: place.join("job.xml"),
             checkpoint: None,
             place,
-            name: context.label(),
+            label: context.label(),
+            record: record_name(mark.as_ref(), context),
             since: None,
             changed_only: Vec::new(),
             read_whole: Vec::new(),
@@ -71,6 +75,7 @@ impl Pull {
             virsh: virsh.clone(),
             domain: domain.name.clone(),
         };
+        pull.forget_broken(context)?;
         if let Some(mark) = mark {
             pull.use_mark(mark)?;
         }
@@ -94,7 +99,7 @@ impl Pull {
     }
 
     fn scratch(&self, disk: &DomainDisk) -> PathBuf {
-        self.place.join(format!("{}-{}.qcow2", self.name, disk.name))
+        self.place.join(format!("{}-{}.qcow2", self.label, disk.name))
     }
 
     fn facts(&self, disk: &DomainDisk) -> DiskFacts {
@@ -109,13 +114,12 @@ impl Pull {
     /// Decides which disks need not be read whole. libvirt knows the checkpoint; whether QEMU has
     /// its bitmaps shows only when it is asked how much has changed.
     fn use_mark(&mut self, mark: Mark) -> Result<()> {
-        let ask = ["checkpoint-dumpxml", &self.domain, &mark.bitmap, "--size", "--no-domain"];
-        let sizes = self.virsh.call(&ask);
-        let Ok(known) = sizes.and_then(|text| parse(&text)) else {
-            let why = "the checkpoint of the snapshot before is gone or broken: QEMU was killed, or \
-                       another program removed it";
+        let Ok(known) = self.recorded(&mark.bitmap) else {
+            let why = "the checkpoint of the snapshot before is gone or was broken: QEMU was killed, \
+                       or it was removed, by another program or to make room for those of other \
+                       series of snapshots";
             self.read_whole.push(format!("all disks are read whole: {why}"));
-            return self.forget_broken(&mark.bitmap);
+            return Ok(());
         };
         let known: Vec<String> = children(&known, "disks")
             .flat_map(|disks| children(disks, "disk"))
@@ -139,15 +143,26 @@ impl Pull {
         Ok(())
     }
 
+    /// How much each disk has changed since a checkpoint; an error if its bitmaps are not there.
+    fn recorded(&self, name: &str) -> Result<Element> {
+        let ask = ["checkpoint-dumpxml", &self.domain, name, "--size", "--no-domain"];
+        parse(&self.virsh.call(&ask)?)
+    }
+
     /// No new checkpoint can follow one without its bitmaps. Only what is ours is touched.
-    fn forget_broken(&self, name: &str) -> Result<()> {
-        let list = self.virsh.call(&["checkpoint-list", &self.domain, "--name"])?;
-        if list.lines().any(|line| line.trim() == name) {
-            let ask = ["checkpoint-delete", &self.domain, name];
-            let whole = self.virsh.call(&ask);
-            whole.or_else(|_| self.virsh.call(&[&ask[..], &["--metadata"]].concat())).map(drop)?;
+    fn forget_broken(&self, context: &Context) -> Result<()> {
+        for name in checkpoints(&self.virsh, &self.domain)? {
+            if context.is_dead(&name) && self.recorded(&name).is_err() {
+                self.forget(&self.virsh, &name)?;
+            }
         }
         Ok(())
+    }
+
+    fn forget(&self, virsh: &Virsh, name: &str) -> Result<()> {
+        let ask = ["checkpoint-delete", &self.domain, name];
+        let whole = virsh.call(&ask);
+        whole.or_else(|_| virsh.call(&[&ask[..], &["--metadata"]].concat())).map(drop)
     }
 
     fn write_job(&mut self) -> Result<()> {
@@ -186,7 +201,7 @@ impl Pull {
         if records {
             let mut checkpoint = Element::new("domaincheckpoint");
             let mut name = Element::new("name");
-            name.children.push(XMLNode::Text(self.name.clone()));
+            name.children.push(XMLNode::Text(self.record.clone()));
             let why = XMLNode::Text("Tintype: changes since a snapshot".into());
             let mut description = Element::new("description");
             description.children.push(why);
@@ -244,31 +259,25 @@ impl Pull {
         self.checkpoint.as_ref()?;
         let disks = self.disks.iter().filter(|disk| disk.format == "qcow2");
         let disks = disks.map(|disk| (disk.name.clone(), self.marked(disk))).collect();
-        Some(Mark { bitmap: self.name.clone(), disks })
+        Some(Mark { bitmap: self.record.clone(), disks })
     }
 
     /// Removes the job, and the checkpoint that does not count any more. What a checkpoint that
     /// goes has recorded stays with the one before it.
     pub(crate) fn end(&self, virsh: &Virsh, committed: bool, context: &Context) -> Result<()> {
-        let was_there = end_job(virsh, &self.domain, |name| name.starts_with(&self.name))?;
+        let was_there = end_job(virsh, &self.domain, |name| name.starts_with(&self.label))?;
         if self.was_running && (was_there || self.watch.has_ended()) {
             let_go_on(virsh, &self.domain)?;
         }
-        let list = virsh.call(&["checkpoint-list", &self.domain, "--name"])?;
-        let names = list.lines().map(str::trim);
-        for name in names.filter(|name| !name.is_empty()) {
-            let goes = if committed {
-                // Those of killed sessions were never told from those that count.
-                let old = self.since.as_ref().is_some_and(|mark| mark.bitmap == *name);
-                old || context.is_dead(name)
-            } else {
-                *name == self.name
-            };
-            if goes {
-                self.forget_broken(name)?;
+        let names = checkpoints(virsh, &self.domain)?;
+        let goes = match committed {
+            true => {
+                let names = names.iter().map(String::as_str);
+                outdated(names, &self.record, |name| context.is_dead(name))
             }
-        }
-        Ok(())
+            false => names.iter().map(String::as_str).filter(|name| *name == self.record).collect(),
+        };
+        goes.into_iter().try_for_each(|name| self.forget(virsh, name))
     }
 
     pub(crate) fn remove_scratch(&self) -> Result<()> {
@@ -279,6 +288,12 @@ impl Pull {
             _ => Ok(()),
         }
     }
+}
+
+fn checkpoints(virsh: &Virsh, domain: &str) -> Result<Vec<String>> {
+    let list = virsh.call(&["checkpoint-list", domain, "--name"])?;
+    let names = list.lines().map(str::trim).filter(|name| !name.is_empty());
+    Ok(names.map(str::to_owned).collect())
 }
 
 fn write_to(path: &Path, element: &Element) -> Result<()> {

@@ -22,7 +22,7 @@ use tintype_model::entry::{Kind, Node, Time};
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::machine::{Disk, put_on};
-use super::mark::{GRANULE_BYTES, Mark, MarkedDisk};
+use super::mark::{GRANULE_BYTES, Mark, MarkedDisk, record_name};
 use super::names::Names;
 use super::plan::Running;
 use super::sweep::{Fate, Made, add_bitmap, merge, sweep};
@@ -44,6 +44,8 @@ pub(crate) struct Capture {
     socket: PathBuf,
     /// The mark of the parent, with what speaks against it per disk.
     mark: Option<Mark>,
+    /// Name of the bitmap that a mark of this capture names.
+    record: String,
     /// Disks whose device is on the filter now.
     inserted: Vec<usize>,
     stopped: bool,
@@ -62,12 +64,14 @@ impl Capture {
         refuse_second(qmp, &names, context)?;
         let place = scratch_place(owner_of(qmp), context)?;
         let socket = place.join("nbd");
-        let capture = Self { names, place, socket, mark, inserted: Vec::new(), stopped: false };
+        let record = record_name(mark.as_ref(), context);
+        let (inserted, stopped) = (Vec::new(), false);
+        let capture = Self { names, place, socket, mark, record, inserted, stopped };
         let prepared = capture.lock(qmp, running.is_going).and_then(|()| {
             let prepared = capture.prepare_disks(running, context);
             if prepared.is_err() {
                 // The first error is told; what stays is found by its name.
-                let _ = capture.end(&mut running.qmp, false);
+                let _ = capture.end(&mut running.qmp, false, context);
             }
             prepared
         });
@@ -155,7 +159,7 @@ impl Capture {
             "writable": true });
         qmp.execute("block-export-add", ask)?;
         let mut nbd = Nbd::connect(&self.socket, &export, None, Waits::of(context))?;
-        for at in canaries(&self.names.mark_bitmap(), disk.size_bytes) {
+        for at in canaries(&self.record, disk.size_bytes) {
             nbd.write(at, &[0; 512])?;
         }
         drop(nbd);
@@ -286,7 +290,7 @@ impl Capture {
     pub(crate) fn mark(&self, running: &Running) -> Mark {
         let disks = captured(&running.devices.disks);
         let disks = disks.map(|(_, disk)| (disk.name.clone(), MarkedDisk::of(disk)));
-        Mark { bitmap: self.names.mark_bitmap(), disks: disks.collect() }
+        Mark { bitmap: self.record.clone(), disks: disks.collect() }
     }
 
     /// Content of a small device that is not captured with the disks: firmware variables.
@@ -320,10 +324,12 @@ impl Capture {
     }
 
     /// Takes everything out again.
-    pub(crate) fn end(&self, qmp: &mut Qmp, committed: bool) -> Result<()> {
-        let old = self.mark.as_ref().map(|mark| mark.bitmap.clone());
-        let fate = if committed { Fate::Committed { old } } else { Fate::Failed };
-        sweep(qmp, &self.names, &fate).map(drop)
+    pub(crate) fn end(&self, qmp: &mut Qmp, committed: bool, context: &Context) -> Result<()> {
+        let fate = match committed {
+            true => Fate::Committed { record: self.record.clone() },
+            false => Fate::Failed,
+        };
+        sweep(qmp, &self.names, &fate, context).map(drop)
     }
 
     /// The scratch files; QEMU holds them no more, or is gone.

@@ -44,7 +44,7 @@ fn clean_one(at: &At, context: &Context) -> Result<Vec<String>> {
     let mut done = Vec::new();
     for session in sessions {
         let names = Names(format!("{LABEL}{session}"));
-        done.extend(sweep(&mut qmp, &names, &Fate::Failed)?);
+        done.extend(sweep(&mut qmp, &names, &Fate::Failed, context)?);
     }
     // After its processors run again; the agent answers only then.
     if !done.is_empty()

@@ -40,11 +40,6 @@ impl Names {
     pub(crate) fn new_bitmap(&self) -> String {
         format!("{}-new", self.0)
     }
-
-    /// The bitmap of a committed snapshot, which its mark names.
-    pub(crate) fn mark_bitmap(&self) -> String {
-        format!("{}-mark", self.0)
-    }
 }
 
 /// Whether a bitmap belongs to a capture that is, or was, at work.

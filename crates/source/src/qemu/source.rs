@@ -168,7 +168,7 @@ impl QemuSource {
         let waits = Waits::stubborn(&self.context);
         let Some(Found::Running(mut running)) = self.found.take() else { return Ok(()) };
         running.qmp.wait_as(waits.clone());
-        let first = capture.end(&mut running.qmp, committed);
+        let first = capture.end(&mut running.qmp, committed, &self.context);
         drop(running);
         let Err(first) = first else { return Ok(()) };
         let mut qmp = match Qmp::connect(&self.at.qmp, waits) {
@@ -176,7 +176,7 @@ impl QemuSource {
             Err(error) if error.is(ErrorKind::NotFound) => return Ok(()),
             qmp => qmp.map_err(|_| first)?,
         };
-        capture.end(&mut qmp, committed)
+        capture.end(&mut qmp, committed, &self.context)
     }
 }
 

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use tintype_model::{ErrorKind, Result};
 
 use super::machine::{Bitmap, is_running, put_on};
+use super::mark::outdated;
 use super::names::{Names, is_new_bitmap};
-use crate::connector::LABEL;
+use crate::connector::{Context, LABEL};
 use crate::vm::qmp::Qmp;
 
 const EXPORT_ENDS: Duration = Duration::from_secs(20);
@@ -18,8 +19,8 @@ const EXPORT_ENDS: Duration = Duration::from_secs(20);
 /// What becomes of the record of changes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Fate {
-    /// The new one counts; the old one goes.
-    Committed { old: Option<String> },
+    /// The new one counts, under this name; those before it in its series go.
+    Committed { record: String },
     /// The old one counts, with what the new one recorded.
     Failed,
 }
@@ -71,7 +72,12 @@ impl Made {
 }
 
 /// Takes out all that bears a label. Says what it was.
-pub(crate) fn sweep(qmp: &mut Qmp, names: &Names, fate: &Fate) -> Result<Vec<String>> {
+pub(crate) fn sweep(
+    qmp: &mut Qmp,
+    names: &Names,
+    fate: &Fate,
+    context: &Context,
+) -> Result<Vec<String>> {
     let made = Made::read(qmp)?;
     let ours = |name: &&String| name.strip_prefix(&names.0[..]).is_some_and(|r| r.starts_with('-'));
     let mut done = Vec::new();
@@ -94,7 +100,8 @@ pub(crate) fn sweep(qmp: &mut Qmp, names: &Names, fate: &Fate) -> Result<Vec<Str
     for letter in ['c', 'f', 'n'] {
         remove(qmp, letter)?;
     }
-    done.extend(settle_bitmaps(qmp, &made, names, fate)?);
+    // What cannot be settled keeps nothing else: the lock and the server go.
+    let settled = settle_bitmaps(qmp, &made, names, fate, context);
     for lock in nodes.iter().filter(|name| is_lock(name)) {
         if lock.ends_with("-run") && !is_running(qmp)? && was_stopped(qmp)? {
             qmp.execute("cont", json!({}))?;
@@ -107,6 +114,7 @@ pub(crate) fn sweep(qmp: &mut Qmp, names: &Names, fate: &Fate) -> Result<Vec<Str
         qmp.execute("blockdev-del", json!({ "node-name": lock }))?;
         done.push(format!("block node {lock}"));
     }
+    done.extend(settled?);
     Ok(done)
 }
 
@@ -158,31 +166,49 @@ fn file_of(graph: &Value, node: &str) -> Option<String> {
     below["name"].as_str().map(str::to_owned)
 }
 
-fn settle_bitmaps(qmp: &mut Qmp, made: &Made, names: &Names, fate: &Fate) -> Result<Vec<String>> {
-    let mut done = Vec::new();
+/// All are tried; the first error is told.
+fn settle_bitmaps(
+    qmp: &mut Qmp,
+    made: &Made,
+    names: &Names,
+    fate: &Fate,
+    context: &Context,
+) -> Result<Vec<String>> {
+    let (mut done, mut first) = (Vec::new(), Ok(()));
     let new = names.new_bitmap();
+    let goes = match fate {
+        Fate::Committed { record } => {
+            let all = made.bitmaps.iter().map(|(_, bitmap)| &bitmap.name[..]);
+            outdated(all, record, |name| context.is_dead(name))
+        }
+        Fate::Failed => BTreeSet::new(),
+    };
     for (node, bitmap) in &made.bitmaps {
-        let gone = bitmap.inconsistent || bitmap.name == new;
         if bitmap.name == new && !bitmap.inconsistent {
-            match fate {
-                Fate::Committed { .. } => keep(qmp, node, names)?,
-                Fate::Failed => give_back(qmp, node, made, &new)?,
+            let settled = match fate {
+                Fate::Committed { record } => keep(qmp, node, &new, record),
+                Fate::Failed => give_back(qmp, node, made, &new),
+            };
+            // What it recorded belongs to a record that is not whole without it.
+            if settled.is_err() {
+                first = first.and(settled);
+                continue;
             }
         }
-        let old = matches!(fate, Fate::Committed { old: Some(old) } if *old == bitmap.name);
-        if (gone || old) && !made.nodes.contains(node) {
-            remove_bitmap(qmp, node, &bitmap.name)?;
-            done.push(format!("bitmap {} of {node}", bitmap.name));
+        let gone = bitmap.inconsistent || bitmap.name == new || goes.contains(&bitmap.name[..]);
+        if gone && !made.nodes.contains(node) {
+            let removed = remove_bitmap(qmp, node, &bitmap.name);
+            done.extend(removed.is_ok().then(|| format!("bitmap {} of {node}", bitmap.name)));
+            first = first.and(removed);
         }
     }
-    Ok(done)
+    first.map(|()| done)
 }
 
 /// Makes the bitmap that the mark names, with all that the new one recorded.
-fn keep(qmp: &mut Qmp, node: &str, names: &Names) -> Result<()> {
-    let mark = names.mark_bitmap();
-    add_bitmap(qmp, node, &mark)?;
-    merge(qmp, node, &mark, &[json!(names.new_bitmap())])
+fn keep(qmp: &mut Qmp, node: &str, new: &str, record: &str) -> Result<()> {
+    add_bitmap(qmp, node, record)?;
+    merge(qmp, node, record, &[json!(new)])
 }
 
 /// What was switched off for a capture that came to nothing goes on, with nothing lost.

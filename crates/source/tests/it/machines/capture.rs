@@ -1,5 +1,7 @@
 //! Captures that go well.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use tintype_model::ErrorKind;
 use tintype_model::resource::{Consistency, Hook, HookPlace, OnError, Phase};
@@ -8,7 +10,7 @@ use tintype_source::qemu::QemuConnector;
 use tintype_testkit::guest::{Guest, Options};
 
 use super::support::{
-    check, directory, frozen, guest_writes, in_image, leftovers, qemu, read, resource, run, source,
+    bitmaps, check, directory, frozen, guest_writes, in_image, leftovers, qemu, read, resource, run, source,
     take,
 };
 
@@ -47,6 +49,30 @@ fn a_second_capture_reads_what_changed_and_both_are_whole() {
         assert!(std::fs::read_dir(run.scratch.path()).unwrap().next().is_none());
         guest_writes(&mut guest);
     }
+}
+
+/// Into two repositories, say, which know nothing of each other.
+#[test]
+fn two_series_of_snapshots_leave_each_other_alone() {
+    let mut guest = Guest::boot(&Options::default());
+    let resource = qemu(&guest);
+    let own = [directory(), directory()];
+    let mut marks: [Option<Value>; 2] = [None, None];
+    for round in 0..3 {
+        for ((_, into), mark) in own.iter().zip(&mut marks) {
+            guest.shell("dd if=/dev/urandom of=/data/rnd bs=4k count=10 conv=fsync");
+            let run = run();
+            let mut source = source(&resource, &run.context);
+            let taken = take(&mut *source, mark.as_ref(), into, Released::Committed).unwrap();
+            for (disk, bytes) in &taken.changed {
+                assert_eq!(bytes.is_some(), round > 0, "round {round}: {disk}: {:?}", taken.facts);
+            }
+            *mark = taken.mark;
+            check(into);
+        }
+    }
+    let kept: BTreeSet<String> = bitmaps(&mut guest).into_iter().collect();
+    assert_eq!(kept.len(), 2, "one of each: {kept:?}");
 }
 
 #[test]

@@ -88,6 +88,7 @@ fn a_machine_is_captured_by_changes_and_its_bad_days_pass() {
         assert_eq!(leftovers(&libvirt, "one"), Vec::<String>::new());
         writes(&libvirt, "one");
     }
+    two_series(&libvirt, &resource, &mut mark, &into);
     killed_in_the_window(&libvirt, &resource, mark.as_ref(), &into);
     let second = run();
     let mut first = source(&resource, &second.context);
@@ -102,6 +103,30 @@ fn a_machine_is_captured_by_changes_and_its_bad_days_pass() {
     scratch_is_full(&libvirt, &resource, small.path());
     one_that_stands_still(&libvirt, &resource, small.path());
     power_cut(&libvirt, &resource, mark.as_ref(), &into);
+}
+
+/// Into two repositories in turn, which know nothing of each other.
+fn two_series(libvirt: &Libvirt, resource: &Resource, mark: &mut Option<Value>, into: &Path) {
+    let (_own, other) = directory();
+    let mut of_other: Option<Value> = None;
+    for round in 0..2 {
+        libvirt.shell("one", "dd if=/dev/urandom of=/data/rnd bs=4k count=10 conv=fsync");
+        let taken = captured(resource, of_other.as_ref(), &other);
+        let known = taken.changed.values().all(Option::is_some);
+        assert_eq!(known, round > 0, "{:?}", taken.facts);
+        of_other = taken.mark;
+        let taken = captured(resource, mark.as_ref(), into);
+        assert!(taken.changed.values().all(Option::is_some), "{:?}", taken.facts);
+        *mark = taken.mark;
+        for directory in [into, &other] {
+            std::fs::remove_file(directory.join("domain.xml")).unwrap();
+            check(directory);
+        }
+    }
+    let list = libvirt.virsh(&["checkpoint-list", "one", "--name"]);
+    let of_other = of_other.unwrap()["bitmap"].as_str().unwrap().to_owned();
+    assert_eq!(list.lines().filter(|line| !line.trim().is_empty()).count(), 2, "{list}");
+    libvirt.virsh(&["checkpoint-delete", "one", &of_other]);
 }
 
 fn killed_in_the_window(libvirt: &Libvirt, resource: &Resource, mark: Option<&Value>, into: &Path) {
