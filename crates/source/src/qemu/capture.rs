@@ -21,7 +21,7 @@ use serde_json::json;
 use tintype_model::entry::{Kind, Node, Time};
 use tintype_model::{Error, ErrorKind, Result};
 
-use super::machine::{Disk, put_on};
+use super::machine::{Disk, is_running, put_on};
 use super::mark::{GRANULE_BYTES, Mark, MarkedDisk, record_name};
 use super::names::Names;
 use super::plan::Running;
@@ -67,7 +67,7 @@ impl Capture {
         let record = record_name(mark.as_ref(), context);
         let (inserted, stopped) = (Vec::new(), false);
         let capture = Self { names, place, socket, mark, record, inserted, stopped };
-        let prepared = capture.lock(qmp, running.is_going).and_then(|()| {
+        let prepared = capture.lock(qmp).and_then(|()| {
             let prepared = capture.prepare_disks(running, context);
             if prepared.is_err() {
                 // The first error is told; what stays is found by its name.
@@ -93,10 +93,9 @@ impl Capture {
     }
 
     /// QEMU has one server of exports, so starting it decides who captures.
-    fn lock(&self, qmp: &mut Qmp, running: bool) -> Result<()> {
-        let lock = self.names.lock(running);
-        let node = json!({ "driver": "null-co", "node-name": lock, "size": 512 });
-        qmp.execute("blockdev-add", node)?;
+    fn lock(&self, qmp: &mut Qmp) -> Result<()> {
+        let lock = self.names.lock();
+        add_sign(qmp, &lock)?;
         let address = json!({ "type": "unix", "data": { "path": self.socket } });
         let started = qmp.execute("nbd-server-start", json!({ "addr": address }));
         started.map(drop).map_err(|error| {
@@ -172,10 +171,8 @@ impl Capture {
     pub(crate) fn switch(&mut self, running: &mut Running) -> Result<()> {
         let numbers: Vec<usize> =
             captured(&running.devices.disks).map(|(number, _)| number).collect();
-        let stop = running.is_going && numbers.len() > 1;
-        if stop {
-            running.qmp.execute("stop", json!({}))?;
-            self.stopped = true;
+        if numbers.len() > 1 {
+            self.stop(running)?;
         }
         let mut switched = Ok(());
         for number in numbers {
@@ -190,11 +187,23 @@ impl Capture {
         switched.and(self.resume(running))
     }
 
+    /// Its owner may have paused it since it was planned; then it is not this that stopped it.
+    fn stop(&mut self, running: &mut Running) -> Result<()> {
+        if is_running(&mut running.qmp)? {
+            add_sign(&mut running.qmp, &self.names.stop())?;
+            self.stopped = true;
+            running.qmp.execute("stop", json!({}))?;
+        }
+        Ok(())
+    }
+
     /// Lets the guest run on, if this stopped it.
     pub(crate) fn resume(&mut self, running: &mut Running) -> Result<()> {
         if self.stopped {
             running.qmp.execute("cont", json!({}))?;
             self.stopped = false;
+            let sign = json!({ "node-name": self.names.stop() });
+            running.qmp.execute("blockdev-del", sign)?;
         }
         Ok(())
     }
@@ -346,6 +355,12 @@ impl Capture {
 /// Disks that the guest can write to, with their numbers; of others nothing must be kept.
 fn captured(disks: &[Disk]) -> impl Iterator<Item = (usize, &Disk)> {
     disks.iter().enumerate().filter(|(_, disk)| !disk.read_only && disk.size_bytes > 0)
+}
+
+/// A node that only says something, by being there.
+fn add_sign(qmp: &mut Qmp, name: &str) -> Result<()> {
+    let node = json!({ "driver": "null-co", "node-name": name, "size": 512 });
+    qmp.execute("blockdev-add", node).map(drop)
 }
 
 fn refuse_second(qmp: &mut Qmp, names: &Names, context: &Context) -> Result<()> {

@@ -44,8 +44,8 @@ impl Guard {
             // Or the one that stopped it lives and holds the monitor.
             qmp => qmp?,
         };
-        let lock = Names(self.label.clone()).lock(true);
-        if Made::read(&mut qmp)?.nodes.contains(&lock) && !is_running(&mut qmp)? {
+        let sign = Names(self.label.clone()).stop();
+        if Made::read(&mut qmp)?.nodes.contains(&sign) && !is_running(&mut qmp)? {
             qmp.execute("cont", json!({}))?;
         }
         Ok(())

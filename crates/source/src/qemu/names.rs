@@ -6,10 +6,15 @@
 pub(crate) struct Names(pub String);
 
 impl Names {
-    /// A node that says that a capture is at work. `running`: whether the guest ran, so that one
-    /// that was stopped for the moment of the switch can be told from one that its owner stopped.
-    pub(crate) fn lock(&self, running: bool) -> String {
-        format!("{}-{}", self.0, if running { "run" } else { "off" })
+    /// A node that says that a capture is at work.
+    pub(crate) fn lock(&self) -> String {
+        format!("{}-lock", self.0)
+    }
+
+    /// A node that is there while the guest is stopped for the moment of the switch, so that this
+    /// can be told from a stop of its owner's.
+    pub(crate) fn stop(&self) -> String {
+        format!("{}-stop", self.0)
     }
 
     /// Where the old content goes of what the guest overwrites.

@@ -87,9 +87,17 @@ pub(crate) fn sweep(
     }
     let nodes: Vec<&String> = made.nodes.iter().filter(ours).collect();
     let kind = |name: &String| name[names.0.len() + 1..].chars().next().unwrap_or_default();
-    let is_lock = |name: &String| *name == names.lock(true) || *name == names.lock(false);
+    let (lock, stop) = (names.lock(), names.stop());
+    let is_sign = |name: &String| *name == lock || *name == stop;
+    if nodes.contains(&&stop) {
+        if !is_running(qmp)? && was_stopped(qmp)? {
+            qmp.execute("cont", json!({}))?;
+            done.push("the stop of the machine".to_owned());
+        }
+        qmp.execute("blockdev-del", json!({ "node-name": stop }))?;
+    }
     let mut remove = |qmp: &mut Qmp, letter: char| -> Result<()> {
-        for name in nodes.iter().filter(|name| kind(name) == letter && !is_lock(name)) {
+        for name in nodes.iter().filter(|name| kind(name) == letter && !is_sign(name)) {
             qmp.execute("blockdev-del", json!({ "node-name": name }))?;
             done.push(format!("block node {name}"));
         }
@@ -102,11 +110,7 @@ pub(crate) fn sweep(
     }
     // What cannot be settled keeps nothing else: the lock and the server go.
     let settled = settle_bitmaps(qmp, &made, names, fate, context);
-    for lock in nodes.iter().filter(|name| is_lock(name)) {
-        if lock.ends_with("-run") && !is_running(qmp)? && was_stopped(qmp)? {
-            qmp.execute("cont", json!({}))?;
-            done.push("the stop of the machine".to_owned());
-        }
+    if nodes.contains(&&lock) {
         let others = made.nodes.iter().any(|name| !ours(&name));
         if made.foreign_exports == 0 && !others {
             stop_server(qmp)?;

@@ -12,8 +12,8 @@ use tintype_source::qemu::QemuConnector;
 use tintype_testkit::guest::{Guest, Options};
 
 use super::support::{
-    Taken, bitmaps, check, context, directory, frozen, guest_writes, leftovers, qemu, read, run,
-    source, take,
+    Taken, bitmaps, check, context, directory, frozen, guest_writes, leftovers, qemu, read, resource,
+    run, source, take,
 };
 use crate::support::{Mounted, skipped_without_root};
 
@@ -85,6 +85,9 @@ fn a_guest_that_a_killed_process_stopped_goes_on() {
     killed.prepare(None).unwrap();
     let guarded = killed.guarded().unwrap();
     // Where it stands between stopping the guest and starting it.
+    let sign = format!("{}-stop", dead.context.label());
+    let sign = json!({ "driver": "null-co", "node-name": sign, "size": 512 });
+    guest.command("blockdev-add", sign);
     guest.command("stop", Value::Null);
     drop(killed);
     QemuConnector.thaw(&guarded.what, &run().context).unwrap();
@@ -93,6 +96,42 @@ fn a_guest_that_a_killed_process_stopped_goes_on() {
     QemuConnector.clean(&[&resource], &run().context).unwrap();
     assert_eq!(leftovers(&mut guest), Vec::<String>::new());
     guest_writes(&mut guest);
+}
+
+/// After the plan, while it is read, or after a run died: it is not ours to start.
+#[test]
+fn a_guest_that_its_owner_paused_stays_so() {
+    let mut guest = Guest::boot(&Options { no_agent: true, ..Options::default() });
+    let resource = resource("qemu", json!({ "qmp": guest.qmp }));
+    let is_paused = |guest: &mut Guest| {
+        assert_eq!(guest.command("query-status", Value::Null)["running"], false);
+    };
+    let run = run();
+    let mut source = source(&resource, &run.context);
+    source.plan().unwrap();
+    source.prepare(None).unwrap();
+    guest.command("stop", Value::Null);
+    source.freeze().unwrap();
+    source.thaw().unwrap();
+    is_paused(&mut guest);
+    drop(source.view().unwrap());
+    guest.command("cont", Value::Null);
+    guest.command("stop", Value::Null);
+    source.release(Released::Committed).unwrap();
+    drop(source);
+    is_paused(&mut guest);
+    let dead = super::support::run();
+    let mut killed = super::support::source(&resource, &dead.context);
+    frozen(&mut *killed, None).unwrap();
+    let guarded = killed.guarded();
+    drop(killed);
+    if let Some(guarded) = guarded {
+        QemuConnector.thaw(&guarded.what, &super::support::run().context).unwrap();
+    }
+    QemuConnector.clean(&[&resource], &super::support::run().context).unwrap();
+    is_paused(&mut guest);
+    guest.command("cont", Value::Null);
+    assert_eq!(leftovers(&mut guest), Vec::<String>::new());
 }
 
 #[test]
