@@ -27,8 +27,7 @@ fn define_as(libvirt: &Libvirt, identity: &str, disks: &str) {
         "define",
         &format!(
             "<domain type='qemu'>{identity}<memory unit='MiB'>64</memory>\
-             <os><type arch='x86_64' machine='q35'>hvm</type></os><devices>{disks}\
-             <graphics type='vnc' port='-1' passwd='verysecret'/></devices></domain>"
+             <os><type arch='x86_64' machine='q35'>hvm</type></os><devices>{disks}</devices></domain>"
         ),
     );
 }
