@@ -15,15 +15,16 @@ use super::virsh::Virsh;
 use super::watch::{Watch, Watched};
 use super::xml::{children, parse, write};
 use crate::connector::{Changed, Content, Context, Part, ReadImage as _};
-use crate::qemu::capture::{explained, give_to, image_node, scratch_place};
+use crate::qemu::capture::{explained, image_node};
 use crate::qemu::definition::{DISKS, DiskFacts};
 use crate::qemu::mark::{Mark, MarkedDisk, outdated, record_name};
 use crate::vm::disk_file;
 use crate::vm::nbd::{NbdImage, dirty};
+use crate::vm::scratch::Scratch;
 use crate::vm::socket::Waits;
 
 pub(crate) struct Pull {
-    pub place: PathBuf,
+    scratch: Scratch,
     pub job: PathBuf,
     /// None if no disk can record changes.
     pub checkpoint: Option<PathBuf>,
@@ -58,13 +59,14 @@ impl Pull {
                  for its end, or end it (virsh domjobabort)",
             ));
         }
-        let place = scratch_place(domain.owner, context)?;
+        let scratch = Scratch::make(domain.owner, context)?;
+        let place = scratch.place().to_owned();
         let mut pull = Self {
             watch: Watch::new(&domain.name, virsh.uri(), place.clone(), context)?,
             was_running: domain.is_running(),
             job: place.join("job.xml"),
             checkpoint: None,
-            place,
+            scratch,
             label: context.label(),
             record: record_name(mark.as_ref(), context),
             since: None,
@@ -80,12 +82,12 @@ impl Pull {
             pull.use_mark(mark)?;
         }
         pull.write_job()?;
-        pull.make_scratch(domain.owner)?;
+        pull.make_scratch()?;
         Ok(pull)
     }
 
     /// Else libvirt makes the files itself, with a job of QEMU for each, while the guest is frozen.
-    fn make_scratch(&self, owner: Option<u32>) -> Result<()> {
+    fn make_scratch(&self) -> Result<()> {
         for disk in &self.disks {
             let size = self.sizes.get(&disk.name).copied();
             let size = size.ok_or_else(|| {
@@ -93,13 +95,13 @@ impl Pull {
             })?;
             let file = self.scratch(disk);
             disk_file::create(&file, "qcow2", size)?;
-            give_to(owner, &file)?;
+            self.scratch.give(&file)?;
         }
         Ok(())
     }
 
     fn scratch(&self, disk: &DomainDisk) -> PathBuf {
-        self.place.join(format!("{}-{}.qcow2", self.label, disk.name))
+        self.scratch.place().join(format!("{}-{}.qcow2", self.label, disk.name))
     }
 
     fn facts(&self, disk: &DomainDisk) -> DiskFacts {
@@ -206,7 +208,7 @@ impl Pull {
             let mut description = Element::new("description");
             description.children.push(why);
             checkpoint.children = [name, description, recorded].map(XMLNode::Element).into();
-            let path = self.place.join("checkpoint.xml");
+            let path = self.scratch.place().join("checkpoint.xml");
             write_to(&path, &checkpoint)?;
             self.checkpoint = Some(path);
         }
@@ -214,7 +216,7 @@ impl Pull {
     }
 
     fn socket(&self) -> PathBuf {
-        self.place.join("nbd")
+        self.scratch.socket()
     }
 
     /// The job has begun; from now on the guest overwrites what is kept aside.
@@ -235,7 +237,7 @@ impl Pull {
     }
 
     fn part(&self, name: &str, context: &Context) -> Result<Part> {
-        let (disk, place) = (name.to_owned(), self.place.clone());
+        let (disk, place) = (name.to_owned(), self.scratch.place().to_owned());
         let explain = Box::new(move |error: Error| explained(error, &disk, &place));
         let image = NbdImage::open(&self.socket(), name, Waits::of(context), explain)?;
         let changed = if self.changed_only.iter().any(|disk| disk == name) {
@@ -281,12 +283,7 @@ impl Pull {
     }
 
     pub(crate) fn remove_scratch(&self) -> Result<()> {
-        match std::fs::remove_dir_all(&self.place) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::io(error, self.place.display()))
-            }
-            _ => Ok(()),
-        }
+        self.scratch.remove()
     }
 }
 

@@ -29,6 +29,7 @@ use super::sweep::{Fate, Made, add_bitmap, merge, sweep};
 use crate::connector::{Changed, Content, Context, Part, ReadImage};
 use crate::vm::nbd::{Nbd, NbdImage, dirty};
 use crate::vm::qmp::Qmp;
+use crate::vm::scratch::Scratch;
 use crate::vm::socket::Waits;
 
 /// The guest's write waits no longer for its old content to be copied; then the view is given up.
@@ -39,8 +40,7 @@ const LITTLE_SPACE: u64 = 4 << 20;
 
 pub(crate) struct Capture {
     pub names: Names,
-    /// Scratch files and the socket of exports.
-    place: PathBuf,
+    scratch: Scratch,
     socket: PathBuf,
     /// The mark of the parent, with what speaks against it per disk.
     mark: Option<Mark>,
@@ -62,11 +62,11 @@ impl Capture {
         let names = Names(label);
         let qmp = &mut running.qmp;
         refuse_second(qmp, &names, context)?;
-        let place = scratch_place(owner_of(qmp), context)?;
-        let socket = place.join("nbd");
+        let scratch = Scratch::make(owner_of(qmp), context)?;
+        let socket = scratch.socket();
         let record = record_name(mark.as_ref(), context);
         let (inserted, stopped) = (Vec::new(), false);
-        let capture = Self { names, place, socket, mark, record, inserted, stopped };
+        let capture = Self { names, scratch, socket, mark, record, inserted, stopped };
         let prepared = capture.lock(qmp).and_then(|()| {
             let prepared = capture.prepare_disks(running, context);
             if prepared.is_err() {
@@ -117,10 +117,10 @@ impl Capture {
         disk: &Disk,
         context: &Context,
     ) -> Result<()> {
-        let path = self.place.join(format!("disk-{number}"));
+        let path = self.scratch.place().join(format!("disk-{number}"));
         let file = File::create_new(&path).and_then(|file| file.set_len(disk.size_bytes));
         file.map_err(|error| Error::io(error, path.display()))?;
-        give_to(owner_of(qmp), &path)?;
+        self.scratch.give(&path)?;
         let scratch = self.names.scratch(number);
         let node = json!({ "driver": "file", "node-name": scratch, "filename": path });
         qmp.execute("blockdev-add", node)?;
@@ -290,7 +290,7 @@ impl Capture {
     }
 
     fn image(&self, export: &str, disk: &Disk, context: &Context) -> Result<NbdImage> {
-        let (name, place) = (disk.name.clone(), self.place.clone());
+        let (name, place) = (disk.name.clone(), self.scratch.place().to_owned());
         let explain = Box::new(move |error: Error| explained(error, &name, &place));
         NbdImage::open(&self.socket, export, Waits::of(context), explain)
     }
@@ -341,14 +341,9 @@ impl Capture {
         sweep(qmp, &self.names, &fate, context).map(drop)
     }
 
-    /// The scratch files; QEMU holds them no more, or is gone.
+    /// QEMU holds it no more, or is gone.
     pub(crate) fn remove_scratch(&self) -> Result<()> {
-        match std::fs::remove_dir_all(&self.place) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::io(error, self.place.display()))
-            }
-            _ => Ok(()),
-        }
+        self.scratch.remove()
     }
 }
 
@@ -375,43 +370,11 @@ fn refuse_second(qmp: &mut Qmp, names: &Names, context: &Context) -> Result<()> 
     }
 }
 
-/// A directory that QEMU can write to, whoever it runs as.
-pub(crate) fn scratch_place(owner: Option<u32>, context: &Context) -> Result<PathBuf> {
-    // Short, for the name of a socket is at most 107 bytes long.
-    let mut number = 0;
-    let place = loop {
-        let place = context.scratch.join(format!("vm{number}"));
-        match std::fs::create_dir(&place) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
-            result => break result.map(|()| place),
-        }
-    };
-    let place = place.map_err(|error| Error::io(error, context.scratch.display()))?;
-    give_to(owner, &place)?;
-    if owner.is_some_and(|owner| owner != rustix::process::geteuid().as_raw()) {
-        use std::os::unix::fs::PermissionsExt;
-        // QEMU must pass; it sees nothing else there.
-        let pass = std::fs::Permissions::from_mode(0o711);
-        std::fs::set_permissions(&context.scratch, pass)
-            .map_err(|error| Error::io(error, context.scratch.display()))?;
-    }
-    Ok(place)
-}
-
 /// Whom QEMU runs as.
 fn owner_of(qmp: &Qmp) -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
     let process = qmp.process()?;
     std::fs::metadata(format!("/proc/{process}")).ok().map(|process| process.uid())
-}
-
-pub(crate) fn give_to(owner: Option<u32>, path: &Path) -> Result<()> {
-    let Some(owner) = owner else { return Ok(()) };
-    if owner == rustix::process::geteuid().as_raw() {
-        return Ok(());
-    }
-    std::os::unix::fs::chown(path, Some(owner), None)
-        .map_err(|error| Error::io(error, path.display()))
 }
 
 /// Positions that a bitmap has marked from its birth: spread over the disk by its name, so that no

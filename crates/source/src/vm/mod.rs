@@ -6,6 +6,7 @@ pub(crate) mod disk_file;
 pub(crate) mod nbd;
 pub(crate) mod place;
 pub(crate) mod qmp;
+pub(crate) mod scratch;
 pub(crate) mod server;
 pub(crate) mod socket;
 pub(crate) mod steps;
