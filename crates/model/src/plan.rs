@@ -48,8 +48,16 @@ pub struct Step {
     pub stage: Stage,
     /// For people: `write 12 GiB beside /srv/data`.
     pub text: String,
-    /// The connector's own.
+    /// The connector's own. It may hold secrets, a definition with passwords, and is shown to nobody.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     pub action: Value,
+}
+
+impl Step {
+    /// What may be printed, and kept when it is done.
+    pub fn shown(&self) -> Self {
+        Self { stage: self.stage, text: self.text.clone(), action: Value::Null }
+    }
 }
 
 /// Steps of all resources are done stage by stage. Up to the switch, what was there is as it was.

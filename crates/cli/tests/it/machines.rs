@@ -5,8 +5,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tintype_testkit::guest::{Guest, Options};
+use tintype_testkit::libvirt::Libvirt;
 
-use crate::support::{Lab, Ran};
+use crate::support::{Lab, Ran, is_root};
 
 fn hook(phase: &str, script: &str, on_error: &str) -> Value {
     json!({ "phase": phase, "where": "guest", "command": ["/bin/sh", "-c", script],
@@ -116,6 +117,69 @@ fn hooks_of_a_restore_run_in_the_guest_or_say_why_not() {
     let refused = lab.run(&["restore", "latest", "--resources", "--in-place", "--yes"]).expect(1);
     assert!(refused.out.contains("guest-hook"), "{} {}", refused.out, refused.err);
     drop(kept);
+}
+
+/// It holds the guest's monitor and agent, so that nobody else could thaw.
+#[test]
+#[ignore = "waits for the deadline of a window: 15 s"]
+fn a_run_that_is_stopped_in_its_window_does_not_keep_its_guest_frozen() {
+    let lab = Lab::ready();
+    let mut guest = Guest::boot(&Options { words: "nowriter hook=1".into(), ..Options::default() });
+    guest.shell("echo '[ $1 = freeze ] && echo > /run/begun && sleep 3' >> /etc/qemu/fsfreeze-hook");
+    describe(&lab, &guest, &[], &[]);
+    let mut run = lab.start(&["snapshot", "--resources", &lab.text("resources.yaml")]);
+    while guest.shell("ls /run/begun 2>&1").trim() != "/run/begun" {
+        assert!(run.try_wait().unwrap().is_none(), "it did not freeze");
+    }
+    let signal = |name: &str| Command::new("kill").args([name, &run.id().to_string()]).status();
+    assert!(signal("-STOP").unwrap().success());
+    let begun = std::time::Instant::now();
+    // Frozen for as long as the hook sleeps, and then until somebody thaws.
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    let said = guest.shell("timeout 60 sh -c 'echo x > /data/probe && sync -d /data/probe' && echo y");
+    let took = begun.elapsed();
+    assert_eq!(said.trim(), "y");
+    assert!((5..15).contains(&took.as_secs()), "{took:?}");
+    assert_eq!(run.wait().unwrap().code(), Some(3), "the item failed, the run did not");
+}
+
+/// The definition of a machine of libvirt may hold some.
+#[test]
+fn passwords_of_a_definition_are_not_printed_and_not_kept() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::ready();
+    let libvirt = Libvirt::start();
+    let disk = libvirt.directory.join("one.raw");
+    std::fs::write(&disk, vec![1; 1 << 20]).unwrap();
+    let definition = format!(
+        "<domain type='qemu'><name>one</name><memory unit='MiB'>64</memory>\
+         <os><type arch='x86_64' machine='q35'>hvm</type></os><devices><disk type='file'>\
+         <driver name='qemu' type='raw'/><source file='{}'/><target dev='vda' bus='virtio'/></disk>\
+         <graphics type='vnc' port='-1' passwd='vsecret1'/></devices></domain>",
+        disk.display()
+    );
+    libvirt.define_xml("define", &definition);
+    let resource = json!({ "kind": "vm", "name": "one", "connector": "libvirt",
+        "at": { "domain": "one", "uri": libvirt.uri } });
+    lab.write("resources.yaml", json!({ "version": 1, "resources": [resource] }).to_string());
+    take(&lab);
+    let restore = ["restore", "latest", "--resources", "--in-place", "--json"];
+    let planned = lab.run(&[&restore[..], &["--dry-run"]].concat()).expect(0);
+    assert!(planned.out.contains("define the machine one"), "{}", planned.out);
+    let done = lab.run(&[&restore[..], &["--yes"]].concat()).expect(0);
+    for ran in [&planned, &done] {
+        assert!(!ran.out.contains("vsecret1") && !ran.err.contains("vsecret1"), "{}", ran.out);
+    }
+    let show = libvirt.virsh(&["dumpxml", "one", "--inactive", "--security-info"]);
+    assert!(show.contains("vsecret1"), "it was restored: {show}");
+    let kept = std::fs::read_dir("/var/lib/tintype/restores").unwrap();
+    let kept: Vec<String> = kept
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default())
+        .collect();
+    assert!(kept.iter().any(|record| record.contains(&libvirt.uri)), "there is a record");
+    assert!(!kept.iter().any(|record| record.contains("vsecret1")));
 }
 
 /// Ends a machine that a restore started.

@@ -159,9 +159,13 @@ impl Journal {
 
     /// Written whole beside itself, then renamed; on the disk when this returns.
     pub(super) fn write(&self) -> Result<()> {
-        let failed = |error| Error::io(error, self.file.display());
-        let dir = directory(&self.file);
-        let beside = self.file.with_extension("new");
+        self.write_to(&self.file)
+    }
+
+    fn write_to(&self, to: &Path) -> Result<()> {
+        let failed = |error| Error::io(error, to.display());
+        let dir = directory(to);
+        let beside = to.with_extension("new");
         let text = serde_json::to_vec(self).map_err(|error| Error::internal(error.to_string()))?;
         let mut file = File::options()
             .write(true)
@@ -171,15 +175,19 @@ impl Journal {
             .open(&beside)
             .map_err(failed)?;
         file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
-        std::fs::rename(&beside, &self.file).map_err(failed)?;
+        std::fs::rename(&beside, to).map_err(failed)?;
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
     }
 
     /// The restore is done: what was planned and done stays as a record (`….done`), of the newest
-    /// [`MOST_RECORDS`].
-    pub(super) fn finish(&self) -> Result<()> {
+    /// [`MOST_RECORDS`]. What steps needed to know is not kept: it may hold passwords.
+    pub(super) fn finish(&mut self) -> Result<()> {
         let failed = |error| Error::io(error, self.file.display());
-        std::fs::rename(&self.file, self.file.with_extension(RECORD)).map_err(failed)?;
+        for step in self.plan.items.iter_mut().flat_map(|item| &mut item.plan.steps) {
+            *step = step.shown();
+        }
+        self.write_to(&self.file.with_extension(RECORD))?;
+        self.remove()?;
         let listing = std::fs::read_dir(directory(&self.file)).map_err(failed)?;
         let records = listing.flatten().map(|entry| entry.path());
         let records = records.filter(|path| path.extension().is_some_and(|end| end == RECORD));

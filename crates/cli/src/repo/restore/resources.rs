@@ -177,7 +177,7 @@ pub(super) fn run(
     };
     tell_snapshot(app, repository, snapshot)?;
     tell(args, app, &plan)?;
-    let figures = json!({ "snapshot": snapshot.id, "plan": plan });
+    let figures = json!({ "snapshot": snapshot.id, "plan": shown(&plan) });
     if plan.is_blocked() {
         if args.dry_run {
             return Ok(Done::of(Exit::Failed, figures));
@@ -287,6 +287,15 @@ fn not_restored(name: &str, reason: &str) -> String {
     format!("{name} is not restored: {reason}")
 }
 
+/// Without what the steps hold for themselves.
+fn shown(plan: &GroupPlan) -> GroupPlan {
+    let mut plan = plan.clone();
+    for step in plan.items.iter_mut().flat_map(|item| &mut item.plan.steps) {
+        *step = step.shown();
+    }
+    plan
+}
+
 fn tell(args: &Args, app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
     let report = &app.report;
     for (name, reason) in &plan.missing {
@@ -327,7 +336,7 @@ fn tell(args: &Args, app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
         let without = args.of_resources.without_undo_point;
         let is_done = |step: &&Step| step.stage != Stage::Watch || !without;
         for step in item.plan.steps.iter().filter(is_done) {
-            report.event("step", json!({ "resource": item.item.name, "step": step }))?;
+            report.event("step", json!({ "resource": item.item.name, "step": step.shown() }))?;
             let stage = match step.stage {
                 Stage::Stage => "stage",
                 Stage::Watch => "watch",
