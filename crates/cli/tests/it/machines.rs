@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tintype_engine::env::Env;
 use tintype_testkit::guest::{Guest, Options};
 use tintype_testkit::libvirt::Libvirt;
 
@@ -125,7 +127,8 @@ fn hooks_of_a_restore_run_in_the_guest_or_say_why_not() {
 fn a_run_that_is_stopped_in_its_window_does_not_keep_its_guest_frozen() {
     let lab = Lab::ready();
     let mut guest = Guest::boot(&Options { words: "nowriter hook=1".into(), ..Options::default() });
-    guest.shell("echo '[ $1 = freeze ] && echo > /run/begun && sleep 3' >> /etc/qemu/fsfreeze-hook");
+    guest
+        .shell("echo '[ $1 = freeze ] && echo > /run/begun && sleep 3' >> /etc/qemu/fsfreeze-hook");
     describe(&lab, &guest, &[], &[]);
     let mut run = lab.start(&["snapshot", "--resources", &lab.text("resources.yaml")]);
     while guest.shell("ls /run/begun 2>&1").trim() != "/run/begun" {
@@ -133,11 +136,13 @@ fn a_run_that_is_stopped_in_its_window_does_not_keep_its_guest_frozen() {
     }
     let signal = |name: &str| Command::new("kill").args([name, &run.id().to_string()]).status();
     assert!(signal("-STOP").unwrap().success());
-    let begun = std::time::Instant::now();
+    let clock = Env::system().clock;
+    let begun = clock.elapsed();
     // Frozen for as long as the hook sleeps, and then until somebody thaws.
-    std::thread::sleep(std::time::Duration::from_secs(4));
-    let said = guest.shell("timeout 60 sh -c 'echo x > /data/probe && sync -d /data/probe' && echo y");
-    let took = begun.elapsed();
+    clock.sleep(Duration::from_secs(4));
+    let said =
+        guest.shell("timeout 60 sh -c 'echo x > /data/probe && sync -d /data/probe' && echo y");
+    let took = clock.elapsed().saturating_sub(begun);
     assert_eq!(said.trim(), "y");
     assert!((5..15).contains(&took.as_secs()), "{took:?}");
     assert_eq!(run.wait().unwrap().code(), Some(3), "the item failed, the run did not");

@@ -17,9 +17,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{
-    Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal,
-};
+use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{Connector, Context, Guarded};
@@ -251,7 +249,8 @@ struct Run(OwnedFd);
 impl Run {
     /// None if it is dead already: then the parent is another.
     fn of_parent(process: u32) -> Option<Self> {
-        let parent = getppid().filter(|pid| pid.as_raw_nonzero().get().unsigned_abs() == process)?;
+        let parent =
+            getppid().filter(|pid| pid.as_raw_nonzero().get().unsigned_abs() == process)?;
         let opened = pidfd_open(parent, PidfdFlags::empty()).ok()?;
         (getppid() == Some(parent)).then_some(Self(opened))
     }

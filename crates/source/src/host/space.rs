@@ -69,7 +69,8 @@ pub(crate) fn check_all(needs: &[Need]) -> Check {
 }
 
 fn check_one(at: &Path, certain: u64, most: u64) -> Check {
-    let (name, shown, cure) = ("free-space", at.display(), "make room, or restore to another place");
+    let (name, shown, cure) =
+        ("free-space", at.display(), "make room, or restore to another place");
     let mib = |bytes: u64| bytes >> 20;
     match free_bytes(at) {
         Ok(free) if free < certain => {

@@ -12,7 +12,7 @@ use xmltree::{Element, XMLNode};
 use super::domain::{Domain, DomainDisk};
 use super::job::{end_job, let_go_on};
 use super::virsh::Virsh;
-use super::watch::{Watch, Watched};
+use super::watch::Watched;
 use super::xml::{children, parse, write};
 use crate::connector::{Changed, Content, Context, Part, ReadImage as _};
 use crate::qemu::capture::{explained, image_node};
@@ -60,11 +60,10 @@ impl Pull {
             ));
         }
         let scratch = Scratch::make(domain.owner, context)?;
-        let place = scratch.place().to_owned();
         let mut pull = Self {
-            watch: Watch::new(&domain.name, virsh.uri(), place.clone(), context)?,
+            watch: Watched::new(&domain.name, virsh.uri(), scratch.place(), context)?,
             was_running: domain.is_running(),
-            job: place.join("job.xml"),
+            job: scratch.place().join("job.xml"),
             checkpoint: None,
             scratch,
             label: context.label(),

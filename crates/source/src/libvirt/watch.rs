@@ -6,7 +6,7 @@
 //! is started again with the end of the job.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -25,7 +25,7 @@ const LEAST_FREE: u64 = 1 << 30;
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// Ends the job before it stops the guest.
-pub(crate) struct Watch {
+struct Watch {
     virsh: Virsh,
     domain: String,
     label: String,
@@ -39,26 +39,6 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Of a job that is about to begin.
-    pub(crate) fn new(
-        domain: &str,
-        uri: &str,
-        place: PathBuf,
-        context: &Context,
-    ) -> Result<Watched> {
-        let watch = Self {
-            virsh: Virsh::stubborn(uri, context),
-            domain: domain.to_owned(),
-            label: context.label(),
-            least_free: LEAST_FREE.min(free_bytes(&place)? / 2),
-            place,
-            clock: context.clock.clone(),
-            is_over: AtomicBool::new(false),
-            ended: OnceLock::new(),
-        };
-        Ok(Watched(Arc::new(watch)))
-    }
-
     fn look_on(&self) {
         let _poison = Poison(self);
         while !self.is_over.load(Ordering::Acquire) {
@@ -108,6 +88,20 @@ impl Drop for Poison<'_> {
 pub(crate) struct Watched(Arc<Watch>);
 
 impl Watched {
+    /// Of a job that is about to begin.
+    pub(crate) fn new(domain: &str, uri: &str, place: &Path, context: &Context) -> Result<Self> {
+        Ok(Self(Arc::new(Watch {
+            virsh: Virsh::stubborn(uri, context),
+            domain: domain.to_owned(),
+            label: context.label(),
+            place: place.to_owned(),
+            least_free: LEAST_FREE.min(free_bytes(place)? / 2),
+            clock: context.clock.clone(),
+            is_over: AtomicBool::new(false),
+            ended: OnceLock::new(),
+        })))
+    }
+
     /// The job has begun.
     pub(crate) fn begin(&self, context: &Context) -> Result<()> {
         let watch = self.0.clone();

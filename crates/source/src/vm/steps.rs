@@ -81,9 +81,7 @@ impl FileStep {
             Self::WriteText { file, text, executable } => {
                 write_file(file, text.as_bytes(), *executable)
             }
-            Self::Place { new, file, old } => {
-                place(new, file, old.as_deref(), &Waits::of(context))
-            }
+            Self::Place { new, file, old } => place(new, file, old.as_deref(), &Waits::of(context)),
             Self::Remove { files } => files.iter().try_for_each(|file| disk_file::remove(file)),
         }
     }

@@ -127,7 +127,8 @@ impl Libvirt {
 
     /// Runs a script in a guest to its end, through its agent.
     pub fn shell(&self, name: &str, script: &str) -> String {
-        self.try_shell(name, script).unwrap_or_else(|| panic!("{script}: the agent answers no more"))
+        self.try_shell(name, script)
+            .unwrap_or_else(|| panic!("{script}: the agent answers no more"))
     }
 
     /// None if the agent does not answer.

@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Signal, getpid, kill_process};
@@ -159,8 +159,7 @@ fn the_run() {
     };
     let mut options: GroupOptions = stage.options();
     options.guard.arguments[0] = "group::stuck::the_guard".to_owned();
-    options.guard.environment =
-        vec![(FILE.to_owned(), std::env::var(FILE).unwrap())];
+    options.guard.environment = vec![(FILE.to_owned(), std::env::var(FILE).unwrap())];
     let connectors: [Box<dyn Connector>; 1] = [Box::new(Holding)];
     let repository = &stage.lab.repository;
     let progress = Progress::default();
@@ -175,7 +174,9 @@ fn the_run() {
 fn ran(how: &str) -> (ExitStatus, String, Duration) {
     let own = tempfile::tempdir().unwrap();
     let file = own.path().join("held");
-    let begun = Instant::now();
+    let clock = Env::system().clock;
+    let begun = clock.elapsed();
+    let took = || clock.elapsed().saturating_sub(begun);
     let mut run = Command::new(std::env::current_exe().unwrap())
         .args(["group::stuck::the_run", "--exact", "--nocapture"])
         .env(FILE, &file)
@@ -185,10 +186,10 @@ fn ran(how: &str) -> (ExitStatus, String, Duration) {
         .unwrap();
     let by = file.with_extension("by");
     while !by.exists() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "nobody thaws");
-        std::thread::sleep(Duration::from_millis(20));
+        assert!(took() < Duration::from_secs(20), "nobody thaws");
+        clock.sleep(Duration::from_millis(20));
     }
-    let took = begun.elapsed();
+    let took = took();
     let status = run.wait().unwrap();
     (status, std::fs::read_to_string(by).unwrap(), took)
 }

@@ -12,8 +12,8 @@ use tintype_source::qemu::QemuConnector;
 use tintype_testkit::guest::{Guest, Options};
 
 use super::support::{
-    Taken, bitmaps, check, context, directory, frozen, guest_writes, leftovers, qemu, read, resource,
-    run, source, take,
+    Taken, bitmaps, check, context, directory, frozen, guest_writes, leftovers, qemu, read,
+    resource, run, source, take,
 };
 use crate::support::{Mounted, skipped_without_root};
 

@@ -10,8 +10,8 @@ use tintype_source::qemu::QemuConnector;
 use tintype_testkit::guest::{Guest, Options};
 
 use super::support::{
-    bitmaps, check, directory, frozen, guest_writes, in_image, leftovers, qemu, read, resource, run, source,
-    take,
+    bitmaps, check, directory, frozen, guest_writes, in_image, leftovers, qemu, read, resource,
+    run, source, take,
 };
 
 #[test]

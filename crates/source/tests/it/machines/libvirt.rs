@@ -270,9 +270,7 @@ fn one_that_stands_still(libvirt: &Libvirt, resource: &Resource, small: &Path) {
 
 fn power_cut(libvirt: &Libvirt, resource: &Resource, mark: Option<&Value>, into: &Path) {
     let process = libvirt.process("one").unwrap();
-    assert!(
-        Command::new("kill").args(["-9", &process.to_string()]).status().unwrap().success()
-    );
+    assert!(Command::new("kill").args(["-9", &process.to_string()]).status().unwrap().success());
     let begun = Instant::now();
     while libvirt.virsh(&["domstate", "one"]).trim() != "shut off" {
         assert!(begun.elapsed() < Duration::from_mins(1));

@@ -141,7 +141,10 @@ fn disks_that_are_no_files(libvirt: &Libvirt) {
     let refused = Held::of(&one).err().unwrap();
     assert!(refused.is(ErrorKind::Unsupported), "{refused}");
     let said = refused.to_string();
-    assert!(said.contains("vdb") && said.contains("network") && said.contains("excludes"), "{said}");
+    assert!(
+        said.contains("vdb") && said.contains("network") && said.contains("excludes"),
+        "{said}"
+    );
     one.excludes = vec!["vdb".into()];
     let held = Held::of(&one).unwrap();
     assert_eq!(held.taken.changed.keys().collect::<Vec<_>>(), ["disks/vda.img"]);

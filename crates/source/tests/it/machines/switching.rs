@@ -16,9 +16,7 @@ use tintype_source::connector::{Connector, Destination, Released, Target, Target
 use tintype_source::qemu::QemuConnector;
 use tintype_testkit::guest;
 
-use super::support::{
-    Run, StoredDir, directory, file_hash, item, resource, run, source, take,
-};
+use super::support::{Run, StoredDir, directory, file_hash, item, resource, run, source, take};
 use crate::support::{Mounted, skipped_without_root};
 
 const DISK_BYTES: u64 = 16 << 20;
@@ -214,9 +212,10 @@ fn what_somebody_put_in_the_place_of_what_was_written_is_left_alone() {
     std::fs::write(&victim, "root's").unwrap();
     std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o600)).unwrap();
     type Put = fn(&Path, &Path) -> std::io::Result<()>;
-    let puts: [Put; 2] = [|victim, at| std::os::unix::fs::symlink(victim, at), |victim, at| {
-        std::fs::hard_link(victim, at)
-    }];
+    let puts: [Put; 2] = [
+        |victim, at| std::os::unix::fs::symlink(victim, at),
+        |victim, at| std::fs::hard_link(victim, at),
+    ];
     for put in puts {
         let steps = off.steps();
         off.apply(&steps, Stage::Stage).unwrap();
