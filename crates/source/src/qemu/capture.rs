@@ -21,11 +21,11 @@ use serde_json::json;
 use tintype_model::entry::{Kind, Node, Time};
 use tintype_model::{Error, ErrorKind, Result};
 
-use super::machine::{Disk, is_running, put_on};
-use super::mark::{GRANULE_BYTES, Mark, MarkedDisk, record_name};
+use super::machine::{Bitmap, Disk, is_running, put_on};
+use super::mark::{GRANULE_BYTES, Mark, MarkedDisk, is_record, record_name};
 use super::names::Names;
 use super::plan::Running;
-use super::sweep::{Fate, Made, add_bitmap, merge, sweep};
+use super::sweep::{Fate, Made, add_bitmap, merge, remove_bitmap, sweep};
 use crate::connector::{Changed, Content, Context, Part, ReadImage};
 use crate::vm::nbd::{Nbd, NbdImage, dirty};
 use crate::vm::qmp::Qmp;
@@ -135,6 +135,12 @@ impl Capture {
                 "cbw-timeout": COPY_SECONDS,
             }),
         )?;
+        // One that another switched off has a gap; nobody may switch it on again with those that
+        // this capture switches off.
+        let has_gap = |bitmap: &&Bitmap| is_record(&bitmap.name) && !bitmap.recording;
+        for bitmap in disk.bitmaps.iter().filter(has_gap).filter(|bitmap| !bitmap.busy) {
+            remove_bitmap(qmp, &disk.node, &bitmap.name)?;
+        }
         let new = self.names.new_bitmap();
         add_bitmap(qmp, &disk.node, &new)?;
         self.set_canary(qmp, number, disk, context)

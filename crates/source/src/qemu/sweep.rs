@@ -249,7 +249,7 @@ pub(crate) fn merge(qmp: &mut Qmp, node: &str, target: &str, from: &[Value]) -> 
     qmp.execute("block-dirty-bitmap-merge", ask).map(drop)
 }
 
-fn remove_bitmap(qmp: &mut Qmp, node: &str, name: &str) -> Result<()> {
+pub(crate) fn remove_bitmap(qmp: &mut Qmp, node: &str, name: &str) -> Result<()> {
     qmp.execute("block-dirty-bitmap-remove", json!({ "node": node, "name": name })).map(drop)
 }
 

@@ -98,7 +98,7 @@ mod tests {
             return;
         }
         let (uid, gid) = find("nobody").expect("every host has it");
-        let own = tempfile::Builder::new().prefix("scratch").tempdir_in("/tmp").unwrap();
+        let own = tempfile::tempdir().unwrap();
         let context = Context {
             clock: Arc::new(RealClock::start()),
             tasks: Arc::new(Threads),

@@ -263,6 +263,27 @@ fn a_record_of_changes_that_cannot_be_trusted_means_a_whole_read() {
 }
 
 #[test]
+fn a_record_that_was_switched_off_is_not_switched_on_by_a_capture_that_fails() {
+    let mut guest = Guest::boot(&Options::default());
+    let resource = qemu(&guest);
+    let (_own, into) = directory();
+    let mark = captured(&resource, None, &into).mark;
+    let name = mark.as_ref().unwrap()["bitmap"].clone();
+    guest.command("block-dirty-bitmap-disable", json!({ "node": "disk-vdb", "name": name }));
+    guest.shell("dd if=/dev/urandom of=/data/a bs=1M count=3 conv=fsync");
+    let failed = run();
+    let mut source = source(&resource, &failed.context);
+    frozen(&mut *source, mark.as_ref()).unwrap();
+    drop(source.view().unwrap());
+    source.release(Released::Failed).unwrap();
+    drop(source);
+    let taken = captured(&resource, mark.as_ref(), &into);
+    assert!(taken.changed["disks/vda.img"].is_some(), "{:?}", taken.facts);
+    assert!(taken.changed["disks/vdb.img"].is_none(), "what it missed is not known");
+    check(&into);
+}
+
+#[test]
 fn a_record_of_changes_outlives_a_restart_and_not_a_power_cut() {
     let guest = Guest::boot(&Options::default());
     let resource = qemu(&guest);
