@@ -12,7 +12,7 @@ use std::io::{BufRead as _, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_s
 use serde::{Deserialize, Serialize};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{Connector, Context, Guarded};
+use tintype_source::host;
 
 /// The guard must be up within this time.
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
@@ -62,7 +63,7 @@ impl Guard {
         deadline: Duration,
     ) -> Result<Self> {
         let failed = |error| Error::io(error, "the guard that thaws if this process dies");
-        let mut child = Command::new(&command.program)
+        let mut child = host::command(&command.program)
             .args(&command.arguments)
             .envs(command.environment.iter().cloned())
             .stdin(Stdio::piped())
