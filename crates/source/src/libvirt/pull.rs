@@ -78,7 +78,7 @@ impl Pull {
         };
         pull.forget_broken(context)?;
         if let Some(mark) = mark {
-            pull.use_mark(mark)?;
+            pull.use_mark(mark);
         }
         pull.write_job()?;
         pull.make_scratch()?;
@@ -114,13 +114,13 @@ impl Pull {
 
     /// Decides which disks need not be read whole. libvirt knows the checkpoint; whether QEMU has
     /// its bitmaps shows only when it is asked how much has changed.
-    fn use_mark(&mut self, mark: Mark) -> Result<()> {
+    fn use_mark(&mut self, mark: Mark) {
         let Ok(known) = self.recorded(&mark.bitmap) else {
             let why = "the checkpoint of the snapshot before is gone or was broken: QEMU was killed, \
                        or it was removed, by another program or to make room for those of other \
                        series of snapshots";
             self.read_whole.push(format!("all disks are read whole: {why}"));
-            return Ok(());
+            return;
         };
         let known: Vec<String> = children(&known, "disks")
             .flat_map(|disks| children(disks, "disk"))
@@ -141,7 +141,6 @@ impl Pull {
             self.read_whole.push(format!("disk {name} is read whole: {why}"));
         }
         self.since = Some(mark);
-        Ok(())
     }
 
     /// How much each disk has changed since a checkpoint; an error if its bitmaps are not there.

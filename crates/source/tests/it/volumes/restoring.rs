@@ -315,6 +315,7 @@ fn nobody_cleans_up_a_restore_that_can_be_undone() {
 /// Whatever is written after the undo point began is in no snapshot: it stays, wherever it is.
 #[test]
 fn what_is_written_after_the_undo_point_is_not_removed() {
+    type Write = fn(&Path);
     if skipped_without_root("volumes") {
         return;
     }
@@ -329,8 +330,8 @@ fn what_is_written_after_the_undo_point_is_not_removed() {
     };
     let made = |path: &Path| fs::create_dir(path.join("deep/empty")).unwrap();
     let nothing = |_: &Path| {};
-    let writes: [(&dyn Fn(&Path), bool); 5] =
-        [(&at_top, true), (&deep, true), (&over, true), (&made, true), (&nothing, false)];
+    let writes: [(Write, bool); 5] =
+        [(at_top, true), (deep, true), (over, true), (made, true), (nothing, false)];
     for is_mount in [true, false] {
         for (number, (write, is_kept)) in writes.iter().enumerate() {
             let ext4 = Mounted::new("ext4");
