@@ -98,7 +98,8 @@ fn what_is_written_while_it_is_restored_is_not_lost() {
     }
     let shop = Shop::new(&json!([]));
     let written = shop.lab.path("written");
-    let script = "n=0; while :; do n=$((n+1)); echo $n > \"$0/w$n\" && echo $n >> \"$1\"; done";
+    let script =
+        "n=0; while :; do n=$((n+1)); echo $n > \"$0/w$n\" && echo $n >> \"$1\"; sleep 0.01; done";
     let mut writer = Command::new("sh");
     let mut writer = writer.args(["-c", script]).arg(shop.volume()).arg(&written).spawn().unwrap();
     while !written.exists() {
