@@ -1,6 +1,6 @@
-//! Pure vocabulary and decisions: what a tree entry is, what can be protected, which snapshots
-//! retention keeps, how a snapshot is named. No I/O, no clock, no threads: where code needs them,
-//! it is given the traits of [`mod@env`].
+//! Pure vocabulary and decisions: what a tree entry is, what can be protected, what is due when,
+//! which snapshots retention keeps, how a snapshot is named. No I/O, no clock, no threads: where
+//! code needs them, it is given the traits of [`mod@env`].
 
 pub mod cancel;
 pub mod count;
@@ -10,6 +10,7 @@ pub mod env;
 pub mod error;
 pub mod item;
 pub mod plan;
+pub mod profile;
 pub mod rate;
 pub mod resource;
 pub mod retention;

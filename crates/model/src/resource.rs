@@ -325,7 +325,7 @@ impl Resources {
 
 impl Resource {
     fn check(&self) -> Result<()> {
-        check_name(&self.name)?;
+        check_name(&self.name).map_err(|error| error.context("resource"))?;
         let name = &self.name;
         let wrong = |what: &str| Err(Error::invalid(format!("{} {name}: {what}", self.kind)));
         if self.kind == Kind::Application {
@@ -360,6 +360,7 @@ impl Resource {
     }
 }
 
+/// Of resources, profiles, periods and storages alike.
 pub fn check_name(name: &str) -> Result<()> {
     let is_letter = |c: char| c.is_ascii_alphanumeric();
     let fits = name.len() <= NAME_BYTES
@@ -369,8 +370,8 @@ pub fn check_name(name: &str) -> Result<()> {
         Ok(())
     } else {
         Err(Error::invalid(format!(
-            "{name:?} is no name for a resource: letters, digits, `.`, `_` and `-`, beginning \
-             with a letter or digit, at most {NAME_BYTES}"
+            "{name:?} is not a name: letters, digits, `.`, `_` and `-`, beginning with a letter or \
+             digit, at most {NAME_BYTES}"
         )))
     }
 }

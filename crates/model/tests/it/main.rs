@@ -2,5 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod due;
+mod profiles;
 mod retention_properties;
 mod retention_tables;
+mod schedule_properties;
+mod schedule_tables;
