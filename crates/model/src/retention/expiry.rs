@@ -2,14 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{Reason, Snapshot};
+use super::Reason;
 
-/// Keeps (`Ok`) or drops (`Err`); `None` leaves it to the rules.
-pub(super) fn verdict(snapshot: &Snapshot, now: Timestamp) -> Option<Result<Reason, Reason>> {
-    let expiry = snapshot.expiry?;
-    Some(if snapshot.is_expired(now) {
-        Err(Reason::Expired(expiry))
-    } else {
-        Ok(Reason::KeepUntil(expiry))
-    })
+/// Keeps (`Ok`) or drops (`Err`); `None` is no expiry.
+pub(super) fn verdict(expiry: Option<Timestamp>, now: Timestamp) -> Option<Result<Reason, Reason>> {
+    let expiry = expiry?;
+    Some(if expiry <= now { Err(Reason::Expired(expiry)) } else { Ok(Reason::KeepUntil(expiry)) })
 }

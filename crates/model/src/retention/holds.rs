@@ -2,9 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::{Reason, Snapshot};
+use super::Reason;
 
-pub(super) fn reasons(snapshot: &Snapshot, now: Timestamp) -> Vec<Reason> {
-    let lock = snapshot.locked_until.filter(|until| *until > now).map(Reason::Locked);
-    lock.into_iter().chain(snapshot.held.iter().cloned().map(Reason::Held)).collect()
+pub(super) fn reasons(
+    locked_until: Option<Timestamp>,
+    held: &[String],
+    now: Timestamp,
+) -> Vec<Reason> {
+    let lock = locked_until.filter(|until| *until > now).map(Reason::Locked);
+    lock.into_iter().chain(held.iter().cloned().map(Reason::Held)).collect()
 }

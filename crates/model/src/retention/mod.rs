@@ -10,8 +10,12 @@
 //! - The minimum count is never undercut: the newest that would go stay.
 //! - A policy without a rule keeps everything; [`Policy::check`] refuses it, because nobody
 //!   means that when they ask for a prune.
+//!
+//! The manager stamps an expiry on each snapshot when it is taken, so that no rules count there:
+//! [`ExpiryPlan`] says what goes, [`preview()`] what a changed retention would do.
 
 mod expiry;
+mod expiry_plan;
 mod holds;
 mod keep_daily;
 mod keep_hourly;
@@ -24,6 +28,7 @@ mod keep_yearly;
 mod minimum;
 mod period;
 mod plan;
+mod preview;
 mod reason;
 
 use std::collections::BTreeSet;
@@ -33,7 +38,9 @@ use jiff::{Span, Timestamp, Zoned};
 
 use crate::{Error, Result};
 
+pub use expiry_plan::{Expiring, ExpiryPlan, PeriodKey, Taken};
 pub use plan::{Decision, Group, PrunePlan};
+pub use preview::{Change, Going, Previewed, preview};
 pub use reason::Reason;
 
 /// Keep all that a counting rule can find.

@@ -110,12 +110,12 @@ fn decide(
     let mut decisions: Vec<Decision> = members
         .iter()
         .map(|snapshot| {
-            let mut keep = holds::reasons(snapshot, now);
+            let mut keep = holds::reasons(snapshot.locked_until, &snapshot.held, now);
             let mut drop = Reason::NoRule;
-            match expiry::verdict(snapshot, now) {
+            match expiry::verdict(snapshot.expiry, now) {
                 Some(Ok(reason)) => keep.push(reason),
                 Some(Err(reason)) => drop = reason,
-                None if is_future(snapshot, now) => keep.push(Reason::Future(snapshot.time)),
+                None if is_future(snapshot.time, now) => keep.push(Reason::Future(snapshot.time)),
                 None => keep.extend(by_rule.next().into_iter().flatten()),
             }
             let is_kept = !keep.is_empty();
@@ -130,13 +130,13 @@ fn decide(
 /// Clocks of hosts that agree on the day are right enough.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
 
-fn is_future(snapshot: &Snapshot, now: Timestamp) -> bool {
-    snapshot.time.duration_since(now) > SKEW
+pub(super) fn is_future(time: Timestamp, now: Timestamp) -> bool {
+    time.duration_since(now) > SKEW
 }
 
 /// Whether the rules decide about it.
 fn counts(snapshot: &Snapshot, now: Timestamp) -> bool {
-    snapshot.expiry.is_none() && !is_future(snapshot, now)
+    snapshot.expiry.is_none() && !is_future(snapshot.time, now)
 }
 
 /// For each candidate all reasons that the policy's rules have to keep it.

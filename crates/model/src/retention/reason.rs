@@ -22,6 +22,9 @@ pub enum Reason {
     Within(SpanFieldwise),
     Tags(Vec<String>),
     Minimum(usize),
+    /// The newest that a schedule took of these resources, whole.
+    LastGood(Vec<String>),
+    NeverExpires,
     KeepUntil(Timestamp),
     Held(String),
     Locked(Timestamp),
@@ -43,6 +46,8 @@ impl fmt::Display for Reason {
             Self::Within(span) => write!(f, "within {}", format_span(&span.0)),
             Self::Tags(tags) => write!(f, "tag {}", tags.join(",")),
             Self::Minimum(count) => write!(f, "minimum count {count}"),
+            Self::LastGood(resources) => write!(f, "last good snapshot of {}", some(resources)),
+            Self::NeverExpires => write!(f, "never expires"),
             Self::KeepUntil(time) => write!(f, "keep until {time}"),
             Self::Held(name) => write!(f, "hold {name}"),
             Self::Locked(until) => write!(f, "locked until {until}"),
@@ -51,5 +56,14 @@ impl fmt::Display for Reason {
             Self::Expired(time) => write!(f, "expired {time}"),
             Self::NoRule => write!(f, "no rule keeps it"),
         }
+    }
+}
+
+/// The first few of many names.
+fn some(names: &[String]) -> String {
+    const MOST: usize = 5;
+    match names.len().checked_sub(MOST) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..MOST].join(", ")),
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod due;
+mod expiry;
 mod profiles;
 mod retention_properties;
 mod retention_tables;
