@@ -40,11 +40,11 @@ pub fn parse_span(text: &str) -> Result<Span> {
     for (count, unit) in parts(text, EXAMPLE)? {
         let count = i64::try_from(count).map_err(|_| too_long(text, EXAMPLE))?;
         let result = match unit {
-            "y" => span.try_years(i64::from(span.get_years()) + count),
-            "m" => span.try_months(i64::from(span.get_months()) + count),
-            "w" => span.try_weeks(i64::from(span.get_weeks()) + count),
-            "d" => span.try_days(i64::from(span.get_days()) + count),
-            "h" => span.try_hours(i64::from(span.get_hours()) + count),
+            "y" => span.try_years(i64::from(span.get_years()).saturating_add(count)),
+            "m" => span.try_months(i64::from(span.get_months()).saturating_add(count)),
+            "w" => span.try_weeks(i64::from(span.get_weeks()).saturating_add(count)),
+            "d" => span.try_days(i64::from(span.get_days()).saturating_add(count)),
+            "h" => span.try_hours(i64::from(span.get_hours()).saturating_add(count)),
             _ => return Err(bad_unit(text, unit, "y, m, w, d, h", EXAMPLE)),
         };
         span = result.map_err(|_| too_long(text, EXAMPLE))?;
@@ -149,6 +149,9 @@ mod tests {
         }
         let message = parse_span("5s").unwrap_err().to_string();
         assert!(message.contains("\"s\" is none of y, m, w, d, h"), "{message}");
-        assert!(parse_span("99999y").unwrap_err().to_string().contains("too long"));
+        for text in ["99999y", "1h9223372036854775807h", "99999999999999999999d"] {
+            let message = parse_span(text).unwrap_err().to_string();
+            assert!(message.contains("too l"), "{text}: {message}");
+        }
     }
 }

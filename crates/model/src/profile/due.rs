@@ -9,7 +9,7 @@
 //!
 //! A clock that was set back: moments that were taken up before are known by [`Standing::last`],
 //! the latest of them that is *not after now*. So a clock that once was years ahead does not stop a
-//! period for years.
+//! period for years, nor one that was made then.
 
 use std::fmt;
 
@@ -23,6 +23,9 @@ use crate::Error;
 
 /// What begins this late still begins in its time: restarts and short troubles are no absence.
 pub const ON_TIME: SignedDuration = SignedDuration::from_mins(5);
+
+/// A clock that is set back by less was only corrected.
+const SKEW: SignedDuration = SignedDuration::from_hours(24);
 
 /// How it stands with one period of a profile.
 #[derive(Clone, Copy, Debug)]
@@ -112,12 +115,15 @@ pub fn due(
 
 impl Standing<'_> {
     /// No moment up to this one may be taken up.
-    fn after(&self) -> Timestamp {
-        self.last.map_or(self.since, |last| last.max(self.since))
+    fn after(&self, now: Timestamp) -> Timestamp {
+        // It was made while some clock was ahead: it counts from now on.
+        let is_wrong = self.since.duration_since(now) > SKEW;
+        let since = if is_wrong { minus(now, ON_TIME) } else { self.since };
+        self.last.map_or(since, |last| last.max(since))
     }
 
     fn due(&self, schedule: &Schedule, now: Timestamp, alive: Timestamp) -> Option<Due> {
-        let after = self.after();
+        let after = self.after(now);
         if after >= now || schedule.blackouts.end(now).is_some() {
             return None;
         }
@@ -152,16 +158,19 @@ impl Standing<'_> {
     }
 
     fn next(&self, schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
-        let moment = schedule.next(self.after().max(now))?;
+        let moment = schedule.next(self.after(now).max(now))?;
         // What waits for the end of a blackout is due then.
         Some(schedule.blackouts.end(now).map_or(moment, |end| end.min(moment)))
     }
 }
 
+fn minus(time: Timestamp, duration: SignedDuration) -> Timestamp {
+    time.checked_sub(duration).unwrap_or(Timestamp::MIN)
+}
+
 /// The last moment of the last minutes that lay in no blackout.
 fn in_time(schedule: &Schedule, after: Timestamp, now: Timestamp) -> Option<Timestamp> {
-    let start = now.checked_sub(ON_TIME).unwrap_or(Timestamp::MIN);
-    let start = start.checked_sub(SignedDuration::from_secs(1)).unwrap_or(start);
+    let start = minus(now, ON_TIME + SignedDuration::from_secs(1));
     std::iter::successors(schedule.next(after.max(start)), |moment| schedule.next(*moment))
         .take_while(|moment| *moment <= now)
         .filter(|moment| now.duration_since(*moment) <= ON_TIME)

@@ -44,7 +44,7 @@ pub struct Period {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub immutable: Option<Immutable>,
     /// Up to so many minutes later than the moment, different for each moment and period.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     #[schemars(range(min = 0, max = 720))]
     pub jitter_minutes: u32,
     #[serde(default)]
@@ -216,8 +216,4 @@ fn check_jitter(minutes: u32, times: &[DateTime]) -> Result<()> {
 fn sample(pattern: &Pattern) -> Vec<DateTime> {
     let start = date(2000, 1, 1).at(0, 0, 0, 0);
     std::iter::successors(pattern.next(start), |time| pattern.next(*time)).take(SAMPLE).collect()
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }

@@ -55,6 +55,7 @@ fn what_cannot_be_meant_is_refused_with_field_and_cure() {
     in_period(|p| p.name = String::new(), "period \"\": name");
     in_period(|p| p.time_zone = "Europe/Berln".into(), "\"Europe/Berln\" is no time zone");
     in_period(|p| p.time_zone = "../../etc/passwd".into(), "is no time zone");
+    in_period(|p| p.time_zone = "Etc/Unknown".into(), "is no time zone");
     in_period(|p| p.time_zone = String::new(), "\"\" is no time zone");
     in_period(|p| p.frequency = Frequency::Hourly { minute: 60 }, "minute 60 is not between 0");
     in_period(|p| p.frequency = Frequency::Monthly { day: 0, time: time("00:00") }, "day 0");
@@ -280,6 +281,7 @@ fn hostile() -> impl Strategy<Value = String> {
         "[0-9*/,#LW -]{0,40}",
         "([0-9*/,-]{1,9} ){4}[0-9*/,#L-]{1,9}",
         "\\PC{0,300}",
+        "([0-9]{1,20}[ymwdh] ?){1,5}",
         "[*0-9]{1,2} [*0-9]{1,2} [1-3]?[0-9](,[1-3]?[0-9])*W? [0-9,]{1,4} [A-Z]{3}#[1-9]",
     ]
 }
@@ -292,8 +294,10 @@ proptest! {
         after in any::<i32>(),
     ) {
         let start = Instant::now();
+        if let Ok(retention) = Retention::try_from(frequency.clone()) {
+            prop_assert_eq!(Retention::try_from(retention.to_string()).unwrap(), retention);
+        }
         let period = period(Frequency::Cron(frequency), &zone);
-        let _ = Retention::try_from(period.name.clone());
         if period.check(&zones()).is_ok() {
             period.words().unwrap();
             let after = jiff::Timestamp::from_second(i64::from(after)).unwrap();
