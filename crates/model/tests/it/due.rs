@@ -75,6 +75,7 @@ fn nightly() -> Manager {
     Manager::new(vec![period(daily("02:00"), "UTC")], at("2026-11-01T12:00:00Z"))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "it is compared with what may be none")]
 fn on_time(moment: &str) -> Option<(String, String, Why)> {
     Some((moment.into(), moment.into(), Why::OnTime))
 }

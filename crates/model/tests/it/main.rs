@@ -1,6 +1,7 @@
 //! Integration tests of the model.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::disallowed_methods, reason = "a test measures real time")]
 
 mod due;
 mod expiry;

@@ -77,7 +77,7 @@ fn what_cannot_be_meant_is_refused_with_field_and_cure() {
     assert_refused(
         |p| {
             p.periods[0].blackouts =
-                vec![window(&[], "08:00", "20:00"), window(&[], "19:00", "08:00")]
+                vec![window(&[], "08:00", "20:00"), window(&[], "19:00", "08:00")];
         },
         "leave no time of the week",
     );
