@@ -16,7 +16,7 @@ mod golden;
 pub mod id;
 pub mod index;
 pub mod pack;
-mod parallel;
+pub mod parallel;
 pub mod reader;
 pub mod repair;
 pub mod repo;

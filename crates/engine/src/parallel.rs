@@ -9,7 +9,7 @@ use tintype_model::Result;
 use crate::env::{Env, Task};
 
 /// Does `work` on every item. Each worker makes a `state` for itself first.
-pub(crate) fn map<T: Sync, S, R: Send>(
+pub fn map<T: Sync, S, R: Send>(
     env: &Env,
     workers: usize,
     items: &[T],

@@ -19,11 +19,11 @@ const HEAD: &[u8] = b"age-encryption.org/v1\n";
 
 /// A public key, `age1…`.
 #[derive(Clone)]
-pub struct AgeRecipient(x25519::Recipient);
+pub struct AgeRecipient(pub(super) x25519::Recipient);
 
 /// One secret key or several, as `age-keygen` writes them into a file.
 #[derive(Clone)]
-pub struct AgeIdentity(Vec<x25519::Identity>);
+pub struct AgeIdentity(pub(super) Vec<x25519::Identity>);
 
 impl FromStr for AgeRecipient {
     type Err = Error;

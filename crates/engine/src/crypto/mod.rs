@@ -2,5 +2,6 @@
 
 pub mod aead;
 pub mod age;
+pub mod age_file;
 pub mod keys;
 pub mod slot;

@@ -34,6 +34,10 @@ impl Passphrase {
         }
         Ok(Self(text))
     }
+
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
 }
 
 /// 128 random bits, shown once as twelve words.
