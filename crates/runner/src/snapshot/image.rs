@@ -20,7 +20,7 @@ use super::small::bare;
 use crate::progress::Progress;
 
 /// Cut here (format.md §10), whatever the image holds.
-const CELL: u64 = 1 << 20;
+pub(super) const CELL: u64 = 1 << 20;
 /// One job.
 const PART: u64 = 64 << 20;
 

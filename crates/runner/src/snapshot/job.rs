@@ -9,6 +9,7 @@ use tintype_model::entry::Node;
 use tintype_model::{Error, Result};
 use tintype_source::files::Found;
 
+use super::ready::ReadyFile;
 use super::{Shared, image, large, small};
 use crate::queue::Cost;
 
@@ -17,6 +18,11 @@ pub(super) enum Job {
     /// Small files: one parcel.
     Small {
         files: Vec<SmallFile>,
+        result: Arc<Promise<TreeEntry>>,
+    },
+    /// Small files at hand: one parcel.
+    Ready {
+        files: Vec<ReadyFile>,
         result: Arc<Promise<TreeEntry>>,
     },
     Large {
@@ -56,6 +62,7 @@ impl Cost for Job {
     fn cost(&self) -> usize {
         let heap = match self {
             Job::Small { files, .. } => files.iter().map(SmallFile::memory_bytes).sum(),
+            Job::Ready { files, .. } => files.iter().map(ReadyFile::memory_bytes).sum(),
             Job::Large { file, .. } => file.memory_bytes(),
             Job::Chunk { bytes, .. } => bytes.capacity(),
             Job::Image { pieces, .. } => pieces.capacity() * size_of::<image::Piece>(),
@@ -76,6 +83,8 @@ pub(super) enum Step {
     Take(Arc<Promise<TreeEntry>>, usize),
     /// Another name of a file that came before: same device and inode.
     Link(Box<Found>),
+    /// The same, of an entry that is at hand: all that is said of it must be as of the first.
+    Again(Box<TreeEntry>),
     /// An image: metadata now, references from its parts in order.
     Image {
         path: Vec<u8>,
@@ -88,7 +97,7 @@ pub(super) enum Step {
 impl Cost for Step {
     fn cost(&self) -> usize {
         let heap = match self {
-            Step::Entry(entry) => entry.memory_bytes(),
+            Step::Entry(entry) | Step::Again(entry) => entry.memory_bytes(),
             Step::Link(found) => found.memory_bytes(),
             Step::Leaf { entries, .. } => entries.iter().map(TreeEntry::memory_bytes).sum(),
             Step::Take(_, bytes) => *bytes,
@@ -163,6 +172,9 @@ pub(super) fn work(shared: &Shared<'_, '_>) -> Result<()> {
         match taken.item() {
             Job::Small { files, result } => {
                 result.fulfil(small::store(shared, worker, &mut buffer, files)?);
+            }
+            Job::Ready { files, result } => {
+                result.fulfil(small::store_ready(shared, worker, &mut buffer, files)?);
             }
             Job::Large { file, result } => {
                 result.fulfil(vec![large::store(shared, worker, &mut buffer, file)?]);

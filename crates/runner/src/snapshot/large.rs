@@ -113,7 +113,7 @@ fn store_segments(
 }
 
 /// Cuts what `fill` gives into chunks and stores them.
-fn cut(
+pub(super) fn cut(
     chunks: &mut Chunks<'_, '_, '_>,
     worker: &mut Worker,
     buffer: &mut Vec<u8>,
@@ -146,7 +146,7 @@ fn cut(
 }
 
 /// The chunks of one file in order, some of them with other workers.
-struct Chunks<'s, 'a, 'r> {
+pub(super) struct Chunks<'s, 'a, 'r> {
     shared: &'s Shared<'a, 'r>,
     list: ListBuilder<'a, 'r>,
     /// What follows the first chunk that another worker still has.
@@ -159,12 +159,12 @@ enum Waiting {
 }
 
 impl<'s, 'a, 'r> Chunks<'s, 'a, 'r> {
-    fn new(shared: &'s Shared<'a, 'r>) -> Self {
+    pub(super) fn new(shared: &'s Shared<'a, 'r>) -> Self {
         Self { shared, list: ListBuilder::new(shared.store, 0), waiting: VecDeque::new() }
     }
 
     /// Stores a chunk, or lets a worker do it that has nothing else to do.
-    fn put(&mut self, worker: &mut Worker, bytes: &[u8]) -> Result<()> {
+    pub(super) fn put(&mut self, worker: &mut Worker, bytes: &[u8]) -> Result<()> {
         if self.shared.jobs.has_idle() {
             let mut copy = self.shared.take_spare();
             copy.extend_from_slice(bytes);
@@ -183,7 +183,7 @@ impl<'s, 'a, 'r> Chunks<'s, 'a, 'r> {
         self.add(worker, reference)
     }
 
-    fn add(&mut self, worker: &mut Worker, reference: Reference) -> Result<()> {
+    pub(super) fn add(&mut self, worker: &mut Worker, reference: Reference) -> Result<()> {
         self.waiting.push_back(Waiting::Here(reference));
         while let Some(next) = self.waiting.pop_front() {
             match next {
@@ -208,7 +208,7 @@ impl<'s, 'a, 'r> Chunks<'s, 'a, 'r> {
     }
 
     /// What the entry says of its content, and the content's length in bytes.
-    fn finish(mut self, worker: &mut Worker) -> Result<(Content, u64)> {
+    pub(super) fn finish(mut self, worker: &mut Worker) -> Result<(Content, u64)> {
         while let Some(next) = self.waiting.pop_front() {
             self.list_next(worker, next)?;
         }

@@ -14,9 +14,10 @@ mod gather;
 mod image;
 mod job;
 mod large;
-mod names;
+pub(crate) mod names;
 mod planner;
 mod readers;
+pub(crate) mod ready;
 pub(crate) mod section;
 mod small;
 pub(crate) mod tally;
@@ -69,7 +70,12 @@ pub enum Input<'i> {
     Stream { path: Vec<u8>, node: Node, read: Box<dyn std::io::Read + Send>, end: EndOfStream },
     /// What frozen views hold, known when the run is under way.
     Group(Group<'i>),
+    /// Entries that somebody else made.
+    Ready(Ready<'i>),
 }
+
+/// Gives entries with their content: see `crate::bundle`.
+pub struct Ready<'i>(pub(crate) ready::Give<'i>);
 
 /// Freezes, and gives what was frozen: see `crate::group`.
 pub struct Group<'i>(pub(crate) Freeze<'i>);
@@ -273,13 +279,28 @@ pub fn run(
     options: &SnapshotOptions,
     progress: &Progress,
 ) -> Result<Outcome> {
+    run_as(repository, input, options, progress, &Ok)
+}
+
+/// The same, where somebody else has a word in what the manifest says, or that there is none.
+pub(crate) fn run_as(
+    repository: &Repository,
+    input: Input<'_>,
+    options: &SnapshotOptions,
+    progress: &Progress,
+    finish: &dyn Fn(Manifest) -> Result<Manifest>,
+) -> Result<Outcome> {
     let started = repository.env().clock.now();
     let parent = options.parent.as_ref().map(|p| p.id);
     let store = repository.begin_writing(SessionKind::Snapshot, parent)?;
     let captured = capture(repository, &store, input, options, progress);
-    match captured.and_then(|captured| store.flush().map(|()| captured)) {
-        Ok((built, notes)) => {
-            let manifest = manifest(repository, &store, options, started, &built);
+    let finished = captured.and_then(|(built, notes)| {
+        store.flush()?;
+        let manifest = finish(manifest(repository, &store, options, started, &built))?;
+        Ok((built, notes, manifest))
+    });
+    match finished {
+        Ok((built, notes, manifest)) => {
             let noticed = built.noticed;
             let lacking_packs = store.lacking();
             let id = store.commit(manifest.clone())?;
@@ -375,7 +396,13 @@ fn capture(
     let last = Mutex::default();
     let mut input = Some(input);
     let mut feed = || {
-        let input = input.take().expect("called once");
+        let input = match input.take().expect("called once") {
+            Input::Ready(Ready(give)) => {
+                walks.close();
+                return ready::feed(&shared, give);
+            }
+            input => input,
+        };
         let fed = sections(&shared, &last, input).and_then(|sections| {
             planner::plan(&shared, sections, &walks, &reader, parent, trusted_before)
         });
@@ -418,6 +445,7 @@ fn sections<'i>(
         Input::Stream { path, node, read, end } => {
             Ok(vec![Section { path, what: What::Stream { node, read, end }, item: None }])
         }
+        Input::Ready(_) => Err(Error::internal("entries at hand are no sections")),
         Input::Group(Group(freeze)) => {
             let Feed { sections, places, describe } = freeze(shared)?;
             *last.lock().expect("no panic while held") =

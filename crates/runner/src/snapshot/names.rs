@@ -6,7 +6,7 @@ use tintype_model::entry::Node;
 
 /// What is known of files by device and inode, forgotten when all their names were seen: names
 /// outside of what is captured never come, so some of it stays.
-pub(super) struct Names<T> {
+pub(crate) struct Names<T> {
     known: HashMap<(u64, u64), Known<T>>,
 }
 
@@ -17,12 +17,12 @@ struct Known<T> {
 }
 
 impl<T> Names<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { known: HashMap::new() }
     }
 
     /// A name of the file `node` was met. True for the first; `value` is kept for the others.
-    pub(super) fn meet(&mut self, node: &Node, value: impl FnOnce() -> T) -> bool
+    pub(crate) fn meet(&mut self, node: &Node, value: impl FnOnce() -> T) -> bool
     where
         T: Clone,
     {
@@ -38,7 +38,7 @@ impl<T> Names<T> {
     }
 
     /// What the first name left for this one, if it is known.
-    pub(super) fn follow(&mut self, node: &Node) -> Option<T>
+    pub(crate) fn follow(&mut self, node: &Node) -> Option<T>
     where
         T: Clone,
     {

@@ -23,12 +23,12 @@ use super::{Shared, image, large};
 use crate::progress::Progress;
 
 /// Parcels (format.md §10).
-const PARCEL_LEAST: u64 = 256 << 10;
-const PARCEL_MOST: u64 = 1 << 20;
-const PARCEL_FILES: usize = 8192;
+pub(super) const PARCEL_LEAST: u64 = 256 << 10;
+pub(super) const PARCEL_MOST: u64 = 1 << 20;
+pub(super) const PARCEL_FILES: usize = 8192;
 /// A parcel is closed after steps of this many bytes even if it is small: the tree must not wait
 /// for it longer than its queue is.
-const PARCEL_STEPS_BYTES: usize = super::STEPS_BYTES / 3;
+pub(super) const PARCEL_STEPS_BYTES: usize = super::STEPS_BYTES / 3;
 
 struct Planner<'p, 'a, 'r> {
     shared: &'p Shared<'a, 'r>,

@@ -9,6 +9,7 @@ use tintype_model::entry::{Node, Problem, ProblemKind};
 use tintype_source::files::{Found, OpenFile};
 
 use super::job::SmallFile;
+use super::ready::ReadyFile;
 use super::{KNOWN_FILES, Shared, large};
 use crate::progress::Progress;
 
@@ -44,6 +45,27 @@ pub(super) fn store(
     for (number, file) in grown {
         entries[number] = large::store(shared, worker, buffer, file)?;
     }
+    Ok(entries)
+}
+
+/// Files whose bytes are at hand.
+pub(super) fn store_ready(
+    shared: &Shared<'_, '_>,
+    worker: &mut Worker,
+    buffer: &mut Vec<u8>,
+    files: Vec<ReadyFile>,
+) -> Result<Vec<TreeEntry>> {
+    buffer.clear();
+    let mut parcel = Open { bytes: buffer, waiting: Vec::with_capacity(files.len()) };
+    let mut entries = Vec::with_capacity(files.len());
+    for ReadyFile { path, node, bytes } in files {
+        let start = parcel.bytes.len();
+        parcel.bytes.extend_from_slice(&bytes);
+        Progress::add(&shared.progress.moved_bytes, bytes.len() as u64);
+        let content = place(shared, &mut parcel, start, entries.len());
+        entries.push(TreeEntry { content, ..bare(path, node) });
+    }
+    close(shared, worker, &mut parcel, &mut entries)?;
     Ok(entries)
 }
 

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use tintype_engine::store::Worker;
 use tintype_engine::tree::builder::TreeBuilder;
 use tintype_engine::tree::{Child, Content, LargeXattr, Root, TreeEntry};
-use tintype_model::Result;
 use tintype_model::entry::{Kind, Node, ProblemKind};
+use tintype_model::{Error, Result};
 use tintype_source::files::Found;
 
 use super::gather::{Parcels, Totals};
@@ -61,6 +61,7 @@ pub(super) fn build(shared: &Shared<'_, '_>, last: &Mutex<Last<'_>>) -> Result<O
                 None => return Ok(None),
             },
             Step::Link(found) => stage.link(*found)?,
+            Step::Again(entry) => stage.again(*entry)?,
             Step::Image { path, node, parts, image } => {
                 match image::entry(shared, path, node, parts, &image)? {
                     Some(entry) => stage.add(entry)?,
@@ -121,6 +122,17 @@ impl Stage<'_, '_, '_> {
         let read =
             small::store(self.shared, &mut worker, &mut buffer, vec![SmallFile::new(found)])?;
         read.into_iter().try_for_each(|entry| self.first(entry))
+    }
+
+    /// Another name of a file that came before, of which nothing may differ.
+    fn again(&mut self, entry: TreeEntry) -> Result<()> {
+        let known = self.names.follow(&entry.node).filter(|(node, ..)| *node == entry.node);
+        let Some((node, content, large_xattrs)) = known else {
+            let path = String::from_utf8_lossy(&entry.path);
+            let what = "is said to be another name of a file, and there is none like it";
+            return Err(Error::corrupt(format!("/{path}: {what}")));
+        };
+        self.add(TreeEntry { path: entry.path, node, content, large_xattrs })
     }
 
     /// A leaf of the parent in which nothing changed.

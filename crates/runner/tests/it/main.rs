@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
+mod bundle;
 mod changes;
 mod damage;
 mod deleting;
