@@ -118,6 +118,16 @@ impl std::fmt::Display for NotWhole {
     }
 }
 
+/// What failed concerns a bundle, and no repository.
+#[derive(Debug)]
+pub(crate) struct InBundle(pub(crate) String);
+
+impl std::fmt::Display for InBundle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The next step, in one line.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
     if error.is::<TakenBack>() {
@@ -128,6 +138,17 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
     }
     if error.is::<Usage>() {
         return Some("`tintype repo COMMAND --help` shows examples");
+    }
+    if error.is::<InBundle>() {
+        match kind_of(error)? {
+            ErrorKind::Corrupt => {
+                return Some("get the file again from where it was made; there is no new snapshot");
+            }
+            ErrorKind::WrongKey => {
+                return Some("check the passphrase or the age identity of the bundle");
+            }
+            _ => {}
+        }
     }
     Some(match kind_of(error)? {
         ErrorKind::WrongKey => {

@@ -7,8 +7,10 @@ mod copy;
 mod delete;
 mod diff;
 mod disk;
+mod export;
 mod find;
 mod gc;
+mod import;
 mod init;
 mod inputs;
 mod key;
@@ -75,6 +77,10 @@ enum Command {
     Gc(gc::Args),
     /// Copy snapshots into another repository
     Copy(Box<copy::Args>),
+    /// Write a snapshot as one portable file
+    Export(Box<export::Args>),
+    /// Make a snapshot of such a file
+    Import(import::Args),
     /// Show how much the repository holds
     Stats(stats::Args),
     /// Try out what a store can do
@@ -111,6 +117,8 @@ impl Command {
             Self::Prune(_) => "prune",
             Self::Gc(_) => "gc",
             Self::Copy(_) => "copy",
+            Self::Export(_) => "export",
+            Self::Import(_) => "import",
             Self::Stats(_) => "stats",
             Self::Probe(_) => "probe",
             Self::Tag(_) => "tag",
@@ -139,6 +147,8 @@ impl Command {
             Self::Prune(args) => args.run(app),
             Self::Gc(args) => args.run(app),
             Self::Copy(args) => args.run(app),
+            Self::Export(args) => args.run(app),
+            Self::Import(args) => args.run(app),
             Self::Stats(args) => args.run(app),
             Self::Probe(args) => args.run(app),
             Self::Tag(args) => args.run(app),

@@ -10,7 +10,7 @@ fn every_command_speaks_in_events() {
     let other = lab.text("other");
     lab.run(&["init", "-r", &other, "--no-probe"]).expect(0);
     let out = lab.text("out");
-    let commands: [(&[&str], i32); 27] = [
+    let commands: [(&[&str], i32); 29] = [
         (&["init"], 0),
         (&["snapshot", &source], 0),
         (&["snapshot", &source, "--read-all"], 0),
@@ -23,6 +23,8 @@ fn every_command_speaks_in_events() {
         (&["disk", "ls"], 0),
         (&["restore", "latest", "--to", &out, "--dry-run"], 0),
         (&["restore", "latest", "--to", &out], 0),
+        (&["export", "latest", "out.zip", "--plain"], 0),
+        (&["import", "out.zip"], 0),
         (&["verify", "--sample", "50%", "--record"], 0),
         (&["stats", "--snapshots"], 0),
         (&["tag", "latest", "--add", "x"], 0),

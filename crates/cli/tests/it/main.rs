@@ -3,6 +3,7 @@
 
 mod bad_days;
 mod bad_store;
+mod bundles;
 mod changing;
 mod commands;
 mod deleting;
