@@ -100,15 +100,15 @@ impl Args {
             ));
         }
         // What is wrong with the file is told before anybody is asked for a passphrase.
-        let mut output = match is_stdout {
-            true => None,
-            false => Some(Output::create(Path::new(&self.file), self.overwrite, &app.env)?),
-        };
+        let file = (!is_stdout).then(|| Path::new(&self.file));
+        file.map_or(Ok(()), |file| Output::check(file, self.overwrite))?;
         let repository = app.open_at(app.url()?, &app.sources(), None)?;
         let seal = self.seal(app)?;
         app.catch_interrupts()?;
         let snapshot = app.pick(&repository, &self.place)?;
         let path = self.place.path.clone().unwrap_or_default();
+        let output = file.map(|file| Output::create(file, self.overwrite, &app.env));
+        let mut output = output.transpose()?;
         let exported = app.pinned(&repository, snapshot.id, |pin| {
             let reader = repository.reader()?;
             if self.plain {

@@ -101,6 +101,9 @@ impl Args {
         if manifest.expiry.is_some_and(|expiry| expiry <= now) {
             app.report.note("its expiry lies in the past: the next prune may drop this snapshot");
         }
+        if manifest.time > now {
+            app.report.warn("its time lies in the future: until then `latest` means this snapshot");
+        }
         let figures = json!({
             "snapshot": id,
             "from": { "snapshot": from.0, "repository": from.1 },

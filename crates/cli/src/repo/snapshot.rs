@@ -209,6 +209,8 @@ impl Args {
         }
         let host = &repository.identity().host;
         let known = app.listing(repository)?.snapshots.into_iter();
+        // What was imported says of itself what did not change: nobody vouches for it.
+        let known = known.filter(|s| s.manifest.options.get("bundle").is_none());
         let known = known.filter(|s| s.manifest.host == *host && fits(&s.manifest) > 0);
         Ok(known.max_by_key(|s| fits(&s.manifest)))
     }

@@ -38,6 +38,8 @@ use crate::snapshot::names::Names;
 const BATCH_BYTES: u64 = 6 << 20;
 const BATCH_STEPS: usize = 8192;
 const PIECE_BYTES: usize = 1 << 20;
+/// Of a hole, at once.
+const HOLE_BYTES: u64 = 1 << 30;
 
 pub(super) const README: &str = "README.txt";
 pub(super) const SEALED: &str = "snapshot.zip.age";
@@ -391,7 +393,14 @@ impl Writing<'_, '_> {
             let length = reference.length;
             left = left.checked_sub(length).ok_or_else(|| too_long(&shown()))?;
             match reference.id {
-                None => self.batch.steps.push(Step::Hole(length)),
+                // Piece by piece: somebody may ask to stop.
+                None => {
+                    for start in (0..length).step_by(HOLE_BYTES as usize) {
+                        self.options.cancel.check()?;
+                        self.batch.steps.push(Step::Hole(HOLE_BYTES.min(length - start)));
+                        self.flush_if_full()?;
+                    }
+                }
                 Some(id) => {
                     self.batch.units.push(Unit::Chunk { id, length, path: path.clone() });
                     self.batch.steps.push(Step::Piece(self.batch.units.len() - 1));

@@ -25,6 +25,8 @@ use crate::progress::Progress;
 use crate::snapshot::ready::{Content, ReadyFile, Run, Shelf, is_small};
 use crate::snapshot::{self, Input, Labels, Ready, SnapshotOptions};
 
+/// Of a hole, at once.
+const HOLE_BYTES: u64 = 256 << 20;
 /// Annotations that a bundle may bring.
 const MOST_HOLDS: usize = 1000;
 
@@ -392,10 +394,12 @@ impl Content for Runs<'_> {
             self.at = start;
             return Ok(Some(Run::Data(length)));
         }
-        reading.zeros(length)?;
-        self.hole = None;
-        self.at = end;
-        Ok(Some(Run::Hole(length)))
+        // A piece: whoever asks shows in between that it lives.
+        let piece = length.min(HOLE_BYTES);
+        reading.zeros(piece)?;
+        self.at = start + piece;
+        self.hole = (self.at < end).then_some((self.at, length - piece));
+        Ok(Some(Run::Hole(piece)))
     }
 
     fn fill(&mut self, out: &mut [u8]) -> Result<()> {

@@ -21,19 +21,24 @@ pub struct Output {
 }
 
 impl Output {
-    /// `replaces`: a file of that name may be there.
-    pub fn create(path: &Path, replaces: bool, env: &Env) -> Result<Self> {
+    /// Whether there could be such a file; makes nothing. `replaces`: one may be there.
+    pub fn check(path: &Path, replaces: bool) -> Result<()> {
         let shown = path.display();
-        let name = path
-            .file_name()
-            .ok_or_else(|| Error::invalid(format!("{shown}: is no name of a file")))?;
+        if path.file_name().is_none() {
+            return Err(Error::invalid(format!("{shown}: is no name of a file")));
+        }
         match std::fs::symlink_metadata(path) {
             Ok(found) if found.is_dir() => {
-                return Err(Error::invalid(format!("{shown}: is a directory; name a file in it")));
+                Err(Error::invalid(format!("{shown}: is a directory; name a file in it")))
             }
-            Ok(_) if !replaces => return Err(exists(path)),
-            _ => {}
+            Ok(_) if !replaces => Err(exists(path)),
+            _ => Ok(()),
         }
+    }
+
+    pub fn create(path: &Path, replaces: bool, env: &Env) -> Result<Self> {
+        Self::check(path, replaces)?;
+        let name = path.file_name().unwrap_or_default();
         let number = u64::from_le_bytes(env.bytes()) % 10_000_000_000_000_000;
         let mut own = std::ffi::OsString::from(".");
         own.push(name);

@@ -126,6 +126,7 @@ impl Shelf<'_, '_, '_> {
         let size = node.size;
         let mut chunks = large::Chunks::new(self.shared);
         while let Some(run) = content.next_run()? {
+            self.beat()?;
             match run {
                 Run::Hole(length) => {
                     chunks.add(&mut self.worker, Reference { length, id: None })?;
@@ -133,7 +134,13 @@ impl Shelf<'_, '_, '_> {
                 Run::Data(length) => {
                     let (worker, buffer) = (&mut self.worker, &mut self.buffer);
                     match cell {
-                        Some(cell) => cells(&mut chunks, worker, buffer, content, length, cell)?,
+                        Some(cell) => {
+                            let beat = || {
+                                self.shared.cancel.check()?;
+                                self.shared.store.beat()
+                            };
+                            cells(&mut chunks, worker, buffer, content, (length, cell), &beat)?;
+                        }
                         None => cut(&mut chunks, worker, buffer, content, length)?,
                     }
                 }
@@ -182,11 +189,12 @@ fn cells(
     worker: &mut Worker,
     buffer: &mut Vec<u8>,
     content: &mut dyn Content,
-    length: u64,
-    cell: u64,
+    (length, cell): (u64, u64),
+    beat: &dyn Fn() -> Result<()>,
 ) -> Result<()> {
     let mut left = length;
     while left > 0 {
+        beat()?;
         buffer.resize(left.min(cell) as usize, 0);
         content.fill(buffer)?;
         chunks.put(worker, buffer)?;
