@@ -8,12 +8,14 @@ pub mod duration;
 pub mod entry;
 pub mod env;
 pub mod error;
+pub mod identifier;
 pub mod item;
 pub mod plan;
 pub mod profile;
 pub mod rate;
 pub mod resource;
 pub mod retention;
+pub mod rights;
 pub mod selector;
 pub mod size;
 

@@ -1,0 +1,291 @@
+//! The typed client: one method for each operation, errors as the manager told them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tintype_model::identifier::Id;
+use tintype_model::{Error, ErrorKind, Result};
+use ureq::Agent;
+use ureq::http::{HeaderMap, Method, Request, StatusCode, header};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use crate::audit::{AuditCheck, AuditEntry};
+use crate::login::{LoggedIn, Login, Session, Who};
+use crate::object::{ChangedObject, NewObject, Object};
+use crate::page::Page;
+use crate::problem::{Code, MEDIA_TYPE, Problem};
+use crate::tenant::TenantSpec;
+use crate::token::{MadeToken, TokenSpec};
+use crate::user::{NewPassword, UserSpec};
+
+const CONNECT: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(60);
+/// Of an answer.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// One manager, and as whom one speaks to it.
+#[derive(Clone)]
+pub struct Client {
+    agent: Agent,
+    /// `https://host:port`
+    base: String,
+    bearer: Option<String>,
+}
+
+/// What a manager answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+/// A kind of object that has the usual five operations.
+pub trait Noun: Serialize + DeserializeOwned {
+    /// `/tenants`
+    const PATH: &'static str;
+    /// `tenant`
+    const NAME: &'static str;
+}
+
+impl Noun for TenantSpec {
+    const PATH: &'static str = "/tenants";
+    const NAME: &'static str = "tenant";
+}
+
+impl Noun for UserSpec {
+    const PATH: &'static str = "/users";
+    const NAME: &'static str = "user";
+}
+
+impl Noun for TokenSpec {
+    const PATH: &'static str = "/tokens";
+    const NAME: &'static str = "token";
+}
+
+impl Client {
+    /// `authority`: the certificate (PEM) that signed the manager's; none: those of the system.
+    pub fn new(url: &str, authority: Option<&[u8]>, bearer: Option<String>) -> Result<Self> {
+        let base = url.trim_end_matches('/').to_owned();
+        if !base.starts_with("https://") {
+            return Err(Error::invalid(format!(
+                "{base}: the manager's address begins with https://"
+            )));
+        }
+        let roots = match authority {
+            None => RootCerts::PlatformVerifier,
+            Some(pem) => {
+                let certificate = Certificate::from_pem(pem).map_err(|error| {
+                    Error::invalid(format!("the authority's certificate: {error}"))
+                })?;
+                RootCerts::new_with_certs(&[certificate])
+            }
+        };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = TlsConfig::builder()
+            .root_certs(roots)
+            .unversioned_rustls_crypto_provider(provider)
+            .build();
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .https_only(true)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(ANSWER))
+            .tls_config(tls)
+            .build();
+        Ok(Self { agent: config.into(), base, bearer })
+    }
+
+    #[must_use]
+    pub fn with_bearer(&self, bearer: impl Into<String>) -> Self {
+        Self { bearer: Some(bearer.into()), ..self.clone() }
+    }
+
+    pub fn login(&self, login: &Login) -> Result<LoggedIn> {
+        self.send(Method::POST, "/login", Some(login), None)
+    }
+
+    pub fn logout(&self) -> Result<()> {
+        self.send_nothing(Method::POST, "/logout", None::<&()>, None)
+    }
+
+    pub fn whoami(&self) -> Result<Who> {
+        self.get("/whoami")
+    }
+
+    pub fn sessions(&self) -> Result<Page<Session>> {
+        self.get("/sessions")
+    }
+
+    pub fn end_session(&self, id: &Id) -> Result<()> {
+        self.send_nothing(Method::DELETE, &format!("/sessions/{id}"), None::<&()>, None)
+    }
+
+    /// All of them, page by page.
+    pub fn list<S: Noun>(&self) -> Result<Vec<Object<S>>> {
+        let mut items = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let path = format!("{}?limit=1000{cursor}", S::PATH);
+            let page: Page<Object<S>> = self.get(&path)?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    pub fn object<S: Noun>(&self, id: &Id) -> Result<Object<S>> {
+        self.get(&format!("{}/{id}", S::PATH))
+    }
+
+    pub fn create<S: Noun>(&self, new: &NewObject<S>) -> Result<Object<S>> {
+        self.send(Method::POST, S::PATH, Some(new), None)
+    }
+
+    pub fn create_token(&self, new: &NewObject<TokenSpec>) -> Result<MadeToken> {
+        self.send(Method::POST, "/tokens", Some(new), None)
+    }
+
+    /// Only if it has that version still.
+    pub fn change<S: Noun>(
+        &self,
+        id: &Id,
+        version: Option<i64>,
+        changed: &ChangedObject<S>,
+    ) -> Result<Object<S>> {
+        self.send(Method::PATCH, &format!("{}/{id}", S::PATH), Some(changed), version)
+    }
+
+    pub fn delete<S: Noun>(&self, id: &Id) -> Result<()> {
+        self.send_nothing(Method::DELETE, &format!("{}/{id}", S::PATH), None::<&()>, None)
+    }
+
+    pub fn set_password(&self, user: &Id, new: &NewPassword) -> Result<()> {
+        self.send_nothing(Method::PUT, &format!("/users/{user}/password"), Some(new), None)
+    }
+
+    /// Newest first; at most `limit`.
+    pub fn audit(&self, limit: u32) -> Result<Page<AuditEntry>> {
+        self.get(&format!("/audit?limit={limit}"))
+    }
+
+    pub fn check_audit(&self) -> Result<AuditCheck> {
+        self.get("/audit/check")
+    }
+
+    /// Any `GET`, for what has no method of its own.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.send(Method::GET, path, None::<&()>, None)
+    }
+
+    fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+        version: Option<i64>,
+    ) -> Result<T> {
+        let text = self.call(method, path, body, version)?;
+        serde_json::from_str(&text).map_err(|error| {
+            Error::unsupported(format!(
+                "{}: the answer to {path} is not understood ({error}); is it a Tintype of this \
+                 version?",
+                self.base
+            ))
+        })
+    }
+
+    fn send_nothing(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+        version: Option<i64>,
+    ) -> Result<()> {
+        self.call(method, path, body, version).map(drop)
+    }
+
+    fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+        version: Option<i64>,
+    ) -> Result<String> {
+        let body = body.map(serde_json::to_value).transpose();
+        let body = body.map_err(|error| Error::internal(error.to_string()))?;
+        let answer = self.exchange(method.as_str(), path, body.as_ref(), version)?;
+        if answer.status.is_success() {
+            return Ok(answer.text);
+        }
+        Err(self.refused(&answer))
+    }
+
+    /// Any request; `path` is below [`crate::ROOT`].
+    pub fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        version: Option<i64>,
+    ) -> Result<Answer> {
+        let failed =
+            |error: &dyn std::fmt::Display| Error::unavailable(format!("{}: {error}", self.base));
+        let mut request = Request::builder().method(method);
+        request = request.uri(format!("{}{}{path}", self.base, crate::ROOT));
+        if let Some(bearer) = &self.bearer {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
+        }
+        if let Some(version) = version {
+            request = request.header(header::IF_MATCH, format!("\"{version}\""));
+        }
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let text = body.map(Value::to_string).unwrap_or_default();
+        let request = request.body(text).map_err(|error| Error::invalid(error.to_string()))?;
+        let answer = self.agent.run(request).map_err(|error| failed(&error))?;
+        let (parts, mut body) = answer.into_parts();
+        let text = body.with_config().limit(MOST_BYTES).read_to_string();
+        let text = text.map_err(|error| failed(&error))?;
+        Ok(Answer { status: parts.status, headers: parts.headers, text })
+    }
+
+    fn refused(&self, answer: &Answer) -> Error {
+        let Answer { status, headers, text } = answer;
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let problem = kind.filter(|kind| kind.starts_with(MEDIA_TYPE));
+        let problem = problem.and_then(|_| serde_json::from_str::<Problem>(text).ok());
+        let Some(problem) = problem else {
+            let base = &self.base;
+            return Error::unavailable(format!("{base} answered {status}: is it a Tintype?"));
+        };
+        let cure = problem.cure.map_or_else(String::new, |cure| format!(": {cure}"));
+        Error::new(kind_of(problem.code), format!("{}{cure}", problem.detail))
+    }
+}
+
+fn kind_of(code: Code) -> ErrorKind {
+    match code {
+        Code::NotFound => ErrorKind::NotFound,
+        Code::AlreadyExists => ErrorKind::AlreadyExists,
+        Code::Locked | Code::Changed => ErrorKind::Locked,
+        Code::LoginNeeded | Code::LoginRefused | Code::NotAllowed => ErrorKind::Denied,
+        Code::TooManyAttempts | Code::Unavailable => ErrorKind::Unavailable,
+        Code::NoSpace => ErrorKind::NoSpace,
+        Code::Corrupt => ErrorKind::Corrupt,
+        Code::Unsupported => ErrorKind::Unsupported,
+        Code::Internal => ErrorKind::Internal,
+        Code::BadRequest
+        | Code::Invalid
+        | Code::MethodNotAllowed
+        | Code::TooLarge
+        | Code::UnsupportedMediaType => ErrorKind::Invalid,
+    }
+}

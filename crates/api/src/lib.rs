@@ -1,0 +1,16 @@
+//! Wire types of the manager's API, from which `openapi/v1.json` is made. The rules that all of
+//! them follow are in docs/manager.md, section 7.
+
+pub mod audit;
+#[cfg(feature = "client")]
+pub mod client;
+pub mod login;
+pub mod object;
+pub mod page;
+pub mod problem;
+pub mod tenant;
+pub mod token;
+pub mod user;
+
+/// Below it lies everything of this version.
+pub const ROOT: &str = "/api/v1";

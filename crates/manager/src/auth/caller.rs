@@ -1,0 +1,191 @@
+//! Somebody who was recognised, with what they want to do.
+
+use axum::http::{HeaderMap, Method, header};
+use jiff::{SignedDuration, Timestamp};
+use tintype_api::login::Who;
+use tintype_api::object::Object;
+use tintype_api::problem::Code;
+use tintype_api::tenant::TenantSpec;
+use tintype_api::token::TokenSpec;
+use tintype_api::user::UserSpec;
+use tintype_model::identifier::Id;
+use tintype_model::rights::{Action, Actor, Allowance, Decision, decide};
+
+use super::secret;
+use crate::catalog::bearer::{self, Bearer, Owner};
+use crate::catalog::objects;
+use crate::http::failure::{Failure, Outcome};
+use crate::state::State;
+
+/// `__Host-`: only over TLS, only from this host, for the whole of it.
+pub const COOKIE: &str = "__Host-tintype";
+pub const CSRF_HEADER: &str = "x-csrf-token";
+/// A use is written down once in so long.
+const USE_IS_NOTED: SignedDuration = SignedDuration::from_secs(60);
+/// A session that is not used for so long is over.
+const IDLE: SignedDuration = SignedDuration::from_hours(12);
+
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub who: Who,
+    pub actor: Actor,
+    /// Of the session or token that was presented.
+    pub bearer: Id,
+    pub is_user: bool,
+    pub action: Action,
+    /// In the audit log.
+    pub name: String,
+}
+
+/// How it was presented.
+struct Presented<'a> {
+    secret: &'a str,
+    by_cookie: bool,
+}
+
+fn presented(headers: &HeaderMap) -> Option<Presented<'_>> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let secret = value.to_str().ok()?.strip_prefix("Bearer ")?;
+        return Some(Presented { secret, by_cookie: false });
+    }
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs =
+        cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+    let (_, secret) = pairs.find(|(name, _)| name.trim() == COOKIE)?;
+    Some(Presented { secret: secret.trim(), by_cookie: true })
+}
+
+/// Recognises who asks; whether the object is theirs is for the handler to find out.
+pub async fn recognise(
+    state: &State,
+    action: Action,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Outcome<Caller> {
+    let unknown = || {
+        Failure::new(Code::LoginNeeded, "nobody is logged in, or no longer")
+            .cure("log in (`tintype login`), or send a valid token")
+    };
+    let presented = presented(headers).ok_or_else(unknown)?;
+    if presented.secret.len() > secret::MOST_BYTES {
+        return Err(unknown());
+    }
+    if presented.by_cookie && !method.is_safe() {
+        let sent = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok()).unwrap_or("");
+        if !secret::is_same(sent, &secret::csrf_token(presented.secret)) {
+            let what = "a change with the cookie needs the header X-CSRF-Token of the login";
+            return Err(Failure::new(Code::NotAllowed, what));
+        }
+    }
+    let mut on = state.catalog.read().await?;
+    let hash = secret::hash(presented.secret);
+    let found = bearer::find(&mut on, &hash).await?.ok_or_else(unknown)?;
+    let now = state.now();
+    if !is_alive(&found, now) {
+        return Err(unknown());
+    }
+    let who = whose(&mut on, &found, now).await?.ok_or_else(unknown)?;
+    drop(on);
+    if now.duration_since(found.used) >= USE_IS_NOTED {
+        note_use(state, &found, now).await?;
+    }
+    let is_user = found.owner_kind == Owner::User;
+    let kind = if is_user { "user" } else { "token" };
+    let caller = Caller {
+        actor: Actor {
+            tenant: who.tenant.clone(),
+            is_system: who.tenant == state.system,
+            role: who.role,
+        },
+        name: format!("{kind} {}/{}", who.tenant_name, who.name),
+        who,
+        bearer: found.id,
+        is_user,
+        action,
+    };
+    caller.check_role()?;
+    Ok(caller)
+}
+
+fn is_alive(bearer: &Bearer, now: Timestamp) -> bool {
+    let is_idle = bearer.owner_kind == Owner::User && now.duration_since(bearer.used) > IDLE;
+    !is_idle && bearer.expires.is_none_or(|expires| expires > now)
+}
+
+async fn whose(
+    on: &mut sqlx::AnyConnection,
+    bearer: &Bearer,
+    now: Timestamp,
+) -> Outcome<Option<Who>> {
+    let absent = |error: &tintype_model::Error| error.is(tintype_model::ErrorKind::NotFound);
+    let (id, name, tenant, role, must_change_password) = match bearer.owner_kind {
+        Owner::User => match objects::get::<UserSpec>(on, &bearer.owner).await {
+            Ok(user) if user.spec.is_enabled => {
+                (user.id, user.name, user.tenant, user.spec.role, user.spec.must_change_password)
+            }
+            Ok(_) => return Ok(None),
+            Err(error) if absent(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        },
+        Owner::Token => match objects::get::<TokenSpec>(on, &bearer.owner).await {
+            Ok(token) if token.spec.expires.is_none_or(|expires| expires > now) => {
+                (token.id, token.name, token.tenant, token.spec.role, false)
+            }
+            Ok(_) => return Ok(None),
+            Err(error) if absent(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        },
+    };
+    let tenant_name = objects::get::<TenantSpec>(on, &tenant).await?.name;
+    Ok(Some(Who { id, name, tenant, tenant_name, role, must_change_password }))
+}
+
+async fn note_use(state: &State, found: &Bearer, now: Timestamp) -> Outcome<()> {
+    let mut change = state.catalog.change().await?;
+    bearer::used(change.on(), &found.id, now).await?;
+    if found.owner_kind == Owner::Token {
+        objects::note_use_of_token(change.on(), &found.owner, now).await?;
+    }
+    Ok(change.commit_own_books().await?)
+}
+
+impl Caller {
+    /// Whether the role includes the action at all: says nothing of any object.
+    fn check_role(&self) -> Outcome<()> {
+        let all = Allowance { may_snapshot: true, may_restore: true };
+        let own = self.actor.tenant.clone();
+        if self.who.must_change_password && self.action != Action::Own {
+            return Err(Failure::new(Code::NotAllowed, "the password must be changed first")
+                .cure("change it (`tintype user password`), then go on"));
+        }
+        match decide(&self.actor, self.action, &own, all) {
+            Decision::Denied(why) => Err(Failure::new(Code::NotAllowed, why)),
+            Decision::Allowed | Decision::Absent => Ok(()),
+        }
+    }
+
+    /// Whether that may be done to something of this tenant. `absent` is what is said of it to
+    /// those who must not know that it is there.
+    pub fn check(&self, tenant: &Object<TenantSpec>, absent: &str) -> Outcome<()> {
+        let TenantSpec { may_snapshot, may_restore, .. } = tenant.spec;
+        self.decided(&tenant.id, Allowance { may_snapshot, may_restore }, absent)
+    }
+
+    /// The same where it does not matter what the tenant is allowed.
+    pub fn check_id(&self, tenant: &Id, absent: &str) -> Outcome<()> {
+        self.decided(tenant, Allowance { may_snapshot: true, may_restore: true }, absent)
+    }
+
+    fn decided(&self, tenant: &Id, allowance: Allowance, absent: &str) -> Outcome<()> {
+        match decide(&self.actor, self.action, tenant, allowance) {
+            Decision::Allowed => Ok(()),
+            Decision::Absent => Err(Failure::new(Code::NotFound, absent)),
+            Decision::Denied(why) => Err(Failure::new(Code::NotAllowed, why)),
+        }
+    }
+
+    /// The tenant to which a list is narrowed: any or all for the system, one's own for others.
+    pub fn scope(&self, wanted: Option<Id>) -> Option<Id> {
+        if self.actor.is_system { wanted } else { Some(self.actor.tenant.clone()) }
+    }
+}

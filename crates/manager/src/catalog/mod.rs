@@ -1,0 +1,182 @@
+//! What the manager knows, in SQLite or PostgreSQL (docs/manager.md, section 3). Both understand
+//! every statement here: `BIGINT`, `DOUBLE PRECISION` and `TEXT` only, arguments as `$1`.
+//!
+//! A change that somebody asked for is committed together with its entry in the audit log, and
+//! cannot be without ([`Change::commit`]).
+
+pub mod audit;
+pub mod bearer;
+pub mod objects;
+pub mod passwords;
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Once;
+use std::time::Duration;
+
+use sqlx::any::{AnyPoolOptions, AnyRow};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, Executor as _, SqlStr, Transaction};
+use tintype_model::{Error, ErrorKind, Result};
+
+/// How long a request waits for a connection or for the writer before it.
+const PATIENCE: Duration = Duration::from_secs(10);
+const READERS: u32 = 8;
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// (number, name, statements); never changed once released.
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "begin", include_str!("../../migrations/0001_begin.sql"))];
+
+pub struct Catalog {
+    readers: AnyPool,
+    /// SQLite has one writer at a time: they queue here instead of failing there.
+    writer: AnyPool,
+    begin: &'static str,
+}
+
+impl Catalog {
+    /// In a file, which is made with the rights of the directory above when it is not there.
+    pub async fn sqlite(file: &Path) -> Result<Self> {
+        let url = format!("sqlite:{}?mode=rwc", encoded(file)?);
+        let pool = |connections: u32| {
+            AnyPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(PATIENCE)
+                .after_connect(|connection, _| {
+                    Box::pin(async move {
+                        connection.execute("PRAGMA journal_mode = WAL").await?;
+                        connection.execute("PRAGMA synchronous = FULL").await?;
+                        connection.execute("PRAGMA busy_timeout = 10000").await?;
+                        Ok(())
+                    })
+                })
+        };
+        install_drivers();
+        let writer = pool(1).connect(&url).await.map_err(|error| failed("opening it", error))?;
+        let readers =
+            pool(READERS).connect_lazy(&url).map_err(|error| failed("opening it", error))?;
+        Self { readers, writer, begin: "BEGIN IMMEDIATE" }.migrated().await
+    }
+
+    /// `postgres://…`, as libpq knows it.
+    pub async fn postgres(url: &str) -> Result<Self> {
+        install_drivers();
+        let pool = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS);
+        let pool = pool.acquire_timeout(PATIENCE).connect(url).await;
+        let pool = pool.map_err(|error| failed("connecting to PostgreSQL", error))?;
+        Self { readers: pool.clone(), writer: pool, begin: "BEGIN" }.migrated().await
+    }
+
+    async fn migrated(self) -> Result<Self> {
+        let migrations = MIGRATIONS.iter().map(|(number, name, statements)| {
+            Migration::new(
+                *number,
+                Cow::Borrowed(*name),
+                MigrationType::Simple,
+                SqlStr::from_static(statements),
+                false,
+            )
+        });
+        let migrator = Migrator { migrations: migrations.collect(), ..Migrator::DEFAULT };
+        migrator.run(&self.writer).await.map_err(|error| {
+            use sqlx::migrate::MigrateError;
+            match error {
+                MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
+                    Error::unsupported(
+                        "the catalog was written by a newer version of Tintype: start that version, \
+                         or one later",
+                    )
+                }
+                MigrateError::Execute(error) => failed("bringing it up to date", error),
+                error => Error::corrupt(format!(
+                    "the catalog cannot be brought up to date: {error}; make it anew with `tintype \
+                     manager rebuild-catalog`"
+                )),
+            }
+        })?;
+        Ok(self)
+    }
+
+    pub async fn read(&self) -> Result<PoolConnection<Any>> {
+        self.readers.acquire().await.map_err(|error| failed("reading", error))
+    }
+
+    /// Begins a change; it is taken back when it is dropped.
+    pub async fn change(&self) -> Result<Change> {
+        let transaction = self.writer.begin_with(self.begin).await;
+        Ok(Change(transaction.map_err(|error| failed("changing it", error))?))
+    }
+
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// A change that has begun.
+pub struct Change(Transaction<'static, Any>);
+
+impl Change {
+    pub fn on(&mut self) -> &mut AnyConnection {
+        &mut self.0
+    }
+
+    /// What somebody asked for.
+    pub async fn commit(mut self, entry: &audit::New<'_>) -> Result<()> {
+        audit::append(self.on(), entry).await?;
+        self.commit_own_books().await
+    }
+
+    /// The manager's own book-keeping, of which nobody needs an account: progress, times of use.
+    pub async fn commit_own_books(self) -> Result<()> {
+        self.0.commit().await.map_err(|error| failed("committing a change", error))
+    }
+}
+
+fn install_drivers() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(sqlx::any::install_default_drivers);
+}
+
+/// For a URL.
+fn encoded(file: &Path) -> Result<String> {
+    let text = file.to_str().ok_or_else(|| {
+        Error::invalid(format!("{}: the data directory's path is not UTF-8", file.display()))
+    })?;
+    Ok(text.replace('%', "%25").replace('?', "%3f").replace('#', "%23"))
+}
+
+/// What to do about an error of the database.
+pub(crate) fn failed(doing: &str, error: sqlx::Error) -> Error {
+    use sqlx::Error as Sql;
+    let kind = match &error {
+        Sql::Io(_) | Sql::PoolTimedOut | Sql::PoolClosed | Sql::WorkerCrashed | Sql::Tls(_) => {
+            ErrorKind::Unavailable
+        }
+        Sql::Database(database) if database.is_unique_violation() => ErrorKind::AlreadyExists,
+        Sql::Database(database) => match database.code().as_deref() {
+            // SQLite: busy, locked; PostgreSQL: serialization, deadlock, shutting down, starting.
+            Some("5" | "6" | "261" | "517" | "40001" | "40P01" | "57P01" | "57P03" | "53300") => {
+                ErrorKind::Unavailable
+            }
+            Some("13" | "53100") => ErrorKind::NoSpace,
+            Some("11" | "26") => ErrorKind::Corrupt,
+            Some("28P01" | "28000" | "42501" | "8" | "14") => ErrorKind::Denied,
+            _ => ErrorKind::Internal,
+        },
+        Sql::Configuration(_) => ErrorKind::Invalid,
+        _ => ErrorKind::Internal,
+    };
+    Error::new(kind, format!("the catalog, {doing}: {error}"))
+}
+
+/// A column of a row.
+fn column<'r, T>(row: &'r AnyRow, name: &str) -> Result<T>
+where
+    T: sqlx::Decode<'r, Any> + sqlx::Type<Any>,
+{
+    use sqlx::Row as _;
+    row.try_get(name).map_err(|error| failed("reading a row", error))
+}

@@ -1,0 +1,122 @@
+//! `tintype.toml`; flags and environment win over it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use tintype_model::{Error, Result};
+
+/// Longer files are not read.
+pub const FILE_BYTES: u64 = 1 << 20;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// Where the manager keeps everything.
+    pub data: Option<PathBuf>,
+    /// Address and port on which it listens.
+    pub listen: Option<SocketAddr>,
+    /// `postgres://…`; none: SQLite in the data directory.
+    pub database: Option<String>,
+    /// Names and addresses for the certificate that it makes.
+    pub names: Vec<String>,
+    pub tls: TlsFile,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsFile {
+    /// A certificate of one's own, with those above it (PEM).
+    pub certificate: Option<PathBuf>,
+    /// Its key (PEM).
+    pub key: Option<PathBuf>,
+}
+
+const KEYS: [(&str, &[&str]); 2] =
+    [("", &["data", "listen", "database", "names", "tls"]), ("tls", &["certificate", "key"])];
+
+impl File {
+    pub fn parse(text: &str) -> Result<Self> {
+        let table: toml::Table =
+            text.parse().map_err(|error: toml::de::Error| Error::invalid(error.to_string()))?;
+        check_keys("", &table)?;
+        if let Some(tls) = table.get("tls").and_then(toml::Value::as_table) {
+            check_keys("tls", tls)?;
+        }
+        let file: Self =
+            table.try_into().map_err(|error: toml::de::Error| Error::invalid(error.to_string()))?;
+        if file.tls.certificate.is_some() != file.tls.key.is_some() {
+            return Err(Error::invalid("`tls.certificate` and `tls.key` are given together"));
+        }
+        Ok(file)
+    }
+}
+
+fn check_keys(section: &str, table: &toml::Table) -> Result<()> {
+    let known = KEYS.iter().find(|(name, _)| *name == section).map_or(&[][..], |(_, keys)| keys);
+    for key in table.keys() {
+        if known.contains(&key.as_str()) {
+            continue;
+        }
+        let dot = if section.is_empty() { "" } else { "." };
+        let nearest = nearest(key, known)
+            .map_or_else(String::new, |near| format!(": did you mean `{section}{dot}{near}`?"));
+        return Err(Error::invalid(format!("there is no setting `{section}{dot}{key}`{nearest}")));
+    }
+    Ok(())
+}
+
+/// The one that is changed into `key` by the fewest letters, if those are few.
+fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    let key: String = key.chars().take(64).collect();
+    let best = known.iter().map(|known| (distance(&key, known), *known)).min()?;
+    (best.0 <= best.1.len().div_ceil(2)).then_some(best.1)
+}
+
+/// Levenshtein's.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read() {
+        let text = "data = '/var/lib/tintype'\nlisten = '[::]:8443'\nnames = ['backup.example']\n\
+                    [tls]\ncertificate = 'a.pem'\nkey = 'b.pem'\n";
+        let file = File::parse(text).unwrap();
+        assert_eq!(file.listen.unwrap().port(), 8443);
+        assert_eq!(file.names, ["backup.example"]);
+        assert_eq!(File::parse("").unwrap(), File::default());
+    }
+
+    #[test]
+    fn unknown_settings_are_refused_with_the_nearest_known_one() {
+        let table = [
+            ("lisen = 1", "there is no setting `lisen`: did you mean `listen`?"),
+            (
+                "[tls]\ncertifcate = 'x'",
+                "there is no setting `tls.certifcate`: did you mean `tls.certificate`?",
+            ),
+            ("quux = 1", "there is no setting `quux`"),
+        ];
+        for (text, message) in table {
+            assert_eq!(File::parse(text).unwrap_err().message(), message);
+        }
+        assert!(File::parse("listen = 'nowhere'").is_err());
+        assert!(File::parse("[tls]\nkey = 'x'").is_err());
+    }
+}

@@ -1,0 +1,76 @@
+//! The audit log: read, exported, checked.
+
+use axum::Json;
+use axum::extract::State as AxumState;
+use serde::{Deserialize, Serialize};
+use tintype_api::audit::{AuditCheck, AuditEntry};
+use tintype_api::page::{DEFAULT_LIMIT, MOST, Page};
+use tintype_api::problem::{Code, Problem};
+use tintype_model::identifier::Id;
+use utoipa::IntoParams;
+
+use super::failure::{Failure, Outcome};
+use super::input::Asked;
+use super::router::Asking;
+use crate::state::State;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AuditQuery {
+    /// At most so many; 100 unless told, 1000 at most.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// Only what concerns this tenant (id).
+    tenant: Option<String>,
+}
+
+/// Newest first.
+#[utoipa::path(
+    get, path = "/api/v1/audit", operation_id = "list-audit", tag = "audit",
+    params(AuditQuery),
+    responses(
+        (status = 200, body = Page<AuditEntry>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Asked(query): Asked<AuditQuery>,
+) -> Outcome<Json<Page<AuditEntry>>> {
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if limit == 0 || limit > MOST {
+        return Err(Failure::new(Code::Invalid, format!("a limit is from 1 to {MOST}")));
+    }
+    let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
+    let bad_cursor = |_| Failure::new(Code::Invalid, "that is no cursor of a page before");
+    let before = query.cursor.as_deref().map(str::parse::<i64>).transpose().map_err(bad_cursor)?;
+    let scope = caller.scope(wanted);
+    let mut items = state.catalog.audit(scope.as_ref(), before, i64::from(limit) + 1).await?;
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let next = items.last().filter(|_| more).map(|last| last.n.to_string());
+    Ok(Json(Page { items, next }))
+}
+
+/// Reads the whole log and computes every hash again.
+#[utoipa::path(
+    get, path = "/api/v1/audit/check", operation_id = "check-audit", tag = "audit",
+    responses(
+        (status = 200, body = AuditCheck),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn check(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+) -> Outcome<Json<AuditCheck>> {
+    if !caller.actor.is_system {
+        let what = "the log is one for all tenants: only the system's auditors check it";
+        return Err(Failure::new(Code::NotAllowed, what));
+    }
+    Ok(Json(state.catalog.check_audit().await?))
+}

@@ -1,0 +1,65 @@
+//! What a request says, read with our own errors.
+
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Json as AxumJson, Path, Query, Request};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use tintype_api::problem::Code;
+use tintype_model::identifier::Id;
+
+use super::failure::Failure;
+
+/// A body of JSON.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        match AxumJson::<T>::from_request(request, state).await {
+            Ok(AxumJson(body)) => Ok(Self(body)),
+            Err(JsonRejection::JsonDataError(error)) => {
+                Err(Failure::new(Code::Invalid, error.body_text()))
+            }
+            Err(JsonRejection::MissingJsonContentType(error)) => {
+                Err(Failure::new(Code::UnsupportedMediaType, error.body_text()))
+            }
+            Err(JsonRejection::BytesRejection(error))
+                if error.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE =>
+            {
+                Err(Failure::new(Code::TooLarge, error.body_text()))
+            }
+            Err(error) => Err(Failure::new(Code::BadRequest, error.body_text())),
+        }
+    }
+}
+
+/// The `{id}` of a path. One that is no id names nothing.
+pub(super) struct OneId(pub(super) Id);
+
+impl<S: Send + Sync> FromRequestParts<S> for OneId {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) =
+            path.map_err(|error: PathRejection| Failure::new(Code::BadRequest, error.body_text()))?;
+        text.parse()
+            .map(Self)
+            .map_err(|error: tintype_model::Error| Failure::new(Code::NotFound, error.message()))
+    }
+}
+
+/// What stands behind the `?`.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        let query = query
+            .map_err(|error: QueryRejection| Failure::new(Code::Invalid, error.body_text()))?;
+        Ok(Self(query.0))
+    }
+}

@@ -1,0 +1,368 @@
+//! The five operations that all kinds of objects have.
+
+use std::future::Future;
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use sqlx::AnyConnection;
+use tintype_api::object::{ChangedObject, NewObject, Object};
+use tintype_api::page::{DEFAULT_LIMIT, ListQuery, MOST, Page};
+use tintype_api::problem::Code;
+use tintype_api::tenant::TenantSpec;
+use tintype_model::identifier::Id;
+use tintype_model::resource::NAME_BYTES;
+use tintype_model::{ErrorKind, Result as ModelResult};
+
+use super::failure::{Failure, Outcome};
+use crate::auth::caller::Caller;
+use crate::catalog::audit;
+use crate::catalog::objects::{self, Filter, Kind};
+use crate::state::State;
+
+/// What is particular to a kind. Everything happens in the transaction of the change.
+pub(super) trait Rules: Kind {
+    /// Whether the values make sense by themselves.
+    fn check(&self) -> ModelResult<()> {
+        Ok(())
+    }
+
+    /// Before it is made or changed.
+    fn may_become(
+        _context: &mut Context<'_>,
+        _before: Option<&Object<Self>>,
+        _after: &mut Object<Self>,
+    ) -> impl Future<Output = Outcome<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Before it is deleted; also removes what goes with it.
+    fn may_go(
+        _context: &mut Context<'_>,
+        _object: &Object<Self>,
+    ) -> impl Future<Output = Outcome<()>> + Send {
+        async { Ok(()) }
+    }
+}
+
+pub(super) struct Context<'a> {
+    pub(super) state: &'a State,
+    pub(super) caller: &'a Caller,
+    pub(super) on: &'a mut AnyConnection,
+}
+
+fn absent<S: Kind>(id: &Id) -> String {
+    format!("there is no {} {id}", S::NAME)
+}
+
+/// Of a request that changes what it saw before.
+fn expected_version(headers: &HeaderMap) -> Outcome<Option<i64>> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or("").trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let version = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    match version.and_then(|version| version.parse().ok()) {
+        Some(version) => Ok(Some(version)),
+        None => Err(Failure::new(Code::Changed, "If-Match names no version of this object")),
+    }
+}
+
+fn check_version<S: Kind>(object: &Object<S>, expected: Option<i64>) -> Outcome<()> {
+    if expected.is_none_or(|expected| expected == object.version) {
+        return Ok(());
+    }
+    let (kind, name, version) = (S::NAME, &object.name, object.version);
+    let what = format!("{kind} {name} was changed meanwhile: it has version {version} now");
+    Err(Failure::new(Code::Changed, what).cure("read it again, and send what is to change"))
+}
+
+pub(super) fn check_name(name: &str) -> Outcome<()> {
+    let is_good = name.len() <= NAME_BYTES
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    if is_good {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Invalid,
+        format!(
+            "a name has letters, digits, `.`, `_` and `-`, begins with a letter or digit, and has \
+             at most {NAME_BYTES} bytes"
+        ),
+    ))
+}
+
+/// With its version as `ETag`.
+fn answer<S: Kind>(status: StatusCode, object: Object<S>) -> Response {
+    let tag = HeaderValue::from_str(&format!("\"{}\"", object.version));
+    let mut response = (status, Json(object)).into_response();
+    response.headers_mut().insert(header::ETAG, tag.expect("digits"));
+    response
+}
+
+pub(super) fn entry<'a>(
+    state: &State,
+    caller: &'a Caller,
+    tenant: &'a Id,
+    action: &'a str,
+    object: &'a str,
+) -> audit::New<'a> {
+    audit::New {
+        time: state.now(),
+        tenant,
+        actor: &caller.name,
+        action,
+        object,
+        outcome: "done",
+        detail: json!({}),
+    }
+}
+
+pub(super) async fn list<S: Rules>(
+    state: &State,
+    caller: &Caller,
+    query: &ListQuery,
+) -> Outcome<Json<Page<Object<S>>>> {
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if limit == 0 || limit > MOST {
+        return Err(Failure::new(Code::Invalid, format!("a limit is from 1 to {MOST}")));
+    }
+    let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose();
+    let after = query.cursor.as_deref().map(str::parse::<Id>).transpose();
+    let bad_cursor = |_| Failure::new(Code::Invalid, "that is no cursor of a page before");
+    let filter = Filter {
+        tenant: caller.scope(wanted?),
+        name: query.name.clone(),
+        after: after.map_err(bad_cursor)?,
+        limit: i64::from(limit) + 1,
+    };
+    let mut items = state.catalog.list::<S>(&filter).await?;
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let next = items.last().filter(|_| more).map(|last| last.id.to_string());
+    Ok(Json(Page { items, next }))
+}
+
+pub(super) async fn get<S: Rules>(state: &State, caller: &Caller, id: &Id) -> Outcome<Response> {
+    let object = state.catalog.get::<S>(id).await?;
+    caller.check_id(&object.tenant, &absent::<S>(id))?;
+    Ok(answer(StatusCode::OK, object))
+}
+
+pub(super) async fn create<S: Rules>(
+    state: &State,
+    caller: &Caller,
+    new: NewObject<S>,
+) -> Outcome<Response> {
+    let made = make(state, caller, new, async |_, _| Ok(())).await?;
+    Ok(answer(StatusCode::CREATED, made))
+}
+
+/// Makes an object, and what belongs to it in the same change.
+pub(super) async fn make<S: Rules>(
+    state: &State,
+    caller: &Caller,
+    new: NewObject<S>,
+    also: impl AsyncFnOnce(&mut AnyConnection, &Object<S>) -> Outcome<()>,
+) -> Outcome<Object<S>> {
+    check_name(&new.name)?;
+    new.spec.check()?;
+    let tenant = new.tenant.unwrap_or_else(|| caller.actor.tenant.clone());
+    let mut change = state.catalog.change().await?;
+    let of = objects::get::<TenantSpec>(change.on(), &tenant).await;
+    let missing = format!("there is no tenant {tenant}");
+    caller.check_id(&tenant, &missing)?;
+    caller.check(&of?, &missing)?;
+    let now = state.now();
+    let mut object = Object {
+        id: state.new_id(),
+        tenant,
+        name: new.name,
+        version: 1,
+        created: now,
+        changed: now,
+        spec: new.spec,
+    };
+    let mut context = Context { state, caller, on: change.on() };
+    S::may_become(&mut context, None, &mut object).await?;
+    objects::insert(change.on(), &object).await?;
+    also(change.on(), &object).await?;
+    let (action, what) = (format!("{}.create", S::NAME), format!("{} {}", S::NAME, object.name));
+    let mut told = entry(state, caller, &object.tenant, &action, &what);
+    told.detail = json!({ "id": object.id, "spec": object.spec });
+    change.commit(&told).await?;
+    Ok(object)
+}
+
+pub(super) async fn change<S: Rules>(
+    state: &State,
+    caller: &Caller,
+    id: &Id,
+    headers: &HeaderMap,
+    changed: ChangedObject<S>,
+) -> Outcome<Response> {
+    let expected = expected_version(headers)?;
+    let mut change = state.catalog.change().await?;
+    let before = objects::get::<S>(change.on(), id).await?;
+    caller.check_id(&before.tenant, &absent::<S>(id))?;
+    check_version(&before, expected)?;
+    let mut after = before.clone();
+    if let Some(name) = changed.name {
+        check_name(&name)?;
+        after.name = name;
+    }
+    if let Some(spec) = changed.spec {
+        spec.check()?;
+        after.spec = spec;
+    }
+    after.version += 1;
+    after.changed = state.now();
+    let mut context = Context { state, caller, on: change.on() };
+    S::may_become(&mut context, Some(&before), &mut after).await?;
+    if let Err(error) = objects::update(change.on(), &after).await {
+        return Err(match error.kind() {
+            ErrorKind::Locked => Failure::new(Code::Changed, error.message()),
+            _ => error.into(),
+        });
+    }
+    let (action, what) = (format!("{}.change", S::NAME), format!("{} {}", S::NAME, before.name));
+    let mut told = entry(state, caller, &after.tenant, &action, &what);
+    told.detail = json!({ "id": after.id, "name": after.name, "spec": after.spec });
+    change.commit(&told).await?;
+    Ok(answer(StatusCode::OK, after))
+}
+
+pub(super) async fn delete<S: Rules>(
+    state: &State,
+    caller: &Caller,
+    id: &Id,
+    headers: &HeaderMap,
+) -> Outcome<StatusCode> {
+    let expected = expected_version(headers)?;
+    let mut change = state.catalog.change().await?;
+    let object = objects::get::<S>(change.on(), id).await?;
+    caller.check_id(&object.tenant, &absent::<S>(id))?;
+    check_version(&object, expected)?;
+    let mut context = Context { state, caller, on: change.on() };
+    S::may_go(&mut context, &object).await?;
+    objects::delete::<S>(change.on(), id).await?;
+    let (action, what) = (format!("{}.delete", S::NAME), format!("{} {}", S::NAME, object.name));
+    let mut told = entry(state, caller, &object.tenant, &action, &what);
+    told.detail = json!({ "id": object.id });
+    change.commit(&told).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The handlers of a kind of which nothing is special, as `list`, `get`, `create`, `change` and
+/// `delete`; `routes(routes)` adds them.
+macro_rules! handlers {
+    ($spec:ty, $noun:literal, $all:literal, $one:literal) => {
+        use axum::Json;
+        use axum::extract::State as AxumState;
+        use axum::http::{HeaderMap, StatusCode};
+        use axum::response::Response;
+        use tintype_api::object::{ChangedObject, NewObject, Object};
+        use tintype_api::page::{ListQuery, Page};
+        use tintype_api::problem::Problem;
+
+        use crate::http::failure::Outcome;
+        use crate::http::input::{Asked, Body, OneId};
+        use crate::http::objects;
+        use crate::http::router::Asking;
+        use crate::state::State;
+
+        #[utoipa::path(
+            get, path = $all, operation_id = concat!("list-", $noun, "s"), tag = $noun,
+            params(ListQuery),
+            responses(
+                (status = 200, body = Page<Object<$spec>>),
+                (status = "default", body = Problem, content_type = "application/problem+json"),
+            ),
+        )]
+        pub(in crate::http) async fn list(
+            AxumState(state): AxumState<State>,
+            caller: Asking,
+            Asked(query): Asked<ListQuery>,
+        ) -> Outcome<Json<Page<Object<$spec>>>> {
+            objects::list::<$spec>(&state, &caller, &query).await
+        }
+
+        #[utoipa::path(
+            get, path = $one, operation_id = concat!("get-", $noun), tag = $noun,
+            params(("id" = String, Path)),
+            responses(
+                (status = 200, body = Object<$spec>),
+                (status = "default", body = Problem, content_type = "application/problem+json"),
+            ),
+        )]
+        pub(in crate::http) async fn get(
+            AxumState(state): AxumState<State>,
+            caller: Asking,
+            OneId(id): OneId,
+        ) -> Outcome<Response> {
+            objects::get::<$spec>(&state, &caller, &id).await
+        }
+
+        #[utoipa::path(
+            patch, path = $one, operation_id = concat!("change-", $noun), tag = $noun,
+            params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
+            request_body = ChangedObject<$spec>,
+            responses(
+                (status = 200, body = Object<$spec>),
+                (status = "default", body = Problem, content_type = "application/problem+json"),
+            ),
+        )]
+        pub(in crate::http) async fn change(
+            AxumState(state): AxumState<State>,
+            caller: Asking,
+            OneId(id): OneId,
+            headers: HeaderMap,
+            Body(changed): Body<ChangedObject<$spec>>,
+        ) -> Outcome<Response> {
+            objects::change::<$spec>(&state, &caller, &id, &headers, changed).await
+        }
+
+        #[utoipa::path(
+            delete, path = $one, operation_id = concat!("delete-", $noun), tag = $noun,
+            params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
+            responses(
+                (status = 204),
+                (status = "default", body = Problem, content_type = "application/problem+json"),
+            ),
+        )]
+        pub(in crate::http) async fn delete(
+            AxumState(state): AxumState<State>,
+            caller: Asking,
+            OneId(id): OneId,
+            headers: HeaderMap,
+        ) -> Outcome<StatusCode> {
+            objects::delete::<$spec>(&state, &caller, &id, &headers).await
+        }
+    };
+}
+
+/// The usual way to make one.
+macro_rules! create_handler {
+    ($spec:ty, $noun:literal, $all:literal) => {
+        #[utoipa::path(
+            post, path = $all, operation_id = concat!("create-", $noun), tag = $noun,
+            request_body = NewObject<$spec>,
+            responses(
+                (status = 201, body = Object<$spec>),
+                (status = "default", body = Problem, content_type = "application/problem+json"),
+            ),
+        )]
+        pub(in crate::http) async fn create(
+            AxumState(state): AxumState<State>,
+            caller: Asking,
+            Body(new): Body<NewObject<$spec>>,
+        ) -> Outcome<Response> {
+            objects::create::<$spec>(&state, &caller, new).await
+        }
+    };
+}
+
+pub(super) use {create_handler, handlers};

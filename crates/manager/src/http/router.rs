@@ -1,0 +1,77 @@
+//! The table of routes. Each names its action; there is no other way to add one.
+
+use axum::Extension;
+use axum::extract::{Request, State as AxumState};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tintype_model::rights::Action;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+
+use crate::auth::caller;
+use crate::state::State;
+
+/// In the OpenAPI, beside each operation: who may is tested for every one that is there.
+pub const ACTION: &str = "x-tintype-action";
+
+pub(super) struct Routes {
+    router: OpenApiRouter<State>,
+    state: State,
+}
+
+impl Routes {
+    pub(super) fn new(state: State) -> Self {
+        Self { router: OpenApiRouter::new(), state }
+    }
+
+    #[must_use]
+    pub(super) fn on(self, action: Action, route: UtoipaMethodRouter<State>) -> Self {
+        let (schemas, mut paths, methods) = route;
+        let name = serde_json::to_value(action).unwrap_or_default();
+        for operation in paths.paths.values_mut().flat_map(operations) {
+            let extensions = ExtensionsBuilder::new().add(ACTION, name.clone()).build();
+            operation.extensions.get_or_insert_default().merge(extensions);
+        }
+        let methods = methods.layer(from_fn_with_state((self.state.clone(), action), guard));
+        Self { router: self.router.routes((schemas, paths, methods)), state: self.state }
+    }
+
+    pub(super) fn finish(self) -> (axum::Router, OpenApi) {
+        self.router.with_state(self.state).split_for_parts()
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+        &mut item.patch,
+        &mut item.head,
+        &mut item.options,
+        &mut item.trace,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+async fn guard(
+    AxumState((state, action)): AxumState<(State, Action)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if action != Action::Public {
+        let found = caller::recognise(&state, action, request.method(), request.headers()).await;
+        match found {
+            Ok(caller) => request.extensions_mut().insert(caller),
+            Err(failure) => return failure.into_response(),
+        };
+    }
+    next.run(request).await
+}
+
+/// Whoever asks: present in every handler whose action is not public.
+pub(super) type Asking = Extension<caller::Caller>;

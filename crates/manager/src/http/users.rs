@@ -1,0 +1,109 @@
+//! Users, and their passwords.
+
+use serde_json::json;
+use tintype_api::problem::Code;
+use tintype_api::user::{NewPassword, UserSpec};
+use tintype_model::rights::Role;
+
+use crate::auth::password;
+use crate::catalog::objects::{self as stored, Filter};
+use crate::catalog::{bearer, passwords};
+use crate::http::failure::Failure;
+use crate::http::objects::{Context, Rules, create_handler, entry, handlers};
+
+handlers!(UserSpec, "user", "/api/v1/users", "/api/v1/users/{id}");
+create_handler!(UserSpec, "user", "/api/v1/users");
+
+/// More users of one tenant are not looked at one by one.
+const MOST_USERS: i64 = 10_000;
+
+impl Rules for UserSpec {
+    async fn may_become(
+        context: &mut Context<'_>,
+        before: Option<&Object<Self>>,
+        after: &mut Object<Self>,
+    ) -> Outcome<()> {
+        let was = before.is_some_and(is_active_administrator);
+        if was && !is_active_administrator(after) {
+            not_the_last(context, after).await?;
+        }
+        // Whoever may no longer log in is not logged in.
+        if !after.spec.is_enabled {
+            bearer::delete_of(context.on, &after.id, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn may_go(context: &mut Context<'_>, object: &Object<Self>) -> Outcome<()> {
+        if is_active_administrator(object) {
+            not_the_last(context, object).await?;
+        }
+        bearer::delete_of(context.on, &object.id, None).await?;
+        Ok(passwords::delete(context.on, &object.id).await?)
+    }
+}
+
+fn is_active_administrator(user: &Object<UserSpec>) -> bool {
+    user.spec.role == Role::Administrator && user.spec.is_enabled
+}
+
+/// The root must keep somebody who can do everything.
+async fn not_the_last(context: &mut Context<'_>, user: &Object<UserSpec>) -> Outcome<()> {
+    if user.tenant != context.state.system {
+        return Ok(());
+    }
+    let filter =
+        Filter { tenant: Some(user.tenant.clone()), limit: MOST_USERS, ..Filter::default() };
+    let users = stored::list::<UserSpec>(context.on, &filter).await?;
+    if users.iter().any(|other| other.id != user.id && is_active_administrator(other)) {
+        return Ok(());
+    }
+    let what = format!("{} is the last administrator of the system", user.name);
+    Err(Failure::new(Code::Locked, what).cure("make another user an administrator first"))
+}
+
+/// Sets a user's password and ends the user's other sessions.
+#[utoipa::path(
+    put, path = "/api/v1/users/{id}/password", operation_id = "set-password", tag = "user",
+    params(("id" = String, Path)),
+    request_body = NewPassword,
+    responses(
+        (status = 204),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn set_password(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+    Body(new): Body<NewPassword>,
+) -> Outcome<StatusCode> {
+    password::check(&new.new)?;
+    let user = state.catalog.get::<UserSpec>(&id).await?;
+    caller.check_id(&user.tenant, &format!("there is no user {id}"))?;
+    let is_own = caller.is_user && caller.who.id == id;
+    if is_own {
+        let stored = passwords::get(&mut *state.catalog.read().await?, &id).await?;
+        let old = new.old.unwrap_or_default();
+        if !super::logins::is_password(&state, old, stored).await? {
+            return Err(Failure::new(Code::LoginRefused, "the old password is wrong"));
+        }
+    } else if caller.actor.role != Role::Administrator {
+        let what = "only administrators set passwords of others";
+        return Err(Failure::new(Code::NotAllowed, what));
+    }
+    let hash = super::logins::hash(&state, new.new).await?;
+    let mut change = state.catalog.change().await?;
+    let mut user = stored::get::<UserSpec>(change.on(), &id).await?;
+    user.spec.must_change_password = !is_own;
+    user.version += 1;
+    user.changed = state.now();
+    stored::update(change.on(), &user).await?;
+    passwords::set(change.on(), &id, &hash, state.now()).await?;
+    bearer::delete_of(change.on(), &id, is_own.then_some(&caller.bearer)).await?;
+    let what = format!("user {}", user.name);
+    let mut told = entry(&state, &caller, &user.tenant, "user.password", &what);
+    told.detail = json!({ "id": id });
+    change.commit(&told).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,10 @@
+//! The server as a library (docs/manager.md): catalog, rights, runs, HTTP.
+
+pub mod auth;
+pub mod catalog;
+pub mod config;
+pub mod http;
+pub mod seal;
+pub mod serve;
+pub mod state;
+pub mod tls;

@@ -1,0 +1,245 @@
+//! From an empty directory to a manager that answers, and its end.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use serde_json::json;
+use tintype_api::object::Object;
+use tintype_api::tenant::{SYSTEM, TenantSpec};
+use tintype_api::user::UserSpec;
+use tintype_model::env::{Clock, Random};
+use tintype_model::identifier::Id;
+use tintype_model::rights::Role;
+use tintype_model::{Error, Result};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::auth::password;
+use crate::catalog::{Catalog, audit, objects, passwords};
+use crate::seal::MasterKey;
+use crate::state::{Shared, State};
+use crate::{http, tls};
+
+/// Name of the first administrator.
+pub const ADMINISTRATOR: &str = "admin";
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Connections that are being greeted at once.
+const GREETED_AT_ONCE: usize = 256;
+
+pub struct Options {
+    pub data: PathBuf,
+    pub listen: SocketAddr,
+    /// `postgres://…`; none: SQLite in the data directory.
+    pub database: Option<String>,
+    pub names: Vec<String>,
+    /// A certificate of one's own.
+    pub tls: Option<tls::Files>,
+    /// Where the master key lies; none: in the data directory.
+    pub master_key: Option<PathBuf>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+}
+
+/// A manager that listens.
+pub struct Manager {
+    pub state: State,
+    pub key: MasterKey,
+    pub address: SocketAddr,
+    pub authority: Option<PathBuf>,
+    /// Of the first administrator, when it was made just now: told once, kept nowhere.
+    pub first_password: Option<String>,
+    listener: Encrypted,
+}
+
+impl Manager {
+    pub async fn start(options: Options) -> Result<Self> {
+        prepare(&options.data)?;
+        let catalog = match &options.database {
+            Some(url) => Catalog::postgres(url).await?,
+            None => Catalog::sqlite(&options.data.join("catalog.sqlite")).await?,
+        };
+        let first = find_system(&catalog).await?;
+        let key = options.master_key.clone().unwrap_or_else(|| options.data.join("master.key"));
+        // A catalog that holds something cannot be read with a new key.
+        let key = MasterKey::of_file(&key, first.is_none(), &*options.random)?;
+        let (system, first_password) = match first {
+            Some(system) => (system, None),
+            None => {
+                let (system, password) = populate(&catalog, &options).await?;
+                (system, Some(password))
+            }
+        };
+        let files = match options.tls.clone() {
+            Some(files) => files,
+            None => {
+                let mut names = tls::usual_names(options.listen.ip());
+                names.extend(options.names.iter().cloned());
+                tls::own(&options.data.join("tls"), &names, options.clock.now())?
+            }
+        };
+        let config = tls::server_config(&files)?;
+        let failed = |error| Error::io(error, format!("listening on {}", options.listen));
+        let tcp = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let address = tcp.local_addr().map_err(failed)?;
+        let state = Shared::new(catalog, options.clock, options.random, system);
+        let listener = Encrypted::new(tcp, address, TlsAcceptor::from(config));
+        Ok(Self { state, key, address, authority: files.authority, first_password, listener })
+    }
+
+    /// Answers until `end`; requests that have begun are finished.
+    pub async fn run(self, end: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        let (router, _) = http::application(Arc::clone(&self.state));
+        let service = router.into_make_service_with_connect_info::<Peer>();
+        let served = axum::serve(self.listener, service).with_graceful_shutdown(end).await;
+        self.state.catalog.close().await;
+        served.map_err(|error| Error::io(error, "answering requests"))
+    }
+}
+
+/// For its owner only.
+fn prepare(data: &Path) -> Result<()> {
+    let failed = |error| Error::io(error, data.display());
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(failed)?;
+    let found = std::fs::metadata(data).map_err(failed)?;
+    if found.mode() & 0o077 != 0 {
+        return Err(Error::denied(format!(
+            "{}: others can enter the data directory, and it holds keys: chmod 700",
+            data.display()
+        )));
+    }
+    Ok(())
+}
+
+async fn find_system(catalog: &Catalog) -> Result<Option<Id>> {
+    let mut on = catalog.read().await?;
+    let found = objects::named_anywhere::<TenantSpec>(&mut on, SYSTEM).await?;
+    Ok(found.map(|tenant| tenant.id))
+}
+
+/// The root, and somebody who may do everything.
+async fn populate(catalog: &Catalog, options: &Options) -> Result<(Id, String)> {
+    let (clock, random) = (&*options.clock, &*options.random);
+    let now = clock.now();
+    let new_id = || Id::new(now, random);
+    let id = new_id();
+    let tenant = Object {
+        id: id.clone(),
+        tenant: id.clone(),
+        name: SYSTEM.to_owned(),
+        version: 1,
+        created: now,
+        changed: now,
+        spec: TenantSpec::default(),
+    };
+    let spec = UserSpec { role: Role::Administrator, is_enabled: true, must_change_password: true };
+    let user = Object {
+        id: new_id(),
+        tenant: id.clone(),
+        name: ADMINISTRATOR.to_owned(),
+        version: 1,
+        created: now,
+        changed: now,
+        spec,
+    };
+    let password = one_time_password(random);
+    let hash = password::hash(&password, random)?;
+    let mut change = catalog.change().await?;
+    objects::insert(change.on(), &tenant).await?;
+    objects::insert(change.on(), &user).await?;
+    passwords::set(change.on(), &user.id, &hash, now).await?;
+    let told = audit::New {
+        time: now,
+        tenant: &id,
+        actor: "manager",
+        action: "installation.begin",
+        object: "tenant system",
+        outcome: "done",
+        detail: json!({ "program": env!("CARGO_PKG_VERSION") }),
+    };
+    change.commit(&told).await?;
+    Ok((id, password))
+}
+
+/// 80 bits, in groups that can be typed.
+fn one_time_password(random: &dyn Random) -> String {
+    let id = Id::new(jiff::Timestamp::UNIX_EPOCH, random);
+    let digits: Vec<char> = id.as_str().chars().skip(10).collect();
+    digits.chunks(4).map(String::from_iter).collect::<Vec<_>>().join("-")
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    pub address: SocketAddr,
+}
+
+impl Connected<IncomingStream<'_, Encrypted>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Encrypted>) -> Self {
+        Self { address: *stream.remote_addr() }
+    }
+}
+
+/// Connections whose handshake is done. Slow ones hold up nobody.
+pub struct Encrypted {
+    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    address: SocketAddr,
+}
+
+impl Encrypted {
+    fn new(tcp: TcpListener, address: SocketAddr, acceptor: TlsAcceptor) -> Self {
+        let (done, ready) = mpsc::channel(GREETED_AT_ONCE);
+        tokio::spawn(greet(tcp, acceptor, done));
+        Self { ready, address }
+    }
+}
+
+async fn greet(
+    mut tcp: TcpListener,
+    acceptor: TlsAcceptor,
+    done: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
+) {
+    let slots = Arc::new(tokio::sync::Semaphore::new(GREETED_AT_ONCE));
+    loop {
+        let permit = Arc::clone(&slots).acquire_owned().await;
+        let (stream, address) = tokio::select! {
+            accepted = Listener::accept(&mut tcp) => accepted,
+            () = done.closed() => return,
+        };
+        let (acceptor, done) = (acceptor.clone(), done.clone());
+        tokio::spawn(async move {
+            let _permit = permit;
+            // Small answers must not wait for more.
+            let _ = stream.set_nodelay(true);
+            match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => drop(done.send((stream, address)).await),
+                Ok(Err(error)) => tracing::debug!(%address, %error, "no handshake"),
+                Err(_) => tracing::debug!(%address, "the handshake took too long"),
+            }
+        });
+    }
+}
+
+impl Listener for Encrypted {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        match self.ready.recv().await {
+            Some(accepted) => accepted,
+            // The task that greets ends after this listener only.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        Ok(self.address)
+    }
+}

@@ -1,0 +1,159 @@
+//! A manager of one's own on each database.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tintype_api::client::Client;
+use tintype_api::login::Login;
+use tintype_api::object::{NewObject, Object};
+use tintype_api::tenant::TenantSpec;
+use tintype_api::token::TokenSpec;
+use tintype_api::user::NewPassword;
+use tintype_manager::serve::{ADMINISTRATOR, Manager, Options};
+use tintype_model::env::Random;
+use tintype_model::identifier::Id;
+use tintype_model::rights::Role;
+use tintype_testkit::env::RealClock;
+use tintype_testkit::postgres::Postgres;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+pub const PASSWORD: &str = "a password of tests";
+
+/// Of the kernel.
+struct KernelRandom;
+
+impl Random for KernelRandom {
+    fn fill(&self, out: &mut [u8]) {
+        use std::io::Read as _;
+        std::fs::File::open("/dev/urandom").unwrap().read_exact(out).unwrap();
+    }
+}
+
+pub struct Lab {
+    pub url: String,
+    pub authority: Vec<u8>,
+    pub first_password: Option<String>,
+    end: Option<oneshot::Sender<()>>,
+    running: Option<tokio::task::JoinHandle<tintype_model::Result<()>>>,
+    runtime: Runtime,
+    database: Option<Database>,
+    data: Arc<TempDir>,
+}
+
+#[derive(Clone)]
+pub struct Database {
+    server: Arc<Postgres>,
+    url: String,
+}
+
+impl Lab {
+    pub fn sqlite() -> Self {
+        Self::start(Arc::new(tempfile::tempdir().unwrap()), None).unwrap()
+    }
+
+    pub fn postgres() -> Self {
+        let server = Arc::new(Postgres::start());
+        let (host, port) = (server.host(), server.port);
+        let url = format!("postgres://postgres@localhost:{port}/postgres?host={host}");
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        Self::start(data, Some(Database { server, url })).unwrap()
+    }
+
+    /// The same test on both.
+    pub fn on_each(test: impl Fn(&Self)) {
+        for lab in [Self::sqlite(), Self::postgres()] {
+            test(&lab);
+        }
+    }
+
+    fn start(data: Arc<TempDir>, database: Option<Database>) -> tintype_model::Result<Self> {
+        let runtime = Runtime::new().unwrap();
+        let options = Options {
+            data: data.path().join("data"),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            database: database.as_ref().map(|database| database.url.clone()),
+            names: Vec::new(),
+            tls: None,
+            master_key: None,
+            clock: Arc::new(RealClock::start()),
+            random: Arc::new(KernelRandom),
+        };
+        let mut manager = runtime.block_on(Manager::start(options))?;
+        let url = format!("https://{}", manager.address);
+        let authority = std::fs::read(manager.authority.clone().unwrap()).unwrap();
+        let first_password = manager.first_password.take();
+        let (end, ended) = oneshot::channel::<()>();
+        let running = runtime.spawn(manager.run(async {
+            let _ = ended.await;
+        }));
+        let (end, running) = (Some(end), Some(running));
+        Ok(Self { url, authority, first_password, end, running, runtime, database, data })
+    }
+
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Ends it as a signal does, and starts it again on the same data.
+    pub fn restarted(mut self) -> tintype_model::Result<Self> {
+        self.stop();
+        Self::start(Arc::clone(&self.data), self.database.clone())
+    }
+
+    fn stop(&mut self) {
+        drop(self.end.take());
+        if let Some(running) = self.running.take() {
+            self.runtime.block_on(running).unwrap().unwrap();
+        }
+    }
+
+    pub fn nobody(&self) -> Client {
+        Client::new(&self.url, Some(&self.authority), None).unwrap()
+    }
+
+    pub fn login(&self, tenant: &str, user: &str, password: &str) -> tintype_model::Result<Client> {
+        let nobody = self.nobody();
+        let login = Login {
+            user: user.to_owned(),
+            tenant: Some(tenant.to_owned()),
+            password: password.to_owned(),
+            cookie: false,
+        };
+        Ok(nobody.with_bearer(nobody.login(&login)?.session.unwrap()))
+    }
+
+    /// The first administrator, who has changed the one-time password.
+    pub fn administrator(&self) -> Client {
+        if let Ok(client) = self.login("system", ADMINISTRATOR, PASSWORD) {
+            return client;
+        }
+        let first = self.first_password.clone().unwrap();
+        let client = self.login("system", ADMINISTRATOR, &first).unwrap();
+        let own = client.whoami().unwrap().id;
+        let new = NewPassword { old: Some(first), new: PASSWORD.to_owned() };
+        client.set_password(&own, &new).unwrap();
+        client
+    }
+
+    pub fn tenant(&self, administrator: &Client, name: &str) -> Object<TenantSpec> {
+        let new = NewObject { name: name.into(), tenant: None, spec: TenantSpec::default() };
+        administrator.create(&new).unwrap()
+    }
+
+    /// Somebody with that role in that tenant.
+    pub fn as_role(&self, administrator: &Client, tenant: &Id, role: Role, name: &str) -> Client {
+        let spec = TokenSpec { role, expires: None, last_used: None };
+        let new = NewObject { name: name.into(), tenant: Some(tenant.clone()), spec };
+        self.nobody().with_bearer(administrator.create_token(&new).unwrap().secret)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.stop();
+        // After everything that uses it.
+        drop(self.database.take().map(|database| database.server));
+    }
+}

@@ -1,0 +1,131 @@
+//! Passwords, sessions, tokens.
+
+use tintype_api::login::Login;
+use tintype_api::object::{ChangedObject, NewObject};
+use tintype_api::token::{PREFIX, TokenSpec};
+use tintype_api::user::{NewPassword, UserSpec};
+use tintype_model::ErrorKind;
+use tintype_model::rights::Role;
+
+use crate::lab::{Lab, PASSWORD};
+
+#[test]
+fn the_one_time_password_must_be_changed_first() {
+    Lab::on_each(|lab| {
+        let first = lab.first_password.clone().unwrap();
+        let client = lab.login("system", "admin", &first).unwrap();
+        let who = client.whoami().unwrap();
+        assert!(who.must_change_password);
+        let refused = client.list::<UserSpec>().unwrap_err();
+        assert!(refused.message().contains("password must be changed"), "{refused}");
+        let short = NewPassword { old: Some(first.clone()), new: "short".into() };
+        assert_eq!(client.set_password(&who.id, &short).unwrap_err().kind(), ErrorKind::Invalid);
+        let wrong = NewPassword { old: Some("wrong".into()), new: PASSWORD.into() };
+        assert_eq!(client.set_password(&who.id, &wrong).unwrap_err().kind(), ErrorKind::Denied);
+        let right = NewPassword { old: Some(first.clone()), new: PASSWORD.into() };
+        client.set_password(&who.id, &right).unwrap();
+        assert!(!client.list::<UserSpec>().unwrap()[0].spec.must_change_password);
+        assert!(lab.login("system", "admin", &first).is_err());
+        assert!(lab.login("system", "admin", PASSWORD).is_ok());
+    });
+}
+
+#[test]
+fn guessing_is_slowed_down_and_tells_nothing() {
+    let lab = Lab::sqlite();
+    let administrator = lab.administrator();
+    let unknown = lab.login("system", "nobody", "wrong password").err().unwrap();
+    let known = lab.login("system", "admin", "wrong password").err().unwrap();
+    let empty = lab.login("", "", "wrong password").err().unwrap();
+    assert_eq!(unknown.message(), known.message());
+    assert_eq!(empty.message(), known.message());
+    let refused = (0..20).find_map(|_| {
+        let error = lab.login("system", "admin", "wrong password").err().unwrap();
+        (error.kind() == ErrorKind::Unavailable).then_some(error)
+    });
+    assert!(refused.unwrap().message().contains("too many attempts"));
+    // The right one has to wait, too; who is logged in does not.
+    assert!(lab.login("system", "admin", PASSWORD).is_err());
+    administrator.whoami().unwrap();
+}
+
+#[test]
+fn sessions_are_listed_and_ended() {
+    Lab::on_each(|lab| {
+        let one = lab.administrator();
+        let two = lab.login("system", "admin", PASSWORD).unwrap();
+        let sessions = one.sessions().unwrap().items;
+        assert_eq!(sessions.iter().filter(|session| session.is_this).count(), 1);
+        let other = sessions.iter().find(|session| {
+            session.id == {
+                let own = two.sessions().unwrap().items;
+                own.into_iter().find(|session| session.is_this).unwrap().id
+            }
+        });
+        one.end_session(&other.unwrap().id).unwrap();
+        assert_eq!(two.whoami().unwrap_err().kind(), ErrorKind::Denied);
+        one.logout().unwrap();
+        assert_eq!(one.whoami().unwrap_err().kind(), ErrorKind::Denied);
+    });
+}
+
+#[test]
+fn who_is_switched_off_or_gone_is_not_logged_in_any_more() {
+    Lab::on_each(|lab| {
+        let administrator = lab.administrator();
+        let spec = UserSpec { role: Role::Viewer, is_enabled: true, must_change_password: false };
+        let new = NewObject { name: "eve".into(), tenant: None, spec: spec.clone() };
+        let eve = administrator.create(&new).unwrap();
+        let password = NewPassword { old: None, new: "given by another".into() };
+        administrator.set_password(&eve.id, &password).unwrap();
+        let client = lab.login("system", "eve", "given by another").unwrap();
+        let own = NewPassword { old: Some("given by another".into()), new: "chosen by eve".into() };
+        client.set_password(&eve.id, &own).unwrap();
+        client.list::<UserSpec>().unwrap();
+        let off = UserSpec { is_enabled: false, ..spec.clone() };
+        let changed = ChangedObject { name: None, spec: Some(off) };
+        administrator.change(&eve.id, None, &changed).unwrap();
+        assert_eq!(client.whoami().unwrap_err().kind(), ErrorKind::Denied);
+        assert!(lab.login("system", "eve", "chosen by eve").is_err());
+        let changed = ChangedObject { name: None, spec: Some(spec) };
+        administrator.change(&eve.id, None, &changed).unwrap();
+        let client = lab.login("system", "eve", "chosen by eve").unwrap();
+        administrator.delete::<UserSpec>(&eve.id).unwrap();
+        assert!(client.whoami().is_err());
+        let own = administrator.whoami().unwrap().id;
+        let last = administrator.delete::<UserSpec>(&own).unwrap_err();
+        assert!(last.message().contains("last administrator"), "{last}");
+    });
+}
+
+#[test]
+fn a_token_has_at_most_the_role_of_its_maker_and_ends() {
+    Lab::on_each(|lab| {
+        let administrator = lab.administrator();
+        let system = administrator.whoami().unwrap().tenant;
+        let spec = TokenSpec { role: Role::Viewer, expires: None, last_used: None };
+        let new = NewObject { name: "ci".into(), tenant: None, spec };
+        let made = administrator.create_token(&new).unwrap();
+        assert!(made.secret.starts_with(PREFIX));
+        let ci = lab.nobody().with_bearer(&made.secret);
+        assert_eq!(ci.whoami().unwrap().role, Role::Viewer);
+        assert_eq!(ci.logout().unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(ci.create_token(&new).err().unwrap().kind(), ErrorKind::Denied);
+        let past = jiff::Timestamp::from_second(1).unwrap();
+        let over = TokenSpec { expires: Some(past), ..new.spec.clone() };
+        let over = NewObject { name: "over".into(), tenant: Some(system), spec: over };
+        assert_eq!(administrator.create_token(&over).err().unwrap().kind(), ErrorKind::Invalid);
+        administrator.delete::<TokenSpec>(&made.token.id).unwrap();
+        assert_eq!(ci.whoami().unwrap_err().kind(), ErrorKind::Denied);
+    });
+}
+
+#[test]
+fn a_cookie_needs_the_token_of_its_page() {
+    let lab = Lab::sqlite();
+    lab.administrator();
+    let login =
+        Login { user: "admin".into(), tenant: None, password: PASSWORD.into(), cookie: true };
+    let begun = lab.nobody().login(&login).unwrap();
+    assert!(begun.session.is_none() && begun.csrf_token.is_some());
+}

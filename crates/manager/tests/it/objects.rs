@@ -1,0 +1,101 @@
+//! What all kinds of objects have in common.
+
+use tintype_api::object::{ChangedObject, NewObject, Object};
+use tintype_api::page::Page;
+use tintype_api::tenant::TenantSpec;
+use tintype_model::ErrorKind;
+use tintype_model::identifier::Id;
+
+use crate::lab::Lab;
+
+fn new(name: &str) -> NewObject<TenantSpec> {
+    NewObject { name: name.into(), tenant: None, spec: TenantSpec::default() }
+}
+
+#[test]
+fn an_object_is_made_changed_and_deleted() {
+    Lab::on_each(|lab| {
+        let client = lab.administrator();
+        let made = client.create(&new("acme")).unwrap();
+        assert_eq!((made.version, made.name.as_str()), (1, "acme"));
+        assert_eq!(client.object::<TenantSpec>(&made.id).unwrap(), made);
+        let taken = client.create(&new("acme")).unwrap_err();
+        assert_eq!(
+            (taken.kind(), taken.message()),
+            (ErrorKind::AlreadyExists, "there is a tenant `acme` already",)
+        );
+        let spec = TenantSpec { quota_bytes: Some(1 << 40), ..TenantSpec::default() };
+        let changed = ChangedObject { name: None, spec: Some(spec.clone()) };
+        let after = client.change(&made.id, Some(1), &changed).unwrap();
+        assert_eq!((after.version, &after.spec), (2, &spec));
+        let stale = client.change(&made.id, Some(1), &changed).unwrap_err();
+        assert!(stale.message().contains("changed meanwhile"), "{stale}");
+        let renamed = ChangedObject::<TenantSpec> { name: Some("acme-2".into()), spec: None };
+        assert_eq!(client.change(&made.id, None, &renamed).unwrap().spec, spec);
+        client.delete::<TenantSpec>(&made.id).unwrap();
+        let gone = client.object::<TenantSpec>(&made.id).unwrap_err();
+        assert_eq!(gone.kind(), ErrorKind::NotFound);
+    });
+}
+
+#[test]
+fn what_is_wrong_is_told_and_changes_nothing() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    for name in ["", "-a", "a b", "ä", &"x".repeat(101)] {
+        assert_eq!(client.create(&new(name)).unwrap_err().kind(), ErrorKind::Invalid, "{name}");
+    }
+    let none = TenantSpec { runs_at_once: 0, ..TenantSpec::default() };
+    let wrong = NewObject { name: "a".into(), tenant: None, spec: none };
+    assert!(client.create(&wrong).unwrap_err().message().contains("runs_at_once"));
+    let nowhere: Id = "0".repeat(26).parse().unwrap();
+    let lost = NewObject { tenant: Some(nowhere), ..new("a") };
+    assert_eq!(client.create(&lost).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(client.list::<TenantSpec>().unwrap().len(), 1);
+}
+
+#[test]
+fn the_root_stays_and_what_is_not_empty_does_not_go() {
+    Lab::on_each(|lab| {
+        let client = lab.administrator();
+        let system = client.whoami().unwrap().tenant;
+        assert_eq!(client.delete::<TenantSpec>(&system).unwrap_err().kind(), ErrorKind::Invalid);
+        let renamed = ChangedObject::<TenantSpec> { name: Some("root".into()), spec: None };
+        assert_eq!(client.change(&system, None, &renamed).unwrap_err().kind(), ErrorKind::Invalid);
+        let tenant = lab.tenant(&client, "full");
+        lab.as_role(&client, &tenant.id, tintype_model::rights::Role::Viewer, "ci");
+        let full = client.delete::<TenantSpec>(&tenant.id).unwrap_err();
+        assert_eq!(full.kind(), ErrorKind::Locked);
+    });
+}
+
+#[test]
+fn lists_come_in_pages_that_hold_everything_once() {
+    Lab::on_each(|lab| {
+        let client = lab.administrator();
+        for i in 0..7 {
+            lab.tenant(&client, &format!("t{i}"));
+        }
+        let mut names = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let path = format!("/tenants?limit=3{cursor}");
+            let page: Page<Object<TenantSpec>> = client.get(&path).unwrap();
+            assert!(page.items.len() <= 3);
+            names.extend(page.items.into_iter().map(|tenant| tenant.name));
+            let Some(next) = page.next else { break };
+            cursor = format!("&cursor={next}");
+        }
+        // By when they were made, to the millisecond.
+        names.sort();
+        assert_eq!(names, ["system", "t0", "t1", "t2", "t3", "t4", "t5", "t6"]);
+        let one: Page<Object<TenantSpec>> = client.get("/tenants?name=t4").unwrap();
+        assert_eq!(one.items.len(), 1);
+        let none: Page<Object<TenantSpec>> = client.get("/tenants?name=").unwrap();
+        assert_eq!(none.items.len(), 0);
+        for wrong in ["limit=0", "limit=1001", "cursor=x", "tenant=x", "unknown=1"] {
+            let error = client.get::<Page<Object<TenantSpec>>>(&format!("/tenants?{wrong}"));
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::Invalid, "{wrong}");
+        }
+    });
+}
