@@ -12,6 +12,7 @@ mod demo;
 mod fixtures;
 mod interrupt;
 mod mounts;
+mod openapi;
 mod paths;
 mod platform;
 mod python;
@@ -48,6 +49,8 @@ enum Command {
     Tidy,
     /// Make tests/fixtures/ anew; only before a format version is released
     Fixtures,
+    /// Write openapi/v1.json anew, after a change of the API
+    Openapi,
     /// Seconds, memory and size, side by side with restic, kopia, rustic and borg
     Bench(bench::Args),
     /// The long matrix of tests, on demand (an hour or more)
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Ci(args) => interrupt::install().and_then(|()| suite::ci(&args)),
         Command::Tidy => tidy::run(),
         Command::Fixtures => fixtures::run(),
+        Command::Openapi => openapi::run(),
         Command::Platform(args) => interrupt::install().and_then(|()| platform::run(&args)),
         Command::Mounts(args) => interrupt::install().and_then(|()| mounts::run(&args)),
         Command::Bench(args) => interrupt::install().and_then(|()| bench::run(&args)),

@@ -22,7 +22,7 @@ use crate::token::{MadeToken, TokenSpec};
 use crate::user::{NewPassword, UserSpec};
 
 const CONNECT: Duration = Duration::from_secs(10);
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 /// Of an answer.
 const MOST_BYTES: u64 = 64 << 20;
 

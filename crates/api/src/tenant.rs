@@ -23,7 +23,7 @@ pub struct TenantSpec {
     pub may_restore: bool,
     /// What its snapshots may take in its storages; none: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
+    #[schema(minimum = 0)]
     pub quota_bytes: Option<u64>,
     /// So many of its runs go on at once.
     #[serde(default = "two")]

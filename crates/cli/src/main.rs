@@ -1,7 +1,8 @@
-//! `tintype`, the one program: commands on a repository, without a server.
+//! `tintype`, the one program: commands on a repository without a server, the server, and its
+//! client.
 //!
-//! Each command is a file of [`repo`]; it parses its options, calls the libraries and shows
-//! what they say. What leaves the process (text, JSON lines, exit code) is decided in
+//! Each command is a file of [`repo`] or [`remote`]; it parses its options, calls the libraries and
+//! shows what they say. What leaves the process (text, JSON lines, exit code) is decided in
 //! [`report`] and [`exit`] alone.
 
 mod app;
@@ -17,9 +18,11 @@ mod open;
 mod pick;
 mod platform;
 mod progress;
+mod remote;
 mod repo;
 mod report;
 mod secret;
+mod serve;
 mod show;
 mod terminal;
 mod when;
@@ -57,6 +60,20 @@ enum Command {
     Repo(Box<repo::Args>),
     /// Show what runs on this host and can be protected
     Discover(discover::Discover),
+    /// Run the manager
+    Serve(serve::Serve),
+    /// Log in to a manager, and speak to it from now on
+    Login(remote::login::Login),
+    /// End the session with a manager
+    Logout(remote::login::Logout),
+    /// Isolated spaces of resources, users and snapshots
+    Tenant(remote::tenant::Args),
+    /// Those who log in
+    User(remote::user::Args),
+    /// Secrets of programs
+    Token(remote::token::Args),
+    /// Who did what
+    Audit(remote::audit::Args),
     /// Print the completion script of a shell
     Completions(extras::Completions),
     /// Write the manual pages into a directory
@@ -77,6 +94,13 @@ fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Repo(args) => repo::run(*args),
         Command::Discover(args) => args.run(),
+        Command::Serve(args) => args.run(),
+        Command::Login(args) => args.run(),
+        Command::Logout(args) => args.run(),
+        Command::Tenant(args) => args.run(),
+        Command::User(args) => args.run(),
+        Command::Token(args) => args.run(),
+        Command::Audit(args) => args.run(),
         Command::Guard => discover::guard(),
         Command::Completions(args) => exit::of_plain(args.run()),
         Command::Man(args) => exit::of_plain(args.run()),

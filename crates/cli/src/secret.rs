@@ -37,7 +37,31 @@ pub(crate) struct Sources<'a> {
     pub(crate) options: &'a str,
 }
 
-type Text = Zeroizing<String>;
+pub(crate) type Text = Zeroizing<String>;
+
+/// The text itself, for what is no repository: asked for if nothing gives it.
+pub(crate) fn text(sources: &Sources<'_>, prompt: &str, report: &Report) -> anyhow::Result<Text> {
+    match given(sources, report)? {
+        Some(text) => Ok(text),
+        None => ask(prompt, sources),
+    }
+}
+
+/// One that is to be chosen: typed twice if it is typed.
+pub(crate) fn new_text(
+    sources: &Sources<'_>,
+    prompt: &str,
+    report: &Report,
+) -> anyhow::Result<Text> {
+    if let Some(text) = given(sources, report)? {
+        return Ok(text);
+    }
+    let first = ask(prompt, sources)?;
+    if *first != *ask("once more: ", sources)? {
+        return Err(usage("both are not the same"));
+    }
+    Ok(first)
+}
 
 /// The secret that opens a repository.
 pub(crate) fn existing(

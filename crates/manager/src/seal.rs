@@ -50,8 +50,7 @@ impl MasterKey {
         let failed = |error| Error::io(error, file.display());
         let mut options = std::fs::OpenOptions::new();
         let made = options.write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
-        let text: Zeroizing<String> =
-            Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect());
+        let text = Zeroizing::new(blake3::Hash::from_bytes(*bytes).to_hex().to_string());
         writeln!(&made, "{}", *text).and_then(|()| made.sync_all()).map_err(failed)?;
         if let Some(directory) = file.parent() {
             let directory = std::fs::File::open(directory).and_then(|d| d.sync_all());

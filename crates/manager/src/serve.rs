@@ -70,20 +70,18 @@ impl Manager {
         let key = options.master_key.clone().unwrap_or_else(|| options.data.join("master.key"));
         // A catalog that holds something cannot be read with a new key.
         let key = MasterKey::of_file(&key, first.is_none(), &*options.random)?;
-        let (system, first_password) = match first {
-            Some(system) => (system, None),
-            None => {
-                let (system, password) = populate(&catalog, &options).await?;
-                (system, Some(password))
-            }
+        let (system, first_password) = if let Some(system) = first {
+            (system, None)
+        } else {
+            let (system, password) = populate(&catalog, &options).await?;
+            (system, Some(password))
         };
-        let files = match options.tls.clone() {
-            Some(files) => files,
-            None => {
-                let mut names = tls::usual_names(options.listen.ip());
-                names.extend(options.names.iter().cloned());
-                tls::own(&options.data.join("tls"), &names, options.clock.now())?
-            }
+        let files = if let Some(files) = options.tls.clone() {
+            files
+        } else {
+            let mut names = tls::usual_names(options.listen.ip());
+            names.extend(options.names.iter().cloned());
+            tls::own(&options.data.join("tls"), &names, options.clock.now())?
         };
         let config = tls::server_config(&files)?;
         let failed = |error| Error::io(error, format!("listening on {}", options.listen));

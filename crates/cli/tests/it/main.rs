@@ -17,6 +17,7 @@ mod in_place;
 mod interrupted;
 mod life;
 mod machines;
+mod manager;
 mod matrix;
 mod mending;
 mod names;

@@ -8,12 +8,17 @@ use tintype_model::{Error, Result};
 
 pub const LEAST_CHARACTERS: usize = 10;
 const MOST_BYTES: usize = 1000;
-const MEMORY_KIB: u32 = 19_456;
-const PASSES: u32 = 2;
-const LANES: u32 = 1;
+const COST: Cost = Cost { memory_kib: 19_456, passes: 2, lanes: 1 };
 /// A stored hash that asks for more is refused.
 const MOST_MEMORY_KIB: u32 = 1 << 20;
 const MOST_PASSES: u32 = 100;
+
+#[derive(Clone, Copy)]
+struct Cost {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+}
 
 pub fn check(password: &str) -> Result<()> {
     if password.chars().count() < LEAST_CHARACTERS {
@@ -30,41 +35,44 @@ pub fn check(password: &str) -> Result<()> {
 pub fn hash(password: &str, random: &dyn Random) -> Result<String> {
     let mut salt = [0; 16];
     random.fill(&mut salt);
-    let hash = compute(password, &salt, MEMORY_KIB, PASSES, LANES)?;
+    let hash = compute(password, &salt, COST)?;
     let [salt, hash] = [&salt[..], &hash[..]].map(|bytes| STANDARD_NO_PAD.encode(bytes));
-    Ok(format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${hash}"))
+    let Cost { memory_kib, passes, lanes } = COST;
+    Ok(format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${salt}${hash}"))
 }
 
 /// Whether it is the password of that hash.
 pub fn is(password: &str, stored: &str) -> Result<bool> {
     let damaged = || Error::corrupt("the catalog: the hash of a password");
-    let (memory, passes, lanes, salt, expected) = parse(stored).ok_or_else(damaged)?;
+    let Stored { cost, salt, hash } = parse(stored).ok_or_else(damaged)?;
     if password.len() > MOST_BYTES {
         return Ok(false);
     }
-    let found = compute(password, &salt, memory, passes, lanes)?;
-    Ok(blake3::hash(&found) == blake3::hash(&expected))
+    let found = compute(password, &salt, cost)?;
+    Ok(blake3::hash(&found) == blake3::hash(&hash))
+}
+
+struct Stored {
+    cost: Cost,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
 }
 
 /// The text that argon2's own tools print.
-fn parse(stored: &str) -> Option<(u32, u32, u32, Vec<u8>, Vec<u8>)> {
+fn parse(stored: &str) -> Option<Stored> {
     let mut fields = stored.strip_prefix("$argon2id$v=19$")?.split('$');
     let mut numbers = fields.next()?.split(',');
     let mut number = |name: &str| numbers.next()?.strip_prefix(name)?.parse::<u32>().ok();
-    let (memory, passes, lanes) = (number("m=")?, number("t=")?, number("p=")?);
+    let cost = Cost { memory_kib: number("m=")?, passes: number("t=")?, lanes: number("p=")? };
     let mut bytes = || STANDARD_NO_PAD.decode(fields.next()?).ok();
     let (salt, hash) = (bytes()?, bytes()?);
-    let is_bounded = memory <= MOST_MEMORY_KIB && passes <= MOST_PASSES && hash.len() == 32;
-    (is_bounded && fields.next().is_none()).then_some((memory, passes, lanes, salt, hash))
+    let is_bounded = cost.memory_kib <= MOST_MEMORY_KIB && cost.passes <= MOST_PASSES;
+    let is_whole = hash.len() == 32 && fields.next().is_none();
+    (is_bounded && is_whole).then_some(Stored { cost, salt, hash })
 }
 
-fn compute(
-    password: &str,
-    salt: &[u8],
-    memory_kib: u32,
-    passes: u32,
-    lanes: u32,
-) -> Result<[u8; 32]> {
+fn compute(password: &str, salt: &[u8], cost: Cost) -> Result<[u8; 32]> {
+    let Cost { memory_kib, passes, lanes } = cost;
     let bad = |error: argon2::Error| Error::internal(format!("argon2id: {error}"));
     let params = Params::new(memory_kib, passes, lanes, Some(32)).map_err(bad)?;
     let mut out = [0; 32];

@@ -16,10 +16,8 @@ pub fn make(prefix: &str, random: &dyn Random) -> String {
 
 /// What is kept of it. They are random and long: a slow hash would protect nothing more.
 pub fn hash(secret: &str) -> String {
-    blake3::derive_key("tintype 2026 manager: bearer secret", secret.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let key = blake3::derive_key("tintype 2026 manager: bearer secret", secret.as_bytes());
+    blake3::Hash::from_bytes(key).to_hex().to_string()
 }
 
 /// What a page must send with each change to show that it is ours and not another's that uses the

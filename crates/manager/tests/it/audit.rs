@@ -10,7 +10,7 @@ use crate::lab::{Lab, PASSWORD};
 fn every_change_is_in_the_log_and_no_secret() {
     Lab::on_each(|lab| {
         let client = lab.administrator();
-        let tenant = lab.tenant(&client, "acme");
+        let tenant = Lab::tenant(&client, "acme");
         let token = lab.as_role(&client, &tenant.id, Role::Auditor, "auditor");
         let _ = lab.login("system", "admin", "a wrong password");
         let entries = client.audit(100).unwrap().items;
@@ -45,7 +45,7 @@ fn a_log_that_was_tampered_with_is_found_out() {
     let lab = Lab::sqlite();
     let client = lab.administrator();
     for i in 0..5 {
-        lab.tenant(&client, &format!("t{i}"));
+        Lab::tenant(&client, &format!("t{i}"));
     }
     let check = client.check_audit().unwrap();
     assert!(check.is_whole && check.entries > 5, "{check:?}");

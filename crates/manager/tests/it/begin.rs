@@ -14,7 +14,7 @@ fn it_starts_with_nothing_and_again_with_what_it_made() {
         let first = lab.first_password.clone().unwrap();
         assert_eq!(first.replace('-', "").len(), 16);
         let administrator = lab.administrator();
-        lab.tenant(&administrator, "one");
+        Lab::tenant(&administrator, "one");
         let data = lab.data().join("data");
         assert_eq!(std::fs::metadata(&data).unwrap().mode() & 0o777, 0o700);
         for secret in ["master.key", "tls/authority.key", "tls/certificate.key"] {
@@ -56,4 +56,22 @@ fn a_missing_key_or_an_open_directory_stops_it() {
     std::fs::set_permissions(&data, <_ as PermissionsExt>::from_mode(0o755)).unwrap();
     let Err(error) = lab.restarted() else { panic!("it started where others can look") };
     assert!(error.message().contains("chmod 700"), "{error}");
+}
+
+/// `cargo xtask openapi` writes it.
+#[test]
+fn the_description_that_is_committed_is_the_one_that_is_served() {
+    let lab = Lab::sqlite();
+    let served: serde_json::Value = lab.administrator().get("/openapi.json").unwrap();
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi/v1.json");
+    if std::env::var_os("TINTYPE_WRITE_OPENAPI").is_some() {
+        let text = serde_json::to_string_pretty(&served).unwrap() + "\n";
+        std::fs::write(&file, text).unwrap();
+    }
+    let committed = std::fs::read(&file).unwrap_or_default();
+    let committed = serde_json::from_slice::<serde_json::Value>(&committed).unwrap_or_default();
+    assert!(
+        committed == served,
+        "the API changed: run `cargo xtask openapi`, and look at the change"
+    );
 }

@@ -19,7 +19,7 @@ use tintype_testkit::postgres::Postgres;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-pub const PASSWORD: &str = "a password of tests";
+pub(crate) const PASSWORD: &str = "a password of tests";
 
 /// Of the kernel.
 struct KernelRandom;
@@ -31,10 +31,10 @@ impl Random for KernelRandom {
     }
 }
 
-pub struct Lab {
-    pub url: String,
-    pub authority: Vec<u8>,
-    pub first_password: Option<String>,
+pub(crate) struct Lab {
+    pub(crate) url: String,
+    pub(crate) authority: Vec<u8>,
+    pub(crate) first_password: Option<String>,
     end: Option<oneshot::Sender<()>>,
     running: Option<tokio::task::JoinHandle<tintype_model::Result<()>>>,
     runtime: Runtime,
@@ -43,17 +43,17 @@ pub struct Lab {
 }
 
 #[derive(Clone)]
-pub struct Database {
+pub(crate) struct Database {
     server: Arc<Postgres>,
     url: String,
 }
 
 impl Lab {
-    pub fn sqlite() -> Self {
+    pub(crate) fn sqlite() -> Self {
         Self::start(Arc::new(tempfile::tempdir().unwrap()), None).unwrap()
     }
 
-    pub fn postgres() -> Self {
+    pub(crate) fn postgres() -> Self {
         let server = Arc::new(Postgres::start());
         let (host, port) = (server.host(), server.port);
         let url = format!("postgres://postgres@localhost:{port}/postgres?host={host}");
@@ -62,7 +62,7 @@ impl Lab {
     }
 
     /// The same test on both.
-    pub fn on_each(test: impl Fn(&Self)) {
+    pub(crate) fn on_each(test: impl Fn(&Self)) {
         for lab in [Self::sqlite(), Self::postgres()] {
             test(&lab);
         }
@@ -92,12 +92,12 @@ impl Lab {
         Ok(Self { url, authority, first_password, end, running, runtime, database, data })
     }
 
-    pub fn data(&self) -> &Path {
+    pub(crate) fn data(&self) -> &Path {
         self.data.path()
     }
 
     /// Ends it as a signal does, and starts it again on the same data.
-    pub fn restarted(mut self) -> tintype_model::Result<Self> {
+    pub(crate) fn restarted(mut self) -> tintype_model::Result<Self> {
         self.stop();
         Self::start(Arc::clone(&self.data), self.database.clone())
     }
@@ -109,11 +109,16 @@ impl Lab {
         }
     }
 
-    pub fn nobody(&self) -> Client {
+    pub(crate) fn nobody(&self) -> Client {
         Client::new(&self.url, Some(&self.authority), None).unwrap()
     }
 
-    pub fn login(&self, tenant: &str, user: &str, password: &str) -> tintype_model::Result<Client> {
+    pub(crate) fn login(
+        &self,
+        tenant: &str,
+        user: &str,
+        password: &str,
+    ) -> tintype_model::Result<Client> {
         let nobody = self.nobody();
         let login = Login {
             user: user.to_owned(),
@@ -125,7 +130,7 @@ impl Lab {
     }
 
     /// The first administrator, who has changed the one-time password.
-    pub fn administrator(&self) -> Client {
+    pub(crate) fn administrator(&self) -> Client {
         if let Ok(client) = self.login("system", ADMINISTRATOR, PASSWORD) {
             return client;
         }
@@ -137,13 +142,19 @@ impl Lab {
         client
     }
 
-    pub fn tenant(&self, administrator: &Client, name: &str) -> Object<TenantSpec> {
+    pub(crate) fn tenant(administrator: &Client, name: &str) -> Object<TenantSpec> {
         let new = NewObject { name: name.into(), tenant: None, spec: TenantSpec::default() };
         administrator.create(&new).unwrap()
     }
 
     /// Somebody with that role in that tenant.
-    pub fn as_role(&self, administrator: &Client, tenant: &Id, role: Role, name: &str) -> Client {
+    pub(crate) fn as_role(
+        &self,
+        administrator: &Client,
+        tenant: &Id,
+        role: Role,
+        name: &str,
+    ) -> Client {
         let spec = TokenSpec { role, expires: None, last_used: None };
         let new = NewObject { name: name.into(), tenant: Some(tenant.clone()), spec };
         self.nobody().with_bearer(administrator.create_token(&new).unwrap().secret)

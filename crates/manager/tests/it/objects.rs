@@ -62,7 +62,7 @@ fn the_root_stays_and_what_is_not_empty_does_not_go() {
         assert_eq!(client.delete::<TenantSpec>(&system).unwrap_err().kind(), ErrorKind::Invalid);
         let renamed = ChangedObject::<TenantSpec> { name: Some("root".into()), spec: None };
         assert_eq!(client.change(&system, None, &renamed).unwrap_err().kind(), ErrorKind::Invalid);
-        let tenant = lab.tenant(&client, "full");
+        let tenant = Lab::tenant(&client, "full");
         lab.as_role(&client, &tenant.id, tintype_model::rights::Role::Viewer, "ci");
         let full = client.delete::<TenantSpec>(&tenant.id).unwrap_err();
         assert_eq!(full.kind(), ErrorKind::Locked);
@@ -74,7 +74,7 @@ fn lists_come_in_pages_that_hold_everything_once() {
     Lab::on_each(|lab| {
         let client = lab.administrator();
         for i in 0..7 {
-            lab.tenant(&client, &format!("t{i}"));
+            Lab::tenant(&client, &format!("t{i}"));
         }
         let mut names = Vec::new();
         let mut cursor = String::new();

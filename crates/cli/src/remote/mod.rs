@@ -1,0 +1,60 @@
+//! Commands that speak to a manager: the nouns of its API.
+
+pub(crate) mod audit;
+mod contexts;
+pub(crate) mod login;
+mod noun;
+pub(crate) mod tenant;
+pub(crate) mod token;
+pub(crate) mod user;
+
+use tintype_api::client::Client;
+
+use crate::exit::{self, Exit};
+use crate::report::Report;
+use contexts::Contexts;
+
+/// Which manager, and how it is told.
+#[derive(clap::Args, Clone)]
+pub(crate) struct Common {
+    /// Another manager than that of the last login
+    #[arg(long, value_name = "NAME", env = "TINTYPE_CONTEXT", global = true)]
+    context: Option<String>,
+    /// One JSON object per line
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+impl Common {
+    fn report(&self) -> Report {
+        Report::new(self.json, false, false)
+    }
+
+    /// Of the environment (`TINTYPE_URL`, `TINTYPE_TOKEN`, `TINTYPE_AUTHORITY`), or of a login.
+    fn client(&self) -> anyhow::Result<Client> {
+        match contexts::of_environment()? {
+            Some(client) => Ok(client),
+            None => Contexts::load()?.client(self.context.as_deref()),
+        }
+    }
+
+    fn run(&self, command: impl FnOnce(&Report) -> anyhow::Result<()>) -> Exit {
+        crate::app::log(0);
+        let report = self.report();
+        let exit = match command(&report) {
+            Ok(()) => Exit::Complete,
+            Err(error) => {
+                let exit = exit::of_error(&error);
+                if exit != Exit::NoReader {
+                    report.failure(&error, exit);
+                }
+                exit
+            }
+        };
+        let summary = serde_json::json!({ "outcome": exit, "exit_code": exit.code() });
+        match report.event("summary", summary) {
+            Ok(()) => exit,
+            Err(_) => Exit::NoReader,
+        }
+    }
+}

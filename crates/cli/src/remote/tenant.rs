@@ -1,0 +1,123 @@
+//! `tenant`.
+
+use tintype_api::object::NewObject;
+use tintype_api::tenant::TenantSpec;
+use tintype_model::size;
+
+use super::{Common, noun};
+use crate::exit::Exit;
+use crate::report::Report;
+use crate::show;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  tintype tenant create acme --quota 2TiB
+  tintype tenant list
+  tintype tenant change acme --may-restore=false
+  tintype tenant delete acme                       only when nothing is in it")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// All that you may see
+    List,
+    /// One, with everything that is set
+    Show { name: String },
+    Create {
+        name: String,
+        #[command(flatten)]
+        spec: Spec,
+    },
+    Change {
+        name: String,
+        /// A new name
+        #[arg(long, value_name = "NAME")]
+        rename: Option<String>,
+        #[command(flatten)]
+        spec: Spec,
+    },
+    /// Delete one in which nothing is
+    Delete { name: String },
+}
+
+#[derive(clap::Args)]
+struct Spec {
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// What its snapshots may take; 0: no limit
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    quota: Option<u64>,
+    /// Whether snapshots of it are taken at all
+    #[arg(long, value_name = "BOOL")]
+    entitled: Option<bool>,
+    /// Whether its own users may take snapshots
+    #[arg(long, value_name = "BOOL")]
+    may_snapshot: Option<bool>,
+    /// Whether its own users may restore
+    #[arg(long, value_name = "BOOL")]
+    may_restore: Option<bool>,
+    /// So many of its runs go on at once
+    #[arg(long, value_name = "N")]
+    runs: Option<u32>,
+}
+
+impl Spec {
+    fn edit(self, spec: &mut TenantSpec) {
+        let set = |to: &mut bool, value: Option<bool>| *to = value.unwrap_or(*to);
+        set(&mut spec.is_entitled, self.entitled);
+        set(&mut spec.may_snapshot, self.may_snapshot);
+        set(&mut spec.may_restore, self.may_restore);
+        if let Some(description) = self.description {
+            spec.description = description;
+        }
+        if let Some(quota) = self.quota {
+            spec.quota_bytes = Some(quota).filter(|quota| *quota > 0);
+        }
+        spec.runs_at_once = self.runs.unwrap_or(spec.runs_at_once);
+    }
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Exit {
+        let Self { command, common } = self;
+        common.run(|report| command.run(&common, report))
+    }
+}
+
+impl Command {
+    fn run(self, common: &Common, report: &Report) -> anyhow::Result<()> {
+        let client = common.client()?;
+        match self {
+            Self::List => {
+                let columns = ["snapshots", "own snapshots", "own restores", "quota"];
+                noun::list::<TenantSpec>(&client, report, &columns, |tenant| {
+                    let TenantSpec { is_entitled, may_snapshot, may_restore, quota_bytes, .. } =
+                        tenant.spec;
+                    let word = |is: bool| if is { "yes" } else { "no" }.to_owned();
+                    let quota = quota_bytes.map_or_else(|| "none".to_owned(), show::bytes);
+                    vec![word(is_entitled), word(may_snapshot), word(may_restore), quota]
+                })
+            }
+            Self::Show { name } => {
+                noun::show::<TenantSpec>(report, &noun::find(&client, &name, None)?)
+            }
+            Self::Create { name, spec: edit } => {
+                let mut spec = TenantSpec::default();
+                edit.edit(&mut spec);
+                let made = client.create(&NewObject { name, tenant: None, spec })?;
+                noun::told(report, "made", &made)
+            }
+            Self::Change { name, rename, spec } => {
+                let edit = |of: &mut TenantSpec| spec.edit(of);
+                noun::change(&client, report, (&name, None), rename, edit)
+            }
+            Self::Delete { name } => noun::delete::<TenantSpec>(&client, report, &name, None),
+        }
+    }
+}

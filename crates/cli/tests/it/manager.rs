@@ -1,0 +1,138 @@
+//! `serve`, and the commands that speak to it.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, Stdio};
+
+use crate::support::{Lab, Ran};
+
+struct Served {
+    child: Child,
+    url: String,
+    password: Option<String>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn program(lab: &Lab, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tintype"));
+    command.args(args);
+    lab.prepare(&mut command);
+    command
+}
+
+fn run(lab: &Lab, args: &[&str]) -> Ran {
+    Ran::of(&program(lab, args).output().expect("the program starts"))
+}
+
+fn serve(lab: &Lab, notified: Option<&UnixDatagram>) -> Served {
+    let data = lab.text("data");
+    let mut command = program(lab, &["serve", "--data", &data, "--listen", "127.0.0.1:0"]);
+    if let Some(socket) = notified {
+        let address = socket.local_addr().unwrap();
+        command.env("NOTIFY_SOCKET", address.as_pathname().unwrap());
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+    let (mut url, mut password) = (None, None);
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if let Some(told) = line.strip_prefix("first login: user admin, password ") {
+            password = Some(told.to_owned());
+        }
+        url = url.or(line.strip_prefix("listens on ").map(str::to_owned));
+        if line.contains("--authority") {
+            break;
+        }
+    }
+    Served { child, url: url.expect("it listens"), password }
+}
+
+impl Served {
+    fn login(&self, lab: &Lab) {
+        let password = self.password.as_ref().expect("it was made just now");
+        for (name, text) in [("one-time", &**password), ("chosen", "a password of mine")] {
+            lab.write(name, text);
+            std::fs::set_permissions(lab.path(name), <_ as PermissionsExt>::from_mode(0o600))
+                .unwrap();
+        }
+        let authority = lab.text("data/tls/authority.pem");
+        let login = ["login", &self.url, "--authority", &authority, "--password-file"];
+        let files = [&lab.text("one-time"), "--new-password-file", &lab.text("chosen")];
+        let ran = run(lab, &[&login[..], &files[..]].concat()).expect(0);
+        assert!(ran.out.contains("as admin, administrator of system"), "{}", ran.out);
+    }
+
+    fn stop(mut self) -> i32 {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
+#[test]
+fn a_manager_is_served_and_spoken_to() {
+    let lab = Lab::new();
+    let socket = UnixDatagram::bind(lab.path("notify")).unwrap();
+    let served = serve(&lab, Some(&socket));
+    let mut told = [0; 64];
+    let length = socket.recv(&mut told).unwrap();
+    assert_eq!(&told[..length], b"READY=1");
+    let ran = run(&lab, &["tenant", "list"]).expect(2);
+    assert!(ran.err.contains("log in first"), "{}", ran.err);
+    served.login(&lab);
+    let contexts = std::fs::metadata(lab.path("home/.config/tintype/contexts.json")).unwrap();
+    assert_eq!(contexts.permissions().mode() & 0o777, 0o600);
+    let quota = ["tenant", "create", "acme", "--quota", "2TiB", "--may-restore", "false"];
+    run(&lab, &quota).expect(0);
+    let ran = run(&lab, &["tenant", "list"]).expect(0);
+    let line = ran.out.lines().find(|line| line.starts_with("acme")).unwrap().to_owned();
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>()[2..5], ["yes", "yes", "no"]);
+    run(&lab, &["tenant", "create", "acme"]).expect(5);
+    run(&lab, &["tenant", "show", "nobody"]).expect(1);
+    let user = ["user", "create", "eve", "--role", "viewer", "--tenant", "acme"];
+    let file = lab.text("chosen");
+    run(&lab, &[&user[..], &["--password-file", &file]].concat()).expect(0);
+    run(&lab, &["user", "change", "eve", "--enabled", "false"]).expect(0);
+    run(&lab, &["tenant", "delete", "acme"]).expect(5);
+    let token = ["token", "create", "ci", "--role", "viewer", "--tenant", "acme"];
+    let secret = run(&lab, &token).expect(0).out.trim().to_owned();
+    let mut command = program(&lab, &["tenant", "list", "--json"]);
+    command.env("TINTYPE_URL", &served.url).env("TINTYPE_TOKEN", &secret);
+    command.env("TINTYPE_AUTHORITY", lab.path("data/tls/authority.pem"));
+    let ran = Ran::of(&command.output().unwrap()).expect(0);
+    let events = ran.events();
+    assert_eq!((events.len(), &events[0]["name"]), (2, &serde_json::json!("acme")));
+    let ran = run(&lab, &["audit", "check"]).expect(0);
+    assert!(ran.out.contains("whole"), "{}", ran.out);
+    let ran = run(&lab, &["audit", "list"]).expect(0);
+    assert!(ran.out.contains("token.create") && !ran.out.contains(&secret), "{}", ran.out);
+    run(&lab, &["logout"]).expect(0);
+    assert_eq!(served.stop(), 0);
+    let length = socket.recv(&mut told).unwrap();
+    assert_eq!(&told[..length], b"STOPPING=1");
+    let again = serve(&lab, None);
+    assert!(again.password.is_none());
+}
+
+#[test]
+fn settings_that_are_wrong_stop_it() {
+    let lab = Lab::new();
+    lab.write("tintype.toml", "lisen = '127.0.0.1:0'\n");
+    let file = lab.text("tintype.toml");
+    let data = lab.text("data");
+    let ran = run(&lab, &["serve", "--data", &data, "--config", &file]).expect(2);
+    assert!(ran.err.contains("did you mean `listen`?"), "{}", ran.err);
+    let ran = run(&lab, &["serve", "--data", &data, "--config", &lab.text("none")]).expect(1);
+    assert!(ran.err.contains("there is no"), "{}", ran.err);
+    std::fs::create_dir(lab.path("open")).unwrap();
+    std::fs::set_permissions(lab.path("open"), <_ as PermissionsExt>::from_mode(0o755)).unwrap();
+    let ran = run(&lab, &["serve", "--data", &lab.text("open")]).expect(1);
+    assert!(ran.err.contains("chmod 700"), "{}", ran.err);
+}
