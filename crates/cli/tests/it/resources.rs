@@ -232,7 +232,10 @@ fn wrong_descriptions_are_told_before_anything_happens() {
     for (text, expected) in [
         ("version: 1\nresources:\n- {kind: volume, name: a, connector: files, att: {}}", "att"),
         ("version: 2\nresources: []", "version 2"),
-        ("version: 1\nresources:\n- {kind: volume, name: '../a', connector: files}", "no name"),
+        (
+            "version: 1\nresources:\n- {kind: volume, name: '../a', connector: files}",
+            "is not a name",
+        ),
         (
             "version: 1\nresources:\n- {kind: application, name: a, components: [{resource: b}]}",
             "no resource b",
