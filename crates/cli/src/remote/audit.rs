@@ -1,6 +1,7 @@
 //! `audit`.
 
 use serde_json::json;
+use tintype_api::client::Client;
 
 use super::Common;
 use crate::exit::Exit;
@@ -33,14 +34,12 @@ enum Command {
 
 impl Args {
     pub(crate) fn run(self) -> Exit {
-        let Self { command, common } = self;
-        common.run(|report| command.run(&common, report))
+        self.common.ask(|client, report| self.command.run(client, report))
     }
 }
 
 impl Command {
-    fn run(self, common: &Common, report: &Report) -> anyhow::Result<()> {
-        let client = common.client()?;
+    fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
             Self::List { limit } => {
                 let entries = client.audit(limit)?.items;

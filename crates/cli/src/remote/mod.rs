@@ -38,6 +38,11 @@ impl Common {
         }
     }
 
+    /// Does what a manager is asked for.
+    fn ask(&self, command: impl FnOnce(&Client, &Report) -> anyhow::Result<()>) -> Exit {
+        self.run(|report| command(&self.client()?, report))
+    }
+
     fn run(&self, command: impl FnOnce(&Report) -> anyhow::Result<()>) -> Exit {
         crate::app::log(0);
         let report = self.report();

@@ -1,5 +1,6 @@
 //! `tenant`.
 
+use tintype_api::client::Client;
 use tintype_api::object::NewObject;
 use tintype_api::tenant::TenantSpec;
 use tintype_model::size;
@@ -85,18 +86,16 @@ impl Spec {
 
 impl Args {
     pub(crate) fn run(self) -> Exit {
-        let Self { command, common } = self;
-        common.run(|report| command.run(&common, report))
+        self.common.ask(|client, report| self.command.run(client, report))
     }
 }
 
 impl Command {
-    fn run(self, common: &Common, report: &Report) -> anyhow::Result<()> {
-        let client = common.client()?;
+    fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
             Self::List => {
                 let columns = ["snapshots", "own snapshots", "own restores", "quota"];
-                noun::list::<TenantSpec>(&client, report, &columns, |tenant| {
+                noun::list::<TenantSpec>(client, report, &columns, |tenant| {
                     let TenantSpec { is_entitled, may_snapshot, may_restore, quota_bytes, .. } =
                         tenant.spec;
                     let word = |is: bool| if is { "yes" } else { "no" }.to_owned();
@@ -105,7 +104,7 @@ impl Command {
                 })
             }
             Self::Show { name } => {
-                noun::show::<TenantSpec>(report, &noun::find(&client, &name, None)?)
+                noun::show::<TenantSpec>(report, &noun::find(client, &name, None)?)
             }
             Self::Create { name, spec: edit } => {
                 let mut spec = TenantSpec::default();
@@ -115,9 +114,9 @@ impl Command {
             }
             Self::Change { name, rename, spec } => {
                 let edit = |of: &mut TenantSpec| spec.edit(of);
-                noun::change(&client, report, (&name, None), rename, edit)
+                noun::change(client, report, (&name, None), rename, edit)
             }
-            Self::Delete { name } => noun::delete::<TenantSpec>(&client, report, &name, None),
+            Self::Delete { name } => noun::delete::<TenantSpec>(client, report, &name, None),
         }
     }
 }

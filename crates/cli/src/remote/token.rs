@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::json;
+use tintype_api::client::Client;
 use tintype_api::object::NewObject;
 use tintype_api::token::TokenSpec;
 use tintype_model::rights::Role;
@@ -52,25 +53,23 @@ enum Command {
 
 impl Args {
     pub(crate) fn run(self) -> Exit {
-        let Self { command, common } = self;
-        common.run(|report| command.run(&common, report))
+        self.common.ask(|client, report| self.command.run(client, report))
     }
 }
 
 impl Command {
-    fn run(self, common: &Common, report: &Report) -> anyhow::Result<()> {
-        let client = common.client()?;
+    fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
             Self::List => {
                 let columns = ["role", "expires", "last used"];
-                noun::list::<TokenSpec>(&client, report, &columns, |token| {
+                noun::list::<TokenSpec>(client, report, &columns, |token| {
                     let TokenSpec { role, expires, last_used } = &token.spec;
                     let time = |time: &Option<Timestamp>| time.map_or("never".into(), show::time);
                     vec![role.to_string(), time(expires), time(last_used)]
                 })
             }
             Self::Create { name, role, tenant, expires } => {
-                let tenant = tenant.map(|name| Tenants::of(&client)?.id(&name)).transpose()?;
+                let tenant = tenant.map(|name| Tenants::of(client)?.id(&name)).transpose()?;
                 let spec = TokenSpec { role, expires, last_used: None };
                 let made = client.create_token(&NewObject { name, tenant, spec })?;
                 report.event("token", json!(made))?;
@@ -78,7 +77,7 @@ impl Command {
                 report.text(made.secret)
             }
             Self::Delete { name, tenant } => {
-                noun::delete::<TokenSpec>(&client, report, &name, tenant.as_deref())
+                noun::delete::<TokenSpec>(client, report, &name, tenant.as_deref())
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::json;
+use tintype_api::client::Client;
 use tintype_api::object::NewObject;
 use tintype_api::user::{NewPassword, UserSpec};
 use tintype_model::rights::Role;
@@ -88,8 +89,7 @@ pub(super) fn role(text: &str) -> Result<Role, String> {
 
 impl Args {
     pub(crate) fn run(self) -> Exit {
-        let Self { command, common } = self;
-        common.run(|report| command.run(&common, report))
+        self.common.ask(|client, report| self.command.run(client, report))
     }
 }
 
@@ -104,18 +104,17 @@ fn new_password(file: Option<&PathBuf>, report: &Report) -> anyhow::Result<Strin
 }
 
 impl Command {
-    fn run(self, common: &Common, report: &Report) -> anyhow::Result<()> {
-        let client = common.client()?;
+    fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
-            Self::List => noun::list::<UserSpec>(&client, report, &["role", "enabled"], |user| {
+            Self::List => noun::list::<UserSpec>(client, report, &["role", "enabled"], |user| {
                 let enabled = if user.spec.is_enabled { "yes" } else { "no" };
                 vec![user.spec.role.to_string(), enabled.to_owned()]
             }),
             Self::Show { name, tenant } => {
-                noun::show::<UserSpec>(report, &noun::find(&client, &name, tenant.as_deref())?)
+                noun::show::<UserSpec>(report, &noun::find(client, &name, tenant.as_deref())?)
             }
             Self::Create { name, role, tenant, password_file } => {
-                let tenant = tenant.map(|name| Tenants::of(&client)?.id(&name)).transpose()?;
+                let tenant = tenant.map(|name| Tenants::of(client)?.id(&name)).transpose()?;
                 let new = new_password(password_file.as_ref(), report)?;
                 let spec = UserSpec { role, is_enabled: true, must_change_password: true };
                 let made = client.create(&NewObject { name, tenant, spec })?;
@@ -127,12 +126,12 @@ impl Command {
                     spec.role = role.unwrap_or(spec.role);
                     spec.is_enabled = enabled.unwrap_or(spec.is_enabled);
                 };
-                noun::change(&client, report, (&name, tenant.as_deref()), None, edit)
+                noun::change(client, report, (&name, tenant.as_deref()), None, edit)
             }
             Self::Password { name, tenant, password_file, new_password_file } => {
                 let own = client.whoami()?;
                 let user = match name {
-                    Some(name) => noun::find::<UserSpec>(&client, &name, tenant.as_deref())?.id,
+                    Some(name) => noun::find::<UserSpec>(client, &name, tenant.as_deref())?.id,
                     None => own.id.clone(),
                 };
                 let sources = Sources {
@@ -151,7 +150,7 @@ impl Command {
                 report.text("the password was changed")
             }
             Self::Delete { name, tenant } => {
-                noun::delete::<UserSpec>(&client, report, &name, tenant.as_deref())
+                noun::delete::<UserSpec>(client, report, &name, tenant.as_deref())
             }
         }
     }
