@@ -11,6 +11,7 @@ mod compare;
 mod demo;
 mod fixtures;
 mod interrupt;
+mod leftovers;
 mod mounts;
 mod openapi;
 mod paths;

@@ -4,6 +4,7 @@
 
 use crate::clock::Stopwatch;
 use crate::interrupt;
+use crate::leftovers::Place;
 use crate::sh::Sh;
 use crate::table::Table;
 use anyhow::{Context, bail};
@@ -58,11 +59,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     for entry in &entries {
         println!("── {}", entry.name);
         let watch = Stopwatch::start();
-        let mut cargo = Sh::cargo()?.args(&entry.words);
+        let place = Place::new()?;
+        let mut cargo = Sh::cargo()?.args(&entry.words).env("TMPDIR", place.path());
         if let Some(cases) = entry.cases {
             cargo = cargo.env("PROPTEST_CASES", cases.to_string());
         }
-        let result = cargo.run();
+        let result = cargo.run().and_then(|()| place.check());
         interrupt::check()?;
         if let Err(error) = &result {
             eprintln!("   {error:#}");

@@ -20,6 +20,15 @@ impl Sh {
     pub(crate) fn cargo() -> anyhow::Result<Self> {
         let mut sh = Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         sh.0.env("CARGO_TARGET_DIR", paths::target()?);
+        // Of this package, not of those that are built. Build scripts look at them: whoever changed
+        // between `cargo test` and `cargo xtask test` would build half of all dependencies each time.
+        let of_package = |name: &OsStr| {
+            let name = name.to_string_lossy();
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        };
+        for (name, _) in std::env::vars_os().filter(|(name, _)| of_package(name)) {
+            sh.0.env_remove(name);
+        }
         Ok(sh)
     }
 

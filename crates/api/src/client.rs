@@ -17,6 +17,12 @@ use crate::login::{LoggedIn, Login, Session, Who};
 use crate::object::{ChangedObject, NewObject, Object};
 use crate::page::Page;
 use crate::problem::{Code, MEDIA_TYPE, Problem};
+use crate::profile::{ProfileReading, ProfileSpec};
+use crate::resource::ResourceSpec;
+use crate::restore::{ApplyRestore, NewRestore, RestorePlan};
+use crate::run::{LogLine, Run};
+use crate::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotItem};
+use crate::storage::{StorageSpec, StorageState};
 use crate::tenant::TenantSpec;
 use crate::token::{MadeToken, TokenSpec};
 use crate::user::{NewPassword, UserSpec};
@@ -64,6 +70,21 @@ impl Noun for UserSpec {
 impl Noun for TokenSpec {
     const PATH: &'static str = "/tokens";
     const NAME: &'static str = "token";
+}
+
+impl Noun for StorageSpec {
+    const PATH: &'static str = "/storages";
+    const NAME: &'static str = "storage";
+}
+
+impl Noun for ResourceSpec {
+    const PATH: &'static str = "/resources";
+    const NAME: &'static str = "resource";
+}
+
+impl Noun for ProfileSpec {
+    const PATH: &'static str = "/profiles";
+    const NAME: &'static str = "profile";
 }
 
 impl Client {
@@ -168,6 +189,55 @@ impl Client {
 
     pub fn set_password(&self, user: &Id, new: &NewPassword) -> Result<()> {
         self.send_nothing(Method::PUT, &format!("/users/{user}/password"), Some(new), None)
+    }
+
+    /// Queues a snapshot.
+    pub fn snapshot(&self, new: &NewSnapshot) -> Result<Run> {
+        self.send(Method::POST, "/snapshots", Some(new), None)
+    }
+
+    pub fn change_snapshot(&self, id: &str, changed: &ChangedSnapshot) -> Result<Snapshot> {
+        self.send(Method::PATCH, &format!("/snapshots/{id}"), Some(changed), None)
+    }
+
+    pub fn delete_snapshot(&self, id: &str) -> Result<()> {
+        self.send_nothing(Method::DELETE, &format!("/snapshots/{id}"), None::<&()>, None)
+    }
+
+    pub fn snapshot_items(&self, id: &str) -> Result<Vec<SnapshotItem>> {
+        self.get(&format!("/snapshots/{id}/items"))
+    }
+
+    /// Plans a restore.
+    pub fn plan_restore(&self, new: &NewRestore) -> Result<RestorePlan> {
+        self.send(Method::POST, "/restores", Some(new), None)
+    }
+
+    /// Carries a plan out.
+    pub fn apply_restore(&self, run: &Id, confirm: Option<&str>) -> Result<Run> {
+        let agreed = ApplyRestore { confirm: confirm.map(str::to_owned) };
+        self.send(Method::POST, &format!("/restores/{run}/apply"), Some(&agreed), None)
+    }
+
+    pub fn run(&self, id: &Id) -> Result<Run> {
+        self.get(&format!("/runs/{id}"))
+    }
+
+    /// What it said after line `after`.
+    pub fn run_log(&self, id: &Id, after: i64) -> Result<Vec<LogLine>> {
+        self.get(&format!("/runs/{id}/log?after={after}&limit=1000"))
+    }
+
+    pub fn cancel_run(&self, id: &Id) -> Result<Run> {
+        self.send(Method::POST, &format!("/runs/{id}/cancel"), None::<&()>, None)
+    }
+
+    pub fn check_storage(&self, id: &Id) -> Result<StorageState> {
+        self.send(Method::POST, &format!("/storages/{id}/check"), None::<&()>, None)
+    }
+
+    pub fn read_profile(&self, profile: &ProfileSpec) -> Result<ProfileReading> {
+        self.send(Method::POST, "/profiles/read", Some(profile), None)
     }
 
     /// Newest first; at most `limit`.

@@ -135,8 +135,7 @@ fn listed(resource: &Resource) -> anyhow::Result<String> {
 /// The guard's process.
 pub(crate) fn guard() -> Exit {
     crate::app::log(0);
-    let context = platform::guard_context(&Env::system());
-    match tintype_runner::group::guard(&tintype_source::connectors(), &context) {
+    match tintype_runner::vault::guard(&Env::system()) {
         Ok(thawed) if thawed.is_empty() => Exit::Complete,
         Ok(thawed) => {
             let names = thawed.join(", ");

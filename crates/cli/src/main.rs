@@ -15,9 +15,11 @@ mod global;
 mod interrupt;
 mod meter;
 mod open;
+mod own_manager;
 mod pick;
 mod platform;
 mod progress;
+mod recover;
 mod remote;
 mod repo;
 mod report;
@@ -62,6 +64,10 @@ enum Command {
     Discover(discover::Discover),
     /// Run the manager
     Serve(serve::Serve),
+    /// Bring a lost manager back out of its storage
+    Recover(recover::Recover),
+    /// Care of a manager of this host while it does not run
+    Manager(own_manager::Args),
     /// Log in to a manager, and speak to it from now on
     Login(remote::login::Login),
     /// End the session with a manager
@@ -72,6 +78,18 @@ enum Command {
     User(remote::user::Args),
     /// Secrets of programs
     Token(remote::token::Args),
+    /// What can be protected
+    Resource(remote::resource::Args),
+    /// Places where snapshots are kept
+    Storage(remote::storage::Args),
+    /// What is snapshotted when, and for how long it is kept
+    Profile(remote::profile::Args),
+    /// Take, list, keep and delete snapshots
+    Snapshot(remote::snapshot::Args),
+    /// Bring something back out of a snapshot
+    Restore(Box<remote::restore::Args>),
+    /// What goes on, and what came of it
+    Run(remote::run::Args),
     /// Who did what
     Audit(remote::audit::Args),
     /// Print the completion script of a shell
@@ -95,11 +113,19 @@ fn main() -> ExitCode {
         Command::Repo(args) => repo::run(*args),
         Command::Discover(args) => args.run(),
         Command::Serve(args) => args.run(),
+        Command::Recover(args) => args.run(),
+        Command::Manager(args) => args.run(),
         Command::Login(args) => args.run(),
         Command::Logout(args) => args.run(),
         Command::Tenant(args) => args.run(),
         Command::User(args) => args.run(),
         Command::Token(args) => args.run(),
+        Command::Resource(args) => args.run(),
+        Command::Storage(args) => args.run(),
+        Command::Profile(args) => args.run(),
+        Command::Snapshot(args) => args.run(),
+        Command::Restore(args) => args.run(),
+        Command::Run(args) => args.run(),
         Command::Audit(args) => args.run(),
         Command::Guard => discover::guard(),
         Command::Completions(args) => exit::of_plain(args.run()),

@@ -7,6 +7,7 @@ use tintype_engine::repo::session::Session;
 use tintype_engine::repo::snapshots::{Listing, Snapshot};
 use tintype_model::ErrorKind;
 use tintype_model::selector::{Selector, Which};
+use tintype_runner::snapshot::part::is_part;
 
 use crate::app::App;
 use crate::exit::usage;
@@ -103,7 +104,7 @@ pub(crate) fn pick<'s>(listing: &'s Listing, selector: &Selector) -> anyhow::Res
         .into());
     }
     let is_meant = |snapshot: &&Snapshot| match selector.which {
-        Which::Latest(_) => !is_undo_point(snapshot),
+        Which::Latest(_) => !is_undo_point(snapshot) && !is_part(&snapshot.manifest),
         Which::Prefix(_) => true,
     };
     let snapshots: Vec<&Snapshot> = snapshots.iter().filter(is_meant).collect();
@@ -119,10 +120,7 @@ pub(crate) fn pick<'s>(listing: &'s Listing, selector: &Selector) -> anyhow::Res
     Ok(snapshots[position])
 }
 
-/// Of a manifest's options: why it was taken, if not for its own sake.
-pub(crate) const TRIGGER: &str = "trigger";
-/// It holds what a restore replaced.
-pub(crate) const PRE_RESTORE: &str = "pre-restore";
+pub(crate) use tintype_runner::vault::{PRE_RESTORE, TRIGGER};
 
 /// Whoever names the latest means the last good state, never what a restore has just replaced.
 fn is_undo_point(snapshot: &Snapshot) -> bool {

@@ -1,11 +1,9 @@
 //! What this host runs, as commands see it: connectors, descriptions of resources, and where runs
 //! keep what they need while they work.
 
-use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,7 +11,6 @@ use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
 use tintype_model::resource::Resources;
 use tintype_runner::group::{GroupOptions, GuardCommand, Run};
-use tintype_source::connector::Context;
 
 use crate::exit::usage;
 
@@ -92,19 +89,6 @@ pub(crate) fn group_options(
 pub(crate) fn looking(env: &Env, cancel: &Cancel) -> anyhow::Result<Run> {
     let options = group_options(&[], None, Duration::from_secs(10), 0)?;
     Ok(Run::begin(env, cancel, &options)?)
-}
-
-/// What the guard's process has at hand: it makes nothing and removes nothing.
-pub(crate) fn guard_context(env: &Env) -> Context {
-    Context {
-        clock: Arc::clone(&env.clock),
-        tasks: Arc::clone(&env.tasks),
-        cancel: Cancel::default(),
-        session: "0000000000000000".into(),
-        living: Arc::new(BTreeSet::<String>::new()),
-        scratch: PathBuf::new(),
-        written_devices: Vec::new(),
-    }
 }
 
 #[cfg(test)]

@@ -111,6 +111,15 @@ pub(crate) fn chosen(sources: &Sources<'_>, what: &str, report: &Report) -> anyh
     passphrase(&text)
 }
 
+/// Twelve words, from a file or a person.
+pub(crate) fn words(file: Option<&Path>, what: &str, report: &Report) -> anyhow::Result<Text> {
+    let sources = Sources { options: "--words-file", ..Sources::default() };
+    match file {
+        Some(file) => read_text(file, report),
+        None => ask(&format!("the twelve words of {what}: "), &sources),
+    }
+}
+
 fn age_identity(file: &Path, report: &Report) -> anyhow::Result<Secret> {
     let identity = AgeIdentity::parse(&read_text(file, report)?)
         .with_context(|| format!("cannot use {}", file.display()))?;

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use tintype_engine::env::Env;
@@ -13,6 +12,7 @@ use tintype_manager::tls::Files;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::{self, Exit, usage};
+use crate::platform;
 use crate::report::Report;
 use crate::terminal;
 
@@ -33,20 +33,33 @@ At its first start it makes a master key, a certificate with an authority of its
 environment, then tintype.toml in the data directory or the file of --config. It ends cleanly at
 SIGTERM and Ctrl-C.")]
 pub(crate) struct Serve {
-    /// Where everything is kept [default: /var/lib/tintype, of a user ~/.local/share/tintype]
-    #[arg(long, value_name = "DIR", env = "TINTYPE_DATA")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    own: Own,
     /// Address and port [default: 0.0.0.0:8443]
     #[arg(long, value_name = "ADDRESS:PORT", env = "TINTYPE_LISTEN")]
     listen: Option<SocketAddr>,
-    /// PostgreSQL in place of SQLite; with a password, better by the environment
-    #[arg(long, value_name = "URL", env = "TINTYPE_DATABASE", hide_env_values = true)]
-    database: Option<String>,
     /// Name or address for the certificate that it makes; can be given more than once
     #[arg(long = "name", value_name = "NAME")]
     names: Vec<String>,
+}
+
+/// Where a manager of this host keeps what it has.
+#[derive(clap::Args)]
+pub(crate) struct Own {
+    /// Where everything is kept [default: /var/lib/tintype, of a user ~/.local/share/tintype]
+    #[arg(long, value_name = "DIR", env = "TINTYPE_DATA", global = true)]
+    data: Option<PathBuf>,
+    /// PostgreSQL in place of SQLite; with a password, better by the environment
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TINTYPE_DATABASE",
+        hide_env_values = true,
+        global = true
+    )]
+    database: Option<String>,
     /// Settings [default: tintype.toml in the data directory]
-    #[arg(long, value_name = "FILE", env = "TINTYPE_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "TINTYPE_CONFIG", global = true)]
     config: Option<PathBuf>,
 }
 
@@ -88,6 +101,16 @@ impl Serve {
     }
 
     fn options(self) -> anyhow::Result<Options> {
+        let mut options = self.own.options()?;
+        options.listen = self.listen.unwrap_or(options.listen);
+        options.names.splice(0..0, self.names);
+        Ok(options)
+    }
+}
+
+impl Own {
+    /// As the settings say.
+    pub(crate) fn options(self) -> anyhow::Result<Options> {
         let given = match &self.config {
             Some(file) => {
                 Some(read(file)?.with_context(|| format!("there is no {}", file.display()))?)
@@ -100,7 +123,6 @@ impl Serve {
             Some(file) => file,
             None => read(&data.join(FILE))?.unwrap_or_default(),
         };
-        let listen = self.listen.or(file.listen);
         let files = file.tls.certificate.zip(file.tls.key);
         let tls = files.map(|(certificate, key)| Files { certificate, key, authority: None });
         let env = Env::system();
@@ -108,13 +130,14 @@ impl Serve {
         let credential = credentials.map(|folder| folder.join(CREDENTIAL));
         Ok(Options {
             data,
-            listen: listen.unwrap_or_else(|| LISTEN.parse().expect("an address")),
+            listen: file.listen.unwrap_or_else(|| LISTEN.parse().expect("an address")),
             database: self.database.or(file.database),
-            names: self.names.into_iter().chain(file.names).collect(),
+            names: file.names,
             tls,
             master_key: credential.filter(|file| file.exists()),
-            clock: Arc::clone(&env.clock),
-            random: Arc::clone(&env.random),
+            env,
+            guard: platform::guard_command()?,
+            runtime: platform::runtime_dir(),
         })
     }
 }

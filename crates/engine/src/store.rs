@@ -99,19 +99,18 @@ pub struct Store<'r> {
 
 impl Repository {
     /// Begins a session that writes, in the order of format.md §11.1: session, then pins
-    /// checked, then condemned lists, then the index.
+    /// checked, then condemned lists, then the index. `pins`: the parent, or what is joined.
     pub fn begin_writing(
         &self,
         kind: SessionKind,
-        parent: Option<SnapshotId>,
+        pins: impl IntoIterator<Item = SnapshotId>,
     ) -> Result<Store<'_>> {
         self.allow_write()?;
         self.backend.keep_reserve();
-        let session = self.begin_session(kind, parent.into_iter().collect())?;
+        let pins: Vec<_> = pins.into_iter().collect();
+        let session = self.begin_session(kind, pins.clone())?;
         let prepared = (|| {
-            if let Some(parent) = parent {
-                self.check_visible(parent)?;
-            }
+            self.check_visible(&pins)?;
             let condemned = self.read_condemned()?;
             let index = self.read_index(condemned)?.1;
             let lacking = self.lacking_packs(&index)?;
@@ -469,7 +468,8 @@ mod tests {
         let secret = Secret::Recovery(RecoveryKey::generate(&env));
         let options = OpenOptions { cache_root: None, identity: Identity::anonymous(), env };
         let backend = std::sync::Arc::new(MemoryBackend::new());
-        let (repository, _) = Repository::init(backend, &secret, "test", false, options).unwrap();
+        let (repository, _) =
+            Repository::init(backend, &[(&secret, "test")], false, options).unwrap();
         let is_new = |is_distrusted: bool| {
             let store = repository.begin_writing(SessionKind::Snapshot, None).unwrap();
             let stored = store.put(&mut Worker::new().unwrap(), Kind::Chunk, b"a chunk").unwrap();

@@ -1,5 +1,6 @@
 //! From an empty directory to a manager that answers, and its end.
 
+use std::fs::File;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -9,27 +10,34 @@ use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
 use tintype_api::object::Object;
+use tintype_api::storage::{INTERNAL, StorageKind, StorageSpec};
 use tintype_api::tenant::{SYSTEM, TenantSpec};
 use tintype_api::user::UserSpec;
-use tintype_model::env::{Clock, Random};
+use tintype_model::env::Random;
 use tintype_model::identifier::Id;
 use tintype_model::rights::Role;
 use tintype_model::{Error, Result};
+use tintype_runner::group::GuardCommand;
+use tintype_runner::vault::{Env, Host};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::auth::password;
-use crate::catalog::{Catalog, audit, objects, passwords};
+use crate::catalog::{Catalog, audit, facts, objects, passwords};
+use crate::runs::Dispatcher;
 use crate::seal::MasterKey;
-use crate::state::{Shared, State};
-use crate::{http, tls};
+use crate::state::{Parts, Shared, State};
+use crate::{http, schedule, tls};
 
 /// Name of the first administrator.
 pub const ADMINISTRATOR: &str = "admin";
+/// Of the facts of the catalog.
+const INSTALLATION: &str = "installation";
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Connections that are being greeted at once.
 const GREETED_AT_ONCE: usize = 256;
@@ -44,66 +52,85 @@ pub struct Options {
     pub tls: Option<tls::Files>,
     /// Where the master key lies; none: in the data directory.
     pub master_key: Option<PathBuf>,
-    pub clock: Arc<dyn Clock>,
-    pub random: Arc<dyn Random>,
+    /// What this host has for its runs; cache, scratch and journals lie in the data directory.
+    pub env: Env,
+    pub guard: GuardCommand,
+    /// Where all programs of this host know of each other's runs.
+    pub runtime: PathBuf,
 }
 
 /// A manager that listens.
 pub struct Manager {
     pub state: State,
-    pub key: MasterKey,
     pub address: SocketAddr,
     pub authority: Option<PathBuf>,
     /// Of the first administrator, when it was made just now: told once, kept nowhere.
     pub first_password: Option<String>,
     listener: Encrypted,
+    _alone: File,
 }
 
 impl Manager {
     pub async fn start(options: Options) -> Result<Self> {
-        prepare(&options.data)?;
-        let catalog = match &options.database {
-            Some(url) => Catalog::postgres(url).await?,
-            None => Catalog::sqlite(&options.data.join("catalog.sqlite")).await?,
-        };
-        let first = find_system(&catalog).await?;
-        let key = options.master_key.clone().unwrap_or_else(|| options.data.join("master.key"));
-        // A catalog that holds something cannot be read with a new key.
-        let key = MasterKey::of_file(&key, first.is_none(), &*options.random)?;
-        let (system, first_password) = if let Some(system) = first {
-            (system, None)
-        } else {
-            let (system, password) = populate(&catalog, &options).await?;
-            (system, Some(password))
-        };
+        let alone = alone(&options.data)?;
+        // Before anything is made: the first password is told once, by a manager that listens.
+        let failed = |error| Error::io(error, format!("listening on {}", options.listen));
+        let tcp = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let address = tcp.local_addr().map_err(failed)?;
+        let (state, first_password) = open(&options).await?;
         let files = if let Some(files) = options.tls.clone() {
             files
         } else {
             let mut names = tls::usual_names(options.listen.ip());
             names.extend(options.names.iter().cloned());
-            tls::own(&options.data.join("tls"), &names, options.clock.now())?
+            tls::own(&options.data.join("tls"), &names, options.env.clock.now())?
         };
         let config = tls::server_config(&files)?;
-        let failed = |error| Error::io(error, format!("listening on {}", options.listen));
-        let tcp = TcpListener::bind(options.listen).await.map_err(failed)?;
-        let address = tcp.local_addr().map_err(failed)?;
-        let state = Shared::new(catalog, options.clock, options.random, system);
         let listener = Encrypted::new(tcp, address, TlsAcceptor::from(config));
-        Ok(Self { state, key, address, authority: files.authority, first_password, listener })
+        let authority = files.authority;
+        Ok(Self { state, address, authority, first_password, listener, _alone: alone })
     }
 
-    /// Answers until `end`; requests that have begun are finished.
+    /// Answers and carries runs out until `end`; requests that have begun are finished, runs are
+    /// stopped and go on when it is started again.
     pub async fn run(self, end: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        let (ending, ended) = watch::channel(false);
+        let end = async move {
+            end.await;
+            ending.send_replace(true);
+        };
+        let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&self.state)).run(ended.clone()));
+        let clock = tokio::spawn(schedule::run(Arc::clone(&self.state), ended));
         let (router, _) = http::application(Arc::clone(&self.state));
         let service = router.into_make_service_with_connect_info::<Peer>();
         let served = axum::serve(self.listener, service).with_graceful_shutdown(end).await;
+        for task in [dispatcher, clock] {
+            task.await.map_err(|error| Error::internal(format!("a task ended: {error}")))?;
+        }
         self.state.catalog.close().await;
         served.map_err(|error| Error::io(error, "answering requests"))
     }
 }
 
+/// One at a time works with a data directory, as long as the file is open.
+pub fn alone(data: &Path) -> Result<File> {
+    prepare(data)?;
+    let path = data.join("manager.lock");
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| Error::io(error, path.display()))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::locked(format!(
+            "{}: a manager runs with this data directory: stop it first, or use another",
+            data.display()
+        ))),
+        Err(error) => Err(Error::io(error.into(), path.display())),
+    }
+}
+
 /// For its owner only.
-fn prepare(data: &Path) -> Result<()> {
+pub(crate) fn prepare(data: &Path) -> Result<()> {
     let failed = |error| Error::io(error, data.display());
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(failed)?;
     let found = std::fs::metadata(data).map_err(failed)?;
@@ -116,15 +143,86 @@ fn prepare(data: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn find_system(catalog: &Catalog) -> Result<Option<Id>> {
+/// The catalog and all that is needed to work with it; an empty one gets its root and an
+/// administrator, whose password is given back.
+pub async fn open(options: &Options) -> Result<(State, Option<String>)> {
+    prepare(&options.data)?;
+    let catalog = catalog(options).await?;
+    let first = find_system(&catalog).await?;
+    // A catalog that holds something cannot be read with a new key.
+    let key = master_key(options, first.is_none())?;
+    let (system, first_password) = if let Some(system) = first {
+        (system, None)
+    } else {
+        let (system, password) = populate(&catalog, options).await?;
+        (system, Some(password))
+    };
+    Ok((state(catalog, key, system, options).await?, first_password))
+}
+
+pub(crate) async fn catalog(options: &Options) -> Result<Catalog> {
+    match &options.database {
+        Some(url) => Catalog::postgres(url).await,
+        None => Catalog::sqlite(&options.data.join("catalog.sqlite")).await,
+    }
+}
+
+pub(crate) fn master_key(options: &Options, may_make: bool) -> Result<MasterKey> {
+    let file = options.master_key.clone().unwrap_or_else(|| options.data.join("master.key"));
+    MasterKey::of_file(&file, may_make, &*options.env.random)
+}
+
+pub(crate) async fn state(
+    catalog: Catalog,
+    key: MasterKey,
+    system: Id,
+    options: &Options,
+) -> Result<State> {
+    let (installation, host) = (installation(&catalog).await?, host(options)?);
+    Ok(Shared::new(Parts {
+        catalog,
+        key,
+        clock: Arc::clone(&options.env.clock),
+        random: Arc::clone(&options.env.random),
+        system,
+        installation,
+        data: options.data.clone(),
+        host,
+    }))
+}
+
+pub(crate) async fn find_system(catalog: &Catalog) -> Result<Option<Id>> {
     let mut on = catalog.read().await?;
     let found = objects::named_anywhere::<TenantSpec>(&mut on, SYSTEM).await?;
     Ok(found.map(|tenant| tenant.id))
 }
 
-/// The root, and somebody who may do everything.
+async fn installation(catalog: &Catalog) -> Result<Id> {
+    let found = facts::get(&mut *catalog.read().await?, INSTALLATION).await?;
+    found.ok_or_else(|| Error::corrupt("the catalog does not know its installation"))?.parse()
+}
+
+/// Below the data directory, but for what all programs of the host share.
+pub(crate) fn host(options: &Options) -> Result<Host> {
+    let below = |name: &str| {
+        let directory = options.data.join(name);
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.map(|()| directory.clone()).map_err(|error| Error::io(error, directory.display()))
+    };
+    Ok(Host {
+        env: options.env.clone(),
+        cache: Some(below("cache")?),
+        runtime: options.runtime.clone(),
+        scratch: below("scratch")?,
+        journals: below("restores")?,
+        guard: options.guard.clone(),
+        own: vec![options.data.clone()],
+    })
+}
+
+/// The root, somebody who may do everything, and a place for the first snapshots.
 async fn populate(catalog: &Catalog, options: &Options) -> Result<(Id, String)> {
-    let (clock, random) = (&*options.clock, &*options.random);
+    let (clock, random) = (&*options.env.clock, &*options.env.random);
     let now = clock.now();
     let new_id = || Id::new(now, random);
     let id = new_id();
@@ -152,6 +250,8 @@ async fn populate(catalog: &Catalog, options: &Options) -> Result<(Id, String)> 
     let mut change = catalog.change().await?;
     objects::insert(change.on(), &tenant).await?;
     objects::insert(change.on(), &user).await?;
+    objects::insert(change.on(), &internal_storage(&id, new_id(), now)).await?;
+    facts::set(change.on(), INSTALLATION, new_id().as_str()).await?;
     passwords::set(change.on(), &user.id, &hash, now).await?;
     let told = audit::New {
         time: now,
@@ -164,6 +264,25 @@ async fn populate(catalog: &Catalog, options: &Options) -> Result<(Id, String)> 
     };
     change.commit(&told).await?;
     Ok((id, password))
+}
+
+fn internal_storage(system: &Id, id: Id, now: jiff::Timestamp) -> Object<StorageSpec> {
+    Object {
+        id,
+        tenant: system.clone(),
+        name: INTERNAL.to_owned(),
+        version: 1,
+        created: now,
+        changed: now,
+        spec: StorageSpec {
+            kind: StorageKind::Internal,
+            url: String::new(),
+            mount_point: None,
+            is_default: true,
+            is_shared: true,
+            access_key: None,
+        },
+    }
 }
 
 /// 80 bits, in groups that can be typed.

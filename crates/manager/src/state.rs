@@ -1,39 +1,69 @@
 //! What every request and run of one manager shares.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tintype_model::env::{Clock, Random};
 use tintype_model::identifier::Id;
+use tintype_runner::vault::Host;
 use tokio::sync::Semaphore;
 
 use crate::auth::limiter::Limiter;
 use crate::catalog::Catalog;
+use crate::runs::Living;
+use crate::seal::MasterKey;
 
 /// Hashes of passwords that are computed at once: each takes 19 MiB.
 const PASSWORDS_AT_ONCE: usize = 2;
 
 pub struct Shared {
     pub catalog: Catalog,
+    pub key: MasterKey,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     /// Of the tenant that is the root.
     pub system: Id,
+    /// Of this installation: travels with its snapshots.
+    pub installation: Id,
+    pub data: PathBuf,
+    /// What this host has for its runs.
+    pub host: Host,
     pub limiter: Limiter,
     pub passwords: Semaphore,
+    pub living: Living,
 }
 
 pub type State = Arc<Shared>;
 
+/// What a manager is made of.
+pub struct Parts {
+    pub catalog: Catalog,
+    pub key: MasterKey,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    pub system: Id,
+    pub installation: Id,
+    pub data: PathBuf,
+    pub host: Host,
+}
+
 impl Shared {
-    pub fn new(
-        catalog: Catalog,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-        system: Id,
-    ) -> State {
-        let passwords = Semaphore::new(PASSWORDS_AT_ONCE);
-        Arc::new(Self { catalog, clock, random, system, limiter: Limiter::default(), passwords })
+    pub fn new(parts: Parts) -> State {
+        let Parts { catalog, key, clock, random, system, installation, data, host } = parts;
+        Arc::new(Self {
+            catalog,
+            key,
+            clock,
+            random,
+            system,
+            installation,
+            data,
+            host,
+            limiter: Limiter::default(),
+            passwords: Semaphore::new(PASSWORDS_AT_ONCE),
+            living: Living::default(),
+        })
     }
 
     /// To the millisecond, as the catalog keeps times.

@@ -12,6 +12,7 @@ pub mod identifier;
 pub mod item;
 pub mod plan;
 pub mod profile;
+pub mod queue;
 pub mod rate;
 pub mod resource;
 pub mod retention;

@@ -15,6 +15,9 @@ pub struct Check {
     /// What helps, unless it passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cure: Option<String>,
+    /// What another part of the same restore may bring, so that this passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unless: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,17 +31,26 @@ pub enum Verdict {
 
 impl Check {
     pub fn pass(name: &str, message: impl Into<String>) -> Self {
-        Self { name: name.into(), outcome: Verdict::Pass, message: message.into(), cure: None }
+        Self::new(name, Verdict::Pass, message.into(), None)
     }
 
     pub fn warn(name: &str, message: impl Into<String>, cure: impl Into<String>) -> Self {
-        let cure = Some(cure.into());
-        Self { name: name.into(), outcome: Verdict::Warn, message: message.into(), cure }
+        Self::new(name, Verdict::Warn, message.into(), Some(cure.into()))
     }
 
     pub fn block(name: &str, message: impl Into<String>, cure: impl Into<String>) -> Self {
-        let cure = Some(cure.into());
-        Self { name: name.into(), outcome: Verdict::Block, message: message.into(), cure }
+        Self::new(name, Verdict::Block, message.into(), Some(cure.into()))
+    }
+
+    /// See [`Check::unless`](field@Check::unless).
+    #[must_use]
+    pub fn unless(mut self, what: impl Into<String>) -> Self {
+        self.unless = Some(what.into());
+        self
+    }
+
+    fn new(name: &str, outcome: Verdict, message: String, cure: Option<String>) -> Self {
+        Self { name: name.into(), outcome, message, cure, unless: None }
     }
 }
 

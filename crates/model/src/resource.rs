@@ -22,6 +22,9 @@ pub const MOST_RESOURCES: usize = 100_000;
 pub struct Resources {
     /// Version of this schema: 1.
     pub version: u32,
+    /// Name of the tenant to which they belong: part of their places in a snapshot.
+    #[serde(default = "Resources::root", skip_serializing_if = "Resources::is_root")]
+    pub tenant: String,
     pub resources: Vec<Resource>,
 }
 
@@ -62,6 +65,7 @@ pub struct Resource {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Kind {
     Volume,
     Database,
@@ -71,6 +75,8 @@ pub enum Kind {
     /// Settings of a host.
     Settings,
     Application,
+    /// The state of a manager: only the manager itself takes it.
+    Manager,
 }
 
 impl fmt::Display for Kind {
@@ -82,6 +88,7 @@ impl fmt::Display for Kind {
             Self::Network => "network",
             Self::Settings => "settings",
             Self::Application => "application",
+            Self::Manager => "manager",
         })
     }
 }
@@ -91,6 +98,7 @@ impl fmt::Display for Kind {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Consistency {
     /// Read live.
     None,
@@ -115,6 +123,7 @@ impl fmt::Display for Consistency {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Version {
     Text(String),
     /// Program and arguments; the first line that it prints is the version.
@@ -143,6 +152,7 @@ impl Version {
 /// One part of an application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Component {
     /// Name of the resource.
     pub resource: String,
@@ -157,6 +167,7 @@ pub struct Component {
 /// A command at a phase of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Hook {
     pub phase: Phase,
     /// Program and arguments; no shell in between.
@@ -181,6 +192,7 @@ impl Hook {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Phase {
     /// Before anything is frozen.
     PreQuiesce,
@@ -215,6 +227,7 @@ impl fmt::Display for Phase {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum HookPlace {
     #[default]
     Host,
@@ -224,6 +237,7 @@ pub enum HookPlace {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum OnError {
     /// The item fails.
     #[default]
@@ -239,7 +253,15 @@ impl Resources {
     pub const VERSION: u32 = 1;
 
     pub fn new(resources: Vec<Resource>) -> Self {
-        Self { version: Self::VERSION, resources }
+        Self { version: Self::VERSION, tenant: Self::root(), resources }
+    }
+
+    fn root() -> String {
+        "system".to_owned()
+    }
+
+    fn is_root(tenant: &str) -> bool {
+        tenant == "system"
     }
 
     /// What the schema alone cannot say. Names the resource that is wrong, and how.
@@ -254,6 +276,7 @@ impl Resources {
         if self.resources.len() > MOST_RESOURCES {
             return Err(Error::invalid(format!("more than {MOST_RESOURCES} resources")));
         }
+        check_name(&self.tenant).map_err(|error| error.context("tenant"))?;
         let mut names = BTreeSet::new();
         for resource in &self.resources {
             resource.check()?;
@@ -308,18 +331,37 @@ impl Resources {
 
     /// Where in a snapshot's tree the resource lies (docs/resources.md): its parts have paths below.
     pub fn place_of(&self, resource: &Resource) -> String {
-        let name = &resource.name;
+        let (tenant, name) = (&self.tenant, &resource.name);
         if let Some(application) = self.owner_of(name) {
-            return format!("tenants/system/apps/{}/{name}", application.name);
+            return format!("tenants/{tenant}/apps/{}/{name}", application.name);
         }
         match resource.kind {
-            Kind::Volume => format!("tenants/system/volumes/{name}"),
-            Kind::Database => format!("tenants/system/databases/{name}"),
-            Kind::Vm => format!("tenants/system/vms/{name}"),
-            Kind::Network => format!("tenants/system/networks/{name}"),
+            Kind::Volume => format!("tenants/{tenant}/volumes/{name}"),
+            Kind::Database => format!("tenants/{tenant}/databases/{name}"),
+            Kind::Vm => format!("tenants/{tenant}/vms/{name}"),
+            Kind::Network => format!("tenants/{tenant}/networks/{name}"),
             Kind::Settings => format!("settings/{name}"),
-            Kind::Application => format!("tenants/system/apps/{name}"),
+            Kind::Application => format!("tenants/{tenant}/apps/{name}"),
+            Kind::Manager => "manager".to_owned(),
         }
+    }
+}
+
+/// The place that a path of a tree lies in, or that it is: that of a resource, as
+/// [`Resources::place_of`] gives it. Empty for what lies in none, like files that were captured by
+/// themselves.
+pub fn place_in(path: &[u8]) -> &[u8] {
+    let mut parts = path.split(|byte| *byte == b'/');
+    let depth = match (parts.next(), parts.nth(1)) {
+        (Some(b"settings"), _) => 2,
+        (Some(b"tenants"), Some(b"apps")) => 5,
+        (Some(b"tenants"), _) => 4,
+        _ => return b"",
+    };
+    let mut slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    match slashes.nth(depth - 1) {
+        Some((end, _)) => &path[..end],
+        None => path,
     }
 }
 
@@ -373,5 +415,41 @@ pub fn check_name(name: &str) -> Result<()> {
             "{name:?} is not a name: letters, digits, `.`, `_` and `-`, beginning with a letter or \
              digit, at most {NAME_BYTES}"
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_path_is_that_of_its_resource() {
+        let text = r#"{"resources": [
+            {"kind": "volume", "name": "v", "connector": "c"},
+            {"kind": "database", "name": "d", "connector": "c"},
+            {"kind": "vm", "name": "m", "connector": "c"},
+            {"kind": "network", "name": "n", "connector": "c"},
+            {"kind": "settings", "name": "s", "connector": "c"},
+            {"kind": "volume", "name": "part", "connector": "c"},
+            {"kind": "application", "name": "app", "components": [{"resource": "part"}]}
+        ]}"#;
+        let found: serde_json::Value = serde_json::from_str(text).expect("it is JSON");
+        let all = serde_json::from_value(found["resources"].clone()).expect("they are resources");
+        let resources = Resources::new(all);
+        for resource in &resources.resources {
+            let place = resources.place_of(resource).into_bytes();
+            assert_eq!(place_in(&place), place);
+            let below = [&place[..], b"/a/b"].concat();
+            let wanted = match resource.kind {
+                // Only its parts hold files of hosts.
+                Kind::Application => [&place[..], b"/a"].concat(),
+                _ => place,
+            };
+            assert_eq!(place_in(&below), wanted, "{}", resource.name);
+        }
+        for other in [&b"files/etc/a"[..], b"tintype.json", b"a"] {
+            assert_eq!(place_in(other), b"");
+        }
+        assert_eq!(place_in(b"tenants/system"), b"tenants/system");
     }
 }

@@ -10,3 +10,4 @@ pub mod progress;
 mod queue;
 pub mod restore;
 pub mod snapshot;
+pub mod vault;

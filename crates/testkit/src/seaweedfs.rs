@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use tempfile::TempDir;
-
+use crate::keeper::Directory;
 use crate::server::{Server, free_ports};
 use crate::tools::python_tool;
 
@@ -20,7 +19,7 @@ pub struct SeaweedFs {
     pub access_key: &'static str,
     pub secret_key: &'static str,
     _server: Server,
-    _directory: TempDir,
+    _directory: Directory,
 }
 
 /// One for the whole test process.
@@ -40,11 +39,13 @@ pub fn program() -> PathBuf {
 impl SeaweedFs {
     pub fn start() -> Self {
         let program = program();
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        let ports: [u16; 9] = free_ports();
+        // Sockets whose places cannot be chosen.
+        let sockets = ports.map(|port| format!("/tmp/seaweedfs-*-{port}.sock")).join(" ");
+        let directory = Directory::new(&format!("rm -f {sockets}"));
         let path = directory.path();
         write_identity(&path.join("s3.json"));
         certificates(path);
-        let ports: [u16; 9] = free_ports();
         let [s3, tls, ..] = ports;
         let log = path.join("log");
         let mut server = Server::start(&program, &arguments(path, ports), &log);
@@ -76,7 +77,8 @@ fn arguments(path: &Path, ports: [u16; 9]) -> Vec<String> {
         "filer.port",
         "filer.port.grpc",
     ];
-    let mut arguments = vec!["server".to_owned(), format!("-dir={}", at("data"))];
+    let logs = format!("-logdir={}", path.display());
+    let mut arguments = vec![logs, "server".to_owned(), format!("-dir={}", at("data"))];
     arguments.extend(names.iter().zip(ports).map(|(name, port)| format!("-{name}={port}")));
     arguments.push(format!("-s3.config={}", at("s3.json")));
     arguments.push(format!("-s3.cert.file={}", at("server.pem")));

@@ -4,42 +4,57 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tempfile::TempDir;
-
 use crate::debian::need;
+use crate::keeper::Keeper;
+
+/// What is frozen would never be unmounted; mostly it is not. Then the rest goes.
+const AWAY: &str = "fsfreeze -u \"$1\"; umount -l \"$1\"; shift; rm -rf --one-file-system \"$@\"";
 
 /// Something mounted for the time of a test.
 pub struct Mounted {
     pub path: PathBuf,
-    /// Where it is mounted and its image, if they are its own.
-    directories: Vec<TempDir>,
-    image: Option<PathBuf>,
+    _keeper: Keeper,
 }
 
 impl Mounted {
+    /// By `mount` with these arguments before the place. `own` goes with it.
+    pub fn new_at(arguments: &[&OsStr], at: &Path, own: &[&Path]) -> Self {
+        let places = [at].into_iter().chain(own.iter().copied()).map(Path::as_os_str);
+        let keeper = Keeper::new(AWAY, &places.collect::<Vec<_>>());
+        run("mount", &[arguments, &[at.as_os_str()]].concat());
+        Self { path: at.to_owned(), _keeper: keeper }
+    }
+
+    /// An image that is there already.
+    pub fn image_at(image: &Path, at: &Path) -> Self {
+        Self::looped(image, at, &[])
+    }
+
+    fn looped(image: &Path, at: &Path, own: &[&Path]) -> Self {
+        Self::new_at(&["-o".as_ref(), "loop".as_ref(), image.as_os_str()], at, own)
+    }
+
     /// A new file system of a kind, on an image of its own, mounted at a directory.
     pub fn image(kind: &str, at: &Path) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let image = dir.path().join("image");
+        let own = directory();
+        let image = own.join("image");
         make(kind, &image, if kind == "xfs" { 1 << 30 } else { 256 << 20 });
-        mount(&image, at);
-        Self { path: at.to_owned(), directories: vec![dir], image: None }
+        Self::looped(&image, at, &[&own])
     }
 
     /// A large one, mounted at a directory of its own. Its image is sparse.
     pub fn sized(kind: &str, size_bytes: u64) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut mounted = Self::sized_in(&dir.path().join("image"), kind, size_bytes);
-        mounted.directories.push(dir);
-        mounted
+        let (own, at) = (directory(), directory());
+        let image = own.join("image");
+        make(kind, &image, size_bytes);
+        Self::looped(&image, &at, &[&own, &at])
     }
 
     /// The same with its image at a place that the caller removes.
     pub fn sized_in(image: &Path, kind: &str, size_bytes: u64) -> Self {
-        let at = tempfile::tempdir().expect("a temporary directory");
+        let at = directory();
         make(kind, image, size_bytes);
-        mount(image, at.path());
-        Self { path: at.path().to_owned(), directories: vec![at], image: None }
+        Self::looped(image, &at, &[&at])
     }
 
     /// The same, mounted at a directory of its own.
@@ -50,26 +65,22 @@ impl Mounted {
 
     /// A file system of a kind on an image that lies on this one.
     pub fn stack(&self, kind: &str) -> Self {
-        let at = tempfile::tempdir().expect("a temporary directory");
+        let at = directory();
         let image = self.path.join(format!("{kind}.image"));
         // The least that mkfs.xfs makes.
         make(kind, &image, 320 << 20);
-        mount(&image, at.path());
-        Self { path: at.path().to_owned(), directories: vec![at], image: Some(image) }
+        Self::looped(&image, &at, &[&at, &image])
     }
 
     /// Memory, of so many MiB.
     pub fn tmpfs(at: &Path, mebibytes: u32) -> Self {
         let size = format!("size={mebibytes}m");
-        let arguments = ["-t", "tmpfs", "-o", &size, "tmpfs"].map(OsStr::new);
-        run("mount", &[&arguments[..], &[at.as_os_str()]].concat());
-        Self { path: at.to_owned(), directories: Vec::new(), image: None }
+        Self::new_at(&["-t", "tmpfs", "-o", &size, "tmpfs"].map(OsStr::new), at, &[])
     }
 
     /// One of the kernel's own kinds.
     pub fn kind(kind: &str, at: &Path) -> Self {
-        run("mount", &["-t".as_ref(), kind.as_ref(), kind.as_ref(), at.as_os_str()]);
-        Self { path: at.to_owned(), directories: Vec::new(), image: None }
+        Self::new_at(&["-t", kind, kind].map(OsStr::new), at, &[])
     }
 
     /// Takes it away although it is in use.
@@ -78,16 +89,27 @@ impl Mounted {
     }
 }
 
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // It would never be unmounted; mostly it is not frozen.
-        let quiet = || std::process::Stdio::null();
-        let _ = Command::new("fsfreeze").arg("-u").arg(&self.path).stderr(quiet()).status();
-        let _ = Command::new("umount").arg("-l").arg(&self.path).stderr(quiet()).status();
-        if let Some(image) = &self.image {
-            let _ = std::fs::remove_file(image);
-        }
+/// A file as a block device.
+pub struct Loop {
+    pub device: PathBuf,
+    _keeper: Keeper,
+}
+
+impl Loop {
+    pub fn new(file: &Path) -> Self {
+        let output = Command::new("losetup").args(["-f", "--show"]).arg(file).output();
+        let output = output.expect("losetup (package mount) can be run");
+        assert!(output.status.success(), "{output:?}");
+        let device = String::from_utf8(output.stdout).expect("a plain name");
+        let device = PathBuf::from(device.trim());
+        let keeper = Keeper::new("losetup -d \"$1\"", &[device.as_os_str()]);
+        Self { device, _keeper: keeper }
     }
+}
+
+/// A new one, which a [`Keeper`] removes.
+fn directory() -> PathBuf {
+    tempfile::tempdir().expect("a temporary directory").keep()
 }
 
 fn make(kind: &str, image: &Path, size: u64) {
@@ -103,10 +125,6 @@ fn make(kind: &str, image: &Path, size: u64) {
     let mut arguments: Vec<&OsStr> = small.iter().map(OsStr::new).collect();
     arguments.push(image.as_os_str());
     run(&format!("mkfs.{kind}"), &arguments);
-}
-
-fn mount(image: &Path, at: &Path) {
-    run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_os_str(), at.as_os_str()]);
 }
 
 pub fn run(program: &str, arguments: &[&OsStr]) {

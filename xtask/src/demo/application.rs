@@ -48,9 +48,9 @@ fn has_machines() -> bool {
 }
 
 /// The parts, running.
-struct Shop {
-    orders: Postgres,
-    volume: Mounted,
+pub(super) struct Shop {
+    pub(super) orders: Postgres,
+    pub(super) volume: Mounted,
     machine: Option<Guest>,
     /// Holds the machine's disks and sockets.
     place: PathBuf,
@@ -90,7 +90,8 @@ impl Demo {
             ["restore", "latest", "--resources", "--in-place", "--without-undo-point", "--yes"];
         let seconds = self.step("bring it back", &args.map(OsStr::new))?;
         let found = shop.found(&possible, &counted, &digest)?;
-        Ok(format!("{found}\nBrought back in {seconds:.1} s."))
+        let managed = self.managed(&mut shop)?;
+        Ok(format!("{found}\nBrought back in {seconds:.1} s.\n\n{managed}"))
     }
 }
 
@@ -123,7 +124,7 @@ impl Shop {
         Ok(Self { orders, volume, machine, place, papers })
     }
 
-    fn description(&self) -> serde_json::Value {
+    pub(super) fn description(&self) -> serde_json::Value {
         let at = json!({ "host": self.orders.host(), "port": self.orders.port });
         let mut resources = vec![
             json!({ "kind": "database", "name": "orders", "connector": "postgres", "at": at }),
@@ -175,8 +176,10 @@ impl Shop {
                 break;
             }
             self.orders.sql(&format!("insert into orders values ({id}, 'order {id}')"));
-            let document = self.volume.path.join(format!("orders/{id}"));
-            fs::write(document, format!("order {id}\n"))?;
+            // Whole or not at all, whenever the volume is frozen.
+            let (new, document) = (self.volume.path.join("new"), format!("orders/{id}"));
+            fs::write(&new, format!("order {id}\n"))?;
+            fs::rename(new, self.volume.path.join(document))?;
             written.store(id, Ordering::SeqCst);
         }
         Ok(())

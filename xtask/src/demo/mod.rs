@@ -3,6 +3,7 @@
 mod application;
 mod change;
 mod data;
+mod manager;
 mod oddities;
 
 use crate::clock::Stopwatch;
@@ -34,6 +35,9 @@ struct Demo {
     password: PathBuf,
     restored: PathBuf,
     application: PathBuf,
+    /// Of the manager.
+    managed: PathBuf,
+    keep: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -47,6 +51,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         password: folder.path().join("password"),
         restored: folder.path().join("restored"),
         application: folder.path().join("application"),
+        managed: folder.path().join("manager"),
+        keep: args.keep,
     };
     let result = demo.play();
     if args.keep {

@@ -1,5 +1,6 @@
 //! The stages that cargo and its companions carry out.
 
+use crate::leftovers::Place;
 use crate::sh::{Sh, which};
 use crate::stage::Outcome::{self, Done};
 use crate::{paths, tidy};
@@ -24,7 +25,10 @@ pub(super) fn clippy() -> anyhow::Result<Outcome> {
 }
 
 pub(super) fn test() -> anyhow::Result<Outcome> {
-    cargo("test")?.args(["--workspace", "--all-features", "--all-targets"]).run()?;
+    let place = Place::new()?;
+    let what = ["--workspace", "--all-features", "--all-targets"];
+    cargo("test")?.args(what).env("TMPDIR", place.path()).run()?;
+    place.check()?;
     Ok(Done)
 }
 

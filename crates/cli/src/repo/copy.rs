@@ -7,6 +7,7 @@ use tintype_engine::copy::{CopyEvent, CopyOptions, CopyPlan, KNOWN_LIMIT};
 use tintype_engine::id::SnapshotId;
 use tintype_model::selector::Selector;
 use tintype_runner::progress::Progress;
+use tintype_runner::snapshot::part;
 
 use crate::app::App;
 use crate::exit::{Exit, usage};
@@ -64,10 +65,11 @@ impl Args {
         app.catch_interrupts()?;
         let listing = app.listing(&source)?;
         let picked: Vec<_> = if self.all {
-            listing.snapshots.iter().collect()
+            listing.snapshots.iter().filter(|s| !part::is_part(&s.manifest)).collect()
         } else {
             pick::pick_all(&listing, &self.snapshots)?
         };
+        picked.iter().try_for_each(|snapshot| part::refuse(snapshot))?;
         let ids: Vec<SnapshotId> =
             picked.iter().filter(|s| self.filter.takes(s)).map(|s| s.id).collect();
         if ids.is_empty() {

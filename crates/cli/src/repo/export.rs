@@ -14,6 +14,7 @@ use tintype_engine::tree::Root;
 use tintype_model::selector::Selector;
 use tintype_runner::bundle::{self, ExportOptions, Exported, Output};
 use tintype_runner::progress::Progress;
+use tintype_runner::snapshot::part;
 
 use crate::app::App;
 use crate::exit::{Exit, usage};
@@ -106,6 +107,7 @@ impl Args {
         let seal = self.seal(app)?;
         app.catch_interrupts()?;
         let snapshot = app.pick(&repository, &self.place)?;
+        part::refuse(&snapshot)?;
         let path = self.place.path.clone().unwrap_or_default();
         let output = file.map(|file| Output::create(file, self.overwrite, &app.env));
         let mut output = output.transpose()?;

@@ -10,6 +10,7 @@ use tintype_engine::tree::find::{Pattern, Query, Search};
 use tintype_engine::tree::{Root, TreeEntry};
 use tintype_model::entry::{Kind, Time};
 use tintype_model::selector::Selector;
+use tintype_runner::snapshot::part::is_part;
 
 use super::browse;
 use crate::app::App;
@@ -104,7 +105,7 @@ impl Args {
         let listing = app.listing(&repository)?;
         let unknown = if self.snapshot.is_empty() { listing.unknown.len() } else { 0 };
         let picked: Vec<_> = if self.snapshot.is_empty() {
-            listing.snapshots.iter().collect()
+            listing.snapshots.iter().filter(|s| !is_part(&s.manifest)).collect()
         } else {
             pick::pick_all(&listing, &self.snapshot)?
         };

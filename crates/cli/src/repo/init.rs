@@ -65,7 +65,7 @@ impl Args {
         let out = self.recovery_key_out.as_deref().map(create_private).transpose()?;
         let options = app.open_options(None);
         let (repository, recovery) =
-            Repository::init(backend, &secret, &self.label, single_writer, options)?;
+            Repository::init(backend, &[(&secret, &self.label)], single_writer, options)?;
         let added = self.age.as_ref().map(|age| repository.add_age_recipient(age, "age recipient"));
         let words = recovery.words();
         let report = &app.report;

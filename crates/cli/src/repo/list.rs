@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tintype_engine::repo::snapshots::Snapshot;
+use tintype_runner::snapshot::part::is_part;
 
 use crate::app::App;
 use crate::exit::Exit;
@@ -24,6 +25,9 @@ pub(crate) struct Args {
     /// Whole ids
     #[arg(long)]
     long: bool,
+    /// Also parts of runs that are not joined yet
+    #[arg(long, short)]
+    all: bool,
 }
 
 /// The column, where there is one.
@@ -36,6 +40,8 @@ impl Args {
         let now = app.env.clock.now();
         let taken: Vec<&Snapshot> =
             listing.snapshots.iter().filter(|s| self.filter.takes(s)).collect();
+        let is_shown = |s: &&Snapshot| self.all || !is_part(&s.manifest);
+        let (taken, parts): (Vec<_>, Vec<_>) = taken.into_iter().partition(is_shown);
         let shown = taken.len() as u64;
         let expires = taken.iter().any(|snapshot| snapshot.standing.expiry.is_some());
         let mut header = vec!["id", "time", "host", "files+dirs", "size", "state", "tags", "paths"];
@@ -71,6 +77,12 @@ impl Args {
             }
             app.report.text(show::counted(shown, "snapshot", "snapshots"))?;
         }
+        if !parts.is_empty() {
+            app.report.note(format!(
+                "{} of runs that have not ended, or were interrupted; --all lists them",
+                show::counted(parts.len() as u64, "part", "parts")
+            ));
+        }
         let damaged = listing.damaged.len();
         let exit = Exit::of_outcome(false, damaged > 0);
         Ok(Done::of(exit, json!({ "snapshots": shown, "damaged": damaged })))
@@ -91,6 +103,9 @@ fn some_of(paths: &[String]) -> String {
 pub(crate) fn state(snapshot: &Snapshot, now: jiff::Timestamp) -> String {
     let standing = &snapshot.standing;
     let mut words = Vec::new();
+    if is_part(&snapshot.manifest) {
+        words.push("part");
+    }
     if !snapshot.manifest.complete {
         words.push("incomplete");
     }

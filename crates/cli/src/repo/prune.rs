@@ -12,6 +12,7 @@ use tintype_model::duration;
 use tintype_model::retention::{
     self, Decision, Group, GroupBy, Policy, PrunePlan, Reason, parse_count,
 };
+use tintype_runner::snapshot::part::{is_part, rests};
 
 use super::delete::{agree, delete};
 use super::gc;
@@ -29,7 +30,9 @@ Examples:
   tintype repo prune --keep-within 1y --gc
 
 A snapshot stays if any rule keeps it. Locks and holds win over everything; a snapshot with an
-expiry of its own stays exactly until then. Each group (same host, same paths) is looked at alone.
+expiry of its own stays exactly until then. Where all that stay of a group are incomplete, the
+newest complete one stays too. Each group (same host, same paths) is looked at alone.
+Parts of runs of a manager take no part: what an interrupted run left of them goes after a week.
 --dry-run shows each snapshot with the rule that keeps or drops it, and the bytes that gc would
 free.")]
 pub(crate) struct Args {
@@ -100,13 +103,18 @@ impl Args {
         }
         let chosen: Vec<&Snapshot> =
             listing.snapshots.iter().filter(|s| self.filter.takes(s)).collect();
-        let facts: Vec<retention::Snapshot> = chosen.iter().map(|s| facts(s)).collect();
+        let whole = chosen.iter().filter(|s| !is_part(&s.manifest));
+        let facts: Vec<retention::Snapshot> = whole.map(|s| facts(s)).collect();
         let plan = PrunePlan::new(&facts, &policy, app.env.clock.now(), &TimeZone::system());
         show_plan(app, &plan)?;
+        let rests = rests(&listing.snapshots, app.env.clock.now());
+        let rests: Vec<_> = rests.into_iter().filter(|s| self.filter.takes(s)).collect();
+        show_rests(app, &rests)?;
         if !self.expired_only {
             refuse_to_keep_nothing(&plan)?;
         }
-        let dropped: BTreeSet<String> = plan.dropped().map(|d| d.snapshot.id.clone()).collect();
+        let mut dropped: BTreeSet<String> = plan.dropped().map(|d| d.snapshot.id.clone()).collect();
+        dropped.extend(rests.iter().map(|s| s.id.to_string()));
         let doomed: Vec<&Snapshot> =
             chosen.into_iter().filter(|s| dropped.contains(&s.id.to_string())).collect();
         let kept = plan.kept().count();
@@ -181,6 +189,7 @@ fn facts(snapshot: &Snapshot) -> retention::Snapshot {
         expiry: standing.expiry,
         held: standing.holds.iter().cloned().collect(),
         locked_until: standing.locked_until,
+        is_complete: manifest.complete,
     }
 }
 
@@ -196,6 +205,19 @@ fn show_plan(app: &App, plan: &PrunePlan) -> anyhow::Result<()> {
         }
     }
     app.report.text(plan.to_string().trim_end())
+}
+
+fn show_rests(app: &App, rests: &[&Snapshot]) -> anyhow::Result<()> {
+    for part in rests {
+        let fields = json!({
+            "id": part.id, "time": part.manifest.time, "group": "", "keep": false,
+            "reasons": ["part of a run that was interrupted"],
+        });
+        app.report.event("planned", fields)?;
+        let (id, time) = (part.id.short(), show::time(part.manifest.time));
+        app.report.text(format!("drop {id} {time}: part of a run that was interrupted"))?;
+    }
+    Ok(())
 }
 
 fn would_free(app: &App, repository: &Repository, doomed: &[&Snapshot]) -> anyhow::Result<u64> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tintype_engine::format::records::Manifest;
 use tintype_engine::id::encode_hex;
 use tintype_model::item::{ApplicationItem, Descriptor, HookRun, Item, Outcome};
-use tintype_runner::group::{self, Taken};
+use tintype_runner::group::{self, BORROWS, Taken};
 use tintype_runner::progress::Progress;
 use tintype_runner::snapshot::{Labels, SnapshotOptions};
 
@@ -19,8 +19,6 @@ use crate::progress::Watched;
 use crate::report::Done;
 use crate::{platform, show};
 
-/// Of a manifest: it belongs to no series, see [`group::borrows`].
-const BORROWS: &str = "borrows";
 /// Nothing is frozen for longer.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -98,7 +96,7 @@ fn tell(app: &App, taken: &Taken) -> anyhow::Result<()> {
         }
     }
     for what in &taken.unreleased {
-        app.report.warn(format!("could not be removed, the next run tries again: {what}"));
+        app.report.warn(what);
     }
     Ok(())
 }

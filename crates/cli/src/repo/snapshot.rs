@@ -14,6 +14,7 @@ use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::tree::Root;
 use tintype_model::entry::{Problem, ProblemKind, is_valid_path};
 use tintype_model::selector::Selector;
+use tintype_runner::group::parent::newest_of;
 use tintype_runner::progress::Progress;
 use tintype_runner::snapshot::{self, Labels, Noticed, Outcome, SnapshotOptions};
 use tintype_source::files::{Excludes, Note, roots};
@@ -207,12 +208,8 @@ impl Args {
             pick::no_path(selector)?;
             return app.pick(repository, selector).map(Some);
         }
-        let host = &repository.identity().host;
-        let known = app.listing(repository)?.snapshots.into_iter();
-        // What was imported says of itself what did not change: nobody vouches for it.
-        let known = known.filter(|s| s.manifest.options.get("bundle").is_none());
-        let known = known.filter(|s| s.manifest.host == *host && fits(&s.manifest) > 0);
-        Ok(known.max_by_key(|s| fits(&s.manifest)))
+        let known = app.listing(repository)?.snapshots;
+        Ok(newest_of(known, &repository.identity().host, fits))
     }
 
     /// For the manifest: how it was taken.

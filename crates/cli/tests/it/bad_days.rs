@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tintype_testkit::keeper::Keeper;
+
 use crate::support::{Lab, Ran, is_root, noise};
 
 #[test]
@@ -122,7 +124,7 @@ fn what_root_stores_belongs_to_the_owner_of_the_repository() {
 }
 
 /// Something mounted, gone with the value.
-pub(crate) struct Mount(PathBuf);
+pub(crate) struct Mount(PathBuf, #[expect(dead_code, reason = "dropped with it")] Keeper);
 
 fn may_mount() -> bool {
     assert!(is_root() || std::env::var_os("CI").is_none(), "mounting needs root");
@@ -143,7 +145,7 @@ impl Mount {
             return None;
         }
         assert!(mount.status().unwrap().success(), "tmpfs is mounted at {}", at.display());
-        Some(Self(at.to_path_buf()))
+        Some(Self::at(at))
     }
 
     /// A directory at a second place.
@@ -154,7 +156,7 @@ impl Mount {
         std::fs::create_dir_all(at).unwrap();
         let bound = Command::new("mount").arg("--bind").args([from, at]).status();
         assert!(bound.unwrap().success(), "{} is bound to {}", from.display(), at.display());
-        Some(Self(at.to_path_buf()))
+        Some(Self::at(at))
     }
 
     /// A new file system in which upper and lower case are the same.
@@ -172,19 +174,17 @@ impl Mount {
         let (image, place) = (image.to_str().unwrap(), at.to_str().unwrap());
         done("mkntfs", &["--quick", "--force", "--quiet", image]);
         done("lowntfs-3g", &["-o", "ignore_case", image, place]);
-        Some(Self(at.to_path_buf()))
+        Some(Self::at(at))
+    }
+
+    fn at(at: &Path) -> Self {
+        Self(at.to_path_buf(), Keeper::new("umount -l \"$1\"", &[at.as_os_str()]))
     }
 
     pub(crate) fn remount(&self, options: &str) {
         let mut mount = Command::new("mount");
         mount.args(["-o", &format!("remount,{options}")]).arg(&self.0);
         assert!(mount.status().unwrap().success());
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 

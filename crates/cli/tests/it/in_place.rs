@@ -4,8 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tintype_engine::env::Env;
 use tintype_testkit::debian::need;
 use tintype_testkit::volumes::Mounted;
 
@@ -123,6 +125,35 @@ fn what_is_written_while_it_is_restored_is_not_lost() {
         let is_there = places.iter().any(|dir| dir.join(&name).exists());
         assert!(is_there, "{name} of {} in {places:?}", all.lines().count());
     }
+}
+
+#[test]
+fn an_undo_point_reads_only_what_changed_since_the_last_snapshot() {
+    if skipped() {
+        return;
+    }
+    let shop = Shop::new(&json!([]));
+    let noise: Vec<u8> =
+        (0..1 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    fs::write(shop.volume().join("large"), &noise).unwrap();
+    // What is younger than that is read again, whatever a parent says.
+    Env::system().clock.sleep(Duration::from_millis(2100));
+    let file = shop.lab.text("resources.yaml");
+    let ran = shop.lab.run(&["snapshot", "--json", "--resources", &file]).expect(0);
+    let before = ran.summary()["snapshot"].clone();
+    fs::write(shop.volume().join("a"), "of tomorrow").unwrap();
+    shop.restore("latest", &["--in-place", "--yes"]).expect(0);
+    assert_eq!(shop.now(), "of today");
+    let point = &shop.undo_points()[0];
+    let shown = shop.lab.run(&["show", "--json", point]).expect(0).events().swap_remove(0);
+    assert_eq!(shown["parent"], before, "{shown}");
+    let read = |name: &str| shown["stats"][name].as_u64().unwrap();
+    assert!(read("new_bytes") + read("known_bytes") < 1 << 18, "{shown}");
+    shop.restore(point, &["--in-place", "--yes"]).expect(0);
+    assert_eq!(
+        (shop.now(), fs::read(shop.volume().join("large")).unwrap()),
+        ("of tomorrow".into(), noise)
+    );
 }
 
 /// The undo point is the newest snapshot by then, and not what `latest` means.
@@ -295,4 +326,19 @@ fn a_share_inside_of_a_volume_is_not_taken_from_its_clients() {
     assert!(itself.out.contains("itself stays, because clients"), "{}", itself.out);
     let elsewhere = plan(shop.lab.path("source").as_path()).expect(0);
     assert!(!elsewhere.out.contains("clients"), "{}", elsewhere.out);
+}
+
+/// The only copy of everything must not go with what is replaced.
+#[test]
+fn a_volume_in_which_the_repository_lies_is_not_replaced() {
+    let lab = Lab::ready();
+    lab.write("source/a", "captured");
+    let files = json!({ "kind": "volume", "name": "all", "connector": "files",
+                        "at": { "path": lab.path("source").parent().unwrap() } });
+    lab.write("all.yaml", json!({ "version": 1, "resources": [files] }).to_string());
+    lab.run(&["snapshot", "--resources", &lab.text("all.yaml")]).expect(0);
+    let restore = ["restore", "latest", "--resources", "--in-place", "all", "--yes"];
+    let ran = lab.run(&restore).expect(1);
+    assert!(ran.out.contains("check block  repository: "), "{}", ran.out);
+    assert_eq!(lab.ids().len(), 1, "the repository is where it was");
 }

@@ -35,7 +35,7 @@ fn hooks(ran: &Ran) -> Vec<Value> {
 }
 
 /// A file of the disk at `/data`, whose format is told.
-fn on_disk(disk: &Path, path: &str) -> String {
+pub(crate) fn on_disk(disk: &Path, path: &str) -> String {
     let raw = disk.with_extension("raw");
     let convert =
         Command::new("qemu-img").args(["convert", "-O", "raw"]).arg(disk).arg(&raw).status();
@@ -46,12 +46,6 @@ fn on_disk(disk: &Path, path: &str) -> String {
     String::from_utf8(said.stdout).unwrap().trim().to_owned()
 }
 
-fn tagged(lab: &Lab, tag: &str) -> String {
-    let list = lab.run(&["list", "--json", "--tag", tag]).expect(0);
-    let event = list.events().into_iter().find(|event| event["event"] == "snapshot").unwrap();
-    event["id"].as_str().unwrap().to_owned()
-}
-
 #[test]
 fn a_machine_whose_disks_are_not_named_is_replaced_and_brought_back() {
     let lab = Lab::ready();
@@ -60,6 +54,9 @@ fn a_machine_whose_disks_are_not_named_is_replaced_and_brought_back() {
     let off = [hook("pre-restore", "true", "continue"), hook("post-restore", "true", "continue")];
     describe(&lab, &guest, &["vda"], &off);
     take(&lab);
+    lab.run(&["restore", "latest", "--resources", "--to", &lab.text("plain"), "web"]).expect(0);
+    assert_eq!(on_disk(&lab.path("plain/web/disks/vdb.img"), "/state"), "before");
+    assert!(lab.path("plain/web/definition.json").exists());
     guest.shell("echo after > /data/state; sync");
     let disk: PathBuf = guest.disks[1].1.clone();
     let kept = guest.quit();
@@ -75,7 +72,7 @@ fn a_machine_whose_disks_are_not_named_is_replaced_and_brought_back() {
     assert_eq!(ran.len(), 2, "{ran:?}");
     assert!(ran.iter().all(|run| run["failure"].as_str().is_some()), "{ran:?}");
 
-    let point = tagged(&lab, "pre-restore");
+    let point = lab.undo_point();
     lab.run(&["restore", &point, "--resources", "--in-place", "--yes"]).expect(0);
     assert_eq!(on_disk(&disk, "/state"), "after");
     drop(kept);
@@ -104,6 +101,7 @@ fn hooks_of_a_restore_run_in_the_guest_or_say_why_not() {
         vec!["restore", "latest", "--resources", "--as-new", "web=copy", "--yes", "--json"];
     sets.iter().for_each(|set| words.extend(["--set", set]));
     rules.iter().for_each(|rule| words.extend(["--rule", rule]));
+    let started = Started(place.join("qmp"));
     let ran = lab.run(&words).expect(0);
     let ran = hooks(&ran);
     assert!(ran.len() == 2 && ran.iter().all(|run| run["exit"] == 0), "{ran:?}");
@@ -111,7 +109,7 @@ fn hooks_of_a_restore_run_in_the_guest_or_say_why_not() {
     assert!(seen.contains("dir") && !seen.contains("original"), "{seen}");
     let here = guest.shell("cat /data/original; ls /data/restored 2>&1");
     assert!(here.starts_with("here\n") && here.contains("No such file"), "{here}");
-    quit(&place.join("qmp"));
+    drop(started);
     assert_eq!(on_disk(&place.join("vdb.qcow2"), "/restored"), "restored");
 
     // In place nothing runs that a hook could run in.
@@ -187,14 +185,16 @@ fn passwords_of_a_definition_are_not_printed_and_not_kept() {
     assert!(!kept.iter().any(|record| record.contains("vsecret1")));
 }
 
-/// Ends a machine that a restore started.
-fn quit(qmp: &Path) {
-    use std::io::{BufRead as _, BufReader, Write as _};
-    let mut stream = BufReader::new(std::os::unix::net::UnixStream::connect(qmp).unwrap());
-    let ask = b"{\"execute\": \"qmp_capabilities\"}\n{\"execute\": \"quit\"}\n";
-    stream.get_mut().write_all(ask).unwrap();
-    let mut line = String::new();
-    while stream.read_line(&mut line).is_ok_and(|length| length > 0) {
-        line.clear();
+/// A machine that a restore started, by its monitor; ended when this is dropped.
+pub(crate) struct Started(pub(crate) PathBuf);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        use std::io::{Read as _, Write as _};
+        // It may have ended by itself, or never begun.
+        let Ok(mut stream) = std::os::unix::net::UnixStream::connect(&self.0) else { return };
+        let ask = b"{\"execute\": \"qmp_capabilities\"}\n{\"execute\": \"quit\"}\n";
+        let _ = stream.write_all(ask);
+        let _ = stream.read_to_end(&mut Vec::new());
     }
 }

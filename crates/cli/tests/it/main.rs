@@ -21,6 +21,7 @@ mod manager;
 mod matrix;
 mod mending;
 mod names;
+mod parts;
 mod protection;
 mod resources;
 mod restoring;

@@ -136,3 +136,101 @@ fn settings_that_are_wrong_stop_it() {
     let ran = run(&lab, &["serve", "--data", &lab.text("open")]).expect(1);
     assert!(ran.err.contains("chmod 700"), "{}", ran.err);
 }
+
+/// From nothing to a protected application, its upgrade that fails, and the loss of everything.
+#[test]
+fn a_platform_is_protected_broken_lost_and_brought_back() {
+    let lab = Lab::new();
+    let served = serve(&lab, None);
+    served.login(&lab);
+    std::fs::create_dir(lab.path("shop")).unwrap();
+    lab.write("shop/orders", "1, 2, 3");
+    let shop = lab.text("shop");
+    lab.write(
+        "resources.yaml",
+        format!(
+            "version: 1\nresources:\n- {{ kind: application, name: shop, components: [ {{ resource: \
+             orders }} ] }}\n- {{ kind: volume, name: orders, connector: files, at: {{ path: {shop} \
+             }}, tags: [ protected ] }}\n"
+        ),
+    );
+    let file = lab.text("resources.yaml");
+    run(&lab, &["resource", "apply", &file]).expect(0);
+    let ran = run(&lab, &["resource", "apply", &file]).expect(0);
+    assert!(ran.out.contains("resource orders is as described"), "{}", ran.out);
+    let vault = lab.text("vault");
+    run(&lab, &["storage", "add", "vault", "--url", &vault, "--default", "--shared"]).expect(0);
+    let ran = run(&lab, &["storage", "check", "vault"]).expect(0);
+    assert!(ran.out.contains("put-if-absent"), "{}", ran.out);
+    let refused = run(&lab, &["storage", "add", "nas", "--url", &vault, "--mounted-at", &vault]);
+    assert!(refused.expect(1).err.contains("nothing is mounted"), "an empty directory is no mount");
+    let update = ["snapshot", "create", "--app", "shop", "--before-update", "--"];
+    let script = format!("echo broken > {shop}/orders; exit 7");
+    let ran = run(&lab, &[&update[..], &["sh", "-c", &script]].concat()).expect(1);
+    assert!(ran.err.contains("`tintype restore "), "the way back is said: {}", ran.err);
+    let ran = run(&lab, &["restore", "latest", "--app", "shop", "--dry-run"]).expect(0);
+    assert!(ran.out.contains("orders: "), "{}", ran.out);
+    assert_eq!(lab.read("shop/orders"), b"broken\n");
+    let asked = run(&lab, &["restore", "latest", "--app", "shop"]).expect(2);
+    assert!(asked.err.contains("--confirm shop"), "{}", asked.err);
+    run(&lab, &["restore", "latest", "--app", "shop", "--confirm", "shop"]).expect(0);
+    assert_eq!(lab.read("shop/orders"), b"1, 2, 3");
+    lab.write(
+        "nightly.yaml",
+        "name: nightly\nscope: full\nperiods:\n- { name: daily, frequency: { daily: { time: \
+         \"02:30\" } }, time_zone: Europe/Berlin }\n",
+    );
+    run(&lab, &["profile", "apply", &lab.text("nightly.yaml")]).expect(0);
+    let ran = run(&lab, &["profile", "next", "nightly"]).expect(0);
+    assert!(ran.out.lines().count() > 10 && ran.out.contains("02:30"), "{}", ran.out);
+    run(&lab, &["snapshot", "create", "--full", "--note", "all of it"]).expect(0);
+    let listed = run(&lab, &["snapshot", "list"]).expect(0).out;
+    assert_eq!(listed.lines().count(), 4, "head, partial, undo point, full: {listed}");
+    let runs = run(&lab, &["run", "list"]).expect(0).out;
+    assert!(runs.contains("restore") && runs.contains("succeeded"), "{runs}");
+    assert_eq!(served.stop(), 0);
+    come_back(&lab, &listed);
+}
+
+/// All but the storage is lost.
+fn come_back(lab: &Lab, listed: &str) {
+    let vault = lab.text("vault");
+    let data = lab.text("data");
+    let sheet = run(lab, &["manager", "recovery-sheet", "--data", &data]).expect(0).out;
+    let words = sheet.lines().find_map(|line| line.trim().strip_prefix("words: ")).unwrap();
+    lab.write("words", words);
+    let ran = run(lab, &["manager", "rebuild-catalog", "--data", &data]).expect(0);
+    assert!(ran.out.contains("3 snapshots of 1 repository"), "{}", ran.out);
+    std::fs::remove_dir_all(lab.path("data")).unwrap();
+    std::fs::remove_dir_all(lab.path("shop")).unwrap();
+    let ran = run(lab, &["recover", "--from", &vault, "--list"]).expect(0);
+    assert_eq!(ran.out.lines().count(), 2, "{}", ran.out);
+    let file = lab.text("words");
+    let recover = ["recover", "--from", &vault, "--words-file", &file, "--data", &data];
+    let ran = run(lab, &recover).expect(0);
+    assert!(ran.out.contains("is back") && ran.err.contains("tintype serve"), "{}", ran.out);
+    run(lab, &recover).expect(5);
+    let served = serve(lab, None);
+    assert!(served.password.is_none(), "the users are those that there were");
+    let authority = lab.text("data/tls/authority.pem");
+    let login = ["login", &served.url, "--authority", &authority, "--password-file"];
+    run(lab, &[&login[..], &[&lab.text("chosen")]].concat()).expect(0);
+    assert_eq!(run(lab, &["snapshot", "list"]).expect(0).out, *listed);
+    run(lab, &["restore", "latest", "--confirm", "orders"]).expect(0);
+    assert_eq!(lab.read("shop/orders"), b"1, 2, 3");
+    assert_eq!(served.stop(), 0);
+}
+
+#[test]
+fn a_first_start_that_cannot_listen_makes_nothing() {
+    let lab = Lab::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let data = lab.text("data");
+    let ran = run(&lab, &["serve", "--data", &data, "--listen", &address]).expect(1);
+    assert!(ran.err.contains(&address), "{}", ran.err);
+    // The password is still to be told, once.
+    let served = serve(&lab, None);
+    assert!(served.password.is_some());
+    assert_eq!(served.stop(), 0);
+}

@@ -108,9 +108,7 @@ fn an_application_that_was_destroyed_is_brought_back() {
     assert_eq!(after.modified().unwrap(), before.modified().unwrap());
 
     // What was replaced is in the undo point.
-    let list = lab.run(&["list", "--json", "--tag", "pre-restore"]).expect(0);
-    let point = list.events().into_iter().find(|event| event["event"] == "snapshot").unwrap();
-    let point = point["id"].as_str().unwrap().to_owned();
+    let point = lab.undo_point();
     lab.run(&["restore", &point, "--resources", "--in-place", "db", "--yes"]).expect(0);
     assert_eq!(rows(&lab, "db"), 0);
 }
@@ -224,6 +222,14 @@ fn settings_without_a_path_that_was_named_are_incomplete() {
     assert_eq!(ran.summary()["complete"], false);
     let at = format!("latest:/settings/host/files{}", lab.text("one"));
     assert_eq!(lab.run(&["cat", &at]).expect(0).out, "1");
+    let restore = ["restore", "latest", "--resources"];
+    let refused = lab.run(&[&restore[..], &["--in-place", "--yes"]].concat()).expect(1);
+    assert!(refused.out.contains("`--to DIR`"), "{} {}", refused.out, refused.err);
+    lab.run(&[&restore[..], &["--to", &lab.text("plain")]].concat()).expect(0);
+    assert_eq!(
+        fs::read(format!("{}{}", lab.text("plain/host/files"), lab.text("one"))).unwrap(),
+        b"1"
+    );
 }
 
 #[test]

@@ -136,6 +136,14 @@ impl Lab {
         listed.map(|event| event["id"].as_str().expect("an id").to_owned()).collect()
     }
 
+    /// The undo point that the last restore took.
+    #[track_caller]
+    pub(crate) fn undo_point(&self) -> String {
+        let events = self.run(&["list", "--json", "--tag", "pre-restore"]).expect(0).events();
+        let newest = events.iter().rfind(|event| event["event"] == "snapshot");
+        newest.expect("there is one")["id"].as_str().expect("an id").to_owned()
+    }
+
     /// Whether every byte of the repository is as it was written.
     #[track_caller]
     pub(crate) fn assert_whole(&self) {

@@ -100,7 +100,7 @@ impl<R: Read + Seek> SealedFile<R> {
             Secret::Age(identity) => {
                 self.0.decrypt(identity.0.iter().map(|identity| identity as &dyn age::Identity))
             }
-            Secret::Recovery(_) => {
+            Secret::Recovery(_) | Secret::Parent(_) => {
                 return Err(Error::invalid(
                     "recovery keys open repositories; a bundle opens with its passphrase or an age \
                      identity",

@@ -7,13 +7,23 @@ use crate::env::Env;
 use crate::format::frame::Kind;
 use crate::id::{ContentId, RandomId};
 
-/// The random key of a repository. Never leaves memory but wrapped in a key slot.
+/// The random key of a repository. Never leaves memory but wrapped: in a key slot, or as a secret of
+/// a manager.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct MasterKey(pub(crate) [u8; 32]);
 
 impl MasterKey {
     pub fn generate(env: &Env) -> Self {
         Self(env.bytes())
+    }
+
+    /// For whoever keeps it sealed elsewhere, as the manager does: it opens without a key slot.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 }
 
@@ -76,6 +86,11 @@ impl Keys {
     pub fn file_digest(&self, bytes: &[u8]) -> [u8; 16] {
         let hash = blake3::keyed_hash(&self.digest, bytes);
         hash.as_bytes()[..16].try_into().expect("16 of 32 bytes")
+    }
+
+    /// The repository's own key, for whoever keeps it sealed.
+    pub fn master(&self) -> &MasterKey {
+        &self.master
     }
 
     /// `c(x)` of format.md §10.

@@ -21,6 +21,8 @@ pub enum Secret {
     Passphrase(Passphrase),
     Recovery(RecoveryKey),
     Age(AgeIdentity),
+    /// The key of the system's repository, for those of its tenants.
+    Parent(MasterKey),
 }
 
 /// A passphrase; wiped from memory when dropped, never printed.
@@ -47,6 +49,15 @@ pub struct RecoveryKey([u8; 16]);
 impl RecoveryKey {
     pub fn generate(env: &Env) -> Self {
         Self(env.bytes())
+    }
+
+    /// What whoever has the key of the system's repository opens that of a tenant with.
+    fn derive(parent: &MasterKey, repository: RandomId) -> Self {
+        let mut input = Zeroizing::new([0; 48]);
+        input[..32].copy_from_slice(&parent.0);
+        input[32..].copy_from_slice(&repository.0);
+        let key = Zeroizing::new(blake3::derive_key("tintype v1 parent", &input[..]));
+        Self(key[..16].try_into().expect("16 of 32 bytes"))
     }
 
     /// The twelve words, to be written down.
@@ -133,6 +144,10 @@ impl Slot {
         label: &str,
         env: &Env,
     ) -> Result<Self> {
+        if let Secret::Parent(parent) = secret {
+            let derived = Secret::Recovery(RecoveryKey::derive(parent, repository));
+            return Self::seal(&derived, keys, repository, slot, label, env);
+        }
         let salt = || encode_hex(&env.bytes::<16>());
         let wrapping = match secret {
             Secret::Passphrase(_) => Wrapping::Passphrase {
@@ -148,6 +163,7 @@ impl Slot {
             Secret::Age(identity) => {
                 return Self::seal_for(&identity.recipient(), keys, slot, label, env);
             }
+            Secret::Parent(_) => unreachable!("sealed as what is derived from it"),
         };
         let kek = wrapping.key(secret)?.expect("made for this secret");
         let nonce: [u8; 12] = env.bytes();
@@ -217,6 +233,10 @@ impl Slot {
     ) -> Result<Option<MasterKey>> {
         if let (Wrapping::Age { .. }, Secret::Age(identity)) = (&self.wrapping, secret) {
             return age::unwrap(identity, &self.age_file()?);
+        }
+        if let Secret::Parent(parent) = secret {
+            let derived = Secret::Recovery(RecoveryKey::derive(parent, repository));
+            return self.open(&derived, repository, slot);
         }
         let Some(kek) = self.wrapping.key(secret)? else { return Ok(None) };
         let mut wrapped = [0u8; WRAPPED_BYTES];

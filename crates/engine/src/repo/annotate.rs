@@ -116,13 +116,22 @@ impl Repository {
         Ok(standing)
     }
 
-    /// Whether the snapshot is there and not deleted. For pins: called after the session was
+    /// Whether the snapshots are there and not deleted. For pins: called after the session was
     /// put. Annotations are read before retired lists, so that whoever misses the tombstone
     /// because it was removed sees the retirement.
-    pub fn check_visible(&self, id: SnapshotId) -> Result<()> {
-        let gone = || Error::not_found(format!("snapshot {} was deleted", id.short()));
-        let deleted = self.is_dead_or_gone(id)?;
-        if deleted || self.read_retired()?.contains(&id) { Err(gone()) } else { Ok(()) }
+    pub fn check_visible(&self, ids: &[SnapshotId]) -> Result<()> {
+        let gone =
+            |id: &SnapshotId| Err(Error::not_found(format!("snapshot {} was deleted", id.short())));
+        for id in ids {
+            if self.is_dead_or_gone(*id)? {
+                return gone(id);
+            }
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let retired = self.read_retired()?;
+        ids.iter().find(|id| retired.contains(id)).map_or(Ok(()), gone)
     }
 
     /// By the same rule as gc: deleted, and no lock says otherwise.

@@ -92,12 +92,11 @@ fn read_config_at(backend: &SharedBackend, name: &str) -> Result<Config> {
 }
 
 impl Repository {
-    /// Makes a repository with two key slots: `secret`, and a recovery key that is given back
-    /// once. Refuses a place that holds anything.
+    /// Makes a repository with a key slot for each of `secrets`, which have labels, and one for a
+    /// recovery key that is given back once. Refuses a place that holds anything.
     pub fn init(
         backend: SharedBackend,
-        secret: &Secret,
-        label: &str,
+        secrets: &[(&Secret, &str)],
         single_writer: bool,
         options: OpenOptions,
     ) -> Result<(Self, RecoveryKey)> {
@@ -116,9 +115,8 @@ impl Repository {
         .seal(&keys);
         let recovery = RecoveryKey::generate(env);
         let mut own = Vec::new();
-        for (secret, label) in
-            [(secret, label), (&Secret::Recovery(recovery.clone()), "recovery key of init")]
-        {
+        let of_init = Secret::Recovery(recovery.clone());
+        for (secret, label) in secrets.iter().chain([&(&of_init, "recovery key of init")]) {
             let id = RandomId(env.bytes());
             let slot = Slot::seal(secret, &keys, config.id, id, label, env)?;
             own.push((names::slot(id), serde_json::to_vec(&slot).expect("plain data")));
@@ -187,6 +185,28 @@ impl Repository {
         let (config, keys) = unlock_any(&backend, secret)?;
         config.features.allow(Operation::Read)?;
         Ok(assemble(backend, keys, config, options))
+    }
+
+    /// Opens with the repository's own key, without a key slot. `WrongKey` if it is another's.
+    pub fn open_with_key(
+        backend: SharedBackend,
+        key: MasterKey,
+        options: OpenOptions,
+    ) -> Result<Self> {
+        let keys = Keys::new(key);
+        let mut failure = None;
+        for config in read_configs(&backend)? {
+            match config.verify(&keys) {
+                Ok(()) => {
+                    config.features.allow(Operation::Read)?;
+                    return Ok(assemble(backend, keys, config, options));
+                }
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        let error = failure.expect("there is at least one configuration");
+        let place = backend.describe();
+        Err(Error::wrong_key(format!("{place}: this is not the key of that repository: {error}")))
     }
 
     /// Checked before anything is written.
@@ -409,6 +429,7 @@ fn nothing_opens(
         Secret::Passphrase(_) => "this passphrase",
         Secret::Recovery(_) => "this recovery key",
         Secret::Age(_) => "this age identity",
+        Secret::Parent(_) => "the key of the system's repository",
     };
     match damaged {
         [] if usable == 0 => Error::corrupt(format!("{place}: no key slot is left")),

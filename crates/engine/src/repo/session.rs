@@ -78,7 +78,7 @@ impl Repository {
     /// nothing then.
     pub fn pin(&self, snapshot: SnapshotId) -> Result<Session<'_>> {
         let session = self.begin_session(SessionKind::Read, vec![snapshot])?;
-        match self.check_visible(snapshot) {
+        match self.check_visible(&[snapshot]) {
             Ok(()) => Ok(session),
             Err(error) if error.is(ErrorKind::Corrupt) => {
                 tracing::warn!(%error, "cannot tell whether the snapshot is visible");

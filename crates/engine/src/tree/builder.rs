@@ -44,13 +44,7 @@ impl<'s, 'r> TreeBuilder<'s, 'r> {
     /// Adds the next entry. References beyond what a page holds become lists, large xattrs
     /// frames of their own.
     pub fn push(&mut self, mut entry: TreeEntry) -> Result<()> {
-        if !self.last.is_empty() && path_order(&self.last, &entry.path).is_ge() {
-            return Err(Error::internal(format!(
-                "entries are not in path order: {:?} after {:?}",
-                String::from_utf8_lossy(&entry.path),
-                String::from_utf8_lossy(&self.last)
-            )));
-        }
+        self.check_order(&entry.path)?;
         // A page that no reader accepts must never be committed.
         check_length(&entry).map_err(|e| {
             let path = String::from_utf8_lossy(&entry.path);
@@ -76,12 +70,25 @@ impl<'s, 'r> TreeBuilder<'s, 'r> {
         self.leaf.is_empty()
     }
 
-    /// Takes over a leaf; only when [`Self::is_aligned`].
+    /// Takes over a leaf; only when [`Self::is_aligned`]. `last_path`: its last, or if that is not
+    /// known any path of it.
     pub fn push_leaf(&mut self, child: Child, last_path: &[u8]) -> Result<()> {
         debug_assert!(self.is_aligned());
+        self.check_order(&child.first)?;
         self.pages_reused += 1;
         self.last = last_path.to_vec();
         self.push_child(0, child)
+    }
+
+    fn check_order(&self, path: &[u8]) -> Result<()> {
+        if self.last.is_empty() || path_order(&self.last, path).is_lt() {
+            return Ok(());
+        }
+        Err(Error::internal(format!(
+            "entries are not in path order: {:?} after {:?}",
+            String::from_utf8_lossy(path),
+            String::from_utf8_lossy(&self.last)
+        )))
     }
 
     fn shrink(&mut self, entry: &mut TreeEntry) -> Result<()> {

@@ -59,6 +59,13 @@ struct Open {
     below: Option<Vec<u8>>,
 }
 
+/// A leaf that was not read.
+pub struct Ahead<'a> {
+    pub child: &'a Child,
+    /// The path that it stays below; none if it is the last.
+    pub below: Option<&'a [u8]>,
+}
+
 /// A position in a tree.
 pub struct Cursor<'c, 'r> {
     reader: &'c ContentReader<'r>,
@@ -144,21 +151,60 @@ impl<'c, 'r> Cursor<'c, 'r> {
                 return Ok(true);
             }
         }
-        while let Some(open) = self.open.last_mut() {
-            let Some(child) = open.children.get(open.next).cloned() else {
+        while let Some(open) = self.open.last() {
+            if open.next == open.children.len() {
                 self.open.pop();
                 continue;
-            };
-            open.next += 1;
-            let below = open.children.get(open.next).map(|c| c.first.clone());
-            let below = below.or_else(|| open.below.clone());
-            let level = self.child_level();
-            self.enter(child, level, below, false)?;
+            }
+            self.enter_next()?;
             if self.leaf.is_some() {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// The next leaf as its parent names it, which is not read for that; only when nothing is left
+    /// of the current one. `None` where no parent names one: at the end, and before a tree that is
+    /// one leaf.
+    pub fn ahead(&mut self) -> Result<Option<Ahead<'_>>> {
+        debug_assert!(self.entries.as_slice().is_empty());
+        if self.root.level == 0 {
+            return Ok(None);
+        }
+        self.start()?;
+        while let Some(open) = self.open.last() {
+            if open.next == open.children.len() {
+                self.open.pop();
+            } else if self.child_level() == 0 {
+                break;
+            } else {
+                self.enter_next()?;
+            }
+        }
+        Ok(self.open.last().map(|open| {
+            let below = open.children.get(open.next + 1).map(|child| &child.first[..]);
+            Ahead { child: &open.children[open.next], below: below.or(open.below.as_deref()) }
+        }))
+    }
+
+    /// Takes the leaf that [`Self::ahead`] told of, unread.
+    pub fn pass_leaf(&mut self) -> Option<Child> {
+        let open = self.open.last_mut()?;
+        let child = open.children.get(open.next).cloned()?;
+        open.next += 1;
+        Some(child)
+    }
+
+    /// Enters the next child of the innermost open page, which has one.
+    fn enter_next(&mut self) -> Result<()> {
+        let level = self.child_level();
+        let open = self.open.last_mut().expect("the caller looked");
+        let child = open.children[open.next].clone();
+        open.next += 1;
+        let below = open.children.get(open.next).map(|c| c.first.clone());
+        let below = below.or_else(|| open.below.clone());
+        self.enter(child, level, below, false)
     }
 
     /// The current leaf as its parent names it.
@@ -205,13 +251,7 @@ impl<'c, 'r> Cursor<'c, 'r> {
             let after = open.children.partition_point(|c| path_order(&c.first, path).is_le());
             open.next = after.saturating_sub(1);
             let depth = self.open.len();
-            let open = self.open.last_mut().expect("checked");
-            let child = open.children[open.next].clone();
-            open.next += 1;
-            let below = open.children.get(open.next).map(|c| c.first.clone());
-            let below = below.or_else(|| open.below.clone());
-            let level = self.child_level();
-            self.enter(child, level, below, false)?;
+            self.enter_next()?;
             if self.leaf.is_none() && self.open.len() == depth {
                 // The page is damaged and was skipped; what follows is after it.
                 return Ok(());

@@ -6,6 +6,7 @@ pub mod diff;
 pub mod find;
 pub mod forest;
 pub mod inner;
+pub mod join;
 pub mod leaf;
 pub mod list;
 pub mod pieces;

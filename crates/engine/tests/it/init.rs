@@ -17,7 +17,7 @@ fn init(
     key: u8,
     seed: u64,
 ) -> Result<(Repository, RecoveryKey)> {
-    Repository::init(backend, &cheap_secret(key), "test", false, options(seed).0)
+    Repository::init(backend, &[(&cheap_secret(key), "test")], false, options(seed).0)
 }
 
 /// Both secrets open it, and it works.

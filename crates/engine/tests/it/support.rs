@@ -121,7 +121,7 @@ pub(crate) fn options(seed: u64) -> (OpenOptions, Arc<ManualClock>) {
 }
 
 pub(crate) fn init(backend: SharedBackend, seed: u64) -> Result<Repository> {
-    let made = Repository::init(backend, &cheap_secret(1), "test", false, options(seed).0)?;
+    let made = Repository::init(backend, &[(&cheap_secret(1), "test")], false, options(seed).0)?;
     Ok(made.0)
 }
 

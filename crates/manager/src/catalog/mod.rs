@@ -6,8 +6,13 @@
 
 pub mod audit;
 pub mod bearer;
+pub mod facts;
 pub mod objects;
 pub mod passwords;
+pub mod repositories;
+pub mod runs;
+pub mod secrets;
+pub mod snapshots;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -26,14 +31,23 @@ const READERS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// (number, name, statements); never changed once released.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "begin", include_str!("../../migrations/0001_begin.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "begin", include_str!("../../migrations/0001_begin.sql")),
+    (2, "runs", include_str!("../../migrations/0002_runs.sql")),
+];
+
+/// Of the catalog that this program writes.
+pub const VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 pub struct Catalog {
     readers: AnyPool,
     /// SQLite has one writer at a time: they queue here instead of failing there.
     writer: AnyPool,
     begin: &'static str,
+    /// Begins to read all of one moment.
+    moment: &'static str,
+    /// No other manager works with it.
+    pub is_own: bool,
 }
 
 impl Catalog {
@@ -57,7 +71,9 @@ impl Catalog {
         let writer = pool(1).connect(&url).await.map_err(|error| failed("opening it", error))?;
         let readers =
             pool(READERS).connect_lazy(&url).map_err(|error| failed("opening it", error))?;
-        Self { readers, writer, begin: "BEGIN IMMEDIATE" }.migrated().await
+        Self { readers, writer, begin: "BEGIN IMMEDIATE", moment: "BEGIN", is_own: true }
+            .migrated()
+            .await
     }
 
     /// `postgres://…`, as libpq knows it.
@@ -66,7 +82,10 @@ impl Catalog {
         let pool = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS);
         let pool = pool.acquire_timeout(PATIENCE).connect(url).await;
         let pool = pool.map_err(|error| failed("connecting to PostgreSQL", error))?;
-        Self { readers: pool.clone(), writer: pool, begin: "BEGIN" }.migrated().await
+        let moment = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+        Self { readers: pool.clone(), writer: pool, begin: "BEGIN", moment, is_own: false }
+            .migrated()
+            .await
     }
 
     async fn migrated(self) -> Result<Self> {
@@ -101,6 +120,12 @@ impl Catalog {
 
     pub async fn read(&self) -> Result<PoolConnection<Any>> {
         self.readers.acquire().await.map_err(|error| failed("reading", error))
+    }
+
+    /// To read several things of one moment.
+    pub async fn moment(&self) -> Result<Transaction<'static, Any>> {
+        let begun = self.readers.begin_with(self.moment).await;
+        begun.map_err(|error| failed("reading", error))
     }
 
     /// Begins a change; it is taken back when it is dropped.
@@ -173,7 +198,7 @@ pub(crate) fn failed(doing: &str, error: sqlx::Error) -> Error {
 }
 
 /// A column of a row.
-fn column<'r, T>(row: &'r AnyRow, name: &str) -> Result<T>
+pub(crate) fn column<'r, T>(row: &'r AnyRow, name: &str) -> Result<T>
 where
     T: sqlx::Decode<'r, Any> + sqlx::Type<Any>,
 {

@@ -28,6 +28,18 @@ impl Kind for tintype_api::token::TokenSpec {
     const NAME: &'static str = "token";
 }
 
+impl Kind for tintype_api::storage::StorageSpec {
+    const NAME: &'static str = "storage";
+}
+
+impl Kind for tintype_api::resource::ResourceSpec {
+    const NAME: &'static str = "resource";
+}
+
+impl Kind for tintype_api::profile::ProfileSpec {
+    const NAME: &'static str = "profile";
+}
+
 /// Which objects of a kind.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -132,6 +144,9 @@ pub async fn delete<S: Kind>(on: &mut AnyConnection, id: &Id) -> Result<()> {
     let done = query.bind(S::NAME).bind(id.as_str()).execute(&mut *on).await;
     done.map_err(|error| failed("deleting", error))?;
     let query = sqlx::query("DELETE FROM secret WHERE owner_kind = $1 AND owner = $2");
+    let done = query.bind(S::NAME).bind(id.as_str()).execute(&mut *on).await;
+    done.map_err(|error| failed("deleting", error))?;
+    let query = sqlx::query("DELETE FROM state WHERE kind = $1 AND id = $2");
     let done = query.bind(S::NAME).bind(id.as_str()).execute(on).await;
     done.map_err(|error| failed("deleting", error))?;
     Ok(())

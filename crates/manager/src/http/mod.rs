@@ -5,7 +5,13 @@ pub mod failure;
 mod input;
 mod logins;
 mod objects;
+mod profiles;
+mod resources;
+mod restores;
 mod router;
+mod runs;
+mod snapshots;
+mod storages;
 mod tenants;
 mod tokens;
 mod users;
@@ -55,7 +61,7 @@ pub fn application(state: State) -> (Router, OpenApi) {
         .on(Users, routes!(tokens::delete))
         .on(Audit, routes!(audits::list))
         .on(Audit, routes!(audits::check));
-    let (router, mut description) = routes.finish();
+    let (router, mut description) = with_snapshots(routes).finish();
     let license = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0"));
     description.info = InfoBuilder::new()
         .title("Tintype")
@@ -71,6 +77,43 @@ pub fn application(state: State) -> (Router, OpenApi) {
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(map_response(harden));
     (router, description)
+}
+
+/// What is protected, where, when, and what came of it.
+fn with_snapshots(routes: Routes) -> Routes {
+    use Action::{Change, Restore, See, SnapshotPartial};
+    routes
+        .on(See, routes!(storages::list))
+        .on(See, routes!(storages::get))
+        .on(See, routes!(storages::state))
+        .on(Change, routes!(storages::create))
+        .on(Change, routes!(storages::change))
+        .on(Change, routes!(storages::delete))
+        .on(Change, routes!(storages::check))
+        .on(See, routes!(resources::list))
+        .on(See, routes!(resources::get))
+        .on(Change, routes!(resources::create))
+        .on(Change, routes!(resources::change))
+        .on(Change, routes!(resources::delete))
+        .on(See, routes!(profiles::list))
+        .on(See, routes!(profiles::get))
+        .on(See, routes!(profiles::read_back))
+        .on(Change, routes!(profiles::create))
+        .on(Change, routes!(profiles::change))
+        .on(Change, routes!(profiles::delete))
+        .on(See, routes!(snapshots::list))
+        .on(See, routes!(snapshots::get))
+        .on(See, routes!(snapshots::items))
+        .on(SnapshotPartial, routes!(snapshots::create))
+        .on(Change, routes!(snapshots::change))
+        .on(Change, routes!(snapshots::delete))
+        .on(See, routes!(runs::list))
+        .on(See, routes!(runs::get))
+        .on(See, routes!(runs::log))
+        .on(See, routes!(runs::events))
+        .on(See, routes!(runs::cancel))
+        .on(Restore, routes!(restores::create))
+        .on(Restore, routes!(restores::apply))
 }
 
 async fn nothing_here(uri: Uri) -> failure::Failure {

@@ -96,7 +96,7 @@ pub(super) fn check_name(name: &str) -> Outcome<()> {
 }
 
 /// With its version as `ETag`.
-fn answer<S: Kind>(status: StatusCode, object: Object<S>) -> Response {
+pub(super) fn answer<S: Kind>(status: StatusCode, object: Object<S>) -> Response {
     let tag = HeaderValue::from_str(&format!("\"{}\"", object.version));
     let mut response = (status, Json(object)).into_response();
     response.headers_mut().insert(header::ETAG, tag.expect("digits"));
@@ -258,13 +258,13 @@ pub(super) async fn delete<S: Rules>(
 
 /// The handlers of a kind of which nothing is special, as `list`, `get`, `create`, `change` and
 /// `delete`; `routes(routes)` adds them.
-macro_rules! handlers {
+macro_rules! handlers_but_change {
     ($spec:ty, $noun:literal, $all:literal, $one:literal) => {
         use axum::Json;
         use axum::extract::State as AxumState;
         use axum::http::{HeaderMap, StatusCode};
         use axum::response::Response;
-        use tintype_api::object::{ChangedObject, NewObject, Object};
+        use tintype_api::object::{NewObject, Object};
         use tintype_api::page::{ListQuery, Page};
         use tintype_api::problem::Problem;
 
@@ -307,6 +307,31 @@ macro_rules! handlers {
         }
 
         #[utoipa::path(
+            delete, path = $one, operation_id = concat!("delete-", $noun), tag = $noun,
+            params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
+            responses(
+                (status = 204),
+                (status = "default", body = Problem, content_type = "application/problem+json"),
+            ),
+        )]
+        pub(in crate::http) async fn delete(
+            AxumState(state): AxumState<State>,
+            caller: Asking,
+            OneId(id): OneId,
+            headers: HeaderMap,
+        ) -> Outcome<StatusCode> {
+            objects::delete::<$spec>(&state, &caller, &id, &headers).await
+        }
+    };
+}
+
+/// The five operations that all kinds have, but how one is made.
+macro_rules! handlers {
+    ($spec:ty, $noun:literal, $all:literal, $one:literal) => {
+        crate::http::objects::handlers_but_change!($spec, $noun, $all, $one);
+        use tintype_api::object::ChangedObject;
+
+        #[utoipa::path(
             patch, path = $one, operation_id = concat!("change-", $noun), tag = $noun,
             params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
             request_body = ChangedObject<$spec>,
@@ -323,23 +348,6 @@ macro_rules! handlers {
             Body(changed): Body<ChangedObject<$spec>>,
         ) -> Outcome<Response> {
             objects::change::<$spec>(&state, &caller, &id, &headers, changed).await
-        }
-
-        #[utoipa::path(
-            delete, path = $one, operation_id = concat!("delete-", $noun), tag = $noun,
-            params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
-            responses(
-                (status = 204),
-                (status = "default", body = Problem, content_type = "application/problem+json"),
-            ),
-        )]
-        pub(in crate::http) async fn delete(
-            AxumState(state): AxumState<State>,
-            caller: Asking,
-            OneId(id): OneId,
-            headers: HeaderMap,
-        ) -> Outcome<StatusCode> {
-            objects::delete::<$spec>(&state, &caller, &id, &headers).await
         }
     };
 }
@@ -365,4 +373,4 @@ macro_rules! create_handler {
     };
 }
 
-pub(super) use {create_handler, handlers};
+pub(super) use {create_handler, handlers, handlers_but_change};

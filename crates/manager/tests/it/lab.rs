@@ -2,7 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tintype_api::client::Client;
 use tintype_api::login::Login;
@@ -10,24 +13,26 @@ use tintype_api::object::{NewObject, Object};
 use tintype_api::tenant::TenantSpec;
 use tintype_api::token::TokenSpec;
 use tintype_api::user::NewPassword;
-use tintype_manager::serve::{ADMINISTRATOR, Manager, Options};
-use tintype_model::env::Random;
+use tintype_manager::serve::{self, ADMINISTRATOR, Manager, Options};
+use tintype_manager::state::State;
+use tintype_model::env::Clock;
 use tintype_model::identifier::Id;
 use tintype_model::rights::Role;
-use tintype_testkit::env::RealClock;
+use tintype_runner::group::GuardCommand;
+use tintype_runner::vault::Env;
 use tintype_testkit::postgres::Postgres;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 pub(crate) const PASSWORD: &str = "a password of tests";
 
-/// Of the kernel.
-struct KernelRandom;
-
-impl Random for KernelRandom {
-    fn fill(&self, out: &mut [u8]) {
-        use std::io::Read as _;
-        std::fs::File::open("/dev/urandom").unwrap().read_exact(out).unwrap();
+/// This program, as the process that thaws when a run dies.
+fn guard() -> GuardCommand {
+    let again = ["guard::the_guard_of_these_tests", "--exact", "--nocapture"];
+    GuardCommand {
+        program: std::env::current_exe().unwrap(),
+        arguments: again.map(str::to_owned).to_vec(),
+        environment: vec![("TINTYPE_TEST_GUARD".into(), "1".into())],
     }
 }
 
@@ -40,12 +45,48 @@ pub(crate) struct Lab {
     runtime: Runtime,
     database: Option<Database>,
     data: Arc<TempDir>,
+    clock: Arc<Shifted>,
 }
 
 #[derive(Clone)]
 pub(crate) struct Database {
     server: Arc<Postgres>,
     url: String,
+}
+
+/// The real one, and so much more.
+pub(crate) struct Shifted {
+    real: Arc<dyn Clock>,
+    seconds: AtomicI64,
+}
+
+impl Clock for Shifted {
+    fn now(&self) -> Timestamp {
+        let shift = SignedDuration::from_secs(self.seconds.load(Ordering::SeqCst));
+        self.real.now().checked_add(shift).unwrap()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.real.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.real.sleep(duration);
+    }
+}
+
+fn options(data: &TempDir, database: Option<&Database>, clock: &Arc<Shifted>) -> Options {
+    Options {
+        data: data.path().join("data"),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        database: database.map(|database| database.url.clone()),
+        names: Vec::new(),
+        tls: None,
+        master_key: None,
+        env: Env { clock: Arc::clone(clock) as Arc<dyn Clock>, ..Env::system() },
+        guard: guard(),
+        runtime: data.path().join("run"),
+    }
 }
 
 impl Lab {
@@ -68,18 +109,44 @@ impl Lab {
         }
     }
 
+    /// The same, for a test that ends and begins its manager.
+    pub(crate) fn on_each_owned(test: impl Fn(Self)) {
+        test(Self::sqlite());
+        test(Self::postgres());
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        options(&self.data, self.database.as_ref(), &self.clock)
+    }
+
+    /// From now on it is so much later, or earlier.
+    pub(crate) fn shift(&self, hours: i64) {
+        self.clock.seconds.fetch_add(hours * 3600, Ordering::SeqCst);
+    }
+
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Ends the manager, and gives what it worked with.
+    pub(crate) fn stopped_state(&mut self) -> State {
+        self.stop();
+        self.block_on(serve::open(&self.options())).unwrap().0
+    }
+
     fn start(data: Arc<TempDir>, database: Option<Database>) -> tintype_model::Result<Self> {
+        Self::start_at(data, database, 0)
+    }
+
+    fn start_at(
+        data: Arc<TempDir>,
+        database: Option<Database>,
+        hours: i64,
+    ) -> tintype_model::Result<Self> {
         let runtime = Runtime::new().unwrap();
-        let options = Options {
-            data: data.path().join("data"),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            database: database.as_ref().map(|database| database.url.clone()),
-            names: Vec::new(),
-            tls: None,
-            master_key: None,
-            clock: Arc::new(RealClock::start()),
-            random: Arc::new(KernelRandom),
-        };
+        let real = Arc::clone(&Env::system().clock);
+        let clock = Arc::new(Shifted { real, seconds: AtomicI64::new(hours * 3600) });
+        let options = options(&data, database.as_ref(), &clock);
         let mut manager = runtime.block_on(Manager::start(options))?;
         let url = format!("https://{}", manager.address);
         let authority = std::fs::read(manager.authority.clone().unwrap()).unwrap();
@@ -89,7 +156,7 @@ impl Lab {
             let _ = ended.await;
         }));
         let (end, running) = (Some(end), Some(running));
-        Ok(Self { url, authority, first_password, end, running, runtime, database, data })
+        Ok(Self { url, authority, first_password, end, running, runtime, database, data, clock })
     }
 
     pub(crate) fn data(&self) -> &Path {
@@ -100,6 +167,13 @@ impl Lab {
     pub(crate) fn restarted(mut self) -> tintype_model::Result<Self> {
         self.stop();
         Self::start(Arc::clone(&self.data), self.database.clone())
+    }
+
+    /// The same, at a moment that is so much later.
+    pub(crate) fn restarted_later(mut self, hours: i64) -> tintype_model::Result<Self> {
+        self.stop();
+        let lab = Self::start_at(Arc::clone(&self.data), self.database.clone(), hours)?;
+        Ok(lab)
     }
 
     fn stop(&mut self) {

@@ -4,7 +4,12 @@
 
 mod audit;
 mod begin;
+mod guard;
 mod lab;
 mod logins;
+mod lost;
 mod objects;
 mod rights;
+mod schedules;
+mod snapshots;
+mod storages;

@@ -11,6 +11,7 @@ use tintype_model::identifier::Id;
 use tintype_model::rights::{Action, Actor, Allowance, Decision, Role, decide};
 
 use crate::lab::Lab;
+use crate::snapshots::succeeded;
 
 struct Operation {
     id: String,
@@ -40,17 +41,20 @@ fn operations(client: &Client) -> Vec<Operation> {
 
 /// Of one tenant, to be asked for by others; made anew for each request that may change it.
 struct Victim {
+    name: String,
     tenant: Id,
-    objects: BTreeMap<&'static str, Id>,
+    /// Ids by kind.
+    objects: BTreeMap<&'static str, String>,
 }
 
-fn victim(lab: &Lab, administrator: &Client, name: &str) -> Victim {
+fn victim(lab: &Lab, administrator: &Client, name: &str, wanted: Option<&str>) -> Victim {
     let tenant = Lab::tenant(administrator, name).id;
     let create = |path: &str, body: &Value| -> Id {
         let answer = administrator.exchange("POST", path, Some(body), None).unwrap();
         let made: Value = serde_json::from_str(&answer.text).unwrap();
-        let object = if made["token"].is_object() { &made["token"] } else { &made };
-        object["id"].as_str().unwrap_or_else(|| panic!("{path}: {}", answer.text)).parse().unwrap()
+        let object = [&made["token"], &made["run"]].into_iter().find(|inner| inner.is_object());
+        let id = object.unwrap_or(&made)["id"].as_str();
+        id.unwrap_or_else(|| panic!("{path}: {}", answer.text)).parse().unwrap()
     };
     let user = json!({ "name": "u", "tenant": tenant, "spec": { "role": "viewer" } });
     let user = create("/users", &user);
@@ -62,16 +66,90 @@ fn victim(lab: &Lab, administrator: &Client, name: &str) -> Victim {
     let session = sessions.items.into_iter().find(|session| session.user == user).unwrap().id;
     let token = json!({ "name": "t", "tenant": tenant, "spec": { "role": "viewer" } });
     let token = create("/tokens", &token);
-    let objects =
-        [("tenant", tenant.clone()), ("user", user), ("token", token), ("session", session)];
-    Victim { tenant, objects: objects.into() }
+    let objects = [("tenant", &tenant), ("user", &user), ("token", &token), ("session", &session)];
+    let mut objects: BTreeMap<_, _> =
+        objects.into_iter().map(|(kind, id)| (kind, id.to_string())).collect();
+    if wanted == Some("storage") {
+        let url = lab.data().join(name);
+        let spec = json!({ "kind": "directory", "url": url });
+        let storage = json!({ "name": "s", "tenant": tenant, "spec": spec });
+        objects.insert("storage", create("/storages", &storage).to_string());
+    }
+    if matches!(wanted, Some("resource" | "snapshot" | "run" | "restore")) {
+        let path = lab.data().join(format!("{name}-files"));
+        std::fs::create_dir(&path).unwrap();
+        let spec = json!({ "kind": "volume", "connector": "files", "at": { "path": path } });
+        let resource = json!({ "name": "r", "tenant": tenant, "spec": spec });
+        objects.insert("resource", create("/resources", &resource).to_string());
+    }
+    if matches!(wanted, Some("snapshot" | "run" | "restore")) {
+        let new = json!({ "scope": "partial", "tenant": tenant, "resources": ["r"] });
+        let run = create("/snapshots", &new);
+        let run = succeeded(administrator, &administrator.run(&run).unwrap());
+        let snapshot = run.result["snapshot"].as_str().unwrap().to_owned();
+        objects.insert("run", run.id.to_string());
+        if wanted == Some("restore") {
+            let restore = create("/restores", &json!({ "snapshot": snapshot }));
+            objects.insert("restore", restore.to_string());
+        }
+        objects.insert("snapshot", snapshot);
+    }
+    if wanted == Some("profile") {
+        let profile = json!({ "name": "p", "tenant": tenant, "spec": profile() });
+        objects.insert("profile", create("/profiles", &profile).to_string());
+    }
+    Victim { name: name.to_owned(), tenant, objects }
+}
+
+fn profile() -> Value {
+    json!({
+        "scope": "full", "enabled": false,
+        "periods": [{ "name": "daily", "frequency": { "daily": { "time": "02:30" } } }],
+    })
+}
+
+/// What an operation is about, as its path says.
+fn about(operation: &Operation) -> Option<&'static str> {
+    let kinds = ["storage", "resource", "profile", "snapshot", "run", "restore"];
+    if operation.id == "plan-restore" {
+        return Some("snapshot");
+    }
+    let of = |kind: &&&str| operation.path.starts_with(&format!("/{kind}s/{{id}}"));
+    kinds.iter().find(of).copied()
 }
 
 /// Which of a victim's objects an operation is about, and a body that makes sense.
 fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Value>) {
     let new = |spec: Value| Some(json!({ "name": "new", "tenant": victim.tenant, "spec": spec }));
     let renamed = || Some(json!({ "name": "renamed" }));
+    let partial = json!({ "scope": "partial", "tenant": victim.tenant, "tags": ["none"] });
     match operation {
+        "list-storages" | "list-resources" | "list-profiles" | "list-snapshots" | "list-runs" => {
+            (None, None)
+        }
+        "get-storage" | "get-storage-state" | "delete-storage" | "check-storage" => {
+            (Some("storage"), None)
+        }
+        "change-storage" => (Some("storage"), renamed()),
+        "create-storage" => (None, new(json!({ "kind": "directory", "url": "/proc/none" }))),
+        "get-resource" | "delete-resource" => (Some("resource"), None),
+        "change-resource" => (Some("resource"), renamed()),
+        "create-resource" => {
+            let at = json!({ "path": "/srv" });
+            (None, new(json!({ "kind": "volume", "connector": "files", "at": at })))
+        }
+        "get-profile" | "delete-profile" => (Some("profile"), None),
+        "change-profile" => (Some("profile"), renamed()),
+        "create-profile" => (None, new(profile())),
+        "read-profile" => (None, Some(profile())),
+        "get-snapshot" | "list-snapshot-items" | "delete-snapshot" => (Some("snapshot"), None),
+        "change-snapshot" => (Some("snapshot"), Some(json!({ "note": "x" }))),
+        "create-snapshot" => (None, Some(partial)),
+        "get-run" | "list-run-log" | "follow-run" | "cancel-run" => (Some("run"), None),
+        "plan-restore" => {
+            (Some("snapshot"), Some(json!({ "snapshot": victim.objects["snapshot"] })))
+        }
+        "apply-restore" => (Some("restore"), Some(json!({ "confirm": "r" }))),
         "login" => (None, Some(json!({ "user": "x", "password": "x" }))),
         "logout" | "whoami" | "list-sessions" | "list-tenants" | "list-users" | "list-tokens"
         | "list-audit" | "check-audit" => (None, None),
@@ -102,17 +180,26 @@ fn nobody_reaches_another_tenant_or_more_than_the_role_allows() {
     let system = administrator.whoami().unwrap().tenant;
     let home = Lab::tenant(&administrator, "home").id;
     let all = operations(&administrator);
-    assert!(all.len() > 20, "{}", all.len());
+    assert!(all.len() > 50, "{}", all.len());
     let mut made = 0;
+    // What is only read is one and the same for all.
+    let mut read: BTreeMap<Option<&str>, Victim> = BTreeMap::new();
     for operation in all.iter().filter(|operation| operation.action != Action::Public) {
         for role in Role::ALL {
             for (own, is_system) in [(&home, false), (&system, true)] {
                 made += 1;
-                let name = format!("victim-{made}");
-                let victim = victim(&lab, &administrator, &name);
+                let (name, wanted) = (format!("victim-{made}"), about(operation));
+                let fresh;
+                let victim = if operation.method == "GET" {
+                    read.entry(wanted)
+                        .or_insert_with(|| victim(&lab, &administrator, &name, wanted))
+                } else {
+                    fresh = victim(&lab, &administrator, &name, wanted);
+                    &fresh
+                };
                 let who = lab.as_role(&administrator, own, role, &format!("token-{made}"));
-                let (object, body) = request(&operation.id, &victim);
-                let id = object.map(|kind| victim.objects[kind].to_string());
+                let (object, body) = request(&operation.id, victim);
+                let id = object.map(|kind| victim.objects[kind].clone());
                 let path = operation.path.replace("{id}", id.as_deref().unwrap_or(""));
                 let answer = who.exchange(&operation.method, &path, body.as_ref(), None).unwrap();
                 let names_tenant = object.is_some()
@@ -132,7 +219,7 @@ fn nobody_reaches_another_tenant_or_more_than_the_role_allows() {
                     }
                     // Of the system: allowed, or one's own passwords and sessions only.
                     (_, Decision::Allowed) => {
-                        let fine = [200, 201, 204, 403, 404, 409, 422];
+                        let fine = [200, 201, 202, 204, 403, 404, 409, 422];
                         check(operation, status, &answer.text, &fine, &told);
                     }
                     _ => check(operation, status, &answer.text, &[200, 403, 422], &told),
@@ -142,7 +229,11 @@ fn nobody_reaches_another_tenant_or_more_than_the_role_allows() {
                         let leaks = answer.text.contains(id.as_str()) && status < 400;
                         assert!(!leaks, "{} tells of {kind}", operation.id);
                     }
-                    assert!(!answer.text.contains(&name), "{} names the tenant", operation.id);
+                    assert!(
+                        !answer.text.contains(&victim.name),
+                        "{} names the tenant",
+                        operation.id
+                    );
                 }
             }
         }
@@ -153,12 +244,15 @@ fn nobody_reaches_another_tenant_or_more_than_the_role_allows() {
 fn without_a_login_nothing_but_the_login_answers() {
     let lab = Lab::sqlite();
     let administrator = lab.administrator();
-    let victim = victim(&lab, &administrator, "victim");
+    let mut victims: BTreeMap<Option<&str>, Victim> = BTreeMap::new();
     let nobody = lab.nobody();
     let bad = lab.nobody().with_bearer("tintype_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
     for operation in operations(&administrator) {
-        let (object, body) = request(&operation.id, &victim);
-        let id = object.map(|kind| victim.objects[kind].to_string());
+        let (wanted, name) = (about(&operation), format!("victim-{}", victims.len()));
+        let victim =
+            victims.entry(wanted).or_insert_with(|| victim(&lab, &administrator, &name, wanted));
+        let (object, body) = request(&operation.id, victim);
+        let id = object.map(|kind| victim.objects[kind].clone());
         let path = operation.path.replace("{id}", id.as_deref().unwrap_or(""));
         for client in [&nobody, &bad] {
             let answer = client.exchange(&operation.method, &path, body.as_ref(), None).unwrap();

@@ -25,6 +25,7 @@ mod keep_tags;
 mod keep_weekly;
 mod keep_within;
 mod keep_yearly;
+mod last_complete;
 mod minimum;
 mod period;
 mod plan;
@@ -59,6 +60,8 @@ pub struct Snapshot {
     /// Names of the holds on it.
     pub held: Vec<String>,
     pub locked_until: Option<Timestamp>,
+    /// Everything in it was captured whole.
+    pub is_complete: bool,
 }
 
 impl Snapshot {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Candidate, GroupBy, Policy, Reason, Snapshot, Verdicts, expiry, holds, keep_daily, keep_hourly,
-    keep_last, keep_monthly, keep_tags, keep_weekly, keep_within, keep_yearly, minimum,
+    keep_last, keep_monthly, keep_tags, keep_weekly, keep_within, keep_yearly, last_complete, minimum,
 };
 
 /// What is to happen to one snapshot.
@@ -124,6 +124,7 @@ fn decide(
         })
         .collect();
     minimum::apply(&mut decisions, policy.minimum, now);
+    last_complete::apply(&mut decisions, now);
     decisions
 }
 

@@ -24,6 +24,8 @@ pub enum Reason {
     Minimum(usize),
     /// The newest that a schedule took of these resources, whole.
     LastGood(Vec<String>),
+    /// All others that stay are incomplete.
+    LastComplete,
     NeverExpires,
     KeepUntil(Timestamp),
     Held(String),
@@ -47,6 +49,7 @@ impl fmt::Display for Reason {
             Self::Tags(tags) => write!(f, "tag {}", tags.join(",")),
             Self::Minimum(count) => write!(f, "minimum count {count}"),
             Self::LastGood(resources) => write!(f, "last good snapshot of {}", some(resources)),
+            Self::LastComplete => write!(f, "last complete snapshot"),
             Self::NeverExpires => write!(f, "never expires"),
             Self::KeepUntil(time) => write!(f, "keep until {time}"),
             Self::Held(name) => write!(f, "hold {name}"),

@@ -27,6 +27,7 @@ prop_compose! {
         expiry in proptest::option::weighted(0.2, -50 * DAY..50 * DAY),
         is_held in proptest::bool::weighted(0.1),
         lock in proptest::option::weighted(0.15, -50 * DAY..50 * DAY),
+        is_complete in proptest::bool::weighted(0.8),
     ) -> Snapshot {
         Snapshot {
             id: String::new(),
@@ -37,6 +38,7 @@ prop_compose! {
             expiry: expiry.map(|e| time(NOW + e)),
             held: if is_held { vec!["legal".into()] } else { vec![] },
             locked_until: lock.map(|l| time(NOW + l)),
+            is_complete,
         }
     }
 }

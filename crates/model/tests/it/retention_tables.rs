@@ -21,7 +21,33 @@ fn snapshot(id: &str, time: &str) -> Snapshot {
         expiry: None,
         held: Vec::new(),
         locked_until: None,
+        is_complete: true,
     }
+}
+
+/// A night that failed must not push out the last good one.
+#[test]
+fn what_is_incomplete_does_not_take_the_place_of_the_last_complete_one() {
+    let of = |id: &str, day: u8, is_complete: bool| Snapshot {
+        is_complete,
+        ..snapshot(id, &format!("2026-11-{day:02}T01:00:00Z"))
+    };
+    let all = [of("a", 1, true), of("b", 2, true), of("c", 3, false), of("d", 4, false)];
+    let policy = Policy { last: 1, ..Policy::default() };
+    let got = table(&all, &policy, "UTC");
+    assert_table(
+        &got,
+        "host web1, paths /srv
+           keep  d         2026-11-04 01:00  last snapshot
+           drop  c         2026-11-03 01:00  no rule keeps it
+           keep  b         2026-11-02 01:00  last complete snapshot
+           drop  a         2026-11-01 01:00  no rule keeps it
+         2 kept, 2 dropped",
+    );
+    // Its own time is the word of a person.
+    let expired = Snapshot { expiry: Some(at("2026-11-20T00:00:00Z")), ..of("b", 2, true) };
+    let got = table(&[of("d", 4, false), expired], &policy, "UTC");
+    assert!(got.contains("drop  b"), "{got}");
 }
 
 fn table(snapshots: &[Snapshot], policy: &Policy, zone: &str) -> String {

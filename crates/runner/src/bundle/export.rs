@@ -33,6 +33,7 @@ use super::zip::write::ZipWriter;
 use super::{END, ENTRIES, HEADER};
 use crate::progress::Progress;
 use crate::snapshot::names::Names;
+use crate::snapshot::part;
 
 /// Content of a batch for each worker, and its steps. Two batches are held, raw and deflated.
 const BATCH_BYTES: u64 = 6 << 20;
@@ -86,7 +87,8 @@ pub struct Exported {
     pub written_bytes: u64,
 }
 
-/// Writes the snapshot to `out`, from the first byte to the last. The caller pins it.
+/// Writes the snapshot to `out`, from the first byte to the last. The caller pins it. A part of one
+/// is refused.
 pub fn export(
     reader: &ContentReader<'_>,
     snapshot: &Snapshot,
@@ -94,6 +96,7 @@ pub fn export(
     out: &mut (dyn Write + Send),
     progress: &Progress,
 ) -> Result<Exported> {
+    part::refuse(snapshot)?;
     let mut out = BufWriter::with_capacity(PIECE_BYTES, Counted { out, bytes: 0 });
     let failed = |error| Error::io(error, "writing the bundle");
     let counts = match (options.seal, options.format) {
@@ -327,9 +330,9 @@ impl Writing<'_, '_> {
         if self.is_zip || node.kind != Kind::File || node.is_lost() || is_gone {
             return None;
         }
-        let first = self.names.follow(node);
+        let first = self.names.follow(&entry.path, node);
         if first.is_none() {
-            self.names.meet(node, || entry.path.clone());
+            self.names.meet(&entry.path, node, || entry.path.clone());
         }
         first
     }

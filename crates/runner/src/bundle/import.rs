@@ -12,7 +12,6 @@ use tintype_engine::tree::{Content as TreeContent, TreeEntry};
 use tintype_model::entry::{Kind, Node};
 use tintype_model::{Error, ErrorKind, Result};
 
-use super::END;
 use super::end::{Counts, End};
 use super::export::has_member;
 use super::header::Header;
@@ -21,7 +20,9 @@ use super::names;
 use super::open::{Bundle, Members};
 use super::record::Form;
 use super::tar::layout::{FILE, LINK, type_of};
+use super::{END, IMPORTED};
 use crate::progress::Progress;
+use crate::snapshot::part::{JOINED, PART};
 use crate::snapshot::ready::{Content, ReadyFile, Run, Shelf, is_small};
 use crate::snapshot::{self, Input, Labels, Ready, SnapshotOptions};
 
@@ -166,7 +167,10 @@ fn options_of(header: &Header) -> Value {
         "origin": header.manifest.origin,
         "program": header.program,
     });
-    options.insert("bundle".into(), from);
+    // Whatever it says, it is a snapshot of its own here.
+    options.remove(PART);
+    options.remove(JOINED);
+    options.insert(IMPORTED.into(), from);
     Value::Object(options)
 }
 

@@ -39,6 +39,9 @@ pub use read_at::ReadAt;
 pub use secrets::secrets;
 pub use spool::{spool, unnamed};
 
+/// Of a manifest's options: it came out of a bundle, and from where.
+pub const IMPORTED: &str = "bundle";
+
 /// First member: what the bundle is.
 const HEADER: &str = "tintype-bundle.json";
 /// Second member: all entries of the tree.

@@ -1,6 +1,6 @@
 //! Hostile bundles: everything is right but the one thing that is tried.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use proptest::prelude::*;
 use tintype_engine::backend::MemoryBackend;
@@ -44,7 +44,7 @@ fn repository() -> Repository {
     let secret = Secret::Recovery(RecoveryKey::generate(&env));
     let options = OpenOptions { cache_root: None, identity: Identity::anonymous(), env };
     let backend = Arc::new(MemoryBackend::new());
-    Repository::init(backend, &secret, "test", false, options).unwrap().0
+    Repository::init(backend, &[(&secret, "test")], false, options).unwrap().0
 }
 
 fn taken(repository: &Repository, bytes: Vec<u8>) -> Result<Imported> {
@@ -362,16 +362,28 @@ fn what_tintype_did_not_make_is_refused_with_the_cure() {
     }
 }
 
-/// Ids are keyed, so all are taken into one repository.
-static WHOLE: LazyLock<(Repository, Imported)> = LazyLock::new(|| {
+fn whole() -> (Repository, Imported) {
     let repository = repository();
     let whole = taken(&repository, forge(&good())).unwrap();
     (repository, whole)
-});
+}
+
+/// Ids are keyed, so what is compared is taken into one repository. A new one now and then: each
+/// import leaves something that the next ones look at.
+fn recent() -> Arc<(Repository, Imported)> {
+    type Whole = Arc<(Repository, Imported)>;
+    static RECENT: Mutex<(u32, Option<Whole>)> = Mutex::new((0, None));
+    let mut recent = RECENT.lock().unwrap();
+    recent.0 += 1;
+    if recent.0 % 100 == 1 {
+        recent.1 = None;
+    }
+    recent.1.get_or_insert_with(|| Arc::new(whole())).clone()
+}
 
 /// The same snapshot as a tar.
 static TAR: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let (repository, whole) = &*WHOLE;
+    let (repository, whole) = whole();
     let all = repository.snapshots().unwrap().snapshots;
     let snapshot = all.into_iter().find(|snapshot| snapshot.id == whole.id).unwrap();
     let (scratch, cancel) = (std::env::temp_dir(), Cancel::default());
@@ -389,7 +401,7 @@ static TAR: LazyLock<Vec<u8>> = LazyLock::new(|| {
     out
 });
 
-/// More would only be slow: each that is refused leaves a session that the next one lists.
+/// More take too long: each writes and reads a repository.
 const MOST_CASES: u32 = 3000;
 
 proptest! {
@@ -404,7 +416,7 @@ proptest! {
         cut in prop::option::of(any::<prop::sample::Index>()),
         is_tar in any::<bool>(),
     ) {
-        let (repository, whole) = &*WHOLE;
+        let (repository, whole) = &*recent();
         let mut changed = if is_tar { TAR.clone() } else { forge(&good()) };
         for (at, value) in changes {
             let at = at.index(changed.len());

@@ -25,8 +25,9 @@ use tintype_source::host;
 
 /// The guard must be up within this time.
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
-/// And must end within this time after it has thawed, or was told that all is thawed.
-const ENDS_WITHIN: Duration = Duration::from_mins(1);
+/// And must end, after it was told that all is thawed, before so many deadlines have passed: it may
+/// be thawing itself.
+const ENDS_WITHIN: u32 = 6;
 /// So long after the deadline, in parts of it, a run may still be waiting for what it thaws.
 const LATE: (u32, u32) = (3, 2);
 /// A longer order is refused.
@@ -54,6 +55,9 @@ pub(super) struct Guard {
     child: Child,
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
+    deadline: Duration,
+    /// What it guards, for messages.
+    names: String,
 }
 
 impl Guard {
@@ -75,11 +79,13 @@ impl Guard {
         let mut orders = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().expect("piped"));
         let run = Some(std::process::id());
+        let names: Vec<_> = guarded.iter().map(|guarded| &guarded.name[..]).collect();
+        let names = names.join(", ");
         let order = Order { deadline_ms: deadline.as_millis() as u64, run, guarded };
         let line =
             serde_json::to_string(&order).map_err(|error| Error::internal(error.to_string()))?;
         let written = orders.as_mut().map(|pipe| writeln!(pipe, "{line}"));
-        let mut guard = Self { child, orders, answers };
+        let mut guard = Self { child, orders, answers, deadline, names };
         written.transpose().map_err(failed)?;
         match guard.answer(STARTS_WITHIN)?.as_deref() {
             Some("ready") => Ok(guard),
@@ -90,11 +96,15 @@ impl Guard {
         }
     }
 
-    /// Everything is thawed. Fails if the guard had to do it.
-    pub(super) fn done(mut self) -> Result<()> {
+    /// Everything is thawed. Fails if the guard had to do it, or did not end; that also goes to
+    /// `unreleased`, because nobody knows then what it has done.
+    pub(super) fn done(mut self, unreleased: &Mutex<Vec<String>>) -> Result<()> {
         let told = self.orders.take().map(|mut pipe| writeln!(pipe, "done"));
         let answer = self.answer(STARTS_WITHIN);
-        self.end()?;
+        if let Err(error) = self.end() {
+            unreleased.lock().expect("no panic while held").push(error.to_string());
+            return Err(error);
+        }
         match (told, answer?.as_deref()) {
             (Some(Ok(())), Some("ok")) => Ok(()),
             _ => Err(Error::unavailable(
@@ -111,13 +121,14 @@ impl Guard {
         }
         let ended = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty());
         let ended = ended.map_err(|errno| failed(errno.into()))?;
-        if is_readable(&ended, ENDS_WITHIN)? {
+        if is_readable(&ended, self.deadline * ENDS_WITHIN)? {
             return self.child.wait().map(drop).map_err(failed);
         }
         self.child.kill().and_then(|()| self.child.wait()).map_err(failed)?;
-        Err(Error::unavailable(
-            "the guard did not end and was killed: see whether guests and file systems are thawed",
-        ))
+        Err(Error::unavailable(format!(
+            "the guard of {} did not end and was killed: see whether all of it is thawed",
+            self.names
+        )))
     }
 
     /// The guard's next word; what else comes with its output is passed over.
@@ -186,7 +197,7 @@ pub fn guard(connectors: &[Box<dyn Connector>], context: &Context) -> Result<Vec
     let frozen = thaw(order.guarded.iter().collect(), connectors, context);
     let late = end + deadline * LATE.0 / LATE.1;
     if !frozen.is_empty()
-        && let Some(run) = run
+        && let Some(run) = &run
         && told(&mut orders, late, context)?.is_none()
     {
         tracing::error!("the run is stuck and holds what is needed to thaw: it is killed");
@@ -198,6 +209,18 @@ pub fn guard(connectors: &[Box<dyn Connector>], context: &Context) -> Result<Vec
         }
     }
     say("thawed");
+    // One that is late may freeze only now, and one that was being stopped go on only now.
+    loop {
+        let word = told(&mut orders, context.clock.elapsed() + deadline, context)?;
+        if word.as_deref() == Some("done") {
+            break;
+        }
+        run.iter().for_each(|run| run.signal(Signal::CONT));
+        thaw(order.guarded.iter().collect(), connectors, context);
+        if word.is_some() {
+            break;
+        }
+    }
     Ok(order.guarded.into_iter().map(|guarded| guarded.name).collect())
 }
 

@@ -10,6 +10,7 @@ mod guard;
 mod hooks;
 mod journal;
 mod member;
+pub mod parent;
 pub mod restore;
 mod sections;
 mod sessions;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use tintype_engine::env::Task;
 use tintype_engine::id::encode_hex;
+use tintype_engine::reader::ContentReader;
 use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::tree::Root;
@@ -74,7 +76,7 @@ pub struct Taken {
     pub descriptor: Descriptor,
     /// What dead sessions had left and was removed, in words.
     pub cleaned: Vec<String>,
-    /// What could not be removed after the run; the next one tries again.
+    /// What could not be removed after the run, and what may not be thawed: in words.
     pub unreleased: Vec<String>,
 }
 
@@ -157,10 +159,17 @@ impl Drop for Run {
 
 /// The descriptor of a snapshot of resources; none if it is a snapshot of something else.
 pub fn descriptor(repository: &Repository, snapshot: &Snapshot) -> Result<Option<Descriptor>> {
-    let reader = repository.reader()?;
+    read_descriptor(&repository.reader()?, snapshot)
+}
+
+/// The same by a reader that is there.
+pub(crate) fn read_descriptor(
+    reader: &ContentReader<'_>,
+    snapshot: &Snapshot,
+) -> Result<Option<Descriptor>> {
     let root = Root::of(&snapshot.manifest);
     let path = DESCRIPTOR_PATH.as_bytes();
-    let Some(bytes) = crate::content::small(&reader, root, path, DESCRIPTOR_BYTES)? else {
+    let Some(bytes) = crate::content::small(reader, root, path, DESCRIPTOR_BYTES)? else {
         return Ok(None);
     };
     let descriptor: Descriptor = serde_json::from_slice(&bytes).map_err(|error| {
@@ -188,8 +197,12 @@ fn known(parent: &Snapshot, found: Result<Option<Descriptor>>) -> Result<Option<
     }
 }
 
+/// Of a manifest's options: whether it belongs to no series, see [`borrows`].
+pub const BORROWS: &str = "borrows";
+
 /// Whether a snapshot of a part, whose names were given, is compared with one that holds more: its
-/// marks tell what changed, and stay what that series of snapshots goes on with.
+/// marks tell what changed, and stay what that series of snapshots goes on with. `places`: of all
+/// that the run captures, in however many parts.
 pub fn borrows(parent: &Snapshot, places: &[Vec<u8>], names: &[String]) -> bool {
     let own: HashSet<String> = places.iter().map(|place| encode_hex(place)).collect();
     !names.is_empty() && parent.manifest.roots.iter().any(|root| !own.contains(root))
@@ -209,7 +222,8 @@ pub fn selected<'r>(resources: &'r Resources, names: &[String]) -> Result<Vec<&'
     member::select(resources, names)
 }
 
-/// Takes a snapshot of the resources that `names` selects; without names of all.
+/// Takes a snapshot of the resources that `names` selects; without names of all. Whether it
+/// [`borrows`] its options say ([`BORROWS`]), where it is one of several parts; else it is asked here.
 pub fn snapshot(
     repository: &Repository,
     connectors: &[Box<dyn Connector>],
@@ -237,13 +251,14 @@ pub fn snapshot(
         of_applications: Mutex::default(),
         is_over: AtomicBool::new(false),
         windows: Mutex::default(),
-        borrows: options
-            .parent
-            .as_ref()
-            .is_some_and(|parent| borrows(parent, &options.labels.roots, names)),
+        borrows: options.labels.options[BORROWS].as_bool().unwrap_or_else(|| {
+            let parent = options.parent.as_ref();
+            parent.is_some_and(|parent| borrows(parent, &options.labels.roots, names))
+        }),
         options,
         group,
         described: Mutex::default(),
+        unreleased: Mutex::default(),
     };
     let input = Input::Group(Group(Box::new(|desk| taking.feed(desk))));
     let outcome = snapshot::run(repository, input, options, progress);
@@ -284,6 +299,8 @@ struct Taking<'t> {
     options: &'t SnapshotOptions,
     group: &'t GroupOptions,
     described: Mutex<Option<Descriptor>>,
+    /// See [`Taken::unreleased`].
+    unreleased: Mutex<Vec<String>>,
 }
 
 impl Taking<'_> {
@@ -424,7 +441,7 @@ impl Taking<'_> {
         let sources: Vec<&mut Box<dyn Source>> =
             chosen.iter_mut().filter_map(|member| member.source.as_mut()).collect();
         let frozen = window::freeze(sources, deadline, self.repository.env());
-        let guarded = guard.map_or(Ok(()), Guard::done);
+        let guarded = guard.map_or(Ok(()), |guard| guard.done(&self.unreleased));
         let names = chosen.iter().map(|member| member.item.name.clone()).collect();
         for (member, result) in chosen.iter_mut().zip(frozen.members) {
             match (result, &guarded) {
@@ -555,10 +572,10 @@ impl Taking<'_> {
         Ok(Described { path, node, bytes, is_complete })
     }
 
-    /// Lets every source remove what it made; gives what could not be.
+    /// Lets every source remove what it made; gives all that is not as it was.
     fn release(&self, is_committed: bool) -> Vec<String> {
         let mut members = self.members.lock().expect("no panic while held");
-        let mut left = Vec::new();
+        let mut left = std::mem::take(&mut *self.unreleased.lock().expect("no panic while held"));
         for member in &mut *members {
             member.view = None;
             let is_whole = !member.is_failed() && member.item.problems == 0;
@@ -566,7 +583,8 @@ impl Taking<'_> {
             let released = if counts { Released::Committed } else { Released::Failed };
             let Some(source) = &mut member.source else { continue };
             if let Err(error) = source.release(released) {
-                left.push(format!("{}: {error}", member.item.name));
+                let name = &member.item.name;
+                left.push(format!("{name}: not all is removed, the next run tries again: {error}"));
             }
         }
         left

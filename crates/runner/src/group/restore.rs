@@ -2,7 +2,7 @@
 //! replaced, then stop, switch, start, look and clean, step by step through a journal.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,7 +14,8 @@ use tintype_model::item::{Descriptor, HookRun, Item, Outcome};
 use tintype_model::plan::{Check, Stage, Verdict};
 use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource, Resources, Version};
 use tintype_model::{Error, Result};
-use tintype_source::connector::{Connector, Context, Destination, Target, TargetPlan};
+pub use tintype_source::connector::Destination;
+use tintype_source::connector::{Connector, Context, Target, TargetPlan};
 
 use super::journal::Journal;
 use super::stored::StoredItem;
@@ -100,15 +101,11 @@ impl ItemPlan {
     /// it in the one that was restored.
     fn in_guest(&self, hook: &Hook, restore: &Restore<'_>) -> Result<HookRun> {
         let mut resource = self.resource.clone();
-        match &self.destination {
-            Destination::AsNew { name, at, .. } if hook.phase == Phase::PostRestore => {
-                resource.name.clone_from(name);
-                resource.at.clone_from(at);
-            }
-            Destination::Files(_) if hook.phase == Phase::PostRestore => {
-                return Err(Error::unsupported("it was restored as files, so there is no guest"));
-            }
-            _ => {}
+        if let Destination::AsNew { name, at, .. } = &self.destination
+            && hook.phase == Phase::PostRestore
+        {
+            resource.name.clone_from(name);
+            resource.at.clone_from(at);
         }
         let connector = member::connector(restore.connectors, &resource.connector)?;
         connector.source(&resource, restore.context)?.run_in_guest(hook)
@@ -179,7 +176,7 @@ impl ItemPlan {
     fn target(&self) -> &Map<String, Value> {
         match &self.destination {
             Destination::AsNew { at, .. } => at,
-            _ => &self.resource.at,
+            Destination::InPlace => &self.resource.at,
         }
     }
 }
@@ -242,7 +239,6 @@ impl Restore<'_> {
         selected.sort_by_key(|resource| order_of(&resources, resource));
         let reader = self.repository.reader()?;
         let (mut items, mut missing) = (Vec::new(), Vec::new());
-        let mut seen = Vec::new();
         for resource in selected {
             self.cancel.check()?;
             let name = &resource.name;
@@ -266,23 +262,53 @@ impl Restore<'_> {
             };
             let connector = member::connector(self.connectors, &item.connector)?;
             let stored = self.stored(&reader, item);
-            let plan = connector
+            let mut plan = connector
                 .target(self.context)
                 .and_then(|mut target| target.plan(item, resource, &destination, &stored))
                 .map_err(|error| error.context(name))?;
-            let owner = resources.owner_of(name).filter(|owner| !seen.contains(&owner.name));
-            seen.extend(owner.map(|owner| owner.name.clone()));
+            plan.checks.extend(self.repository_within(resource, &destination));
             items.push(ItemPlan {
                 item: item.clone(),
                 resource: resource.clone(),
                 destination,
                 plan,
-                of_application: owner.map(|owner| owner.hooks.clone()).unwrap_or_default(),
+                of_application: Vec::new(),
             });
+        }
+        settle(&mut items);
+        let mut seen = Vec::new();
+        for item in &mut items {
+            let owner = resources.owner_of(&item.resource.name);
+            if let Some(owner) = owner.filter(|owner| !seen.contains(&&owner.name)) {
+                seen.push(&owner.name);
+                item.of_application.clone_from(&owner.hooks);
+            }
         }
         let snapshot = self.snapshot.id.to_string();
         let applications = versions(&resources, descriptor, &items);
         Ok(GroupPlan { snapshot, wanted: wanted.clone(), items, missing, applications })
+    }
+
+    /// What replaces the repository, or its cache, takes away what it restores from: a snapshot never
+    /// holds them.
+    fn repository_within(&self, resource: &Resource, destination: &Destination) -> Option<Check> {
+        let at = match destination {
+            Destination::InPlace => &resource.at,
+            Destination::AsNew { at, .. } => at,
+        };
+        let place = Path::new(at.get("path")?.as_str()?).canonicalize().ok()?;
+        let repository = PathBuf::from(self.repository.backend().describe());
+        let mut own = [Some(repository), self.repository.cache_dir().map(Path::to_path_buf)]
+            .into_iter()
+            .flatten()
+            .filter_map(|own| own.canonicalize().ok());
+        let inside = own.find(|own| own.starts_with(&place))?;
+        Some(Check::block(
+            "repository",
+            format!("{} lies in {}, which would be replaced", inside.display(), place.display()),
+            "it belongs to the repository of this snapshot and is in no snapshot: move it elsewhere, \
+             or restore as new, or files with --to",
+        ))
     }
 
     /// Asks the applications of a plan that somebody agreed to for their versions.
@@ -505,6 +531,17 @@ impl Broken {
         let (left, undo_point, is_restored, is_announced) = (Vec::new(), None, false, false);
         Self { error, is_undone: true, left, undo_point, is_restored, is_announced }
     }
+}
+
+/// What a part of the restore brings need not be there yet, and comes first.
+fn settle(items: &mut [ItemPlan]) {
+    let brought: BTreeSet<_> = items.iter().flat_map(|item| item.plan.brings.clone()).collect();
+    for check in items.iter_mut().flat_map(|item| &mut item.plan.checks) {
+        if let Some(what) = check.unless.as_ref().filter(|what| brought.contains(*what)) {
+            *check = Check::pass(&check.name, format!("{what} is restored before it"));
+        }
+    }
+    items.sort_by_key(|item| item.plan.brings.is_empty());
 }
 
 /// Without running anything: a description out of a snapshot is not yet trusted.

@@ -22,6 +22,7 @@ use super::{Action, ApplyOptions, Plan, Report, reread};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::queue::Queue;
+use crate::snapshot::names::Inodes;
 
 /// Memory of the jobs that wait.
 const JOBS_BYTES: usize = 6 << 20;
@@ -55,10 +56,10 @@ pub fn apply(
     };
     let mut feeder = Feeder::new(&shared, plan)?;
     run(&shared, &mut feeder, options.workers.max(1));
-    let Feeder { links, first_names, waiting, .. } = feeder;
+    let Feeder { links, named, waiting, .. } = feeder;
     if !shared.failure.is_set() {
         make_links(&shared, links);
-        first_names.into_values().for_each(|first| first.hold.release(&shared));
+        named.into_iter().for_each(|hold| hold.release(&shared));
     }
     if !shared.failure.is_set() {
         check_and_delete(&shared, plan, options).unwrap_or_else(|error| shared.failure.set(error));
@@ -203,13 +204,6 @@ struct Link {
     hold: Hold,
 }
 
-/// The first name of a file that has several; its directory stays as it is until all others
-/// are made.
-struct FirstName {
-    path: Vec<u8>,
-    hold: Hold,
-}
-
 struct Feeder<'f, 'a, 't> {
     shared: &'f Shared<'a, 't>,
     plan: &'f Plan,
@@ -227,8 +221,10 @@ struct Feeder<'f, 'a, 't> {
     waiting: Vec<Hold>,
     /// Directories in which something is deleted.
     emptied: HashSet<&'f [u8]>,
-    /// By device and inode.
-    first_names: HashMap<(u64, u64), FirstName>,
+    /// Of files that have several, the first.
+    first_names: Inodes<Vec<u8>>,
+    /// Directories of first names stay as they are until all others are made.
+    named: Vec<Hold>,
     window: HashMap<tintype_engine::id::ContentId, (Parcel, Vec<SmallFile>)>,
     empty: Vec<SmallFile>,
     window_bytes: usize,
@@ -246,7 +242,8 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             links: Vec::new(),
             waiting: Vec::new(),
             emptied: plan.extra.iter().filter_map(|path| parent_of(path)).collect(),
-            first_names: HashMap::new(),
+            first_names: Inodes::new(),
+            named: Vec::new(),
             window: HashMap::new(),
             empty: Vec::new(),
             window_bytes: 0,
@@ -313,12 +310,12 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
             Action::Create | Action::Merge => Put::New,
             Action::Replace => Put::Replace,
             Action::Same | Action::KeepMetadata => {
-                self.note_first_name(path, &entry.node);
+                self.note_first_name(path, entry);
                 self.shared.done(entry.node.size, entry.node.kind.has_content());
                 return;
             }
             Action::Metadata => {
-                self.note_first_name(path, &entry.node);
+                self.note_first_name(path, entry);
                 self.metadata(path, entry);
                 return;
             }
@@ -335,7 +332,7 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
     }
 
     fn make(&mut self, path: &[u8], entry: &TreeEntry, put: Put) -> Result<()> {
-        if let Some(first) = self.note_first_name(path, &entry.node) {
+        if let Some(first) = self.note_first_name(path, entry) {
             let hold = self.directories.hold();
             self.links.push(Link { first, path: path.to_vec(), put, hold });
             return Ok(());
@@ -424,16 +421,18 @@ impl<'f, 'a, 't> Feeder<'f, 'a, 't> {
 
     /// The first name of a file (of any kind but a directory) that has several, if this is
     /// another one.
-    fn note_first_name(&mut self, path: &[u8], node: &Node) -> Option<Vec<u8>> {
+    fn note_first_name(&mut self, path: &[u8], entry: &TreeEntry) -> Option<Vec<u8>> {
+        let node = &entry.node;
         if node.links < 2 || node.kind == Kind::Directory {
             return None;
         }
         let key = (node.device, node.inode);
-        if let Some(first) = self.first_names.get(&key) {
-            return Some(first.path.clone());
+        let known = self.first_names.at(&entry.path);
+        if let Some(first) = known.get(&key) {
+            return Some(first.clone());
         }
-        let first = FirstName { path: path.to_vec(), hold: self.directories.hold() };
-        self.first_names.insert(key, first);
+        known.insert(key, path.to_vec());
+        self.named.push(self.directories.hold());
         None
     }
 

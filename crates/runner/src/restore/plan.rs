@@ -7,7 +7,7 @@ mod left_out;
 mod script;
 mod untouched;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,7 @@ use super::apply::parent_of;
 use super::claim::Claim;
 use super::reread::Check;
 use super::{Action, Counts, Destination, Mapping, Overwrite, Plan, Request, Rule, check};
+use crate::snapshot::names::Inodes;
 
 /// One line of a plan, for showing.
 pub struct Step<'p> {
@@ -115,7 +116,7 @@ struct Planner<'p> {
     /// A directory of the repository that the planner is in, until it is told.
     ours: Option<Vec<u8>>,
     /// By device and inode as captured.
-    first_names: HashMap<(u64, u64), FirstName>,
+    first_names: Inodes<FirstName>,
 }
 
 /// Makes the plan: reads the tree and looks at the destination, changes nothing. Under
@@ -164,7 +165,7 @@ pub fn plan(
         left_out: LeftOut::default(),
         extra: Extra::default(),
         ours: None,
-        first_names: HashMap::new(),
+        first_names: Inodes::new(),
     };
     match left_out {
         Ok(left_out) => planner.left_out = left_out,
@@ -559,7 +560,7 @@ impl Planner<'_> {
             return action;
         }
         let Some(standing) = standing else {
-            self.note_first_name(node, true, (0, 0));
+            self.note_first_name(entry, true, (0, 0));
             return Action::Create;
         };
         let as_file = |kind: Kind| if kind.has_content() { Kind::File } else { kind };
@@ -580,7 +581,7 @@ impl Planner<'_> {
             Ok(action) => {
                 if !matches!(action, Action::Keep) {
                     let is_written = action == Action::Replace;
-                    self.note_first_name(node, is_written, (standing.device, standing.inode));
+                    self.note_first_name(entry, is_written, (standing.device, standing.inode));
                 }
                 action
             }

@@ -111,8 +111,17 @@ impl Totals {
         self.gain >= LEAST_BYTES && percent > u128::from(self.raw) * LEAST_PERCENT
     }
 
+    /// Of trees together; few parcels are in more than one.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            raw: self.raw + other.raw,
+            live: self.live + other.live,
+            gain: self.gain + other.gain,
+        }
+    }
+
     /// As an earlier snapshot counted them.
-    fn of(snapshot: &Snapshot) -> Self {
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
         let stat = |name: &str| snapshot.manifest.stats[name].as_u64().unwrap_or_default();
         Self {
             raw: stat("parcel_bytes"),

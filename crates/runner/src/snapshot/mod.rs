@@ -13,8 +13,10 @@
 mod gather;
 mod image;
 mod job;
+pub mod join;
 mod large;
 pub(crate) mod names;
+pub mod part;
 mod planner;
 mod readers;
 pub(crate) mod ready;
@@ -37,6 +39,7 @@ use tintype_engine::format::records::{Manifest, SessionKind};
 use tintype_engine::id::{SnapshotId, encode_hex};
 use tintype_engine::reader::ContentReader;
 use tintype_engine::repo::Repository;
+use tintype_engine::repo::annotate::Standing;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::store::Store;
 use tintype_engine::tree::{Parcel, TreeEntry};
@@ -156,6 +159,14 @@ pub struct Outcome {
     pub noticed: Noticed,
     /// Packs of earlier snapshots that the store has lost.
     pub lacking_packs: usize,
+}
+
+impl Outcome {
+    /// As it is listed.
+    pub fn snapshot(&self) -> Snapshot {
+        let standing = Standing::of(&self.manifest);
+        Snapshot { id: self.id, manifest: self.manifest.clone(), standing }
+    }
 }
 
 /// Entries of this run that changed or vanished while they were read: the snapshot is complete,
@@ -299,6 +310,10 @@ pub(crate) fn run_as(
         let manifest = finish(manifest(repository, &store, options, started, &built))?;
         Ok((built, notes, manifest))
     });
+    conclude(store, finished)
+}
+
+fn conclude(store: Store<'_>, finished: Result<(Built, Vec<Note>, Manifest)>) -> Result<Outcome> {
     match finished {
         Ok((built, notes, manifest)) => {
             let noticed = built.noticed;

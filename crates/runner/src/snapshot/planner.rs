@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tintype_engine::chunker::MIN_BYTES;
 use tintype_engine::reader::ContentReader;
 use tintype_engine::repo::snapshots::Snapshot;
-use tintype_engine::tree::cursor::Cursor;
+use tintype_engine::tree::cursor::{Ahead, Cursor};
 use tintype_engine::tree::{Root, TreeEntry};
 use tintype_model::entry::{Kind, Node, Problem, ProblemKind, Time, is_within, path_order};
 use tintype_model::{Error, ErrorKind, Result};
@@ -107,12 +107,21 @@ fn relying(parent: &Snapshot, error: Error) -> Error {
 }
 
 impl Planner<'_, '_, '_> {
-    /// Compares the next leaf of the parent with what comes in.
+    /// Compares the next leaf of the parent with what comes in. One that has nothing to do with it
+    /// is not read: the parent may hold much more.
     fn next_leaf(
         &mut self,
         cursor: &mut Cursor<'_, '_>,
         incoming: &mut Incoming<'_>,
     ) -> Result<bool> {
+        let is_passed = match cursor.ahead()? {
+            Some(Ahead { child, below }) => !incoming.reaches(&child.first, below),
+            None => false,
+        };
+        if is_passed {
+            cursor.pass_leaf();
+            return Ok(true);
+        }
         if !cursor.next_leaf()? {
             return Ok(false);
         }
@@ -155,7 +164,7 @@ impl Planner<'_, '_, '_> {
 
     fn see_links(&mut self, entries: &[TreeEntry]) {
         for entry in entries.iter().filter(|e| e.node.kind == Kind::File) {
-            self.linked.meet(&entry.node, || ());
+            self.linked.meet(&entry.path, &entry.node, || ());
         }
     }
 
@@ -267,7 +276,7 @@ impl Planner<'_, '_, '_> {
             }
             return self.step(Step::Entry(Box::new(entry)));
         }
-        if !self.linked.meet(node, || ()) {
+        if !self.linked.meet(&found.path, node, || ()) {
             return self.step(Step::Link(Box::new(found)));
         }
         match node.size < MIN_BYTES as u64 {

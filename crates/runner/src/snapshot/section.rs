@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 
 use tintype_engine::tree::TreeEntry;
+use tintype_engine::tree::span::Span;
 use tintype_model::entry::{Kind, Node, ProblemKind, is_within, path_order};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{Changed, EndOfStream, ReadImage};
@@ -260,6 +261,14 @@ impl Incoming<'_> {
     /// parent has there and does not come stays.
     pub(super) fn keeps(&self, path: &[u8]) -> bool {
         self.kept.iter().any(|top| is_within(path, top))
+    }
+
+    /// Whether anything that comes, or that is kept, lies in a page of the parent: from `first` up to
+    /// but not `below`.
+    pub(super) fn reaches(&mut self, first: &[u8], below: Option<&[u8]>) -> bool {
+        let is_before = |path: &[u8]| below.is_none_or(|below| path_order(path, below).is_lt());
+        self.peek().is_some_and(|new| is_before(new.path()))
+            || self.kept.iter().any(|top| Span::Within(top).meets(first, below))
     }
 
     /// A directory that was just given is new: everything below it is.

@@ -109,13 +109,13 @@ impl Stage<'_, '_, '_> {
         let is_gone = node.problem().is_some_and(|p| p.kind == ProblemKind::Vanished);
         if node.kind == Kind::File && !is_gone {
             let first = || (node.clone(), entry.content.clone(), entry.large_xattrs.clone());
-            self.names.meet(node, first);
+            self.names.meet(&entry.path, node, first);
         }
     }
 
     /// Another name; if nothing is known by the first, the file is read under this one.
     fn link(&mut self, found: Found) -> Result<()> {
-        if let Some((node, content, large_xattrs)) = self.names.follow(&found.node) {
+        if let Some((node, content, large_xattrs)) = self.names.follow(&found.path, &found.node) {
             return self.add(TreeEntry { path: found.path, node, content, large_xattrs });
         }
         let (mut worker, mut buffer) = (Worker::new()?, Vec::new());
@@ -126,7 +126,8 @@ impl Stage<'_, '_, '_> {
 
     /// Another name of a file that came before, of which nothing may differ.
     fn again(&mut self, entry: TreeEntry) -> Result<()> {
-        let known = self.names.follow(&entry.node).filter(|(node, ..)| *node == entry.node);
+        let known = self.names.follow(&entry.path, &entry.node);
+        let known = known.filter(|(node, ..)| *node == entry.node);
         let Some((node, content, large_xattrs)) = known else {
             let path = String::from_utf8_lossy(&entry.path);
             let what = "is said to be another name of a file, and there is none like it";

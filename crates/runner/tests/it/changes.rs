@@ -13,8 +13,9 @@ use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::tree::{Root, TreeEntry};
 use tintype_runner::snapshot::{Input, Labels, SnapshotOptions};
 use tintype_source::files::WalkOptions;
+use tintype_testkit::volumes::{Mounted, run};
 
-use crate::support::{Lab, Mounted, Taken, noise, run, skipped_without_root, tree_path};
+use crate::support::{Lab, Taken, noise, skipped_without_root, tree_path};
 
 #[test]
 fn what_did_not_change_is_not_read_again() {
@@ -94,7 +95,7 @@ fn what_rotted_on_the_source_is_not_gathered() {
     let image = lab.path("image");
     fs::File::create(&image).unwrap().set_len(160 << 20).unwrap();
     run("mkfs.ext4", &["-q".as_ref(), "-b".as_ref(), "4096".as_ref(), image.as_os_str()]);
-    let mounted = Mounted::loop_at(&image, &lab.source());
+    let mounted = Mounted::image_at(&image, &lab.source());
     let content = |seed: u64, number: u64| noise(seed + number, 4_000);
     let name = |number: u64| format!("d{}/f{number}", number / 300);
     for number in 0..12_000 {
@@ -113,7 +114,7 @@ fn what_rotted_on_the_source_is_not_gathered() {
     let at = bytes.chunks(4096).position(|block| block.starts_with(&rotten)).unwrap() * 4096;
     bytes[at + 7] ^= 1;
     fs::write(&image, bytes).unwrap();
-    let mounted = Mounted::loop_at(&image, &lab.source());
+    let mounted = Mounted::image_at(&image, &lab.source());
     let read = fs::read(lab.source().join(name(300))).unwrap();
     assert!(read != rotten && read.len() == rotten.len());
     let gathered = lab.take();

@@ -1,14 +1,14 @@
 //! Damage in the repository: what it touches is named, everything else is restored.
 
-use std::ffi::OsStr;
 use std::fs;
 
 use tintype_engine::backend::list_all;
 use tintype_engine::cancel::Cancel;
 use tintype_model::ErrorKind;
 use tintype_runner::restore::{Overwrite, Request};
+use tintype_testkit::volumes::Mounted;
 
-use crate::support::{Lab, noise, run, skipped_without_root};
+use crate::support::{Lab, noise, skipped_without_root};
 
 fn data_packs(lab: &Lab) -> Vec<String> {
     list_all(&lab.backend, "data/").unwrap().into_iter().map(|l| l.name).collect()
@@ -114,13 +114,12 @@ fn a_full_disk_ends_the_reading_of_a_file() {
     lab.take();
     fs::create_dir(lab.path("out")).unwrap();
     let at = lab.path("out");
-    let options = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"].map(OsStr::new);
-    run("mount", &[&options[..], &[at.as_os_str()]].concat());
+    let mounted = Mounted::tmpfs(&at, 1);
     let before = lab.counters.now().down_bytes;
     let plan = lab.plan(&lab.request("out"));
     let ended = lab.try_apply(&plan, Cancel::default());
     let left = fs::read_dir(&at).unwrap().count();
-    run("umount", &[at.as_os_str()]);
+    drop(mounted);
     assert!(ended.is_err_and(|error| error.is(ErrorKind::NoSpace)));
     assert_eq!(left, 0, "no temporary file stays");
     let read = lab.counters.now().down_bytes - before;

@@ -10,8 +10,9 @@ use tintype_model::{Error, ErrorKind};
 use tintype_runner::restore::{Destination, Overwrite, Request};
 use tintype_runner::snapshot::{Input, Labels, SnapshotOptions};
 use tintype_source::files::{Excludes, Owners, WalkOptions};
+use tintype_testkit::volumes::Loop;
 
-use crate::support::{Lab, noise, run, skipped_without_root, tree_path};
+use crate::support::{Lab, noise, skipped_without_root, tree_path};
 
 pub(crate) fn stream_node() -> Node {
     Node { mode: 0o600, ..Node::new(Kind::Stream) }
@@ -184,15 +185,15 @@ fn an_image_comes_back_onto_its_device_and_is_read_back() {
     let file = lab.path("disk.img");
     let bytes = [noise(7, 3 << 20), vec![0; 2 << 20], noise(8, 1 << 20)].concat();
     fs::write(&file, &bytes).unwrap();
-    let device = run("losetup", &["-f".as_ref(), "--show".as_ref(), file.as_os_str()]);
-    let path = std::path::PathBuf::from(&device);
+    let device = Loop::new(&file);
+    let path = device.device.clone();
     let root = tree_path(&path);
     lab.take_as(Input::Images(vec![path.clone()]), &options(&lab, &root)).unwrap();
     fs::OpenOptions::new().write(true).open(&path).unwrap().write_all(&noise(9, 6 << 20)).unwrap();
     let destination = Destination::InPlace;
     let overwrite = Overwrite::Always;
     let report = lab.apply(&lab.plan(&Request { destination, overwrite, ..to(&lab, &root, "") }));
-    run("losetup", &["-d".as_ref(), device.as_ref()]);
+    drop(device);
     assert!(report.failed.is_empty(), "{:?}", report.failed);
     assert_eq!(report.verified_bytes, 6 << 20);
     assert!(fs::read(&file).unwrap() == bytes);
@@ -208,14 +209,14 @@ fn an_image_goes_onto_the_device_that_its_name_leads_to() {
     let file = lab.path("disk.img");
     let bytes = [noise(7, 1 << 20), vec![0; 1 << 20]].concat();
     fs::write(&file, &bytes).unwrap();
-    let device = run("losetup", &["-f".as_ref(), "--show".as_ref(), file.as_os_str()]);
+    let device = Loop::new(&file);
     let link = lab.path("root");
-    std::os::unix::fs::symlink(&device, &link).unwrap();
+    std::os::unix::fs::symlink(&device.device, &link).unwrap();
     let root = tree_path(&link);
     lab.take_as(Input::Images(vec![link.clone()]), &options(&lab, &root)).unwrap();
     fs::OpenOptions::new()
         .write(true)
-        .open(&device)
+        .open(&device.device)
         .unwrap()
         .write_all(&noise(9, 2 << 20))
         .unwrap();
@@ -223,7 +224,7 @@ fn an_image_goes_onto_the_device_that_its_name_leads_to() {
         |overwrite| Request { destination: Destination::InPlace, overwrite, ..to(&lab, &root, "") };
     let kept = lab.plan(&request(Overwrite::Never));
     let report = lab.apply(&lab.plan(&request(Overwrite::Always)));
-    run("losetup", &["-d".as_ref(), device.as_ref()]);
+    drop(device);
     assert_eq!((kept.counts.keep, kept.counts.replace), (1, 0));
     assert!(report.failed.is_empty(), "{:?}", report.failed);
     assert_eq!(report.verified_bytes, 2 << 20);

@@ -1,10 +1,8 @@
 //! A repository in memory and directories on the real file system.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -31,6 +29,7 @@ pub(crate) struct Lab {
     /// What the repository asked of the backend.
     pub counters: Arc<Counters>,
     pub repository: Repository,
+    pub secret: Secret,
     pub dir: TempDir,
 }
 
@@ -50,10 +49,11 @@ impl Lab {
         let shared: SharedBackend = Arc::new(counting);
         let secret = Secret::Recovery(RecoveryKey::generate(&env));
         let options = OpenOptions { cache_root: None, identity: Identity::anonymous(), env };
-        let (repository, _) = Repository::init(shared, &secret, "test", false, options).unwrap();
+        let (repository, _) =
+            Repository::init(shared, &[(&secret, "test")], false, options).unwrap();
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("source")).unwrap();
-        Self { backend, faults, counters, repository, dir }
+        Self { backend, faults, counters, repository, secret, dir }
     }
 
     pub(crate) fn source(&self) -> PathBuf {
@@ -153,35 +153,6 @@ pub(crate) fn skipped_without_root(what: &str) -> bool {
         eprintln!("{what}: not run, because it needs root");
     }
     !is_root
-}
-
-/// What a program prints; it must succeed.
-pub(crate) fn run(program: &str, arguments: &[&OsStr]) -> String {
-    let output = Command::new(program).args(arguments).output();
-    let output = output.unwrap_or_else(|e| panic!("{program} must be installed: {e}"));
-    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// A file system in a file, mounted while it lives.
-pub(crate) struct Mounted(PathBuf);
-
-impl Mounted {
-    pub(crate) fn loop_at(image: &Path, at: &Path) -> Self {
-        run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_os_str(), at.as_os_str()]);
-        Self(at.to_owned())
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let done = Command::new("umount").arg(&self.0).status();
-        assert!(
-            done.is_ok_and(|s| s.success()) || std::thread::panicking(),
-            "{}",
-            self.0.display()
-        );
-    }
 }
 
 pub(crate) fn tree_path(path: &Path) -> Vec<u8> {

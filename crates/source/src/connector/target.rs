@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use tintype_model::item::Item;
 use tintype_model::plan::{Check, Step};
 use tintype_model::resource::Resource;
 
-/// Where one item is restored to.
+/// Where one item is restored to. As plain files in a directory it is restored by the engine alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Destination {
@@ -21,8 +21,6 @@ pub enum Destination {
     /// As another: `at` of the new one (the connector's schema), and rules for what must differ
     /// (name, uuid, MAC addresses, networks), as the connector documents.
     AsNew { name: String, at: Map<String, Value>, rules: BTreeMap<String, String> },
-    /// Its parts as plain files in a directory.
-    Files(PathBuf),
 }
 
 /// Of what a step of [`Stage::Clean`](tintype_model::plan::Stage::Clean) gives: the place of what it
@@ -59,6 +57,9 @@ pub struct TargetPlan {
     /// do not say it: where a machine that is off has its disks.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub undo_at: Map<String, Value>,
+    /// What others of the same restore may need, as [`Check::unless`](field@Check::unless) names it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brings: Vec<String>,
 }
 
 /// What a snapshot holds of one item. Paths are those of its parts.

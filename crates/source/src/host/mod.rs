@@ -5,10 +5,33 @@ pub(crate) mod account;
 pub(crate) mod at;
 mod command;
 pub(crate) mod moves;
-pub(crate) mod plain;
 pub(crate) mod processes;
 pub(crate) mod program;
 pub(crate) mod secret;
 pub(crate) mod space;
 
 pub use command::command;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use tintype_model::cancel::Cancel;
+    use tintype_testkit::env::{RealClock, Threads};
+
+    use crate::connector::Context;
+
+    pub(super) fn context() -> Context {
+        Context {
+            clock: Arc::new(RealClock::start()),
+            tasks: Arc::new(Threads),
+            cancel: Cancel::default(),
+            session: String::new(),
+            living: Arc::new(BTreeSet::new()),
+            scratch: PathBuf::new(),
+            written_devices: Vec::new(),
+        }
+    }
+}

@@ -61,7 +61,7 @@ impl Moves {
     }
 
     /// Whether what was staged has taken its place.
-    fn is_placed(&self) -> bool {
+    pub(crate) fn is_placed(&self) -> bool {
         let is_moved = self.place.first().is_some_and(|(from, to)| !exists(from) && exists(to));
         is_moved && (!self.replaces || self.aside.first().is_some_and(|(_, to)| exists(to)))
     }

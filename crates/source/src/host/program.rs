@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::connector::{Content, Context, EndOfStream};
 use tintype_model::entry::{Kind, Node};
 
 const TICK: Duration = Duration::from_millis(10);
+/// What a program had written when it ended may still be on its way to a file.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 /// Of what a program says, the last part is shown in errors.
 const SHOWN_BYTES: u64 = 2000;
 
@@ -134,23 +137,45 @@ pub(crate) struct Beside {
     child: Child,
     errors: File,
     name: String,
+    /// Tells what came of writing its output down, once that is done.
+    written: Option<Receiver<io::Result<u64>>>,
 }
 
 impl Beside {
-    /// One that writes to a file at its own speed: nobody need read what it says.
-    pub(crate) fn start_into(command: &mut Command, output: File) -> Result<Self> {
-        command.stdin(Stdio::null()).stdout(output);
-        Self::spawn(command)
+    /// One whose output goes to a file at its own speed, whatever else we do. It goes through a pipe,
+    /// which breaks when we die: given the file itself, it would go on for as long as it takes.
+    pub(crate) fn start_into(
+        context: &Context,
+        command: &mut Command,
+        mut to: File,
+    ) -> Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut beside = Self::spawn(command)?;
+        let mut output = beside.child.stdout.take().expect("it was asked for");
+        let (tell, written) = channel();
+        beside.written = Some(written);
+        // Nobody need be there any more to hear it.
+        context.tasks.spawn(Box::new(move || drop(tell.send(io::copy(&mut output, &mut to)))))?;
+        Ok(beside)
     }
 
     fn spawn(command: &mut Command) -> Result<Self> {
         let errors = memory("errors")?;
         command.stderr(shared(&errors)?);
-        Ok(Self { child: spawn(command)?, errors, name: shown(command) })
+        Ok(Self { child: spawn(command)?, errors, name: shown(command), written: None })
     }
 
-    /// What it said so far, if it is still running; an error if it ended badly.
+    /// What it said so far, if it is still running or written down; an error if it ended badly.
     pub(crate) fn said(&mut self) -> Result<Option<String>> {
+        match self.written.as_ref().map(Receiver::try_recv) {
+            None => {}
+            Some(Ok(Ok(_))) => self.written = None,
+            Some(Ok(Err(error))) => return Err(Error::io(error, &self.name)),
+            Some(Err(TryRecvError::Empty)) => return Ok(Some(last_of(&self.errors))),
+            Some(Err(TryRecvError::Disconnected)) => {
+                return Err(Error::internal(format!("{}: it was not written down", self.name)));
+            }
+        }
         match self.child.try_wait() {
             Ok(None) => Ok(Some(last_of(&self.errors))),
             Ok(Some(status)) => self.ended(status).map(|()| None),
@@ -169,6 +194,8 @@ impl Beside {
 impl Drop for Beside {
     fn drop(&mut self) {
         end(&mut self.child);
+        // Then nobody writes to the file any more, unless the program left something behind.
+        self.written.take().map(|written| written.recv_timeout(WRITTEN_WITHIN));
     }
 }
 
@@ -271,4 +298,81 @@ pub(crate) fn stream(
         }
     });
     Content::Stream { node: Node::new(Kind::Stream), read: Box::new(read), end }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader};
+
+    use super::*;
+    use crate::host::tests::context;
+
+    const INTO: &str = "TINTYPE_TEST_INTO";
+
+    #[test]
+    fn all_that_a_program_writes_is_in_the_file() {
+        let mut file = tempfile::tempfile().unwrap();
+        let script = "seq 100000; echo done >&2";
+        let mut command = crate::host::command("sh");
+        let mut beside =
+            Beside::start_into(&context(), command.args(["-c", script]), file.try_clone().unwrap())
+                .unwrap();
+        while beside.said().unwrap().is_some() {
+            context().clock.sleep(TICK);
+        }
+        let mut text = String::new();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text.lines().count(), 100_000);
+        assert!(text.ends_with("\n100000\n"));
+    }
+
+    /// Run as a process of its own; alone it does nothing.
+    #[test]
+    fn one_that_starts_a_program() {
+        let Some(into) = std::env::var_os(INTO) else { return };
+        let script = "echo $$ >&2; while :; do echo more; sleep 0.01; done";
+        let mut command = crate::host::command("sh");
+        let file = File::create(into).unwrap();
+        let mut beside =
+            Beside::start_into(&context(), command.args(["-c", script]), file).unwrap();
+        loop {
+            let said = beside.said().unwrap().unwrap();
+            context().clock.sleep(TICK);
+            if !said.is_empty() {
+                println!("\nstarted {said}");
+                context().clock.sleep(Duration::from_mins(1));
+            }
+        }
+    }
+
+    #[test]
+    fn what_we_started_ends_when_we_are_killed() {
+        let into = tempfile::NamedTempFile::new().unwrap();
+        let mut run = Command::new(std::env::current_exe().unwrap())
+            .args(["host::program::tests::one_that_starts_a_program", "--exact", "--nocapture"])
+            .env(INTO, into.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(run.stdout.take().unwrap()).lines();
+        let mut started =
+            lines.filter_map(|line| Some(line.ok()?.strip_prefix("started ")?.to_owned()));
+        let pid: u32 = started.next().unwrap().parse().unwrap();
+        // A dead one of which nobody has heard has no program any more.
+        let is_there = || std::fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+        assert!(is_there());
+        run.kill().unwrap();
+        run.wait().unwrap();
+        let clock = context().clock;
+        let begun = clock.elapsed();
+        while is_there() {
+            if clock.elapsed().saturating_sub(begun) > Duration::from_secs(10) {
+                let left = rustix::process::Pid::from_raw(pid as i32).unwrap();
+                rustix::process::kill_process(left, rustix::process::Signal::KILL).unwrap();
+                panic!("it went on");
+            }
+            clock.sleep(TICK);
+        }
+    }
 }

@@ -343,9 +343,9 @@ impl Source for DomainSource {
             Some(domain) => self.parts_of_definition(domain)?,
             None => Vec::new(),
         };
-        let (disks, facts, (consistency, why_not_more)) = match (&self.off, &self.pull) {
+        let (disks, facts, (consistency, why_not_more)) = match (self.off.take(), &self.pull) {
             (Some(off), _) => {
-                let (disks, facts) = off.parts(&self.context)?;
+                let (disks, facts) = off.into_parts(&self.context)?;
                 (disks, facts, off_level())
             }
             (None, Some(pull)) => {

@@ -147,7 +147,7 @@ impl MariaDbSource {
             command.args(["--default-character-set=utf8mb4", "--", &database.name]);
             let (path, file) = copy(&self.context, &self.name, self.copies.len())?;
             self.copies.push(path);
-            self.dumps.push(Beside::start_into(&mut command, file)?);
+            self.dumps.push(Beside::start_into(&self.context, &mut command, file)?);
         }
         let begun = self.context.clock.elapsed();
         let mut dumps = std::mem::take(&mut self.dumps);

@@ -14,7 +14,6 @@ use super::programs::{Login, identifier, literal};
 use super::session::Session;
 use super::{At, DatabaseFacts, Facts};
 use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
-use crate::host::plain::Plain;
 use crate::host::{at, program};
 
 const MOST: Duration = Duration::from_hours(72);
@@ -38,7 +37,6 @@ enum Action {
         tables: u64,
     },
     Clean(Place),
-    Plain(Plain),
 }
 
 /// A database that is being made.
@@ -68,11 +66,6 @@ impl Target for MariaDbTarget {
         let facts: Facts = serde_json::from_value(item.facts.clone())
             .map_err(|error| Error::corrupt(format!("{}: facts: {error}", item.name)))?;
         let (at, rules) = match destination {
-            Destination::Files(to) => {
-                let make =
-                    |plain| serde_json::to_value(Action::Plain(plain)).expect("it has a path only");
-                return Ok(Plain::plan(to, item.bytes, make));
-            }
             Destination::InPlace => (at::of::<At>(resource)?, None),
             Destination::AsNew { name, at, rules } => (at::from_map::<At>(name, at)?, Some(rules)),
         };
@@ -134,7 +127,6 @@ impl Target for MariaDbTarget {
                     .session(&self.context)?
                     .ask(&format!("ALTER DATABASE {name} COMMENT = ''"))?;
             }
-            Action::Plain(plain) => plain.apply(stored)?,
         }
         Ok(Value::Null)
     }
@@ -142,7 +134,6 @@ impl Target for MariaDbTarget {
     fn undo(&mut self, step: &Step, _: &Value) -> Result<()> {
         match action(step)? {
             Action::Fill { place, .. } => place.drop_own(&mut place.session(&self.context)?),
-            Action::Plain(plain) => plain.undo(),
             Action::Health { .. } => Ok(()),
             Action::Clean(place) => {
                 let there = comment(&mut place.session(&self.context)?, &place.database)?;

@@ -136,7 +136,6 @@ impl Place {
         let (at, rules, is_new) = match destination {
             Destination::InPlace => (At::of(resource)?, &none, false),
             Destination::AsNew { name, at, rules } => (at::from_map::<At>(name, at)?, rules, true),
-            Destination::Files(_) => return Err(Error::internal("not a cluster's place")),
         };
         let data = match (&at.data_directory, is_new) {
             (Some(directory), _) => directory.clone(),

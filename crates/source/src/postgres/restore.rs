@@ -23,7 +23,6 @@ use super::{At, Facts, unpack};
 use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
 use crate::host::account::{Account, acting, give};
 use crate::host::moves::Moves;
-use crate::host::plain::Plain;
 
 const TICK: Duration = Duration::from_millis(100);
 /// What the server says until somebody else starts it, if it keeps no log by itself.
@@ -41,7 +40,6 @@ pub(super) enum Action {
     Switch { place: Place, moves: Moves },
     Start(Place),
     Health { place: Place, databases: Vec<String> },
-    Plain(Plain),
     Logical(LogicalAction),
 }
 
@@ -64,13 +62,7 @@ impl Target for PostgresTarget {
         destination: &Destination,
         stored: &dyn Stored,
     ) -> Result<TargetPlan> {
-        let facts = Facts::of(item)?;
-        if let Destination::Files(to) = destination {
-            let make =
-                |plain| serde_json::to_value(Action::Plain(plain)).expect("it has a path only");
-            return Ok(Plain::plan(to, item.bytes, make));
-        }
-        match facts {
+        match Facts::of(item)? {
             Facts::Logical(facts) => {
                 restore_logical::plan(item, resource, destination, &facts, stored, &self.context)
             }
@@ -142,7 +134,6 @@ impl Target for PostgresTarget {
             }
             Action::Start(place) => start(&place, context)?,
             Action::Health { place, databases } => health(&place, &databases, context)?,
-            Action::Plain(plain) => plain.apply(stored)?,
             Action::Logical(action) => return action.apply(stored, context),
         }
         Ok(Value::Null)
@@ -162,7 +153,6 @@ impl Target for PostgresTarget {
             }
             Action::Start(place) => stop(&place, &place.data, "fast", context),
             Action::Health { .. } => Ok(()),
-            Action::Plain(plain) => plain.undo(),
             Action::Logical(action) => action.undo(context),
         }
     }

@@ -66,7 +66,6 @@ pub(super) fn plan(
         Destination::AsNew { name, at, rules } => {
             (at::from_map::<At>(name, at)?, Some(rules), false)
         }
-        Destination::Files(_) => return Err(Error::internal("not a server")),
     };
     let mut server = Server { name: item.name.clone(), at, pg_restore: PathBuf::new() };
     let mut sql = server.connect(MAINTENANCE, context)?;
@@ -303,8 +302,8 @@ impl LogicalAction {
                 server.fill(database, names, stored, context).map(|()| Value::Null)
             }
             Self::Watch { server, names } => {
-                let mut sql = server.connect(MAINTENANCE, context)?;
-                watch::count(&mut sql, &names.name, &names.staged).map(|()| Value::Null)
+                let connect = |name: &str| server.connect(name, context);
+                watch::count(&connect, &names.name, &names.staged).map(|()| Value::Null)
             }
             Self::Switch { server, names } => {
                 names.apply(&mut server.connect(MAINTENANCE, context)?).map(|()| Value::Null)
@@ -323,8 +322,8 @@ impl LogicalAction {
                 Ok(Value::Null)
             }
             Self::Clean { server, names } => {
-                let mut sql = server.connect(MAINTENANCE, context)?;
-                watch::drop_unchanged(&mut sql, &names.name, &names.old)
+                let connect = |name: &str| server.connect(name, context);
+                watch::drop_unchanged(&connect, &names.name, &names.old)
             }
         }
     }

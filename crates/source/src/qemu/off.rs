@@ -1,7 +1,12 @@
 //! Disks of a machine that is off: read as files, of any format, through `qemu-nbd`, which refuses
 //! while a QEMU holds them.
+//!
+//! All are opened before the moment, and each is let go when it is read: until the last one is, the
+//! machine cannot be started, so that all show it as it was at one moment. Were a disk opened only when
+//! its turn comes, one that was started and ended meanwhile would leave disks of two moments.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use tintype_model::resource::Resource;
@@ -56,21 +61,42 @@ impl Off {
         Ok(Self { disks: opened })
     }
 
-    /// One part a disk, in order, and what they are.
-    pub(crate) fn parts(&self, context: &Context) -> Result<(Vec<Part>, Vec<DiskFacts>)> {
+    /// One part a disk, in order, and what they are. Whoever drops a part lets its disk go.
+    pub(crate) fn into_parts(self, context: &Context) -> Result<(Vec<Part>, Vec<DiskFacts>)> {
         let (mut parts, mut facts) = (Vec::new(), Vec::new());
-        for (disk, server) in &self.disks {
+        for (disk, server) in self.disks {
             let name = disk.name.clone();
             let explain = Box::new(move |error: Error| error.context(format!("disk {name}")));
             let image = NbdImage::open(server.socket(), "", Waits::of(context), explain)?;
             let size_bytes = image.size_bytes();
             facts.push(DiskFacts { size_bytes, ..disk.clone() });
-            let (node, image) = (image_node(size_bytes, context), Arc::new(image));
+            let image = Arc::new(Served { image, _server: server });
+            let node = image_node(size_bytes, context);
             let at = format!("{DISKS}/{}.img", disk.name).into_bytes();
             let content = Content::Image { node, image, changed: Changed::Unknown };
             parts.push(Part { at, content });
         }
         parts.sort_by(|a, b| a.at.cmp(&b.at));
         Ok((parts, facts))
+    }
+}
+
+/// A disk with its server, which ends after its last reader.
+struct Served {
+    image: NbdImage,
+    _server: DiskServer,
+}
+
+impl ReadImage for Served {
+    fn size_bytes(&self) -> u64 {
+        self.image.size_bytes()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.image.read_at(offset, buffer)
+    }
+
+    fn extent(&self, range: Range<u64>) -> Result<(u64, bool)> {
+        self.image.extent(range)
     }
 }

@@ -150,8 +150,8 @@ impl QemuSource {
         Ok(View { parts, consistency, why_not_more, mark, facts, version })
     }
 
-    fn view_off(&self, off: &Off) -> Result<View> {
-        let (parts, disks) = off.parts(&self.context)?;
+    fn view_off(&self, off: Off) -> Result<View> {
+        let (parts, disks) = off.into_parts(&self.context)?;
         let facts = Facts { disks, ..Facts::default() };
         Ok(View {
             parts,
@@ -240,7 +240,7 @@ impl Source for QemuSource {
     }
 
     fn view(&mut self) -> Result<View> {
-        match &self.off {
+        match self.off.take() {
             Some(off) => self.view_off(off),
             None => self.view_running(),
         }

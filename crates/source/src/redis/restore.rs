@@ -21,7 +21,6 @@ use super::{At, Facts, STORED};
 use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
 use crate::host::account::{Account, acting, give};
 use crate::host::moves::{Moves, sync_directory};
-use crate::host::plain::Plain;
 use crate::host::{account, at, processes, space};
 
 pub(super) struct RedisTarget {
@@ -33,7 +32,6 @@ pub(super) struct RedisTarget {
 enum Action {
     Stage(Staged),
     Switch(Moves),
-    Plain(Plain),
 }
 
 /// What is written beside.
@@ -65,11 +63,6 @@ impl Target for RedisTarget {
         let facts: Facts = serde_json::from_value(item.facts.clone())
             .map_err(|error| Error::corrupt(format!("{}: facts: {error}", item.name)))?;
         let (at, rules, is_new) = match destination {
-            Destination::Files(to) => {
-                let make =
-                    |plain| serde_json::to_value(Action::Plain(plain)).expect("it has a path only");
-                return Ok(Plain::plan(to, facts.bytes, make));
-            }
             Destination::InPlace => (at::of::<At>(resource)?, None, false),
             Destination::AsNew { name, at, rules } => {
                 (at::from_map::<At>(name, at)?, Some(rules), true)
@@ -128,7 +121,6 @@ impl Target for RedisTarget {
         match action(step)? {
             Action::Stage(staged) => staged.write(stored)?,
             Action::Switch(moves) => moves.apply()?,
-            Action::Plain(plain) => plain.apply(stored)?,
         }
         Ok(Value::Null)
     }
@@ -137,7 +129,6 @@ impl Target for RedisTarget {
         match action(step)? {
             Action::Stage(staged) => staged.remove(),
             Action::Switch(moves) => moves.undo(),
-            Action::Plain(plain) => plain.undo(),
         }
     }
 }

@@ -22,7 +22,6 @@ use crate::connector::{
     CapturePlan, Changed, Connector, Content, Context, Destination, Discovered, Part, Released,
     Source, Stored, Target, TargetPlan, View,
 };
-use crate::volume;
 
 /// See the module's head.
 #[derive(Debug)]
@@ -102,8 +101,8 @@ impl Connector for Settings {
         Ok(Box::new(Live { name, at, excludes, context, missing }))
     }
 
-    fn target(&self, context: &Context) -> Result<Box<dyn Target>> {
-        Ok(Box::new(AsFiles(volume::Files.target(context)?)))
+    fn target(&self, _: &Context) -> Result<Box<dyn Target>> {
+        Ok(Box::new(Nowhere))
     }
 }
 
@@ -178,38 +177,34 @@ impl Source for Live {
     }
 }
 
-/// Plain files in a directory, like those of a volume.
-struct AsFiles(Box<dyn Target>);
+/// The engine restores them to a directory, as all files.
+struct Nowhere;
 
-impl Target for AsFiles {
+impl Target for Nowhere {
     fn plan(
         &mut self,
-        item: &Item,
+        _: &Item,
         resource: &Resource,
-        destination: &Destination,
-        stored: &dyn Stored,
+        _: &Destination,
+        _: &dyn Stored,
     ) -> Result<TargetPlan> {
-        if let Destination::Files(_) = destination {
-            return self.0.plan(item, resource, destination, stored);
-        }
         let check = Check::block(
             "settings",
             format!("the settings {} are not put over a running host", resource.name),
-            "restore them as files to a directory, and take from there what you want",
+            "restore them to a directory (`--to DIR`), and take from there what you want",
         );
-        Ok(TargetPlan {
-            checks: vec![check],
-            steps: Vec::new(),
-            replaces: false,
-            ..TargetPlan::default()
-        })
+        Ok(TargetPlan { checks: vec![check], ..TargetPlan::default() })
     }
 
-    fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
-        self.0.apply(step, stored)
+    fn apply(&mut self, step: &Step, _: &dyn Stored) -> Result<Value> {
+        Err(not_ours(step))
     }
 
-    fn undo(&mut self, step: &Step, done: &Value) -> Result<()> {
-        self.0.undo(step, done)
+    fn undo(&mut self, step: &Step, _: &Value) -> Result<()> {
+        Err(not_ours(step))
     }
+}
+
+fn not_ours(step: &Step) -> Error {
+    Error::invalid(format!("settings have no steps: {}", step.text))
 }

@@ -1,5 +1,6 @@
 //! A database is written beside its place, checked by SQLite, and switched by rename; what stood
-//! there goes aside with its journals, until the restore is done.
+//! there goes aside with its journals, until the restore is done. Between the plan and the switch
+//! hours may pass, so the switch looks again whether anybody has it open, forward and back.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -45,7 +46,6 @@ fn place(item: &Item, resource: &Resource, destination: &Destination) -> Result<
     let path = match destination {
         Destination::InPlace => at::of::<At>(resource)?.path,
         Destination::AsNew { name, at, .. } => at::from_map::<At>(name, at)?.path,
-        Destination::Files(directory) => directory.join(STORED),
     };
     let named = path.is_absolute() && path.file_name().is_some();
     // A link stays; what it points at is switched.
@@ -55,7 +55,13 @@ fn place(item: &Item, resource: &Resource, destination: &Destination) -> Result<
     })
 }
 
-fn checks(path: &Path, facts: &Facts, in_place: bool, stored: &dyn Stored) -> Result<Vec<Check>> {
+fn checks(
+    path: &Path,
+    facts: &Facts,
+    in_place: bool,
+    stored: &dyn Stored,
+    context: &Context,
+) -> Result<Vec<Check>> {
     let shown = path.display();
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mut checks = vec![space::check(directory, facts.bytes)];
@@ -76,7 +82,7 @@ fn checks(path: &Path, facts: &Facts, in_place: bool, stored: &dyn Stored) -> Re
     let open: Vec<PathBuf> = std::iter::once(path.to_owned())
         .chain(COMPANIONS.map(|suffix| beside(path, suffix)))
         .collect();
-    let users = processes::with_open(open.iter().map(PathBuf::as_path));
+    let users = processes::with_open(open.iter().map(PathBuf::as_path), context);
     checks.push(if users.is_empty() {
         Check::pass("running", format!("no process has {shown} open"))
     } else {
@@ -111,7 +117,7 @@ impl Target for SqliteTarget {
             .map_err(|error| Error::corrupt(format!("{}: facts: {error}", item.name)))?;
         let path = place(item, resource, destination)?;
         let in_place = *destination == Destination::InPlace;
-        let checks = checks(&path, &facts, in_place, stored)?;
+        let checks = checks(&path, &facts, in_place, stored, &self.context)?;
         let there = path.symlink_metadata().ok();
         let replaces = there.is_some();
         let (mode, uid, gid) = there.map_or((facts.mode, facts.uid, facts.gid), |meta| {
@@ -160,7 +166,12 @@ impl Target for SqliteTarget {
                 write(&to, mode, (uid, gid), stored)?;
                 check(&name, &to, tables)?;
             }
-            Action::Switch(moves) => moves.apply()?,
+            Action::Switch(moves) => {
+                if !moves.is_placed() {
+                    unused(&moves, &self.context)?;
+                }
+                moves.apply()?;
+            }
             Action::Health { name, path } => {
                 let connection = open(&name, &path)?;
                 tables(&connection).map_err(|error| failed(&name, &path, error))?;
@@ -176,7 +187,12 @@ impl Target for SqliteTarget {
                 let all = std::iter::once("").chain(COMPANIONS);
                 remove(&all.map(|suffix| beside(&to, suffix)).collect::<Vec<_>>())
             }
-            Action::Switch(moves) => moves.undo(),
+            Action::Switch(moves) => {
+                if moves.is_placed() {
+                    unused(&moves, &self.context.stubborn())?;
+                }
+                moves.undo()
+            }
             Action::Health { .. } => Ok(()),
             Action::Clean(paths) => match paths.first().filter(|old| !old.exists()) {
                 None => Ok(()),
@@ -187,6 +203,12 @@ impl Target for SqliteTarget {
             },
         }
     }
+}
+
+/// Whoever has a database open goes on in it, wherever it is moved.
+fn unused(moves: &Moves, context: &Context) -> Result<()> {
+    let places: Vec<&Path> = moves.place.iter().map(|(_, place)| &**place).collect();
+    processes::unused(&places, "stop what uses it", context)
 }
 
 fn step(stage: Stage, text: String, action: Action) -> Step {

@@ -8,24 +8,22 @@
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::fs::OFlags;
 use tintype_model::plan::Check;
 use tintype_model::{Error, Result};
 
 use super::disk_file::remove;
-use super::socket::Waits;
+use crate::connector::Context;
 use crate::host::moves::{rename, sync_directory};
-use crate::host::processes::{names, with_open};
+use crate::host::processes::{names, unused, with_open};
 
-/// A process that was ended may still be going.
-const ENDS: Duration = Duration::from_secs(2);
+const CURE: &str = "shut the machine down";
 
 /// The name is never without a file. A second time nothing is done.
-pub(crate) fn place(new: &Path, file: &Path, old: Option<&Path>, waits: &Waits) -> Result<()> {
+pub(crate) fn place(new: &Path, file: &Path, old: Option<&Path>, context: &Context) -> Result<()> {
     let Some(written) = found(new) else { return is_placed(new, file, old) };
-    unused(file, waits)?;
+    unused(&[file], CURE, context)?;
     let Some(old) = old else {
         rename(new, file)?;
         return synced(file);
@@ -62,19 +60,24 @@ fn is_placed(new: &Path, file: &Path, old: Option<&Path>) -> Result<()> {
     )))
 }
 
-pub(crate) fn take_back(new: &Path, file: &Path, old: Option<&Path>, waits: &Waits) -> Result<()> {
+pub(crate) fn take_back(
+    new: &Path,
+    file: &Path,
+    old: Option<&Path>,
+    context: &Context,
+) -> Result<()> {
     let now = found(file);
     let Some(old) = old else {
         // Nothing was there before; it is ours if what was written was put there.
         if found(new).is_some() || !now.is_some_and(|now| is_ours(&now)) {
             return Ok(());
         }
-        unused(file, waits)?;
+        unused(&[file], CURE, context)?;
         return remove(file);
     };
     let Some(was) = found(old) else { return Ok(()) };
     if now.is_none_or(|now| !is_same(&now, &was)) {
-        unused(file, waits)?;
+        unused(&[file], CURE, context)?;
         std::fs::rename(old, file).map_err(|error| Error::io(error, file.display()))?;
     }
     // Two names of one file stay as they are.
@@ -111,29 +114,12 @@ pub(crate) fn resolved(file: &Path) -> PathBuf {
 }
 
 /// Whether a file may be replaced now; the same is looked at again before it is.
-pub(crate) fn in_use(file: &Path) -> Option<Check> {
-    let holders = with_open([file]);
+pub(crate) fn in_use(file: &Path, context: &Context) -> Option<Check> {
+    let holders = with_open([file], context);
     (!holders.is_empty()).then(|| {
         let reason = format!("{} is open: {}", file.display(), names(&holders));
         Check::block("in-use", reason, "end what uses it, or restore as new")
     })
-}
-
-fn unused(file: &Path, waits: &Waits) -> Result<()> {
-    let patience = waits.within(ENDS);
-    loop {
-        let holders = with_open([file]);
-        if holders.is_empty() {
-            return Ok(());
-        }
-        patience.pause().map_err(|_| {
-            Error::locked(format!(
-                "{} is open: {}; shut the machine down, then go on, or back",
-                file.display(),
-                names(&holders)
-            ))
-        })?;
-    }
 }
 
 fn found(file: &Path) -> Option<Metadata> {

@@ -12,7 +12,6 @@ use tintype_model::{Error, Result};
 
 use super::disk_file;
 use super::place::{place, take_back};
-use super::socket::Waits;
 use crate::connector::{Context, Stored};
 
 /// Firmware variables and definitions are small.
@@ -81,7 +80,7 @@ impl FileStep {
             Self::WriteText { file, text, executable } => {
                 write_file(file, text.as_bytes(), *executable)
             }
-            Self::Place { new, file, old } => place(new, file, old.as_deref(), &Waits::of(context)),
+            Self::Place { new, file, old } => place(new, file, old.as_deref(), context),
             Self::Remove { files } => files.iter().try_for_each(|file| disk_file::remove(file)),
         }
     }
@@ -97,7 +96,7 @@ impl FileStep {
             | Self::WriteObject { file, .. }
             | Self::WriteText { file, .. } => disk_file::remove(file),
             Self::Place { new, file, old } => {
-                take_back(new, file, old.as_deref(), &Waits::stubborn(context))
+                take_back(new, file, old.as_deref(), &context.stubborn())
             }
             Self::Remove { files } => match files.iter().find(|file| !file.exists()) {
                 Some(gone) => {

@@ -2,38 +2,21 @@
 
 use std::fs;
 use std::os::unix::fs::{FileExt, symlink};
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::Path;
 
 use tintype_model::ErrorKind;
 use tintype_model::entry::Kind;
 use tintype_source::connector::ReadImage as _;
 use tintype_source::files::image::Image;
 use tintype_source::files::{Accounts, Target, TargetOptions};
+use tintype_testkit::volumes::{Loop, Mounted};
 
 use crate::support::{run, skipped_without_root};
 
-struct Loop(PathBuf);
-
-impl Loop {
-    fn new(file: &std::path::Path) -> Self {
-        let output = Command::new("losetup").args(["-f", "--show"]).arg(file).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        Self(String::from_utf8(output.stdout).unwrap().trim().into())
-    }
-
-    /// The directory that it lies in, as a target, and its name there.
-    fn place(&self) -> (Target, Vec<u8>) {
-        let above = self.0.parent().unwrap();
-        let name = self.0.file_name().unwrap().as_encoded_bytes().to_vec();
-        (Target::open(above, TargetOptions::default()).unwrap(), name)
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").arg("-d").arg(&self.0).status();
-    }
+/// The directory that a device lies in, as a target, and its name there.
+fn place(device: &Path) -> (Target, Vec<u8>) {
+    let name = device.file_name().unwrap().as_encoded_bytes().to_vec();
+    (Target::open(device.parent().unwrap(), TargetOptions::default()).unwrap(), name)
 }
 
 #[test]
@@ -66,17 +49,17 @@ fn a_device_is_read_and_written_but_not_while_it_is_in_use() {
     let path = dir.path().join("disk");
     fs::write(&path, vec![9; 8 << 20]).unwrap();
     let device = Loop::new(&path);
-    let image = Image::open(&device.0).unwrap();
+    let image = Image::open(&device.device).unwrap();
     assert_eq!(image.node(&Accounts::of_host()).kind, Kind::Image);
     assert_eq!(image.size_bytes(), 8 << 20);
     assert_eq!(image.segments().count(), 1);
     drop(image);
-    let (devices, name) = device.place();
+    let (devices, name) = place(&device.device);
     let seen = devices.stat(&name).unwrap().unwrap();
     let open = |bytes| devices.open_device(&name, &seen, bytes);
     assert!(open(9 << 20).unwrap_err().is(ErrorKind::Invalid));
     // Something else took its place since it was looked at: a file, a symlink, another device.
-    symlink(&device.0, dir.path().join("link")).unwrap();
+    symlink(&device.device, dir.path().join("link")).unwrap();
     let elsewhere = Target::open(dir.path(), TargetOptions::default()).unwrap();
     for path in [&b"disk"[..], b"link"] {
         let refused = elsewhere.open_device(path, &seen, 0).unwrap_err();
@@ -107,10 +90,10 @@ fn a_device_is_read_and_written_but_not_while_it_is_in_use() {
     let device = Loop::new(&path);
     let at = dir.path().join("mounted");
     fs::create_dir(&at).unwrap();
-    run("mount", &[device.0.as_os_str(), at.as_os_str()]);
-    let (devices, name) = device.place();
+    let mounted = Mounted::new_at(&[device.device.as_os_str()], &at, &[]);
+    let (devices, name) = place(&device.device);
     let seen = devices.stat(&name).unwrap().unwrap();
     let error = devices.open_device(&name, &seen, 0).unwrap_err();
-    run("umount", &[at.as_os_str()]);
+    drop(mounted);
     assert!(error.is(ErrorKind::Locked), "{error:?}");
 }

@@ -45,14 +45,6 @@ fn named_paths_packages_and_units() {
     let plan = target.plan(&item, &resource, &Destination::InPlace, &held).unwrap();
     assert_eq!(plan.checks[0].outcome, Verdict::Block);
     assert!(plan.steps.is_empty());
-    let to = top.join("restored");
-    let plan = target.plan(&item, &resource, &Destination::Files(to.clone()), &held).unwrap();
-    for step in &plan.steps {
-        target.apply(step, &held).unwrap();
-    }
-    let restored = to.join("files").join(below);
-    assert_eq!(fs::read(restored.join("wanted/inner/file")).unwrap(), b"1");
-    assert!(to.join("units.txt").exists());
 }
 
 #[test]

@@ -13,10 +13,11 @@ use tintype_engine::{Error, ErrorKind};
 use tintype_model::item::{Descriptor, Outcome};
 use tintype_model::plan::{Stage, Step, Verdict};
 use tintype_model::resource::{HookPlace, Resource, Resources, check_name};
+use tintype_runner::group::parent::parent;
 use tintype_runner::group::restore::{
     Broken, GroupPlan, PlannedCommand, Restore, Restored, UndoPoint, Wanted,
 };
-use tintype_runner::group::{self, GroupOptions, Run};
+use tintype_runner::group::{self, BORROWS, GroupOptions, Run};
 use tintype_runner::progress::Progress;
 use tintype_runner::restore;
 use tintype_runner::snapshot::{Labels, SnapshotOptions};
@@ -314,7 +315,6 @@ fn tell(args: &Args, app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
         let to = match &item.destination {
             Destination::InPlace => "in place".to_owned(),
             Destination::AsNew { name, .. } => format!("as {name}"),
-            Destination::Files(dir) => format!("as files in {}", dir.display()),
         };
         let kind = item.item.kind;
         report.text(format!(
@@ -407,7 +407,8 @@ fn agree(args: &Args, app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
     }
 }
 
-/// A snapshot of exactly what will be replaced.
+/// A snapshot of exactly what will be replaced. It has a parent, so that little is read while everybody
+/// waits for the switch, and belongs to no series.
 fn undo_point(
     app: &App,
     repository: &Repository,
@@ -421,17 +422,20 @@ fn undo_point(
         now.unwrap_or(resource).clone()
     });
     let resources = Resources::new(described.collect());
+    let places = group::places(&resources, &names)?;
+    let known = repository.snapshots()?.snapshots;
+    let parent = parent(known, &repository.identity().host, &places);
     let budget = app.writer_budget().map_err(|error| Error::internal(error.to_string()))?;
     let snapshot = SnapshotOptions {
         labels: Labels {
             paths: names.clone(),
-            roots: group::places(&resources, &names)?,
+            roots: places,
             tags: vec![PRE_RESTORE.into()],
             note: "what a restore replaced".into(),
-            options: json!({ "resources": names, TRIGGER: PRE_RESTORE }),
+            options: json!({ "resources": names, TRIGGER: PRE_RESTORE, BORROWS: true }),
             ..Labels::default()
         },
-        parent: None,
+        parent,
         workers: budget.workers,
         most_workers: budget.most_workers,
         cancel: app.cancel.clone(),
@@ -442,6 +446,9 @@ fn undo_point(
     let taken =
         group::snapshot(repository, &connectors, &resources, &names, &snapshot, options, &progress)
             .map_err(|error| error.context("the undo point; --without-undo-point does without"))?;
+    for what in &taken.unreleased {
+        app.report.warn(what);
+    }
     if !taken.outcome.manifest.complete {
         let failed = taken.descriptor.items.iter().find_map(|item| item.reason.clone());
         return Err(Error::unavailable(format!(

@@ -1,5 +1,6 @@
 //! Disks for other programs: whatever speaks NBD reads what was captured.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use tintype_engine::env::Env;
 use tintype_testkit::debian::need;
 use tintype_testkit::server::Server;
+use tintype_testkit::volumes::Mounted;
 
 use super::{GPT, MIB, disk, ext4, machine, need_tools, tool, tree};
 use crate::support::{Lab, Ran, damage, is_root, noise, objects};
@@ -275,9 +277,8 @@ fn xfs_and_btrfs_are_mounted() {
     for (kind, mebibytes) in [("xfs", 320), ("btrfs", 256)] {
         super::empty(&lab, kind, mebibytes * MIB);
         tool(&lab, &format!("mkfs.{kind}"), &["-q", kind]);
-        tool(&lab, "mount", &["-o", "loop", kind, &mounted]);
+        let _here = Mounted::image_at(&lab.path(kind), mounted.as_ref());
         tool(&lab, "cp", &["-a", "tree/.", &mounted]);
-        tool(&lab, "umount", &[&mounted]);
     }
     let table = "label: gpt\nstart=2048, size=655360, type=L\nstart=657408, size=524288, type=L\n";
     disk(&lab, "disk", 600 * MIB, table, &[(2048, "xfs"), (657_408, "btrfs")]);
@@ -291,11 +292,12 @@ fn xfs_and_btrfs_are_mounted() {
         let words = [fuse.join("nbd").display().to_string(), serving.uri(export)];
         let mut server = Server::start("/usr/bin/nbdfuse".as_ref(), &words, &log);
         server.wait_until(&log, || fuse.join("nbd").exists());
-        tool(&lab, "mount", &["-o", options, &words[0], &mounted]);
+        let here = ["-o", options, &words[0]].map(OsStr::new);
+        let here = Mounted::new_at(&here, mounted.as_ref(), &[]);
         let mut compare = Command::new("diff");
         let compared = compare.args(["-r", "tree", &mounted]).current_dir(lab.path("")).output();
         let compared = compared.unwrap();
-        tool(&lab, "umount", &[&mounted]);
+        drop(here);
         tool(&lab, "fusermount3", &["-u", &lab.text("fuse")]);
         server.wait();
         assert!(compared.status.success(), "{export}: {compared:?}");

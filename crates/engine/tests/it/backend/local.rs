@@ -8,6 +8,7 @@ use tintype_engine::backend::conformance::{Extent, assert_conforms};
 use tintype_engine::backend::local::Way;
 use tintype_engine::backend::{Backend as _, LocalBackend, list_all};
 use tintype_engine::env::testing::manual;
+use tintype_testkit::volumes::Mounted;
 
 fn open(way: Option<Way>) -> (TempDir, LocalBackend) {
     let directory = tempfile::tempdir().unwrap();
@@ -184,12 +185,8 @@ fn full_file_system_refuses_writes_and_still_deletes() {
         "this test mounts a small tmpfs and needs root, as continuous integration has"
     );
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().to_str().unwrap();
-    let run = |program: &str, arguments: &[&str]| {
-        assert!(std::process::Command::new(program).args(arguments).status().unwrap().success());
-    };
     for way in [Way::Unnamed, Way::Link, Way::RenameNoReplace, Way::Rename] {
-        run("mount", &["-t", "tmpfs", "-o", "size=1m", "tmpfs", path]);
+        let mounted = Mounted::tmpfs(directory.path(), 1);
         let backend = LocalBackend::open_with(directory.path(), way).unwrap();
         backend.put("data/0f/kept", &vec![1; 100_000]).unwrap();
         let error = backend.put("data/0f/large", &vec![2; 2_000_000]).unwrap_err();
@@ -203,6 +200,6 @@ fn full_file_system_refuses_writes_and_still_deletes() {
         assert!(list_all(&backend, "").unwrap().is_empty());
         backend.put("data/0f/again", &vec![1; 900_000]).unwrap();
         drop(backend);
-        run("umount", &[path]);
+        drop(mounted);
     }
 }

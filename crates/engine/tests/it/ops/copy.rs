@@ -38,7 +38,7 @@ fn pair() -> Pair {
     let cache = tempfile::tempdir().unwrap();
     let options = OpenOptions { cache_root: Some(cache.path().to_owned()), ..super::options(&env) };
     let backend = Arc::new(MemoryBackend::new());
-    let target = Repository::init(backend, &secret(), "target", false, options).unwrap().0;
+    let target = Repository::init(backend, &[(&secret(), "target")], false, options).unwrap().0;
     Pair { source, counters, files, target, _cache: cache }
 }
 

@@ -5,6 +5,7 @@ mod copy;
 mod damage;
 mod diff;
 mod find;
+mod joining;
 mod long_paths;
 mod remedies;
 mod repair;
@@ -110,7 +111,7 @@ fn repository(seed: u64) -> (MemoryBackend, Repository, Arc<ManualClock>) {
 }
 
 fn init(backend: SharedBackend, env: &Env) -> Repository {
-    Repository::init(backend, &secret(), "test", false, options(env)).unwrap().0
+    Repository::init(backend, &[(&secret(), "test")], false, options(env)).unwrap().0
 }
 
 /// Paths of `files` in tree order.

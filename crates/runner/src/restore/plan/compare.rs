@@ -35,7 +35,7 @@ impl Planner<'_> {
             is_same = same::content(wanted, standing);
         }
         if is_same && overwrite == Overwrite::Always {
-            is_same = !self.is_linked_otherwise(wanted, standing) && self.holds(path, entry);
+            is_same = !self.is_linked_otherwise(entry, standing) && self.holds(path, entry);
         }
         if !is_same {
             return Ok(match overwrite {
@@ -60,27 +60,33 @@ impl Planner<'_> {
     }
 
     /// Whether it shares its content with other names than it should.
-    fn is_linked_otherwise(&self, wanted: &Node, standing: &Node) -> bool {
+    fn is_linked_otherwise(&mut self, entry: &TreeEntry, standing: &Node) -> bool {
+        let wanted = &entry.node;
         if wanted.kind != Kind::File {
             return false;
         }
         if wanted.links < 2 {
             return standing.links > 1;
         }
-        self.first_names.get(&(wanted.device, wanted.inode)).is_some_and(|first| {
+        let known = self.first_names.at(&entry.path);
+        known.get(&(wanted.device, wanted.inode)).is_some_and(|first| {
             first.is_written || first.standing != (standing.device, standing.inode)
         })
     }
 
     pub(super) fn note_first_name(
         &mut self,
-        wanted: &Node,
+        entry: &TreeEntry,
         is_written: bool,
         standing: (u64, u64),
     ) {
+        let wanted = &entry.node;
         if wanted.links > 1 && wanted.kind == Kind::File {
             let key = (wanted.device, wanted.inode);
-            self.first_names.entry(key).or_insert(FirstName { is_written, standing });
+            self.first_names
+                .at(&entry.path)
+                .entry(key)
+                .or_insert(FirstName { is_written, standing });
         }
     }
 

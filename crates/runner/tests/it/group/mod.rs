@@ -3,6 +3,7 @@
 
 mod changed;
 mod hooks;
+mod joined;
 mod played;
 mod restoring;
 mod session;
@@ -92,9 +93,22 @@ fn take_of(
     parent: Option<Snapshot>,
     cancel: &Cancel,
 ) -> tintype_model::Result<Taken> {
+    let labels = Labels::default();
+    let progress = Progress::default();
+    take_as(stage, connectors, (resources, names), (labels, parent), cancel, &progress)
+}
+
+fn take_as(
+    stage: &Stage,
+    connectors: &[Box<dyn Connector>],
+    (resources, names): (Vec<Resource>, &[String]),
+    (labels, parent): (Labels, Option<Snapshot>),
+    cancel: &Cancel,
+    progress: &Progress,
+) -> tintype_model::Result<Taken> {
     let resources = Resources::new(resources);
     let snapshot = SnapshotOptions {
-        labels: Labels { roots: group::places(&resources, names).unwrap(), ..Labels::default() },
+        labels: Labels { roots: group::places(&resources, names).unwrap(), ..labels },
         parent,
         workers: 2,
         most_workers: 2,
@@ -108,7 +122,7 @@ fn take_of(
         names,
         &snapshot,
         &stage.options(),
-        &Progress::default(),
+        progress,
     )
 }
 
@@ -276,6 +290,40 @@ fn the_guard_thaws_at_the_deadline() {
     assert_eq!(item.outcome, Outcome::Failed);
     let reason = item.reason.as_ref().unwrap();
     assert!(reason.contains("guard") || reason.contains("frozen for"), "{reason}");
+}
+
+/// Nobody knows what it has done: its resource fails, and whoever took the snapshot is told.
+#[test]
+fn a_guard_that_does_not_end_is_killed_and_named() {
+    let stage = Stage::new();
+    // As if thawed at once.
+    let file = stage.lab.path("thawed");
+    std::fs::write(&file, "").unwrap();
+    let hangs = "read order; echo ready; read done; echo ok; exec sleep 60 >/dev/null";
+    let guard = GuardCommand {
+        program: "/bin/sh".into(),
+        arguments: vec!["-c".into(), hangs.into()],
+        environment: Vec::new(),
+    };
+    let options = GroupOptions { guard, deadline: Duration::from_millis(500), ..stage.options() };
+    let resources = vec![resource("a", &format!("guarded {}", file.display()))];
+    let resources = Resources::new(resources);
+    let snapshot = SnapshotOptions {
+        labels: Labels { roots: group::places(&resources, &[]).unwrap(), ..Labels::default() },
+        parent: None,
+        workers: 2,
+        most_workers: 2,
+        cancel: Cancel::default(),
+        read_all: false,
+    };
+    let connectors: [Box<dyn Connector>; 1] = [Box::new(stage.played())];
+    let (repository, progress) = (&stage.lab.repository, Progress::default());
+    let taken =
+        group::snapshot(repository, &connectors, &resources, &[], &snapshot, &options, &progress);
+    let taken = taken.unwrap();
+    let killed = "the guard of a did not end and was killed";
+    assert!(taken.unreleased.iter().any(|what| what.contains(killed)), "{:?}", taken.unreleased);
+    assert_eq!(outcomes(&taken), BTreeMap::from([("a", Outcome::Failed)]));
 }
 
 /// A run that is killed closes its pipe to the guard.

@@ -181,6 +181,8 @@ fn ran(how: &str) -> (ExitStatus, String, Duration) {
         .args(["group::stuck::the_run", "--exact", "--nocapture"])
         .env(FILE, &file)
         .env(HOW, how)
+        // What it makes goes with what is ours: it may be killed.
+        .env("TMPDIR", own.path())
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();

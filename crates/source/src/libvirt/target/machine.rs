@@ -9,6 +9,7 @@ use tintype_model::resource::{Hook, HookPlace, Phase, Resource};
 use tintype_model::{Error, ErrorKind, Result};
 use xmltree::Element;
 
+use super::network::called;
 use super::renew::{Renewal, domain as renewed};
 use super::{LibvirtStep, Plan, What};
 use crate::connector::{Context, Destination, TargetPlan};
@@ -50,7 +51,6 @@ pub(super) fn plan(
             plan.result.checks.extend(hooks.filter(|_| !rules.start));
             as_new(&mut plan, &at, &new, &facts, rules)?;
         }
-        Destination::Files(directory) => files(&mut plan, directory, &facts)?,
     }
     Ok(plan.result)
 }
@@ -188,7 +188,7 @@ fn check_place(plan: &mut Plan<'_>, file: &Path, is_off: bool) -> PathBuf {
         let reason = format!("{} is a link that leads nowhere", file.display());
         plan.check(Check::block("place", reason, "remove it, or restore as new"));
     }
-    plan.result.checks.extend(in_use(file).filter(|_| is_off));
+    plan.result.checks.extend(in_use(file, plan.context).filter(|_| is_off));
     beside(file, "new", plan.context)
 }
 
@@ -250,32 +250,10 @@ fn check_networks(plan: &mut Plan<'_>, virsh: &Virsh, new: &Element) -> Result<(
     let there: BTreeSet<&str> = there.lines().map(str::trim).collect();
     for network in networks(new).iter().filter(|network| !there.contains(&network[..])) {
         let reason = format!("there is no network {network}");
-        let cure = "restore the network first, or map it with the rule `network:NAME`";
-        plan.check(Check::block("network", reason, cure));
+        let cure = "restore the network too, or map it with the rule `network:NAME`";
+        let missing = Check::block("network", reason, cure);
+        plan.check(missing.unless(called(network, virsh.uri())));
     }
-    Ok(())
-}
-
-fn files(plan: &mut Plan<'_>, directory: &Path, facts: &Facts) -> Result<()> {
-    let folder = directory.join(DISKS);
-    for path in [directory.to_owned(), folder.clone()] {
-        let text = format!("make {}", path.display());
-        plan.file(Stage::Stage, text, FileStep::MakeDirectory { path });
-    }
-    let mut places = Vec::new();
-    for disk in &facts.disks {
-        let file = folder.join(format!("{}.img", disk.name));
-        check_free(plan, &file);
-        places.push(disk.need(plan.stored, &file)?);
-        write_disk(plan, disk, file, "raw");
-    }
-    let has_nvram = plan.stored.object(NVRAM.as_bytes(), 1 << 30).is_ok();
-    for name in [Some(DEFINITION), has_nvram.then_some(NVRAM)].into_iter().flatten() {
-        let file = directory.join(name);
-        check_free(plan, &file);
-        write_object(plan, name, file);
-    }
-    plan.check(check_all(&places));
     Ok(())
 }
 

@@ -1,7 +1,6 @@
 //! A network is defined again, unless that would break one that runs.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use tintype_model::plan::{Check, Stage};
 use tintype_model::resource::Resource;
@@ -15,7 +14,6 @@ use crate::libvirt::at::At;
 use crate::libvirt::network::{DEFINITION, NetworkFacts, look};
 use crate::libvirt::virsh::Virsh;
 use crate::libvirt::xml::{children, of_child, parse, text, write};
-use crate::vm::steps::FileStep;
 
 pub(super) fn plan(
     mut plan: Plan<'_>,
@@ -27,7 +25,6 @@ pub(super) fn plan(
     })?;
     let stored = plan.definition(DEFINITION)?;
     match destination {
-        Destination::Files(directory) => files(&mut plan, directory),
         Destination::InPlace => {
             let at = At::parse(&resource.at)?;
             in_place(&mut plan, &at, stored, &facts)?;
@@ -46,14 +43,6 @@ pub(super) fn plan(
     Ok(plan.result)
 }
 
-fn files(plan: &mut Plan<'_>, directory: &Path) {
-    let text = format!("make {}", directory.display());
-    plan.file(Stage::Stage, text, FileStep::MakeDirectory { path: directory.to_owned() });
-    let file = directory.join(DEFINITION);
-    let text = format!("write {}", file.display());
-    plan.file(Stage::Stage, text, FileStep::WriteObject { at: DEFINITION.to_owned(), file });
-}
-
 fn in_place(plan: &mut Plan<'_>, at: &At, stored: String, facts: &NetworkFacts) -> Result<()> {
     let name = at.network()?.to_owned();
     let virsh = Virsh::new(&at.uri, plan.context);
@@ -62,6 +51,7 @@ fn in_place(plan: &mut Plan<'_>, at: &At, stored: String, facts: &NetworkFacts) 
         found => Some(found?),
     };
     let element = parse(&stored)?;
+    let is_another = |now: &NetworkFacts| facts.uuid.is_some() && now.uuid != facts.uuid;
     match &before {
         Some((now, _)) if parse(now)? == element => {
             plan.check(Check::pass("definition", "the network is as it was captured"));
@@ -73,6 +63,11 @@ fn in_place(plan: &mut Plan<'_>, at: &At, stored: String, facts: &NetworkFacts) 
             );
             let cure = "stop it (virsh net-destroy), or restore it as new";
             plan.check(Check::block("running", reason, cure));
+        }
+        Some((_, now)) if is_another(now) => {
+            let reason = format!("there is another network of the name {name}");
+            let cure = "remove it (virsh net-undefine), or restore as new";
+            plan.check(Check::block("identity", reason, cure));
         }
         _ => check_others(plan, &virsh, &element, &name)?,
     }
@@ -92,6 +87,7 @@ fn define(
     facts: &NetworkFacts,
 ) {
     let (uri, name) = (at.uri.clone(), name.to_owned());
+    plan.result.brings.push(called(&name, &uri));
     let text = format!("define the network {name}");
     let what = What::Network;
     let step = LibvirtStep::Define { uri: uri.clone(), what, name: name.clone(), xml, before };
@@ -101,6 +97,11 @@ fn define(
         let text = format!("start the network {name}");
         plan.libvirt(Stage::Start, text, LibvirtStep::Start { uri, what, name, autostart });
     }
+}
+
+/// What machines on it need.
+pub(super) fn called(name: &str, uri: &str) -> String {
+    format!("network {name} of {uri}")
 }
 
 fn check_name(plan: &mut Plan<'_>, virsh: &Virsh, name: &str) -> Result<()> {

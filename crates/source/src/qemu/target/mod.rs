@@ -1,4 +1,4 @@
-//! Restore of a machine: over what is there while it is off, as a new one, or its disks as files.
+//! Restore of a machine: over what is there while it is off, or as a new one.
 
 mod health;
 mod plan;

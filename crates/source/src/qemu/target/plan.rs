@@ -10,7 +10,7 @@ use tintype_model::plan::{Check, Stage};
 use tintype_model::resource::{Phase, Resource};
 use tintype_model::{Error, ErrorKind, Result};
 
-use super::renew::{Renewal, fresh_mac, fresh_uuid, renewed, script};
+use super::renew::{Renewal, fresh_mac, fresh_uuid, names, renewed, script};
 use super::{Action, MachineStep};
 use crate::connector::{Context, Destination, Stored, TargetPlan};
 use crate::host::space::check_all;
@@ -52,7 +52,6 @@ pub(super) fn plan(
             plan.result.checks.extend(hooks.filter(|_| !rules.start));
             plan.as_new(name, &At::parse(at)?, &rules)?;
         }
-        Destination::Files(directory) => plan.files(directory)?,
     }
     plan.result.steps.sort_by_key(|step| step.stage);
     Ok(plan.result)
@@ -226,7 +225,7 @@ impl Plan<'_> {
     /// Of a file that is replaced.
     fn check_file(&mut self, file: &Path) {
         let shown = file.display();
-        self.result.checks.extend(in_use(file));
+        self.result.checks.extend(in_use(file, self.context));
         let directory = file.parent().unwrap_or(Path::new("/"));
         match std::fs::metadata(file) {
             Ok(found) if found.file_type().is_block_device() => {
@@ -260,31 +259,6 @@ impl Plan<'_> {
         } else {
             Check::warn("chain", reason, "it takes more room than before")
         });
-    }
-
-    fn files(&mut self, directory: &Path) -> Result<()> {
-        let folder = directory.join(DISKS);
-        for path in [directory.to_owned(), folder.clone()] {
-            let text = format!("make {}", path.display());
-            self.step(Stage::Stage, text, FileStep::MakeDirectory { path });
-        }
-        let mut places = Vec::new();
-        for disk in self.facts.disks.clone() {
-            let file = folder.join(format!("{}.img", disk.name));
-            self.check_free(&file);
-            places.push(disk.need(self.stored, &file)?);
-            self.write_disk(&disk, file, "raw");
-        }
-        let definition = self.definition.is_some().then_some(DEFINITION);
-        let nvram = self.facts.nvram.is_some().then_some(NVRAM);
-        for name in [definition, nvram].into_iter().flatten() {
-            let file = directory.join(name);
-            self.check_free(&file);
-            let text = format!("write {}", file.display());
-            self.step(Stage::Stage, text, FileStep::WriteObject { at: name.to_owned(), file });
-        }
-        self.check(check_all(&places));
-        Ok(())
     }
 
     fn check_free(&mut self, file: &Path) {
@@ -371,6 +345,17 @@ impl Plan<'_> {
         };
         let command = renewed(&old.command, &renewal);
         self.check_identity(&old, &command, directory);
+        for file in left_behind(&old, &command, directory) {
+            let reason = format!(
+                "{file} is a disk of the original that is not restored: the new machine would \
+                 write to it"
+            );
+            let cure = format!(
+                "restore it too, or map it to another file with the rule `replace:{file}`; for \
+                 disks alone name their files in `disks`, and leave the rule `directory` out"
+            );
+            self.check(Check::block("disks", reason, cure));
+        }
         self.definition_steps(&old, &renewal, command, directory)?;
         if rules.start {
             self.start_steps(at, directory);
@@ -475,6 +460,14 @@ fn place_of_new(disk: &DiskFacts, at: &At, rules: &Rules) -> Result<(PathBuf, St
         return Err(Error::invalid("the rule `directory` is a whole path, from `/` on"));
     }
     Ok((directory.join(format!("{}.{format}", disk.name)), format))
+}
+
+/// What the original writes to and the new machine still names.
+fn left_behind<'o>(old: &'o Definition, new: &[String], directory: &Path) -> BTreeSet<&'o str> {
+    let nodes = old.block.as_array().into_iter().flatten().filter(|node| node["ro"] == false);
+    let files = nodes.filter_map(|node| node["file"].as_str());
+    let is_same = |file: &&str| old.directory.join(file) == directory.join(file);
+    files.filter(is_same).filter(|file| names(new, file)).collect()
 }
 
 /// Sockets, ports, logs and devices of the host that both command lines name.

@@ -59,6 +59,11 @@ fn mapped(word: &str, renewal: &Renewal) -> String {
     word
 }
 
+/// Whether a command line names a file.
+pub(crate) fn names(command: &[String], file: &str) -> bool {
+    command.iter().any(|word| replaced_whole(word, file, "\0") != *word)
+}
+
 /// Replaces a value where it stands whole: between `=`, `:`, `"` or the ends.
 fn replaced_whole(word: &str, old: &str, new: &str) -> String {
     let mut result = String::new();
@@ -137,6 +142,7 @@ mod tests {
             virtio-net-pci,mac=52:54:00:00:00:01,netdev=n -blockdev \
             driver=file,filename=/new/a,node-name=/vm/ab -qmp unix:/new/q,server=on -serial null";
         assert_eq!(renewed(&command, &renewal).join(" "), expected);
+        assert!(names(&command, "/vm/a") && !names(&command, "/vm") && !names(&command, "/new/a"));
         assert_eq!(renamed("web,process=x", "y,z"), "y,,z,process=x");
     }
 

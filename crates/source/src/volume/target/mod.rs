@@ -73,7 +73,6 @@ impl Target for Volume {
         let (at, in_place) = match destination {
             Destination::InPlace => (place::At::of(&resource.name, &resource.at)?, true),
             Destination::AsNew { name, at, .. } => (place::At::of(name, at)?, false),
-            Destination::Files(path) => (place::At::plain(path), false),
         };
         // Its links are followed, as when it was captured.
         let path = at.path.canonicalize().unwrap_or_else(|_| at.path.clone());

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 use tintype_model::ErrorKind;
+use tintype_model::plan::{Check, Stage};
 use tintype_model::resource::{Consistency, Resource};
 use tintype_source::connector::Destination;
 
@@ -165,14 +166,12 @@ fn a_database_in_use_is_not_replaced() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
+    // It opens the file when it has begun.
     let begun = Instant::now();
     let blocked = loop {
         let (_, plan) = world.plan(&item, &at(&path), &Destination::InPlace);
         let blocks: Vec<_> = blocked(&plan.checks).into_iter().cloned().collect();
-        // Between fork and exec it has our own name.
-        if blocks.iter().any(|check| check.message.contains("tail (pid "))
-            || begun.elapsed() > Duration::from_secs(10)
-        {
+        if !blocks.is_empty() || begun.elapsed() > Duration::from_secs(10) {
             break blocks;
         }
     };
@@ -180,6 +179,47 @@ fn a_database_in_use_is_not_replaced() {
     user.wait().unwrap();
     assert_eq!(blocked[0].name, "running");
     assert!(blocked[0].message.contains("tail (pid "), "{}", blocked[0].message);
+}
+
+/// Between the plan and the switch, and between that and its way back.
+#[test]
+fn a_database_that_was_opened_meanwhile_stays_where_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    let writer = make(&path, "delete", 10);
+    let world = World::new();
+    let item = world.capture(&at(&path), || (), || ()).unwrap();
+    (10..20).for_each(|number| write(&writer, number));
+    drop(writer);
+    let (mut target, plan) = world.plan(&item, &at(&path), &Destination::InPlace);
+    assert_eq!(blocked(&plan.checks), Vec::<&Check>::new());
+    let of = |stage| plan.steps.iter().find(|step| step.stage == stage).unwrap();
+    target.apply(of(Stage::Stage), &world.stored).unwrap();
+    let user = || {
+        let file = std::fs::File::open(&path).unwrap();
+        std::process::Command::new("sleep").arg("60").stdin(file).spawn().unwrap()
+    };
+    let end = |mut user: std::process::Child| {
+        user.kill().unwrap();
+        user.wait().unwrap();
+    };
+    let used = user();
+    let refused = target.apply(of(Stage::Switch), &world.stored).unwrap_err();
+    end(used);
+    assert_eq!(refused.kind(), ErrorKind::Locked, "{refused}");
+    assert!(refused.message().contains("sleep (pid "), "{refused}");
+    assert_eq!(last(&path), 19);
+    target.apply(of(Stage::Switch), &world.stored).unwrap();
+    assert_eq!(last(&path), 9);
+    let used = user();
+    // It is in its place: there is nothing to do.
+    target.apply(of(Stage::Switch), &world.stored).unwrap();
+    let refused = target.undo(of(Stage::Switch), &Value::Null).unwrap_err();
+    end(used);
+    assert_eq!(refused.kind(), ErrorKind::Locked, "{refused}");
+    assert_eq!(last(&path), 9);
+    target.undo(of(Stage::Switch), &Value::Null).unwrap();
+    assert_eq!(last(&path), 19);
 }
 
 #[test]

@@ -12,8 +12,7 @@ use tintype_source::qemu::QemuConnector;
 use tintype_testkit::guest::{Guest, Options};
 
 use super::support::{
-    StoredDir, Taken, directory, file_hash, guest_writes, item, leftovers, qemu, run, sequence,
-    source, take,
+    StoredDir, Taken, directory, file_hash, guest_writes, item, leftovers, qemu, run, source, take,
 };
 
 fn captured(resource: &Resource, into: &Path) -> Taken {
@@ -151,6 +150,15 @@ fn as_new_it_runs_beside_the_original_with_an_identity_of_its_own() {
         let plan = target.plan(&item, &resource, &destination(&[same]), &stored).unwrap();
         assert!(blocked(&plan).contains(&"identity"), "{same:?}: {:?}", plan.checks);
     }
+    // It would run on the original's disk, unless a rule gives it another.
+    for (text, is_refused) in [("console.log", true), ("root.qcow2", false)] {
+        let mut one = destination(&[("disks", "vdb")]);
+        let Destination::AsNew { rules, .. } = &mut one else { unreachable!() };
+        rules.retain(|rule, _| !rule.starts_with("replace:"));
+        rules.insert(format!("replace:{text}"), "other".to_owned());
+        let plan = target.plan(&item, &resource, &one, &stored).unwrap();
+        assert_eq!(blocked(&plan).contains(&"disks"), is_refused, "{:?}", plan.checks);
+    }
     let plan = target.plan(&item, &resource, &destination(&[]), &stored).unwrap();
     assert_eq!(blocked(&plan), Vec::<&str>::new(), "{:?}", plan.checks);
     assert!(!plan.replaces);
@@ -169,32 +177,23 @@ fn as_new_it_runs_beside_the_original_with_an_identity_of_its_own() {
 }
 
 #[test]
-fn disks_are_restored_as_files() {
+fn one_disk_is_restored_alone_in_another_format() {
     let guest = Guest::boot(&Options::default());
     let resource = qemu(&guest);
     let (_own, into) = directory();
     let taken = captured(&resource, &into);
     let stored = StoredDir(into.clone());
     let (_place, base) = directory();
-    let place = base.join("files");
     let run = run();
     let mut target = QemuConnector.target(&run.context).unwrap();
     let item = item(&resource, &taken);
-    let destination = Destination::Files(place.clone());
-    let plan = target.plan(&item, &resource, &destination, &stored).unwrap();
-    assert_eq!(blocked(&plan), Vec::<&str>::new(), "{:?}", plan.checks);
-    for step in &in_order(&plan) {
-        target.apply(step, &stored).unwrap();
-    }
-    assert!(sequence(&place.join("disks/vdb.img")) > 0);
-    assert!(place.join("definition.json").exists());
-    // One disk alone, in another format.
     let one: PathBuf = base.join("one.qcow2");
     let at = json!({ "qmp": "/none", "disks": { "vdb": { "file": one, "format": "qcow2" } } });
     let Value::Object(at) = at else { unreachable!() };
     let rules = BTreeMap::from([("disks".to_owned(), "vdb".to_owned())]);
     let destination = Destination::AsNew { name: "one".into(), at, rules };
     let plan = target.plan(&item, &resource, &destination, &stored).unwrap();
+    assert_eq!(blocked(&plan), Vec::<&str>::new(), "{:?}", plan.checks);
     for step in &in_order(&plan) {
         target.apply(step, &stored).unwrap();
     }

@@ -152,6 +152,42 @@ fn a_machine_that_was_started_meanwhile_keeps_its_disk() {
     assert_eq!(std::fs::read_dir(&off.place).unwrap().count(), 1);
 }
 
+/// Whether a process has a file open.
+fn is_open(file: &Path) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut open = processes.flat_map(|process| std::fs::read_dir(process.path().join("fd")));
+    open.any(|fds| {
+        let mut targets = fds.flatten().filter_map(|fd| std::fs::read_link(fd.path()).ok());
+        targets.any(|target| target == file)
+    })
+}
+
+/// It can be started again as soon as its disks are read, whatever else the snapshot still has to do.
+#[test]
+fn disks_of_a_machine_that_is_off_are_held_until_each_is_read() {
+    guest::parts();
+    let (_own, place) = directory();
+    let files = ["vda", "vdb"].map(|name| place.join(name));
+    files.iter().for_each(|file| std::fs::write(file, vec![1; 1 << 20]).unwrap());
+    let disk = |file: &PathBuf| json!({ "file": file, "format": "raw" });
+    let disks = json!({ "vda": disk(&files[0]), "vdb": disk(&files[1]) });
+    let run = run();
+    let resource = resource("qemu", json!({ "qmp": place.join("qmp"), "disks": disks }));
+    let mut source = source(&resource, &run.context);
+    source.prepare(None).unwrap();
+    source.freeze().and(source.thaw()).unwrap();
+    let mut view = source.view().unwrap();
+    for read in 0..=files.len() {
+        let held: Vec<bool> = files.iter().map(|file| is_open(file)).collect();
+        let expected: Vec<bool> = (0..files.len()).map(|number| number >= read).collect();
+        assert_eq!(held, expected, "{read} were read");
+        if !view.parts.is_empty() {
+            drop(view.parts.remove(0));
+        }
+    }
+    source.release(Released::Committed).unwrap();
+}
+
 #[test]
 fn what_was_written_and_is_gone_is_not_in_its_place() {
     let off = Off::captured(|place| place.join("disk.raw"));

@@ -93,7 +93,7 @@ fn what_stands_in_the_way_is_told_before_anything_is_done() {
 }
 
 #[test]
-fn plain_files_in_a_directory_that_is_there_or_is_not() {
+fn as_new_in_a_directory_that_is_there_or_is_not() {
     if skipped_without_root("volumes") {
         return;
     }
@@ -103,8 +103,7 @@ fn plain_files_in_a_directory_that_is_there_or_is_not() {
     fs::create_dir(top.join("empty")).unwrap();
     for name in ["empty", "not there"] {
         let session = Session::new(Vec::new());
-        let destination = Destination::Files(top.join(name));
-        let (mut target, plan) = plan(&world, &held, &session, &destination, 1);
+        let (mut target, plan) = plan(&world, &held, &session, &as_new(&top.join(name)), 1);
         assert!(blocked(&plan.checks).is_empty());
         for step in &plan.steps {
             target.apply(step, &held).unwrap();

@@ -1,6 +1,8 @@
-//! Every connector of files and databases with every restore, through the program: over the
-//! original, as new beside it, and as plain files. Machines and networks have the same in the tests
-//! of their connectors.
+//! Every connector with every restore, through the program: over the original and back by its undo
+//! point, as new beside it, and as plain files; of machines also single disks and files out of them.
+
+mod machines;
+mod networks;
 
 use std::path::{Path, PathBuf};
 
@@ -18,13 +20,19 @@ trait Holder {
     /// `at`, and with it kind and connector.
     fn resource(&self) -> (&'static str, &'static str, Value);
     fn write(&mut self, number: u32);
-    fn read(&self) -> u32;
+    fn read(&mut self) -> u32;
     /// What an administrator must do before and after a restore over it.
     fn stop(&mut self) {}
     fn start(&mut self) {}
+    /// What is stopped can be captured, so that a restore over it can be taken back.
+    fn has_undo_point(&self) -> bool {
+        true
+    }
     /// What must be said for a copy.
     fn options(&mut self) -> Vec<String>;
     fn read_copy(&mut self) -> u32;
+    /// What only its kind can do with the snapshot `latest`, and `plain/it` restored out of it.
+    fn of_its_kind(&mut self, _lab: &Lab) {}
 }
 
 fn set(field: &str, value: impl ToString) -> [String; 2] {
@@ -74,7 +82,7 @@ impl Holder for Volume {
         std::fs::write(self.path.join("number"), number.to_string()).unwrap();
     }
 
-    fn read(&self) -> u32 {
+    fn read(&mut self) -> u32 {
         Self::of(&self.path)
     }
 
@@ -112,7 +120,7 @@ impl Holder for Sqlite {
         rusqlite::Connection::open(self.path("db")).unwrap().execute_batch(&sql).unwrap();
     }
 
-    fn read(&self) -> u32 {
+    fn read(&mut self) -> u32 {
         Self::of(&self.path("db"))
     }
 
@@ -161,7 +169,7 @@ impl Holder for Cluster {
         self.server.sql_in("shop", &sql);
     }
 
-    fn read(&self) -> u32 {
+    fn read(&mut self) -> u32 {
         self.server.sql_in("shop", "select n from t").parse().unwrap()
     }
 
@@ -169,6 +177,10 @@ impl Holder for Cluster {
         if !self.logical {
             self.server.stop("fast");
         }
+    }
+
+    fn has_undo_point(&self) -> bool {
+        self.logical
     }
 
     fn options(&mut self) -> Vec<String> {
@@ -206,13 +218,17 @@ impl Holder for Maria {
         self.0.sql("shop", &format!("delete from t; insert into t values ({number})"));
     }
 
-    fn read(&self) -> u32 {
+    fn read(&mut self) -> u32 {
         self.0.sql("shop", "select n from t").parse().unwrap()
     }
 
     /// A database that is there is never replaced.
     fn stop(&mut self) {
         self.0.sql("", "drop database shop");
+    }
+
+    fn has_undo_point(&self) -> bool {
+        false
     }
 
     fn options(&mut self) -> Vec<String> {
@@ -242,7 +258,7 @@ impl Holder for Redises {
         self.server.ask(&["SET", "n", &number.to_string()]);
     }
 
-    fn read(&self) -> u32 {
+    fn read(&mut self) -> u32 {
         self.server.ask(&["GET", "n"]).parse().unwrap()
     }
 
@@ -252,6 +268,10 @@ impl Holder for Redises {
 
     fn start(&mut self) {
         self.server.resume(&SETTINGS);
+    }
+
+    fn has_undo_point(&self) -> bool {
+        false
     }
 
     fn options(&mut self) -> Vec<String> {
@@ -282,24 +302,42 @@ fn every_restore(holder: &mut dyn Holder) {
     lab.run(&[&restore[..], &["--to", &plain, "it"]].concat()).expect(0);
     assert!(std::fs::read_dir(&plain).unwrap().next().is_some(), "{connector}");
     assert_eq!(holder.read(), 2, "{connector}");
+    holder.of_its_kind(&lab);
 
     let options = holder.options();
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     lab.run(&[&restore[..], &["--yes", "--as-new", "it=copy"], &options].concat()).expect(0);
     assert_eq!((holder.read_copy(), holder.read()), (1, 2), "{connector}");
+    over(&lab, holder);
+}
 
+fn over(lab: &Lab, holder: &mut dyn Holder) {
+    let run = |snapshot: &str, more: &[&str]| {
+        let words = ["restore", snapshot, "--resources", "--in-place", "it", "--yes"];
+        lab.run(&[&words[..], more].concat()).expect(0);
+    };
+    let undoable = holder.has_undo_point();
     holder.stop();
-    let over = ["--in-place", "it", "--yes", "--without-undo-point"];
-    lab.run(&[&restore[..], &over].concat()).expect(0);
+    run("latest", if undoable { &[] } else { &["--without-undo-point"] });
     holder.start();
-    assert_eq!(holder.read(), 1, "{connector}");
+    assert_eq!(holder.read(), 1);
+    if undoable {
+        holder.stop();
+        run(&lab.undo_point(), &["--without-undo-point"]);
+        holder.start();
+        assert_eq!(holder.read(), 2, "the undo point brings back what was replaced");
+    }
+}
+
+fn needs_root() -> bool {
+    assert!(is_root() || std::env::var_os("CI").is_none(), "mounts and machines need root");
+    is_root()
 }
 
 #[test]
-#[ignore = "a minute: every connector with every restore"]
-fn every_connector_with_every_restore() {
-    if !is_root() {
-        assert!(std::env::var_os("CI").is_none(), "mounts need root");
+#[ignore = "half a minute: volumes and databases with every restore"]
+fn volumes_and_databases_with_every_restore() {
+    if !needs_root() {
         return;
     }
     for connector in ["files", "btrfs", "reflink"] {

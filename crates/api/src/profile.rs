@@ -1,0 +1,59 @@
+//! Protection policies: what is snapshotted when, where to, and for how long (docs/schedules.md).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tintype_model::profile::{Period, Profile, Scope};
+use utoipa::ToSchema;
+
+/// The fields of a profile; its name is that of the object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileSpec {
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    #[schema(value_type = Object)]
+    pub scope: Scope,
+    #[schema(value_type = Vec<Object>)]
+    pub periods: Vec<Period>,
+    /// Name of the storage; without one the tenant's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 100)]
+    pub storage: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schema(max_length = 4096)]
+    pub note: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl ProfileSpec {
+    pub fn named(&self, name: &str) -> Profile {
+        let Self { enabled, scope, periods, storage, note } = self.clone();
+        Profile { name: name.to_owned(), enabled, scope, periods, storage, note }
+    }
+}
+
+impl From<Profile> for ProfileSpec {
+    fn from(profile: Profile) -> Self {
+        let Profile { name: _, enabled, scope, periods, storage, note } = profile;
+        Self { enabled, scope, periods, storage, note }
+    }
+}
+
+/// A profile in words, and what it will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProfileReading {
+    pub periods: Vec<PeriodReading>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeriodReading {
+    pub name: String,
+    /// `every day at 02:30 (Europe/Berlin)`, and how long its snapshots are kept.
+    pub words: String,
+    /// When it runs next, the next first.
+    #[schema(value_type = Vec<String>)]
+    pub next: Vec<Timestamp>,
+}

@@ -1,0 +1,76 @@
+//! What can be protected, as the manager knows it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tintype_model::resource::{Component, Consistency, Hook, Kind, Resource, Version};
+use utoipa::ToSchema;
+
+/// The fields of docs/resources.md, and whether the manager takes snapshots of it. Its name is that
+/// of the object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceSpec {
+    pub kind: Kind,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schema(max_length = 100)]
+    pub connector: String,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, Value>)]
+    pub at: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<Consistency>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excludes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Component>,
+    /// Whether snapshots of it are taken at all.
+    #[serde(default = "yes")]
+    pub is_protected: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl ResourceSpec {
+    /// As it stands in a document and in a snapshot.
+    pub fn named(&self, name: &str) -> Resource {
+        Resource {
+            kind: self.kind,
+            name: name.to_owned(),
+            connector: self.connector.clone(),
+            at: self.at.clone(),
+            tags: self.tags.clone(),
+            version: self.version.clone(),
+            consistency: self.consistency,
+            hooks: self.hooks.clone(),
+            excludes: self.excludes.clone(),
+            components: self.components.clone(),
+        }
+    }
+}
+
+impl From<Resource> for ResourceSpec {
+    fn from(resource: Resource) -> Self {
+        let Resource { kind, name: _, connector, at, tags, version, consistency, .. } = resource;
+        let Resource { hooks, excludes, components, .. } = resource;
+        Self {
+            kind,
+            connector,
+            at,
+            tags,
+            version,
+            consistency,
+            hooks,
+            excludes,
+            components,
+            is_protected: true,
+        }
+    }
+}

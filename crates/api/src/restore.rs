@@ -1,0 +1,116 @@
+//! Restores: planned, checked and shown, then applied.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tintype_model::identifier::Id;
+use tintype_model::plan::Check;
+use utoipa::ToSchema;
+
+use crate::run::Run;
+use crate::storage::CheckSchema;
+
+/// What is to be restored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRestore {
+    /// Id of the snapshot.
+    #[schema(max_length = 64)]
+    pub snapshot: String,
+    /// Names of resources in it; applications stand for their components. None: all that it holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+    /// Those that are restored beside what there is, by name; all others go over it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub as_new: BTreeMap<String, AsNew>,
+    /// Files and directories into a directory of the host instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<RestoreFiles>,
+    /// Replace what is there without taking a snapshot of it first.
+    #[serde(default)]
+    pub without_undo_point: bool,
+}
+
+/// Under which name and where.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AsNew {
+    #[schema(min_length = 1, max_length = 100)]
+    pub name: String,
+    /// Fields of `at` that differ, as the connector documents them.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = BTreeMap<String, Value>)]
+    pub at: Map<String, Value>,
+    /// What must differ in the new one: ports, addresses, networks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreFiles {
+    /// Path in the snapshot's tree.
+    #[schema(max_length = 65535)]
+    pub path: String,
+    /// On the manager's host.
+    #[schema(min_length = 1, max_length = 4096)]
+    pub to: String,
+    /// Replace what exists and differs.
+    #[serde(default)]
+    pub overwrite: bool,
+}
+
+/// What will be done; nothing is, before it is applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RestorePlan {
+    /// The run that will do it.
+    pub run: Run,
+    pub items: Vec<PlannedItem>,
+    /// What cannot be restored, and why.
+    pub missing: Vec<NotRestored>,
+    /// Commands out of the snapshot that will be run.
+    pub commands: Vec<String>,
+    /// A check blocks: it cannot be applied.
+    pub is_blocked: bool,
+    /// What must be typed to apply it, because something is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedItem {
+    pub name: String,
+    /// In words: `in place`, `as new name`, `files into …`.
+    pub to: String,
+    pub bytes: u64,
+    /// Whether something that is there is replaced.
+    pub replaces: bool,
+    #[schema(value_type = Vec<CheckSchema>)]
+    pub checks: Vec<Check>,
+    /// In order, in words.
+    pub steps: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NotRestored {
+    pub name: String,
+    pub reason: String,
+}
+
+/// To apply a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApplyRestore {
+    /// What `confirm` of the plan says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub confirm: Option<String>,
+}
+
+/// What a restore is about, kept with its run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RestoreOrder {
+    pub new: NewRestore,
+    pub snapshot_tenant: Id,
+}

@@ -1,0 +1,215 @@
+//! Snapshots, as the catalog knows them.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tintype_model::identifier::Id;
+use tintype_model::item::Outcome;
+use tintype_model::resource::{Consistency, Kind};
+use utoipa::{IntoParams, ToSchema};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Snapshot {
+    /// That of the repository: 32 hexadecimal digits.
+    pub id: String,
+    #[schema(value_type = String)]
+    pub tenant: Id,
+    /// Id of the storage in which it lies.
+    #[schema(value_type = String)]
+    pub storage: Id,
+    pub scope: SnapshotScope,
+    pub trigger: Trigger,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Timestamp,
+    /// Who or what asked for it.
+    pub by: String,
+    /// Whether every item was captured.
+    pub is_complete: bool,
+    pub entries: u64,
+    pub bytes: u64,
+    /// What it added to the repository.
+    pub stored_bytes: u64,
+    /// Until then it stays, at least; none: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expiry: Option<Timestamp>,
+    /// Reasons for which it stays whatever its expiry says.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub holds: BTreeSet<String>,
+    /// Nobody can delete it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub locked_until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
+    /// Only administrators of the system see and restore it.
+    #[serde(default)]
+    pub is_private: bool,
+    /// Of the full snapshot to which this is a tenant's part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub run: Option<Id>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub profile: Option<Id>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<String>,
+    pub captured: u32,
+    pub failed: u32,
+    pub skipped: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SnapshotScope {
+    /// Of `system`: the manager's state, every tenant, every resource.
+    Full,
+    /// All that one tenant has.
+    Tenant,
+    /// Chosen resources.
+    Partial,
+}
+
+impl SnapshotScope {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Tenant => "tenant",
+            Self::Partial => "partial",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    #[default]
+    Manual,
+    Schedule,
+    PreRestore,
+    PreUpdate,
+    Upload,
+    Sync,
+}
+
+/// The last verification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Verified {
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Timestamp,
+    /// So much of the repository's content was read.
+    pub percent: u8,
+    /// Damaged things that this snapshot needs.
+    pub damaged: u64,
+}
+
+/// One resource's part of a snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SnapshotItem {
+    /// Id of the resource, where the manager knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub resource: Option<Id>,
+    pub name: String,
+    pub kind: Kind,
+    pub outcome: Outcome,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<Consistency>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    pub entries: u64,
+    pub bytes: u64,
+    pub problems: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_seconds: Option<f64>,
+    /// Path in the tree.
+    pub place: String,
+}
+
+/// A snapshot to take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSnapshot {
+    pub scope: SnapshotScope,
+    /// Id of the tenant; default: that of whoever asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub tenant: Option<Id>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schema(max_length = 200)]
+    pub name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schema(max_length = 4096)]
+    pub note: String,
+    /// Of a partial one: names of resources; applications stand for their components.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<String>,
+    /// Of a partial one: those that have one of these tags.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
+    /// Id of a storage; default: the tenant's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub storage: Option<Id>,
+    /// How long it is kept, as `30d`, `1y6m` or `never`; default: one month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 100)]
+    pub keep: Option<String>,
+    #[serde(default)]
+    pub is_private: bool,
+    /// Read everything, also what seems unchanged.
+    #[serde(default)]
+    pub read_all: bool,
+    /// Why it is taken; `manual` or `pre-update`.
+    #[serde(default)]
+    pub trigger: Trigger,
+}
+
+/// What may change about a snapshot; what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangedSnapshot {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 4096)]
+    pub note: Option<String>,
+    /// How long it is kept from now on, as `30d`, or `never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 100)]
+    pub keep: Option<String>,
+    /// A reason for which it must stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 200)]
+    pub hold: Option<String>,
+    /// A reason that is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 200)]
+    pub release: Option<String>,
+    /// Nobody can delete it for so long, as `30d`. This cannot be taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 100)]
+    pub lock_for: Option<String>,
+}
+
+/// Which snapshots: newest first.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SnapshotQuery {
+    /// At most so many; 1 to 1000, default 100.
+    pub limit: Option<u32>,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+    /// Id of a tenant.
+    pub tenant: Option<String>,
+    pub scope: Option<SnapshotScope>,
+    /// Id of a resource that it holds.
+    pub resource: Option<String>,
+}

@@ -1,0 +1,101 @@
+//! Places where snapshots are kept.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tintype_model::plan::{Check, Verdict};
+use utoipa::ToSchema;
+
+/// Name of the storage that each installation has from the start.
+pub const INTERNAL: &str = "internal";
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StorageSpec {
+    pub kind: StorageKind,
+    /// A whole path, or `s3://bucket/prefix?endpoint=https://host`; holds no credentials. The
+    /// internal one needs none.
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    pub url: String,
+    /// Of `mounted`: where something must be mounted. An empty directory there is not the storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2000)]
+    pub mount_point: Option<String>,
+    /// Snapshots go here unless another is named. Each tenant has one at most.
+    #[serde(default)]
+    pub is_default: bool,
+    /// Of `system`: tenants without a storage of their own may use it.
+    #[serde(default)]
+    pub is_shared: bool,
+    /// Of a store that wants one; without it the manager's environment says who it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<AccessKey>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StorageKind {
+    /// On the manager's host, below its data directory: lost together with it.
+    Internal,
+    /// A directory of the manager's host.
+    Directory,
+    /// A directory of a file system that is mounted there: NFS, SMB.
+    Mounted,
+    /// S3, or a store that speaks it.
+    S3,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessKey {
+    #[schema(min_length = 1, max_length = 200)]
+    pub id: String,
+    /// Written and never shown. Left out of a change: the one that there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(write_only, max_length = 1000)]
+    pub secret: Option<String>,
+}
+
+impl std::fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What was seen of a storage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StorageState {
+    #[schema(value_type = String, format = DateTime)]
+    pub checked: Timestamp,
+    /// No check blocks.
+    pub is_good: bool,
+    #[schema(value_type = Vec<CheckSchema>)]
+    pub checks: Vec<Check>,
+}
+
+/// A named check: what was found, and what helps.
+#[derive(ToSchema)]
+#[schema(as = Check)]
+#[expect(dead_code, reason = "describes a type of another crate")]
+pub(crate) struct CheckSchema {
+    name: String,
+    outcome: VerdictSchema,
+    message: String,
+    cure: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Verdict, rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes a type of another crate")]
+pub(crate) enum VerdictSchema {
+    Pass,
+    Warn,
+    Block,
+}
+
+impl StorageState {
+    pub fn new(checked: Timestamp, checks: Vec<Check>) -> Self {
+        let is_good = checks.iter().all(|check| check.outcome != Verdict::Block);
+        Self { checked, is_good, checks }
+    }
+}

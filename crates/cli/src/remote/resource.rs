@@ -1,0 +1,135 @@
+//! `resource`.
+
+use std::path::PathBuf;
+
+use tintype_api::client::Client;
+use tintype_api::object::{ChangedObject, NewObject, Object};
+use tintype_api::resource::ResourceSpec;
+use tintype_model::resource::Kind;
+
+use super::noun::Tenants;
+use super::{Common, noun};
+use crate::exit::Exit;
+use crate::platform;
+use crate::report::Report;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  tintype discover > resources.yaml                 on the manager's host: what there is
+  tintype resource apply resources.yaml             tell the manager; again after a change
+  tintype resource list
+  tintype resource protect shop --off               no snapshots of it from now on
+  tintype resource delete shop")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// All that you may see
+    List,
+    /// One, with everything that is set
+    Show {
+        name: String,
+        #[arg(long, value_name = "NAME")]
+        tenant: Option<String>,
+    },
+    /// Make or change all that a file describes; nothing is deleted
+    Apply {
+        /// As `tintype discover` writes it; `-` is standard input
+        file: PathBuf,
+        #[arg(long, value_name = "NAME")]
+        tenant: Option<String>,
+    },
+    /// Say whether snapshots of it are taken
+    Protect {
+        name: String,
+        /// They are not
+        #[arg(long)]
+        off: bool,
+        #[arg(long, value_name = "NAME")]
+        tenant: Option<String>,
+    },
+    /// Forget one; its snapshots stay
+    Delete {
+        name: String,
+        #[arg(long, value_name = "NAME")]
+        tenant: Option<String>,
+    },
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Exit {
+        self.common.ask(|client, report| self.command.run(client, report))
+    }
+}
+
+impl Command {
+    fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
+        match self {
+            Self::List => {
+                let columns = ["kind", "connector", "protected", "tags"];
+                noun::list::<ResourceSpec>(client, report, &columns, |resource| {
+                    let ResourceSpec { kind, connector, is_protected, tags, .. } = &resource.spec;
+                    let word = if *is_protected { "yes" } else { "NO" };
+                    vec![kind.to_string(), connector.clone(), word.to_owned(), tags.join(", ")]
+                })
+            }
+            Self::Show { name, tenant } => {
+                noun::show::<ResourceSpec>(report, &noun::find(client, &name, tenant.as_deref())?)
+            }
+            Self::Apply { file, tenant } => apply(client, report, &file, tenant.as_deref()),
+            Self::Protect { name, off, tenant } => {
+                let of = (&name[..], tenant.as_deref());
+                noun::change(client, report, of, None, |spec: &mut ResourceSpec| {
+                    spec.is_protected = !off;
+                })
+            }
+            Self::Delete { name, tenant } => {
+                noun::delete::<ResourceSpec>(client, report, &name, tenant.as_deref())
+            }
+        }
+    }
+}
+
+fn apply(
+    client: &Client,
+    report: &Report,
+    file: &std::path::Path,
+    tenant: Option<&str>,
+) -> anyhow::Result<()> {
+    let mut resources = platform::load(file)?.resources;
+    // An application names its components, which must be there before it.
+    resources.sort_by_key(|resource| resource.kind == Kind::Application);
+    let tenant = match tenant {
+        Some(name) => Tenants::of(client)?.id(name)?,
+        None => client.whoami()?.tenant,
+    };
+    let known: Vec<Object<ResourceSpec>> = client.list()?;
+    for resource in resources {
+        let name = resource.name.clone();
+        let mut spec = ResourceSpec::from(resource);
+        let there = known.iter().find(|known| known.tenant == tenant && known.name == name);
+        match there {
+            None => {
+                let tenant = Some(tenant.clone());
+                noun::told(report, "made", &client.create(&NewObject { name, tenant, spec })?)?;
+            }
+            Some(known) => {
+                spec.is_protected = known.spec.is_protected;
+                if known.spec == spec {
+                    report.text(format!("resource {name} is as described"))?;
+                    continue;
+                }
+                let changed = ChangedObject { name: None, spec: Some(spec) };
+                let after = client.change(&known.id, Some(known.version), &changed)?;
+                noun::told(report, "changed", &after)?;
+            }
+        }
+    }
+    Ok(())
+}

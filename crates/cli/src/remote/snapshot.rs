@@ -1,0 +1,320 @@
+//! `snapshot`.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+use tintype_api::client::Client;
+use tintype_api::page::Page;
+use tintype_api::resource::ResourceSpec;
+use tintype_api::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotScope, Trigger};
+use tintype_api::storage::StorageSpec;
+
+use super::noun::Tenants;
+use super::{Common, noun, run};
+use crate::exit::{Exit, usage};
+use crate::report::Report;
+use crate::show::{self, Table};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  tintype snapshot create --full --note 'before the move'
+  tintype snapshot create --app shop --keep 14d
+  tintype snapshot create --app shop --before-update -- ./upgrade.sh 2.1
+  tintype snapshot list --resource shop
+  tintype snapshot show 3f2a…
+  tintype snapshot keep 3f2a… never
+  tintype snapshot hold 3f2a… --reason 'legal case 12'
+  tintype snapshot delete 3f2a…
+
+A full snapshot holds everything, for the day on which all is lost; it needs an administrator of
+the system. A partial one (--app, --resource, --tag) holds what is named, for instance before an
+upgrade. Without --keep a snapshot is kept for a month.")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// The newest first
+    List(List),
+    /// One, with what it holds
+    Show { id: String },
+    /// Take one, and wait until it is done
+    Create(Create),
+    /// Say how long it is kept: 30d, 1y6m, never
+    Keep { id: String, time: String },
+    /// Let it stay whatever its expiry says, or no longer
+    Hold {
+        id: String,
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// The reason is over
+        #[arg(long)]
+        release: bool,
+    },
+    /// Nobody can delete it for so long; this cannot be taken back
+    Lock { id: String, time: String },
+    /// Change its note
+    Note { id: String, text: String },
+    /// Delete it, if nothing protects it
+    Delete { id: String },
+}
+
+#[derive(clap::Args)]
+struct List {
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// Those that hold this resource
+    #[arg(long, value_name = "NAME")]
+    resource: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+}
+
+#[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("what")
+    .args(["full", "all", "apps", "tags"]).required(true).multiple(true))]
+struct Create {
+    /// Everything: the manager's state, every tenant, every resource
+    #[arg(long, conflicts_with_all = ["all", "apps", "tags"])]
+    full: bool,
+    /// All that the tenant has
+    #[arg(long, conflicts_with_all = ["apps", "tags"])]
+    all: bool,
+    /// This application or other resource (repeatable)
+    #[arg(long = "app", visible_alias = "resource", value_name = "NAME")]
+    apps: Vec<String>,
+    /// What has this tag (repeatable)
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    name: String,
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    note: String,
+    /// 14d, 1y6m, never; default: a month
+    #[arg(long, value_name = "TIME")]
+    keep: Option<String>,
+    /// Name of a storage; default: the tenant's
+    #[arg(long, value_name = "NAME")]
+    storage: Option<String>,
+    /// Only administrators of the system see it
+    #[arg(long)]
+    private: bool,
+    /// Read everything, also what seems unchanged
+    #[arg(long)]
+    read_all: bool,
+    /// Do not wait for its end
+    #[arg(long, conflicts_with = "before_update")]
+    detach: bool,
+    /// Then run COMMAND, if the snapshot is whole
+    #[arg(long, requires = "command")]
+    before_update: bool,
+    #[arg(last = true, value_name = "COMMAND", requires = "before_update")]
+    command: Vec<std::ffi::OsString>,
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Exit {
+        self.common.ask(|client, report| self.command.run(client, report))
+    }
+}
+
+impl Command {
+    fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
+        let change = |id: &str, changed: ChangedSnapshot| {
+            let after = client.change_snapshot(&find(client, id)?.id, &changed)?;
+            report.event("snapshot", json!(after))?;
+            report.text(standing(&after))
+        };
+        match self {
+            Self::List(list) => list.run(client, report),
+            Self::Show { id } => show_one(client, report, &find(client, &id)?),
+            Self::Create(create) => create.run(client, report),
+            Self::Keep { id, time } => {
+                change(&id, ChangedSnapshot { keep: Some(time), ..Default::default() })
+            }
+            Self::Hold { id, reason, release } => {
+                let (hold, release) =
+                    if release { (None, Some(reason)) } else { (Some(reason), None) };
+                change(&id, ChangedSnapshot { hold, release, ..Default::default() })
+            }
+            Self::Lock { id, time } => {
+                change(&id, ChangedSnapshot { lock_for: Some(time), ..Default::default() })
+            }
+            Self::Note { id, text } => {
+                change(&id, ChangedSnapshot { note: Some(text), ..Default::default() })
+            }
+            Self::Delete { id } => {
+                let snapshot = find(client, &id)?;
+                client.delete_snapshot(&snapshot.id)?;
+                report.event("snapshot", json!(snapshot))?;
+                report.text(format!("snapshot {} deleted", short(&snapshot.id)))
+            }
+        }
+    }
+}
+
+pub(super) fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
+/// By the start of its id, or `latest`.
+pub(super) fn find(client: &Client, wanted: &str) -> anyhow::Result<Snapshot> {
+    if wanted.len() == 32 {
+        return Ok(client.get(&format!("/snapshots/{wanted}"))?);
+    }
+    let mut cursor = String::new();
+    let mut found = Vec::new();
+    loop {
+        let page: Page<Snapshot> = client.get(&format!("/snapshots?limit=1000{cursor}"))?;
+        let fits = |snapshot: &Snapshot| match wanted {
+            "latest" => snapshot.trigger != Trigger::PreRestore && snapshot.full.is_none(),
+            start => snapshot.id.starts_with(start),
+        };
+        found.extend(page.items.into_iter().filter(fits));
+        if wanted == "latest" && !found.is_empty() {
+            return Ok(found.swap_remove(0));
+        }
+        match page.next {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    match (found.pop(), found.is_empty()) {
+        (Some(snapshot), true) => Ok(snapshot),
+        (Some(_), false) => Err(usage(format!("several snapshots begin with {wanted}: say more"))),
+        (None, _) => {
+            Err(tintype_engine::Error::not_found(format!("there is no snapshot {wanted}")).into())
+        }
+    }
+}
+
+fn standing(snapshot: &Snapshot) -> String {
+    let kept = match (&snapshot.locked_until, snapshot.holds.first(), snapshot.expiry) {
+        (Some(until), ..) => format!("locked until {}", show::time(*until)),
+        (None, Some(reason), _) => format!("held: {reason}"),
+        (None, None, Some(expiry)) => format!("kept until {}", show::time(expiry)),
+        (None, None, None) => "kept for ever".to_owned(),
+    };
+    format!("snapshot {}: {kept}", short(&snapshot.id))
+}
+
+impl List {
+    fn run(&self, client: &Client, report: &Report) -> anyhow::Result<()> {
+        let tenants = Tenants::of(client)?;
+        let mut path = format!("/snapshots?limit={}", self.limit);
+        if let Some(tenant) = &self.tenant {
+            let _ = write!(path, "&tenant={}", tenants.id(tenant)?);
+        }
+        if let Some(name) = &self.resource {
+            let resource = noun::find::<ResourceSpec>(client, name, self.tenant.as_deref())?;
+            let _ = write!(path, "&resource={}", resource.id);
+        }
+        let page: Page<Snapshot> = client.get(&path)?;
+        if report.is_json() {
+            return page.items.iter().try_for_each(|one| report.event("snapshot", json!(one)));
+        }
+        let columns = ["snapshot", "time", "tenant", "scope", "state", "size", "kept", "name"];
+        let mut table = Table::new(columns, &[5]);
+        for one in page.items {
+            let state = if one.is_complete { "complete" } else { "INCOMPLETE" };
+            let kept = one.expiry.map_or_else(|| "for ever".to_owned(), show::time);
+            table.row([
+                short(&one.id).to_owned(),
+                show::time(one.time),
+                tenants.name(&one.tenant),
+                one.scope.name().to_owned(),
+                state.to_owned(),
+                show::bytes(one.bytes),
+                kept,
+                one.name,
+            ]);
+        }
+        table.lines().into_iter().try_for_each(|line| report.text(line))?;
+        if page.next.is_some() {
+            report.note("there are more: --limit");
+        }
+        Ok(())
+    }
+}
+
+fn show_one(client: &Client, report: &Report, snapshot: &Snapshot) -> anyhow::Result<()> {
+    let items = client.snapshot_items(&snapshot.id)?;
+    if report.is_json() {
+        report.event("snapshot", json!(snapshot))?;
+        return items.iter().try_for_each(|item| report.event("item", json!(item)));
+    }
+    serde_norway::to_string(snapshot)?.lines().try_for_each(|line| report.text(line))?;
+    let mut table = Table::new(["item", "kind", "outcome", "consistency", "size", "why"], &[4]);
+    for item in items {
+        let level = item.consistency.map(|level| level.to_string()).unwrap_or_default();
+        let outcome = json!(item.outcome).as_str().unwrap_or_default().to_owned();
+        let why = item.reason.unwrap_or_default();
+        table.row([item.name, item.kind.to_string(), outcome, level, show::bytes(item.bytes), why]);
+    }
+    report.text("")?;
+    table.lines().into_iter().try_for_each(|line| report.text(line))
+}
+
+impl Create {
+    fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
+        let tenant =
+            self.tenant.as_deref().map(|name| Tenants::of(client)?.id(name)).transpose()?;
+        let storage = self
+            .storage
+            .as_deref()
+            .map(|name| anyhow::Ok(noun::find::<StorageSpec>(client, name, None)?.id));
+        let new = NewSnapshot {
+            scope: match (self.full, self.all) {
+                (true, _) => SnapshotScope::Full,
+                (false, true) => SnapshotScope::Tenant,
+                (false, false) => SnapshotScope::Partial,
+            },
+            tenant,
+            name: self.name,
+            note: self.note,
+            resources: self.apps.into_iter().collect(),
+            tags: self.tags.into_iter().collect(),
+            storage: storage.transpose()?,
+            keep: self.keep,
+            is_private: self.private,
+            read_all: self.read_all,
+            trigger: if self.before_update { Trigger::PreUpdate } else { Trigger::Manual },
+        };
+        let begun = client.snapshot(&new)?;
+        if self.detach {
+            report.event("run", json!(begun))?;
+            return report.text(format!("run {}", begun.id));
+        }
+        let run = run::follow(client, report, &begun)?;
+        let id = run.result["snapshot"].as_str().unwrap_or_default().to_owned();
+        report.text(format!("snapshot {id}"))?;
+        match self.before_update {
+            true => update(&self.command, &id),
+            false => Ok(()),
+        }
+    }
+}
+
+/// What the snapshot was taken for. If it fails, the way back is said.
+fn update(command: &[std::ffi::OsString], snapshot: &str) -> anyhow::Result<()> {
+    let (program, arguments) = command.split_first().ok_or_else(|| usage("which command?"))?;
+    let ended = std::process::Command::new(program).args(arguments).status();
+    let name = program.to_string_lossy();
+    let back = format!("`tintype restore {}` brings back what was before", short(snapshot));
+    match ended {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => {
+            let what = format!("{name} ended with {status}; {back}");
+            Err(tintype_engine::Error::unavailable(what).into())
+        }
+        Err(error) => Err(tintype_engine::Error::io(error, format!("{name}; {back}")).into()),
+    }
+}

@@ -1,0 +1,153 @@
+//! `storage`.
+
+use serde_json::json;
+use tintype_api::client::Client;
+use tintype_api::object::NewObject;
+use tintype_api::storage::{AccessKey, StorageKind, StorageSpec, StorageState};
+use tintype_model::plan::Verdict;
+
+use super::noun::Tenants;
+use super::{Common, noun};
+use crate::exit::{Exit, usage};
+use crate::report::Report;
+use crate::show;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  tintype storage add vault --url /srv/tintype --default
+  tintype storage add nas --url /mnt/nas/tintype --mounted-at /mnt/nas
+  TINTYPE_ACCESS_SECRET=… tintype storage add cloud --default \\
+      --url 's3://bucket/tintype?endpoint=https://s3.example.com' --access-key AK123
+  tintype storage check cloud
+  tintype storage list
+
+A storage is tried out before it is accepted: reach, rights, whether it can tell writers apart,
+space. It is looked at again every day.")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// All that you may see
+    List,
+    /// One, with everything that is set
+    Show { name: String },
+    /// Add one, after it was tried out
+    Add {
+        name: String,
+        /// A whole path, or s3://bucket/prefix?endpoint=https://host
+        #[arg(long)]
+        url: String,
+        /// Something must be mounted there: an empty directory is not the storage
+        #[arg(long, value_name = "DIR")]
+        mounted_at: Option<String>,
+        /// Id of the access key; its secret comes from TINTYPE_ACCESS_SECRET
+        #[arg(long, value_name = "ID")]
+        access_key: Option<String>,
+        /// Snapshots go here unless another is named
+        #[arg(long)]
+        default: bool,
+        /// Tenants without a storage of their own may use it
+        #[arg(long)]
+        shared: bool,
+        #[arg(long, value_name = "NAME")]
+        tenant: Option<String>,
+    },
+    /// Change where snapshots go by default, and who may use it
+    Change {
+        name: String,
+        #[arg(long, value_name = "BOOL")]
+        default: Option<bool>,
+        #[arg(long, value_name = "BOOL")]
+        shared: Option<bool>,
+    },
+    /// Look now whether it can be used
+    Check { name: String },
+    /// Forget one that holds nothing
+    Delete { name: String },
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Exit {
+        self.common.ask(|client, report| self.command.run(client, report))
+    }
+}
+
+impl Command {
+    fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
+        match self {
+            Self::List => {
+                let columns = ["kind", "default", "shared", "place"];
+                noun::list::<StorageSpec>(client, report, &columns, |storage| {
+                    let StorageSpec { kind, url, is_default, is_shared, .. } = &storage.spec;
+                    let word = |is: bool| if is { "yes" } else { "no" }.to_owned();
+                    let kind = json!(kind).as_str().unwrap_or_default().to_owned();
+                    vec![kind, word(*is_default), word(*is_shared), url.clone()]
+                })
+            }
+            Self::Show { name } => {
+                noun::show::<StorageSpec>(report, &noun::find(client, &name, None)?)
+            }
+            Self::Add { name, url, mounted_at, access_key, default, shared, tenant } => {
+                let tenant = tenant.map(|name| Tenants::of(client)?.id(&name)).transpose()?;
+                let kind = match (url.starts_with("s3://"), &mounted_at) {
+                    (true, _) => StorageKind::S3,
+                    (false, Some(_)) => StorageKind::Mounted,
+                    (false, None) => StorageKind::Directory,
+                };
+                let access_key = access_key.map(secret).transpose()?;
+                let spec = StorageSpec {
+                    kind,
+                    url,
+                    mount_point: mounted_at,
+                    is_default: default,
+                    is_shared: shared,
+                    access_key,
+                };
+                let made = client.create(&NewObject { name, tenant, spec })?;
+                noun::told(report, "added", &made)
+            }
+            Self::Change { name, default, shared } => {
+                noun::change(client, report, (&name, None), None, |spec: &mut StorageSpec| {
+                    spec.is_default = default.unwrap_or(spec.is_default);
+                    spec.is_shared = shared.unwrap_or(spec.is_shared);
+                })
+            }
+            Self::Check { name } => {
+                let storage = noun::find::<StorageSpec>(client, &name, None)?;
+                told(report, &client.check_storage(&storage.id)?)
+            }
+            Self::Delete { name } => noun::delete::<StorageSpec>(client, report, &name, None),
+        }
+    }
+}
+
+/// Not an option: those are seen by everybody on the host.
+fn secret(id: String) -> anyhow::Result<AccessKey> {
+    let secret = std::env::var("TINTYPE_ACCESS_SECRET").ok().filter(|secret| !secret.is_empty());
+    let secret = secret
+        .ok_or_else(|| usage("--access-key: its secret is missing; set TINTYPE_ACCESS_SECRET"))?;
+    Ok(AccessKey { id, secret: Some(secret) })
+}
+
+fn told(report: &Report, state: &StorageState) -> anyhow::Result<()> {
+    report.event("state", json!(state))?;
+    for check in &state.checks {
+        let word = match check.outcome {
+            Verdict::Pass => "pass",
+            Verdict::Warn => "warn",
+            Verdict::Block => "BLOCK",
+        };
+        let cure = check.cure.as_ref().map(|cure| format!("; {cure}")).unwrap_or_default();
+        report.text(format!("{word:<5}  {}: {}{cure}", check.name, check.message))?;
+    }
+    match state.is_good {
+        true => report.text(format!("checked at {}: it can be used", show::time(state.checked))),
+        false => Err(tintype_engine::Error::unavailable("the storage cannot be used").into()),
+    }
+}

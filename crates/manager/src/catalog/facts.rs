@@ -1,0 +1,58 @@
+//! Single values that the manager keeps, and what was last seen of objects.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::AnyConnection;
+use tintype_model::identifier::Id;
+use tintype_model::{Error, Result};
+
+use super::{column, failed};
+
+pub async fn get(on: &mut AnyConnection, name: &str) -> Result<Option<String>> {
+    let row = sqlx::query("SELECT value FROM fact WHERE name = $1").bind(name);
+    let row = row.fetch_optional(on).await.map_err(|error| failed("reading", error))?;
+    row.map(|row| column(&row, "value")).transpose()
+}
+
+pub async fn set(on: &mut AnyConnection, name: &str, value: &str) -> Result<()> {
+    let query = sqlx::query(
+        "INSERT INTO fact (name, value) VALUES ($1, $2) \
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    );
+    let done = query.bind(name).bind(value).execute(on).await;
+    done.map(drop).map_err(|error| failed("writing", error))
+}
+
+/// What was last seen of an object; its owner did not write that.
+pub async fn state<T: DeserializeOwned>(
+    on: &mut AnyConnection,
+    kind: &str,
+    id: &Id,
+) -> Result<Option<T>> {
+    let query = sqlx::query("SELECT document FROM state WHERE kind = $1 AND id = $2");
+    let row = query.bind(kind).bind(id.as_str()).fetch_optional(on).await;
+    let Some(row) = row.map_err(|error| failed("reading", error))? else { return Ok(None) };
+    let text: String = column(&row, "document")?;
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| Error::corrupt(format!("the catalog: state of {kind} {id}: {error}")))
+}
+
+pub async fn set_state(
+    on: &mut AnyConnection,
+    kind: &str,
+    id: &Id,
+    now: Timestamp,
+    document: &impl Serialize,
+) -> Result<()> {
+    let text =
+        serde_json::to_string(document).map_err(|error| Error::internal(error.to_string()))?;
+    let query = sqlx::query(
+        "INSERT INTO state (kind, id, changed, document) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (kind, id) DO UPDATE SET changed = excluded.changed, \
+         document = excluded.document",
+    );
+    let query = query.bind(kind).bind(id.as_str()).bind(now.as_millisecond()).bind(text);
+    query.execute(on).await.map(drop).map_err(|error| failed("writing", error))
+}

@@ -1,0 +1,150 @@
+//! Snapshots and their items: a cache of what the repositories say.
+
+use std::fmt::Write as _;
+
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+use tintype_api::snapshot::{Snapshot, SnapshotItem, SnapshotScope};
+use tintype_model::identifier::Id;
+use tintype_model::{Error, Result};
+
+use super::{column, failed};
+
+/// A snapshot, and in which repository it lies.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub snapshot: Snapshot,
+    pub repository: Id,
+}
+
+/// Which snapshots, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub tenant: Option<Id>,
+    pub scope: Option<SnapshotScope>,
+    pub repository: Option<Id>,
+    pub resource: Option<String>,
+    pub with_private: bool,
+    /// Those before this one: milliseconds and id.
+    pub before: Option<(i64, String)>,
+    pub limit: i64,
+}
+
+fn known(row: &AnyRow) -> Result<Known> {
+    let text: String = column(row, "document")?;
+    let snapshot = serde_json::from_str(&text)
+        .map_err(|error| Error::corrupt(format!("the catalog: a snapshot: {error}")))?;
+    let repository: String = column(row, "repository")?;
+    Ok(Known { snapshot, repository: repository.parse()? })
+}
+
+fn text(document: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(document).map_err(|error| Error::internal(error.to_string()))
+}
+
+/// Writes what is known now; one that is there already is written anew.
+pub async fn put(
+    on: &mut AnyConnection,
+    repository: &Id,
+    snapshot: &Snapshot,
+    items: Option<&[SnapshotItem]>,
+) -> Result<()> {
+    let query = sqlx::query(
+        "INSERT INTO snapshot (id, repository, tenant, scope, time, is_private, document) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) \
+         ON CONFLICT (id) DO UPDATE SET document = excluded.document",
+    );
+    let time = snapshot.time.as_millisecond();
+    let query = query.bind(&snapshot.id).bind(repository.as_str()).bind(snapshot.tenant.as_str());
+    let query = query.bind(snapshot.scope.name()).bind(time);
+    let query = query.bind(i64::from(snapshot.is_private)).bind(text(snapshot)?);
+    query.execute(&mut *on).await.map_err(|error| failed("writing", error))?;
+    let Some(items) = items else { return Ok(()) };
+    delete_items(on, &snapshot.id).await?;
+    for (n, item) in items.iter().enumerate() {
+        let query = sqlx::query(
+            "INSERT INTO item (snapshot, n, resource, outcome, time, document) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        );
+        let resource = item.resource.as_ref().map_or("", Id::as_str);
+        let outcome = serde_json::to_value(item.outcome).unwrap_or_default();
+        let query = query.bind(&snapshot.id).bind(n as i64).bind(resource);
+        let query = query.bind(outcome.as_str().unwrap_or_default().to_owned());
+        let query = query.bind(time).bind(text(item)?);
+        query.execute(&mut *on).await.map_err(|error| failed("writing", error))?;
+    }
+    Ok(())
+}
+
+async fn delete_items(on: &mut AnyConnection, id: &str) -> Result<()> {
+    let done = sqlx::query("DELETE FROM item WHERE snapshot = $1").bind(id).execute(on).await;
+    done.map(drop).map_err(|error| failed("deleting", error))
+}
+
+pub async fn delete(on: &mut AnyConnection, id: &str) -> Result<()> {
+    delete_items(&mut *on, id).await?;
+    let done = sqlx::query("DELETE FROM snapshot WHERE id = $1").bind(id).execute(on).await;
+    done.map(drop).map_err(|error| failed("deleting", error))
+}
+
+/// `NotFound` where there is none.
+pub async fn get(on: &mut AnyConnection, id: &str) -> Result<Known> {
+    let query = sqlx::query("SELECT repository, document FROM snapshot WHERE id = $1").bind(id);
+    let row = query.fetch_optional(on).await.map_err(|error| failed("reading", error))?;
+    match row {
+        Some(row) => known(&row),
+        None => Err(Error::not_found(format!("there is no snapshot {id}"))),
+    }
+}
+
+pub async fn items(on: &mut AnyConnection, id: &str) -> Result<Vec<SnapshotItem>> {
+    let query = sqlx::query("SELECT document FROM item WHERE snapshot = $1 ORDER BY n").bind(id);
+    let rows = query.fetch_all(on).await.map_err(|error| failed("reading", error))?;
+    let item = |row: &AnyRow| {
+        let text: String = column(row, "document")?;
+        serde_json::from_str(&text)
+            .map_err(|error| Error::corrupt(format!("the catalog: an item: {error}")))
+    };
+    rows.iter().map(item).collect()
+}
+
+pub async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Known>> {
+    let mut sql = String::from("SELECT repository, document FROM snapshot WHERE 1 = 1");
+    let mut values: Vec<String> = Vec::new();
+    let mut and = |condition: &str, value: &str| {
+        values.push(value.to_owned());
+        sql.push_str(" AND ");
+        sql.push_str(&condition.replace('?', &format!("${}", values.len())));
+    };
+    if let Some(tenant) = &filter.tenant {
+        and("tenant = ?", tenant.as_str());
+    }
+    if let Some(scope) = filter.scope {
+        and("scope = ?", scope.name());
+    }
+    if let Some(repository) = &filter.repository {
+        and("repository = ?", repository.as_str());
+    }
+    if let Some(resource) = &filter.resource {
+        and("id IN (SELECT snapshot FROM item WHERE resource = ?)", resource);
+    }
+    if !filter.with_private {
+        sql.push_str(" AND is_private = 0");
+    }
+    let at = values.len();
+    if filter.before.is_some() {
+        let (a, b, c) = (at + 1, at + 2, at + 3);
+        let _ = write!(sql, " AND (time < ${a} OR (time = ${b} AND id < ${c}))");
+    }
+    let limit = at + 1 + if filter.before.is_some() { 3 } else { 0 };
+    let _ = write!(sql, " ORDER BY time DESC, id DESC LIMIT ${limit}");
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+    for value in values {
+        query = query.bind(value);
+    }
+    if let Some((time, id)) = &filter.before {
+        query = query.bind(*time).bind(*time).bind(id.clone());
+    }
+    let rows = query.bind(filter.limit).fetch_all(on).await;
+    rows.map_err(|error| failed("reading", error))?.iter().map(known).collect()
+}

@@ -1,0 +1,78 @@
+//! Profiles.
+
+use jiff::tz;
+use tintype_api::problem::Code;
+use tintype_api::profile::{PeriodReading, ProfileReading, ProfileSpec};
+use tintype_api::storage::StorageSpec;
+use tintype_model::profile::Scope;
+use tintype_model::resource::check_name;
+use tintype_model::{Error, Result as ModelResult};
+
+use crate::catalog::objects as stored;
+use crate::http::failure::Failure;
+use crate::http::objects::{Context, Rules, create_handler, handlers};
+
+handlers!(ProfileSpec, "profile", "/api/v1/profiles", "/api/v1/profiles/{id}");
+create_handler!(ProfileSpec, "profile", "/api/v1/profiles");
+
+/// So many of the next runs are told.
+const UPCOMING: usize = 10;
+
+impl Rules for ProfileSpec {
+    fn check(&self) -> ModelResult<()> {
+        self.named("profile")
+            .check(tz::db())
+            .map_err(|error| Error::invalid(error.message().replace("profile \"profile\": ", "")))
+    }
+
+    async fn may_become(
+        context: &mut Context<'_>,
+        _before: Option<&Object<Self>>,
+        after: &mut Object<Self>,
+    ) -> Outcome<()> {
+        check_name(&after.name)?;
+        let is_of_system = after.tenant == context.state.system;
+        if after.spec.scope == Scope::Full && is_of_system && !context.caller.actor.is_system {
+            let what = "full snapshots are for administrators of the system";
+            return Err(Failure::new(Code::NotAllowed, what));
+        }
+        let Some(name) = &after.spec.storage else { return Ok(()) };
+        let own = stored::named::<StorageSpec>(context.on, &after.tenant, name).await?;
+        let shared = stored::named::<StorageSpec>(context.on, &context.state.system, name).await?;
+        let found = own.or(shared.filter(|s| s.spec.is_shared || is_of_system));
+        match found {
+            Some(_) => Ok(()),
+            None => Err(Failure::new(Code::Invalid, format!("there is no storage {name}"))),
+        }
+    }
+}
+
+fn read(profile: &ProfileSpec, now: jiff::Timestamp) -> ModelResult<ProfileReading> {
+    let reading = |period: &tintype_model::profile::Period| {
+        Ok(PeriodReading {
+            name: period.name.clone(),
+            words: period.words()?,
+            next: period.next(now, UPCOMING, tz::db())?.into_iter().map(|u| u.moment).collect(),
+        })
+    };
+    let periods: ModelResult<Vec<PeriodReading>> = profile.periods.iter().map(reading).collect();
+    Ok(ProfileReading { periods: periods? })
+}
+
+/// Reads a profile back in plain words, with its next runs; nothing is kept.
+#[utoipa::path(
+    post, path = "/api/v1/profiles/read", operation_id = "read-profile", tag = "profile",
+    request_body = ProfileSpec,
+    responses(
+        (status = 200, body = ProfileReading),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn read_back(
+    AxumState(state): AxumState<State>,
+    _caller: Asking,
+    Body(spec): Body<ProfileSpec>,
+) -> Outcome<Json<ProfileReading>> {
+    spec.check()?;
+    Ok(Json(read(&spec, state.now())?))
+}

@@ -1,0 +1,110 @@
+//! Resources.
+
+use tintype_api::problem::Code;
+use tintype_api::resource::ResourceSpec;
+use tintype_model::resource::{Kind, Resource, Resources};
+use tintype_model::{Error, Result as ModelResult};
+
+use crate::catalog::objects::{self as stored, Filter};
+use crate::http::failure::Failure;
+use crate::http::objects::{Context, Rules, create_handler, handlers};
+use crate::runs::snapshot::MANAGER_NAME;
+
+handlers!(ResourceSpec, "resource", "/api/v1/resources", "/api/v1/resources/{id}");
+create_handler!(ResourceSpec, "resource", "/api/v1/resources");
+
+const MOST_RESOURCES: i64 = 100_000;
+
+impl Rules for ResourceSpec {
+    fn check(&self) -> ModelResult<()> {
+        if self.kind == Kind::Manager {
+            return Err(Error::invalid("the manager captures itself in every full snapshot"));
+        }
+        Ok(())
+    }
+
+    async fn may_become(
+        context: &mut Context<'_>,
+        before: Option<&Object<Self>>,
+        after: &mut Object<Self>,
+    ) -> Outcome<()> {
+        if after.name == MANAGER_NAME {
+            let what = format!("`{MANAGER_NAME}` is the manager itself");
+            return Err(Failure::new(Code::Invalid, what));
+        }
+        // What reaches a host is for those who run it: paths, addresses and commands there.
+        let reaches = |o: &Object<Self>| reach(&o.spec.named(""));
+        let of_before = before.map(reaches);
+        if !context.caller.actor.is_system && of_before != Some(reaches(after)) {
+            let is_harmless = before.is_none()
+                && after.spec.kind == Kind::Application
+                && reach(&after.spec.named("")) == reach(&bare(Kind::Application));
+            if !is_harmless {
+                let what = "connector, place, hooks and commands of a resource are set by an \
+                            administrator of the system";
+                return Err(Failure::new(Code::NotAllowed, what));
+            }
+        }
+        let filter = Filter {
+            tenant: Some(after.tenant.clone()),
+            limit: MOST_RESOURCES,
+            ..Filter::default()
+        };
+        let all = stored::list::<Self>(context.on, &filter).await?;
+        let others = all.iter().filter(|other| other.id != after.id);
+        let mut described: Vec<Resource> = others.map(|o| o.spec.named(&o.name)).collect();
+        if let Some(before) = before.filter(|before| before.name != after.name) {
+            used_by(&described, &before.name)?;
+        }
+        described.push(after.spec.named(&after.name));
+        Ok(Resources::new(described).check()?)
+    }
+
+    async fn may_go(context: &mut Context<'_>, object: &Object<Self>) -> Outcome<()> {
+        let filter = Filter {
+            tenant: Some(object.tenant.clone()),
+            limit: MOST_RESOURCES,
+            ..Filter::default()
+        };
+        let all = stored::list::<Self>(context.on, &filter).await?;
+        let described: Vec<Resource> = all.iter().map(|o| o.spec.named(&o.name)).collect();
+        used_by(&described, &object.name)
+    }
+}
+
+fn used_by(all: &[Resource], name: &str) -> Outcome<()> {
+    let uses = |resource: &&Resource| resource.components.iter().any(|c| c.resource == name);
+    match all.iter().find(uses) {
+        None => Ok(()),
+        Some(application) => {
+            let what = format!("{name} is part of application {}", application.name);
+            Err(Failure::new(Code::Locked, what).cure("take it out of the application first"))
+        }
+    }
+}
+
+fn bare(kind: Kind) -> Resource {
+    Resource {
+        kind,
+        name: String::new(),
+        connector: String::new(),
+        at: serde_json::Map::new(),
+        tags: Vec::new(),
+        version: None,
+        consistency: None,
+        hooks: Vec::new(),
+        excludes: Vec::new(),
+        components: Vec::new(),
+    }
+}
+
+/// What of it acts on a host.
+fn reach(resource: &Resource) -> Resource {
+    Resource {
+        connector: resource.connector.clone(),
+        at: resource.at.clone(),
+        version: resource.version.clone().filter(|version| version.command().is_some()),
+        hooks: resource.hooks.clone(),
+        ..bare(resource.kind)
+    }
+}

@@ -1,0 +1,249 @@
+//! Runs: listed, followed, stopped.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State as AxumState;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::Stream;
+use futures_util::stream;
+use tintype_api::page::{DEFAULT_LIMIT, MOST, Page};
+use tintype_api::problem::{Code, Problem};
+use tintype_api::run::{LogLine, Run, RunQuery};
+use tintype_model::ErrorKind;
+use tintype_model::identifier::Id;
+use tintype_model::rights::Role;
+
+use super::failure::{Failure, Outcome};
+use super::input::{Asked, OneId};
+use super::objects::entry;
+use super::router::Asking;
+use crate::auth::caller::Caller;
+use crate::catalog::runs::{self as stored, Filter, Stored};
+use crate::runs::begin;
+use crate::state::State;
+
+/// What goes on is looked at so often.
+const LOOK: Duration = Duration::from_millis(500);
+/// Lines of one event.
+const LINES: i64 = 500;
+
+/// With how far it is this moment, where this process carries it out.
+pub(super) fn shown(state: &State, stored: Stored) -> Run {
+    let mut run = stored.run;
+    if let Some(handle) = state.living.get(&run.id).filter(|_| !run.state.is_over()) {
+        run.progress = handle.shown(state);
+    }
+    run
+}
+
+async fn find(state: &State, caller: &Caller, id: &Id) -> Outcome<Stored> {
+    let absent = format!("there is no run {id}");
+    let found = match stored::get(&mut *state.catalog.read().await?, id).await {
+        Err(error) if error.is(ErrorKind::NotFound) => {
+            return Err(Failure::new(Code::NotFound, absent));
+        }
+        found => found?,
+    };
+    caller.check_id(&found.run.tenant, &absent)?;
+    Ok(found)
+}
+
+/// Newest first.
+#[utoipa::path(
+    get, path = "/api/v1/runs", operation_id = "list-runs", tag = "run", params(RunQuery),
+    responses(
+        (status = 200, body = Page<Run>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Asked(query): Asked<RunQuery>,
+) -> Outcome<Json<Page<Run>>> {
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if limit == 0 || limit > MOST {
+        return Err(Failure::new(Code::Invalid, format!("a limit is from 1 to {MOST}")));
+    }
+    let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
+    let bad_cursor = |_| Failure::new(Code::Invalid, "that is no cursor of a page before");
+    let filter = Filter {
+        tenant: caller.scope(wanted),
+        kind: query.kind,
+        state: query.state,
+        before: query.cursor.as_deref().map(str::parse).transpose().map_err(bad_cursor)?,
+        limit: i64::from(limit) + 1,
+    };
+    let mut found = stored::list(&mut *state.catalog.read().await?, &filter).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let items: Vec<Run> = found.into_iter().map(|stored| shown(&state, stored)).collect();
+    let next = items.last().filter(|_| more).map(|last| last.id.to_string());
+    Ok(Json(Page { items, next }))
+}
+
+#[utoipa::path(
+    get, path = "/api/v1/runs/{id}", operation_id = "get-run", tag = "run",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Run),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn get(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+) -> Outcome<Json<Run>> {
+    let found = find(&state, &caller, &id).await?;
+    Ok(Json(shown(&state, found)))
+}
+
+#[derive(Clone, Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LogQuery {
+    /// Only lines after this number.
+    #[serde(default)]
+    #[param(minimum = 0)]
+    after: i64,
+    /// At most so many; 1 to 1000, default 100.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// What it said, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/runs/{id}/log", operation_id = "list-run-log", tag = "run",
+    params(("id" = String, Path), LogQuery),
+    responses(
+        (status = 200, body = Vec<LogLine>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn log(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+    Asked(query): Asked<LogQuery>,
+) -> Outcome<Json<Vec<LogLine>>> {
+    let found = find(&state, &caller, &id).await?;
+    let limit = i64::from(query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MOST));
+    let mut on = state.catalog.read().await?;
+    Ok(Json(stored::log_after(&mut on, &found.run.id, query.after.max(0), limit).await?))
+}
+
+/// Stops it. One that waits ends at once; one that goes on stops at the next safe point.
+#[utoipa::path(
+    post, path = "/api/v1/runs/{id}/cancel", operation_id = "cancel-run", tag = "run",
+    params(("id" = String, Path)),
+    responses(
+        (status = 202, body = Run),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn cancel(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+) -> Outcome<(StatusCode, Json<Run>)> {
+    let found = find(&state, &caller, &id).await?;
+    if caller.actor.role != Role::Administrator && found.run.by != caller.name {
+        let what = "a run is stopped by whoever began it, or an administrator";
+        return Err(Failure::new(Code::NotAllowed, what));
+    }
+    let mut change = state.catalog.change().await?;
+    if !stored::cancel(change.on(), &id, state.now()).await? {
+        return Err(Failure::new(Code::Locked, "the run is over already"));
+    }
+    let run = stored::get(change.on(), &id).await?;
+    let what = format!("run {id}");
+    change.commit(&entry(&state, &caller, &found.run.tenant, "run.cancel", &what)).await?;
+    begin::tell(&state);
+    Ok((StatusCode::ACCEPTED, Json(shown(&state, run))))
+}
+
+/// Follows a run: `run` with all that is known whenever it changes, `log` with each line (its number
+/// is the event's id, so that whoever comes back goes on behind it). Ends when the run is over.
+#[utoipa::path(
+    get, path = "/api/v1/runs/{id}/events", operation_id = "follow-run", tag = "run",
+    params(("id" = String, Path), ("Last-Event-ID" = Option<i64>, Header)),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn events(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+    headers: HeaderMap,
+) -> Outcome<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+    find(&state, &caller, &id).await?;
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let after = last.and_then(|value| value.parse().ok()).unwrap_or(0);
+    let following = Following { state, id, after, last: None, ready: Vec::new(), is_over: false };
+    let events = stream::unfold(following, |mut following| async move {
+        let event = following.next().await?;
+        Some((Ok(event), following))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+struct Following {
+    state: State,
+    id: Id,
+    after: i64,
+    last: Option<Run>,
+    /// In reverse order.
+    ready: Vec<Event>,
+    is_over: bool,
+}
+
+impl Following {
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop() {
+                return Some(event);
+            }
+            if self.is_over {
+                return None;
+            }
+            if self.last.is_some() {
+                tokio::time::sleep(LOOK).await;
+            }
+            // What cannot be read now is read the next time; a run that is gone ends it.
+            match self.look().await {
+                Err(error) if error.is(ErrorKind::NotFound) => return None,
+                _ => {}
+            }
+        }
+    }
+
+    async fn look(&mut self) -> tintype_model::Result<()> {
+        let mut on = self.state.catalog.read().await?;
+        let found = stored::get(&mut on, &self.id).await?;
+        let lines = stored::log_after(&mut on, &self.id, self.after, LINES).await?;
+        drop(on);
+        let run = shown(&self.state, found);
+        let has_all = (lines.len() as i64) < LINES;
+        self.after = lines.last().map_or(self.after, |line| line.n);
+        let mut events: Vec<Event> = lines
+            .iter()
+            .filter_map(|line| {
+                Event::default().event("log").id(line.n.to_string()).json_data(line).ok()
+            })
+            .collect();
+        self.is_over = run.state.is_over() && has_all;
+        if self.last.as_ref() != Some(&run) {
+            events.extend(Event::default().event("run").json_data(&run));
+            self.last = Some(run);
+        }
+        events.reverse();
+        self.ready = events;
+        Ok(())
+    }
+}

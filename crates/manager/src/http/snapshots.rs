@@ -1,0 +1,402 @@
+//! Snapshots: taken, listed, kept, deleted.
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::{Path, State as AxumState};
+use axum::http::StatusCode;
+use serde_json::json;
+use tintype_api::page::{DEFAULT_LIMIT, MOST, Page};
+use tintype_api::problem::{Code, Problem};
+use tintype_api::run::{Run, RunKind};
+use tintype_api::snapshot::{
+    ChangedSnapshot, NewSnapshot, Snapshot, SnapshotItem, SnapshotQuery, SnapshotScope, Trigger,
+};
+use tintype_model::identifier::Id;
+use tintype_model::rights::Role;
+use tintype_model::{Error, ErrorKind};
+use tintype_runner::vault::Change;
+
+use super::failure::{Failure, Outcome};
+use super::input::{Asked, Body};
+use super::objects::entry;
+use super::router::Asking;
+use super::runs::shown;
+use crate::auth::caller::Caller;
+use crate::catalog::snapshots::{Filter, Known};
+use crate::catalog::{runs as stored_runs, snapshots};
+use crate::runs::begin::{self, BY_HAND, Wanted};
+use crate::runs::captured::stand;
+use crate::runs::restore::vault_of;
+use crate::runs::snapshot::{Spec, chosen, expiry, resources_of};
+use crate::state::State;
+use crate::vaults::{blocking, usable_storage};
+
+/// One that whoever asks may see; with what may be done to it.
+pub(super) async fn find(state: &State, caller: &Caller, id: &str) -> Outcome<Known> {
+    let absent = format!("there is no snapshot {id}");
+    let found = snapshots::get(&mut *state.catalog.read().await?, id).await;
+    let known = match found {
+        Err(error) if error.is(ErrorKind::NotFound) => {
+            return Err(Failure::new(Code::NotFound, absent));
+        }
+        found => found?,
+    };
+    if known.snapshot.is_private && !caller.actor.is_system {
+        return Err(Failure::new(Code::NotFound, absent));
+    }
+    let tenant = state.tenant(&known.snapshot.tenant).await?;
+    caller.check(&tenant, &absent)?;
+    Ok(known)
+}
+
+/// Newest first.
+#[utoipa::path(
+    get, path = "/api/v1/snapshots", operation_id = "list-snapshots", tag = "snapshot",
+    params(SnapshotQuery),
+    responses(
+        (status = 200, body = Page<Snapshot>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Asked(query): Asked<SnapshotQuery>,
+) -> Outcome<Json<Page<Snapshot>>> {
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if limit == 0 || limit > MOST {
+        return Err(Failure::new(Code::Invalid, format!("a limit is from 1 to {MOST}")));
+    }
+    let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
+    let resource = query.resource.as_deref().map(str::parse::<Id>).transpose()?;
+    let filter = Filter {
+        tenant: caller.scope(wanted),
+        scope: query.scope,
+        repository: None,
+        resource: resource.map(|id| id.to_string()),
+        with_private: caller.actor.is_system,
+        before: query.cursor.as_deref().map(cursor).transpose()?,
+        limit: i64::from(limit) + 1,
+    };
+    let found = snapshots::list(&mut *state.catalog.read().await?, &filter).await?;
+    let more = found.len() > limit as usize;
+    let mut items: Vec<Snapshot> = found.into_iter().map(|known| known.snapshot).collect();
+    items.truncate(limit as usize);
+    let next = items.last().filter(|_| more);
+    let next = next.map(|last| format!("{}-{}", last.time.as_millisecond(), last.id));
+    Ok(Json(Page { items, next }))
+}
+
+fn cursor(text: &str) -> Outcome<(i64, String)> {
+    let bad = || Failure::new(Code::Invalid, "that is no cursor of a page before");
+    let (time, id) = text.split_once('-').ok_or_else(bad)?;
+    Ok((time.parse().map_err(|_| bad())?, id.to_owned()))
+}
+
+#[utoipa::path(
+    get, path = "/api/v1/snapshots/{id}", operation_id = "get-snapshot", tag = "snapshot",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Snapshot),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn get(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Path(id): Path<String>,
+) -> Outcome<Json<Snapshot>> {
+    Ok(Json(find(&state, &caller, &id).await?.snapshot))
+}
+
+/// What it holds, resource by resource.
+#[utoipa::path(
+    get, path = "/api/v1/snapshots/{id}/items", operation_id = "list-snapshot-items",
+    tag = "snapshot", params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Vec<SnapshotItem>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn items(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Path(id): Path<String>,
+) -> Outcome<Json<Vec<SnapshotItem>>> {
+    let known = find(&state, &caller, &id).await?;
+    let mut on = state.catalog.read().await?;
+    Ok(Json(snapshots::items(&mut on, &known.snapshot.id).await?))
+}
+
+/// Queues a snapshot; the run says how far it is.
+#[utoipa::path(
+    post, path = "/api/v1/snapshots", operation_id = "create-snapshot", tag = "snapshot",
+    request_body = NewSnapshot,
+    responses(
+        (status = 202, body = Run),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn create(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Body(new): Body<NewSnapshot>,
+) -> Outcome<(StatusCode, Json<Run>)> {
+    let tenant = new.tenant.clone().unwrap_or_else(|| caller.actor.tenant.clone());
+    let absent = format!("there is no tenant {tenant}");
+    caller.check_id(&tenant, &absent)?;
+    let tenant = state.tenant(&tenant).await?;
+    caller.check(&tenant, &absent)?;
+    may_take(&caller, &new)?;
+    if !tenant.spec.is_entitled && new.scope != SnapshotScope::Full {
+        let what = format!("snapshots are switched off for tenant {}", tenant.name);
+        return Err(Failure::new(Code::NotAllowed, what)
+            .cure("an administrator of the system switches them on (`is_entitled`)"));
+    }
+    let names = names(&state, &tenant.id, &new).await?;
+    // No storage: refused with the cure, before anything is queued.
+    let storage = match &new.storage {
+        Some(id) => usable_storage(&state, id, &tenant.id).await?,
+        None => state.default_storage(&tenant.id).await?,
+    };
+    let title = match new.scope {
+        SnapshotScope::Full => "full snapshot".to_owned(),
+        SnapshotScope::Tenant => format!("snapshot of tenant {}", tenant.name),
+        SnapshotScope::Partial => {
+            let shown: Vec<&str> = names.iter().take(3).map(String::as_str).collect();
+            let more = if names.len() > 3 { ", …" } else { "" };
+            format!("snapshot of {}{more}", shown.join(", "))
+        }
+    };
+    let expiry = expiry(new.keep.as_deref(), state.now())?;
+    let spec = Spec { new, names, expiry, locked_until: None, profile: None, period: None };
+    let wanted = Wanted {
+        tenant: tenant.id.clone(),
+        kind: RunKind::Snapshot,
+        title: title.clone(),
+        by: caller.name.clone(),
+        priority: BY_HAND,
+        not_before: None,
+        storage: Some(storage.id),
+        spec: serde_json::to_value(&spec).map_err(|error| Error::internal(error.to_string()))?,
+        is_planned: false,
+    };
+    let mut change = state.catalog.change().await?;
+    let id = begin::queue(&state, change.on(), wanted).await?;
+    let run = stored_runs::get(change.on(), &id).await?;
+    let mut told = entry(&state, &caller, &tenant.id, "snapshot.create", &title);
+    told.detail = json!({ "run": id, "new": spec.new });
+    change.commit(&told).await?;
+    begin::tell(&state);
+    Ok((StatusCode::ACCEPTED, Json(shown(&state, run))))
+}
+
+fn may_take(caller: &Caller, new: &NewSnapshot) -> Outcome<()> {
+    let is_administrator = caller.actor.role == Role::Administrator;
+    let denied = |what: &str| Err(Failure::new(Code::NotAllowed, what.to_owned()));
+    match new.scope {
+        SnapshotScope::Full if !(caller.actor.is_system && is_administrator) => {
+            return denied("full snapshots are for administrators of the system");
+        }
+        SnapshotScope::Tenant if !is_administrator => {
+            return denied("a snapshot of a whole tenant is for its administrators");
+        }
+        _ => {}
+    }
+    if new.is_private && !caller.actor.is_system {
+        return denied("only administrators of the system take private snapshots");
+    }
+    let chooses = !new.resources.is_empty() || !new.tags.is_empty();
+    let wrong = |what: &str| Err(Failure::new(Code::Invalid, what.to_owned()));
+    match (new.scope, chooses) {
+        (SnapshotScope::Partial, false) => {
+            return wrong("a partial snapshot names `resources` or `tags`");
+        }
+        (SnapshotScope::Full | SnapshotScope::Tenant, true) => {
+            return wrong("only a partial snapshot names `resources` or `tags`");
+        }
+        _ => {}
+    }
+    match new.trigger {
+        Trigger::Manual | Trigger::PreUpdate => Ok(()),
+        _ => wrong("`trigger` is manual or pre-update"),
+    }
+}
+
+async fn names(state: &State, tenant: &Id, new: &NewSnapshot) -> Outcome<BTreeSet<String>> {
+    let all = resources_of(state, tenant).await?;
+    match new.scope {
+        SnapshotScope::Full if *tenant != state.system => {
+            let what = "a full snapshot is of the system; for one tenant: scope `tenant`";
+            Err(Failure::new(Code::Invalid, what))
+        }
+        SnapshotScope::Tenant if all.is_empty() => {
+            let what = "the tenant has no resource: there is nothing to take a snapshot of";
+            Err(Failure::new(Code::Invalid, what).cure("add resources (`tintype resource add`)"))
+        }
+        SnapshotScope::Full | SnapshotScope::Tenant => Ok(BTreeSet::new()),
+        SnapshotScope::Partial => {
+            let names = chosen(&all, &new.resources, &new.tags)?;
+            if names.is_empty() {
+                let what = "no resource has one of these tags";
+                return Err(Failure::new(Code::Invalid, what));
+            }
+            Ok(names)
+        }
+    }
+}
+
+/// The changes that a request stands for, in order.
+fn changes(state: &State, changed: &ChangedSnapshot) -> Outcome<Vec<Change>> {
+    let mut changes = Vec::new();
+    changes.extend(changed.note.clone().map(Change::Note));
+    if let Some(keep) = &changed.keep {
+        changes.push(Change::Expiry(expiry(Some(keep), state.now())?));
+    }
+    changes.extend(changed.hold.clone().map(Change::Hold));
+    changes.extend(changed.release.clone().map(Change::Release));
+    if let Some(lock_for) = &changed.lock_for {
+        let until = expiry(Some(lock_for), state.now())?;
+        let until = until.ok_or_else(|| {
+            Failure::new(Code::Invalid, "a lock has an end: `lock_for` is like 30d")
+        })?;
+        changes.push(Change::Lock(until));
+    }
+    Ok(changes)
+}
+
+/// Whether the full snapshot that a run took is still there.
+async fn has_full(state: &State, run: &str) -> Outcome<bool> {
+    let scope = Some(SnapshotScope::Full);
+    let filter = Filter { scope, with_private: true, limit: 1_000_000, ..Filter::default() };
+    let all = snapshots::list(&mut *state.catalog.read().await?, &filter).await?;
+    Ok(all.iter().any(|known| known.snapshot.run.as_ref().is_some_and(|id| id.as_str() == run)))
+}
+
+/// Every part of a full snapshot stays and goes with it.
+async fn with_parts(state: &State, known: Known) -> Outcome<Vec<Known>> {
+    let Some(run) = known.snapshot.run.clone().filter(|_| is_full(&known)) else {
+        return Ok(vec![known]);
+    };
+    let mut all = Vec::new();
+    let mut on = state.catalog.read().await?;
+    let time = known.snapshot.time.as_millisecond();
+    let filter = Filter {
+        scope: Some(SnapshotScope::Tenant),
+        with_private: true,
+        before: Some((time + 1, String::new())),
+        limit: 10_000,
+        ..Filter::default()
+    };
+    let of_run = |part: &Known| part.snapshot.full.as_deref() == Some(run.as_str());
+    all.extend(snapshots::list(&mut on, &filter).await?.into_iter().filter(of_run));
+    all.push(known);
+    Ok(all)
+}
+
+fn is_full(known: &Known) -> bool {
+    known.snapshot.scope == SnapshotScope::Full
+}
+
+/// Changes what may be changed: note, how long it is kept, holds, locks.
+#[utoipa::path(
+    patch, path = "/api/v1/snapshots/{id}", operation_id = "change-snapshot", tag = "snapshot",
+    params(("id" = String, Path)), request_body = ChangedSnapshot,
+    responses(
+        (status = 200, body = Snapshot),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn change(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Path(id): Path<String>,
+    Body(changed): Body<ChangedSnapshot>,
+) -> Outcome<Json<Snapshot>> {
+    let known = find(&state, &caller, &id).await?;
+    if known.snapshot.full.is_some() && !caller.actor.is_system {
+        return Err(Failure::new(
+            Code::NotAllowed,
+            "it belongs to a full snapshot: only administrators of the system change it",
+        ));
+    }
+    let changes = changes(&state, &changed)?;
+    let mut after = known.snapshot.clone();
+    for part in with_parts(&state, known).await? {
+        after = apply(&state, &caller, part, changes.clone()).await?;
+    }
+    Ok(Json(after))
+}
+
+/// The repository first: its word counts.
+async fn apply(
+    state: &State,
+    caller: &Caller,
+    mut known: Known,
+    changes: Vec<Change>,
+) -> Outcome<Snapshot> {
+    let vault = vault_of(state, &known).await?;
+    let (id, by) = (known.snapshot.id.clone(), caller.name.clone());
+    let told: Vec<String> = changes.iter().map(|change| format!("{change:?}")).collect();
+    let standing = blocking(move || {
+        let mut snapshot = vault.snapshot(&id)?;
+        for change in changes {
+            snapshot.standing = vault.change(&snapshot, &by, change)?;
+        }
+        Ok(snapshot.standing)
+    });
+    stand(&mut known.snapshot, &standing.await?);
+    let mut change = state.catalog.change().await?;
+    snapshots::put(change.on(), &known.repository, &known.snapshot, None).await?;
+    let object = format!("snapshot {}", known.snapshot.id);
+    let mut entry = entry(state, caller, &known.snapshot.tenant, "snapshot.change", &object);
+    entry.detail = json!({ "changes": told });
+    change.commit(&entry).await?;
+    Ok(known.snapshot)
+}
+
+/// Deletes it, if nothing protects it; its space is freed by the next gc.
+#[utoipa::path(
+    delete, path = "/api/v1/snapshots/{id}", operation_id = "delete-snapshot", tag = "snapshot",
+    params(("id" = String, Path)),
+    responses(
+        (status = 204),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn delete(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Path(id): Path<String>,
+) -> Outcome<StatusCode> {
+    let known = find(&state, &caller, &id).await?;
+    if let Some(run) = &known.snapshot.full
+        && has_full(&state, run).await?
+    {
+        return Err(Failure::new(Code::Locked, "it belongs to a full snapshot")
+            .cure("delete the full snapshot; its parts go with it"));
+    }
+    let mut parts = with_parts(&state, known).await?;
+    // The full one first: a part alone is still a snapshot, a full one without its parts is none.
+    parts.reverse();
+    for known in parts {
+        let vault = vault_of(&state, &known).await?;
+        let (id, by) = (known.snapshot.id.clone(), caller.name.clone());
+        let gone = blocking(move || {
+            let snapshot = match vault.snapshot(&id) {
+                Err(error) if error.is(ErrorKind::NotFound) => return Ok(()),
+                found => found?,
+            };
+            let reason = format!("deleted by {by}");
+            vault.change(&snapshot, &by, Change::Deleted(reason)).map(drop)
+        });
+        gone.await?;
+        let mut change = state.catalog.change().await?;
+        snapshots::delete(change.on(), &known.snapshot.id).await?;
+        let object = format!("snapshot {}", known.snapshot.id);
+        let told = entry(&state, &caller, &known.snapshot.tenant, "snapshot.delete", &object);
+        change.commit(&told).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

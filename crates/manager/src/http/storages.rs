@@ -1,0 +1,281 @@
+//! Storages: checked before they are accepted.
+
+use std::path::Path;
+
+use tintype_api::object::ChangedObject;
+use tintype_api::problem::Code;
+use tintype_api::storage::{INTERNAL, StorageKind, StorageSpec, StorageState};
+use tintype_model::plan::Verdict;
+use tintype_model::{Error, Result as ModelResult};
+
+use crate::catalog::objects::{self as stored, Filter};
+use crate::catalog::secrets::{self, Of};
+use crate::catalog::{facts, repositories};
+use crate::http::failure::Failure;
+use crate::http::objects::{Context, Rules, entry, handlers_but_change, make};
+use crate::vaults::ACCESS_SECRET;
+
+handlers_but_change!(StorageSpec, "storage", "/api/v1/storages", "/api/v1/storages/{id}");
+
+const MOST_STORAGES: i64 = 1000;
+
+impl Rules for StorageSpec {
+    fn check(&self) -> ModelResult<()> {
+        let wrong = |what: &str| Err(Error::invalid(what.to_owned()));
+        let is_path = self.url.starts_with('/') || self.url.starts_with("file:///");
+        match self.kind {
+            StorageKind::Internal if !self.url.is_empty() => {
+                return wrong("the internal storage has no `url`: it lies in the data directory");
+            }
+            StorageKind::Internal => {}
+            StorageKind::Directory | StorageKind::Mounted if !is_path => {
+                return wrong("`url` is the whole path of a directory, like /srv/tintype");
+            }
+            StorageKind::S3 if !self.url.starts_with("s3://") => {
+                return wrong("`url` is like s3://bucket/prefix?endpoint=https://host");
+            }
+            _ => {
+                tintype_runner::vault::Place::parse(&self.url, None)?;
+            }
+        }
+        match (self.kind, &self.mount_point) {
+            (StorageKind::Mounted, None) => {
+                return wrong("`mount_point` says where something must be mounted");
+            }
+            (StorageKind::Mounted, Some(point)) if !Path::new(point).is_absolute() => {
+                return wrong("`mount_point` is a whole path");
+            }
+            (StorageKind::Mounted, Some(_)) | (_, None) => {}
+            (_, Some(_)) => return wrong("only a storage of kind `mounted` has a `mount_point`"),
+        }
+        if self.access_key.is_some() && self.kind != StorageKind::S3 {
+            return wrong("only a storage of kind `s3` has an `access_key`");
+        }
+        Ok(())
+    }
+
+    async fn may_become(
+        context: &mut Context<'_>,
+        before: Option<&Object<Self>>,
+        after: &mut Object<Self>,
+    ) -> Outcome<()> {
+        let state = context.state;
+        let was_internal = before.is_some_and(|b| b.spec.kind == StorageKind::Internal);
+        if was_internal != (after.spec.kind == StorageKind::Internal) {
+            let what = format!("there is one internal storage, and it is called `{INTERNAL}`");
+            return Err(Failure::new(Code::Invalid, what));
+        }
+        if after.spec.is_shared && after.tenant != state.system {
+            let what = "only a storage of the system can be shared with tenants";
+            return Err(Failure::new(Code::Invalid, what));
+        }
+        // What reaches this host or its network is for those who run it.
+        if !context.caller.actor.is_system && reaches(before) != reaches(Some(after)) {
+            let what = "a storage is added or moved by an administrator of the system";
+            return Err(Failure::new(Code::NotAllowed, what));
+        }
+        seal_access(context, before, after).await?;
+        if after.spec.is_default {
+            no_other_default(context, after).await?;
+        }
+        Ok(())
+    }
+
+    async fn may_go(context: &mut Context<'_>, object: &Object<Self>) -> Outcome<()> {
+        if object.spec.kind == StorageKind::Internal {
+            return Err(Failure::new(Code::Locked, "the internal storage cannot be deleted"));
+        }
+        let held = repositories::list(context.on, Some(&object.id)).await?;
+        if held.is_empty() {
+            return Ok(());
+        }
+        let what = format!("storage {} holds snapshots of {} tenants", object.name, held.len());
+        Err(Failure::new(Code::Locked, what)
+            .cure("choose another default storage; the snapshots there stay listed and restorable"))
+    }
+}
+
+fn reaches(storage: Option<&Object<StorageSpec>>) -> Option<(StorageKind, String, Option<String>)> {
+    let spec = &storage?.spec;
+    Some((spec.kind, spec.url.clone(), spec.mount_point.clone()))
+}
+
+/// The secret is written and never shown.
+async fn seal_access(
+    context: &mut Context<'_>,
+    before: Option<&Object<StorageSpec>>,
+    after: &mut Object<StorageSpec>,
+) -> Outcome<()> {
+    let state = context.state;
+    let of = Of { kind: "storage", id: &after.id, name: ACCESS_SECRET };
+    let Some(access) = &mut after.spec.access_key else {
+        return Ok(secrets::delete(context.on, of).await?);
+    };
+    let kept = before.and_then(|before| before.spec.access_key.as_ref());
+    match access.secret.take() {
+        Some(secret) => {
+            let key = &state.key;
+            Ok(secrets::put(context.on, of, secret.as_bytes(), key, &*state.random).await?)
+        }
+        None if kept.is_some_and(|kept| kept.id == access.id) => Ok(()),
+        None => Err(Failure::new(Code::Invalid, "`access_key.secret` is missing")),
+    }
+}
+
+async fn no_other_default(context: &mut Context<'_>, chosen: &Object<StorageSpec>) -> Outcome<()> {
+    let filter =
+        Filter { tenant: Some(chosen.tenant.clone()), limit: MOST_STORAGES, ..Filter::default() };
+    for mut other in stored::list::<StorageSpec>(context.on, &filter).await? {
+        if other.id != chosen.id && other.spec.is_default {
+            other.spec.is_default = false;
+            other.version += 1;
+            other.changed = context.state.now();
+            stored::update(context.on, &other).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Tries it out; a storage that cannot be used is refused, with what helps.
+async fn tried(
+    state: &State,
+    storage: &Object<StorageSpec>,
+    secret: Option<&str>,
+) -> Outcome<StorageState> {
+    let checks = state.check_storage(storage, secret).await?;
+    let found = StorageState::new(state.now(), checks);
+    match found.checks.iter().find(|check| check.outcome == Verdict::Block) {
+        None => Ok(found),
+        Some(check) => {
+            let what = format!("{}: {}", check.name, check.message);
+            let failure = Failure::new(Code::Unsupported, what);
+            Err(match &check.cure {
+                Some(cure) => failure.cure(cure.clone()),
+                None => failure,
+            })
+        }
+    }
+}
+
+fn secret_of(spec: &StorageSpec) -> Option<String> {
+    spec.access_key.as_ref().and_then(|access| access.secret.clone())
+}
+
+/// Adds a storage, after it was tried out.
+#[utoipa::path(
+    post, path = "/api/v1/storages", operation_id = "create-storage", tag = "storage",
+    request_body = NewObject<StorageSpec>,
+    responses(
+        (status = 201, body = Object<StorageSpec>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn create(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Body(new): Body<NewObject<StorageSpec>>,
+) -> Outcome<Response> {
+    new.spec.check()?;
+    let tenant = new.tenant.clone().unwrap_or_else(|| caller.actor.tenant.clone());
+    caller.check_id(&tenant, &format!("there is no tenant {tenant}"))?;
+    if !caller.actor.is_system {
+        let what = "a storage is added by an administrator of the system";
+        return Err(Failure::new(Code::NotAllowed, what));
+    }
+    let now = state.now();
+    let candidate = Object {
+        id: state.new_id(),
+        tenant,
+        name: new.name.clone(),
+        version: 1,
+        created: now,
+        changed: now,
+        spec: new.spec.clone(),
+    };
+    let found = tried(&state, &candidate, secret_of(&new.spec).as_deref()).await?;
+    let made = make(&state, &caller, new, async |on, made: &Object<StorageSpec>| {
+        Ok(facts::set_state(on, "storage", &made.id, now, &found).await?)
+    });
+    Ok(crate::http::objects::answer(StatusCode::CREATED, made.await?))
+}
+
+/// Changes a storage; where it lies elsewhere from now on it is tried out first.
+#[utoipa::path(
+    patch, path = "/api/v1/storages/{id}", operation_id = "change-storage", tag = "storage",
+    params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    request_body = ChangedObject<StorageSpec>,
+    responses(
+        (status = 200, body = Object<StorageSpec>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn change(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+    headers: HeaderMap,
+    Body(changed): Body<ChangedObject<StorageSpec>>,
+) -> Outcome<Response> {
+    let before = state.catalog.get::<StorageSpec>(&id).await?;
+    caller.check_id(&before.tenant, &format!("there is no storage {id}"))?;
+    if let Some(spec) = &changed.spec {
+        spec.check()?;
+        let mut candidate = before.clone();
+        candidate.spec = spec.clone();
+        let is_elsewhere = reaches(Some(&before)) != reaches(Some(&candidate))
+            || spec.access_key != before.spec.access_key;
+        if is_elsewhere && caller.actor.is_system && spec.kind == before.spec.kind {
+            tried(&state, &candidate, secret_of(spec).as_deref()).await?;
+        }
+    }
+    crate::http::objects::change::<StorageSpec>(&state, &caller, &id, &headers, changed).await
+}
+
+/// What was last seen of a storage.
+#[utoipa::path(
+    get, path = "/api/v1/storages/{id}/state", operation_id = "get-storage-state", tag = "storage",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = StorageState),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn state(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+) -> Outcome<Json<StorageState>> {
+    let storage = state.catalog.get::<StorageSpec>(&id).await?;
+    caller.check_id(&storage.tenant, &format!("there is no storage {id}"))?;
+    let mut on = state.catalog.read().await?;
+    let found = facts::state(&mut on, "storage", &id).await?;
+    found.map(Json).ok_or_else(|| {
+        Failure::new(Code::NotFound, format!("storage {} was not looked at yet", storage.name))
+            .cure("check it now: POST /api/v1/storages/{id}/check")
+    })
+}
+
+/// Looks now whether it can be used.
+#[utoipa::path(
+    post, path = "/api/v1/storages/{id}/check", operation_id = "check-storage", tag = "storage",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = StorageState),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn check(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+) -> Outcome<Json<StorageState>> {
+    let storage = state.catalog.get::<StorageSpec>(&id).await?;
+    caller.check_id(&storage.tenant, &format!("there is no storage {id}"))?;
+    let checks = state.check_storage(&storage, None).await?;
+    let found = StorageState::new(state.now(), checks);
+    let mut change = state.catalog.change().await?;
+    facts::set_state(change.on(), "storage", &id, found.checked, &found).await?;
+    let what = format!("storage {}", storage.name);
+    change.commit(&entry(&state, &caller, &storage.tenant, "storage.check", &what)).await?;
+    Ok(Json(found))
+}

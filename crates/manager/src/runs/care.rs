@@ -1,0 +1,260 @@
+//! Care of repositories and storages: what has a schedule from the start.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tintype_api::resource::ResourceSpec;
+use tintype_api::run::{LogLevel, RunState};
+use tintype_api::storage::{StorageSpec, StorageState};
+use tintype_model::identifier::Id;
+use tintype_model::item::Outcome;
+use tintype_model::plan::Verdict;
+use tintype_model::retention::{ExpiryPlan, PeriodKey, Taken};
+use tintype_model::{Error, ErrorKind, Result};
+use tintype_runner::vault::{Change, Vault};
+
+use super::Handle;
+use super::captured::stand;
+use super::dispatcher::{Ended, Write, nothing};
+use crate::catalog::facts;
+use crate::catalog::objects::{Filter, Kind as _};
+use crate::catalog::repositories::{self, Repository};
+use crate::catalog::runs::Stored;
+use crate::catalog::snapshots::{self, Known};
+use crate::state::State;
+use crate::vaults::blocking;
+
+/// Snapshots of one repository that retention looks at.
+const MOST_SNAPSHOTS: i64 = 1_000_000;
+const MOST_RESOURCES: i64 = 1_000_000;
+
+async fn opened(state: &State, stored: &Stored) -> Result<(Repository, Arc<Vault>)> {
+    let id: Id = stored.spec["repository"].as_str().unwrap_or_default().parse()?;
+    let found = repositories::get(&mut *state.catalog.read().await?, &id).await?;
+    let repository = found.ok_or_else(|| Error::not_found("the repository is gone"))?;
+    let vault = state.open_vault(&repository).await?;
+    Ok((repository, vault))
+}
+
+fn ended(state: RunState, cause: Option<String>, result: Value, write: Write) -> Ended {
+    Ended { state, result, cause, write }
+}
+
+/// Deletes what nothing keeps any more. What a repository says counts, not what the catalog does.
+pub(super) async fn prune(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
+    let (repository, vault) = opened(state, stored).await?;
+    let filter = snapshots::Filter {
+        repository: Some(repository.id.clone()),
+        with_private: true,
+        limit: MOST_SNAPSHOTS,
+        ..snapshots::Filter::default()
+    };
+    let mut on = state.catalog.read().await?;
+    let known = snapshots::list(&mut on, &filter).await?;
+    let mut taken = Vec::with_capacity(known.len());
+    for one in &known {
+        let items = snapshots::items(&mut on, &one.snapshot.id).await?;
+        taken.push(fact(one, &items));
+    }
+    drop(on);
+    let filter = Filter { limit: MOST_RESOURCES, ..Filter::default() };
+    let resources = state.catalog.list::<ResourceSpec>(&filter).await?;
+    let resources: BTreeSet<String> = resources.iter().map(|r| r.id.to_string()).collect();
+    let minimums = minimums(state).await?;
+    let plan = ExpiryPlan::new(&taken, &minimums, &resources, state.now());
+    let doomed: Vec<(String, String)> = plan
+        .decisions
+        .iter()
+        .filter(|decision| !decision.keep)
+        .map(|decision| {
+            let reasons: Vec<String> = decision.reasons.iter().map(ToString::to_string).collect();
+            (decision.id.clone(), reasons.join(", "))
+        })
+        .collect();
+    let mut deleted = Vec::new();
+    for (id, reason) in doomed {
+        handle.cancel.check()?;
+        if delete(&vault, &id, &reason, state).await? {
+            handle.log(state, LogLevel::Info, format!("snapshot {id} deleted: {reason}")).await;
+            deleted.push(id);
+        } else {
+            let line = format!("snapshot {id} stays: its repository keeps it");
+            handle.log(state, LogLevel::Warning, line).await;
+        }
+    }
+    let result = json!({ "deleted": deleted.len(), "kept": plan.decisions.len() - deleted.len() });
+    let write: Write = Box::new(move |change| {
+        Box::pin(async move {
+            for id in &deleted {
+                snapshots::delete(change.on(), id).await?;
+            }
+            Ok(())
+        })
+    });
+    Ok(ended(RunState::Succeeded, None, result, write))
+}
+
+fn fact(known: &Known, items: &[tintype_api::snapshot::SnapshotItem]) -> Taken {
+    let snapshot = &known.snapshot;
+    let period = snapshot.profile.as_ref().zip(snapshot.period.as_ref());
+    let whole = items.iter().filter(|i| i.outcome == Outcome::Captured && i.problems == 0);
+    Taken {
+        id: snapshot.id.clone(),
+        time: snapshot.time,
+        period: period.map(|(profile, period)| PeriodKey {
+            profile: profile.to_string(),
+            period: period.clone(),
+        }),
+        expiry: snapshot.expiry,
+        held: snapshot.holds.iter().cloned().collect(),
+        locked_until: snapshot.locked_until,
+        is_complete: snapshot.is_complete,
+        resources: whole.filter_map(|i| i.resource.as_ref().map(Id::to_string)).collect(),
+    }
+}
+
+async fn minimums(state: &State) -> Result<BTreeMap<PeriodKey, u32>> {
+    let filter = Filter { limit: MOST_RESOURCES, ..Filter::default() };
+    let profiles = state.catalog.list::<tintype_api::profile::ProfileSpec>(&filter).await?;
+    let mut minimums = BTreeMap::new();
+    for profile in &profiles {
+        for period in &profile.spec.periods {
+            let key = PeriodKey { profile: profile.id.to_string(), period: period.name.clone() };
+            minimums.insert(key, period.minimum_count);
+        }
+    }
+    Ok(minimums)
+}
+
+/// Looks again at what its repository says of it right before. False where that keeps it.
+async fn delete(vault: &Arc<Vault>, id: &str, reason: &str, state: &State) -> Result<bool> {
+    let (vault, id, reason, now) =
+        (Arc::clone(vault), id.to_owned(), reason.to_owned(), state.now());
+    blocking(move || {
+        let snapshot = match vault.snapshot(&id) {
+            Err(error) if error.is(ErrorKind::NotFound) => return Ok(true),
+            found => found?,
+        };
+        let standing = &snapshot.standing;
+        if standing.protection(now).is_some() || standing.expiry.is_none_or(|at| at > now) {
+            return Ok(false);
+        }
+        vault.change(&snapshot, "manager", Change::Deleted(reason))?;
+        Ok(true)
+    })
+    .await
+}
+
+pub(super) async fn gc(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
+    let (_, vault) = opened(state, stored).await?;
+    handle.doing("freeing what no snapshot needs");
+    let cancel = handle.cancel.clone();
+    let report = blocking(move || vault.gc(&cancel)).await?;
+    let spared = report.spared.len();
+    for pack in &report.spared {
+        let line = format!("{pack} was spared: something in it cannot be read; verify tells what");
+        handle.log(state, LogLevel::Warning, line).await;
+    }
+    let result = json!({
+        "deleted_bytes": report.deleted_bytes, "copied_bytes": report.copied_bytes,
+        "deleted_packs": report.deleted_packs, "spared": spared,
+    });
+    Ok(match spared {
+        0 => ended(RunState::Succeeded, None, result, nothing()),
+        n => {
+            let cause = format!("{n} packs cannot be read: verify the repository");
+            ended(RunState::Incomplete, Some(cause), result, nothing())
+        }
+    })
+}
+
+pub(super) async fn verify(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
+    let (repository, vault) = opened(state, stored).await?;
+    handle.doing("reading and checking");
+    let percent = stored.spec["percent"].as_f64().unwrap_or(0.0);
+    let (cancel, progress) = (handle.cancel.clone(), Arc::clone(&handle.progress));
+    let by = stored.run.by.clone();
+    let (report, listing) = blocking(move || {
+        let report = vault.verify(percent, &by, &cancel, &progress)?;
+        cancel.check()?;
+        Ok((report, vault.snapshots()?))
+    })
+    .await?;
+    let damaged = report.damaged();
+    for finding in report.findings.iter().take(1000) {
+        let (object, found) = (&finding.object, &finding.found);
+        let line = format!("{object}: {found} (expected {})", finding.expected);
+        let level = match finding.severity {
+            tintype_runner::vault::Severity::Damage => LogLevel::Error,
+            tintype_runner::vault::Severity::Warning => LogLevel::Warning,
+            tintype_runner::vault::Severity::Info => continue,
+        };
+        handle.log(state, level, line).await;
+    }
+    let mut rows = Vec::new();
+    let mut on = state.catalog.read().await?;
+    for found in &listing.snapshots {
+        if let Ok(mut known) = snapshots::get(&mut on, &found.id.to_string()).await {
+            stand(&mut known.snapshot, &found.standing);
+            rows.push(known);
+        }
+    }
+    drop(on);
+    let result = json!({
+        "damaged": damaged, "snapshots": report.snapshots, "bytes_read": report.bytes_read,
+        "packs_read": report.packs_read, "packs": report.packs,
+    });
+    let write: Write = Box::new(move |change| {
+        Box::pin(async move {
+            for known in &rows {
+                snapshots::put(change.on(), &repository.id, &known.snapshot, None).await?;
+            }
+            Ok(())
+        })
+    });
+    Ok(match damaged {
+        0 => ended(RunState::Succeeded, None, result, write),
+        n => {
+            let cause = format!(
+                "{n} things are damaged: the run's log names them, and the snapshots say whether \
+                 they are touched"
+            );
+            ended(RunState::Incomplete, Some(cause), result, write)
+        }
+    })
+}
+
+pub(super) async fn check_storage(
+    state: &State,
+    handle: &Arc<Handle>,
+    stored: &Stored,
+) -> Result<Ended> {
+    let id: Id = stored.storage.parse()?;
+    let storage = state.catalog.get::<StorageSpec>(&id).await?;
+    let checks = state.check_storage(&storage, None).await?;
+    for check in checks.iter().filter(|check| check.outcome != Verdict::Pass) {
+        let cure = check.cure.as_deref().unwrap_or_default();
+        let line = format!("{}: {}; {cure}", check.name, check.message);
+        let level =
+            if check.outcome == Verdict::Block { LogLevel::Error } else { LogLevel::Warning };
+        handle.log(state, level, line).await;
+    }
+    let found = StorageState::new(state.now(), checks);
+    let blocked = found.checks.iter().find(|check| check.outcome == Verdict::Block).cloned();
+    let result = json!({ "is_good": found.is_good });
+    let now = state.now();
+    let write: Write = Box::new(move |change| {
+        Box::pin(
+            async move { facts::set_state(change.on(), StorageSpec::NAME, &id, now, &found).await },
+        )
+    });
+    Ok(match blocked {
+        None => ended(RunState::Succeeded, None, result, write),
+        Some(check) => {
+            let cure = check.cure.unwrap_or_default();
+            let cause = format!("storage {}: {}; {cure}", storage.name, check.message);
+            ended(RunState::Failed, Some(cause), result, write)
+        }
+    })
+}

@@ -1,0 +1,280 @@
+//! Takes runs out of the queue, keeps their leases, and writes how they ended.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::Value;
+use tintype_api::object::Object;
+use tintype_api::run::{LogLevel, RunKind, RunState};
+use tintype_api::tenant::TenantSpec;
+use tintype_model::queue::{Hold, Limits, Slot, decide};
+use tintype_model::{Error, ErrorKind, Result};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::{Handle, care, restore, snapshot};
+use crate::catalog::objects::Filter;
+use crate::catalog::runs::{self, End, Stored};
+use crate::catalog::{Change, audit};
+use crate::state::State;
+
+/// The queue is looked at so often, if nothing is told.
+const LOOK: Duration = Duration::from_secs(1);
+/// Leases are renewed, and progress is written, so often.
+const RENEW: Duration = Duration::from_secs(5);
+/// Runs of this host at once.
+const OF_HOST: usize = 8;
+const OF_STORAGE: usize = 8;
+const MOST_OPEN: i64 = 10_000;
+const MOST_TENANTS: i64 = 100_000;
+
+/// How a kind of run ended, and what is written in the same transaction.
+pub(super) struct Ended {
+    pub state: RunState,
+    pub result: Value,
+    pub cause: Option<String>,
+    pub write: Write,
+}
+
+/// Written together with the end of the run, or not at all.
+pub(super) type Write = Box<
+    dyn for<'c> FnOnce(
+            &'c mut Change,
+        ) -> std::pin::Pin<Box<dyn Future<Output = Result<()>> + Send + 'c>>
+        + Send,
+>;
+
+pub(super) fn nothing() -> Write {
+    Box::new(|_| Box::pin(async { Ok(()) }))
+}
+
+pub struct Dispatcher {
+    state: State,
+    /// Of this process: leases are its.
+    owner: String,
+}
+
+impl Dispatcher {
+    pub fn new(state: State) -> Self {
+        let owner = state.new_id().to_string();
+        Self { state, owner }
+    }
+
+    /// Until `end` is set; then runs are stopped and given back to the queue.
+    pub async fn run(self, mut end: watch::Receiver<bool>) {
+        let dispatcher = Arc::new(self);
+        let mut tasks = JoinSet::new();
+        if let Err(error) = dispatcher.revive(true).await {
+            tracing::warn!(%error, "runs that were interrupted cannot be begun again yet");
+        }
+        while !*end.borrow() {
+            if let Err(error) = dispatcher.look(&mut tasks).await {
+                tracing::warn!(%error, "the queue cannot be looked at; trying again");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = dispatcher.state.living.changed.notified() => {}
+                Some(_) = tasks.join_next() => {}
+                _ = end.changed() => {}
+            }
+        }
+        for handle in dispatcher.state.living.all() {
+            handle.cancel.cancel();
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    async fn look(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> Result<()> {
+        let (state, now) = (&self.state, self.state.now());
+        let mut on = state.catalog.read().await?;
+        let open = runs::open(&mut on, now, MOST_OPEN).await?;
+        drop(on);
+        if open.iter().any(|stored| stored.run.state == RunState::Running) {
+            self.revive(false).await?;
+        }
+        let (running, waiting): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|stored| stored.run.state == RunState::Running);
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let slots = |all: &[Stored]| all.iter().map(|run| slot(state, run)).collect::<Vec<_>>();
+        let decided = decide(&slots(&running), &slots(&waiting), &self.limits().await?);
+        for (stored, wait) in waiting.into_iter().zip(decided) {
+            if wait.is_none() && self.claim(&stored).await? {
+                let dispatcher = Arc::clone(self);
+                tasks.spawn(async move { dispatcher.carry_out(stored).await });
+            }
+        }
+        Ok(())
+    }
+
+    async fn limits(&self) -> Result<Limits> {
+        let filter = Filter { limit: MOST_TENANTS, ..Filter::default() };
+        let tenants: Vec<Object<TenantSpec>> = self.state.catalog.list(&filter).await?;
+        let of_tenant = |tenant: &Object<TenantSpec>| {
+            (tenant.id.to_string(), tenant.spec.runs_at_once as usize)
+        };
+        Ok(Limits {
+            of_host: OF_HOST,
+            of_storage: OF_STORAGE,
+            of_tenants: tenants.iter().map(of_tenant).collect(),
+            of_other_tenants: 1,
+        })
+    }
+
+    async fn revive(&self, at_start: bool) -> Result<()> {
+        let mut change = self.state.catalog.change().await?;
+        let now = self.state.now();
+        let leases_before = match at_start && self.state.catalog.is_own {
+            // Whoever had them is dead: nobody else works with this catalog.
+            true => i64::MAX,
+            false => now.as_millisecond(),
+        };
+        let count = runs::revive(change.on(), now, leases_before).await?;
+        if count > 0 {
+            tracing::warn!(count, "runs whose manager died are begun again");
+        }
+        change.commit_own_books().await
+    }
+
+    async fn claim(&self, stored: &Stored) -> Result<bool> {
+        let mut change = self.state.catalog.change().await?;
+        let now = self.state.now();
+        if !runs::claim(change.on(), &stored.run.id, &self.owner, now).await? {
+            return Ok(false);
+        }
+        change.commit_own_books().await?;
+        Ok(true)
+    }
+
+    async fn carry_out(self: Arc<Self>, stored: Stored) {
+        let id = stored.run.id.clone();
+        if let Err(error) = self.carry_out_claimed(&stored).await {
+            // Its lease runs out, and it is begun again.
+            tracing::error!(run = id.as_str(), %error, "a run cannot be written down");
+        }
+        self.state.living.remove(&id);
+    }
+
+    async fn carry_out_claimed(self: &Arc<Self>, stored: &Stored) -> Result<()> {
+        let (state, run) = (&self.state, &stored.run);
+        let steps = runs::steps(&mut *state.catalog.read().await?, &run.id).await?;
+        let (id, tenant) = (run.id.clone(), run.tenant.clone());
+        let handle = Arc::new(Handle::new(state, id, tenant, self.owner.clone(), steps));
+        state.living.add(&handle);
+        let keeper = tokio::spawn(keep(Arc::clone(state), Arc::clone(&handle)));
+        let done = execute(state, &handle, stored).await;
+        keeper.abort();
+        self.end(&handle, stored, done).await
+    }
+
+    async fn end(&self, handle: &Handle, stored: &Stored, done: Result<Ended>) -> Result<()> {
+        let (state, run) = (&self.state, &stored.run);
+        let is_wanted = !handle.is_unwanted.load(Ordering::Relaxed);
+        if done.is_err() && handle.cancel.is_canceled() && is_wanted {
+            // This process ends, not the run.
+            let mut change = state.catalog.change().await?;
+            runs::give_back(change.on(), &run.id, &self.owner).await?;
+            return change.commit_own_books().await;
+        }
+        let ended = done.unwrap_or_else(|error| failed(handle, &error));
+        if let Some(cause) = &ended.cause {
+            handle.log(state, LogLevel::Error, cause).await;
+        }
+        let mut change = state.catalog.change().await?;
+        (ended.write)(&mut change).await?;
+        let end = End { state: ended.state, cause: ended.cause, result: ended.result };
+        let progress = handle.shown(state);
+        let now = state.now();
+        runs::end(change.on(), &run.id, &self.owner, now, &end, &progress).await?;
+        let (action, object) = (format!("run.{}", run.kind.name()), format!("run {}", run.id));
+        let told = audit::New {
+            time: now,
+            tenant: &run.tenant,
+            actor: &run.by,
+            action: &action,
+            object: &object,
+            outcome: end.state.name(),
+            detail: serde_json::json!({ "title": run.title, "result": end.result }),
+        };
+        change.commit(&told).await
+    }
+}
+
+fn failed(handle: &Handle, error: &Error) -> Ended {
+    let is_canceled = error.is(ErrorKind::Canceled) && handle.is_unwanted.load(Ordering::Relaxed);
+    let (state, cause) = match is_canceled {
+        true => (RunState::Canceled, None),
+        false => (RunState::Failed, Some(error.to_string())),
+    };
+    Ended { state, result: Value::Null, cause, write: nothing() }
+}
+
+async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
+    match stored.run.kind {
+        RunKind::Snapshot => snapshot::execute(state, handle, stored).await,
+        RunKind::Restore => restore::execute(state, handle, stored).await,
+        RunKind::Prune => care::prune(state, handle, stored).await,
+        RunKind::Gc => care::gc(state, handle, stored).await,
+        RunKind::Verify => care::verify(state, handle, stored).await,
+        RunKind::CheckStorage => care::check_storage(state, handle, stored).await,
+    }
+}
+
+/// Renews the lease as long as the run goes on, and hears whether it is to stop.
+async fn keep(state: State, handle: Arc<Handle>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(RENEW) => {}
+            () = state.living.changed.notified() => {}
+        }
+        let renewed = async {
+            let mut change = state.catalog.change().await?;
+            let progress = handle.shown(&state);
+            let now = state.now();
+            let found = runs::renew(change.on(), &handle.id, &handle.owner, now, &progress).await?;
+            change.commit_own_books().await?;
+            Ok::<_, Error>(found)
+        };
+        match renewed.await {
+            Ok(Some(false)) => {}
+            Ok(Some(true)) => {
+                handle.is_unwanted.store(true, Ordering::Relaxed);
+                handle.cancel.cancel();
+            }
+            Ok(None) => {
+                tracing::warn!(run = handle.id.as_str(), "another manager has taken the run over");
+                handle.cancel.cancel();
+            }
+            Err(error) => tracing::warn!(%error, "a lease cannot be renewed; trying again"),
+        }
+    }
+}
+
+/// What a run needs for itself, as its kind wrote it into its spec.
+fn slot(state: &State, stored: &Stored) -> Slot {
+    let tenant = stored.run.tenant.to_string();
+    let text = |name: &str| stored.spec[name].as_str().unwrap_or_default().to_owned();
+    let names = |field: &Value| -> Vec<String> {
+        let names = field.as_array().into_iter().flatten().filter_map(Value::as_str);
+        names.map(str::to_owned).collect()
+    };
+    let holds: BTreeSet<Hold> = match stored.run.kind {
+        RunKind::Snapshot => match stored.spec["new"]["scope"].as_str() {
+            Some("partial") => {
+                let names = names(&stored.spec["names"]);
+                names.into_iter().map(|name| Hold::Resource(tenant.clone(), name)).collect()
+            }
+            Some("full") if stored.run.tenant == state.system => [Hold::Everything].into(),
+            _ => [Hold::Tenant(tenant.clone())].into(),
+        },
+        RunKind::Restore => [Hold::Tenant(tenant.clone())].into(),
+        RunKind::Prune | RunKind::Gc | RunKind::Verify => {
+            [Hold::Repository(text("repository"))].into()
+        }
+        RunKind::CheckStorage => [Hold::Repository(format!("check {}", stored.storage))].into(),
+    };
+    Slot { id: stored.run.id.to_string(), tenant, storage: stored.storage.clone(), holds }
+}

@@ -1,0 +1,448 @@
+//! Taking snapshots: of chosen resources, of all that a tenant has, of everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tintype_api::object::Object;
+use tintype_api::resource::ResourceSpec;
+use tintype_api::run::{LogLevel, RunState};
+use tintype_api::snapshot::{NewSnapshot, SnapshotScope};
+use tintype_api::storage::StorageSpec;
+use tintype_api::tenant::TenantSpec;
+use tintype_model::duration;
+use tintype_model::identifier::Id;
+use tintype_model::item::Outcome;
+use tintype_model::resource::{Kind, Resource, Version};
+use tintype_model::{Error, Result};
+use tintype_runner::group::Taken;
+use tintype_runner::vault::{Change, Order, Vault};
+
+use super::Handle;
+use super::captured::{Part, Skipped, Word, describe};
+use super::dispatcher::{Ended, Write};
+use crate::catalog::objects::Filter;
+use crate::catalog::runs::Stored;
+use crate::catalog::snapshots;
+use crate::lost::export::export;
+use crate::state::State;
+use crate::vaults::{blocking, usable_storage};
+
+/// Of the manager in a full snapshot; no resource may be called so.
+pub const MANAGER_NAME: &str = "tintype-manager";
+/// Resources of one tenant.
+const MOST_RESOURCES: i64 = 100_000;
+const MOST_TENANTS: i64 = 100_000;
+/// How long a snapshot is kept unless somebody says otherwise.
+const USUAL_KEEP: &str = "1m";
+
+/// What a run of this kind is to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    pub new: NewSnapshot,
+    /// Of a partial one: names of all resources that it captures, applications with their
+    /// components.
+    #[serde(default)]
+    pub names: BTreeSet<String>,
+    /// None: it stays until somebody deletes it.
+    #[serde(default)]
+    pub expiry: Option<Timestamp>,
+    #[serde(default)]
+    pub locked_until: Option<Timestamp>,
+    #[serde(default)]
+    pub profile: Option<Id>,
+    #[serde(default)]
+    pub period: Option<String>,
+}
+
+/// When a snapshot that is taken now goes: `keep` is a length of time, or `never`.
+pub fn expiry(keep: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>> {
+    let keep = keep.unwrap_or(USUAL_KEEP);
+    if keep == "never" {
+        return Ok(None);
+    }
+    let span = duration::parse_span(keep).map_err(|error| error.context("keep"))?;
+    let until = now.to_zoned(TimeZone::UTC).checked_add(span);
+    let until = until.map_err(|error| Error::invalid(format!("keep {keep}: {error}")))?;
+    Ok(Some(until.timestamp()))
+}
+
+/// All that a tenant has, by name.
+pub async fn resources_of(state: &State, tenant: &Id) -> Result<Vec<Object<ResourceSpec>>> {
+    let filter =
+        Filter { tenant: Some(tenant.clone()), limit: MOST_RESOURCES, ..Filter::default() };
+    state.catalog.list(&filter).await
+}
+
+/// Names that a partial snapshot captures; applications bring their components.
+pub fn chosen(
+    all: &[Object<ResourceSpec>],
+    resources: &BTreeSet<String>,
+    tags: &BTreeSet<String>,
+) -> Result<BTreeSet<String>> {
+    let of = |name: &str| all.iter().find(|resource| resource.name == name);
+    let mut names = BTreeSet::new();
+    for name in resources {
+        let found = of(name).ok_or_else(|| {
+            Error::not_found(format!("there is no resource {name} in this tenant"))
+        })?;
+        names.insert(found.name.clone());
+    }
+    let tagged = all.iter().filter(|r| r.spec.tags.iter().any(|tag| tags.contains(tag)));
+    names.extend(tagged.map(|resource| resource.name.clone()));
+    let parts = names.iter().filter_map(|name| of(name)).flat_map(|r| &r.spec.components);
+    let parts: Vec<String> = parts.map(|component| component.resource.clone()).collect();
+    names.extend(parts);
+    Ok(names)
+}
+
+/// What of a tenant is captured, and what is left out on purpose.
+struct Selection {
+    captured: Vec<Object<ResourceSpec>>,
+    /// Described too, since applications name them.
+    described: Vec<Object<ResourceSpec>>,
+    skipped: Vec<Skipped>,
+}
+
+fn select(
+    tenant: &Object<TenantSpec>,
+    all: Vec<Object<ResourceSpec>>,
+    names: Option<&BTreeSet<String>>,
+) -> Selection {
+    let why_not = |resource: &Object<ResourceSpec>| {
+        if !tenant.spec.is_entitled {
+            return Some("not protected: snapshots are switched off for this tenant");
+        }
+        (!resource.spec.is_protected)
+            .then_some("not protected: snapshots are switched off for this resource")
+    };
+    let wanted =
+        |resource: &&Object<ResourceSpec>| names.is_none_or(|names| names.contains(&resource.name));
+    let mut selection =
+        Selection { captured: Vec::new(), described: Vec::new(), skipped: Vec::new() };
+    let switched_off: BTreeSet<&str> = all
+        .iter()
+        .filter(|resource| resource.spec.kind == Kind::Application)
+        .filter(|resource| why_not(resource).is_some())
+        .flat_map(|app| app.spec.components.iter().map(|component| &component.resource[..]))
+        .collect();
+    for resource in all.iter().filter(wanted) {
+        let of_application = switched_off
+            .contains(&resource.name[..])
+            .then_some("not protected: snapshots are switched off for its application");
+        match why_not(resource).or(of_application) {
+            Some(reason) => selection.skipped.push(Skipped {
+                name: resource.name.clone(),
+                kind: resource.spec.kind,
+                reason: reason.to_owned(),
+            }),
+            None if resource.spec.kind == Kind::Application => {}
+            None => selection.captured.push(resource.clone()),
+        }
+    }
+    selection.described = all;
+    selection
+}
+
+/// A tenant's part that is committed.
+struct Committed {
+    tenant: Id,
+    storage: Id,
+    repository: Id,
+    snapshot: String,
+    is_complete: bool,
+}
+
+struct Taking<'t> {
+    state: &'t State,
+    handle: &'t Arc<Handle>,
+    stored: &'t Stored,
+    spec: Spec,
+}
+
+pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
+    let spec: Spec = serde_json::from_value(stored.spec.clone())
+        .map_err(|error| Error::corrupt(format!("what the run is to do: {error}")))?;
+    let taking = Taking { state, handle, stored, spec };
+    let own = state.tenant(&stored.run.tenant).await?;
+    let is_full = taking.spec.new.scope == SnapshotScope::Full;
+    let mut committed = Vec::new();
+    if is_full {
+        let filter = Filter { limit: MOST_TENANTS, ..Filter::default() };
+        let tenants: Vec<Object<TenantSpec>> = state.catalog.list(&filter).await?;
+        for tenant in tenants.iter().filter(|tenant| tenant.id != own.id) {
+            committed.extend(taking.tenant(tenant, &[]).await?);
+        }
+    }
+    let parts: Vec<Part> = committed.iter().map(Committed::part).collect();
+    let last = taking.tenant(&own, &parts).await?.ok_or_else(|| {
+        Error::invalid(format!(
+            "there is nothing to capture: tenant {} has no resource that is protected",
+            own.name
+        ))
+    })?;
+    taking.ended(committed, last).await
+}
+
+impl Committed {
+    fn part(&self) -> Part {
+        Part {
+            tenant: self.tenant.clone(),
+            repository: self.repository.clone(),
+            snapshot: self.snapshot.clone(),
+            is_complete: self.is_complete,
+        }
+    }
+}
+
+impl Taking<'_> {
+    /// One tenant's part; none where there is nothing to capture.
+    async fn tenant(
+        &self,
+        tenant: &Object<TenantSpec>,
+        parts: &[Part],
+    ) -> Result<Option<Committed>> {
+        let step = format!("capture {}", tenant.id);
+        if let Some(done) = self.handle.finished(&step) {
+            return Self::resumed(tenant, &done);
+        }
+        let (state, handle) = (self.state, self.handle);
+        handle.cancel.check()?;
+        handle.doing(format!("capturing tenant {}", tenant.name));
+        let is_own = tenant.id == self.stored.run.tenant;
+        let is_full = self.spec.new.scope == SnapshotScope::Full;
+        let all = resources_of(state, &tenant.id).await?;
+        let names = (self.spec.new.scope == SnapshotScope::Partial).then_some(&self.spec.names);
+        let mut selection = select(tenant, all, names);
+        for skipped in &selection.skipped {
+            let line = format!("{} {}: {}", skipped.kind, skipped.name, skipped.reason);
+            handle.log(state, LogLevel::Warning, line).await;
+        }
+        if selection.captured.is_empty() && !(is_own && is_full) {
+            handle.finish(state, &step, Value::Null).await?;
+            return Ok(None);
+        }
+        let storage = self.storage(&tenant.id).await?;
+        let (repository, vault) = state.vault(&storage, &tenant.id).await?;
+        let word = self.word(tenant, &selection, parts);
+        let mut order = self.order(tenant, &mut selection, &word);
+        // Removed when it is captured.
+        let mut exported = None;
+        if is_own && is_full {
+            let state = export(state, handle.id.as_str(), vault.key()).await?;
+            order.names.push(MANAGER_NAME.to_owned());
+            order.resources.push(own_state(&state.directory));
+            exported = Some(state);
+        }
+        let (snapshot, is_complete) = self.take(&vault, order).await?;
+        drop(exported);
+        let (tenant, storage) = (tenant.id.clone(), storage.id);
+        let committed =
+            Committed { tenant, storage, repository: repository.id, snapshot, is_complete };
+        let result = json!({
+            "storage": committed.storage, "repository": committed.repository,
+            "snapshot": committed.snapshot, "is_complete": committed.is_complete,
+        });
+        handle.finish(state, &step, result).await?;
+        Ok(Some(committed))
+    }
+
+    fn resumed(tenant: &Object<TenantSpec>, done: &Value) -> Result<Option<Committed>> {
+        if done.is_null() {
+            return Ok(None);
+        }
+        let damaged = || Error::corrupt("a step of the run");
+        let text = |name: &str| done[name].as_str().ok_or_else(damaged);
+        Ok(Some(Committed {
+            tenant: tenant.id.clone(),
+            storage: text("storage")?.parse()?,
+            repository: text("repository")?.parse()?,
+            snapshot: text("snapshot")?.to_owned(),
+            is_complete: done["is_complete"].as_bool().ok_or_else(damaged)?,
+        }))
+    }
+
+    async fn storage(&self, tenant: &Id) -> Result<Object<StorageSpec>> {
+        match &self.spec.new.storage {
+            Some(id) if *tenant == self.stored.run.tenant => {
+                usable_storage(self.state, id, tenant).await
+            }
+            // A full snapshot goes to one place as far as that may be.
+            Some(id) => match usable_storage(self.state, id, tenant).await {
+                Ok(storage) => Ok(storage),
+                Err(_) => self.state.default_storage(tenant).await,
+            },
+            None => self.state.default_storage(tenant).await,
+        }
+    }
+
+    fn word(&self, tenant: &Object<TenantSpec>, selection: &Selection, parts: &[Part]) -> Word {
+        let (new, run) = (&self.spec.new, &self.stored.run);
+        let is_own = tenant.id == run.tenant;
+        let ids: BTreeMap<String, Id> =
+            selection.described.iter().map(|r| (r.name.clone(), r.id.clone())).collect();
+        Word {
+            installation: self.state.installation.clone(),
+            tenant: tenant.id.clone(),
+            scope: if is_own { new.scope } else { SnapshotScope::Tenant },
+            trigger: new.trigger,
+            name: new.name.clone(),
+            by: run.by.clone(),
+            is_private: new.is_private,
+            full_run: (!is_own).then(|| run.id.clone()),
+            run: Some(run.id.clone()),
+            profile: self.spec.profile.clone(),
+            period: self.spec.period.clone(),
+            resources: ids,
+            skipped: selection.skipped.clone(),
+            parts: parts.to_vec(),
+        }
+    }
+
+    fn order(&self, tenant: &Object<TenantSpec>, selection: &mut Selection, word: &Word) -> Order {
+        let described = std::mem::take(&mut selection.described);
+        let new = &self.spec.new;
+        Order {
+            tenant: tenant.name.clone(),
+            resources: described.iter().map(|r| r.spec.named(&r.name)).collect(),
+            names: selection.captured.iter().map(|resource| resource.name.clone()).collect(),
+            tags: Vec::new(),
+            note: new.note.clone(),
+            expiry: self.spec.expiry,
+            manager: serde_json::to_value(word).unwrap_or_default(),
+            read_all: new.read_all,
+        }
+    }
+
+    async fn take(&self, vault: &Arc<Vault>, order: Order) -> Result<(String, bool)> {
+        let (vault, cancel) = (Arc::clone(vault), self.handle.cancel.clone());
+        let progress = Arc::clone(&self.handle.progress);
+        let (locked_until, by) = (self.spec.locked_until, self.stored.run.by.clone());
+        let taken = blocking(move || {
+            let taken = vault.take(&order, &cancel, &progress)?;
+            if let Some(until) = locked_until {
+                let snapshot = vault.snapshot(&taken.outcome.id.to_string())?;
+                vault.change(&snapshot, &by, Change::Lock(until))?;
+            }
+            Ok(taken)
+        })
+        .await?;
+        self.tell(&taken).await;
+        Ok((taken.outcome.id.to_string(), taken.outcome.manifest.complete))
+    }
+
+    async fn tell(&self, taken: &Taken) {
+        for what in &taken.cleaned {
+            let line = format!("left by a run that was killed, and removed: {what}");
+            self.handle.log(self.state, LogLevel::Info, line).await;
+        }
+        for item in &taken.descriptor.items {
+            let (level, what) = match item.outcome {
+                Outcome::Captured => (LogLevel::Info, "captured"),
+                Outcome::Failed => (LogLevel::Error, "failed"),
+                Outcome::Skipped => (LogLevel::Warning, "skipped"),
+            };
+            let reason = item.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            let line = format!("{} {}: {what}{reason}", item.kind, item.name);
+            self.handle.log(self.state, level, line).await;
+            for hook in &item.hooks {
+                let end = hook.failure.clone().unwrap_or_else(|| "done".to_owned());
+                let level = if hook.failure.is_some() { LogLevel::Warning } else { LogLevel::Info };
+                let line = format!(
+                    "{}: hook {} {}: {end}\n{}",
+                    item.name,
+                    hook.phase,
+                    hook.command.join(" "),
+                    hook.output
+                );
+                self.handle.log(self.state, level, line.trim_end()).await;
+            }
+        }
+        for window in taken.descriptor.windows.iter().filter(|w| w.members.len() > 1) {
+            let (ms, members) = (window.seconds * 1000.0, window.members.join(", "));
+            let line = format!("frozen together for {ms:.1} ms: {members}");
+            self.handle.log(self.state, LogLevel::Info, line).await;
+        }
+        for what in &taken.unreleased {
+            self.handle.log(self.state, LogLevel::Warning, what).await;
+        }
+    }
+
+    /// Reads back what was committed: what the catalog gets is what the repository says.
+    async fn ended(&self, parts: Vec<Committed>, last: Committed) -> Result<Ended> {
+        let (id, mut is_complete) = (last.snapshot.clone(), last.is_complete);
+        let mut rows = Vec::new();
+        for committed in parts.into_iter().chain([last]) {
+            is_complete &= committed.is_complete;
+            rows.push(read_back(self.state, &committed).await?);
+        }
+        let failed: u32 = rows.iter().map(|(_, snapshot, _)| snapshot.failed).sum();
+        let bytes: u64 = rows.iter().map(|(_, snapshot, _)| snapshot.bytes).sum();
+        let stored: u64 = rows.iter().map(|(_, snapshot, _)| snapshot.stored_bytes).sum();
+        let what = match failed {
+            0 => "something could not be read".to_owned(),
+            n => format!("{n} resources could not be captured"),
+        };
+        let (state, cause) = match is_complete {
+            true => (RunState::Succeeded, None),
+            false => (RunState::Incomplete, Some(format!("the snapshot is incomplete: {what}"))),
+        };
+        let result = json!({
+            "snapshot": id, "is_complete": is_complete, "bytes": bytes, "stored_bytes": stored,
+            "failed": failed,
+        });
+        let write: Write = Box::new(move |change| {
+            Box::pin(async move {
+                for (repository, snapshot, items) in rows {
+                    snapshots::put(change.on(), &repository, &snapshot, Some(&items)).await?;
+                }
+                Ok(())
+            })
+        });
+        Ok(Ended { state, result, cause, write })
+    }
+}
+
+/// The manager, as a resource of a full snapshot.
+fn own_state(directory: &Path) -> Resource {
+    let at = json!({ "path": directory });
+    Resource {
+        kind: Kind::Manager,
+        name: MANAGER_NAME.to_owned(),
+        connector: "files".to_owned(),
+        at: at.as_object().cloned().unwrap_or_default(),
+        tags: Vec::new(),
+        version: Some(Version::Text(env!("CARGO_PKG_VERSION").to_owned())),
+        consistency: None,
+        hooks: Vec::new(),
+        excludes: Vec::new(),
+        components: Vec::new(),
+    }
+}
+
+type Row = (Id, tintype_api::snapshot::Snapshot, Vec<tintype_api::snapshot::SnapshotItem>);
+
+async fn read_back(state: &State, committed: &Committed) -> Result<Row> {
+    let mut on = state.catalog.read().await?;
+    let repository = crate::catalog::repositories::get(&mut on, &committed.repository).await?;
+    drop(on);
+    let repository = repository.ok_or_else(|| Error::not_found("the repository is gone"))?;
+    let vault = state.open_vault(&repository).await?;
+    let (id, storage) = (committed.snapshot.clone(), committed.storage.clone());
+    let described = blocking(move || {
+        let found = vault.snapshot(&id)?;
+        let word = Word::of(&found);
+        let word =
+            word.ok_or_else(|| Error::corrupt(format!("snapshot {id}: no manager's word")))?;
+        let descriptor = vault.descriptor(&found)?;
+        let descriptor = descriptor
+            .ok_or_else(|| Error::corrupt(format!("snapshot {id} does not describe itself")))?;
+        Ok(describe(&found, &word, &descriptor, &storage))
+    });
+    let (snapshot, items) = described.await?;
+    Ok((repository.id, snapshot, items))
+}

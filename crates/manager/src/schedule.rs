@@ -1,0 +1,291 @@
+//! The clock of the manager: what profiles make due, and the care that exists from the start.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::{Timestamp, tz};
+use sqlx::Row as _;
+use tintype_api::object::Object;
+use tintype_api::profile::ProfileSpec;
+use tintype_api::run::RunKind;
+use tintype_api::snapshot::{NewSnapshot, SnapshotScope, Trigger};
+use tintype_api::storage::StorageSpec;
+use tintype_model::identifier::Id;
+use tintype_model::profile::{
+    Due, Frequency, Period, Profile, Scope, Standing, TimeOfDay, Why, due,
+};
+use tintype_model::{Error, Result};
+use tokio::sync::watch;
+
+use crate::catalog::objects::{self, Filter};
+use crate::catalog::{Change, facts, failed, repositories, runs};
+use crate::runs::begin::{self, MAINTENANCE, SCHEDULED, Wanted};
+use crate::runs::snapshot::{Spec, chosen};
+use crate::state::State;
+
+/// It is asked at least so often: clocks are set, profiles change.
+const LOOK: Duration = Duration::from_secs(20);
+const MOST_PROFILES: i64 = 100_000;
+/// When the manager was last seen working.
+const ALIVE: &str = "alive";
+/// When this installation was made.
+const SINCE: &str = "begun";
+/// Rows of moments are kept for longer than clocks are wrong.
+const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 366);
+/// Of the packs of each repository that are read whole every day.
+const VERIFIED_PERCENT: f64 = 3.0;
+
+/// Until `end` is set.
+pub async fn run(state: State, mut end: watch::Receiver<bool>) {
+    while !*end.borrow() {
+        if let Err(error) = look(&state).await {
+            tracing::warn!(%error, "what is due cannot be found out; trying again");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = end.changed() => {}
+        }
+    }
+}
+
+/// Queues what is due now.
+pub async fn look(state: &State) -> Result<()> {
+    let now = state.now();
+    let filter = Filter { limit: MOST_PROFILES, ..Filter::default() };
+    let profiles: Vec<Object<ProfileSpec>> = state.catalog.list(&filter).await?;
+    let alive = time_of(state, ALIVE).await?.unwrap_or(now);
+    let begun = time_of(state, SINCE).await?.unwrap_or(now);
+    let mut known: Vec<(String, Profile, Timestamp)> = care_profiles()
+        .into_iter()
+        .map(|profile| (format!("care {}", profile.name), profile, begun))
+        .collect();
+    known.extend(profiles.iter().map(|profile| {
+        (profile.id.to_string(), profile.spec.named(&profile.name), profile.changed)
+    }));
+    let mut standings = Vec::new();
+    for (id, profile, since) in &known {
+        for period in &profile.periods {
+            let last = last_moment(state, id, &period.name, now).await?;
+            standings.push(Standing { id, profile, period, since: *since, last });
+        }
+    }
+    let agenda = due(&standings, now, alive, tz::db());
+    for broken in &agenda.broken {
+        let (profile, period) = (&broken.profile, &broken.period);
+        tracing::error!(profile, period, error = %broken.error, "a period cannot be asked");
+    }
+    let is_any = !agenda.due.is_empty();
+    for due in agenda.due {
+        let (_, profile, _) =
+            known.iter().find(|(id, ..)| *id == due.profile).expect("asked of it");
+        let object = profiles.iter().find(|object| object.id.as_str() == due.profile);
+        if let Err(error) = take_up(state, &due, profile, object).await {
+            tracing::error!(profile = profile.name, period = due.period, %error,
+                "what is due cannot be begun");
+        }
+    }
+    let mut change = state.catalog.change().await?;
+    facts::set(change.on(), ALIVE, &now.to_string()).await?;
+    if time_of(state, SINCE).await?.is_none() {
+        facts::set(change.on(), SINCE, &now.to_string()).await?;
+    }
+    forget(&mut change, now).await?;
+    runs::forget_plans(change.on(), now).await?;
+    change.commit_own_books().await?;
+    if is_any {
+        begin::tell(state);
+    }
+    Ok(())
+}
+
+async fn time_of(state: &State, name: &str) -> Result<Option<Timestamp>> {
+    let text = facts::get(&mut *state.catalog.read().await?, name).await?;
+    Ok(text.and_then(|text| text.parse().ok()))
+}
+
+/// The latest that was taken up and is not after now.
+async fn last_moment(
+    state: &State,
+    profile: &str,
+    period: &str,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let query = sqlx::query(
+        "SELECT MAX(moment) AS moment FROM due WHERE profile = $1 AND period = $2 AND moment <= $3",
+    );
+    let query = query.bind(profile).bind(period).bind(now.as_millisecond());
+    let mut on = state.catalog.read().await?;
+    let row = query.fetch_one(&mut *on).await.map_err(|error| failed("reading", error))?;
+    let moment: Option<i64> = row.try_get("moment").map_err(|error| failed("reading", error))?;
+    Ok(moment.and_then(|moment| Timestamp::from_millisecond(moment).ok()))
+}
+
+async fn forget(change: &mut Change, now: Timestamp) -> Result<()> {
+    let before = now.as_millisecond() - KEPT.as_millis() as i64;
+    let done = sqlx::query("DELETE FROM due WHERE moment < $1").bind(before);
+    let done = done.execute(change.on()).await;
+    done.map(drop).map_err(|error| failed("deleting", error))
+}
+
+/// The row of the moment and its runs, together or not at all.
+async fn take_up(
+    state: &State,
+    due: &Due,
+    profile: &Profile,
+    object: Option<&Object<ProfileSpec>>,
+) -> Result<()> {
+    let wanted = match object {
+        None => care(state, &profile.name).await?,
+        Some(object) => vec![scheduled(state, due, object).await?],
+    };
+    let mut change = state.catalog.change().await?;
+    let query = sqlx::query(
+        "INSERT INTO due (profile, period, moment, run) VALUES ($1, $2, $3, '') \
+         ON CONFLICT (profile, period, moment) DO NOTHING",
+    );
+    let query = query.bind(&due.profile).bind(&due.period).bind(due.moment.as_millisecond());
+    let done = query.execute(change.on()).await.map_err(|error| failed("writing", error))?;
+    if done.rows_affected() == 0 {
+        // Another manager was faster.
+        return Ok(());
+    }
+    for wanted in wanted {
+        let not_before = Some(due.not_before.max(state.now()));
+        begin::queue(state, change.on(), Wanted { not_before, ..wanted }).await?;
+    }
+    change.commit_own_books().await
+}
+
+async fn scheduled(state: &State, due: &Due, object: &Object<ProfileSpec>) -> Result<Wanted> {
+    let period = object.spec.periods.iter().find(|period| period.name == due.period);
+    let period = period.ok_or_else(|| Error::internal("a period that is due is not there"))?;
+    let is_system = object.tenant == state.system;
+    let all = crate::runs::snapshot::resources_of(state, &object.tenant).await?;
+    let (scope, names) = match &object.spec.scope {
+        Scope::Full if is_system => (SnapshotScope::Full, BTreeSet::new()),
+        Scope::Full => (SnapshotScope::Tenant, BTreeSet::new()),
+        Scope::Partial { resources, tags } => {
+            // One that is gone stops nothing: the others are still to be kept.
+            let here = resources.iter().filter(|name| all.iter().any(|r| r.name == **name));
+            let names = chosen(&all, &here.cloned().collect(), tags)?;
+            (SnapshotScope::Partial, names)
+        }
+    };
+    let storage = storage_of(state, object).await?;
+    let stamp = period.stamp(state.now(), tz::db())?;
+    let why = match &due.why {
+        Why::OnTime => String::new(),
+        Why::Blackout { ended } => format!(" (it waited for a blackout that ended at {ended})"),
+        Why::Missed { first, .. } => format!(" (missed since {first})"),
+    };
+    let new = NewSnapshot {
+        scope,
+        tenant: Some(object.tenant.clone()),
+        name: format!("{} {}", object.name, period.name),
+        note: String::new(),
+        resources: [].into(),
+        tags: [].into(),
+        storage: storage.as_ref().map(|storage| storage.id.clone()),
+        keep: None,
+        is_private: false,
+        read_all: false,
+        trigger: Trigger::Schedule,
+    };
+    let spec = Spec {
+        new,
+        names,
+        expiry: stamp.expiry,
+        locked_until: stamp.locked_until,
+        profile: Some(object.id.clone()),
+        period: Some(period.name.clone()),
+    };
+    Ok(Wanted {
+        tenant: object.tenant.clone(),
+        kind: RunKind::Snapshot,
+        title: format!("{}, {}{why}", object.name, period.name),
+        by: format!("profile {}", object.name),
+        priority: SCHEDULED,
+        not_before: None,
+        storage: storage.map(|storage| storage.id),
+        spec: serde_json::to_value(&spec).map_err(|error| Error::internal(error.to_string()))?,
+        is_planned: false,
+    })
+}
+
+async fn storage_of(
+    state: &State,
+    object: &Object<ProfileSpec>,
+) -> Result<Option<Object<StorageSpec>>> {
+    let Some(name) = &object.spec.storage else {
+        // What is missing is said by the run.
+        return Ok(state.default_storage(&object.tenant).await.ok());
+    };
+    let mut on = state.catalog.read().await?;
+    let own = objects::named::<StorageSpec>(&mut on, &object.tenant, name).await?;
+    let shared = objects::named::<StorageSpec>(&mut on, &state.system, name).await?;
+    let shared = shared.filter(|storage| state.may_use(storage, &object.tenant));
+    Ok(own.or(shared))
+}
+
+/// Care that every installation takes from the start.
+fn care_profiles() -> Vec<Profile> {
+    let daily = |hour: i8| Frequency::Daily { time: TimeOfDay::new(hour, 15).expect("a time") };
+    let care = [
+        ("prune", Frequency::Hourly { minute: 40 }),
+        ("gc", daily(4)),
+        ("verify", daily(5)),
+        ("check-storage", daily(3)),
+    ];
+    let profile = |(name, frequency): (&str, Frequency)| Profile {
+        name: name.to_owned(),
+        enabled: true,
+        scope: Scope::Full,
+        periods: vec![Period::new("always", frequency, "UTC")],
+        storage: None,
+        note: String::new(),
+    };
+    care.into_iter().map(profile).collect()
+}
+
+async fn care(state: &State, name: &str) -> Result<Vec<Wanted>> {
+    let mut on = state.catalog.read().await?;
+    let of = |kind, title, tenant: &Id, storage: &Id, spec| Wanted {
+        tenant: tenant.clone(),
+        kind,
+        title,
+        by: "manager".to_owned(),
+        priority: MAINTENANCE,
+        not_before: None,
+        storage: Some(storage.clone()),
+        spec,
+        is_planned: false,
+    };
+    if name == "check-storage" {
+        let filter = Filter { limit: MOST_PROFILES, ..Filter::default() };
+        let storages = objects::list::<StorageSpec>(&mut on, &filter).await?;
+        let wanted = storages.iter().map(|storage| {
+            let title = format!("check of storage {}", storage.name);
+            let spec = serde_json::Value::Null;
+            of(RunKind::CheckStorage, title, &storage.tenant, &storage.id, spec)
+        });
+        return Ok(wanted.collect());
+    }
+    let kind = match name {
+        "prune" => RunKind::Prune,
+        "gc" => RunKind::Gc,
+        _ => RunKind::Verify,
+    };
+    let repositories = repositories::list(&mut on, None).await?;
+    let wanted = repositories.iter().map(|repository| {
+        let spec = serde_json::json!({
+            "repository": repository.id, "percent": VERIFIED_PERCENT,
+        });
+        let title = match kind {
+            RunKind::Prune => "deletion of snapshots whose time is over",
+            RunKind::Gc => "freeing what no snapshot needs",
+            _ => "verification of a sample",
+        };
+        of(kind, title.to_owned(), &repository.tenant, &repository.storage, spec)
+    });
+    Ok(wanted.collect())
+}

@@ -1,0 +1,259 @@
+//! From a storage and a tenant to an opened repository.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tintype_api::object::Object;
+use tintype_api::storage::{AccessKey, StorageKind, StorageSpec};
+use tintype_api::tenant::TenantSpec;
+use tintype_model::identifier::Id;
+use tintype_model::plan::Check;
+use tintype_model::{Error, ErrorKind, Result};
+use tintype_runner::vault::{self, DataKey, Expected, Made, Place, Vault};
+use zeroize::Zeroizing;
+
+use crate::catalog::audit;
+use crate::catalog::objects::{self, Filter, Kind as _};
+use crate::catalog::repositories::{self, Repository};
+use crate::catalog::secrets::{self, Of};
+use crate::state::{Shared, State};
+
+/// Beside the repositories of a storage, one for each: what is known without a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    pub installation: Id,
+    pub place: String,
+    /// It holds the manager's state.
+    pub is_system: bool,
+    pub created: Timestamp,
+}
+
+/// Of a storage's access key.
+pub const ACCESS_SECRET: &str = "access-secret";
+/// Storages of one tenant that are looked at.
+const MOST_STORAGES: i64 = 1000;
+
+/// Work that blocks, away from the threads that answer.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::internal(format!("a thread ended: {error}")))?
+}
+
+impl Shared {
+    fn secret_of_storage(id: &Id) -> Of<'_> {
+        Of { kind: StorageSpec::NAME, id, name: ACCESS_SECRET }
+    }
+
+    /// Where a storage is; `secret` stands in for the one that is sealed.
+    pub async fn place(
+        &self,
+        storage: &Object<StorageSpec>,
+        secret: Option<&str>,
+    ) -> Result<Place> {
+        let spec = &storage.spec;
+        if spec.kind == StorageKind::Internal {
+            let directory = self.data.join("repositories");
+            return Place::parse(&directory.display().to_string(), None);
+        }
+        let access = match &spec.access_key {
+            None => None,
+            Some(AccessKey { id, .. }) => {
+                let sealed;
+                let secret = if let Some(secret) = secret {
+                    secret
+                } else {
+                    let mut on = self.catalog.read().await?;
+                    let of = Self::secret_of_storage(&storage.id);
+                    sealed = secrets::need(&mut on, of, &self.key).await?;
+                    std::str::from_utf8(&sealed).map_err(|_| Error::corrupt("an access key"))?
+                };
+                Some(vault::AccessKey::new(id, secret, None))
+            }
+        };
+        Place::parse(&spec.url, access)
+    }
+
+    pub fn expected(storage: &StorageSpec, needed_bytes: Option<u64>) -> Expected {
+        let mount_point = storage.mount_point.as_ref().map(PathBuf::from);
+        Expected { mount_point, needed_bytes }
+    }
+
+    /// Looks whether it can be used, now.
+    pub async fn check_storage(
+        &self,
+        storage: &Object<StorageSpec>,
+        secret: Option<&str>,
+    ) -> Result<Vec<Check>> {
+        let place = self.place(storage, secret).await?;
+        let expected = Self::expected(&storage.spec, None);
+        let env = self.host.env.clone();
+        let mut checks = blocking(move || Ok(vault::check(&place, &expected, &env))).await?;
+        if storage.spec.kind == StorageKind::Internal {
+            checks.push(Check::warn(
+                "off-host",
+                "it lies on this host and is lost together with it",
+                "add a storage elsewhere, and keep full snapshots there",
+            ));
+        }
+        Ok(checks)
+    }
+
+    /// The storage that a tenant's snapshots go to unless another is named.
+    pub async fn default_storage(&self, tenant: &Id) -> Result<Object<StorageSpec>> {
+        let mut on = self.catalog.read().await?;
+        for (owner, shared) in [(tenant, false), (&self.system, true)] {
+            let filter =
+                Filter { tenant: Some(owner.clone()), limit: MOST_STORAGES, ..Filter::default() };
+            let all = objects::list::<StorageSpec>(&mut on, &filter).await?;
+            let fits = |storage: &Object<StorageSpec>| {
+                storage.spec.is_default
+                    && (!shared || storage.spec.is_shared || *tenant == self.system)
+            };
+            if let Some(found) = all.into_iter().find(fits) {
+                return Ok(found);
+            }
+        }
+        Err(Error::not_found(
+            "there is no storage for these snapshots: add one and make it the default (`tintype \
+             storage add … --default`), or let the system's be shared",
+        ))
+    }
+
+    /// Whether a tenant may keep snapshots there.
+    pub fn may_use(&self, storage: &Object<StorageSpec>, tenant: &Id) -> bool {
+        storage.tenant == *tenant || (storage.tenant == self.system && storage.spec.is_shared)
+    }
+
+    /// The repository of a tenant in a storage, which is made if there is none.
+    pub async fn vault(
+        self: &Arc<Self>,
+        storage: &Object<StorageSpec>,
+        tenant: &Id,
+    ) -> Result<(Repository, Arc<Vault>)> {
+        let known = repositories::of(&mut *self.catalog.read().await?, &storage.id, tenant).await?;
+        match known {
+            Some(known) => {
+                let vault = self.open_vault(&known).await?;
+                Ok((known, vault))
+            }
+            None => self.make_vault(storage, tenant).await,
+        }
+    }
+
+    /// One that is there.
+    pub async fn open_vault(self: &Arc<Self>, repository: &Repository) -> Result<Arc<Vault>> {
+        let mut on = self.catalog.read().await?;
+        let storage = objects::get::<StorageSpec>(&mut on, &repository.storage).await?;
+        let of = Of { kind: repositories::KIND, id: &repository.id, name: repositories::KEY };
+        let key = secrets::need(&mut on, of, &self.key).await?;
+        drop(on);
+        let key: [u8; 32] =
+            key.as_slice().try_into().map_err(|_| Error::corrupt("a key of a repository"))?;
+        let place = self.place(&storage, None).await?.below(&repository.place);
+        let (expected, host) = (Self::expected(&storage.spec, None), self.host.clone());
+        let vault = blocking(move || {
+            vault::check_mount(&expected, &place)?;
+            Vault::open(&place, DataKey::from_bytes(key), &host)
+        });
+        let name = &storage.name;
+        vault.await.map(Arc::new).map_err(|error| error.context(format!("storage {name}")))
+    }
+
+    async fn make_vault(
+        self: &Arc<Self>,
+        storage: &Object<StorageSpec>,
+        tenant: &Id,
+    ) -> Result<(Repository, Arc<Vault>)> {
+        // The system's own first: its key opens all others.
+        let parent = match *tenant == self.system {
+            true => None,
+            false => Some(self.system_key(storage).await?),
+        };
+        let id = self.new_id();
+        // A name of its own each: what an interrupted attempt left is in nobody's way.
+        let place_below = format!("{}/{}", self.installation, id).to_lowercase();
+        let place = self.place(storage, None).await?.below(&place_below);
+        let (host, expected) = (self.host.clone(), Self::expected(&storage.spec, None));
+        let made: Made = blocking(move || {
+            vault::check_mount(&expected, &place)?;
+            Vault::create(&place, parent.as_ref(), &host)
+        })
+        .await?;
+        let repository = Repository {
+            id,
+            storage: storage.id.clone(),
+            tenant: tenant.clone(),
+            place: place_below,
+            engine_id: made.vault.id(),
+        };
+        self.leave_note(storage, &repository).await?;
+        let mut change = self.catalog.change().await?;
+        if let Some(faster) = repositories::of(change.on(), &storage.id, tenant).await? {
+            drop(change);
+            let vault = self.open_vault(&faster).await?;
+            return Ok((faster, vault));
+        }
+        repositories::insert(change.on(), &repository, self.now()).await?;
+        let key = Zeroizing::new(made.vault.key().bytes().to_vec());
+        let words = Zeroizing::new(made.words.clone().into_bytes());
+        for (name, secret) in [(repositories::KEY, &key), (repositories::WORDS, &words)] {
+            let of = Of { kind: repositories::KIND, id: &repository.id, name };
+            secrets::put(change.on(), of, secret, &self.key, &*self.random).await?;
+        }
+        let told = audit::New {
+            time: self.now(),
+            tenant,
+            actor: "manager",
+            action: "repository.create",
+            object: &format!("storage {}", storage.name),
+            outcome: "done",
+            detail: serde_json::json!({ "repository": repository.id }),
+        };
+        change.commit(&told).await?;
+        Ok((repository, Arc::new(made.vault)))
+    }
+
+    /// What `tintype recover` finds it by.
+    async fn leave_note(
+        &self,
+        storage: &Object<StorageSpec>,
+        repository: &Repository,
+    ) -> Result<()> {
+        let note = Note {
+            installation: self.installation.clone(),
+            place: repository.place.clone(),
+            is_system: repository.tenant == self.system,
+            created: self.now(),
+        };
+        let text = serde_json::to_vec(&note).map_err(|error| Error::internal(error.to_string()))?;
+        let name = format!("{}/{}", self.installation, repository.id);
+        let (place, env) = (self.place(storage, None).await?, self.host.env.clone());
+        blocking(move || place.leave_note(&name, &text, &env)).await
+    }
+
+    /// Of the system's repository in the same storage.
+    async fn system_key(self: &Arc<Self>, storage: &Object<StorageSpec>) -> Result<DataKey> {
+        let system = self.system.clone();
+        let (_, vault) = Box::pin(self.vault(storage, &system)).await?;
+        Ok(vault.key().clone())
+    }
+
+    pub async fn tenant(&self, id: &Id) -> Result<Object<TenantSpec>> {
+        self.catalog.get(id).await
+    }
+}
+
+/// A storage that may be named by a tenant, by id.
+pub async fn usable_storage(state: &State, id: &Id, tenant: &Id) -> Result<Object<StorageSpec>> {
+    let absent = || Error::not_found(format!("there is no storage {id}"));
+    match state.catalog.get::<StorageSpec>(id).await {
+        Ok(storage) if state.may_use(&storage, tenant) => Ok(storage),
+        Ok(_) => Err(absent()),
+        Err(error) if error.is(ErrorKind::NotFound) => Err(absent()),
+        Err(error) => Err(error),
+    }
+}

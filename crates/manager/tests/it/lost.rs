@@ -1,0 +1,145 @@
+//! A manager that is lost comes back out of its storage; a catalog that is lost out of its
+//! repositories.
+
+use serde_json::{Value, json};
+use tintype_api::client::Client;
+use tintype_api::object::{NewObject, Object};
+use tintype_api::page::Page;
+use tintype_api::snapshot::Snapshot;
+use tintype_api::storage::{StorageKind, StorageSpec};
+use tintype_manager::lost::recover::{self, Wanted};
+use tintype_manager::lost::{rebuild, sheet};
+use tintype_model::ErrorKind;
+use tintype_runner::vault::{Env, Place};
+
+use crate::lab::{Lab, PASSWORD};
+use crate::snapshots::{full, partial, taken, volume};
+
+/// Elsewhere than the data directory, and the default.
+pub(crate) fn elsewhere(lab: &Lab, client: &Client) -> Object<StorageSpec> {
+    let spec = StorageSpec {
+        kind: StorageKind::Directory,
+        url: lab.data().join("vault").display().to_string(),
+        mount_point: None,
+        is_default: true,
+        is_shared: true,
+        access_key: None,
+    };
+    client.create(&NewObject { name: "vault".into(), tenant: None, spec }).unwrap()
+}
+
+/// The twelve words of that storage.
+fn words(sheet: &str, storage: &str) -> String {
+    let from = sheet.split(&format!("Storage {storage}")).nth(1).unwrap();
+    let line = from.lines().find_map(|line| line.trim().strip_prefix("words: ")).unwrap();
+    line.to_owned()
+}
+
+fn listed(client: &Client, path: &str) -> Vec<Value> {
+    let page: Page<Value> = client.get(path).unwrap();
+    assert!(page.next.is_none());
+    page.items
+}
+
+const LISTS: [&str; 6] =
+    ["/tenants", "/users", "/storages", "/resources", "/profiles", "/snapshots"];
+
+#[test]
+fn a_lost_manager_comes_back_from_the_store_and_twelve_words() {
+    let mut lab = Lab::sqlite();
+    let client = lab.administrator();
+    elsewhere(&lab, &client);
+    let acme = Lab::tenant(&client, "acme");
+    let files = lab.data().join("files");
+    volume(&client, "files", &files);
+    std::fs::write(files.join("a"), "before the fire").unwrap();
+    let spec = json!({ "kind": "volume", "connector": "files", "at": { "path": files } });
+    let of_acme = NewObject {
+        name: "theirs".into(),
+        tenant: Some(acme.id.clone()),
+        spec: serde_json::from_value(spec).unwrap(),
+    };
+    client.create::<tintype_api::resource::ResourceSpec>(&of_acme).unwrap();
+    taken(&client, &partial(&["files"]));
+    let snapshot = taken(&client, &full());
+    // What happens afterwards is not in it.
+    let before: Vec<_> = LISTS.map(|path| listed(&client, path)).into();
+    assert_eq!(before[5].len(), 3, "a partial one, a full one, and the part of acme");
+    let words = {
+        let state = lab.stopped_state();
+        let sheet = lab.block_on(sheet::sheet(&state, "00")).unwrap();
+        words(&sheet, "vault")
+    };
+    let place = Place::parse(&lab.data().join("vault").display().to_string(), None).unwrap();
+    let found = recover::installations(&place, &Env::system()).unwrap();
+    assert_eq!((found.len(), found[0].repositories), (1, 2));
+    let wanted = |words: &str| Wanted {
+        place: place.clone(),
+        installation: None,
+        words: words.to_owned(),
+        snapshot: None,
+    };
+    // Not over one that has worked.
+    let refused = lab.block_on(recover::recover(wanted(&words), &lab.options())).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AlreadyExists, "{refused}");
+    std::fs::remove_dir_all(lab.data().join("data")).unwrap();
+    let wrong = "abandon ".repeat(11) + "about";
+    let refused = lab.block_on(recover::recover(wanted(&wrong), &lab.options())).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::WrongKey, "{refused}");
+    std::fs::remove_dir_all(lab.data().join("data")).unwrap();
+    let recovered = lab.block_on(recover::recover(wanted(&words), &lab.options())).unwrap();
+    assert_eq!((recovered.snapshot, recovered.tenants), (snapshot.id.clone(), 2));
+    assert!(recovered.rebuilt.unreadable.is_empty(), "{:?}", recovered.rebuilt);
+    let lab = lab.restarted().unwrap();
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    for (path, before) in LISTS.iter().zip(before) {
+        assert_eq!(listed(&client, path), before, "{path}");
+    }
+    assert!(client.check_audit().unwrap().is_whole);
+    // It goes on: the next snapshot goes into the same repository, and knows what was there.
+    let next: Snapshot = taken(&client, &full());
+    assert!(next.is_complete && next.stored_bytes < 1 << 20, "{next:?}");
+}
+
+#[test]
+fn the_list_is_made_anew_from_the_repositories() {
+    Lab::on_each_owned(|mut lab| {
+        let client = lab.administrator();
+        let files = lab.data().join("files");
+        volume(&client, "files", &files);
+        let first = taken(&client, &partial(&["files"]));
+        let hold = tintype_api::snapshot::ChangedSnapshot {
+            hold: Some("legal".into()),
+            keep: Some("2y".into()),
+            ..Default::default()
+        };
+        client.change_snapshot(&first.id, &hold).unwrap();
+        std::fs::remove_dir(&files).unwrap();
+        let failed = client.snapshot(&full()).unwrap();
+        crate::snapshots::ended(&client, &failed);
+        let all = |client: &Client| {
+            let snapshots = listed(client, "/snapshots");
+            let items = snapshots
+                .iter()
+                .map(|snapshot| client.snapshot_items(snapshot["id"].as_str().unwrap()).unwrap());
+            let items: Vec<_> = items.collect();
+            (snapshots, items)
+        };
+        let before = all(&client);
+        let state = lab.stopped_state();
+        lab.block_on(async {
+            let mut change = state.catalog.change().await.unwrap();
+            for table in ["item", "snapshot"] {
+                let query = sqlx::AssertSqlSafe(format!("DELETE FROM {table}"));
+                sqlx::query(query).execute(change.on()).await.unwrap();
+            }
+            change.commit_own_books().await.unwrap();
+            let rebuilt = rebuild::rebuild(&state).await.unwrap();
+            assert_eq!((rebuilt.repositories, rebuilt.snapshots), (1, 2));
+            state.catalog.close().await;
+        });
+        let lab = lab.restarted().unwrap();
+        let client = lab.login("system", "admin", PASSWORD).unwrap();
+        assert_eq!(all(&client), before);
+    });
+}

@@ -1,0 +1,202 @@
+//! What profiles make due, what goes when its time is over, and runs that outlive their manager.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use tintype_api::object::NewObject;
+use tintype_api::page::Page;
+use tintype_api::profile::ProfileSpec;
+use tintype_api::run::{Run, RunKind, RunState};
+use tintype_api::snapshot::{NewSnapshot, Snapshot, Trigger};
+use tintype_manager::catalog::objects;
+use tintype_manager::catalog::runs::{self, Filter};
+use tintype_manager::schedule;
+
+use crate::lab::{Lab, PASSWORD};
+use crate::snapshots::{ended, full, partial, succeeded, taken, volume};
+
+fn daily(enabled: bool) -> ProfileSpec {
+    let spec = json!({
+        "enabled": enabled,
+        "scope": { "partial": { "resources": ["files"] } },
+        "periods": [{
+            "name": "daily", "frequency": { "daily": { "time": "02:30" } }, "retention": "2d",
+            "minimum_count": 1,
+        }],
+    });
+    serde_json::from_value(spec).unwrap()
+}
+
+fn new(name: &str, spec: ProfileSpec) -> NewObject<ProfileSpec> {
+    NewObject { name: name.into(), tenant: None, spec }
+}
+
+#[test]
+fn a_moment_is_taken_up_once_and_what_it_took_goes_in_time() {
+    Lab::on_each_owned(|mut lab| {
+        let client = lab.administrator();
+        volume(&client, "files", &lab.data().join("files"));
+        let profile = client.create(&new("nightly", daily(true))).unwrap();
+        client.create(&new("sleeping", daily(false))).unwrap();
+        let state = lab.stopped_state();
+        let queued = |state: &tintype_manager::state::State| {
+            let all = Filter { kind: Some(RunKind::Snapshot), limit: 100, ..Filter::default() };
+            lab.block_on(async {
+                schedule::look(state).await.unwrap();
+                let mut on = state.catalog.read().await.unwrap();
+                runs::list(&mut on, &all).await.unwrap().len()
+            })
+        };
+        assert_eq!(queued(&state), 0, "nothing is due yet");
+        lab.shift(24);
+        assert_eq!((queued(&state), queued(&state)), (1, 1), "once");
+        // A clock that goes back takes nothing up again, one that jumps takes up one.
+        lab.shift(-3);
+        assert_eq!(queued(&state), 1);
+        lab.shift(24 * 10);
+        assert_eq!((queued(&state), queued(&state)), (2, 2));
+        lab.block_on(state.catalog.close());
+        let lab = lab.restarted_later(24 - 3 + 240).unwrap();
+        let client = lab.login("system", "admin", PASSWORD).unwrap();
+        let page: Page<Run> = client.get("/runs?kind=snapshot").unwrap();
+        assert_eq!(page.items.len(), 2);
+        for run in &page.items {
+            succeeded(&client, run);
+        }
+        let page: Page<Snapshot> = client.get("/snapshots").unwrap();
+        assert_eq!(page.items.len(), 2);
+        for snapshot in &page.items {
+            assert_eq!(snapshot.trigger, Trigger::Schedule);
+            assert_eq!(snapshot.profile.as_ref(), Some(&profile.id));
+            assert!(snapshot.expiry.is_some());
+        }
+    });
+}
+
+/// Runs that care began, by kind.
+fn care(client: &tintype_api::client::Client, kind: &str) -> Vec<Run> {
+    let page: Page<Run> = client.get(&format!("/runs?kind={kind}")).unwrap();
+    page.items.into_iter().map(|run| ended(client, &run)).collect()
+}
+
+#[test]
+fn care_goes_on_from_the_start_and_keeps_the_last_good_one() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let files = lab.data().join("files");
+    volume(&client, "files", &files);
+    let month = NewSnapshot { keep: None, ..partial(&["files"]) };
+    let day = NewSnapshot { keep: Some("1d".into()), ..partial(&["files"]) };
+    let kept = taken(&client, &month);
+    let gone = taken(&client, &day);
+    let held = taken(&client, &day);
+    let hold =
+        tintype_api::snapshot::ChangedSnapshot { hold: Some("x".into()), ..Default::default() };
+    client.change_snapshot(&held.id, &hold).unwrap();
+    let mut lab = lab;
+    let state = lab.stopped_state();
+    lab.shift(49);
+    lab.block_on(async {
+        schedule::look(&state).await.unwrap();
+        state.catalog.close().await;
+    });
+    let now = lab.block_on(async { state.clock.now() });
+    assert!(gone.expiry.unwrap() < now);
+    let lab = lab.restarted_later(49).unwrap();
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    for kind in ["prune", "gc", "verify", "check-storage"] {
+        let runs = care(&client, kind);
+        assert_eq!(runs.len(), 1, "{kind}");
+        assert_eq!(runs[0].state, RunState::Succeeded, "{:?}", runs[0]);
+    }
+    let page: Page<Snapshot> = client.get("/snapshots").unwrap();
+    let there: BTreeSet<_> = page.items.iter().map(|snapshot| &snapshot.id[..]).collect();
+    assert_eq!(there, [&kept.id[..], &held.id[..]].into());
+    assert!(page.items.iter().all(|snapshot| snapshot.verified.is_some()), "marked as verified");
+}
+
+#[test]
+fn fifty_tenants_with_twenty_profiles_are_due_at_once() {
+    let mut lab = Lab::sqlite();
+    let client = lab.administrator();
+    let tenants: Vec<_> = (0..50).map(|n| Lab::tenant(&client, &format!("t{n}")).id).collect();
+    let state = lab.stopped_state();
+    lab.block_on(async {
+        let mut change = state.catalog.change().await.unwrap();
+        let now = state.now();
+        for (n, tenant) in tenants.iter().flat_map(|t| (0..20).map(move |n| (n, t))) {
+            let profile = tintype_api::object::Object {
+                id: state.new_id(),
+                tenant: tenant.clone(),
+                name: format!("p{n}"),
+                version: 1,
+                created: now,
+                changed: now,
+                spec: daily(true),
+            };
+            objects::insert(change.on(), &profile).await.unwrap();
+        }
+        change.commit_own_books().await.unwrap();
+    });
+    lab.shift(24);
+    lab.block_on(async {
+        // Two at the same time, as two managers would.
+        let (one, other) = tokio::join!(schedule::look(&state), schedule::look(&state));
+        one.and(other).unwrap();
+        let all = Filter { kind: Some(RunKind::Snapshot), limit: 5000, ..Filter::default() };
+        let mut on = state.catalog.read().await.unwrap();
+        let runs = runs::list(&mut on, &all).await.unwrap();
+        let of: BTreeSet<_> =
+            runs.iter().map(|r| (r.run.tenant.clone(), r.spec["profile"].to_string())).collect();
+        assert_eq!((runs.len(), of.len()), (1000, 1000));
+        drop(on);
+        state.catalog.close().await;
+    });
+}
+
+#[test]
+fn a_plan_that_nobody_agreed_to_ends_and_leaves_no_secret() {
+    let mut lab = Lab::sqlite();
+    let client = lab.administrator();
+    volume(&client, "files", &lab.data().join("files"));
+    let snapshot = taken(&client, &partial(&["files"]));
+    let new = json!({ "snapshot": snapshot.id });
+    let new = serde_json::from_value(new).unwrap();
+    let plan = client.plan_restore(&new).unwrap();
+    let state = lab.stopped_state();
+    lab.shift(25);
+    lab.block_on(async {
+        schedule::look(&state).await.unwrap();
+        let mut on = state.catalog.read().await.unwrap();
+        let run = runs::get(&mut on, &plan.run.id).await.unwrap().run;
+        assert_eq!(run.state, RunState::Canceled);
+        let query = sqlx::query("SELECT owner FROM secret WHERE owner_kind = 'run'");
+        assert!(query.fetch_all(&mut *on).await.unwrap().is_empty());
+        drop(on);
+        state.catalog.close().await;
+    });
+}
+
+#[test]
+fn a_run_that_was_interrupted_goes_on_and_a_canceled_one_ends() {
+    let mut lab = Lab::sqlite();
+    let client = lab.administrator();
+    volume(&client, "files", &lab.data().join("files"));
+    let run = client.snapshot(&full()).unwrap();
+    // As if its manager had died with it.
+    let state = lab.stopped_state();
+    lab.block_on(async {
+        let mut change = state.catalog.change().await.unwrap();
+        let sql = "UPDATE run SET state = 'running', owner = 'dead', lease = $1 WHERE id = $2";
+        let far = state.now().as_millisecond() + 3_600_000;
+        let query = sqlx::query(sql).bind(far).bind(run.id.as_str());
+        query.execute(change.on()).await.unwrap();
+        change.commit_own_books().await.unwrap();
+        state.catalog.close().await;
+    });
+    let lab = lab.restarted().unwrap();
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    assert_eq!(succeeded(&client, &run).result["is_complete"], true);
+    let refused = client.cancel_run(&run.id).unwrap_err();
+    assert!(refused.message().contains("over already"), "{refused}");
+}

@@ -1,0 +1,196 @@
+//! Snapshots and restores through the API, of real files on a real repository.
+
+use std::path::Path;
+
+use serde_json::json;
+use tintype_api::client::Client;
+use tintype_api::object::{NewObject, Object};
+use tintype_api::page::Page;
+use tintype_api::resource::ResourceSpec;
+use tintype_api::restore::{AsNew, NewRestore, RestoreFiles};
+use tintype_api::run::{Run, RunState};
+use tintype_api::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotScope, Trigger};
+use tintype_model::ErrorKind;
+use tintype_model::item::Outcome;
+
+use crate::lab::Lab;
+
+pub(crate) fn volume(client: &Client, name: &str, path: &Path) -> Object<ResourceSpec> {
+    std::fs::create_dir_all(path).unwrap();
+    let spec = json!({ "kind": "volume", "connector": "files", "at": { "path": path } });
+    let spec = serde_json::from_value(spec).unwrap();
+    client.create(&NewObject { name: name.into(), tenant: None, spec }).unwrap()
+}
+
+pub(crate) fn partial(names: &[&str]) -> NewSnapshot {
+    NewSnapshot {
+        scope: SnapshotScope::Partial,
+        tenant: None,
+        name: String::new(),
+        note: "before the upgrade".into(),
+        resources: names.iter().map(|name| (*name).to_owned()).collect(),
+        tags: [].into(),
+        storage: None,
+        keep: None,
+        is_private: false,
+        read_all: false,
+        trigger: Trigger::Manual,
+    }
+}
+
+pub(crate) fn full() -> NewSnapshot {
+    NewSnapshot { scope: SnapshotScope::Full, resources: [].into(), ..partial(&[]) }
+}
+
+/// Waits for its end.
+pub(crate) fn ended(client: &Client, run: &Run) -> Run {
+    for _ in 0..600 {
+        let now = client.run(&run.id).unwrap();
+        if now.state.is_over() {
+            return now;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("{} does not end: {:?}", run.title, client.run(&run.id).unwrap());
+}
+
+pub(crate) fn succeeded(client: &Client, run: &Run) -> Run {
+    let run = ended(client, run);
+    let log = client.run_log(&run.id, 0).unwrap();
+    assert_eq!(run.state, RunState::Succeeded, "{run:?} {log:#?}");
+    run
+}
+
+pub(crate) fn taken(client: &Client, new: &NewSnapshot) -> Snapshot {
+    let run = succeeded(client, &client.snapshot(new).unwrap());
+    client.get(&format!("/snapshots/{}", run.result["snapshot"].as_str().unwrap())).unwrap()
+}
+
+#[test]
+fn a_volume_is_captured_broken_and_restored() {
+    Lab::on_each(|lab| {
+        let client = lab.administrator();
+        let files = lab.data().join("files");
+        let resource = volume(&client, "files", &files);
+        std::fs::write(files.join("a"), "as it was").unwrap();
+        let snapshot = taken(&client, &partial(&["files"]));
+        assert_eq!((snapshot.scope, snapshot.is_complete), (SnapshotScope::Partial, true));
+        assert_eq!(snapshot.note, "before the upgrade");
+        assert!(snapshot.expiry.is_some(), "kept for a month");
+        let items = client.snapshot_items(&snapshot.id).unwrap();
+        assert_eq!(items.len(), 1);
+        assert_eq!(
+            (items[0].resource.as_ref(), items[0].outcome),
+            (Some(&resource.id), Outcome::Captured)
+        );
+        assert_eq!(items[0].place, "tenants/system/volumes/files");
+        std::fs::write(files.join("a"), "broken").unwrap();
+        std::fs::write(files.join("b"), "new").unwrap();
+        let new = NewRestore {
+            snapshot: snapshot.id.clone(),
+            resources: vec!["files".into()],
+            as_new: [].into(),
+            files: None,
+            without_undo_point: false,
+        };
+        let plan = client.plan_restore(&new).unwrap();
+        assert_eq!(plan.confirm.as_deref(), Some("files"), "{plan:?}");
+        assert_eq!(std::fs::read_to_string(files.join("a")).unwrap(), "broken");
+        let refused = client.apply_restore(&plan.run.id, None).unwrap_err();
+        assert!(refused.message().contains("`confirm` must be files"), "{refused}");
+        let run = client.apply_restore(&plan.run.id, Some("files")).unwrap();
+        let run = succeeded(&client, &run);
+        assert_eq!(std::fs::read_to_string(files.join("a")).unwrap(), "as it was");
+        assert!(!files.join("b").exists());
+        // What was replaced is a snapshot of its own.
+        let undo_point = run.result["undo_point"].as_str().unwrap();
+        let undo_point: Snapshot = client.get(&format!("/snapshots/{undo_point}")).unwrap();
+        assert_eq!(undo_point.trigger, Trigger::PreRestore);
+        let again = client.apply_restore(&plan.run.id, Some("files")).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::Locked);
+    });
+}
+
+#[test]
+fn a_resource_comes_back_beside_and_a_file_into_a_directory() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let files = lab.data().join("files");
+    volume(&client, "files", &files);
+    std::fs::create_dir(files.join("deep")).unwrap();
+    std::fs::write(files.join("deep/a"), "one").unwrap();
+    let snapshot = taken(&client, &partial(&["files"]));
+    let beside = lab.data().join("beside");
+    let at = json!({ "path": beside }).as_object().unwrap().clone();
+    let as_new = AsNew { name: "files-2".into(), at, rules: [].into() };
+    let new = NewRestore {
+        snapshot: snapshot.id.clone(),
+        resources: Vec::new(),
+        as_new: [("files".to_owned(), as_new)].into(),
+        files: None,
+        without_undo_point: false,
+    };
+    let plan = client.plan_restore(&new).unwrap();
+    assert_eq!(plan.confirm, None, "nothing is replaced");
+    succeeded(&client, &client.apply_restore(&plan.run.id, None).unwrap());
+    assert_eq!(std::fs::read_to_string(beside.join("deep/a")).unwrap(), "one");
+    let into = lab.data().join("into");
+    let files = RestoreFiles {
+        path: "/tenants/system/volumes/files/deep".into(),
+        to: into.display().to_string(),
+        overwrite: false,
+    };
+    let new = NewRestore { files: Some(files), as_new: [].into(), ..new };
+    let plan = client.plan_restore(&new).unwrap();
+    assert!(!into.exists());
+    succeeded(&client, &client.apply_restore(&plan.run.id, None).unwrap());
+    assert_eq!(std::fs::read_to_string(into.join("a")).unwrap(), "one");
+}
+
+#[test]
+fn a_failed_item_is_never_green_and_what_is_switched_off_is_named() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    volume(&client, "good", &lab.data().join("good"));
+    volume(&client, "gone", &lab.data().join("gone"));
+    let off = volume(&client, "off", &lab.data().join("off"));
+    let spec = ResourceSpec { is_protected: false, ..off.spec };
+    let changed = tintype_api::object::ChangedObject { name: None, spec: Some(spec) };
+    client.change(&off.id, None, &changed).unwrap();
+    std::fs::remove_dir(lab.data().join("gone")).unwrap();
+    let run = ended(&client, &client.snapshot(&full()).unwrap());
+    assert_eq!(run.state, RunState::Incomplete, "{run:?}");
+    let id = run.result["snapshot"].as_str().unwrap();
+    let snapshot: Snapshot = client.get(&format!("/snapshots/{id}")).unwrap();
+    assert!(!snapshot.is_complete);
+    // The manager itself is one of the two.
+    assert_eq!((snapshot.captured, snapshot.failed, snapshot.skipped), (2, 1, 1));
+    let items = client.snapshot_items(id).unwrap();
+    let off = items.iter().find(|item| item.name == "off").unwrap();
+    assert!(off.reason.as_ref().unwrap().starts_with("not protected"), "{off:?}");
+}
+
+#[test]
+fn what_is_held_or_locked_stays() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    volume(&client, "files", &lab.data().join("files"));
+    let snapshot = taken(&client, &partial(&["files"]));
+    let change = |changed: &ChangedSnapshot| client.change_snapshot(&snapshot.id, changed);
+    let hold = ChangedSnapshot { hold: Some("legal".into()), ..ChangedSnapshot::default() };
+    assert!(change(&hold).unwrap().holds.contains("legal"));
+    let refused = client.delete_snapshot(&snapshot.id).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Locked, "{refused}");
+    let release = ChangedSnapshot { release: Some("legal".into()), ..ChangedSnapshot::default() };
+    change(&release).unwrap();
+    let keep = ChangedSnapshot { keep: Some("never".into()), ..ChangedSnapshot::default() };
+    assert_eq!(change(&keep).unwrap().expiry, None);
+    client.delete_snapshot(&snapshot.id).unwrap();
+    let page: Page<Snapshot> = client.get("/snapshots").unwrap();
+    assert!(page.items.is_empty());
+    let locked = taken(&client, &partial(&["files"]));
+    let lock = ChangedSnapshot { lock_for: Some("1d".into()), ..ChangedSnapshot::default() };
+    client.change_snapshot(&locked.id, &lock).unwrap();
+    let refused = client.delete_snapshot(&locked.id).unwrap_err();
+    assert!(refused.message().contains("locked until"), "{refused}");
+}

@@ -1,0 +1,173 @@
+//! Storages: checked, chosen, kept secret.
+
+use serde_json::{Value, json};
+use tintype_api::client::Client;
+use tintype_api::object::{ChangedObject, NewObject, Object};
+use tintype_api::snapshot::Snapshot;
+use tintype_api::storage::{AccessKey, StorageKind, StorageSpec};
+use tintype_model::ErrorKind;
+use tintype_model::rights::Role;
+use tintype_testkit::seaweedfs;
+
+use crate::lab::Lab;
+use crate::lost::elsewhere;
+use crate::snapshots::{full, partial, taken, volume};
+
+fn changed(spec: StorageSpec) -> ChangedObject<StorageSpec> {
+    ChangedObject { name: None, spec: Some(spec) }
+}
+
+fn internal(client: &Client) -> Object<StorageSpec> {
+    client.list::<StorageSpec>().unwrap().into_iter().find(|s| s.name == "internal").unwrap()
+}
+
+#[test]
+fn a_store_that_speaks_s3_keeps_snapshots_and_its_secret_is_never_shown() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let store = seaweedfs::shared();
+    let spec = StorageSpec {
+        kind: StorageKind::S3,
+        url: format!("s3://manager/deep?endpoint={}", store.endpoint),
+        mount_point: None,
+        is_default: true,
+        is_shared: false,
+        access_key: Some(AccessKey {
+            id: store.access_key.into(),
+            secret: Some(store.secret_key.into()),
+        }),
+    };
+    let wrong = AccessKey { id: "nobody".into(), secret: Some("canary-of-tests".into()) };
+    let wrong = StorageSpec { access_key: Some(wrong), ..spec.clone() };
+    let new = |spec| NewObject { name: "cloud".into(), tenant: None, spec };
+    let refused = client.create(&new(wrong)).unwrap_err();
+    assert!(!refused.to_string().contains("canary"), "{refused}");
+    let without = AccessKey { id: store.access_key.into(), secret: None };
+    let without = StorageSpec { access_key: Some(without), ..spec.clone() };
+    assert!(client.create(&new(without)).is_err());
+    let made = client.create(&new(spec)).unwrap();
+    assert_eq!(made.spec.access_key.as_ref().unwrap().secret, None);
+    // A change without the secret keeps it.
+    let kept = client.change(&made.id, None, &changed(made.spec.clone())).unwrap();
+    assert!(client.check_storage(&made.id).unwrap().is_good);
+    let log: Value = client.get("/audit?limit=1000").unwrap();
+    for text in [log.to_string(), json!(kept).to_string()] {
+        assert!(!text.contains(store.secret_key) && !text.contains("canary"), "{text}");
+    }
+    volume(&client, "files", &lab.data().join("files"));
+    std::fs::write(lab.data().join("files/a"), "in the cloud").unwrap();
+    let snapshot = taken(&client, &full());
+    assert_eq!(snapshot.storage, made.id);
+    let refused = client.delete::<StorageSpec>(&made.id).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Locked, "it holds snapshots: {refused}");
+}
+
+#[test]
+fn another_default_leaves_older_snapshots_where_they_are() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    volume(&client, "files", &lab.data().join("files"));
+    let first = taken(&client, &partial(&["files"]));
+    assert_eq!(first.storage, internal(&client).id);
+    let vault = elsewhere(&lab, &client);
+    assert!(!internal(&client).spec.is_default, "there is one default");
+    let second = taken(&client, &partial(&["files"]));
+    assert_eq!(second.storage, vault.id);
+    let named = tintype_api::snapshot::NewSnapshot {
+        storage: Some(internal(&client).id),
+        ..partial(&["files"])
+    };
+    assert_eq!(taken(&client, &named).storage, first.storage);
+    let older: Snapshot = client.get(&format!("/snapshots/{}", first.id)).unwrap();
+    let plan = client.plan_restore(&tintype_api::restore::NewRestore {
+        snapshot: older.id,
+        resources: Vec::new(),
+        as_new: [].into(),
+        files: None,
+        without_undo_point: false,
+    });
+    assert!(!plan.unwrap().is_blocked);
+}
+
+#[test]
+fn without_a_storage_nothing_is_queued_and_the_cure_is_said() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let acme = Lab::tenant(&client, "acme").id;
+    let own = internal(&client);
+    let spec = StorageSpec { is_shared: false, ..own.spec.clone() };
+    client.change(&own.id, None, &changed(spec)).unwrap();
+    let at = json!({ "path": lab.data() });
+    let spec = json!({ "kind": "volume", "connector": "files", "at": at });
+    let new = json!({ "name": "r", "tenant": acme, "spec": spec });
+    assert_eq!(client.exchange("POST", "/resources", Some(&new), None).unwrap().status, 201);
+    let new = tintype_api::snapshot::NewSnapshot { tenant: Some(acme), ..partial(&["r"]) };
+    let refused = client.snapshot(&new).unwrap_err();
+    assert!(refused.message().contains("`tintype storage add"), "{refused}");
+}
+
+/// A tenant's own word must not become a path or a command on the manager's host.
+#[test]
+fn what_reaches_the_host_is_for_the_system() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let acme = Lab::tenant(&client, "acme").id;
+    let path = lab.data().join("theirs");
+    std::fs::create_dir(&path).unwrap();
+    let spec = json!({ "kind": "volume", "connector": "files", "at": { "path": path } });
+    let new = json!({ "name": "r", "tenant": acme, "spec": spec });
+    let made = client.exchange("POST", "/resources", Some(&new), None).unwrap();
+    let id = serde_json::from_str::<Value>(&made.text).unwrap()["id"].as_str().unwrap().to_owned();
+    let theirs = lab.as_role(&client, &acme, Role::Administrator, "boss");
+    let status = |method: &str, path: &str, body: Value| {
+        theirs.exchange(method, path, Some(&body), None).unwrap().status.as_u16()
+    };
+    let new = |spec: &Value| json!({ "name": "x", "spec": spec });
+    let shadow = json!({ "kind": "volume", "connector": "files", "at": { "path": "/etc" } });
+    assert_eq!(status("POST", "/resources", new(&shadow)), 403);
+    let mut hooked = spec.clone();
+    hooked["hooks"] = json!([{ "phase": "pre-quiesce", "command": ["id"] }]);
+    let mut versioned = spec.clone();
+    versioned["version"] = json!({ "command": ["id"] });
+    let one = format!("/resources/{id}");
+    for spec in [&shadow, &hooked, &versioned] {
+        assert_eq!(status("PATCH", &one, json!({ "spec": spec })), 403, "{spec}");
+    }
+    let mut tagged = spec.clone();
+    tagged["tags"] = json!(["gold"]);
+    assert_eq!(status("PATCH", &one, json!({ "spec": tagged })), 200);
+    let application = json!({ "kind": "application", "components": [{ "resource": "r" }] });
+    assert_eq!(status("POST", "/resources", new(&application)), 201);
+    let mut commands = application.clone();
+    commands["hooks"] = json!([{ "phase": "pre-restore", "command": ["id"] }]);
+    let other = json!({ "name": "y", "spec": commands });
+    assert_eq!(status("POST", "/resources", other), 403);
+    let storage = json!({ "kind": "directory", "url": "/etc" });
+    assert_eq!(status("POST", "/storages", new(&storage)), 403);
+    let snapshot = tintype_api::snapshot::NewSnapshot { tenant: Some(acme), ..partial(&["r"]) };
+    let snapshot = taken(&client, &snapshot).id;
+    let files = json!({ "path": "/", "to": "/srv" });
+    assert_eq!(status("POST", "/restores", json!({ "snapshot": snapshot, "files": files })), 403);
+    let beside = json!({ "r": { "name": "r2", "at": { "path": "/srv/x" } } });
+    assert_eq!(status("POST", "/restores", json!({ "snapshot": snapshot, "as_new": beside })), 403);
+    assert_eq!(status("POST", "/restores", json!({ "snapshot": snapshot })), 201, "in place");
+    assert_eq!(status("POST", "/snapshots", json!({ "scope": "full" })), 403);
+}
+
+#[test]
+fn a_run_is_followed_to_its_end_and_from_the_middle() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    volume(&client, "files", &lab.data().join("files"));
+    let run = client.snapshot(&partial(&["files"])).unwrap();
+    let path = format!("/runs/{}/events", run.id);
+    // The answer ends when the run does.
+    let all = client.exchange("GET", &path, None, None).unwrap();
+    let kind = all.headers["content-type"].to_str().unwrap();
+    assert!(kind.starts_with("text/event-stream"), "{kind}");
+    let last = all.text.trim_end().rsplit("\n\n").next().unwrap();
+    assert!(last.contains("event: run") && last.contains("\"succeeded\""), "{}", all.text);
+    assert!(all.text.contains("event: log\nid: 1") || all.text.contains("id: 1\n"), "{}", all.text);
+    let lines = client.run_log(&run.id, 0).unwrap();
+    assert_eq!(all.text.matches("event: log").count(), lines.len());
+}

@@ -1,0 +1,209 @@
+//! Whether a place can be a storage: named checks, each with what was found and what helps.
+
+use std::path::{Path, PathBuf};
+
+use tintype_engine::backend::probe::{Answer, Finding};
+use tintype_engine::backend::{Backend, probe};
+use tintype_engine::env::Env;
+use tintype_model::plan::Check;
+use tintype_model::size;
+use tintype_model::{Error, ErrorKind, Result};
+
+use super::Place;
+
+/// What a storage must be beyond a place that keeps objects.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    /// Something must be mounted there: an empty directory below it is not the storage.
+    pub mount_point: Option<PathBuf>,
+    /// What the next weeks are expected to need; none: not known.
+    pub needed_bytes: Option<u64>,
+}
+
+/// Of a place: reach, rights, put-if-absent, space. What could not be looked at, because something
+/// before it failed, is left out. Writes small objects and removes them.
+pub fn check(place: &Place, expected: &Expected, env: &Env) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if let Some(point) = &expected.mount_point {
+        checks.push(mount(point, place.directory().as_deref()));
+    }
+    if checks.iter().any(is_blocked) {
+        return checks;
+    }
+    match look(place, expected, env) {
+        Ok(found) => checks.extend(found),
+        Err(error) => {
+            let cure = match error.kind() {
+                ErrorKind::Denied => {
+                    "give this user, or this access key, the right to put, get, \
+                                      list and delete there"
+                }
+                ErrorKind::NotFound => "make it first, or correct the name",
+                ErrorKind::NoSpace => "make room, or choose another storage",
+                _ => "see that the address is right and that it can be reached from this host",
+            };
+            checks.push(Check::block("reach", error.to_string(), cure));
+        }
+    }
+    checks
+}
+
+/// Before anything is opened or made there.
+pub fn check_mount(expected: &Expected, place: &Place) -> Result<()> {
+    let Some(point) = &expected.mount_point else { return Ok(()) };
+    let check = mount(point, place.directory().as_deref());
+    match (is_blocked(&check), check.cure) {
+        (false, _) => Ok(()),
+        (true, cure) => {
+            let cure = cure.unwrap_or_default();
+            Err(Error::unavailable(format!("{}: {cure}", check.message)))
+        }
+    }
+}
+
+fn is_blocked(check: &Check) -> bool {
+    check.outcome == tintype_model::plan::Verdict::Block
+}
+
+fn look(place: &Place, expected: &Expected, env: &Env) -> Result<Vec<Check>> {
+    let backend = place.open(env, true, false)?;
+    let report = probe(&*backend, env)?;
+    let latencies = report.latencies;
+    let mut checks = vec![Check::pass(
+        "reach",
+        format!(
+            "an object is put in {} ms and read in {} ms",
+            latencies.put_milliseconds, latencies.get_milliseconds
+        ),
+    )];
+    let wrong = |finding: &&Finding| finding.outcome != Answer::Yes;
+    let of = |name: &str| report.findings.iter().find(|finding| finding.name == name);
+    let needed = ["put-get", "range-reads", "list-after-put", "list-many", "streams"];
+    match needed.iter().filter_map(|name| of(name)).find(wrong) {
+        None => checks.push(Check::pass("rights", "objects can be put, read, listed and deleted")),
+        Some(finding) => checks.push(Check::block(
+            "rights",
+            format!("{}: {}", finding.name, finding.detail),
+            "give this user, or this access key, the right to put, get, list and delete there",
+        )),
+    }
+    checks.push(match report.many_writers() {
+        true => Check::pass("put-if-absent", "several hosts may write at the same time"),
+        false => Check::warn(
+            "put-if-absent",
+            "this store cannot tell writers apart",
+            "only one process will write at a time; for agents choose a store with conditional \
+             writes",
+        ),
+    });
+    checks.push(space(&*backend, expected.needed_bytes));
+    Ok(checks)
+}
+
+fn space(backend: &dyn Backend, needed: Option<u64>) -> Check {
+    let Some(free) = backend.store_features().ok().and_then(|features| features.free_bytes) else {
+        return Check::pass("space", "the store does not tell how much is free");
+    };
+    let told = format!("{} are free", size::format(free));
+    match needed {
+        Some(needed) if needed > free => Check::block(
+            "space",
+            format!("{told}, and about {} will be needed", size::format(needed)),
+            "make room, keep snapshots for a shorter time, or choose another storage",
+        ),
+        Some(needed) if needed > free / 10 * 8 => Check::warn(
+            "space",
+            format!("{told}, and about {} will be needed", size::format(needed)),
+            "plan for more room",
+        ),
+        _ if free < LEAST_FREE_BYTES => {
+            Check::block("space", told, "make room, or choose another storage")
+        }
+        _ => Check::pass("space", told),
+    }
+}
+
+/// Less holds no repository worth the name.
+const LEAST_FREE_BYTES: u64 = 64 << 20;
+
+/// Something is mounted exactly there, and the storage lies in it.
+fn mount(point: &Path, directory: Option<&Path>) -> Check {
+    let name = point.display();
+    let cure = format!("mount it (`mount {name}`, or see that /etc/fstab does), then try again");
+    if !directory.is_some_and(|directory| directory.starts_with(point)) {
+        let what = format!("the storage does not lie below the mount point {name}");
+        return Check::block("mount", what, "name a directory below it");
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let is_there = mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .any(|mounted| unescaped(mounted) == point.as_os_str().as_encoded_bytes());
+    match is_there {
+        true => Check::pass("mount", format!("something is mounted at {name}")),
+        false => Check::block("mount", format!("nothing is mounted at {name}"), cure),
+    }
+}
+
+/// Spaces and the like stand as `\040` in the kernel's lists (proc(5)).
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) if *first == b'\\' => {
+                out.push(byte);
+                rest = &after[3..];
+            }
+            _ => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use tintype_model::plan::Verdict;
+
+    use super::*;
+
+    fn verdicts(place: &Place, expected: &Expected) -> Vec<(String, Verdict)> {
+        let checks = check(place, expected, &Env::system());
+        checks.into_iter().map(|check| (check.name, check.outcome)).collect()
+    }
+
+    #[test]
+    fn an_empty_directory_is_no_mount() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { url: dir.path().display().to_string(), access: None };
+        let missing = Expected { mount_point: Some(dir.path().to_owned()), needed_bytes: None };
+        assert_eq!(verdicts(&place, &missing), [("mount".to_owned(), Verdict::Block)]);
+        let outside = Expected { mount_point: Some("/proc".into()), needed_bytes: None };
+        assert_eq!(verdicts(&place, &outside), [("mount".to_owned(), Verdict::Block)]);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_directory_is_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { url: dir.path().display().to_string(), access: None };
+        let found = verdicts(&place, &Expected::default());
+        let names: Vec<&str> = found.iter().map(|(name, _)| &name[..]).collect();
+        assert_eq!(names, ["reach", "rights", "put-if-absent", "space"]);
+        assert!(found.iter().all(|(_, verdict)| *verdict == Verdict::Pass), "{found:?}");
+        let much = Expected { needed_bytes: Some(u64::MAX), ..Expected::default() };
+        let found = verdicts(&place, &much);
+        assert_eq!(found.last(), Some(&("space".to_owned(), Verdict::Block)));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn names_of_mounts_are_read_as_the_kernel_writes_them() {
+        assert_eq!(unescaped(r"/a\040b\134c"), b"/a b\\c");
+        assert_eq!(unescaped(r"/a\04"), b"/a\\04");
+    }
+}

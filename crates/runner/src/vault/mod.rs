@@ -1,0 +1,245 @@
+//! A repository together with where it lies, what opens it and what this host has for working on
+//! it: all that managers and agents need to know of engine and sources.
+
+mod care;
+mod check;
+mod guard;
+mod place;
+mod restore;
+mod take;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tintype_engine::backend::{SharedBackend, SingleWriterBackend, probe};
+use tintype_engine::crypto::slot::{RecoveryKey, Secret};
+use tintype_engine::repo::open::{OpenOptions, read_config};
+use tintype_engine::repo::{Identity, Repository};
+use tintype_engine::tree::Root;
+use tintype_model::item::Descriptor;
+use tintype_model::{Error, Result};
+
+pub use check::{Expected, check, check_mount};
+pub use guard::guard;
+pub use place::Place;
+pub use restore::{FilesOutcome, FilesTo, Undoing};
+pub use take::{MANAGER, Order, PRE_RESTORE, TRIGGER};
+pub use tintype_engine::backend::AccessKey;
+pub use tintype_engine::cancel::Cancel;
+pub use tintype_engine::crypto::keys::MasterKey as DataKey;
+pub use tintype_engine::env::Env;
+pub use tintype_engine::format::records::Change;
+pub use tintype_engine::gc::GcReport;
+pub use tintype_engine::id::SnapshotId;
+pub use tintype_engine::repo::annotate::Standing;
+pub use tintype_engine::repo::snapshots::{Listing, Snapshot};
+pub use tintype_engine::verify::{Severity, VerifyReport};
+
+use crate::group::GuardCommand;
+use crate::identity;
+
+/// What a host has for its work on repositories.
+#[derive(Clone)]
+pub struct Host {
+    pub env: Env,
+    /// Of all repositories; none: they keep everything in memory.
+    pub cache: Option<PathBuf>,
+    /// Where runs know of each other: one directory for all programs of a host.
+    pub runtime: PathBuf,
+    /// Needs room for what changes while runs read.
+    pub scratch: PathBuf,
+    /// Where unfinished restores are remembered.
+    pub journals: PathBuf,
+    pub guard: GuardCommand,
+    /// Directories that walks do not enter and restores do not touch.
+    pub own: Vec<PathBuf>,
+}
+
+/// An opened repository.
+pub struct Vault {
+    place: Place,
+    host: Host,
+    repository: Repository,
+}
+
+/// A repository that was just made.
+pub struct Made {
+    pub vault: Vault,
+    /// The twelve words that open it.
+    pub words: String,
+}
+
+impl Vault {
+    /// Makes a repository. `of` is the key of the system's repository, for that of a tenant: it
+    /// opens this one, too.
+    pub fn create(place: &Place, of: Option<&DataKey>, host: &Host) -> Result<Made> {
+        let backend = place.open(&host.env, true, false)?;
+        let report = probe(&*backend, &host.env)?;
+        if !report.usable() {
+            return Err(Error::unsupported(format!(
+                "{} cannot hold a repository: check the storage",
+                backend.describe()
+            )));
+        }
+        let single_writer = !report.many_writers();
+        let backend = match single_writer {
+            true => Arc::new(SingleWriterBackend::new(backend)) as SharedBackend,
+            false => backend,
+        };
+        let parent = of.map(|key| Secret::Parent(key.clone()));
+        let secrets: Vec<_> = parent.iter().map(|secret| (secret, "system")).collect();
+        let (repository, recovery) =
+            Repository::init(backend, &secrets, single_writer, open_options(host))?;
+        let vault = Self { place: place.clone(), host: host.clone(), repository };
+        Ok(Made { vault, words: recovery.words().to_string() })
+    }
+
+    pub fn open(place: &Place, key: DataKey, host: &Host) -> Result<Self> {
+        let backend = existing(place, &host.env)?;
+        let repository = Repository::open_with_key(backend, key, open_options(host))?;
+        Ok(Self { place: place.clone(), host: host.clone(), repository })
+    }
+
+    /// With the twelve words that open it.
+    pub fn unlock(place: &Place, words: &str, host: &Host) -> Result<Self> {
+        Self::unlock_with(place, &Secret::Recovery(RecoveryKey::parse(words)?), host)
+    }
+
+    /// One of a tenant, with the key of the system's repository.
+    pub fn unlock_of(place: &Place, of: &DataKey, host: &Host) -> Result<Self> {
+        Self::unlock_with(place, &Secret::Parent(of.clone()), host)
+    }
+
+    fn unlock_with(place: &Place, secret: &Secret, host: &Host) -> Result<Self> {
+        let backend = existing(place, &host.env)?;
+        let repository = Repository::open(backend, secret, open_options(host))?;
+        Ok(Self { place: place.clone(), host: host.clone(), repository })
+    }
+
+    pub fn id(&self) -> String {
+        self.repository.id().to_string()
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub fn key(&self) -> &DataKey {
+        self.repository.keys().master()
+    }
+
+    /// Who works on it, as it stands in what is written.
+    pub fn identity(&self) -> &Identity {
+        self.repository.identity()
+    }
+
+    /// Visible snapshots, oldest first.
+    pub fn snapshots(&self) -> Result<Listing> {
+        self.repository.snapshots()
+    }
+
+    /// `NotFound` where there is none.
+    pub fn snapshot(&self, id: &str) -> Result<Snapshot> {
+        let found = self.snapshots()?.snapshots.into_iter().find(|s| s.id.to_string() == id);
+        found.ok_or_else(|| Error::not_found(format!("there is no snapshot {id}")))
+    }
+
+    pub fn descriptor(&self, snapshot: &Snapshot) -> Result<Option<Descriptor>> {
+        crate::group::descriptor(&self.repository, snapshot)
+    }
+
+    /// A file of it, whole; none where there is none of that path.
+    pub fn small(&self, snapshot: &Snapshot, path: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let reader = self.repository.reader()?;
+        let root = Root::of(&snapshot.manifest);
+        crate::content::small(&reader, root, path.as_bytes(), limit)
+    }
+
+    /// `by` is who asked for it.
+    pub fn change(&self, snapshot: &Snapshot, by: &str, change: Change) -> Result<Standing> {
+        self.repository.annotate(snapshot.id, &snapshot.manifest, by, change)
+    }
+}
+
+fn open_options(host: &Host) -> OpenOptions {
+    OpenOptions {
+        cache_root: host.cache.clone(),
+        identity: identity::of_this_process(),
+        env: host.env.clone(),
+    }
+}
+
+fn existing(place: &Place, env: &Env) -> Result<SharedBackend> {
+    let backend = place.open(env, false, false)?;
+    match read_config(&backend)?.single_writer {
+        true => place.open(env, false, true),
+        false => Ok(backend),
+    }
+}
+
+/// So many threads for work that waits for a store or a disk.
+const WAITING_WORKERS: usize = 6;
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tintype_model::ErrorKind;
+
+    use super::*;
+
+    fn host(dir: &Path) -> Host {
+        Host {
+            env: Env::system(),
+            cache: None,
+            runtime: dir.join("run"),
+            scratch: dir.join("scratch"),
+            journals: dir.join("restores"),
+            guard: GuardCommand {
+                program: "/bin/false".into(),
+                arguments: Vec::new(),
+                environment: Vec::new(),
+            },
+            own: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_systems_key_opens_what_is_its_tenants() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = host(dir.path());
+        let storage = Place { url: dir.path().join("s").display().to_string(), access: None };
+        let (own, theirs) = (storage.below("own"), storage.below("theirs"));
+        let system = Vault::create(&own, None, &host).unwrap();
+        let tenant = Vault::create(&theirs, Some(system.vault.key()), &host).unwrap();
+        assert_ne!(system.vault.key().bytes(), tenant.vault.key().bytes());
+        let id = tenant.vault.id();
+        assert_eq!(Vault::unlock_of(&theirs, system.vault.key(), &host).unwrap().id(), id);
+        assert_eq!(Vault::unlock(&theirs, &tenant.words, &host).unwrap().id(), id);
+        let key = DataKey::from_bytes(*tenant.vault.key().bytes());
+        assert_eq!(Vault::open(&theirs, key.clone(), &host).unwrap().id(), id);
+        // The other way round, and with other words, nothing opens.
+        let refused = |error: Result<Vault>| match error {
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WrongKey, "{error}"),
+            Ok(_) => panic!("it opened"),
+        };
+        refused(Vault::unlock_of(&own, &key, &host));
+        refused(Vault::open(&own, key, &host));
+        refused(Vault::unlock(&own, &tenant.words, &host));
+    }
+
+    #[test]
+    fn notes_are_read_without_a_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Place { url: dir.path().display().to_string(), access: None };
+        let env = Env::system();
+        storage.leave_note("a/b", b"one", &env).unwrap();
+        // The first word stays.
+        storage.leave_note("a/b", b"two", &env).unwrap();
+        assert_eq!(storage.notes(&env).unwrap(), [("a/b".to_owned(), b"one".to_vec())]);
+    }
+}

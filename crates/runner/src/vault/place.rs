@@ -1,0 +1,121 @@
+//! Where a repository lies, and how one gets in.
+
+use std::path::PathBuf;
+
+use tintype_engine::backend::url::Location;
+use tintype_engine::backend::{
+    AccessKey, BackendOptions, Listed, SharedBackend, list_all, open_backend,
+};
+use tintype_engine::env::Env;
+use tintype_model::{Error, ErrorKind, Result};
+
+/// Of a storage.
+const NOTES: &str = "installations/";
+const NOTE_BYTES: u64 = 64 << 10;
+const MOST_NOTES: usize = 100_000;
+
+/// A storage, or a place below it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// As `tintype repo -r` takes it; holds no credentials.
+    pub url: String,
+    /// None: from the environment of the process.
+    pub access: Option<AccessKey>,
+}
+
+impl Place {
+    /// Without asking anybody.
+    pub fn parse(url: &str, access: Option<AccessKey>) -> Result<Self> {
+        if let Location::Directory(path) = Location::parse(url)?
+            && !path.is_absolute()
+        {
+            return Err(Error::invalid(format!("{url}: a storage is named by its whole path")));
+        }
+        Ok(Self { url: url.to_owned(), access })
+    }
+
+    /// The place of that name in it; `name` has lower case letters, digits, `.`, `_`, `-`, `/`.
+    #[must_use]
+    pub fn below(&self, name: &str) -> Self {
+        let is_directory = self.directory().is_some();
+        let (place, query) = match self.url.split_once('?').filter(|_| !is_directory) {
+            Some((place, query)) => (place, format!("?{query}")),
+            None => (&self.url[..], String::new()),
+        };
+        let url = format!("{}/{name}{query}", place.trim_end_matches('/'));
+        Self { url, access: self.access.clone() }
+    }
+
+    /// Where it is one of this host.
+    pub fn directory(&self) -> Option<PathBuf> {
+        match Location::parse(&self.url) {
+            Ok(Location::Directory(path)) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Leaves a small note beside the repositories: it is read without a key, and stays.
+    pub fn leave_note(&self, name: &str, text: &[u8], env: &Env) -> Result<()> {
+        match self.open(env, true, false)?.put(&format!("{NOTES}{name}"), text) {
+            Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(()),
+            put => put,
+        }
+    }
+
+    /// All notes: name and text.
+    pub fn notes(&self, env: &Env) -> Result<Vec<(String, Vec<u8>)>> {
+        let backend = self.open(env, false, false)?;
+        let listed = list_all(&*backend, NOTES)?;
+        if listed.len() > MOST_NOTES {
+            return Err(Error::unsupported(format!("{}: too many notes", self.url)));
+        }
+        let read = |listed: Listed| {
+            let text = backend.get(&listed.name, NOTE_BYTES)?;
+            Ok((listed.name[NOTES.len()..].to_owned(), text))
+        };
+        listed.into_iter().map(read).collect()
+    }
+
+    pub(super) fn open(
+        &self,
+        env: &Env,
+        create: bool,
+        single_writer: bool,
+    ) -> Result<SharedBackend> {
+        if create && let Some(directory) = self.directory() {
+            let made = std::fs::create_dir_all(&directory);
+            made.map_err(|error| Error::io(error, directory.display()))?;
+        }
+        let access_key = self.access.clone();
+        let options = BackendOptions { create, single_writer, access_key, ..Default::default() };
+        let opened = open_backend(&self.url, &options, env).map_err(|error| {
+            match error.is(ErrorKind::NotFound) {
+                true => Error::not_found(format!("{}: there is nothing", self.url)),
+                false => error,
+            }
+        })?;
+        Ok(opened.backend)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn below() {
+        let below = |url: &str| Place { url: url.into(), access: None }.below("a/b").url;
+        assert_eq!(below("/srv/x"), "/srv/x/a/b");
+        assert_eq!(below("/srv/x?y/"), "/srv/x?y/a/b");
+        assert_eq!(below("file:///srv"), "file:///srv/a/b");
+        assert_eq!(below("s3://bucket?endpoint=http://h:1"), "s3://bucket/a/b?endpoint=http://h:1");
+        assert_eq!(below("s3://bucket/p/?region=eu"), "s3://bucket/p/a/b?region=eu");
+    }
+
+    #[test]
+    fn a_storage_has_a_whole_path() {
+        assert!(Place::parse("srv/x", None).is_err());
+        assert!(Place::parse("gs:x", None).is_err());
+        assert!(Place::parse("/srv/x", None).is_ok());
+    }
+}

@@ -1,0 +1,177 @@
+//! Restoring resources and files out of a snapshot, onto this host.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use tintype_engine::cancel::Cancel;
+use tintype_engine::repo::session::Session;
+use tintype_engine::repo::snapshots::Snapshot;
+use tintype_model::item::Descriptor;
+use tintype_model::{Error, Result};
+use tintype_source::files::{Excludes, Owners};
+
+use super::{Vault, WAITING_WORKERS, processors};
+use crate::group::Run;
+use crate::group::restore::{Broken, GroupPlan, Restore, Restored, Undone, Wanted};
+use crate::progress::Progress;
+use crate::restore::{self, ApplyOptions, Counts, Destination, Overwrite, Request};
+
+/// Whether what is replaced is captured first, and what is said of that snapshot.
+pub enum Undoing<'u> {
+    /// See [`super::MANAGER`].
+    Point(&'u Value),
+    Without,
+}
+
+/// Files into a directory.
+#[derive(Clone, Debug)]
+pub struct FilesTo {
+    /// Path in the tree.
+    pub path: Vec<u8>,
+    pub directory: PathBuf,
+    pub overwrite: bool,
+}
+
+/// What became of files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesOutcome {
+    pub counts: Counts,
+    /// Entries that the snapshot does not hold whole, or that were in the way.
+    pub left: Vec<(Vec<u8>, String)>,
+}
+
+impl Vault {
+    fn described(&self, snapshot: &Snapshot) -> Result<Descriptor> {
+        self.descriptor(snapshot)?.ok_or_else(|| {
+            Error::unsupported(format!(
+                "snapshot {} holds files and no resources: restore its files",
+                snapshot.id.short()
+            ))
+        })
+    }
+
+    /// Calls `work` with what a restore on this host needs; gc leaves the snapshot alone meanwhile.
+    fn restoring<T>(
+        &self,
+        snapshot: &Snapshot,
+        cancel: &Cancel,
+        progress: &Progress,
+        work: impl FnOnce(&Restore<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.pinned(snapshot, || {
+            let run = Run::begin(self.repository.env(), cancel, &self.group_options())?;
+            let connectors = tintype_source::connectors();
+            let name = format!("{}-{}.json", self.repository.id(), snapshot.id);
+            work(&Restore {
+                repository: &self.repository,
+                connectors: &connectors,
+                snapshot,
+                context: run.context(),
+                cancel,
+                progress,
+                workers: processors().max(WAITING_WORKERS),
+                journal: self.host.journals.join(name),
+            })
+        })
+    }
+
+    /// Where the store is read-only the work goes on without a pin: nobody can delete there either.
+    fn pinned<T>(&self, snapshot: &Snapshot, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        use tintype_model::ErrorKind::{Denied, NoSpace};
+        let pin = match self.repository.pin(snapshot.id) {
+            Err(error) if matches!(error.kind(), Denied | NoSpace) => None,
+            pin => Some(pin?),
+        };
+        let result = work();
+        if let Some(Err(error)) = pin.map(Session::close) {
+            tracing::warn!(%error, "the pin could not be taken off; the next gc does it");
+        }
+        result
+    }
+
+    /// Looks and decides; changes nothing. Its steps may hold secrets.
+    pub fn plan_restore(
+        &self,
+        snapshot: &Snapshot,
+        wanted: &Wanted,
+        cancel: &Cancel,
+    ) -> Result<GroupPlan> {
+        let described = self.described(snapshot)?;
+        self.restoring(snapshot, cancel, &Progress::default(), |restore| {
+            match restore.interrupted(wanted)? {
+                Some(plan) => Ok(plan),
+                None => restore.plan(&described, wanted),
+            }
+        })
+    }
+
+    /// Carries out a plan that somebody agreed to.
+    pub fn apply_restore(
+        &self,
+        snapshot: &Snapshot,
+        plan: GroupPlan,
+        undoing: &Undoing<'_>,
+        cancel: &Cancel,
+        progress: &Progress,
+    ) -> Result<Result<Restored, Broken>> {
+        let described = self.described(snapshot)?.resources;
+        self.restoring(snapshot, cancel, progress, |restore| {
+            let is_new = restore.interrupted(&plan.wanted)?.is_none();
+            let plan = if is_new { restore.with_versions(plan) } else { plan };
+            Ok(match undoing {
+                Undoing::Without => restore.apply(plan, None),
+                Undoing::Point(manager) => restore.apply(
+                    plan,
+                    Some(&|replaced| self.take_undo_point(&described, replaced, manager, cancel)),
+                ),
+            })
+        })
+    }
+
+    /// Takes an interrupted restore back.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method's lifetime is narrower"
+    )]
+    pub fn undo_restore(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Undone> {
+        self.restoring(snapshot, cancel, &Progress::default(), |restore| restore.undo())
+    }
+
+    /// Plans it, and with `apply` does it: what is in the way stays unless `overwrite`.
+    pub fn restore_files(
+        &self,
+        snapshot: &Snapshot,
+        to: &FilesTo,
+        apply: bool,
+        cancel: &Cancel,
+        progress: &Progress,
+    ) -> Result<FilesOutcome> {
+        let own = self.host.own.iter().chain(&self.host.cache).cloned();
+        let request = Request {
+            path: to.path.clone(),
+            destination: Destination::Directory(to.directory.clone()),
+            include: None,
+            exclude: Excludes::default(),
+            overwrite: if to.overwrite { Overwrite::Always } else { Overwrite::Never },
+            delete_extra: false,
+            owners: Owners::Numbers,
+            claim: apply,
+            untouchable: own.chain(self.place.directory()).collect(),
+        };
+        self.pinned(snapshot, || {
+            let reader = self.repository.reader()?;
+            let plan = restore::plan(&reader, snapshot, &request, cancel)?;
+            Progress::add(&progress.total_bytes, plan.counts.bytes);
+            let mut left = plan.missing.clone();
+            left.extend(plan.refused.iter().cloned());
+            if apply {
+                let workers = processors().max(WAITING_WORKERS);
+                let cancel = cancel.clone();
+                let options = ApplyOptions { workers, cancel, verify: false, sync: true };
+                let report = restore::apply(&reader, &plan, &options, progress)?;
+                left.extend(report.failed);
+            }
+            Ok(FilesOutcome { counts: plan.counts, left })
+        })
+    }
+}
