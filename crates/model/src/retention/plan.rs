@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Candidate, GroupBy, Policy, Reason, Snapshot, Verdicts, expiry, holds, keep_daily, keep_hourly,
-    keep_last, keep_monthly, keep_tags, keep_weekly, keep_within, keep_yearly, last_complete, minimum,
+    keep_last, keep_monthly, keep_tags, keep_weekly, keep_within, keep_yearly, last_complete,
+    minimum,
 };
 
 /// What is to happen to one snapshot.
