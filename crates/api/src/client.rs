@@ -25,7 +25,7 @@ use crate::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotItem};
 use crate::storage::{StorageSpec, StorageState};
 use crate::tenant::TenantSpec;
 use crate::token::{MadeToken, TokenSpec};
-use crate::user::{NewPassword, UserSpec};
+use crate::user::{NewPassword, NewUser, UserSpec};
 
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_mins(1);
@@ -167,6 +167,17 @@ impl Client {
 
     pub fn create<S: Noun>(&self, new: &NewObject<S>) -> Result<Object<S>> {
         self.send(Method::POST, S::PATH, Some(new), None)
+    }
+
+    /// Profiles to begin with, which the manager does not have yet.
+    pub fn ready_made_profiles(&self, time_zone: &str) -> Result<Vec<NewObject<ProfileSpec>>> {
+        let zone: String = time_zone.bytes().map(escaped).collect();
+        let page: Page<_> = self.get(&format!("/profiles/ready-made?time_zone={zone}"))?;
+        Ok(page.items)
+    }
+
+    pub fn create_user(&self, new: &NewUser) -> Result<Object<UserSpec>> {
+        self.send(Method::POST, "/users", Some(new), None)
     }
 
     pub fn create_token(&self, new: &NewObject<TokenSpec>) -> Result<MadeToken> {
@@ -336,7 +347,7 @@ impl Client {
             let base = &self.base;
             return Error::unavailable(format!("{base} answered {status}: is it a Tintype?"));
         };
-        let cure = problem.cure.map_or_else(String::new, |cure| format!(": {cure}"));
+        let cure = problem.cure.map_or_else(String::new, |cure| format!("; {cure}"));
         Error::new(kind_of(problem.code), format!("{}{cure}", problem.detail))
     }
 }
@@ -357,5 +368,15 @@ fn kind_of(code: Code) -> ErrorKind {
         | Code::MethodNotAllowed
         | Code::TooLarge
         | Code::UnsupportedMediaType => ErrorKind::Invalid,
+    }
+}
+
+/// A byte of a value in a query.
+fn escaped(byte: u8) -> String {
+    match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
     }
 }

@@ -13,6 +13,7 @@ pub mod resource;
 pub mod restore;
 pub mod run;
 pub mod snapshot;
+pub mod status;
 pub mod storage;
 pub mod tenant;
 pub mod token;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tintype_model::profile::{Period, Profile, Scope};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// The fields of a profile; its name is that of the object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -56,4 +56,12 @@ pub struct PeriodReading {
     /// When it runs next, the next first.
     #[schema(value_type = Vec<String>)]
     pub next: Vec<Timestamp>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct ReadyMadeQuery {
+    /// In which their times are, like Europe/Berlin; default: UTC.
+    #[param(max_length = 100)]
+    pub time_zone: Option<String>,
 }

@@ -71,6 +71,36 @@ pub struct StorageState {
     pub is_good: bool,
     #[schema(value_type = Vec<CheckSchema>)]
     pub checks: Vec<Check>,
+    /// How full it is; not known of one that could not be reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<StorageUsage>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StorageUsage {
+    /// What snapshots and all that belongs to them take.
+    pub used_bytes: u64,
+    /// Where the store tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
+    /// Of the whole store, with what others keep there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_bytes: Option<u64>,
+    /// When nothing will be free, if it fills as in the last sixty days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub full_at: Option<Timestamp>,
+    /// One point for each day at most, oldest first.
+    pub history: Vec<UsagePoint>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsagePoint {
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Timestamp,
+    pub used_bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
 }
 
 /// A named check: what was found, and what helps.
@@ -96,6 +126,6 @@ pub(crate) enum VerdictSchema {
 impl StorageState {
     pub fn new(checked: Timestamp, checks: Vec<Check>) -> Self {
         let is_good = checks.iter().all(|check| check.outcome != Verdict::Block);
-        Self { checked, is_good, checks }
+        Self { checked, is_good, checks, usage: None }
     }
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tintype_model::identifier::Id;
 use tintype_model::rights::Role;
 use utoipa::ToSchema;
 
@@ -19,10 +20,21 @@ pub struct TokenSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires: Option<Timestamp>,
+    /// The user for whom it acts: it may no more than that user may now, and goes with that user.
+    /// Kept by the manager; what is sent is ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, read_only)]
+    pub maker: Option<Id>,
     /// Kept by the manager, to the minute; what is sent is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, read_only)]
     pub last_used: Option<Timestamp>,
+}
+
+impl TokenSpec {
+    pub fn new(role: Role, expires: Option<Timestamp>) -> Self {
+        Self { role, expires, maker: None, last_used: None }
+    }
 }
 
 /// A token that was just made: its secret is told this once.

@@ -83,6 +83,9 @@ pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
     if error.is::<Usage>() {
         return Exit::Usage;
     }
+    if let Some(ended) = error.downcast_ref::<Ended>() {
+        return ended.exit;
+    }
     if error.chain().any(|e| {
         e.downcast_ref::<std::io::Error>()
             .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
@@ -118,6 +121,29 @@ impl std::fmt::Display for NotWhole {
     }
 }
 
+/// It ended otherwise than well, and all of it was told: why, and what helps.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) exit: Exit,
+    pub(crate) what: String,
+}
+
+impl Ended {
+    /// Nothing was done, because something stands in the way.
+    pub(crate) fn blocked(what: impl std::fmt::Display) -> anyhow::Error {
+        let what = format!("{what}: nothing was changed");
+        Self { exit: Exit::Failed, what }.into()
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Ended {}
+
 /// What failed concerns a bundle, and no repository.
 #[derive(Debug)]
 pub(crate) struct InBundle(pub(crate) String);
@@ -133,7 +159,7 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
     if error.is::<TakenBack>() {
         return Some("mend what stopped it, and run it again");
     }
-    if error.is::<NotWhole>() {
+    if error.is::<NotWhole>() || error.is::<Ended>() {
         return None;
     }
     if error.is::<Usage>() {
@@ -149,6 +175,9 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
             }
             _ => {}
         }
+    }
+    if has_cure(error) {
+        return None;
     }
     Some(match kind_of(error)? {
         ErrorKind::WrongKey => {
@@ -176,6 +205,12 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
         | ErrorKind::Invalid
         | ErrorKind::Unsupported => return None,
     })
+}
+
+/// Messages that know better what helps say so themselves, after a semicolon.
+fn has_cure(error: &anyhow::Error) -> bool {
+    matches!(kind_of(error), Some(ErrorKind::Denied | ErrorKind::Unavailable))
+        && error.chain().any(|cause| cause.to_string().contains("; "))
 }
 
 /// A command line that cannot be parsed, or asks for help. Nothing is parsed by then, so
@@ -212,6 +247,18 @@ pub(crate) fn of_plain(result: anyhow::Result<()>) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hint_fits_or_there_is_none() {
+        let denied = |text: &str| anyhow::Error::from(Error::denied(text));
+        assert!(hint(&denied("/srv/a: permission denied")).is_some());
+        assert_eq!(hint(&denied("/srv/a: freezing needs root; run as root")), None);
+        let later = Error::unavailable("no answer");
+        assert!(hint(&later.into()).unwrap().contains("later"));
+        let blocked = Ended::blocked("a check blocks this restore");
+        assert_eq!((hint(&blocked), of_error(&blocked)), (None, Exit::Failed));
+        assert_eq!(blocked.to_string(), "a check blocks this restore: nothing was changed");
+    }
 
     #[test]
     fn every_kind_has_its_code() {

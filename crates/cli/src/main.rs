@@ -6,9 +6,11 @@
 //! [`report`] and [`exit`] alone.
 
 mod app;
+mod as_new;
 mod command_line;
 mod debug;
 mod discover;
+mod document;
 mod exit;
 mod extras;
 mod global;
@@ -72,6 +74,8 @@ enum Command {
     Login(remote::login::Login),
     /// End the session with a manager
     Logout(remote::login::Logout),
+    /// What can be restored as of when, and what speaks against it
+    Status(remote::status::Args),
     /// Isolated spaces of resources, users and snapshots
     Tenant(remote::tenant::Args),
     /// Those who log in
@@ -117,6 +121,7 @@ fn main() -> ExitCode {
         Command::Manager(args) => args.run(),
         Command::Login(args) => args.run(),
         Command::Logout(args) => args.run(),
+        Command::Status(args) => args.run(),
         Command::Tenant(args) => args.run(),
         Command::User(args) => args.run(),
         Command::Token(args) => args.run(),

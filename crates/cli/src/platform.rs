@@ -1,8 +1,6 @@
 //! What this host runs, as commands see it: connectors, descriptions of resources, and where runs
 //! keep what they need while they work.
 
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +10,7 @@ use tintype_engine::env::Env;
 use tintype_model::resource::Resources;
 use tintype_runner::group::{GroupOptions, GuardCommand, Run};
 
+use crate::document;
 use crate::exit::usage;
 
 /// A longer description is refused.
@@ -20,19 +19,7 @@ const DOCUMENT_BYTES: u64 = 16 << 20;
 /// Reads and checks a description; `-` is standard input. Every JSON text is YAML too.
 pub(crate) fn load(path: &Path) -> anyhow::Result<Resources> {
     let name = path.display();
-    let mut text = String::new();
-    let read: Box<dyn std::io::Read> = match path.as_os_str() == "-" {
-        true => Box::new(std::io::stdin()),
-        false => {
-            Box::new(std::fs::File::open(path).with_context(|| format!("cannot read {name}"))?)
-        }
-    };
-    read.take(DOCUMENT_BYTES + 1)
-        .read_to_string(&mut text)
-        .with_context(|| format!("cannot read {name}"))?;
-    if text.len() as u64 > DOCUMENT_BYTES {
-        return Err(usage(format!("{name} is longer than {} MiB", DOCUMENT_BYTES >> 20)));
-    }
+    let text = document::read(path, DOCUMENT_BYTES)?;
     let resources: Resources = serde_norway::from_str(&text)
         .map_err(|error| usage(format!("{name} describes no resources: {error}")))?;
     resources.check().map_err(|error| usage(format!("{name}: {error}")))?;
@@ -70,19 +57,8 @@ pub(crate) fn group_options(
     ahead_bytes: usize,
 ) -> anyhow::Result<GroupOptions> {
     let scratch_dir = scratch.map_or_else(default_scratch, Path::to_path_buf);
-    let runtime_dir = runtime_dir();
-    let found = |path: &PathBuf| std::fs::metadata(path).ok();
-    let never_enter = own.iter().filter_map(found).map(|found| (found.dev(), found.ino()));
-    let written = own.iter().chain([&scratch_dir, &runtime_dir]).filter_map(found);
-    Ok(GroupOptions {
-        never_enter: never_enter.collect(),
-        written_devices: written.map(|found| found.dev()).collect(),
-        runtime_dir,
-        scratch_dir,
-        deadline,
-        guard: guard_command()?,
-        ahead_bytes,
-    })
+    let places = (runtime_dir(), scratch_dir);
+    Ok(GroupOptions::new(own, places, guard_command()?, deadline, ahead_bytes))
 }
 
 /// A run that only looks.

@@ -92,6 +92,10 @@ impl Recover {
         }
         report.note(format!("start it: tintype serve --data {}", data.display()));
         report.note("then log in as before (`tintype login`), and restore the rest");
+        report.note(
+            "this manager leads the installation now: the one before writes no more, should it \
+             still be there; keep it off",
+        );
         Ok(())
     }
 }

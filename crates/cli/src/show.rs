@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 pub(crate) use tintype_model::count::{counted, format as count};
 use tintype_model::entry::{Kind, Node, Time};
+use tintype_model::plan::{Check, Verdict};
 use tintype_model::size;
 
 pub(crate) fn bytes(count: u64) -> String {
@@ -15,6 +16,22 @@ pub(crate) fn bytes(count: u64) -> String {
 
 pub(crate) fn time(time: Timestamp) -> String {
     time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The same, for who must know in which zone it is.
+pub(crate) fn time_with_zone(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+/// `warn   space: 3 GiB to write, 1 GiB free; make room`
+pub(crate) fn check(check: &Check) -> String {
+    let word = match check.outcome {
+        Verdict::Pass => "pass",
+        Verdict::Warn => "warn",
+        Verdict::Block => "block",
+    };
+    let cure = check.cure.as_ref().map(|cure| format!("; {cure}")).unwrap_or_default();
+    format!("{word:<5}  {}: {}{cure}", check.name, check.message)
 }
 
 pub(crate) fn entry_time(time: Time) -> String {

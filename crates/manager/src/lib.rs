@@ -11,4 +11,6 @@ pub mod seal;
 pub mod serve;
 pub mod state;
 pub mod tls;
+mod usage;
 pub mod vaults;
+mod warnings;

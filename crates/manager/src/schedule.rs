@@ -50,6 +50,9 @@ pub async fn run(state: State, mut end: watch::Receiver<bool>) {
 
 /// Queues what is due now.
 pub async fn look(state: &State) -> Result<()> {
+    if state.replaced_by.get().is_some() {
+        return Ok(());
+    }
     let now = state.now();
     let filter = Filter { limit: MOST_PROFILES, ..Filter::default() };
     let profiles: Vec<Object<ProfileSpec>> = state.catalog.list(&filter).await?;

@@ -29,6 +29,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::auth::password;
 use crate::catalog::{Catalog, audit, facts, objects, passwords};
+use crate::lost::lead::{self, Lead};
 use crate::runs::Dispatcher;
 use crate::seal::MasterKey;
 use crate::state::{Parts, Shared, State};
@@ -179,6 +180,7 @@ pub(crate) async fn state(
     options: &Options,
 ) -> Result<State> {
     let (installation, host) = (installation(&catalog).await?, host(options)?);
+    let lead = lead::get(&mut *catalog.read().await?).await?;
     Ok(Shared::new(Parts {
         catalog,
         key,
@@ -186,6 +188,7 @@ pub(crate) async fn state(
         random: Arc::clone(&options.env.random),
         system,
         installation,
+        lead,
         data: options.data.clone(),
         host,
     }))
@@ -252,6 +255,7 @@ async fn populate(catalog: &Catalog, options: &Options) -> Result<(Id, String)> 
     objects::insert(change.on(), &user).await?;
     objects::insert(change.on(), &internal_storage(&id, new_id(), now)).await?;
     facts::set(change.on(), INSTALLATION, new_id().as_str()).await?;
+    lead::set(change.on(), &Lead::first(new_id(), now)).await?;
     passwords::set(change.on(), &user.id, &hash, now).await?;
     let told = audit::New {
         time: now,

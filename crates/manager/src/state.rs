@@ -1,7 +1,7 @@
 //! What every request and run of one manager shares.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use tintype_model::env::{Clock, Random};
@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::auth::limiter::Limiter;
 use crate::catalog::Catalog;
+use crate::lost::lead::Lead;
 use crate::runs::Living;
 use crate::seal::MasterKey;
 
@@ -26,6 +27,10 @@ pub struct Shared {
     pub system: Id,
     /// Of this installation: travels with its snapshots.
     pub installation: Id,
+    /// Its right to write for the installation.
+    pub lead: Lead,
+    /// Who leads now, once it is known that this one does no more.
+    pub replaced_by: OnceLock<Lead>,
     pub data: PathBuf,
     /// What this host has for its runs.
     pub host: Host,
@@ -44,13 +49,14 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     pub system: Id,
     pub installation: Id,
+    pub lead: Lead,
     pub data: PathBuf,
     pub host: Host,
 }
 
 impl Shared {
     pub fn new(parts: Parts) -> State {
-        let Parts { catalog, key, clock, random, system, installation, data, host } = parts;
+        let Parts { catalog, key, clock, random, system, installation, lead, data, host } = parts;
         Arc::new(Self {
             catalog,
             key,
@@ -58,6 +64,8 @@ impl Shared {
             random,
             system,
             installation,
+            lead,
+            replaced_by: OnceLock::new(),
             data,
             host,
             limiter: Limiter::default(),

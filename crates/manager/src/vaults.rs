@@ -6,19 +6,20 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tintype_api::object::Object;
-use tintype_api::storage::{AccessKey, StorageKind, StorageSpec};
+use tintype_api::storage::{AccessKey, StorageKind, StorageSpec, StorageState};
 use tintype_api::tenant::TenantSpec;
 use tintype_model::identifier::Id;
-use tintype_model::plan::Check;
+use tintype_model::plan::{Check, Verdict};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_runner::vault::{self, DataKey, Expected, Made, Place, Vault};
 use zeroize::Zeroizing;
 
-use crate::catalog::audit;
 use crate::catalog::objects::{self, Filter, Kind as _};
 use crate::catalog::repositories::{self, Repository};
 use crate::catalog::secrets::{self, Of};
+use crate::catalog::{audit, facts};
 use crate::state::{Shared, State};
+use crate::usage;
 
 /// Beside the repositories of a storage, one for each: what is known without a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,16 +83,22 @@ impl Shared {
         Expected { mount_point, needed_bytes }
     }
 
-    /// Looks whether it can be used, now.
-    pub async fn check_storage(
+    /// Looks whether it can be used, now, and how full it is.
+    pub async fn look_at_storage(
         &self,
         storage: &Object<StorageSpec>,
         secret: Option<&str>,
-    ) -> Result<Vec<Check>> {
+    ) -> Result<StorageState> {
         let place = self.place(storage, secret).await?;
         let expected = Self::expected(&storage.spec, None);
         let env = self.host.env.clone();
-        let mut checks = blocking(move || Ok(vault::check(&place, &expected, &env))).await?;
+        let (mut checks, room) = blocking(move || {
+            let checks = vault::check(&place, &expected, &env);
+            let is_blocked = checks.iter().any(|check| check.outcome == Verdict::Block);
+            let room = if is_blocked { None } else { Some(place.room(&env)?) };
+            Ok((checks, room))
+        })
+        .await?;
         if storage.spec.kind == StorageKind::Internal {
             checks.push(Check::warn(
                 "off-host",
@@ -99,7 +106,15 @@ impl Shared {
                 "add a storage elsewhere, and keep full snapshots there",
             ));
         }
-        Ok(checks)
+        let mut on = self.catalog.read().await?;
+        let before: Option<StorageState> =
+            facts::state(&mut on, StorageSpec::NAME, &storage.id).await?;
+        drop(on);
+        let now = self.now();
+        let before = before.and_then(|before| before.usage).unwrap_or_default();
+        let usage = room.map(|room| usage::after(before, &room, now));
+        checks.extend(usage.as_ref().and_then(usage::check));
+        Ok(StorageState { usage, ..StorageState::new(now, checks) })
     }
 
     /// The storage that a tenant's snapshots go to unless another is named.

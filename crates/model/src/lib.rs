@@ -8,6 +8,7 @@ pub mod duration;
 pub mod entry;
 pub mod env;
 pub mod error;
+pub mod forecast;
 pub mod identifier;
 pub mod item;
 pub mod plan;

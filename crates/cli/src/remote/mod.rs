@@ -9,6 +9,7 @@ pub(crate) mod resource;
 pub(crate) mod restore;
 pub(crate) mod run;
 pub(crate) mod snapshot;
+pub(crate) mod status;
 pub(crate) mod storage;
 pub(crate) mod tenant;
 pub(crate) mod token;

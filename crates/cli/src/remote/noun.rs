@@ -87,11 +87,13 @@ pub(super) fn show<S: Noun>(report: &Report, object: &Object<S>) -> anyhow::Resu
     if report.is_json() {
         return report.event(S::NAME, json!(object));
     }
-    let text = serde_norway::to_string(object)?;
-    for line in text.lines() {
-        report.text(line)?;
-    }
-    Ok(())
+    document(report, object)
+}
+
+/// As YAML that reads back as what it was: by way of JSON, which knows no tags.
+pub(super) fn document(report: &Report, what: &impl serde::Serialize) -> anyhow::Result<()> {
+    let text = serde_norway::to_string(&serde_json::to_value(what)?)?;
+    text.lines().try_for_each(|line| report.text(line))
 }
 
 pub(super) fn told<S: Noun>(report: &Report, did: &str, object: &Object<S>) -> anyhow::Result<()> {

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use serde_json::json;
 use tintype_api::client::Client;
-use tintype_api::object::{ChangedObject, NewObject};
+use tintype_api::object::{ChangedObject, NewObject, Object};
 use tintype_api::profile::ProfileSpec;
 use tintype_model::profile::{Profile, Scope};
 
@@ -13,7 +12,7 @@ use super::noun::Tenants;
 use super::{Common, noun};
 use crate::exit::{Exit, usage};
 use crate::report::Report;
-use crate::show;
+use crate::{document, show};
 
 /// A longer file is not one of ours.
 const FILE_BYTES: u64 = 1 << 20;
@@ -21,6 +20,8 @@ const FILE_BYTES: u64 = 1 << 20;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
+  tintype profile ready-made                what there is to begin with
+  tintype profile ready-made sox > sox.yaml
   tintype profile apply nightly.yaml        make or change it (docs/schedules.md)
   tintype profile next nightly              in plain words, and the next ten runs
   tintype profile disable nightly
@@ -42,9 +43,14 @@ pub(crate) struct Args {
 enum Command {
     /// All that you may see
     List,
-    /// One, with everything that is set
-    Show {
-        name: String,
+    /// One, as a file that `apply` reads
+    Show { name: String },
+    /// Profiles to begin with; one, by its name, as a file that `apply` reads
+    ReadyMade {
+        name: Option<String>,
+        /// In which its times are, like Europe/Berlin
+        #[arg(long, value_name = "ZONE", default_value = "UTC")]
+        time_zone: String,
     },
     /// Make or change the one that a file describes; `-` is standard input
     Apply {
@@ -53,19 +59,13 @@ enum Command {
         tenant: Option<String>,
     },
     /// Say in plain words when it runs, and the next ten times
-    Next {
-        name: String,
-    },
-    Enable {
-        name: String,
-    },
-    Disable {
-        name: String,
-    },
+    Next { name: String },
+    /// Let it run
+    Enable { name: String },
+    /// Let it run no longer; what it took stays as long as it would
+    Disable { name: String },
     /// Delete one; what it took stays as long as it would
-    Delete {
-        name: String,
-    },
+    Delete { name: String },
 }
 
 impl Args {
@@ -88,8 +88,9 @@ impl Command {
                     vec![enabled.to_owned(), scope.to_owned(), periods.join(", "), storage]
                 })
             }
-            Self::Show { name } => {
-                noun::show::<ProfileSpec>(report, &noun::find(client, &name, None)?)
+            Self::Show { name } => show(report, &noun::find(client, &name, None)?),
+            Self::ReadyMade { name, time_zone } => {
+                ready_made(client, report, name.as_deref(), &time_zone)
             }
             Self::Apply { file, tenant } => apply(client, report, &file, tenant.as_deref()),
             Self::Next { name } => next(client, report, &name),
@@ -100,6 +101,40 @@ impl Command {
     }
 }
 
+fn show(report: &Report, profile: &Object<ProfileSpec>) -> anyhow::Result<()> {
+    match report.is_json() {
+        true => noun::show(report, profile),
+        false => noun::document(report, &profile.spec.named(&profile.name)),
+    }
+}
+
+fn ready_made(
+    client: &Client,
+    report: &Report,
+    wanted: Option<&str>,
+    time_zone: &str,
+) -> anyhow::Result<()> {
+    let mut all = client.ready_made_profiles(time_zone)?;
+    if let Some(wanted) = wanted {
+        all.retain(|profile| profile.name == wanted);
+        let Some(profile) = all.first() else {
+            return Err(usage(format!("there is no ready-made profile {wanted}")));
+        };
+        return match report.is_json() {
+            true => report.event("profile", json!(profile)),
+            false => noun::document(report, &profile.spec.named(&profile.name)),
+        };
+    }
+    if report.is_json() {
+        return all.iter().try_for_each(|profile| report.event("profile", json!(profile)));
+    }
+    let mut table = show::Table::new(["name", "what it takes"], &[]);
+    for profile in all {
+        table.row([profile.name, profile.spec.note]);
+    }
+    table.lines().into_iter().try_for_each(|line| report.text(line))
+}
+
 fn enable(client: &Client, report: &Report, name: &str, enabled: bool) -> anyhow::Result<()> {
     noun::change(client, report, (name, None), None, |spec: &mut ProfileSpec| {
         spec.enabled = enabled;
@@ -107,18 +142,7 @@ fn enable(client: &Client, report: &Report, name: &str, enabled: bool) -> anyhow
 }
 
 fn load(file: &Path) -> anyhow::Result<Profile> {
-    use std::io::Read as _;
-    let name = file.display();
-    let mut text = String::new();
-    let read: Box<dyn std::io::Read> = match file.as_os_str() == "-" {
-        true => Box::new(std::io::stdin()),
-        false => {
-            Box::new(std::fs::File::open(file).with_context(|| format!("cannot read {name}"))?)
-        }
-    };
-    read.take(FILE_BYTES)
-        .read_to_string(&mut text)
-        .with_context(|| format!("cannot read {name}"))?;
+    let (name, text) = (file.display(), document::read(file, FILE_BYTES)?);
     // By way of JSON, in which a choice is an object with one field.
     let value = serde_norway::from_str::<serde_json::Value>(&text);
     let wrong =
@@ -160,7 +184,7 @@ fn next(client: &Client, report: &Report, name: &str) -> anyhow::Result<()> {
     for period in reading.periods {
         report.text(format!("{}: {}", period.name, period.words))?;
         for moment in period.next {
-            report.text(format!("  {}", show::time(moment)))?;
+            report.text(format!("  {}", show::time_with_zone(moment)))?;
         }
     }
     if !profile.spec.enabled {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tintype_api::client::Client;
 use tintype_api::object::{ChangedObject, NewObject, Object};
 use tintype_api::resource::ResourceSpec;
-use tintype_model::resource::Kind;
+use tintype_model::resource::{Kind, Resources};
 
 use super::noun::Tenants;
 use super::{Common, noun};
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 enum Command {
     /// All that you may see
     List,
-    /// One, with everything that is set
+    /// One, as a file that `apply` reads
     Show {
         name: String,
         #[arg(long, value_name = "NAME")]
@@ -80,7 +80,7 @@ impl Command {
                 })
             }
             Self::Show { name, tenant } => {
-                noun::show::<ResourceSpec>(report, &noun::find(client, &name, tenant.as_deref())?)
+                show(report, &noun::find(client, &name, tenant.as_deref())?)
             }
             Self::Apply { file, tenant } => apply(client, report, &file, tenant.as_deref()),
             Self::Protect { name, off, tenant } => {
@@ -94,6 +94,13 @@ impl Command {
             }
         }
     }
+}
+
+fn show(report: &Report, resource: &Object<ResourceSpec>) -> anyhow::Result<()> {
+    if report.is_json() {
+        return noun::show(report, resource);
+    }
+    noun::document(report, &Resources::new(vec![resource.spec.named(&resource.name)]))
 }
 
 fn apply(

@@ -1,14 +1,11 @@
 //! `restore`.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, json};
+use serde_json::json;
 use tintype_api::client::Client;
-use tintype_api::restore::{AsNew, NewRestore, RestoreFiles, RestorePlan};
-use tintype_model::plan::Verdict;
+use tintype_api::restore::{NewRestore, RestoreFiles, RestorePlan};
 
 use super::{Common, run, snapshot};
-use crate::exit::{Exit, usage};
+use crate::exit::{Ended, Exit, usage};
 use crate::report::Report;
 use crate::{show, terminal};
 
@@ -28,15 +25,8 @@ pub(crate) struct Args {
     /// This application or other resource (repeatable); none: all that the snapshot holds
     #[arg(long = "app", visible_alias = "resource", value_name = "NAME")]
     apps: Vec<String>,
-    /// Under another name, beside what there is
-    #[arg(long, value_name = "NAME=NEW")]
-    as_new: Vec<String>,
-    /// Where the new one is: a field of `at`
-    #[arg(long, value_name = "NAME.FIELD=VALUE", requires = "as_new")]
-    set: Vec<String>,
-    /// What must differ in the new one: ports, addresses, networks
-    #[arg(long, value_name = "NAME.RULE=VALUE", requires = "as_new")]
-    rule: Vec<String>,
+    #[command(flatten)]
+    of_new: crate::as_new::Options,
     /// A file or directory of the snapshot instead
     #[arg(long, value_name = "PATH", requires = "to", conflicts_with_all = ["apps", "as_new"])]
     path: Option<String>,
@@ -75,7 +65,7 @@ impl Args {
         let new = NewRestore {
             snapshot: snapshot.id.clone(),
             resources: self.apps.clone(),
-            as_new: self.as_new()?,
+            as_new: self.of_new.parse()?.into_iter().collect(),
             files,
             without_undo_point: self.without_undo_point,
         };
@@ -83,12 +73,21 @@ impl Args {
         told(report, &plan)?;
         if plan.is_blocked {
             client.cancel_run(&plan.run.id)?;
-            let what = "a check blocks this restore: nothing was changed";
-            return Err(tintype_engine::Error::denied(what).into());
+            return Err(Ended::blocked("a check blocks this restore"));
+        }
+        if plan.items.is_empty() {
+            client.cancel_run(&plan.run.id)?;
+            return Err(Ended::blocked("nothing of this can be restored"));
         }
         if self.dry_run {
             client.cancel_run(&plan.run.id)?;
-            return Ok(());
+            return match plan.missing.len() {
+                0 => Ok(()),
+                n => {
+                    let what = format!("{n} of what was asked for cannot be restored");
+                    Err(Ended { exit: Exit::Incomplete, what }.into())
+                }
+            };
         }
         let confirm = self.agreed(report, &plan)?;
         let begun = client.apply_restore(&plan.run.id, confirm.as_deref())?;
@@ -115,39 +114,6 @@ impl Args {
             false => Err(usage(format!("nothing was changed; agree with --confirm {name}"))),
         }
     }
-
-    fn as_new(&self) -> anyhow::Result<BTreeMap<String, AsNew>> {
-        let mut all = BTreeMap::new();
-        for pair in &self.as_new {
-            let (name, new) = pair
-                .split_once('=')
-                .ok_or_else(|| usage(format!("--as-new {pair}: write it NAME=NEW")))?;
-            let mut at = Map::new();
-            for (field, value) in fields(&self.set, name, "--set")? {
-                let value = serde_norway::from_str(value)
-                    .map_err(|error| usage(format!("--set {name}.{field}: {error}")))?;
-                at.insert(field.to_owned(), value);
-            }
-            let rules = fields(&self.rule, name, "--rule")?;
-            let rules = rules.into_iter().map(|(r, v)| (r.to_owned(), v.to_owned())).collect();
-            all.insert(name.to_owned(), AsNew { name: new.to_owned(), at, rules });
-        }
-        Ok(all)
-    }
-}
-
-/// `NAME.FIELD=VALUE` of one name; names may have dots.
-pub(crate) fn fields<'f>(
-    all: &'f [String],
-    name: &str,
-    option: &str,
-) -> anyhow::Result<Vec<(&'f str, &'f str)>> {
-    let own = |text: &'f String| text.strip_prefix(name)?.strip_prefix('.');
-    let pair = |text: &'f str| {
-        text.split_once('=')
-            .ok_or_else(|| usage(format!("{option} {name}.{text}: write it NAME.FIELD=VALUE")))
-    };
-    all.iter().filter_map(own).map(pair).collect()
 }
 
 fn told(report: &Report, plan: &RestorePlan) -> anyhow::Result<()> {
@@ -163,13 +129,7 @@ fn told(report: &Report, plan: &RestorePlan) -> anyhow::Result<()> {
         let bytes = show::bytes(item.bytes);
         report.text(format!("{}: {bytes}, {}{replaces}", item.name, item.to))?;
         for check in &item.checks {
-            let word = match check.outcome {
-                Verdict::Pass => "pass",
-                Verdict::Warn => "warn",
-                Verdict::Block => "block",
-            };
-            let cure = check.cure.as_ref().map(|cure| format!("; {cure}")).unwrap_or_default();
-            report.text(format!("  check {word:<5}  {}: {}{cure}", check.name, check.message))?;
+            report.text(format!("  check {}", show::check(check)))?;
         }
         for step in &item.steps {
             report.text(format!("  {step}"))?;

@@ -10,7 +10,8 @@ use tintype_engine::env::Env;
 use tintype_model::identifier::Id;
 
 use super::Common;
-use crate::exit::{Exit, NotWhole};
+use super::noun::{self, Tenants};
+use crate::exit::{Ended, Exit};
 use crate::report::Report;
 use crate::show::{self, Table};
 
@@ -76,7 +77,8 @@ fn list(client: &Client, report: &Report, limit: u32) -> anyhow::Result<()> {
     if report.is_json() {
         return page.items.iter().try_for_each(|run| report.event("run", json!(run)));
     }
-    let mut table = Table::new(["run", "kind", "state", "begun", "what"], &[]);
+    let tenants = Tenants::of(client)?;
+    let mut table = Table::new(["run", "kind", "state", "begun", "tenant", "by", "what"], &[]);
     for run in page.items {
         let begun = run.started.map_or_else(|| "–".to_owned(), show::time);
         table.row([
@@ -84,6 +86,8 @@ fn list(client: &Client, report: &Report, limit: u32) -> anyhow::Result<()> {
             run.kind.name().to_owned(),
             run.state.name().to_owned(),
             begun,
+            tenants.name(&run.tenant),
+            run.by,
             run.title,
         ]);
     }
@@ -94,7 +98,7 @@ fn show_run(report: &Report, run: &Run) -> anyhow::Result<()> {
     if report.is_json() {
         return report.event("run", json!(run));
     }
-    serde_norway::to_string(run)?.lines().try_for_each(|line| report.text(line))
+    noun::document(report, run)
 }
 
 /// Tells its log until it is over. Not all of it well: an error with the exit code of that.
@@ -124,11 +128,11 @@ pub(super) fn follow(client: &Client, report: &Report, run: &Run) -> anyhow::Res
 
 fn ended(run: Run) -> anyhow::Result<Run> {
     let cause = run.cause.clone().unwrap_or_else(|| run.state.name().to_owned());
-    let error = || anyhow::Error::from(tintype_engine::Error::unavailable(cause.clone()));
+    let ended = |exit| Err(Ended { exit, what: cause.clone() }.into());
     match run.state {
-        RunState::Incomplete => Err(error().context(NotWhole("it is incomplete"))),
-        RunState::Failed => Err(error()),
-        RunState::Canceled => Err(tintype_engine::Error::canceled("it was cancelled").into()),
+        RunState::Incomplete => ended(Exit::Incomplete),
+        RunState::Failed => ended(Exit::Failed),
+        RunState::Canceled => ended(Exit::Interrupted),
         _ => Ok(run),
     }
 }

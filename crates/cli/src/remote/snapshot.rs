@@ -197,13 +197,17 @@ pub(super) fn find(client: &Client, wanted: &str) -> anyhow::Result<Snapshot> {
 }
 
 fn standing(snapshot: &Snapshot) -> String {
-    let kept = match (&snapshot.locked_until, snapshot.holds.first(), snapshot.expiry) {
+    format!("snapshot {}: {}", short(&snapshot.id), kept(snapshot))
+}
+
+/// What protects it longest, in words.
+fn kept(snapshot: &Snapshot) -> String {
+    match (&snapshot.locked_until, snapshot.holds.first(), snapshot.expiry) {
         (Some(until), ..) => format!("locked until {}", show::time(*until)),
         (None, Some(reason), _) => format!("held: {reason}"),
         (None, None, Some(expiry)) => format!("kept until {}", show::time(expiry)),
         (None, None, None) => "kept for ever".to_owned(),
-    };
-    format!("snapshot {}: {kept}", short(&snapshot.id))
+    }
 }
 
 impl List {
@@ -225,7 +229,10 @@ impl List {
         let mut table = Table::new(columns, &[5]);
         for one in page.items {
             let state = if one.is_complete { "complete" } else { "INCOMPLETE" };
-            let kept = one.expiry.map_or_else(|| "for ever".to_owned(), show::time);
+            let name = match one.trigger {
+                Trigger::PreRestore => "undo point of a restore".to_owned(),
+                _ => one.name.clone(),
+            };
             table.row([
                 short(&one.id).to_owned(),
                 show::time(one.time),
@@ -233,8 +240,8 @@ impl List {
                 one.scope.name().to_owned(),
                 state.to_owned(),
                 show::bytes(one.bytes),
-                kept,
-                one.name,
+                kept(&one),
+                name,
             ]);
         }
         table.lines().into_iter().try_for_each(|line| report.text(line))?;
@@ -251,7 +258,7 @@ fn show_one(client: &Client, report: &Report, snapshot: &Snapshot) -> anyhow::Re
         report.event("snapshot", json!(snapshot))?;
         return items.iter().try_for_each(|item| report.event("item", json!(item)));
     }
-    serde_norway::to_string(snapshot)?.lines().try_for_each(|line| report.text(line))?;
+    noun::document(report, snapshot)?;
     let mut table = Table::new(["item", "kind", "outcome", "consistency", "size", "why"], &[4]);
     for item in items {
         let level = item.consistency.map(|level| level.to_string()).unwrap_or_default();
@@ -295,7 +302,8 @@ impl Create {
         }
         let run = run::follow(client, report, &begun)?;
         let id = run.result["snapshot"].as_str().unwrap_or_default().to_owned();
-        report.text(format!("snapshot {id}"))?;
+        let taken: Snapshot = client.get(&format!("/snapshots/{id}"))?;
+        report.text(format!("snapshot {id}: {}", kept(&taken)))?;
         match self.before_update {
             true => update(&self.command, &id),
             false => Ok(()),

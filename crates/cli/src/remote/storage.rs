@@ -4,11 +4,10 @@ use serde_json::json;
 use tintype_api::client::Client;
 use tintype_api::object::NewObject;
 use tintype_api::storage::{AccessKey, StorageKind, StorageSpec, StorageState};
-use tintype_model::plan::Verdict;
 
 use super::noun::Tenants;
 use super::{Common, noun};
-use crate::exit::{Exit, usage};
+use crate::exit::{Ended, Exit, usage};
 use crate::report::Report;
 use crate::show;
 
@@ -138,16 +137,11 @@ fn secret(id: String) -> anyhow::Result<AccessKey> {
 fn told(report: &Report, state: &StorageState) -> anyhow::Result<()> {
     report.event("state", json!(state))?;
     for check in &state.checks {
-        let word = match check.outcome {
-            Verdict::Pass => "pass",
-            Verdict::Warn => "warn",
-            Verdict::Block => "BLOCK",
-        };
-        let cure = check.cure.as_ref().map(|cure| format!("; {cure}")).unwrap_or_default();
-        report.text(format!("{word:<5}  {}: {}{cure}", check.name, check.message))?;
+        report.text(show::check(check))?;
     }
-    match state.is_good {
-        true => report.text(format!("checked at {}: it can be used", show::time(state.checked))),
-        false => Err(tintype_engine::Error::unavailable("the storage cannot be used").into()),
+    if state.is_good {
+        return report.text(format!("checked at {}: it can be used", show::time(state.checked)));
     }
+    let what = "the storage cannot be used".to_owned();
+    Err(Ended { exit: Exit::Failed, what }.into())
 }

@@ -30,11 +30,13 @@ enum Command {
     List,
     /// One, with everything that is set
     Show { name: String },
+    /// Make one
     Create {
         name: String,
         #[command(flatten)]
         spec: Spec,
     },
+    /// Change what it may, or its name
     Change {
         name: String,
         /// A new name

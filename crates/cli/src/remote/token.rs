@@ -32,6 +32,7 @@ pub(crate) struct Args {
 enum Command {
     /// All that you may see, without their secrets
     List,
+    /// Make one, that may at most what you may; it goes with you
     Create {
         name: String,
         /// At most one's own
@@ -63,14 +64,14 @@ impl Command {
             Self::List => {
                 let columns = ["role", "expires", "last used"];
                 noun::list::<TokenSpec>(client, report, &columns, |token| {
-                    let TokenSpec { role, expires, last_used } = &token.spec;
+                    let TokenSpec { role, expires, last_used, .. } = &token.spec;
                     let time = |time: &Option<Timestamp>| time.map_or("never".into(), show::time);
                     vec![role.to_string(), time(expires), time(last_used)]
                 })
             }
             Self::Create { name, role, tenant, expires } => {
                 let tenant = tenant.map(|name| Tenants::of(client)?.id(&name)).transpose()?;
-                let spec = TokenSpec { role, expires, last_used: None };
+                let spec = TokenSpec::new(role, expires);
                 let made = client.create_token(&NewObject { name, tenant, spec })?;
                 report.event("token", json!(made))?;
                 report.note(format!("token {} made; its secret, told this once:", made.token.name));

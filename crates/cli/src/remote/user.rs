@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use tintype_api::client::Client;
-use tintype_api::object::NewObject;
-use tintype_api::user::{NewPassword, UserSpec};
+use tintype_api::user::{NewPassword, NewUser, UserSpec};
 use tintype_model::rights::Role;
 
 use super::noun::Tenants;
@@ -41,6 +40,7 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         tenant: Option<String>,
     },
+    /// Make one, with a first password
     Create {
         name: String,
         #[arg(long, value_parser = role)]
@@ -51,6 +51,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
+    /// Change the role, or whether the user may log in
     Change {
         name: String,
         #[arg(long, value_name = "NAME")]
@@ -73,6 +74,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         new_password_file: Option<PathBuf>,
     },
+    /// Delete one, with the tokens that act for it
     Delete {
         name: String,
         #[arg(long, value_name = "NAME")]
@@ -115,10 +117,9 @@ impl Command {
             }
             Self::Create { name, role, tenant, password_file } => {
                 let tenant = tenant.map(|name| Tenants::of(client)?.id(&name)).transpose()?;
-                let new = new_password(password_file.as_ref(), report)?;
+                let password = Some(new_password(password_file.as_ref(), report)?);
                 let spec = UserSpec { role, is_enabled: true, must_change_password: true };
-                let made = client.create(&NewObject { name, tenant, spec })?;
-                client.set_password(&made.id, &NewPassword { old: None, new })?;
+                let made = client.create_user(&NewUser { name, tenant, spec, password })?;
                 noun::told(report, "made", &made)
             }
             Self::Change { name, tenant, role, enabled } => {

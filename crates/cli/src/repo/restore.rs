@@ -22,7 +22,7 @@ use tintype_source::files::{Accounts, Excludes, ExcludesBuilder, Owners};
 
 use self::told::Told;
 use crate::app::App;
-use crate::exit::{Exit, usage};
+use crate::exit::{Ended, Exit, usage};
 use crate::progress::Watched;
 use crate::report::Done;
 use crate::{pick, show, terminal};
@@ -114,6 +114,9 @@ impl Args {
                 resources::run(&self, app, &repository, &snapshot)
             });
         }
+        if !self.of_resources.of_new.as_new.is_empty() {
+            return Err(usage("--as-new is for resources: say --resources, too"));
+        }
         let mut request = self.request()?;
         let repository = app.open()?;
         request.untouchable.extend(app.local_directory()?);
@@ -196,7 +199,10 @@ impl Args {
             return Ok(Done::of(exit, json!({ "snapshot": snapshot.id, "plan": plan.counts })));
         }
         if let Some(reason) = blocked {
-            return Err(tintype_engine::Error::denied(reason).into());
+            return Err(Ended::blocked(reason));
+        }
+        if self.to.is_some() && !self.delete_extra {
+            told.merges();
         }
         told.leftovers()?;
         self.confirm(&told)?;

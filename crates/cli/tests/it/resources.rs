@@ -56,6 +56,40 @@ fn items(ran: &Ran) -> Vec<Value> {
     ran.events().into_iter().filter(|event| event["event"] == "item").collect()
 }
 
+/// Its new file would be written into what is switched away.
+#[test]
+fn a_database_in_a_volume_is_not_restored_together_with_it() {
+    let lab = Lab::ready();
+    lab.write("files/a", "first");
+    sql(&lab, "files/db", "create table t(x); insert into t values (1)");
+    let text = json!({ "version": 1, "resources": [
+        { "kind": "volume", "name": "files", "connector": "files",
+          "at": { "path": lab.path("files") } },
+        { "kind": "database", "name": "db", "connector": "sqlite",
+          "at": { "path": lab.path("files/db") } } ] });
+    lab.write("resources.yaml", text.to_string());
+    let ran = take(&lab, &[]).expect(0);
+    // A volume that is read as it is was never frozen.
+    let live = items(&ran).into_iter().find(|item| item["name"] == "files").unwrap();
+    assert_eq!((&live["consistency"], &live["frozen_seconds"]), (&json!("none"), &Value::Null));
+    let windows = ran.events().into_iter().filter(|event| event["event"] == "window");
+    let members: Vec<Value> = windows.map(|window| window["members"].clone()).collect();
+    assert_eq!(members, [json!(["db"])]);
+    sql(&lab, "files/db", "insert into t values (2)");
+    let restore = |names: &[&str]| {
+        let all = ["restore", "latest", "--resources", "--in-place", "--yes"];
+        lab.run(&[&all[..], names].concat())
+    };
+    let refused = restore(&[]).expect(1);
+    assert!(refused.out.contains("restore files alone first"), "{}", refused.out);
+    assert!(refused.err.contains("nothing was changed"), "{}", refused.err);
+    assert!(!refused.err.contains("hint:"), "{}", refused.err);
+    assert_eq!(rows(&lab, "files/db"), 2);
+    restore(&["files"]).expect(0);
+    restore(&["db"]).expect(0);
+    assert_eq!(rows(&lab, "files/db"), 1);
+}
+
 #[test]
 fn an_application_that_was_destroyed_is_brought_back() {
     let lab = shop();

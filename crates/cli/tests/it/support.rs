@@ -85,6 +85,10 @@ impl Lab {
         std::fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
+    pub(crate) fn read_text(&self, name: &str) -> String {
+        String::from_utf8(self.read(name)).expect("text")
+    }
+
     /// `tintype repo …` in this lab; the environment holds nothing else.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         self.command_of(Path::new(env!("CARGO_BIN_EXE_tintype")), args)

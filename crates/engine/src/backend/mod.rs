@@ -165,7 +165,10 @@ macro_rules! pass_on {
 pub struct StoreFeatures {
     pub versioning: Option<bool>,
     pub object_lock: Option<bool>,
+    /// For us.
     pub free_bytes: Option<u64>,
+    /// What is taken and what is free for us, together.
+    pub total_bytes: Option<u64>,
 }
 
 /// An object being written. Dropped before `finish`: the object never existed.

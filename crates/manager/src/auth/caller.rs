@@ -32,6 +32,8 @@ pub struct Caller {
     /// Of the session or token that was presented.
     pub bearer: Id,
     pub is_user: bool,
+    /// Who acts, or for whom a token does.
+    pub user: Option<Id>,
     pub action: Action,
     /// In the audit log.
     pub name: String,
@@ -84,7 +86,7 @@ pub async fn recognise(
     if !is_alive(&found, now) {
         return Err(unknown());
     }
-    let who = whose(&mut on, &found, now).await?.ok_or_else(unknown)?;
+    let (who, user) = whose(&mut on, &found, now).await?.ok_or_else(unknown)?;
     drop(on);
     if now.duration_since(found.used) >= USE_IS_NOTED {
         note_use(state, &found, now).await?;
@@ -101,6 +103,7 @@ pub async fn recognise(
         who,
         bearer: found.id,
         is_user,
+        user,
         action,
     };
     caller.check_role()?;
@@ -112,32 +115,61 @@ fn is_alive(bearer: &Bearer, now: Timestamp) -> bool {
     !is_idle && bearer.expires.is_none_or(|expires| expires > now)
 }
 
+/// None where it counts no longer. With the user who acts, or for whom a token does.
 async fn whose(
     on: &mut sqlx::AnyConnection,
     bearer: &Bearer,
     now: Timestamp,
-) -> Outcome<Option<Who>> {
-    let absent = |error: &tintype_model::Error| error.is(tintype_model::ErrorKind::NotFound);
-    let (id, name, tenant, role, must_change_password) = match bearer.owner_kind {
-        Owner::User => match objects::get::<UserSpec>(on, &bearer.owner).await {
-            Ok(user) if user.spec.is_enabled => {
-                (user.id, user.name, user.tenant, user.spec.role, user.spec.must_change_password)
-            }
-            Ok(_) => return Ok(None),
-            Err(error) if absent(&error) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        },
-        Owner::Token => match objects::get::<TokenSpec>(on, &bearer.owner).await {
-            Ok(token) if token.spec.expires.is_none_or(|expires| expires > now) => {
-                (token.id, token.name, token.tenant, token.spec.role, false)
-            }
-            Ok(_) => return Ok(None),
-            Err(error) if absent(&error) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        },
+) -> Outcome<Option<(Who, Option<Id>)>> {
+    let of_user = |user: Object<UserSpec>| Who {
+        id: user.id,
+        name: user.name,
+        tenant: user.tenant,
+        tenant_name: String::new(),
+        role: user.spec.role,
+        must_change_password: user.spec.must_change_password,
     };
-    let tenant_name = objects::get::<TenantSpec>(on, &tenant).await?.name;
-    Ok(Some(Who { id, name, tenant, tenant_name, role, must_change_password }))
+    let (mut who, user) = match bearer.owner_kind {
+        Owner::User => match enabled(on, &bearer.owner).await? {
+            Some(user) => (of_user(user), Some(bearer.owner.clone())),
+            None => return Ok(None),
+        },
+        Owner::Token => {
+            let Some(token) = there::<TokenSpec>(on, &bearer.owner).await? else {
+                return Ok(None);
+            };
+            let mut role = token.spec.role;
+            if let Some(maker) = &token.spec.maker {
+                match enabled(on, maker).await? {
+                    Some(maker) => role = role.limited_by(maker.spec.role),
+                    None => return Ok(None),
+                }
+            }
+            if token.spec.expires.is_some_and(|expires| expires <= now) {
+                return Ok(None);
+            }
+            let Object { id, name, tenant, .. } = token;
+            let (tenant_name, must_change_password) = (String::new(), false);
+            (Who { id, name, tenant, tenant_name, role, must_change_password }, token.spec.maker)
+        }
+    };
+    who.tenant_name = objects::get::<TenantSpec>(on, &who.tenant).await?.name;
+    Ok(Some((who, user)))
+}
+
+async fn there<S: objects::Kind>(
+    on: &mut sqlx::AnyConnection,
+    id: &Id,
+) -> Outcome<Option<Object<S>>> {
+    match objects::get::<S>(on, id).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is(tintype_model::ErrorKind::NotFound) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn enabled(on: &mut sqlx::AnyConnection, id: &Id) -> Outcome<Option<Object<UserSpec>>> {
+    Ok(there::<UserSpec>(on, id).await?.filter(|user| user.spec.is_enabled))
 }
 
 async fn note_use(state: &State, found: &Bearer, now: Timestamp) -> Outcome<()> {

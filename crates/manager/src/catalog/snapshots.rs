@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use tintype_api::snapshot::{Snapshot, SnapshotItem, SnapshotScope};
@@ -100,12 +101,13 @@ pub async fn get(on: &mut AnyConnection, id: &str) -> Result<Known> {
 pub async fn items(on: &mut AnyConnection, id: &str) -> Result<Vec<SnapshotItem>> {
     let query = sqlx::query("SELECT document FROM item WHERE snapshot = $1 ORDER BY n").bind(id);
     let rows = query.fetch_all(on).await.map_err(|error| failed("reading", error))?;
-    let item = |row: &AnyRow| {
-        let text: String = column(row, "document")?;
-        serde_json::from_str(&text)
-            .map_err(|error| Error::corrupt(format!("the catalog: an item: {error}")))
-    };
     rows.iter().map(item).collect()
+}
+
+fn item(row: &AnyRow) -> Result<SnapshotItem> {
+    let text: String = column(row, "document")?;
+    serde_json::from_str(&text)
+        .map_err(|error| Error::corrupt(format!("the catalog: an item: {error}")))
 }
 
 pub async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Known>> {
@@ -147,4 +149,22 @@ pub async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Known>>
     }
     let rows = query.bind(filter.limit).fetch_all(on).await;
     rows.map_err(|error| failed("reading", error))?.iter().map(known).collect()
+}
+
+/// So many of a resource's snapshots in which something could not be read are passed over.
+const MOST_PASSED_OVER: i64 = 100;
+
+/// When the newest snapshot was taken that holds a resource whole.
+pub async fn last_good(on: &mut AnyConnection, resource: &Id) -> Result<Option<Timestamp>> {
+    let query = sqlx::query(
+        "SELECT time, document FROM item WHERE resource = $1 AND outcome = 'captured' \
+         ORDER BY time DESC LIMIT $2",
+    );
+    let rows = query.bind(resource.as_str()).bind(MOST_PASSED_OVER).fetch_all(on).await;
+    for row in &rows.map_err(|error| failed("reading", error))? {
+        if item(row)?.problems == 0 {
+            return Ok(Timestamp::from_millisecond(column(row, "time")?).ok());
+        }
+    }
+    Ok(None)
 }

@@ -11,6 +11,7 @@ mod restores;
 mod router;
 mod runs;
 mod snapshots;
+mod status;
 mod storages;
 mod tenants;
 mod tokens;
@@ -83,6 +84,7 @@ pub fn application(state: State) -> (Router, OpenApi) {
 fn with_snapshots(routes: Routes) -> Routes {
     use Action::{Change, Restore, See, SnapshotPartial};
     routes
+        .on(See, routes!(status::get))
         .on(See, routes!(storages::list))
         .on(See, routes!(storages::get))
         .on(See, routes!(storages::state))
@@ -98,6 +100,7 @@ fn with_snapshots(routes: Routes) -> Routes {
         .on(See, routes!(profiles::list))
         .on(See, routes!(profiles::get))
         .on(See, routes!(profiles::read_back))
+        .on(See, routes!(profiles::ready_made))
         .on(Change, routes!(profiles::create))
         .on(Change, routes!(profiles::change))
         .on(Change, routes!(profiles::delete))

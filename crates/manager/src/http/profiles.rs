@@ -2,9 +2,10 @@
 
 use jiff::tz;
 use tintype_api::problem::Code;
-use tintype_api::profile::{PeriodReading, ProfileReading, ProfileSpec};
+use tintype_api::profile::{PeriodReading, ProfileReading, ProfileSpec, ReadyMadeQuery};
+use tintype_api::resource::ResourceSpec;
 use tintype_api::storage::StorageSpec;
-use tintype_model::profile::Scope;
+use tintype_model::profile::{self, Scope};
 use tintype_model::resource::check_name;
 use tintype_model::{Error, Result as ModelResult};
 
@@ -35,6 +36,16 @@ impl Rules for ProfileSpec {
         if after.spec.scope == Scope::Full && is_of_system && !context.caller.actor.is_system {
             let what = "full snapshots are for administrators of the system";
             return Err(Failure::new(Code::NotAllowed, what));
+        }
+        if let Scope::Partial { resources, .. } = &after.spec.scope {
+            for name in resources {
+                let known = stored::named::<ResourceSpec>(context.on, &after.tenant, name).await?;
+                if known.is_none() {
+                    let what = format!("there is no resource {name} in this tenant");
+                    return Err(Failure::new(Code::Invalid, what)
+                        .cure("tell the manager of it first (`tintype resource apply`)"));
+                }
+            }
         }
         let Some(name) = &after.spec.storage else { return Ok(()) };
         let own = stored::named::<StorageSpec>(context.on, &after.tenant, name).await?;
@@ -75,4 +86,29 @@ pub(in crate::http) async fn read_back(
 ) -> Outcome<Json<ProfileReading>> {
     spec.check()?;
     Ok(Json(read(&spec, state.now())?))
+}
+
+/// Profiles to begin with, as they could be made; the manager does not have them yet.
+#[utoipa::path(
+    get, path = "/api/v1/profiles/ready-made", operation_id = "list-ready-made-profiles",
+    tag = "profile", params(ReadyMadeQuery),
+    responses(
+        (status = 200, body = Page<NewObject<ProfileSpec>>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn ready_made(
+    _caller: Asking,
+    Asked(query): Asked<ReadyMadeQuery>,
+) -> Outcome<Json<Page<NewObject<ProfileSpec>>>> {
+    let zone = query.time_zone.as_deref().unwrap_or("UTC");
+    tz::db().get(zone).map_err(|_| {
+        Failure::new(Code::Invalid, format!("there is no time zone {zone}"))
+            .cure("name one like Europe/Berlin")
+    })?;
+    let made = profile::ready_made(zone).into_iter().map(|profile| {
+        let name = profile.name.clone();
+        NewObject { name, tenant: None, spec: ProfileSpec::from(profile) }
+    });
+    Ok(Json(Page { items: made.collect(), next: None }))
 }

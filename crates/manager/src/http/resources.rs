@@ -4,6 +4,7 @@ use tintype_api::problem::Code;
 use tintype_api::resource::ResourceSpec;
 use tintype_model::resource::{Kind, Resource, Resources};
 use tintype_model::{Error, Result as ModelResult};
+use tintype_runner::vault;
 
 use crate::catalog::objects::{self as stored, Filter};
 use crate::http::failure::Failure;
@@ -31,6 +32,9 @@ impl Rules for ResourceSpec {
         if after.name == MANAGER_NAME {
             let what = format!("`{MANAGER_NAME}` is the manager itself");
             return Err(Failure::new(Code::Invalid, what));
+        }
+        if before.map(|before| &before.spec.at) != Some(&after.spec.at) {
+            vault::check_described(&after.spec.named(&after.name))?;
         }
         // What reaches a host is for those who run it: paths, addresses and commands there.
         let reaches = |o: &Object<Self>| reach(&o.spec.named(""));

@@ -336,6 +336,7 @@ async fn apply(
     mut known: Known,
     changes: Vec<Change>,
 ) -> Outcome<Snapshot> {
+    state.still_leads(&state.catalog.get(&known.snapshot.storage).await?).await?;
     let vault = vault_of(state, &known).await?;
     let (id, by) = (known.snapshot.id.clone(), caller.name.clone());
     let told: Vec<String> = changes.iter().map(|change| format!("{change:?}")).collect();
@@ -381,6 +382,7 @@ pub(super) async fn delete(
     // The full one first: a part alone is still a snapshot, a full one without its parts is none.
     parts.reverse();
     for known in parts {
+        state.still_leads(&state.catalog.get(&known.snapshot.storage).await?).await?;
         let vault = vault_of(&state, &known).await?;
         let (id, by) = (known.snapshot.id.clone(), caller.name.clone());
         let gone = blocking(move || {

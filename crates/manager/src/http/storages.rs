@@ -12,7 +12,7 @@ use crate::catalog::objects::{self as stored, Filter};
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::{facts, repositories};
 use crate::http::failure::Failure;
-use crate::http::objects::{Context, Rules, entry, handlers_but_change, make};
+use crate::http::objects::{Context, Rules, entry, handlers_but_change, make, own};
 use crate::vaults::ACCESS_SECRET;
 
 handlers_but_change!(StorageSpec, "storage", "/api/v1/storages", "/api/v1/storages/{id}");
@@ -100,6 +100,24 @@ fn reaches(storage: Option<&Object<StorageSpec>>) -> Option<(StorageKind, String
     Some((spec.kind, spec.url.clone(), spec.mount_point.clone()))
 }
 
+/// What lies in the data directory is lost with it, and is the internal storage's.
+fn outside(state: &State, spec: &StorageSpec) -> Outcome<()> {
+    if !matches!(spec.kind, StorageKind::Directory | StorageKind::Mounted) {
+        return Ok(());
+    }
+    let place = Path::new(spec.url.trim_start_matches("file://"));
+    let real = place
+        .ancestors()
+        .find_map(|above| Some(above.canonicalize().ok()?.join(place.strip_prefix(above).ok()?)));
+    let data = state.data.canonicalize().unwrap_or_else(|_| state.data.clone());
+    if real.is_some_and(|real| real.starts_with(&data)) {
+        let what = format!("{} lies in the manager's own data directory", spec.url);
+        return Err(Failure::new(Code::Invalid, what)
+            .cure("choose a directory elsewhere, best on another host: this one is lost with it"));
+    }
+    Ok(())
+}
+
 /// The secret is written and never shown.
 async fn seal_access(
     context: &mut Context<'_>,
@@ -142,8 +160,8 @@ async fn tried(
     storage: &Object<StorageSpec>,
     secret: Option<&str>,
 ) -> Outcome<StorageState> {
-    let checks = state.check_storage(storage, secret).await?;
-    let found = StorageState::new(state.now(), checks);
+    outside(state, &storage.spec)?;
+    let found = state.look_at_storage(storage, secret).await?;
     match found.checks.iter().find(|check| check.outcome == Verdict::Block) {
         None => Ok(found),
         Some(check) => {
@@ -216,8 +234,7 @@ pub(in crate::http) async fn change(
     headers: HeaderMap,
     Body(changed): Body<ChangedObject<StorageSpec>>,
 ) -> Outcome<Response> {
-    let before = state.catalog.get::<StorageSpec>(&id).await?;
-    caller.check_id(&before.tenant, &format!("there is no storage {id}"))?;
+    let before = own::<StorageSpec>(&state, &caller, &id).await?;
     if let Some(spec) = &changed.spec {
         spec.check()?;
         let mut candidate = before.clone();
@@ -245,8 +262,7 @@ pub(in crate::http) async fn state(
     caller: Asking,
     OneId(id): OneId,
 ) -> Outcome<Json<StorageState>> {
-    let storage = state.catalog.get::<StorageSpec>(&id).await?;
-    caller.check_id(&storage.tenant, &format!("there is no storage {id}"))?;
+    let storage = own::<StorageSpec>(&state, &caller, &id).await?;
     let mut on = state.catalog.read().await?;
     let found = facts::state(&mut on, "storage", &id).await?;
     found.map(Json).ok_or_else(|| {
@@ -269,10 +285,8 @@ pub(in crate::http) async fn check(
     caller: Asking,
     OneId(id): OneId,
 ) -> Outcome<Json<StorageState>> {
-    let storage = state.catalog.get::<StorageSpec>(&id).await?;
-    caller.check_id(&storage.tenant, &format!("there is no storage {id}"))?;
-    let checks = state.check_storage(&storage, None).await?;
-    let found = StorageState::new(state.now(), checks);
+    let storage = own::<StorageSpec>(&state, &caller, &id).await?;
+    let found = state.look_at_storage(&storage, None).await?;
     let mut change = state.catalog.change().await?;
     facts::set_state(change.on(), "storage", &id, found.checked, &found).await?;
     let what = format!("storage {}", storage.name);

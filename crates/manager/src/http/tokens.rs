@@ -17,6 +17,10 @@ impl Rules for TokenSpec {
         after: &mut Object<Self>,
     ) -> Outcome<()> {
         after.spec.last_used = before.and_then(|before| before.spec.last_used);
+        after.spec.maker = match before {
+            Some(before) => before.spec.maker.clone(),
+            None => context.caller.user.clone(),
+        };
         if after.spec.expires.is_some_and(|expires| expires <= context.state.now()) {
             return Err(Failure::new(Code::Invalid, "`expires` is over already"));
         }

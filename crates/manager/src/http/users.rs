@@ -2,20 +2,21 @@
 
 use serde_json::json;
 use tintype_api::problem::Code;
-use tintype_api::user::{NewPassword, UserSpec};
+use tintype_api::token::TokenSpec;
+use tintype_api::user::{NewPassword, NewUser, UserSpec};
 use tintype_model::rights::Role;
 
 use crate::auth::password;
 use crate::catalog::objects::{self as stored, Filter};
 use crate::catalog::{bearer, passwords};
 use crate::http::failure::Failure;
-use crate::http::objects::{Context, Rules, create_handler, entry, handlers};
+use crate::http::objects::{Context, Rules, entry, handlers, make, own};
 
 handlers!(UserSpec, "user", "/api/v1/users", "/api/v1/users/{id}");
-create_handler!(UserSpec, "user", "/api/v1/users");
 
 /// More users of one tenant are not looked at one by one.
 const MOST_USERS: i64 = 10_000;
+const MOST_TOKENS: i64 = 1_000_000;
 
 impl Rules for UserSpec {
     async fn may_become(
@@ -39,8 +40,20 @@ impl Rules for UserSpec {
             not_the_last(context, object).await?;
         }
         bearer::delete_of(context.on, &object.id, None).await?;
+        tokens_go(context, object).await?;
         Ok(passwords::delete(context.on, &object.id).await?)
     }
+}
+
+/// Those that act for a user who goes.
+async fn tokens_go(context: &mut Context<'_>, user: &Object<UserSpec>) -> Outcome<()> {
+    let filter = Filter { limit: MOST_TOKENS, ..Filter::default() };
+    let tokens = stored::list::<TokenSpec>(context.on, &filter).await?;
+    for token in tokens.iter().filter(|token| token.spec.maker.as_ref() == Some(&user.id)) {
+        bearer::delete_of(context.on, &token.id, None).await?;
+        stored::delete::<TokenSpec>(context.on, &token.id).await?;
+    }
+    Ok(())
 }
 
 fn is_active_administrator(user: &Object<UserSpec>) -> bool {
@@ -62,6 +75,39 @@ async fn not_the_last(context: &mut Context<'_>, user: &Object<UserSpec>) -> Out
     Err(Failure::new(Code::Locked, what).cure("make another user an administrator first"))
 }
 
+/// Makes a user, with a password if one is given: both or neither.
+#[utoipa::path(
+    post, path = "/api/v1/users", operation_id = "create-user", tag = "user",
+    request_body = NewUser,
+    responses(
+        (status = 201, body = Object<UserSpec>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn create(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Body(new): Body<NewUser>,
+) -> Outcome<Response> {
+    let NewUser { name, tenant, mut spec, password } = new;
+    let hash = match password {
+        None => None,
+        Some(password) => {
+            password::check(&password)?;
+            spec.must_change_password = true;
+            Some(super::logins::hash(&state, password).await?)
+        }
+    };
+    let new = NewObject { name, tenant, spec };
+    let made = make(&state, &caller, new, async |on, user: &Object<UserSpec>| {
+        if let Some(hash) = &hash {
+            passwords::set(on, &user.id, hash, user.created).await?;
+        }
+        Ok(())
+    });
+    Ok(objects::answer(StatusCode::CREATED, made.await?))
+}
+
 /// Sets a user's password and ends the user's other sessions.
 #[utoipa::path(
     put, path = "/api/v1/users/{id}/password", operation_id = "set-password", tag = "user",
@@ -79,8 +125,7 @@ pub(in crate::http) async fn set_password(
     Body(new): Body<NewPassword>,
 ) -> Outcome<StatusCode> {
     password::check(&new.new)?;
-    let user = state.catalog.get::<UserSpec>(&id).await?;
-    caller.check_id(&user.tenant, &format!("there is no user {id}"))?;
+    own::<UserSpec>(&state, &caller, &id).await?;
     let is_own = caller.is_user && caller.who.id == id;
     if is_own {
         let stored = passwords::get(&mut *state.catalog.read().await?, &id).await?;

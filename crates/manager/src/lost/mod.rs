@@ -3,6 +3,7 @@
 
 pub mod export;
 pub mod import;
+pub mod lead;
 pub mod rebuild;
 pub mod recover;
 pub mod sheet;

@@ -13,6 +13,7 @@ use tintype_model::{Error, Result};
 use tintype_runner::vault::{Env, Place, Snapshot, Vault};
 
 use super::import::{Head, head, import};
+use super::lead;
 use super::rebuild::{Rebuilt, rebuild};
 use super::{STATE_BYTES, STATE_PATH};
 use crate::catalog::objects::{self, Filter};
@@ -105,6 +106,12 @@ pub async fn recover(wanted: Wanted, options: &Options) -> Result<Recovered> {
     let random = &*options.env.random;
     let read = import(change.on(), &text, vault.key(), &key, random).await?;
     move_storage(&mut change, &vault, &wanted.place).await?;
+    let before = lead::get(change.on()).await?;
+    let (place, env) = (wanted.place.clone(), options.env.clone());
+    let (now, installation) = (env.clock.now(), read.installation.clone());
+    let manager = Id::new(now, random);
+    let lead = blocking(move || lead::take(&place, &installation, &before, &manager, now, &env));
+    lead::set(change.on(), &lead.await?).await?;
     let told = audit::New {
         time: options.env.clock.now(),
         tenant: &read.system,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tintype_api::resource::ResourceSpec;
 use tintype_api::run::{LogLevel, RunState};
-use tintype_api::storage::{StorageSpec, StorageState};
+use tintype_api::storage::StorageSpec;
 use tintype_model::identifier::Id;
 use tintype_model::item::Outcome;
 use tintype_model::plan::Verdict;
@@ -232,15 +232,14 @@ pub(super) async fn check_storage(
 ) -> Result<Ended> {
     let id: Id = stored.storage.parse()?;
     let storage = state.catalog.get::<StorageSpec>(&id).await?;
-    let checks = state.check_storage(&storage, None).await?;
-    for check in checks.iter().filter(|check| check.outcome != Verdict::Pass) {
+    let found = state.look_at_storage(&storage, None).await?;
+    for check in found.checks.iter().filter(|check| check.outcome != Verdict::Pass) {
         let cure = check.cure.as_deref().unwrap_or_default();
         let line = format!("{}: {}; {cure}", check.name, check.message);
         let level =
             if check.outcome == Verdict::Block { LogLevel::Error } else { LogLevel::Warning };
         handle.log(state, level, line).await;
     }
-    let found = StorageState::new(state.now(), checks);
     let blocked = found.checks.iter().find(|check| check.outcome == Verdict::Block).cloned();
     let result = json!({ "is_good": found.is_good });
     let now = state.now();

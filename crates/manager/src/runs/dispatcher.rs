@@ -213,6 +213,9 @@ fn failed(handle: &Handle, error: &Error) -> Ended {
 }
 
 async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
+    if !stored.storage.is_empty() && stored.run.kind != RunKind::CheckStorage {
+        state.still_leads(&state.catalog.get(&stored.storage.parse()?).await?).await?;
+    }
     match stored.run.kind {
         RunKind::Snapshot => snapshot::execute(state, handle, stored).await,
         RunKind::Restore => restore::execute(state, handle, stored).await,

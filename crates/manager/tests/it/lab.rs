@@ -229,7 +229,7 @@ impl Lab {
         role: Role,
         name: &str,
     ) -> Client {
-        let spec = TokenSpec { role, expires: None, last_used: None };
+        let spec = TokenSpec::new(role, None);
         let new = NewObject { name: name.into(), tenant: Some(tenant.clone()), spec };
         self.nobody().with_bearer(administrator.create_token(&new).unwrap().secret)
     }

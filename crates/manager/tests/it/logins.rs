@@ -1,9 +1,10 @@
 //! Passwords, sessions, tokens.
 
+use tintype_api::client::Client;
 use tintype_api::login::Login;
 use tintype_api::object::{ChangedObject, NewObject};
 use tintype_api::token::{PREFIX, TokenSpec};
-use tintype_api::user::{NewPassword, UserSpec};
+use tintype_api::user::{NewPassword, NewUser, UserSpec};
 use tintype_model::ErrorKind;
 use tintype_model::rights::Role;
 
@@ -103,7 +104,7 @@ fn a_token_has_at_most_the_role_of_its_maker_and_ends() {
     Lab::on_each(|lab| {
         let administrator = lab.administrator();
         let system = administrator.whoami().unwrap().tenant;
-        let spec = TokenSpec { role: Role::Viewer, expires: None, last_used: None };
+        let spec = TokenSpec::new(Role::Viewer, None);
         let new = NewObject { name: "ci".into(), tenant: None, spec };
         let made = administrator.create_token(&new).unwrap();
         assert!(made.secret.starts_with(PREFIX));
@@ -118,6 +119,65 @@ fn a_token_has_at_most_the_role_of_its_maker_and_ends() {
         administrator.delete::<TokenSpec>(&made.token.id).unwrap();
         assert_eq!(ci.whoami().unwrap_err().kind(), ErrorKind::Denied);
     });
+}
+
+#[test]
+fn a_token_may_no_more_than_its_maker_and_goes_with_him() {
+    Lab::on_each(|lab| {
+        let administrator = lab.administrator();
+        let spec =
+            UserSpec { role: Role::Administrator, is_enabled: true, must_change_password: false };
+        let new = NewUser {
+            name: "eve".into(),
+            tenant: None,
+            spec: spec.clone(),
+            password: Some("given by another".into()),
+        };
+        let eve = administrator.create_user(&new).unwrap();
+        assert!(eve.spec.must_change_password);
+        let client = lab.login("system", "eve", "given by another").unwrap();
+        let own = NewPassword { old: new.password.clone(), new: "chosen by eve".into() };
+        client.set_password(&eve.id, &own).unwrap();
+        let token = |client: &Client, name: &str, role| {
+            let spec = TokenSpec::new(role, None);
+            client.create_token(&NewObject { name: name.into(), tenant: None, spec }).unwrap()
+        };
+        let ci = token(&client, "ci", Role::Administrator);
+        assert_eq!(ci.token.spec.maker, Some(eve.id.clone()));
+        let ci = lab.nobody().with_bearer(&ci.secret);
+        // One that a token makes acts for the same user.
+        let second = token(&ci, "second", Role::Restorer);
+        let second = lab.nobody().with_bearer(&second.secret);
+        assert_eq!(second.whoami().unwrap().role, Role::Restorer);
+        let set_to = |role, is_enabled| {
+            let spec = UserSpec { role, is_enabled, ..spec.clone() };
+            let changed = ChangedObject { name: None, spec: Some(spec) };
+            administrator.change(&eve.id, None, &changed).unwrap();
+        };
+        set_to(Role::Operator, true);
+        assert_eq!(ci.whoami().unwrap().role, Role::Operator);
+        assert_eq!(second.whoami().unwrap().role, Role::Viewer);
+        set_to(Role::Administrator, false);
+        for gone in [&ci, &second] {
+            assert_eq!(gone.whoami().unwrap_err().kind(), ErrorKind::Denied);
+        }
+        set_to(Role::Administrator, true);
+        assert_eq!(ci.whoami().unwrap().role, Role::Administrator);
+        administrator.delete::<UserSpec>(&eve.id).unwrap();
+        assert_eq!(administrator.list::<TokenSpec>().unwrap(), []);
+        assert_eq!(ci.whoami().unwrap_err().kind(), ErrorKind::Denied);
+    });
+}
+
+#[test]
+fn a_user_whose_password_is_refused_is_not_made() {
+    let lab = Lab::sqlite();
+    let administrator = lab.administrator();
+    let spec = UserSpec { role: Role::Viewer, is_enabled: true, must_change_password: false };
+    let password = Some("short".into());
+    let new = NewUser { name: "eve".into(), tenant: None, spec, password };
+    assert_eq!(administrator.create_user(&new).unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(administrator.list::<UserSpec>().unwrap().len(), 1);
 }
 
 #[test]

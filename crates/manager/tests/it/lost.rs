@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tintype_api::client::Client;
 use tintype_api::object::{NewObject, Object};
 use tintype_api::page::Page;
+use tintype_api::run::RunState;
 use tintype_api::snapshot::Snapshot;
 use tintype_api::storage::{StorageKind, StorageSpec};
 use tintype_manager::lost::recover::{self, Wanted};
@@ -13,7 +14,7 @@ use tintype_model::ErrorKind;
 use tintype_runner::vault::{Env, Place};
 
 use crate::lab::{Lab, PASSWORD};
-use crate::snapshots::{full, partial, taken, volume};
+use crate::snapshots::{ended, full, partial, taken, volume};
 
 /// Elsewhere than the data directory, and the default.
 pub(crate) fn elsewhere(lab: &Lab, client: &Client) -> Object<StorageSpec> {
@@ -99,6 +100,36 @@ fn a_lost_manager_comes_back_from_the_store_and_twelve_words() {
     // It goes on: the next snapshot goes into the same repository, and knows what was there.
     let next: Snapshot = taken(&client, &full());
     assert!(next.is_complete && next.stored_bytes < 1 << 20, "{next:?}");
+}
+
+/// Two managers of one installation would delete from each other.
+#[test]
+fn a_manager_that_was_replaced_writes_no_more() {
+    let mut lab = Lab::sqlite();
+    let client = lab.administrator();
+    elsewhere(&lab, &client);
+    let files = lab.data().join("files");
+    volume(&client, "files", &files);
+    let held = taken(&client, &full());
+    let words = {
+        let state = lab.stopped_state();
+        words(&lab.block_on(sheet::sheet(&state, "00")).unwrap(), "vault")
+    };
+    let place = Place::parse(&lab.data().join("vault").display().to_string(), None).unwrap();
+    let wanted = Wanted { place, installation: None, words, snapshot: None };
+    let mut elsewhere = lab.options();
+    elsewhere.data = lab.data().join("second");
+    lab.block_on(recover::recover(wanted, &elsewhere)).unwrap();
+    // The old one is started again all the same.
+    let old = lab.restarted().unwrap();
+    let client = old.login("system", "admin", PASSWORD).unwrap();
+    let run = client.snapshot(&partial(&["files"])).unwrap();
+    let ended = ended(&client, &run);
+    assert_eq!(ended.state, RunState::Failed);
+    assert!(ended.cause.as_deref().unwrap_or_default().contains("was replaced"), "{ended:?}");
+    assert_eq!(listed(&client, "/snapshots").len(), 1, "it can be read");
+    let refused = client.delete_snapshot(&held.id).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Locked, "{refused}");
 }
 
 #[test]

@@ -27,6 +27,16 @@ impl Role {
     pub const ALL: [Self; 5] =
         [Self::Viewer, Self::Operator, Self::Restorer, Self::Administrator, Self::Auditor];
 
+    /// What is left of it for somebody who acts for one of the other role.
+    #[must_use]
+    pub fn limited_by(self, other: Self) -> Self {
+        match (other.includes(self), self.includes(other)) {
+            (true, _) => self,
+            (false, true) => other,
+            (false, false) => Self::Viewer,
+        }
+    }
+
     /// Whether this role may everything that the other may.
     pub fn includes(self, other: Self) -> bool {
         Action::ALL.iter().all(|action| !action.allows(other) || action.allows(self))

@@ -132,6 +132,14 @@ fn source(
     Ok(source)
 }
 
+/// Whether the descriptions say what their connectors need; looks at nothing.
+pub fn check(connectors: &[Box<dyn Connector>], resource: &Resource) -> Result<()> {
+    if resource.kind == Kind::Application {
+        return Ok(());
+    }
+    connector(connectors, &resource.connector)?.check(resource)
+}
+
 pub(super) fn connector<'c>(
     connectors: &'c [Box<dyn Connector>],
     name: &str,

@@ -15,6 +15,7 @@ pub mod restore;
 mod sections;
 mod sessions;
 mod stored;
+pub mod undo_point;
 mod window;
 
 use std::collections::{BTreeMap, HashSet};
@@ -39,6 +40,7 @@ use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::connector::{Connector, Context, Released, Source};
 
 pub use guard::{GuardCommand, guard};
+pub use member::check;
 
 use crate::progress::Progress;
 use crate::snapshot::section::Section;
@@ -67,6 +69,30 @@ pub struct GroupOptions {
     pub never_enter: Vec<(u64, u64)>,
     /// Memory of each walk.
     pub ahead_bytes: usize,
+}
+
+impl GroupOptions {
+    /// `own`: directories of this host that the run writes to.
+    pub fn new(
+        own: &[PathBuf],
+        (runtime_dir, scratch_dir): (PathBuf, PathBuf),
+        guard: GuardCommand,
+        deadline: Duration,
+        ahead_bytes: usize,
+    ) -> Self {
+        let found = |path: &PathBuf| std::fs::metadata(path).ok();
+        let never_enter = own.iter().filter_map(found).map(|found| (found.dev(), found.ino()));
+        let written = own.iter().chain([&scratch_dir, &runtime_dir]).filter_map(found);
+        Self {
+            never_enter: never_enter.collect(),
+            written_devices: written.map(|found| found.dev()).collect(),
+            runtime_dir,
+            scratch_dir,
+            deadline,
+            guard,
+            ahead_bytes,
+        }
+    }
 }
 
 /// What came of a run.
@@ -471,6 +497,10 @@ impl Taking<'_> {
         member.missing = member.source.as_ref().expect("not failed").missing();
         let item = &mut member.item;
         item.consistency = Some(view.consistency);
+        if view.consistency == Consistency::None {
+            // Read as it is: there was nothing to freeze.
+            item.frozen_seconds = None;
+        }
         item.reason = reason(view.why_not_more, &member.missing);
         item.mark = view.mark;
         item.facts = view.facts;
@@ -521,6 +551,20 @@ impl Taking<'_> {
         Time { seconds: now.as_second(), nanoseconds: now.subsec_nanosecond().max(0) as u32 }
     }
 
+    /// Without those that were read as they are.
+    fn frozen_windows(&self, members: &[Member]) -> Vec<Window> {
+        let is_frozen = |name: &String| {
+            let level = members.iter().find(|m| m.item.name == *name).map(|m| m.item.consistency);
+            level != Some(Some(Consistency::None))
+        };
+        let mut windows = self.windows.lock().expect("no panic while held").clone();
+        for window in &mut windows {
+            window.members.retain(is_frozen);
+        }
+        windows.retain(|window| !window.members.is_empty());
+        windows
+    }
+
     /// The last entry of the tree: what came of every resource.
     fn describe(
         &self,
@@ -559,7 +603,7 @@ impl Taking<'_> {
             resources: self.resources.resources.clone(),
             applications: self.applications(&items),
             items,
-            windows: self.windows.lock().expect("no panic while held").clone(),
+            windows: self.frozen_windows(&members),
         };
         let is_whole =
             |member: &Member| member.item.outcome == Outcome::Captured && member.missing.is_empty();

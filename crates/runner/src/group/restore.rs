@@ -2,6 +2,7 @@
 //! replaced, then stop, switch, start, look and clean, step by step through a journal.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,9 @@ use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_model::item::{Descriptor, HookRun, Item, Outcome};
 use tintype_model::plan::{Check, Stage, Verdict};
-use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource, Resources, Version};
+use tintype_model::resource::{
+    Hook, HookPlace, Kind, OnError, Phase, Resource, Resources, Version,
+};
 use tintype_model::{Error, Result};
 pub use tintype_source::connector::Destination;
 use tintype_source::connector::{Connector, Context, Target, TargetPlan};
@@ -266,7 +269,7 @@ impl Restore<'_> {
                 .target(self.context)
                 .and_then(|mut target| target.plan(item, resource, &destination, &stored))
                 .map_err(|error| error.context(name))?;
-            plan.checks.extend(self.repository_within(resource, &destination));
+            plan.checks.extend(self.repository_within(&plan));
             items.push(ItemPlan {
                 item: item.clone(),
                 resource: resource.clone(),
@@ -276,6 +279,7 @@ impl Restore<'_> {
             });
         }
         settle(&mut items);
+        within(&mut items);
         let mut seen = Vec::new();
         for item in &mut items {
             let owner = resources.owner_of(&item.resource.name);
@@ -291,18 +295,14 @@ impl Restore<'_> {
 
     /// What replaces the repository, or its cache, takes away what it restores from: a snapshot never
     /// holds them.
-    fn repository_within(&self, resource: &Resource, destination: &Destination) -> Option<Check> {
-        let at = match destination {
-            Destination::InPlace => &resource.at,
-            Destination::AsNew { at, .. } => at,
-        };
-        let place = Path::new(at.get("path")?.as_str()?).canonicalize().ok()?;
+    fn repository_within(&self, plan: &TargetPlan) -> Option<Check> {
         let repository = PathBuf::from(self.repository.backend().describe());
-        let mut own = [Some(repository), self.repository.cache_dir().map(Path::to_path_buf)]
-            .into_iter()
-            .flatten()
-            .filter_map(|own| own.canonicalize().ok());
-        let inside = own.find(|own| own.starts_with(&place))?;
+        let own = [Some(repository), self.repository.cache_dir().map(Path::to_path_buf)];
+        let own: Vec<_> = own.into_iter().flatten().filter_map(|o| o.canonicalize().ok()).collect();
+        let (inside, place) = plan.places.iter().find_map(|place| {
+            let place = place.canonicalize().ok()?;
+            Some((own.iter().find(|own| own.starts_with(&place))?, place))
+        })?;
         Some(Check::block(
             "repository",
             format!("{} lies in {}, which would be replaced", inside.display(), place.display()),
@@ -542,6 +542,40 @@ fn settle(items: &mut [ItemPlan]) {
         }
     }
     items.sort_by_key(|item| item.plan.brings.is_empty());
+}
+
+/// What lies in a volume that is replaced at the same time would be written into what goes away.
+fn within(items: &mut [ItemPlan]) {
+    let replaced = |item: &ItemPlan| item.item.kind == Kind::Volume && item.plan.replaces;
+    let volumes: Vec<(String, PathBuf)> = items
+        .iter()
+        .filter(|item| replaced(item))
+        .flat_map(|item| {
+            item.plan.places.iter().map(|place| (item.item.name.clone(), place.clone()))
+        })
+        .collect();
+    for item in items {
+        let inside = item.plan.places.iter().find_map(|place| {
+            let volume = volumes
+                .iter()
+                .find(|(name, volume)| *name != item.item.name && is_part(place, volume));
+            volume.map(|(name, _)| (place.display().to_string(), name))
+        });
+        if let Some((place, volume)) = inside {
+            item.plan.checks.push(Check::block(
+                "within",
+                format!("{place} lies in the volume {volume}, which is replaced at the same time"),
+                format!("restore {volume} alone first, and then this"),
+            ));
+        }
+    }
+}
+
+/// Below it, and in the same file system: what is mounted in a volume is not part of it.
+fn is_part(place: &Path, volume: &Path) -> bool {
+    let device = |path: &Path| path.metadata().ok().map(|found| found.dev());
+    let there = place.ancestors().skip(1).find_map(device);
+    place.starts_with(volume) && there == device(volume)
 }
 
 /// Without running anything: a description out of a snapshot is not yet trusted.

@@ -6,6 +6,7 @@ mod check;
 mod guard;
 mod place;
 mod restore;
+mod room;
 mod take;
 
 use std::path::PathBuf;
@@ -17,13 +18,15 @@ use tintype_engine::repo::open::{OpenOptions, read_config};
 use tintype_engine::repo::{Identity, Repository};
 use tintype_engine::tree::Root;
 use tintype_model::item::Descriptor;
+use tintype_model::resource::Resource;
 use tintype_model::{Error, Result};
 
 pub use check::{Expected, check, check_mount};
 pub use guard::guard;
 pub use place::Place;
 pub use restore::{FilesOutcome, FilesTo, Undoing};
-pub use take::{MANAGER, Order, PRE_RESTORE, TRIGGER};
+pub use room::Room;
+pub use take::{MANAGER, Order};
 pub use tintype_engine::backend::AccessKey;
 pub use tintype_engine::cancel::Cancel;
 pub use tintype_engine::crypto::keys::MasterKey as DataKey;
@@ -36,6 +39,7 @@ pub use tintype_engine::repo::snapshots::{Listing, Snapshot};
 pub use tintype_engine::verify::{Severity, VerifyReport};
 
 use crate::group::GuardCommand;
+pub use crate::group::undo_point::{PRE_RESTORE, TRIGGER};
 use crate::identity;
 
 /// What a host has for its work on repositories.
@@ -175,6 +179,11 @@ fn existing(place: &Place, env: &Env) -> Result<SharedBackend> {
         true => place.open(env, false, true),
         false => Ok(backend),
     }
+}
+
+/// Whether a description says what its connector needs; looks at nothing on any host.
+pub fn check_described(resource: &Resource) -> Result<()> {
+    crate::group::check(&tintype_source::connectors(), resource)
 }
 
 /// So many threads for work that waits for a store or a disk.

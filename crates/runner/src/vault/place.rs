@@ -11,6 +11,7 @@ use tintype_model::{Error, ErrorKind, Result};
 
 /// Of a storage.
 const NOTES: &str = "installations/";
+const LEADS: &str = "leads/";
 const NOTE_BYTES: u64 = 64 << 10;
 const MOST_NOTES: usize = 100_000;
 
@@ -74,6 +75,38 @@ impl Place {
             Ok((listed.name[NOTES.len()..].to_owned(), text))
         };
         listed.into_iter().map(read).collect()
+    }
+
+    /// Who leads an installation: the highest number, and what is said of it.
+    pub fn lead(&self, installation: &str, env: &Env) -> Result<Option<(u64, Vec<u8>)>> {
+        let backend = match self.open(env, false, false) {
+            Err(error) if error.is(ErrorKind::NotFound) => return Ok(None),
+            backend => backend?,
+        };
+        let below = format!("{LEADS}{}/", installation.to_lowercase());
+        let listed = list_all(&*backend, &below)?;
+        if listed.len() > MOST_NOTES {
+            return Err(Error::unsupported(format!("{}: too many notes", self.url)));
+        }
+        let number = |listed: &Listed| listed.name[below.len()..].parse::<u64>().ok();
+        let Some((number, last)) =
+            listed.iter().filter_map(|l| Some((number(l)?, l))).max_by_key(|(number, _)| *number)
+        else {
+            return Ok(None);
+        };
+        Ok(Some((number, backend.get(&last.name, NOTE_BYTES)?)))
+    }
+
+    /// `AlreadyExists` where somebody has that number.
+    pub fn leave_lead(
+        &self,
+        installation: &str,
+        number: u64,
+        text: &[u8],
+        env: &Env,
+    ) -> Result<()> {
+        let name = format!("{LEADS}{}/{number:010}", installation.to_lowercase());
+        self.open(env, true, false)?.put(&name, text)
     }
 
     pub(super) fn open(

@@ -1,6 +1,5 @@
 //! Taking a snapshot of resources.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,22 +7,18 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tintype_engine::cancel::Cancel;
 use tintype_engine::repo::snapshots::Snapshot;
+use tintype_model::Result;
 use tintype_model::resource::{Resource, Resources};
-use tintype_model::{Error, Result};
 
 use super::{Host, Vault, WAITING_WORKERS, processors};
 use crate::group::parent::parent;
+use crate::group::undo_point::{self, Replaced};
 use crate::group::{self, BORROWS, GroupOptions, Taken};
 use crate::progress::Progress;
 use crate::snapshot::{Labels, SnapshotOptions};
 
 /// Of a manifest's options: what a manager says of the snapshot.
 pub const MANAGER: &str = "manager";
-/// Of a manifest's options: why it was taken.
-pub const TRIGGER: &str = "trigger";
-/// Taken of what a restore replaces.
-pub const PRE_RESTORE: &str = "pre-restore";
-
 /// Nothing is frozen for longer.
 const DEADLINE: Duration = Duration::from_secs(10);
 const AHEAD_BYTES: usize = 16 << 20;
@@ -81,35 +76,17 @@ impl Vault {
         manager: &Value,
         cancel: &Cancel,
     ) -> Result<String> {
-        let names: Vec<String> = replaced.iter().map(|resource| resource.name.clone()).collect();
-        let resources = described.iter().map(|resource| {
-            let now = replaced.iter().find(|replaced| replaced.name == resource.name);
-            now.unwrap_or(resource).clone()
-        });
-        let resources = Resources::new(resources.collect());
-        let places = group::places(&resources, &names)?;
-        let parent = parent(self.snapshots()?.snapshots, &self.identity().host, &places);
-        let labels = Labels {
-            paths: names.clone(),
-            roots: places,
-            tags: vec![PRE_RESTORE.into()],
-            note: "what a restore replaced".into(),
-            options: json!({ "resources": names, TRIGGER: PRE_RESTORE, BORROWS: true, MANAGER: manager }),
-            ..Labels::default()
-        };
-        let progress = Progress::default();
-        let taken = self
-            .capture(&resources, &names, labels, parent, false, cancel, &progress)
-            .map_err(|error| error.context("the undo point"))?;
+        let labels = Labels { options: json!({ MANAGER: manager }), ..Labels::default() };
+        let taken = undo_point::take(
+            &self.repository,
+            &tintype_source::connectors(),
+            &Replaced { described, replaced },
+            labels,
+            |labels, parent| options(labels, parent, false, cancel),
+            &self.group_options(),
+        )?;
         for what in &taken.unreleased {
             tracing::warn!(%what, "after the undo point");
-        }
-        if !taken.outcome.manifest.complete {
-            let failed = taken.descriptor.items.iter().find_map(|item| item.reason.clone());
-            return Err(Error::unavailable(format!(
-                "what will be replaced cannot be captured first: {}",
-                failed.unwrap_or_default()
-            )));
         }
         Ok(taken.outcome.id.to_string())
     }
@@ -128,14 +105,7 @@ impl Vault {
             Progress::add(&progress.total_entries, parent.manifest.entries);
             Progress::add(&progress.total_bytes, parent.manifest.bytes);
         }
-        let options = SnapshotOptions {
-            labels,
-            parent,
-            workers: processors(),
-            most_workers: processors().max(WAITING_WORKERS),
-            cancel: cancel.clone(),
-            read_all,
-        };
+        let options = options(labels, parent, read_all, cancel);
         let connectors = tintype_source::connectors();
         let group = self.group_options();
         group::snapshot(&self.repository, &connectors, resources, names, &options, &group, progress)
@@ -151,18 +121,24 @@ impl Vault {
 impl Host {
     /// `more`: directories besides its own that a run writes to.
     pub(super) fn group_options(&self, more: &[PathBuf]) -> GroupOptions {
-        let own: Vec<&PathBuf> = self.own.iter().chain(more).collect();
-        let found = |path: &&PathBuf| std::fs::metadata(path).ok();
-        let never_enter = own.iter().filter_map(found).map(|found| (found.dev(), found.ino()));
-        let written = own.iter().copied().chain([&self.scratch, &self.runtime]);
-        GroupOptions {
-            never_enter: never_enter.collect(),
-            written_devices: written.filter_map(|p| found(&p)).map(|found| found.dev()).collect(),
-            runtime_dir: self.runtime.clone(),
-            scratch_dir: self.scratch.clone(),
-            deadline: DEADLINE,
-            guard: self.guard.clone(),
-            ahead_bytes: AHEAD_BYTES,
-        }
+        let own: Vec<PathBuf> = self.own.iter().chain(more).cloned().collect();
+        let places = (self.runtime.clone(), self.scratch.clone());
+        GroupOptions::new(&own, places, self.guard.clone(), DEADLINE, AHEAD_BYTES)
+    }
+}
+
+fn options(
+    labels: Labels,
+    parent: Option<Snapshot>,
+    read_all: bool,
+    cancel: &Cancel,
+) -> SnapshotOptions {
+    SnapshotOptions {
+        labels,
+        parent,
+        workers: processors(),
+        most_workers: processors().max(WAITING_WORKERS),
+        cancel: cancel.clone(),
+        read_all,
     }
 }

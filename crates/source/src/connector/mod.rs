@@ -35,7 +35,10 @@ pub trait Connector: Send + Sync {
     /// Changes nothing, and finds nothing, without an error, where its platform is not there.
     fn discover(&self, context: &Context) -> Result<Vec<Discovered>>;
 
-    /// `Invalid` if `at` does not say what is needed.
+    /// `Invalid` if what describes it does not say what is needed; looks at nothing on any host.
+    fn check(&self, resource: &Resource) -> Result<()>;
+
+    /// The same, and what captures it.
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>>;
 
     /// For what an item of this connector holds.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -57,6 +57,9 @@ pub struct TargetPlan {
     /// do not say it: where a machine that is off has its disks.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub undo_at: Map<String, Value>,
+    /// Files and directories that it writes or replaces, by their whole paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<PathBuf>,
     /// What others of the same restore may need, as [`Check::unless`](field@Check::unless) names it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brings: Vec<String>,

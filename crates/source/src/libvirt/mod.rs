@@ -38,9 +38,12 @@ impl Connector for LibvirtConnector {
         discover::discover(context)
     }
 
+    fn check(&self, resource: &Resource) -> Result<()> {
+        described(resource).map(drop)
+    }
+
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
-        let at = at::At::parse(&resource.at)
-            .map_err(|error| error.context(format!("{} {}", resource.kind, resource.name)))?;
+        let at = described(resource)?;
         match resource.kind {
             Kind::Vm => Ok(Box::new(source::DomainSource::new(at, resource, context)?)),
             Kind::Network => Ok(Box::new(network::NetworkSource::new(&at, context)?)),
@@ -61,4 +64,9 @@ impl Connector for LibvirtConnector {
     fn clean(&self, resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
         clean::clean(resources, context)
     }
+}
+
+fn described(resource: &Resource) -> Result<at::At> {
+    at::At::parse(&resource.at)
+        .map_err(|error| error.context(format!("{} {}", resource.kind, resource.name)))
 }

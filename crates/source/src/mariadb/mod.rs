@@ -102,6 +102,10 @@ impl Connector for MariaDb {
         Ok(discover::discover())
     }
 
+    fn check(&self, resource: &Resource) -> Result<()> {
+        at::of::<At>(resource).map(drop)
+    }
+
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
         Ok(Box::new(capture::MariaDbSource::new(resource, at::of(resource)?, context)))
     }

@@ -47,6 +47,9 @@ pub(super) struct ClusterFacts {
     pub(super) tablespaces: Vec<Tablespace>,
     /// Settings that recovery wants to be at least as large as they were.
     pub(super) settings: BTreeMap<String, String>,
+    /// What it was started with, as `pg_ctl -o` does: it stands in no file.
+    #[serde(default)]
+    pub(super) command_line: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -119,6 +122,15 @@ pub(super) fn ask(sql: &mut Client, user: &str) -> Result<ClusterFacts> {
     for name in SETTINGS {
         settings.insert(name.to_owned(), sql.value(&format!("SHOW {name}"))?);
     }
+    // Where its files are is said by the restore.
+    let started_with = "SELECT name, current_setting(name) FROM pg_settings \
+                        WHERE source = 'command line' \
+                        AND name NOT IN ('data_directory', 'config_file')";
+    let pair = |row: Vec<Option<String>>| match &row[..] {
+        [Some(name), Some(value)] => Some((name.clone(), value.clone())),
+        _ => None,
+    };
+    let command_line = sql.query(started_with)?.into_iter().filter_map(pair).collect();
     Ok(ClusterFacts {
         version: sql.value("SHOW server_version")?,
         major: version / 10_000,
@@ -144,6 +156,7 @@ pub(super) fn ask(sql: &mut Client, user: &str) -> Result<ClusterFacts> {
         bytes: 0,
         tablespaces: Vec::new(),
         settings,
+        command_line,
     })
 }
 

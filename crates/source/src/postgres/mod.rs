@@ -130,6 +130,10 @@ impl Connector for Postgres {
         Ok(discover::discover())
     }
 
+    fn check(&self, resource: &Resource) -> Result<()> {
+        At::of(resource).map(drop)
+    }
+
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
         let at = At::of(resource)?;
         Ok(match at.mode {

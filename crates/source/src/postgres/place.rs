@@ -45,6 +45,9 @@ pub(super) struct Place {
     pub(super) is_new: bool,
     pub(super) timeline: u32,
     pub(super) archives: bool,
+    /// What it is started with beside its configuration.
+    #[serde(default)]
+    pub(super) command_line: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -176,8 +179,10 @@ impl Place {
             is_new,
             timeline: facts.timeline,
             archives: facts.archives,
+            command_line: if is_new { BTreeMap::new() } else { facts.command_line.clone() },
         };
         place.check(facts, &mut checks);
+        checks.extend(place.check_command_line(facts));
         place.check_identity(facts, rules, &mut checks);
         checks.extend(place.check_configuration());
         checks.extend(place.check_archive());
@@ -262,6 +267,19 @@ impl Place {
             change(staged).map_err(|error| Error::io(error, staged.display()))?;
         }
         Ok(())
+    }
+
+    /// Nobody sees what stands in no file, so whoever starts it next starts it without.
+    fn check_command_line(&self, facts: &ClusterFacts) -> Option<Check> {
+        let names: Vec<&str> = facts.command_line.keys().map(String::as_str).collect();
+        let names = Some(names.join(", ")).filter(|names| !names.is_empty())?;
+        let reason = format!("the server was started with {names} on its command line");
+        let (what, cure) = if self.is_new {
+            ("the copy is not", "put into the copy's configuration what of it the copy needs")
+        } else {
+            ("is again", "put it into the configuration, so that whoever starts it next has it")
+        };
+        Some(Check::warn("options", format!("{reason}, {what}"), cure))
     }
 
     fn check_identity(

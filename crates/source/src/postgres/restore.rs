@@ -78,6 +78,8 @@ impl Target for PostgresTarget {
                 } else {
                     String::new()
                 };
+                let spaces = place.tablespaces.iter().map(|space| space.location.clone());
+                let places = std::iter::once(place.data.clone()).chain(spaces).collect();
                 let recovery = Recovery::new(&facts, &place);
                 let databases = facts.databases.clone();
                 let steps = vec![
@@ -115,7 +117,7 @@ impl Target for PostgresTarget {
                 ];
                 // What is there stays whole beside it, and a stopped server could not be captured:
                 // no undo point is needed, and none could be taken.
-                Ok(TargetPlan { checks, steps, replaces: false, ..TargetPlan::default() })
+                Ok(TargetPlan { checks, steps, places, ..TargetPlan::default() })
             }
         }
     }
@@ -303,8 +305,9 @@ fn start(place: &Place, context: &Context) -> Result<()> {
     }
     let log = place.data.join(START_LOG);
     let configuration = place.configuration.as_ref();
-    let settings = configuration.map(|file| ("config_file", file.display().to_string()));
-    let options = programs::options(settings);
+    let file = configuration.map(|file| ("config_file", file.display().to_string()));
+    let given = place.command_line.iter().map(|(name, value)| (&name[..], value.clone()));
+    let options = programs::options(file.into_iter().chain(given));
     programs::start(&place.pg_ctl, place.account, &place.data, &log, &options, context)
 }
 

@@ -41,6 +41,10 @@ impl Connector for QemuConnector {
         Ok(discover::discover(context))
     }
 
+    fn check(&self, resource: &Resource) -> Result<()> {
+        at::At::of(resource).map(drop)
+    }
+
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
         Ok(Box::new(source::QemuSource::new(resource, context)?))
     }

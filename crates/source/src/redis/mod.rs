@@ -88,6 +88,10 @@ impl Connector for Redis {
         Ok(discover::discover())
     }
 
+    fn check(&self, resource: &Resource) -> Result<()> {
+        at::of::<At>(resource).map(drop)
+    }
+
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
         Ok(Box::new(capture::RedisSource::new(&resource.name, at::of(resource)?, context)))
     }

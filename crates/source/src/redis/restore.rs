@@ -93,6 +93,7 @@ impl Target for RedisTarget {
         let owner = rules.and_then(|rules| rules.get("owner")).map(String::as_str);
         let owner = owner_of(&directory, owner.unwrap_or("redis"));
         let (name, shown) = (item.name.clone(), directory.display().to_string());
+        let written = vec![directory.clone()];
         let Places { moves, staged: to, multi_part } = places;
         let staged = Staged { name, directory, owner, to, multi_part };
         let what = if append_only { "as the base of its append-only file" } else { "as its dump" };
@@ -114,7 +115,7 @@ impl Target for RedisTarget {
                 Action::Switch(moves),
             ),
         ];
-        Ok(TargetPlan { checks, steps, replaces: false, ..TargetPlan::default() })
+        Ok(TargetPlan { checks, steps, places: written, ..TargetPlan::default() })
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {

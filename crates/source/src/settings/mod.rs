@@ -94,6 +94,10 @@ impl Connector for Settings {
         Ok(vec![Discovered { resource, reaches, why_not_more }])
     }
 
+    fn check(&self, resource: &Resource) -> Result<()> {
+        At::of(resource).map(drop)
+    }
+
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
         let (at, context) = (At::of(resource)?, context.clone());
         let excludes = resource.excludes.clone();

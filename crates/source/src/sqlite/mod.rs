@@ -59,6 +59,10 @@ impl Connector for Sqlite {
         Ok(paths.into_iter().filter_map(|path| discovered(&path)).collect())
     }
 
+    fn check(&self, resource: &Resource) -> Result<()> {
+        at::of::<At>(resource).map(drop)
+    }
+
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
         let At { path } = at::of(resource)?;
         Ok(Box::new(capture::SqliteSource::new(&resource.name, path, context)?))

@@ -135,7 +135,7 @@ impl Target for SqliteTarget {
         };
         let moves = Moves { replaces, aside: pairs(&path, &old), place: pairs(&staged, &path) };
         let gone = moves.aside.iter().map(|(_, aside)| aside.clone()).collect();
-        let (name, tables) = (item.name.clone(), facts.tables);
+        let (name, tables, places) = (item.name.clone(), facts.tables, vec![path.clone()]);
         let stage = Action::Stage { name: name.clone(), to: staged, mode, uid, gid, tables };
         let mut steps = vec![
             step(
@@ -157,7 +157,7 @@ impl Target for SqliteTarget {
                 Action::Clean(gone),
             ));
         }
-        Ok(TargetPlan { checks, steps, replaces, ..TargetPlan::default() })
+        Ok(TargetPlan { checks, steps, replaces, places, ..TargetPlan::default() })
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {

@@ -52,6 +52,18 @@ pub(crate) enum FileStep {
     },
 }
 
+impl FileStep {
+    /// What it makes that stays.
+    pub(crate) fn place(&self) -> Option<&Path> {
+        match self {
+            Self::WriteDisk { file, .. }
+            | Self::WriteObject { file, .. }
+            | Self::WriteText { file, .. } => Some(file),
+            Self::MakeDirectory { .. } | Self::Place { .. } | Self::Remove { .. } => None,
+        }
+    }
+}
+
 /// A step with words for people.
 pub(crate) fn step<A: Serialize>(stage: Stage, text: impl Into<String>, action: &A) -> Step {
     let action = serde_json::to_value(action).expect("it is plain data");

@@ -37,6 +37,10 @@ impl Connector for Files {
         discover::volumes(NAME, context)
     }
 
+    fn check(&self, resource: &Resource) -> Result<()> {
+        super::place::check(resource)
+    }
+
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
         let at = At::of(&resource.name, &resource.at)?;
         let excludes = excludes(resource)?;

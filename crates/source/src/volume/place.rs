@@ -100,6 +100,12 @@ pub(super) fn excludes(resource: &Resource) -> Result<Arc<Excludes>> {
     Ok(Arc::new(builder.build()?))
 }
 
+/// Whether its description says what is needed.
+pub(super) fn check(resource: &Resource) -> Result<()> {
+    At::of(&resource.name, &resource.at)?;
+    excludes(resource).map(drop)
+}
+
 /// Opens a directory by its real path.
 pub(super) fn open(path: &Path) -> Result<OwnedFd, rustix::io::Errno> {
     let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

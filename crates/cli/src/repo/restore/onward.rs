@@ -7,11 +7,12 @@ use super::Args;
 /// The same command, by the id of its snapshot: what is the latest may be another one by then.
 pub(super) fn again(args: &Args, snapshot: &Snapshot) -> String {
     let of = &args.of_resources;
+    let new = &of.of_new;
     let mut words = command(snapshot);
     if args.in_place {
         words.push("--in-place".into());
     }
-    let pairs = [("--as-new", &of.as_new), ("--set", &of.set), ("--rule", &of.rule)];
+    let pairs = [("--as-new", &new.as_new), ("--set", &new.set), ("--rule", &new.rule)];
     for (option, values) in pairs {
         words.extend(values.iter().flat_map(|value| [option.to_owned(), shell_word(value)]));
     }

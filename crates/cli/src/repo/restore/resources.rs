@@ -11,13 +11,13 @@ use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::{Error, ErrorKind};
 use tintype_model::item::{Descriptor, Outcome};
-use tintype_model::plan::{Stage, Step, Verdict};
-use tintype_model::resource::{HookPlace, Resource, Resources, check_name};
-use tintype_runner::group::parent::parent;
+use tintype_model::plan::{Stage, Step};
+use tintype_model::resource::{HookPlace, Resource, Resources};
 use tintype_runner::group::restore::{
     Broken, GroupPlan, PlannedCommand, Restore, Restored, UndoPoint, Wanted,
 };
-use tintype_runner::group::{self, BORROWS, GroupOptions, Run};
+use tintype_runner::group::undo_point::{self, Replaced};
+use tintype_runner::group::{self, GroupOptions, Run};
 use tintype_runner::progress::Progress;
 use tintype_runner::restore;
 use tintype_runner::snapshot::{Labels, SnapshotOptions};
@@ -25,8 +25,7 @@ use tintype_source::connector::Destination;
 
 use super::{Args, When, onward};
 use crate::app::App;
-use crate::exit::{Exit, NotWhole, TakenBack, usage};
-use crate::pick::{PRE_RESTORE, TRIGGER};
+use crate::exit::{Ended, Exit, NotWhole, TakenBack, usage};
 use crate::progress::Watched;
 use crate::report::Done;
 use crate::{platform, show, terminal};
@@ -45,15 +44,8 @@ pub(super) struct Options {
     /// Restore resources (databases, volumes, machines, applications) and not single files
     #[arg(long, help_heading = "Resources")]
     pub(super) resources: bool,
-    /// Restore a resource under another name, beside the one it was captured from
-    #[arg(long, value_name = "NAME=NEW", requires = "resources", help_heading = "Resources")]
-    pub(super) as_new: Vec<String>,
-    /// Where the new one is: a field of `at` as in `tintype discover --schema`
-    #[arg(long, value_name = "NAME.FIELD=VALUE", requires = "as_new", help_heading = "Resources")]
-    pub(super) set: Vec<String>,
-    /// What must differ in the new one, as its connector documents: ports, addresses, networks
-    #[arg(long, value_name = "NAME.RULE=VALUE", requires = "as_new", help_heading = "Resources")]
-    pub(super) rule: Vec<String>,
+    #[command(flatten)]
+    pub(super) of_new: crate::as_new::Options,
     /// Take an interrupted restore back instead of going on
     #[arg(long, requires = "resources", help_heading = "Resources")]
     undo: bool,
@@ -65,64 +57,19 @@ pub(super) struct Options {
 impl Options {
     fn wanted(&self, args: &Args, descriptor: &Descriptor) -> anyhow::Result<Wanted> {
         let mut destinations = BTreeMap::new();
-        for pair in &self.as_new {
-            let (name, new) = pair
-                .split_once('=')
-                .ok_or_else(|| usage(format!("--as-new {pair}: write it NAME=NEW")))?;
-            check_name(new).map_err(usage)?;
+        for (name, new) in self.of_new.parse()? {
             let resource = descriptor.resources.iter().find(|r| r.name == name);
             let resource =
                 resource.ok_or_else(|| usage(format!("--as-new: there is no {name}")))?;
             let mut at: Map<String, Value> = resource.at.clone();
-            for (field, value) in fields(&self.set, name, "--set")? {
-                let value = serde_norway::from_str(value)
-                    .map_err(|error| usage(format!("--set {name}.{field}: {error}")))?;
-                at.insert(field.to_owned(), value);
-            }
-            let rules = fields(&self.rule, name, "--rule")?;
-            let rules =
-                rules.into_iter().map(|(rule, value)| (rule.into(), value.into())).collect();
-            let new = Destination::AsNew { name: new.to_owned(), at, rules };
-            destinations.insert(name.to_owned(), new);
+            at.extend(new.at);
+            destinations.insert(name, Destination::AsNew { name: new.name, at, rules: new.rules });
         }
-        all_used(&self.set, &destinations, "--set")?;
-        all_used(&self.rule, &destinations, "--rule")?;
         let mut names = self.names.clone();
         if names.is_empty() && !args.in_place {
             names = destinations.keys().cloned().collect();
         }
         Ok(Wanted { names, in_place: args.in_place, destinations })
-    }
-}
-
-/// `NAME.FIELD=VALUE` of one name; names may have dots.
-fn fields<'f>(
-    all: &'f [String],
-    name: &str,
-    option: &str,
-) -> anyhow::Result<Vec<(&'f str, &'f str)>> {
-    let own = |text: &'f String| text.strip_prefix(name)?.strip_prefix('.');
-    let pair = |text: &'f str| {
-        text.split_once('=')
-            .ok_or_else(|| usage(format!("{option} {name}.{text}: write it NAME.FIELD=VALUE")))
-    };
-    all.iter().filter_map(own).map(pair).collect()
-}
-
-/// Each of the options is for something that is restored as new.
-fn all_used(
-    all: &[String],
-    names: &BTreeMap<String, Destination>,
-    option: &str,
-) -> anyhow::Result<()> {
-    let is_used = |text: &&String| {
-        names.keys().any(|name| text.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
-    };
-    match all.iter().find(|text| !is_used(text)) {
-        Some(text) => Err(usage(format!(
-            "{option} {text}: write it NAME.FIELD=VALUE, of a NAME that --as-new names"
-        ))),
-        None => Ok(()),
     }
 }
 
@@ -183,7 +130,10 @@ pub(super) fn run(
         if args.dry_run {
             return Ok(Done::of(Exit::Failed, figures));
         }
-        return Err(Error::denied("a check blocks this restore: nothing was changed").into());
+        return Err(Ended::blocked("a check blocks this restore"));
+    }
+    if plan.items.is_empty() {
+        return Err(Ended::blocked("nothing of this can be restored"));
     }
     if args.dry_run {
         return Ok(Done::of(Exit::of_outcome(!plan.missing.is_empty(), false), figures));
@@ -204,10 +154,10 @@ fn carry_out(
     plan: GroupPlan,
     undo_point: Option<&UndoPoint<'_>>,
 ) -> anyhow::Result<Done> {
-    let missing = plan.missing.len();
+    let (planned_count, missing) = (plan.items.len(), plan.missing.len());
     let watched = Watched::new("restore", planned.progress, "the target");
     match app.watch(&watched, || planned.apply(plan, undo_point)) {
-        Ok(restored) => finish(app, &restored, missing),
+        Ok(restored) => finish(app, &restored, planned_count, missing),
         Err(broken) => {
             explain(args, app, planned, &broken);
             let error = anyhow::Error::from(broken.error);
@@ -325,13 +275,7 @@ fn tell(args: &Args, app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
         ))?;
         for check in &item.plan.checks {
             report.event("check", json!({ "resource": item.item.name, "check": check }))?;
-            let word = match check.outcome {
-                Verdict::Pass => "pass",
-                Verdict::Warn => "warn",
-                Verdict::Block => "block",
-            };
-            let cure = check.cure.as_ref().map(|cure| format!("; {cure}")).unwrap_or_default();
-            report.text(format!("  check {word:<5}  {}: {}{cure}", check.name, check.message))?;
+            report.text(format!("  check {}", show::check(check)))?;
         }
         let without = args.of_resources.without_undo_point;
         let is_done = |step: &&Step| step.stage != Stage::Watch || !without;
@@ -407,8 +351,6 @@ fn agree(args: &Args, app: &App, plan: &GroupPlan) -> anyhow::Result<()> {
     }
 }
 
-/// A snapshot of exactly what will be replaced. It has a parent, so that little is read while everybody
-/// waits for the switch, and belongs to no series.
 fn undo_point(
     app: &App,
     repository: &Repository,
@@ -416,45 +358,24 @@ fn undo_point(
     replaced: &[Resource],
     options: &GroupOptions,
 ) -> tintype_engine::Result<String> {
-    let names: Vec<String> = replaced.iter().map(|resource| resource.name.clone()).collect();
-    let described = descriptor.resources.iter().map(|resource| {
-        let now = replaced.iter().find(|replaced| replaced.name == resource.name);
-        now.unwrap_or(resource).clone()
-    });
-    let resources = Resources::new(described.collect());
-    let places = group::places(&resources, &names)?;
-    let known = repository.snapshots()?.snapshots;
-    let parent = parent(known, &repository.identity().host, &places);
     let budget = app.writer_budget().map_err(|error| Error::internal(error.to_string()))?;
-    let snapshot = SnapshotOptions {
-        labels: Labels {
-            paths: names.clone(),
-            roots: places,
-            tags: vec![PRE_RESTORE.into()],
-            note: "what a restore replaced".into(),
-            options: json!({ "resources": names, TRIGGER: PRE_RESTORE, BORROWS: true }),
-            ..Labels::default()
-        },
+    let read = |labels, parent| SnapshotOptions {
+        labels,
         parent,
         workers: budget.workers,
         most_workers: budget.most_workers,
         cancel: app.cancel.clone(),
         read_all: false,
     };
-    let connectors = tintype_source::connectors();
-    let progress = Progress::default();
-    let taken =
-        group::snapshot(repository, &connectors, &resources, &names, &snapshot, options, &progress)
-            .map_err(|error| error.context("the undo point; --without-undo-point does without"))?;
+    let (connectors, described) = (tintype_source::connectors(), &descriptor.resources);
+    let of = Replaced { described, replaced };
+    let taken = undo_point::take(repository, &connectors, &of, Labels::default(), read, options);
+    let taken = taken.map_err(|error| {
+        let what = format!("{}; --without-undo-point does without", error.message());
+        Error::new(error.kind(), what)
+    })?;
     for what in &taken.unreleased {
         app.report.warn(what);
-    }
-    if !taken.outcome.manifest.complete {
-        let failed = taken.descriptor.items.iter().find_map(|item| item.reason.clone());
-        return Err(Error::unavailable(format!(
-            "what will be replaced cannot be captured first: {}; --without-undo-point does without",
-            failed.unwrap_or_default()
-        )));
     }
     let id = taken.outcome.id.short();
     app.report.note(format!("undo point: snapshot {id}"));
@@ -530,7 +451,7 @@ fn unfinished(repository: &Repository) -> anyhow::Result<String> {
     })
 }
 
-fn finish(app: &App, restored: &Restored, missing: usize) -> anyhow::Result<Done> {
+fn finish(app: &App, restored: &Restored, count: usize, missing: usize) -> anyhow::Result<Done> {
     for (name, run) in &restored.hooks {
         app.report.event("hook", json!({ "resource": name, "run": run }))?;
         if let Some(failure) = &run.failure {
@@ -544,7 +465,11 @@ fn finish(app: &App, restored: &Restored, missing: usize) -> anyhow::Result<Done
              stays: {place}; look what of it is needed, then remove it"
         ));
     }
-    app.report.text("restored")?;
+    let what = show::counted(count as u64, "resource", "resources");
+    app.report.text(match missing {
+        0 => format!("restored {what}"),
+        missing => format!("restored {what}; {missing} could not be restored"),
+    })?;
     let figures = json!({
         "resumed_steps": restored.resumed_steps, "missing": missing, "kept": restored.kept.len(),
     });

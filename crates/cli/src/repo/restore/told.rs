@@ -62,12 +62,7 @@ impl Told<'_> {
         let mut blocked = None;
         for check in restore::check(self.plan, reader) {
             report.event("check", json!(check))?;
-            let word = match check.outcome {
-                Verdict::Pass => "pass",
-                Verdict::Warn => "warn",
-                Verdict::Block => "block",
-            };
-            let line = format!("check {word:<5}  {}: {}", check.name, check.message);
+            let line = format!("check {}", show::check(&check));
             match check.outcome {
                 Verdict::Pass if !all => report.detail(line),
                 _ => report.note(line),
@@ -129,6 +124,17 @@ impl Told<'_> {
             show::counted(counts.leftovers, "leftover to remove", "leftovers to remove"),
             show::bytes(counts.bytes)
         ))
+    }
+
+    /// Whoever thinks of a new directory learns that it is none.
+    pub(super) fn merges(&self) {
+        let Self { app, plan } = self;
+        if plan.counts.merge > 0 {
+            app.report.note(format!(
+                "{} is in use: what is there and the snapshot does not hold stays there",
+                plan.base.display()
+            ));
+        }
     }
 
     /// What goes without being asked, before it goes.

@@ -175,7 +175,9 @@ impl Backend for LocalBackend {
     fn store_features(&self) -> Result<StoreFeatures> {
         let stat = rustix::fs::fstatvfs(&self.root.directory)
             .map_err(|errno| self.root.fail(errno, "statvfs"))?;
+        let blocks = stat.f_blocks.saturating_sub(stat.f_bfree).saturating_add(stat.f_bavail);
         Ok(StoreFeatures {
+            total_bytes: Some(blocks.saturating_mul(stat.f_frsize)),
             versioning: Some(false),
             object_lock: Some(false),
             free_bytes: Some(stat.f_bavail.saturating_mul(stat.f_frsize)),

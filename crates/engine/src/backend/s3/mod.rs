@@ -379,6 +379,7 @@ impl Backend for S3Backend {
             )?,
             object_lock: told(lock)?,
             free_bytes: None,
+            total_bytes: None,
         })
     }
 

@@ -64,8 +64,11 @@ fn seaweedfs_conforms() {
     assert!(backend.conditional());
     assert_conforms(&backend, &env, Extent::FULL);
     let features = backend.store_features().unwrap();
-    let nothing =
-        StoreFeatures { versioning: Some(false), object_lock: Some(false), free_bytes: None };
+    let nothing = StoreFeatures {
+        versioning: Some(false),
+        object_lock: Some(false),
+        ..StoreFeatures::default()
+    };
     assert_eq!(features, nothing);
 }
 

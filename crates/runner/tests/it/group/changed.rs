@@ -40,6 +40,10 @@ impl Connector for Listed {
         Ok(Vec::new())
     }
 
+    fn check(&self, _: &Resource) -> Result<()> {
+        Ok(())
+    }
+
     fn source(&self, resource: &Resource, _: &Context) -> Result<Box<dyn Source>> {
         let root = resource.at["path"].as_str().unwrap().into();
         Ok(Box::new(ListedSource { root, changed: self.0.lock().unwrap().take() }))

@@ -83,6 +83,10 @@ impl Connector for Played {
         Ok(Vec::new())
     }
 
+    fn check(&self, _: &Resource) -> Result<()> {
+        Ok(())
+    }
+
     fn source(&self, resource: &Resource, _: &Context) -> Result<Box<dyn Source>> {
         let does = resource.at.get("does").and_then(Value::as_str).unwrap_or_default();
         Ok(Box::new(PlayedSource {

@@ -43,6 +43,10 @@ impl Connector for Holding {
         Ok(Vec::new())
     }
 
+    fn check(&self, _: &Resource) -> Result<()> {
+        Ok(())
+    }
+
     fn source(&self, resource: &Resource, _: &Context) -> Result<Box<dyn Source>> {
         let how = resource.at["does"].as_str().unwrap().to_owned();
         let file = PathBuf::from(std::env::var_os(FILE).unwrap());

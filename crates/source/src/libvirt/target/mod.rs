@@ -4,7 +4,7 @@ mod machine;
 mod network;
 mod renew;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -240,6 +240,7 @@ impl Plan<'_> {
     }
 
     fn file(&mut self, stage: Stage, text: impl Into<String>, action: FileStep) {
+        self.result.places.extend(action.place().map(Path::to_path_buf));
         self.result.steps.push(step(stage, text, &Action::File(action)));
     }
 

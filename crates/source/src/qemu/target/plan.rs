@@ -128,6 +128,7 @@ impl Plan<'_> {
     }
 
     fn step(&mut self, stage: Stage, text: impl Into<String>, action: FileStep) {
+        self.result.places.extend(action.place().map(Path::to_path_buf));
         self.result.steps.push(step(stage, text, &Action::File(action)));
     }
 

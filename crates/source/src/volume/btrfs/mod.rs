@@ -48,6 +48,10 @@ impl Connector for Btrfs {
         discover::volumes(NAME, context)
     }
 
+    fn check(&self, resource: &Resource) -> Result<()> {
+        super::place::check(resource)
+    }
+
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
         Ok(Box::new(source::Snapshots::new(resource, context)?))
     }

@@ -36,6 +36,10 @@ impl Connector for Reflink {
         discover::volumes(NAME, context)
     }
 
+    fn check(&self, resource: &Resource) -> Result<()> {
+        super::place::check(resource)
+    }
+
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
         Ok(Box::new(source::Shared::new(resource, context)?))
     }

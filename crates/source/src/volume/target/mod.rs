@@ -84,6 +84,7 @@ impl Target for Volume {
             checks,
             steps: steps(&layout, item, replaces)?,
             replaces,
+            places: vec![path],
             ..TargetPlan::default()
         })
     }
