@@ -316,6 +316,19 @@ impl Client {
         body: Option<&Value>,
         version: Option<i64>,
     ) -> Result<Answer> {
+        let version = version.map(|version| format!("\"{version}\""));
+        let version = version.as_deref().map(|version| (header::IF_MATCH.as_str(), version));
+        self.exchange_with(method, path, body, version.as_slice())
+    }
+
+    /// The same, with more headers.
+    pub fn exchange_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer> {
         let failed =
             |error: &dyn std::fmt::Display| Error::unavailable(format!("{}: {error}", self.base));
         let mut request = Request::builder().method(method);
@@ -323,8 +336,8 @@ impl Client {
         if let Some(bearer) = &self.bearer {
             request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
         }
-        if let Some(version) = version {
-            request = request.header(header::IF_MATCH, format!("\"{version}\""));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");

@@ -9,7 +9,7 @@ use tintype_model::resource::check_name;
 use crate::exit::usage;
 
 #[derive(clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct Beside {
     /// Restore a resource under another name, beside the one it was captured from
     #[arg(long, value_name = "NAME=NEW", help_heading = "Resources")]
     pub(crate) as_new: Vec<String>,
@@ -21,7 +21,7 @@ pub(crate) struct Options {
     pub(crate) rule: Vec<String>,
 }
 
-impl Options {
+impl Beside {
     /// By name of the resource; of `at` only what was said.
     pub(crate) fn parse(&self) -> anyhow::Result<BTreeMap<String, AsNew>> {
         let mut all = BTreeMap::new();

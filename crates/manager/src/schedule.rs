@@ -18,7 +18,8 @@ use tintype_model::{Error, Result};
 use tokio::sync::watch;
 
 use crate::catalog::objects::{self, Filter};
-use crate::catalog::{Change, facts, failed, repositories, runs};
+use crate::catalog::{Change, answers, facts, failed, repositories, runs};
+use crate::http::once::KEPT as KEPT_ANSWERS;
 use crate::runs::begin::{self, MAINTENANCE, SCHEDULED, Wanted};
 use crate::runs::snapshot::{Spec, chosen};
 use crate::state::State;
@@ -94,6 +95,7 @@ pub async fn look(state: &State) -> Result<()> {
     }
     forget(&mut change, now).await?;
     runs::forget_plans(change.on(), now).await?;
+    answers::forget(change.on(), now - KEPT_ANSWERS).await?;
     change.commit_own_books().await?;
     if is_any {
         begin::tell(state);

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     #[arg(long = "app", visible_alias = "resource", value_name = "NAME")]
     apps: Vec<String>,
     #[command(flatten)]
-    of_new: crate::as_new::Options,
+    of_new: crate::as_new::Beside,
     /// A file or directory of the snapshot instead
     #[arg(long, value_name = "PATH", requires = "to", conflicts_with_all = ["apps", "as_new"])]
     path: Option<String>,

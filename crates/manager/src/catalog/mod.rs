@@ -4,6 +4,7 @@
 //! A change that somebody asked for is committed together with its entry in the audit log, and
 //! cannot be without ([`Change::commit`]).
 
+pub mod answers;
 pub mod audit;
 pub mod bearer;
 pub mod facts;
@@ -31,9 +32,10 @@ const READERS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// (number, name, statements); never changed once released.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "begin", include_str!("../../migrations/0001_begin.sql")),
     (2, "runs", include_str!("../../migrations/0002_runs.sql")),
+    (3, "answers", include_str!("../../migrations/0003_answers.sql")),
 ];
 
 /// Of the catalog that this program writes.

@@ -5,6 +5,7 @@ pub mod failure;
 mod input;
 mod logins;
 mod objects;
+pub(crate) mod once;
 mod profiles;
 mod resources;
 mod restores;

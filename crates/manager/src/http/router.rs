@@ -2,14 +2,19 @@
 
 use axum::Extension;
 use axum::extract::{Request, State as AxumState};
+use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tintype_model::rights::Action;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::extensions::ExtensionsBuilder;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ObjectBuilder, Required};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use super::failure::Outcome;
+use super::once;
 use crate::auth::caller;
 use crate::state::State;
 
@@ -30,6 +35,12 @@ impl Routes {
     pub(super) fn on(self, action: Action, route: UtoipaMethodRouter<State>) -> Self {
         let (schemas, mut paths, methods) = route;
         let name = serde_json::to_value(action).unwrap_or_default();
+        if action != Action::Public {
+            let posts = paths.paths.values_mut().filter_map(|item| item.post.as_mut());
+            posts.for_each(|post| {
+                post.parameters.get_or_insert_default().push(idempotency_key().into())
+            });
+        }
         for operation in paths.paths.values_mut().flat_map(operations) {
             let extensions = ExtensionsBuilder::new().add(ACTION, name.clone()).build();
             operation.extensions.get_or_insert_default().merge(extensions);
@@ -41,6 +52,17 @@ impl Routes {
     pub(super) fn finish(self) -> (axum::Router, OpenApi) {
         self.router.with_state(self.state).split_for_parts()
     }
+}
+
+fn idempotency_key() -> Parameter {
+    let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("Sent again with the same key, it is not done again: the first answer is given, for a day."))
+        .schema(Some(text.max_length(Some(once::MOST_KEY_BYTES))))
+        .build()
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
@@ -60,17 +82,30 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 
 async fn guard(
     AxumState((state, action)): AxumState<(State, Action)>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
-    if action != Action::Public {
-        let found = caller::recognise(&state, action, request.method(), request.headers()).await;
-        match found {
-            Ok(caller) => request.extensions_mut().insert(caller),
-            Err(failure) => return failure.into_response(),
-        };
+    match guarded(&state, action, request, next).await {
+        Ok(response) => response,
+        Err(failure) => failure.into_response(),
     }
-    next.run(request).await
+}
+
+async fn guarded(
+    state: &State,
+    action: Action,
+    mut request: Request,
+    next: Next,
+) -> Outcome<Response> {
+    if action == Action::Public {
+        return Ok(next.run(request).await);
+    }
+    let caller = caller::recognise(state, action, request.method(), request.headers()).await?;
+    request.extensions_mut().insert(caller.clone());
+    match once::key(&request)?.filter(|_| request.method() == Method::POST) {
+        Some(key) => once::once(state, &caller, &key, request, next).await,
+        None => Ok(next.run(request).await),
+    }
 }
 
 /// Whoever asks: present in every handler whose action is not public.

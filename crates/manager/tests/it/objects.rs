@@ -1,8 +1,10 @@
 //! What all kinds of objects have in common.
 
+use serde_json::{Value, json};
 use tintype_api::object::{ChangedObject, NewObject, Object};
 use tintype_api::page::Page;
 use tintype_api::tenant::TenantSpec;
+use tintype_api::token::TokenSpec;
 use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
 
@@ -97,5 +99,36 @@ fn lists_come_in_pages_that_hold_everything_once() {
             let error = client.get::<Page<Object<TenantSpec>>>(&format!("/tenants?{wrong}"));
             assert_eq!(error.unwrap_err().kind(), ErrorKind::Invalid, "{wrong}");
         }
+    });
+}
+
+#[test]
+fn a_request_that_is_sent_again_is_done_once() {
+    Lab::on_each(|lab| {
+        let client = lab.administrator();
+        let post = |name: &str, key: &str| {
+            let body = json!({ "name": name, "spec": { "role": "viewer" } });
+            let headers = [("idempotency-key", key)];
+            client.exchange_with("POST", "/tokens", Some(&body), &headers).unwrap()
+        };
+        let first = post("ci", "one");
+        assert_eq!(first.status, 201);
+        let again = post("ci", "one");
+        assert_eq!((again.status, &again.text), (first.status, &first.text), "with its secret");
+        let made: Value = serde_json::from_str(&first.text).unwrap();
+        let secret = made["secret"].as_str().unwrap();
+        assert!(lab.nobody().with_bearer(secret).whoami().is_ok());
+        assert_eq!(client.list::<TokenSpec>().unwrap().len(), 1);
+        let other = post("other", "one");
+        assert!(other.status == 422 && other.text.contains("another request"), "{}", other.text);
+        assert_eq!(post("ci", "two").status, 409, "another key is another request");
+        assert_eq!(post("ci", "two").status, 409);
+        assert_eq!(post("late", &"k".repeat(201)).status, 422);
+        // Somebody else's key is not mine.
+        let token = lab.nobody().with_bearer(secret);
+        let body = json!({ "name": "ci", "spec": { "role": "viewer" } });
+        let theirs =
+            token.exchange_with("POST", "/tokens", Some(&body), &[("idempotency-key", "one")]);
+        assert_eq!(theirs.unwrap().status, 403);
     });
 }

@@ -151,8 +151,16 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
         }
         "apply-restore" => (Some("restore"), Some(json!({ "confirm": "r" }))),
         "login" => (None, Some(json!({ "user": "x", "password": "x" }))),
-        "logout" | "whoami" | "list-sessions" | "list-tenants" | "list-users" | "list-tokens"
-        | "list-audit" | "check-audit" => (None, None),
+        "logout"
+        | "whoami"
+        | "list-sessions"
+        | "list-tenants"
+        | "list-users"
+        | "list-tokens"
+        | "list-audit"
+        | "check-audit"
+        | "get-status"
+        | "list-ready-made-profiles" => (None, None),
         "end-session" => (Some("session"), None),
         "get-tenant" | "delete-tenant" => (Some("tenant"), None),
         "change-tenant" => (Some("tenant"), Some(json!({ "spec": {} }))),

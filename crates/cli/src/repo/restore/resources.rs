@@ -45,7 +45,7 @@ pub(super) struct Options {
     #[arg(long, help_heading = "Resources")]
     pub(super) resources: bool,
     #[command(flatten)]
-    pub(super) of_new: crate::as_new::Options,
+    pub(super) of_new: crate::as_new::Beside,
     /// Take an interrupted restore back instead of going on
     #[arg(long, requires = "resources", help_heading = "Resources")]
     undo: bool,

@@ -143,7 +143,7 @@ fn a_stopped_cluster_is_replaced_and_stays_beside() {
     server.sql("ALTER SYSTEM SET logging_collector = on");
     server.stop("fast");
     // As `pg_ctl -o` gives it: no file says so.
-    server.resume(&["work_mem=5MB", "application_name=it's one"]);
+    server.resume(&["work_mem=5MB", "cluster_name=it's one"]);
     let world = World::new();
     let resource = resource(&server);
     let item = world.capture(&resource, || (), || ()).unwrap();
@@ -153,12 +153,9 @@ fn a_stopped_cluster_is_replaced_and_stays_beside() {
     let told = plan.checks.iter().find(|check| check.name == "options").unwrap();
     assert!(told.message.contains("work_mem"), "{}", told.message);
     world.restore(&item, &resource, &Destination::InPlace);
-    assert_eq!(server.sql("SHOW work_mem"), "5MB");
-    assert_eq!(
-        server.sql("SELECT reset_val FROM pg_settings WHERE name = 'application_name'"),
-        "it's one"
-    );
     let _started = Started(server.data.clone());
+    assert_eq!(server.sql("SHOW work_mem"), "5MB");
+    assert_eq!(server.sql("SHOW cluster_name"), "it's one");
     assert_eq!(server.sql("SELECT string_agg(n::text, ',') FROM a"), "1");
     let beside: Vec<String> = std::fs::read_dir(server.data.parent().unwrap())
         .unwrap()
