@@ -61,7 +61,7 @@ fn a_lost_manager_comes_back_from_the_store_and_twelve_words() {
         spec: serde_json::from_value(spec).unwrap(),
     };
     client.create::<tintype_api::resource::ResourceSpec>(&of_acme).unwrap();
-    taken(&client, &partial(&["files"]));
+    let part = taken(&client, &partial(&["files"]));
     let snapshot = taken(&client, &full());
     // What happens afterwards is not in it.
     let before: Vec<_> = LISTS.map(|path| listed(&client, path)).into();
@@ -87,6 +87,11 @@ fn a_lost_manager_comes_back_from_the_store_and_twelve_words() {
     let wrong = "abandon ".repeat(11) + "about";
     let refused = lab.block_on(recover::recover(wanted(&wrong), &lab.options())).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::WrongKey, "{refused}");
+    std::fs::remove_dir_all(lab.data().join("data")).unwrap();
+    // A partial one does not hold the manager.
+    let of_part = Wanted { snapshot: Some(part.id), ..wanted(&words) };
+    let refused = lab.block_on(recover::recover(of_part, &lab.options())).unwrap_err();
+    assert!(refused.message().contains("no full snapshot"), "{refused}");
     std::fs::remove_dir_all(lab.data().join("data")).unwrap();
     let recovered = lab.block_on(recover::recover(wanted(&words), &lab.options())).unwrap();
     assert_eq!((recovered.snapshot, recovered.tenants), (snapshot.id.clone(), 2));
