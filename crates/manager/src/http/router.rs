@@ -1,20 +1,28 @@
 //! The table of routes. Each names its action; there is no other way to add one.
 
 use axum::Extension;
-use axum::extract::{Request, State as AxumState};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State as AxumState};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use tintype_api::problem::Code;
+use tintype_model::identifier::Id;
 use tintype_model::rights::Action;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use super::failure::{Failure, Outcome};
+use super::work;
 use crate::auth::caller;
+use crate::serve::Peer;
 use crate::state::State;
 
 /// In the OpenAPI, beside each operation: who may is tested for every one that is there.
 pub const ACTION: &str = "x-tintype-action";
+
+/// Of what agents say: plans of restores and items of snapshots are long.
+const AGENT_BYTES: usize = 64 << 20;
 
 pub(super) struct Routes {
     router: OpenApiRouter<State>,
@@ -35,6 +43,10 @@ impl Routes {
             operation.extensions.get_or_insert_default().merge(extensions);
         }
         let methods = methods.layer(from_fn_with_state((self.state.clone(), action), guard));
+        let methods = match action {
+            Action::Agent => methods.layer(DefaultBodyLimit::max(AGENT_BYTES)),
+            _ => methods,
+        };
         Self { router: self.router.routes((schemas, paths, methods)), state: self.state }
     }
 
@@ -63,14 +75,34 @@ async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    if action != Action::Public {
-        let found = caller::recognise(&state, action, request.method(), request.headers()).await;
-        match found {
-            Ok(caller) => request.extensions_mut().insert(caller),
-            Err(failure) => return failure.into_response(),
-        };
+    match admitted(&state, action, &mut request).await {
+        Ok(()) => next.run(request).await,
+        Err(failure) => failure.into_response(),
     }
-    next.run(request).await
+}
+
+/// Users and tokens by what they send, agents by the certificates of their connections: neither gets
+/// what is the other's.
+async fn admitted(state: &State, action: Action, request: &mut Request) -> Outcome<()> {
+    let agent: Option<Id> =
+        request.extensions().get::<ConnectInfo<Peer>>().and_then(|peer| peer.0.agent.clone());
+    match (action, agent) {
+        (Action::Agent, Some(id)) => {
+            let agent = work::recognise(state, &id).await?;
+            request.extensions_mut().insert(agent);
+        }
+        (_, Some(_)) => {
+            let what = "an agent's certificate is for its work alone";
+            return Err(Failure::new(Code::NotAllowed, what));
+        }
+        (Action::Public, None) => {}
+        (_, None) => {
+            let caller = caller::recognise(state, action, request.method(), request.headers());
+            let caller = caller.await?;
+            request.extensions_mut().insert(caller);
+        }
+    }
+    Ok(())
 }
 
 /// Whoever asks: present in every handler whose action is not public.

@@ -35,6 +35,9 @@ pub struct Word {
     /// Ids of the resources by their names.
     #[serde(default)]
     pub resources: BTreeMap<String, Id>,
+    /// Ids of agents by the names of the resources on their hosts; all others are on the manager's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub agents: BTreeMap<String, Id>,
     /// Resources that the manager knows and that were left out on purpose.
     #[serde(default)]
     pub skipped: Vec<Skipped>,

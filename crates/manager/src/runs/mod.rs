@@ -5,6 +5,7 @@ pub mod captured;
 mod care;
 mod dispatcher;
 mod handle;
+mod hosts;
 pub mod restore;
 pub mod snapshot;
 

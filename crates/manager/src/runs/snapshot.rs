@@ -19,12 +19,13 @@ use tintype_model::identifier::Id;
 use tintype_model::item::Outcome;
 use tintype_model::resource::{Kind, Resource, Version};
 use tintype_model::{Error, Result};
-use tintype_runner::group::Taken;
-use tintype_runner::vault::{Change, Order, Vault};
+use tintype_runner::vault::work::Captured;
+use tintype_runner::vault::{Change, Order};
 
 use super::Handle;
 use super::captured::{Part, Skipped, Word, describe};
 use super::dispatcher::{Ended, Write};
+use super::hosts::{self, Hosts};
 use crate::catalog::objects::Filter;
 use crate::catalog::runs::Stored;
 use crate::catalog::snapshots;
@@ -238,7 +239,15 @@ impl Taking<'_> {
             order.resources.push(own_state(&state.directory));
             exported = Some(state);
         }
-        let (snapshot, is_complete) = self.take(&vault, order).await?;
+        let hosts = Hosts {
+            state,
+            handle,
+            tenant: &tenant.id,
+            repository: &repository,
+            vault: &vault,
+            by: &self.stored.run.by,
+        };
+        let (snapshot, is_complete) = self.take(&hosts, &step, order, &word).await?;
         drop(exported);
         let (tenant, storage) = (tenant.id.clone(), storage.id);
         let committed =
@@ -285,6 +294,8 @@ impl Taking<'_> {
         let is_own = tenant.id == run.tenant;
         let ids: BTreeMap<String, Id> =
             selection.described.iter().map(|r| (r.name.clone(), r.id.clone())).collect();
+        let agents = selection.captured.iter();
+        let agents = agents.filter_map(|r| Some((r.name.clone(), r.spec.agent.clone()?)));
         Word {
             installation: self.state.installation.clone(),
             tenant: tenant.id.clone(),
@@ -298,6 +309,7 @@ impl Taking<'_> {
             profile: self.spec.profile.clone(),
             period: self.spec.period.clone(),
             resources: ids,
+            agents: agents.collect(),
             skipped: selection.skipped.clone(),
             parts: parts.to_vec(),
         }
@@ -315,32 +327,46 @@ impl Taking<'_> {
             expiry: self.spec.expiry,
             manager: serde_json::to_value(word).unwrap_or_default(),
             read_all: new.read_all,
+            part: None,
         }
     }
 
-    async fn take(&self, vault: &Arc<Vault>, order: Order) -> Result<(String, bool)> {
-        let (vault, cancel) = (Arc::clone(vault), self.handle.cancel.clone());
-        let progress = Arc::clone(&self.handle.progress);
-        let (locked_until, by) = (self.spec.locked_until, self.stored.run.by.clone());
-        let taken = blocking(move || {
-            let taken = vault.take(&order, &cancel, &progress)?;
+    /// Gives the snapshot, and whether it is complete.
+    async fn take(
+        &self,
+        hosts: &Hosts<'_>,
+        step: &str,
+        order: Order,
+        word: &Word,
+    ) -> Result<(String, bool)> {
+        let (id, told) = if word.agents.is_empty() {
+            let taken = hosts::here(hosts, step, order).await?;
+            (taken.snapshot.clone(), vec![taken])
+        } else {
+            hosts.take(order, word).await?
+        };
+        let (vault, wanted) = (Arc::clone(hosts.vault), id.clone());
+        let (locked_until, by) = (self.spec.locked_until, hosts.by.to_owned());
+        let is_complete = blocking(move || {
+            let snapshot = vault.snapshot(&wanted)?;
             if let Some(until) = locked_until {
-                let snapshot = vault.snapshot(&taken.outcome.id.to_string())?;
                 vault.change(&snapshot, &by, Change::Lock(until))?;
             }
-            Ok(taken)
+            Ok(snapshot.manifest.complete)
         })
         .await?;
-        self.tell(&taken).await;
-        Ok((taken.outcome.id.to_string(), taken.outcome.manifest.complete))
+        for taken in &told {
+            self.tell(taken).await;
+        }
+        Ok((id, is_complete))
     }
 
-    async fn tell(&self, taken: &Taken) {
+    async fn tell(&self, taken: &Captured) {
         for what in &taken.cleaned {
             let line = format!("left by a run that was killed, and removed: {what}");
             self.handle.log(self.state, LogLevel::Info, line).await;
         }
-        for item in &taken.descriptor.items {
+        for item in &taken.items {
             let (level, what) = match item.outcome {
                 Outcome::Captured => (LogLevel::Info, "captured"),
                 Outcome::Failed => (LogLevel::Error, "failed"),
@@ -362,7 +388,7 @@ impl Taking<'_> {
                 self.handle.log(self.state, level, line.trim_end()).await;
             }
         }
-        for window in taken.descriptor.windows.iter().filter(|w| w.members.len() > 1) {
+        for window in taken.windows.iter().filter(|w| w.members.len() > 1) {
             let (ms, members) = (window.seconds * 1000.0, window.members.join(", "));
             let line = format!("frozen together for {ms:.1} ms: {members}");
             self.handle.log(self.state, LogLevel::Info, line).await;

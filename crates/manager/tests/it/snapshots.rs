@@ -138,6 +138,7 @@ fn a_resource_comes_back_beside_and_a_file_into_a_directory() {
     let files = RestoreFiles {
         path: "/tenants/system/volumes/files/deep".into(),
         to: into.display().to_string(),
+        agent: None,
         overwrite: false,
     };
     let new = NewRestore { files: Some(files), as_new: [].into(), ..new };

@@ -3,11 +3,14 @@
 
 mod care;
 mod check;
+pub mod discover;
 mod guard;
+mod join;
 mod place;
 mod restore;
 mod room;
 mod take;
+pub mod work;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,10 +26,11 @@ use tintype_model::{Error, Result};
 
 pub use check::{Expected, check, check_mount};
 pub use guard::guard;
+pub use join::Whole;
 pub use place::Place;
 pub use restore::{FilesOutcome, FilesTo, Undoing};
 pub use room::Room;
-pub use take::{MANAGER, Order};
+pub use take::{MANAGER, Order, PartOf};
 pub use tintype_engine::backend::AccessKey;
 pub use tintype_engine::cancel::Cancel;
 pub use tintype_engine::crypto::keys::MasterKey as DataKey;
@@ -57,6 +61,8 @@ pub struct Host {
     pub guard: GuardCommand,
     /// Directories that walks do not enter and restores do not touch.
     pub own: Vec<PathBuf>,
+    /// Id of the agent that this is; none: the host is known by its name.
+    pub origin: Option<String>,
 }
 
 /// An opened repository.
@@ -214,6 +220,7 @@ mod tests {
                 environment: Vec::new(),
             },
             own: Vec::new(),
+            origin: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::repo::session::Session;
@@ -24,7 +25,7 @@ pub enum Undoing<'u> {
 }
 
 /// Files into a directory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilesTo {
     /// Path in the tree.
     pub path: Vec<u8>,
@@ -33,7 +34,7 @@ pub struct FilesTo {
 }
 
 /// What became of files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilesOutcome {
     pub counts: Counts,
     /// Entries that the snapshot does not hold whole, or that were in the way.
