@@ -26,13 +26,11 @@ pub fn check(manager: &str, agent: &str) -> Result<()> {
 /// Major and minor; what follows does not matter.
 fn parse(version: &str) -> Result<(u64, u64)> {
     let mut parts = version.split(['.', '-', '+']).map(|part| part.parse::<u64>().ok());
-    match (parts.next().flatten(), parts.next().flatten()) {
-        (Some(major), Some(minor)) => Ok((major, minor)),
-        _ => {
-            let shown: String = version.chars().take(40).collect();
-            Err(Error::invalid(format!("`{shown}` is no version of Tintype")))
-        }
-    }
+    let both = parts.next().flatten().zip(parts.next().flatten());
+    both.ok_or_else(|| {
+        let shown: String = version.chars().take(40).collect();
+        Error::invalid(format!("`{shown}` is no version of Tintype"))
+    })
 }
 
 #[cfg(test)]

@@ -144,7 +144,8 @@ impl Orders {
         let mut state = self.state();
         let Some(work) = state.at_work.get_mut(id) else { return };
         work.unknown_since = (!is_known).then(|| work.unknown_since.unwrap_or(now));
-        let is_forgotten = work.unknown_since.is_some_and(|since| now - since > FORGOTTEN);
+        let is_forgotten =
+            work.unknown_since.is_some_and(|since| now.saturating_sub(since) > FORGOTTEN);
         if cancel || is_forgotten {
             work.cancel.cancel();
         }

@@ -3,9 +3,10 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
+use tintype_engine::env::Env;
 use tintype_testkit::seaweedfs;
 
 use crate::manager::{Served, program, run, serve, serve_at};
@@ -34,11 +35,12 @@ impl Agent {
             program(lab, &words).stdout(Stdio::piped()).spawn().expect("the program starts");
         let (told, lines) = channel();
         let out = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || {
+        let listen = Box::new(move || {
             for line in out.lines().map_while(Result::ok) {
                 let _ = told.send(line);
             }
         });
+        Env::system().tasks.spawn(listen).unwrap();
         Self { child, lines }
     }
 
@@ -73,14 +75,12 @@ impl Agent {
 
     /// It ends by itself.
     fn ends(mut self) -> i32 {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            match self.child.try_wait().unwrap() {
-                Some(status) => return status.code().unwrap_or(-1),
-                None => assert!(Instant::now() < end, "the agent goes on"),
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let mut code = None;
+        until("the agent ends", || {
+            code = self.child.try_wait().unwrap().map(|status| status.code().unwrap_or(-1));
+            code.is_some()
+        });
+        code.unwrap()
     }
 }
 
@@ -105,11 +105,12 @@ fn served(lab: &Lab) -> Served {
     served
 }
 
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + PATIENCE;
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let clock = Env::system().clock;
+    let end = clock.elapsed() + PATIENCE;
     while !is_so() {
-        assert!(Instant::now() < end, "{what}");
-        std::thread::sleep(Duration::from_millis(50));
+        assert!(clock.elapsed() < end, "{what}");
+        clock.sleep(Duration::from_millis(50));
     }
 }
 

@@ -120,8 +120,7 @@ impl Hosts<'_> {
         let step = format!("capture {} on {host}", self.tenant);
         let part =
             Part { run: self.handle.id.to_string(), name: format!("{}/{host}", self.tenant) };
-        let (vault, wanted) = (Arc::clone(self.vault), part.clone());
-        if let Some(found) = blocking(move || vault.part(&wanted)).await? {
+        if let Some(found) = self.found(&part).await? {
             return Ok(found);
         }
         let place = match agent {
@@ -134,15 +133,26 @@ impl Hosts<'_> {
             resources: described(&order.resources, names),
             names: names.to_vec(),
             read_all: order.read_all,
-            part: Some(PartOf { part, places: places.to_vec() }),
+            part: Some(PartOf { part: part.clone(), places: places.to_vec() }),
             ..Order::default()
         };
         let order = WorkOrder { work: Work::Take(Box::new(order)), access: Some(access) };
         let of = For::Step(self.handle, &step);
         let taken = captured(hands::perform(self.state, &place, of, order).await?)?;
+        // Parts are deleted when they are joined: an agent's word alone must not say which are.
+        let found = self.found(&part).await?;
+        if found.is_none_or(|found| found.snapshot != taken.snapshot) {
+            let what = format!("snapshot {} is not the part that was asked for", taken.snapshot);
+            return Err(Error::corrupt(what));
+        }
         let result = json!({ "snapshot": taken.snapshot });
         self.handle.finish(self.state, &step, result).await?;
         Ok(taken)
+    }
+
+    async fn found(&self, part: &Part) -> Result<Option<Captured>> {
+        let (vault, wanted) = (Arc::clone(self.vault), part.clone());
+        blocking(move || vault.part(&wanted)).await
     }
 
     /// Of an earlier attempt of this run.

@@ -127,10 +127,8 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
     let renamed = || Some(json!({ "name": "renamed" }));
     let partial = json!({ "scope": "partial", "tenant": victim.tenant, "tags": ["none"] });
     match operation {
-        "list-storages" | "list-resources" | "list-profiles" | "list-snapshots" | "list-runs" => {
-            (None, None)
-        }
-        "list-agents" | "fetch-work" | "renew-agent" | "report-work" | "deliver-work" => {
+        "list-storages" | "list-resources" | "list-profiles" | "list-snapshots" | "list-runs"
+        | "list-agents" | "fetch-work" | "renew-agent" | "report-work" | "deliver-work" => {
             (None, None)
         }
         "get-agent" | "get-agent-state" | "delete-agent" | "discover-agent" => {
