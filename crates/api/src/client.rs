@@ -9,9 +9,15 @@ use serde_json::Value;
 use tintype_model::identifier::Id;
 use tintype_model::{Error, ErrorKind, Result};
 use ureq::Agent;
+use ureq::config::Config;
 use ureq::http::{HeaderMap, Method, Request, StatusCode, header};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
+use crate::agent::{
+    AgentSpec, AgentState, Discovered, Join, JoinToken, Joined, NewJoinToken, Renew, SERVER_NAME,
+};
 use crate::audit::{AuditCheck, AuditEntry};
 use crate::login::{LoggedIn, Login, Session, Who};
 use crate::object::{ChangedObject, NewObject, Object};
@@ -26,6 +32,7 @@ use crate::storage::{StorageSpec, StorageState};
 use crate::tenant::TenantSpec;
 use crate::token::{MadeToken, TokenSpec};
 use crate::user::{NewPassword, NewUser, UserSpec};
+use crate::work::{AskWork, Work, WorkDone, WorkHeard, WorkProgress};
 
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_mins(1);
@@ -87,7 +94,63 @@ impl Noun for ProfileSpec {
     const NAME: &'static str = "profile";
 }
 
+impl Noun for AgentSpec {
+    const PATH: &'static str = "/agents";
+    const NAME: &'static str = "agent";
+}
+
+/// How an agent is known, and what it trusts.
+pub struct Identity<'i> {
+    /// DER: of the authority of the manager's agents.
+    pub authority: &'i [u8],
+    /// Certificate and private key (PEM); none before it has joined.
+    pub own: Option<(&'i str, &'i str)>,
+}
+
+/// The manager is where it is told, whatever it is called.
+#[derive(Debug)]
+struct Fixed(ureq::http::Uri);
+
+impl Resolver for Fixed {
+    fn resolve(
+        &self,
+        _: &ureq::http::Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> std::result::Result<ResolvedSocketAddrs, ureq::Error> {
+        DefaultResolver::default().resolve(&self.0, config, timeout)
+    }
+}
+
 impl Client {
+    /// As an agent, to the manager at `address` (`host:port`): the manager shows that it is the one
+    /// whose authority is pinned, and neither names nor other authorities count.
+    pub fn of_agent(address: &str, identity: &Identity<'_>) -> Result<Self> {
+        let wrong = |error: &dyn std::fmt::Display| {
+            Error::invalid(format!("{address} is no address like host:8443: {error}"))
+        };
+        let uri: ureq::http::Uri =
+            format!("https://{address}").parse().map_err(|error| wrong(&error))?;
+        let port = uri.port_u16().ok_or_else(|| wrong(&"it has no port"))?;
+        let own = identity.own.map(|(certificate, key)| {
+            let broken = |error| Error::invalid(format!("the agent's identity: {error}"));
+            let certificate = Certificate::from_pem(certificate.as_bytes()).map_err(broken)?;
+            let key = PrivateKey::from_pem(key.as_bytes()).map_err(broken)?;
+            Ok(ClientCert::new_with_certs(&[certificate], key))
+        });
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::new_with_certs(&[
+                Certificate::from_der(identity.authority).to_owned()
+            ]))
+            .client_cert(own.transpose()?)
+            .unversioned_rustls_crypto_provider(provider())
+            .build();
+        // A proxy would not know the name that stands for every manager.
+        let config = config(tls).proxy(None).build();
+        let agent = Agent::with_parts(config, DefaultConnector::default(), Fixed(uri));
+        Ok(Self { agent, base: format!("https://{SERVER_NAME}:{port}"), bearer: None })
+    }
+
     /// `authority`: the certificate (PEM) that signed the manager's; none: those of the system.
     pub fn new(url: &str, authority: Option<&[u8]>, bearer: Option<String>) -> Result<Self> {
         let base = url.trim_end_matches('/').to_owned();
@@ -96,28 +159,11 @@ impl Client {
                 "{base}: the manager's address begins with https://"
             )));
         }
-        let roots = match authority {
-            None => RootCerts::PlatformVerifier,
-            Some(pem) => {
-                let certificate = Certificate::from_pem(pem).map_err(|error| {
-                    Error::invalid(format!("the authority's certificate: {error}"))
-                })?;
-                RootCerts::new_with_certs(&[certificate])
-            }
-        };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = TlsConfig::builder()
-            .root_certs(roots)
-            .unversioned_rustls_crypto_provider(provider)
+            .root_certs(roots(authority)?)
+            .unversioned_rustls_crypto_provider(provider())
             .build();
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .https_only(true)
-            .max_redirects(0)
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(ANSWER))
-            .tls_config(tls)
-            .build();
+        let config = config(tls).build();
         Ok(Self { agent: config.into(), base, bearer })
     }
 
@@ -247,6 +293,44 @@ impl Client {
         self.send(Method::POST, &format!("/storages/{id}/check"), None::<&()>, None)
     }
 
+    pub fn agent_state(&self, id: &Id) -> Result<AgentState> {
+        self.get(&format!("/agents/{id}/state"))
+    }
+
+    pub fn create_join_token(&self, new: &NewJoinToken) -> Result<JoinToken> {
+        self.send(Method::POST, "/agents/tokens", Some(new), None)
+    }
+
+    /// What runs on the agent's host and can be protected.
+    pub fn discover(&self, agent: &Id) -> Result<Discovered> {
+        self.send(Method::POST, &format!("/agents/{agent}/discover"), None::<&()>, None)
+    }
+
+    /// As an agent.
+    pub fn join(&self, join: &Join) -> Result<Joined> {
+        self.send(Method::POST, "/agents/join", Some(join), None)
+    }
+
+    /// As an agent.
+    pub fn renew(&self, renew: &Renew) -> Result<Joined> {
+        self.send(Method::POST, "/agents/renew", Some(renew), None)
+    }
+
+    /// As an agent.
+    pub fn work(&self, ask: &AskWork) -> Result<Work> {
+        self.send(Method::POST, "/agents/work", Some(ask), None)
+    }
+
+    /// As an agent.
+    pub fn work_progress(&self, id: &str, progress: &WorkProgress) -> Result<WorkHeard> {
+        self.send(Method::POST, &format!("/agents/work/{id}/progress"), Some(progress), None)
+    }
+
+    /// As an agent.
+    pub fn work_done(&self, id: &str, done: &WorkDone) -> Result<WorkHeard> {
+        self.send(Method::POST, &format!("/agents/work/{id}/done"), Some(done), None)
+    }
+
     pub fn read_profile(&self, profile: &ProfileSpec) -> Result<ProfileReading> {
         self.send(Method::POST, "/profiles/read", Some(profile), None)
     }
@@ -363,6 +447,28 @@ impl Client {
         let cure = problem.cure.map_or_else(String::new, |cure| format!("; {cure}"));
         Error::new(kind_of(problem.code), format!("{}{cure}", problem.detail))
     }
+}
+
+/// Those of the system, if none is given.
+fn roots(authority: Option<&[u8]>) -> Result<RootCerts> {
+    let Some(pem) = authority else { return Ok(RootCerts::PlatformVerifier) };
+    let certificate = Certificate::from_pem(pem)
+        .map_err(|error| Error::invalid(format!("the authority's certificate: {error}")))?;
+    Ok(RootCerts::new_with_certs(&[certificate]))
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn config(tls: TlsConfig) -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .https_only(true)
+        .max_redirects(0)
+        .timeout_connect(Some(CONNECT))
+        .timeout_recv_response(Some(ANSWER))
+        .tls_config(tls)
 }
 
 fn kind_of(code: Code) -> ErrorKind {

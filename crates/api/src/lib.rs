@@ -1,6 +1,7 @@
 //! Wire types of the manager's API, from which `openapi/v1.json` is made. The rules that all of
 //! them follow are in docs/manager.md, section 7.
 
+pub mod agent;
 pub mod audit;
 #[cfg(feature = "client")]
 pub mod client;
@@ -18,6 +19,7 @@ pub mod storage;
 pub mod tenant;
 pub mod token;
 pub mod user;
+pub mod work;
 
 /// Below it lies everything of this version.
 pub const ROOT: &str = "/api/v1";

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tintype_model::identifier::Id;
 use tintype_model::resource::{Component, Consistency, Hook, Kind, Resource, Version};
 use utoipa::ToSchema;
 
@@ -29,6 +30,10 @@ pub struct ResourceSpec {
     pub excludes: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<Component>,
+    /// Id of the agent on whose host it lies; none: on the manager's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub agent: Option<Id>,
     /// Whether snapshots of it are taken at all.
     #[serde(default = "yes")]
     pub is_protected: bool,
@@ -70,6 +75,7 @@ impl From<Resource> for ResourceSpec {
             hooks,
             excludes,
             components,
+            agent: None,
             is_protected: true,
         }
     }

@@ -53,9 +53,13 @@ pub struct RestoreFiles {
     /// Path in the snapshot's tree.
     #[schema(max_length = 65535)]
     pub path: String,
-    /// On the manager's host.
+    /// A directory of the agent's host, or of the manager's.
     #[schema(min_length = 1, max_length = 4096)]
     pub to: String,
+    /// Id of the agent; none: the manager's own host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub agent: Option<Id>,
     /// Replace what exists and differs.
     #[serde(default)]
     pub overwrite: bool,
@@ -84,6 +88,10 @@ pub struct PlannedItem {
     /// In words: `in place`, `as new name`, `files into …`.
     pub to: String,
     pub bytes: u64,
+    /// Id of the agent that does it; none: the manager's own host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub agent: Option<Id>,
     /// Whether something that is there is replaced.
     pub replaces: bool,
     #[schema(value_type = Vec<CheckSchema>)]

@@ -30,6 +30,10 @@ pub struct StorageSpec {
     /// Of a store that wants one; without it the manager's environment says who it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key: Option<AccessKey>,
+    /// What agents get in its place: it can put, get and list, and need not delete. None: agents get
+    /// the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_access_key: Option<AccessKey>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

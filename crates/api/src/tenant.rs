@@ -25,6 +25,11 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0)]
     pub quota_bytes: Option<u64>,
+    /// Its own users lock a snapshot for so many days at most: what is locked takes room whatever
+    /// happens.
+    #[serde(default = "year")]
+    #[schema(minimum = 0, maximum = 36500)]
+    pub lock_days_at_most: u32,
     /// So many of its runs go on at once.
     #[serde(default = "two")]
     #[schema(minimum = 1, maximum = 100)]
@@ -33,6 +38,10 @@ pub struct TenantSpec {
 
 fn yes() -> bool {
     true
+}
+
+fn year() -> u32 {
+    366
 }
 
 fn two() -> u32 {
@@ -47,6 +56,7 @@ impl Default for TenantSpec {
             may_snapshot: true,
             may_restore: true,
             quota_bytes: None,
+            lock_days_at_most: year(),
             runs_at_once: two(),
         }
     }

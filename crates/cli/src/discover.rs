@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use serde_json::json;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
-use tintype_model::resource::{NAME_BYTES, Resource, Resources};
-use tintype_source::connector::Discovered;
+use tintype_model::resource::{Resource, Resources};
+use tintype_runner::vault::discover::{Discovery, Found, discover};
 
 use crate::exit::{self, Exit};
 use crate::platform;
@@ -72,14 +72,10 @@ impl Discover {
             }
             return Ok(());
         }
-        let mut found = Vec::new();
-        for connector in &connectors {
-            match connector.discover(run.context()) {
-                Ok(more) => found.extend(more),
-                Err(error) => report.warn(format!("{}: {error}", connector.name())),
-            }
+        let Discovery { found, problems } = discover(&connectors, run.context());
+        for problem in problems {
+            report.warn(problem);
         }
-        distinct(&mut found);
         if self.json {
             for one in &found {
                 let fields = json!({
@@ -94,31 +90,14 @@ impl Discover {
     }
 }
 
-/// Names must differ in one document: those of the later get a number.
-fn distinct(found: &mut [Discovered]) {
-    let mut seen = std::collections::BTreeSet::new();
-    for one in found {
-        let name = one.resource.name.clone();
-        let mut number = 2;
-        while !seen.insert(one.resource.name.clone()) {
-            let end = format!("-{number}");
-            // Names are cut where they are found, and have no room left for it then.
-            let room = NAME_BYTES.saturating_sub(end.len());
-            let begin = name.get(..room).unwrap_or(&name);
-            one.resource.name = format!("{begin}{end}");
-            number += 1;
-        }
-    }
-}
-
 /// A document that `--resources` reads, with what was found out as comments.
-fn yaml(found: &[Discovered]) -> anyhow::Result<String> {
+pub(crate) fn yaml(found: &[Found]) -> anyhow::Result<String> {
     let mut text = format!("version: {}\nresources:\n", Resources::VERSION);
     if found.is_empty() {
         text.truncate(text.trim_end().len());
         text.push_str(" []\n");
     }
-    for Discovered { resource, reaches, why_not_more } in found {
+    for Found { resource, reaches, why_not_more } in found {
         let _ = writeln!(text, "# reaches: {reaches}");
         if let Some(why) = why_not_more {
             let _ = writeln!(text, "# not more: {}", why.replace('\n', " "));
@@ -146,29 +125,5 @@ pub(crate) fn guard() -> Exit {
             terminal::line(&format!("error: guard: {error}"));
             Exit::Failed
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `--resources` refuses what has no name that fits, so it must not be written.
-    #[test]
-    fn names_that_were_cut_still_differ_and_fit() {
-        let found = |name: &str| {
-            let text = format!("{{ kind: volume, name: {name}, connector: files }}");
-            let resource = serde_norway::from_str(&text).unwrap();
-            let reaches = tintype_model::resource::Consistency::None;
-            Discovered { resource, reaches, why_not_more: None }
-        };
-        let long = "a".repeat(NAME_BYTES);
-        let mut all = vec![found(&long), found("b")];
-        all.extend((0..11).map(|_| found(&long)));
-        all.push(found("b"));
-        distinct(&mut all);
-        assert_eq!(all.last().unwrap().resource.name, "b-2");
-        let text = yaml(&all).unwrap();
-        serde_norway::from_str::<Resources>(&text).unwrap().check().unwrap();
     }
 }

@@ -5,6 +5,7 @@
 //! shows what they say. What leaves the process (text, JSON lines, exit code) is decided in
 //! [`report`] and [`exit`] alone.
 
+mod agent;
 mod app;
 mod as_new;
 mod command_line;
@@ -66,6 +67,8 @@ enum Command {
     Discover(discover::Discover),
     /// Run the manager
     Serve(serve::Serve),
+    /// Work on this host for a manager elsewhere, and care of such agents
+    Agent(Box<agent::Args>),
     /// Bring a lost manager back out of its storage
     Recover(recover::Recover),
     /// Care of a manager of this host while it does not run
@@ -117,6 +120,7 @@ fn main() -> ExitCode {
         Command::Repo(args) => repo::run(*args),
         Command::Discover(args) => args.run(),
         Command::Serve(args) => args.run(),
+        Command::Agent(args) => args.run(),
         Command::Recover(args) => args.run(),
         Command::Manager(args) => args.run(),
         Command::Login(args) => args.run(),

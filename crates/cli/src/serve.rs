@@ -118,7 +118,7 @@ impl Own {
             None => None,
         };
         let data = self.data.clone().or_else(|| given.as_ref().and_then(|file| file.data.clone()));
-        let data = data.map_or_else(default_data, Ok)?;
+        let data = data.map_or_else(|| default_data("tintype"), Ok)?;
         let file = match given {
             Some(file) => file,
             None => read(&data.join(FILE))?.unwrap_or_default(),
@@ -142,15 +142,16 @@ impl Own {
     }
 }
 
-fn default_data() -> anyhow::Result<PathBuf> {
+/// Where a service of that name keeps what it has.
+pub(crate) fn default_data(name: &str) -> anyhow::Result<PathBuf> {
     if rustix::process::geteuid().is_root() {
-        return Ok(PathBuf::from("/var/lib/tintype"));
+        return Ok(Path::new("/var/lib").join(name));
     }
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let base = set("XDG_DATA_HOME").map(PathBuf::from);
     let base = base.or_else(|| set("HOME").map(|home| Path::new(&home).join(".local/share")));
     let base = base.ok_or_else(|| usage("where is everything to be kept? use --data"))?;
-    Ok(base.join("tintype"))
+    Ok(base.join(name))
 }
 
 /// None where there is no such file.
@@ -189,7 +190,7 @@ fn greet(report: &Report, manager: &Manager, data: &Path) -> anyhow::Result<()> 
 }
 
 /// Tells systemd, where it asked for it (sd_notify(3)).
-fn notify(state: &str) {
+pub(crate) fn notify(state: &str) {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let sent = UnixDatagram::unbound().and_then(|socket| {
         use std::os::linux::net::SocketAddrExt as _;

@@ -1,5 +1,6 @@
 //! The server as a library (docs/manager.md): catalog, rights, runs, HTTP.
 
+pub mod agents;
 pub mod auth;
 pub mod catalog;
 pub mod config;

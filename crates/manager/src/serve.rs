@@ -11,7 +11,10 @@ use std::time::Duration;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use rustix::fs::{FlockOperation, flock};
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use serde_json::json;
+use tintype_api::agent::SERVER_NAME;
 use tintype_api::object::Object;
 use tintype_api::storage::{INTERNAL, StorageKind, StorageSpec};
 use tintype_api::tenant::{SYSTEM, TenantSpec};
@@ -24,9 +27,11 @@ use tintype_runner::group::GuardCommand;
 use tintype_runner::vault::{Env, Host};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::agents::authority::{Authority, agent_of};
+use crate::agents::moved;
 use crate::auth::password;
 use crate::catalog::{Catalog, audit, facts, objects, passwords};
 use crate::lost::lead::{self, Lead};
@@ -86,8 +91,10 @@ impl Manager {
             names.extend(options.names.iter().cloned());
             tls::own(&options.data.join("tls"), &names, options.env.clock.now())?
         };
-        let config = tls::server_config(&files)?;
-        let listener = Encrypted::new(tcp, address, TlsAcceptor::from(config));
+        let agents = state.authority.server_config(&options.env.clock)?;
+        let configs = Configs { usual: tls::server_config(&files)?, agents };
+        let listener = Encrypted::new(tcp, address, configs);
+        let _ = state.addresses.set(addresses(&options, address));
         let authority = files.authority;
         Ok(Self { state, address, authority, first_password, listener, _alone: alone })
     }
@@ -96,16 +103,19 @@ impl Manager {
     /// stopped and go on when it is started again.
     pub async fn run(self, end: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         let (ending, ended) = watch::channel(false);
+        let state = Arc::clone(&self.state);
         let end = async move {
             end.await;
             ending.send_replace(true);
+            state.outbox.close();
         };
         let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&self.state)).run(ended.clone()));
-        let clock = tokio::spawn(schedule::run(Arc::clone(&self.state), ended));
+        let clock = tokio::spawn(schedule::run(Arc::clone(&self.state), ended.clone()));
+        let notices = tokio::spawn(moved::run(Arc::clone(&self.state), ended));
         let (router, _) = http::application(Arc::clone(&self.state));
         let service = router.into_make_service_with_connect_info::<Peer>();
         let served = axum::serve(self.listener, service).with_graceful_shutdown(end).await;
-        for task in [dispatcher, clock] {
+        for task in [dispatcher, clock, notices] {
             task.await.map_err(|error| Error::internal(format!("a task ended: {error}")))?;
         }
         self.state.catalog.close().await;
@@ -131,7 +141,7 @@ pub fn alone(data: &Path) -> Result<File> {
 }
 
 /// For its owner only.
-pub(crate) fn prepare(data: &Path) -> Result<()> {
+pub fn prepare(data: &Path) -> Result<()> {
     let failed = |error| Error::io(error, data.display());
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(failed)?;
     let found = std::fs::metadata(data).map_err(failed)?;
@@ -181,6 +191,7 @@ pub(crate) async fn state(
 ) -> Result<State> {
     let (installation, host) = (installation(&catalog).await?, host(options)?);
     let lead = lead::get(&mut *catalog.read().await?).await?;
+    let authority = Authority::of(&catalog, &key, &installation, &options.env).await?;
     Ok(Shared::new(Parts {
         catalog,
         key,
@@ -191,7 +202,32 @@ pub(crate) async fn state(
         lead,
         data: options.data.clone(),
         host,
+        authority,
     }))
+}
+
+/// Those under which agents can reach this manager: names that it was given, its host's, and the
+/// address that it listens on.
+fn addresses(options: &Options, address: SocketAddr) -> Vec<String> {
+    let port = address.port();
+    let of_all = |name: &String| matches!(&name[..], "localhost" | "127.0.0.1" | "::1");
+    let is_alone = address.ip().is_loopback();
+    // What listens for its own host alone is reached by that alone.
+    let usual = match is_alone {
+        true => vec![address.ip().to_string()],
+        false => tls::usual_names(address.ip()),
+    };
+    let usual = usual.into_iter().filter(|name| is_alone || !of_all(name));
+    let all = options.names.iter().cloned().chain(usual);
+    let mut shown: Vec<String> = all
+        .map(|name| match name.parse::<std::net::Ipv6Addr>() {
+            Ok(_) => format!("[{name}]:{port}"),
+            Err(_) => format!("{name}:{port}"),
+        })
+        .collect();
+    let mut seen = std::collections::BTreeSet::new();
+    shown.retain(|one| seen.insert(one.clone()));
+    shown
 }
 
 pub(crate) async fn find_system(catalog: &Catalog) -> Result<Option<Id>> {
@@ -220,6 +256,7 @@ pub(crate) fn host(options: &Options) -> Result<Host> {
         journals: below("restores")?,
         guard: options.guard.clone(),
         own: vec![options.data.clone()],
+        origin: None,
     })
 }
 
@@ -285,6 +322,7 @@ fn internal_storage(system: &Id, id: Id, now: jiff::Timestamp) -> Object<Storage
             is_default: true,
             is_shared: true,
             access_key: None,
+            agent_access_key: None,
         },
     }
 }
@@ -297,14 +335,19 @@ fn one_time_password(random: &dyn Random) -> String {
 }
 
 /// Where a request comes from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Peer {
     pub address: SocketAddr,
+    /// The agent that showed its certificate.
+    pub agent: Option<Id>,
 }
 
 impl Connected<IncomingStream<'_, Encrypted>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Encrypted>) -> Self {
-        Self { address: *stream.remote_addr() }
+        let (_, tls) = stream.io().get_ref();
+        // Only connections for agents ask for one, and they check it.
+        let shown = tls.peer_certificates().and_then(|chain| chain.first());
+        Self { address: *stream.remote_addr(), agent: shown.and_then(agent_of) }
     }
 }
 
@@ -314,17 +357,36 @@ pub struct Encrypted {
     address: SocketAddr,
 }
 
+/// Agents ask for the manager by a name of their own, on the same port: what they are shown is of
+/// their authority, and only they are asked for certificates.
+#[derive(Clone)]
+struct Configs {
+    usual: Arc<ServerConfig>,
+    agents: Arc<ServerConfig>,
+}
+
 impl Encrypted {
-    fn new(tcp: TcpListener, address: SocketAddr, acceptor: TlsAcceptor) -> Self {
+    fn new(tcp: TcpListener, address: SocketAddr, configs: Configs) -> Self {
         let (done, ready) = mpsc::channel(GREETED_AT_ONCE);
-        tokio::spawn(greet(tcp, acceptor, done));
+        tokio::spawn(greet(tcp, configs, done));
         Self { ready, address }
+    }
+}
+
+impl Configs {
+    async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let config = match begun.client_hello().server_name() {
+            Some(SERVER_NAME) => &self.agents,
+            _ => &self.usual,
+        };
+        begun.into_stream(Arc::clone(config)).await
     }
 }
 
 async fn greet(
     mut tcp: TcpListener,
-    acceptor: TlsAcceptor,
+    configs: Configs,
     done: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
 ) {
     let slots = Arc::new(tokio::sync::Semaphore::new(GREETED_AT_ONCE));
@@ -334,12 +396,12 @@ async fn greet(
             accepted = Listener::accept(&mut tcp) => accepted,
             () = done.closed() => return,
         };
-        let (acceptor, done) = (acceptor.clone(), done.clone());
+        let (configs, done) = (configs.clone(), done.clone());
         tokio::spawn(async move {
             let _permit = permit;
             // Small answers must not wait for more.
             let _ = stream.set_nodelay(true);
-            match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            match tokio::time::timeout(HANDSHAKE, configs.accept(stream)).await {
                 Ok(Ok(stream)) => drop(done.send((stream, address)).await),
                 Ok(Err(error)) => tracing::debug!(%address, %error, "no handshake"),
                 Err(_) => tracing::debug!(%address, "the handshake took too long"),

@@ -9,6 +9,8 @@ use tintype_model::identifier::Id;
 use tintype_runner::vault::Host;
 use tokio::sync::Semaphore;
 
+use crate::agents::authority::Authority;
+use crate::agents::outbox::Outbox;
 use crate::auth::limiter::Limiter;
 use crate::catalog::Catalog;
 use crate::lost::lead::Lead;
@@ -37,6 +39,12 @@ pub struct Shared {
     pub limiter: Limiter,
     pub passwords: Semaphore,
     pub living: Living,
+    /// Of agents.
+    pub authority: Authority,
+    /// What agents are to do.
+    pub outbox: Outbox,
+    /// `host:port` under which agents reach this manager; none before it listens.
+    pub addresses: OnceLock<Vec<String>>,
 }
 
 pub type State = Arc<Shared>;
@@ -52,11 +60,23 @@ pub struct Parts {
     pub lead: Lead,
     pub data: PathBuf,
     pub host: Host,
+    pub authority: Authority,
 }
 
 impl Shared {
     pub fn new(parts: Parts) -> State {
-        let Parts { catalog, key, clock, random, system, installation, lead, data, host } = parts;
+        let Parts {
+            catalog,
+            key,
+            clock,
+            random,
+            system,
+            installation,
+            lead,
+            data,
+            host,
+            authority,
+        } = parts;
         Arc::new(Self {
             catalog,
             key,
@@ -71,6 +91,9 @@ impl Shared {
             limiter: Limiter::default(),
             passwords: Semaphore::new(PASSWORDS_AT_ONCE),
             living: Living::default(),
+            authority,
+            outbox: Outbox::default(),
+            addresses: OnceLock::new(),
         })
     }
 
@@ -82,5 +105,9 @@ impl Shared {
 
     pub fn new_id(&self) -> Id {
         Id::new(self.now(), &*self.random)
+    }
+
+    pub fn addresses(&self) -> Vec<String> {
+        self.addresses.get().cloned().unwrap_or_default()
     }
 }

@@ -79,7 +79,7 @@ fn server(names: &[String], now: Timestamp) -> Result<CertificateParams> {
 }
 
 /// From yesterday on: clocks differ.
-fn valid(params: &mut CertificateParams, now: Timestamp, years: i16) {
+pub(crate) fn valid(params: &mut CertificateParams, now: Timestamp, years: i16) {
     let today = now.to_zoned(TimeZone::UTC).date();
     let from = today.yesterday().unwrap_or(today);
     let day = |date: jiff::civil::Date, years: i16| {
@@ -93,7 +93,7 @@ fn valid(params: &mut CertificateParams, now: Timestamp, years: i16) {
     params.not_after = day(today, years);
 }
 
-fn broken(error: rcgen::Error) -> Error {
+pub(crate) fn broken(error: rcgen::Error) -> Error {
     Error::internal(format!("making a certificate: {error}"))
 }
 

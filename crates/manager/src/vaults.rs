@@ -11,9 +11,11 @@ use tintype_api::tenant::TenantSpec;
 use tintype_model::identifier::Id;
 use tintype_model::plan::{Check, Verdict};
 use tintype_model::{Error, ErrorKind, Result};
+use tintype_runner::vault::work::Access;
 use tintype_runner::vault::{self, DataKey, Expected, Made, Place, Vault};
 use zeroize::Zeroizing;
 
+use crate::agents;
 use crate::catalog::objects::{self, Filter, Kind as _};
 use crate::catalog::repositories::{self, Repository};
 use crate::catalog::secrets::{self, Of};
@@ -33,6 +35,8 @@ pub struct Note {
 
 /// Of a storage's access key.
 pub const ACCESS_SECRET: &str = "access-secret";
+/// Of the one that agents get.
+pub const AGENT_ACCESS_SECRET: &str = "agent-access-secret";
 /// Storages of one tenant that are looked at.
 const MOST_STORAGES: i64 = 1000;
 
@@ -45,10 +49,6 @@ pub async fn blocking<T: Send + 'static>(
 }
 
 impl Shared {
-    fn secret_of_storage(id: &Id) -> Of<'_> {
-        Of { kind: StorageSpec::NAME, id, name: ACCESS_SECRET }
-    }
-
     /// Where a storage is; `secret` stands in for the one that is sealed.
     pub async fn place(
         &self,
@@ -62,20 +62,74 @@ impl Shared {
         }
         let access = match &spec.access_key {
             None => None,
-            Some(AccessKey { id, .. }) => {
-                let sealed;
-                let secret = if let Some(secret) = secret {
-                    secret
-                } else {
-                    let mut on = self.catalog.read().await?;
-                    let of = Self::secret_of_storage(&storage.id);
-                    sealed = secrets::need(&mut on, of, &self.key).await?;
-                    std::str::from_utf8(&sealed).map_err(|_| Error::corrupt("an access key"))?
-                };
-                Some(vault::AccessKey::new(id, secret, None))
-            }
+            Some(key) => Some(self.access_key(&storage.id, key, ACCESS_SECRET, secret).await?),
         };
         Place::parse(&spec.url, access)
+    }
+
+    async fn access_key(
+        &self,
+        storage: &Id,
+        key: &AccessKey,
+        name: &str,
+        secret: Option<&str>,
+    ) -> Result<vault::AccessKey> {
+        if let Some(secret) = secret {
+            return Ok(vault::AccessKey::new(&key.id, secret, None));
+        }
+        let of = Of { kind: StorageSpec::NAME, id: storage, name };
+        let sealed = secrets::need(&mut *self.catalog.read().await?, of, &self.key).await?;
+        let secret = std::str::from_utf8(&sealed).map_err(|_| Error::corrupt("an access key"))?;
+        Ok(vault::AccessKey::new(&key.id, secret, None))
+    }
+
+    /// The same, as agents reach it.
+    pub async fn place_for_agents(&self, storage: &Object<StorageSpec>) -> Result<Place> {
+        let (spec, name) = (&storage.spec, &storage.name);
+        match spec.kind {
+            StorageKind::Internal | StorageKind::Directory => {
+                return Err(Error::unsupported(format!(
+                    "storage {name} lies on the manager's host, where agents cannot reach it: use \
+                     one that speaks S3, or a file system that is mounted on all hosts"
+                )));
+            }
+            StorageKind::Mounted => return Place::parse(&spec.url, None),
+            StorageKind::S3 => {}
+        }
+        let (key, secret) = match (&spec.agent_access_key, &spec.access_key) {
+            (Some(key), _) => (key, AGENT_ACCESS_SECRET),
+            (None, Some(key)) => (key, ACCESS_SECRET),
+            (None, None) => {
+                return Err(Error::unsupported(format!(
+                    "storage {name} has no access key that agents could use: what the manager's \
+                     environment says is of its own host alone (`tintype storage change {name} \
+                     --agent-access-key ID`)"
+                )));
+            }
+        };
+        let access = self.access_key(&storage.id, key, secret, None).await?;
+        Place::parse(&spec.url, Some(access))
+    }
+
+    /// What opens a repository, for work that is done there.
+    pub async fn access(&self, repository: &Repository, at: &agents::Place) -> Result<Access> {
+        let mut on = self.catalog.read().await?;
+        let storage = objects::get::<StorageSpec>(&mut on, &repository.storage).await?;
+        let of = Of { kind: repositories::KIND, id: &repository.id, name: repositories::KEY };
+        let key = secrets::need(&mut on, of, &self.key).await?;
+        drop(on);
+        let key: [u8; 32] =
+            key.as_slice().try_into().map_err(|_| Error::corrupt("a key of a repository"))?;
+        let place = match at {
+            None => self.place(&storage, None).await?,
+            Some(_) => self.place_for_agents(&storage).await?,
+        };
+        Ok(Access {
+            storage: place.url.clone(),
+            place: place.below(&repository.place),
+            key: DataKey::from_bytes(key),
+            mount_point: storage.spec.mount_point.map(PathBuf::from),
+        })
     }
 
     pub fn expected(storage: &StorageSpec, needed_bytes: Option<u64>) -> Expected {
@@ -99,6 +153,14 @@ impl Shared {
             Ok((checks, room))
         })
         .await?;
+        if storage.spec.access_key.is_some() && storage.spec.agent_access_key.is_none() {
+            checks.push(Check::warn(
+                "agents",
+                "agents would get the access key that can delete",
+                "give them one of their own that can put, get and list: `tintype storage change \
+                 NAME --agent-access-key ID`",
+            ));
+        }
         if storage.spec.kind == StorageKind::Internal {
             checks.push(Check::warn(
                 "off-host",
@@ -161,21 +223,19 @@ impl Shared {
 
     /// One that is there.
     pub async fn open_vault(self: &Arc<Self>, repository: &Repository) -> Result<Arc<Vault>> {
-        let mut on = self.catalog.read().await?;
-        let storage = objects::get::<StorageSpec>(&mut on, &repository.storage).await?;
-        let of = Of { kind: repositories::KIND, id: &repository.id, name: repositories::KEY };
-        let key = secrets::need(&mut on, of, &self.key).await?;
-        drop(on);
-        let key: [u8; 32] =
-            key.as_slice().try_into().map_err(|_| Error::corrupt("a key of a repository"))?;
-        let place = self.place(&storage, None).await?.below(&repository.place);
-        let (expected, host) = (Self::expected(&storage.spec, None), self.host.clone());
+        let Access { place, key, mount_point, .. } = self.access(repository, &None).await?;
+        let host = self.host.clone();
         let vault = blocking(move || {
-            vault::check_mount(&expected, &place)?;
-            Vault::open(&place, DataKey::from_bytes(key), &host)
+            vault::check_mount(&Expected { mount_point, needed_bytes: None }, &place)?;
+            Vault::open(&place, key, &host)
         });
-        let name = &storage.name;
-        vault.await.map(Arc::new).map_err(|error| error.context(format!("storage {name}")))
+        match vault.await {
+            Ok(vault) => Ok(Arc::new(vault)),
+            Err(error) => {
+                let storage = self.catalog.get::<StorageSpec>(&repository.storage).await?;
+                Err(error.context(format!("storage {}", storage.name)))
+            }
+        }
     }
 
     async fn make_vault(

@@ -4,10 +4,13 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What the caller can do about an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ErrorKind {
     /// The named thing does not exist.
     NotFound,
@@ -37,11 +40,37 @@ pub enum ErrorKind {
     Internal,
 }
 
+/// On its way between processes it is its kind and what it says; of its sources their words remain.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Told {
+    kind: ErrorKind,
+    message: String,
+}
+
+impl Serialize for Error {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut message = self.message.clone();
+        let mut below = StdError::source(self);
+        while let Some(one) = below {
+            message = format!("{message}: {one}");
+            below = one.source();
+        }
+        Told { kind: self.kind, message }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Error {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Told { kind, message } = Told::deserialize(deserializer)?;
+        Ok(Self::new(kind, message))
+    }
 }
 
 impl Error {
@@ -125,6 +154,16 @@ constructors! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_ours_keeps_its_kind_and_its_sources_words_on_its_way() {
+        let below = Error::no_space("the disk is full");
+        let error = Error::unavailable("a volume").with_source(below);
+        let text = serde_json::to_string(&error).unwrap();
+        let read: Error = serde_json::from_str(&text).unwrap();
+        let told = (read.kind(), read.message());
+        assert_eq!(told, (ErrorKind::Unavailable, "a volume: the disk is full"));
+    }
 
     #[test]
     fn an_error_of_ours_keeps_its_kind_through_a_reader() {

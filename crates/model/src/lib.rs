@@ -20,5 +20,6 @@ pub mod retention;
 pub mod rights;
 pub mod selector;
 pub mod size;
+pub mod skew;
 
 pub use error::{Error, ErrorKind, Result};

@@ -77,6 +77,8 @@ pub enum Kind {
     Application,
     /// The state of a manager: only the manager itself takes it.
     Manager,
+    /// All of a tenant: an item of full snapshots that hold nothing of it.
+    Tenant,
 }
 
 impl fmt::Display for Kind {
@@ -89,6 +91,7 @@ impl fmt::Display for Kind {
             Self::Settings => "settings",
             Self::Application => "application",
             Self::Manager => "manager",
+            Self::Tenant => "tenant",
         })
     }
 }
@@ -343,6 +346,7 @@ impl Resources {
             Kind::Settings => format!("settings/{name}"),
             Kind::Application => format!("tenants/{tenant}/apps/{name}"),
             Kind::Manager => "manager".to_owned(),
+            Kind::Tenant => format!("tenants/{tenant}"),
         }
     }
 }

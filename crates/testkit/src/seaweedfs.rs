@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use serde_json::json;
+
 use crate::keeper::Directory;
 use crate::server::{Server, free_ports};
 use crate::tools::python_tool;
@@ -18,6 +20,9 @@ pub struct SeaweedFs {
     pub ca: PathBuf,
     pub access_key: &'static str,
     pub secret_key: &'static str,
+    /// Of somebody who can put, get and list, and cannot delete.
+    pub writer_access_key: &'static str,
+    pub writer_secret_key: &'static str,
     _server: Server,
     _directory: Directory,
 }
@@ -30,6 +35,8 @@ pub fn shared() -> &'static SeaweedFs {
 
 const ACCESS_KEY: &str = "TINTYPETESTKEY";
 const SECRET_KEY: &str = "tintype-test-secret";
+const WRITER_ACCESS_KEY: &str = "TINTYPETESTWRITER";
+const WRITER_SECRET_KEY: &str = "tintype-test-writer-secret";
 
 /// `weed`, installed if it is not there.
 pub fn program() -> PathBuf {
@@ -56,6 +63,8 @@ impl SeaweedFs {
             ca: path.join("ca.pem"),
             access_key: ACCESS_KEY,
             secret_key: SECRET_KEY,
+            writer_access_key: WRITER_ACCESS_KEY,
+            writer_secret_key: WRITER_SECRET_KEY,
             _server: server,
             _directory: directory,
         }
@@ -99,10 +108,32 @@ fn arguments(path: &Path, ports: [u16; 9]) -> Vec<String> {
 }
 
 fn write_identity(path: &Path) {
-    let identity = format!(
-        r#"{{"identities":[{{"name":"test","credentials":[{{"accessKey":"{ACCESS_KEY}","secretKey":"{SECRET_KEY}"}}],"actions":["Admin","Read","Write","List","Tagging"]}}]}}"#
-    );
-    std::fs::write(path, identity).expect("the directory is ours");
+    let allowed = json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Action": [
+                "s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:GetBucketLocation",
+                "s3:AbortMultipartUpload",
+            ],
+            "Resource": ["arn:aws:s3:::*", "arn:aws:s3:::*/*"],
+        }],
+    });
+    let credentials = |id, secret| json!([{ "accessKey": id, "secretKey": secret }]);
+    let identities = json!({
+        "identities": [
+            {
+                "name": "test", "credentials": credentials(ACCESS_KEY, SECRET_KEY),
+                "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+            },
+            {
+                "name": "writer", "credentials": credentials(WRITER_ACCESS_KEY, WRITER_SECRET_KEY),
+                "policyNames": ["writer"],
+            },
+        ],
+        "policies": [{ "name": "writer", "content": allowed.to_string() }],
+    });
+    std::fs::write(path, identities.to_string()).expect("the directory is ours");
 }
 
 /// It listens long before it can serve; without a signature a ready one says 403.

@@ -1,5 +1,6 @@
 //! Commands that speak to a manager: the nouns of its API.
 
+pub(crate) mod agent;
 pub(crate) mod audit;
 mod contexts;
 pub(crate) mod login;
@@ -46,7 +47,7 @@ impl Common {
     }
 
     /// Does what a manager is asked for.
-    fn ask(&self, command: impl FnOnce(&Client, &Report) -> anyhow::Result<()>) -> Exit {
+    pub(crate) fn ask(&self, command: impl FnOnce(&Client, &Report) -> anyhow::Result<()>) -> Exit {
         self.run(|report| command(&self.client()?, report))
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use tintype_api::agent::AgentSpec;
 use tintype_api::client::Client;
 use tintype_api::object::{ChangedObject, NewObject, Object};
 use tintype_api::resource::ResourceSpec;
@@ -18,6 +19,7 @@ use crate::report::Report;
 Examples:
   tintype discover > resources.yaml                 on the manager's host: what there is
   tintype resource apply resources.yaml             tell the manager; again after a change
+  tintype resource apply web1.yaml --agent web1     what lies on the host of an agent
   tintype resource list
   tintype resource protect shop --off               no snapshots of it from now on
   tintype resource delete shop")]
@@ -44,6 +46,9 @@ enum Command {
         file: PathBuf,
         #[arg(long, value_name = "NAME")]
         tenant: Option<String>,
+        /// They lie on the host of this agent; `-`: on the manager's own
+        #[arg(long, value_name = "NAME")]
+        agent: Option<String>,
     },
     /// Say whether snapshots of it are taken
     Protect {
@@ -82,7 +87,9 @@ impl Command {
             Self::Show { name, tenant } => {
                 show(report, &noun::find(client, &name, tenant.as_deref())?)
             }
-            Self::Apply { file, tenant } => apply(client, report, &file, tenant.as_deref()),
+            Self::Apply { file, tenant, agent } => {
+                apply(client, report, &file, tenant.as_deref(), agent.as_deref())
+            }
             Self::Protect { name, off, tenant } => {
                 let of = (&name[..], tenant.as_deref());
                 noun::change(client, report, of, None, |spec: &mut ResourceSpec| {
@@ -103,11 +110,12 @@ fn show(report: &Report, resource: &Object<ResourceSpec>) -> anyhow::Result<()> 
     noun::document(report, &Resources::new(vec![resource.spec.named(&resource.name)]))
 }
 
-fn apply(
+pub(super) fn apply(
     client: &Client,
     report: &Report,
     file: &std::path::Path,
     tenant: Option<&str>,
+    agent: Option<&str>,
 ) -> anyhow::Result<()> {
     let mut resources = platform::load(file)?.resources;
     // An application names its components, which must be there before it.
@@ -117,9 +125,16 @@ fn apply(
         None => client.whoami()?.tenant,
     };
     let known: Vec<Object<ResourceSpec>> = client.list()?;
+    let agent = match agent {
+        None => None,
+        Some("-") => Some(None),
+        Some(name) => Some(Some(noun::find::<AgentSpec>(client, name, None)?.id)),
+    };
     for resource in resources {
         let name = resource.name.clone();
         let mut spec = ResourceSpec::from(resource);
+        let has_host = spec.kind != Kind::Application;
+        spec.agent = agent.clone().flatten().filter(|_| has_host);
         let there = known.iter().find(|known| known.tenant == tenant && known.name == name);
         match there {
             None => {
@@ -128,6 +143,9 @@ fn apply(
             }
             Some(known) => {
                 spec.is_protected = known.spec.is_protected;
+                if agent.is_none() {
+                    spec.agent.clone_from(&known.spec.agent);
+                }
                 if known.spec == spec {
                     report.text(format!("resource {name} is as described"))?;
                     continue;

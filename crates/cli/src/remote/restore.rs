@@ -1,10 +1,11 @@
 //! `restore`.
 
 use serde_json::json;
+use tintype_api::agent::AgentSpec;
 use tintype_api::client::Client;
 use tintype_api::restore::{NewRestore, RestoreFiles, RestorePlan};
 
-use super::{Common, run, snapshot};
+use super::{Common, noun, run, snapshot};
 use crate::exit::{Ended, Exit, usage};
 use crate::report::Report;
 use crate::{show, terminal};
@@ -30,9 +31,12 @@ pub(crate) struct Args {
     /// A file or directory of the snapshot instead
     #[arg(long, value_name = "PATH", requires = "to", conflicts_with_all = ["apps", "as_new"])]
     path: Option<String>,
-    /// The directory on the manager's host that it goes into
+    /// The directory on the manager's host, or on the agent's, that it goes into
     #[arg(long, value_name = "DIR", requires = "path")]
     to: Option<String>,
+    /// On the host of this agent
+    #[arg(long, value_name = "NAME", requires = "path")]
+    agent: Option<String>,
     /// Replace files that exist and differ
     #[arg(long, requires = "path")]
     overwrite: bool,
@@ -57,9 +61,13 @@ impl Args {
 
     fn restore(&self, client: &Client, report: &Report) -> anyhow::Result<()> {
         let snapshot = snapshot::find(client, &self.snapshot)?;
+        let agent = self.agent.as_ref();
+        let agent = agent.map(|name| noun::find::<AgentSpec>(client, name, None));
+        let agent = agent.transpose()?.map(|agent| agent.id);
         let files = self.path.as_ref().zip(self.to.as_ref()).map(|(path, to)| RestoreFiles {
             path: path.clone(),
             to: to.clone(),
+            agent: agent.clone(),
             overwrite: self.overwrite,
         });
         let new = NewRestore {

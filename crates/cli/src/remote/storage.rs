@@ -48,6 +48,10 @@ enum Command {
         /// Id of the access key; its secret comes from TINTYPE_ACCESS_SECRET
         #[arg(long, value_name = "ID")]
         access_key: Option<String>,
+        /// Id of the one that agents get, which need not be able to delete; its secret comes from
+        /// TINTYPE_AGENT_ACCESS_SECRET
+        #[arg(long, value_name = "ID")]
+        agent_access_key: Option<String>,
         /// Snapshots go here unless another is named
         #[arg(long)]
         default: bool,
@@ -64,6 +68,9 @@ enum Command {
         default: Option<bool>,
         #[arg(long, value_name = "BOOL")]
         shared: Option<bool>,
+        /// Id of the access key that agents get; its secret comes from TINTYPE_AGENT_ACCESS_SECRET
+        #[arg(long, value_name = "ID")]
+        agent_access_key: Option<String>,
     },
     /// Look now whether it can be used
     Check { name: String },
@@ -92,7 +99,16 @@ impl Command {
             Self::Show { name } => {
                 noun::show::<StorageSpec>(report, &noun::find(client, &name, None)?)
             }
-            Self::Add { name, url, mounted_at, access_key, default, shared, tenant } => {
+            Self::Add {
+                name,
+                url,
+                mounted_at,
+                access_key,
+                agent_access_key,
+                default,
+                shared,
+                tenant,
+            } => {
                 let tenant = tenant.map(|name| Tenants::of(client)?.id(&name)).transpose()?;
                 let kind = match (url.starts_with("s3://"), &mounted_at) {
                     (true, _) => StorageKind::S3,
@@ -100,6 +116,7 @@ impl Command {
                     (false, None) => StorageKind::Directory,
                 };
                 let access_key = access_key.map(secret).transpose()?;
+                let agent_access_key = agent_access_key.map(secret_of_agents).transpose()?;
                 let spec = StorageSpec {
                     kind,
                     url,
@@ -107,14 +124,19 @@ impl Command {
                     is_default: default,
                     is_shared: shared,
                     access_key,
+                    agent_access_key,
                 };
                 let made = client.create(&NewObject { name, tenant, spec })?;
                 noun::told(report, "added", &made)
             }
-            Self::Change { name, default, shared } => {
+            Self::Change { name, default, shared, agent_access_key } => {
+                let of_agents = agent_access_key.map(secret_of_agents).transpose()?;
                 noun::change(client, report, (&name, None), None, |spec: &mut StorageSpec| {
                     spec.is_default = default.unwrap_or(spec.is_default);
                     spec.is_shared = shared.unwrap_or(spec.is_shared);
+                    if of_agents.is_some() {
+                        spec.agent_access_key = of_agents;
+                    }
                 })
             }
             Self::Check { name } => {
@@ -126,11 +148,19 @@ impl Command {
     }
 }
 
-/// Not an option: those are seen by everybody on the host.
 fn secret(id: String) -> anyhow::Result<AccessKey> {
-    let secret = std::env::var("TINTYPE_ACCESS_SECRET").ok().filter(|secret| !secret.is_empty());
-    let secret = secret
-        .ok_or_else(|| usage("--access-key: its secret is missing; set TINTYPE_ACCESS_SECRET"))?;
+    key(id, "--access-key", "TINTYPE_ACCESS_SECRET")
+}
+
+fn secret_of_agents(id: String) -> anyhow::Result<AccessKey> {
+    key(id, "--agent-access-key", "TINTYPE_AGENT_ACCESS_SECRET")
+}
+
+/// Not an option: those are seen by everybody on the host.
+fn key(id: String, option: &str, variable: &str) -> anyhow::Result<AccessKey> {
+    let secret = std::env::var(variable).ok().filter(|secret| !secret.is_empty());
+    let secret =
+        secret.ok_or_else(|| usage(format!("{option}: its secret is missing; set {variable}")))?;
     Ok(AccessKey { id, secret: Some(secret) })
 }
 

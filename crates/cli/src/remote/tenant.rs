@@ -65,6 +65,9 @@ struct Spec {
     /// Whether its own users may restore
     #[arg(long, value_name = "BOOL")]
     may_restore: Option<bool>,
+    /// Its own users lock a snapshot for so many days at most
+    #[arg(long, value_name = "DAYS")]
+    lock_days: Option<u32>,
     /// So many of its runs go on at once
     #[arg(long, value_name = "N")]
     runs: Option<u32>,
@@ -82,6 +85,7 @@ impl Spec {
         if let Some(quota) = self.quota {
             spec.quota_bytes = Some(quota).filter(|quota| *quota > 0);
         }
+        spec.lock_days_at_most = self.lock_days.unwrap_or(spec.lock_days_at_most);
         spec.runs_at_once = self.runs.unwrap_or(spec.runs_at_once);
     }
 }

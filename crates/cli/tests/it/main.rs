@@ -1,6 +1,7 @@
 //! The real program, as a user meets it: commands, exit codes, events.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod agents;
 mod bad_days;
 mod bad_store;
 mod bundles;

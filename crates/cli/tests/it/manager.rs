@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 use crate::support::{Lab, Ran};
 
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     password: Option<String>,
 }
 
@@ -20,20 +20,24 @@ impl Drop for Served {
     }
 }
 
-fn program(lab: &Lab, args: &[&str]) -> Command {
+pub(crate) fn program(lab: &Lab, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tintype"));
     command.args(args);
     lab.prepare(&mut command);
     command
 }
 
-fn run(lab: &Lab, args: &[&str]) -> Ran {
+pub(crate) fn run(lab: &Lab, args: &[&str]) -> Ran {
     Ran::of(&program(lab, args).output().expect("the program starts"))
 }
 
-fn serve(lab: &Lab, notified: Option<&UnixDatagram>) -> Served {
+pub(crate) fn serve(lab: &Lab, notified: Option<&UnixDatagram>) -> Served {
+    serve_at(lab, notified, "127.0.0.1:0")
+}
+
+pub(crate) fn serve_at(lab: &Lab, notified: Option<&UnixDatagram>, address: &str) -> Served {
     let data = lab.text("data");
-    let mut command = program(lab, &["serve", "--data", &data, "--listen", "127.0.0.1:0"]);
+    let mut command = program(lab, &["serve", "--data", &data, "--listen", address]);
     if let Some(socket) = notified {
         let address = socket.local_addr().unwrap();
         command.env("NOTIFY_SOCKET", address.as_pathname().unwrap());
@@ -54,7 +58,7 @@ fn serve(lab: &Lab, notified: Option<&UnixDatagram>) -> Served {
 }
 
 impl Served {
-    fn login(&self, lab: &Lab) {
+    pub(crate) fn login(&self, lab: &Lab) {
         let password = self.password.as_ref().expect("it was made just now");
         for (name, text) in [("one-time", &**password), ("chosen", "a password of mine")] {
             lab.write(name, text);
@@ -68,7 +72,7 @@ impl Served {
         assert!(ran.out.contains("as admin, administrator of system"), "{}", ran.out);
     }
 
-    fn stop(mut self) -> i32 {
+    pub(crate) fn stop(mut self) -> i32 {
         let pid = i32::try_from(self.child.id()).unwrap();
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();

@@ -24,6 +24,27 @@ pub async fn set(on: &mut AnyConnection, name: &str, value: &str) -> Result<()> 
     done.map(drop).map_err(|error| failed("writing", error))
 }
 
+/// Gives a value and forgets it: of several that ask for it one gets it.
+pub async fn take(on: &mut AnyConnection, name: &str) -> Result<Option<String>> {
+    let Some(value) = get(&mut *on, name).await? else { return Ok(None) };
+    let done = sqlx::query("DELETE FROM fact WHERE name = $1").bind(name).execute(on).await;
+    let done = done.map_err(|error| failed("deleting", error))?;
+    Ok((done.rows_affected() == 1).then_some(value))
+}
+
+/// Those whose name begins so: name and value.
+pub async fn all(on: &mut AnyConnection, prefix: &str) -> Result<Vec<(String, String)>> {
+    let rows = sqlx::query("SELECT name, value FROM fact ORDER BY name").fetch_all(on).await;
+    let mut all = Vec::new();
+    for row in rows.map_err(|error| failed("reading", error))? {
+        let name: String = column(&row, "name")?;
+        if name.starts_with(prefix) {
+            all.push((name, column(&row, "value")?));
+        }
+    }
+    Ok(all)
+}
+
 /// What was last seen of an object; its owner did not write that.
 pub async fn state<T: DeserializeOwned>(
     on: &mut AnyConnection,

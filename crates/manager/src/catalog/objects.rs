@@ -20,6 +20,10 @@ impl Kind for tintype_api::tenant::TenantSpec {
     const NAME: &'static str = "tenant";
 }
 
+impl Kind for tintype_api::agent::AgentSpec {
+    const NAME: &'static str = "agent";
+}
+
 impl Kind for tintype_api::user::UserSpec {
     const NAME: &'static str = "user";
 }

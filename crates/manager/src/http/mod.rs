@@ -1,5 +1,6 @@
 //! HTTP: the table of routes, and what is common to them (docs/manager.md, section 7).
 
+mod agents;
 mod audits;
 pub mod failure;
 mod input;
@@ -17,6 +18,7 @@ mod storages;
 mod tenants;
 mod tokens;
 mod users;
+mod work;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Method, Uri, header};
@@ -63,7 +65,7 @@ pub fn application(state: State) -> (Router, OpenApi) {
         .on(Users, routes!(tokens::delete))
         .on(Audit, routes!(audits::list))
         .on(Audit, routes!(audits::check));
-    let (router, mut description) = with_snapshots(routes).finish();
+    let (router, mut description) = with_agents(with_snapshots(routes)).finish();
     let license = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0"));
     description.info = InfoBuilder::new()
         .title("Tintype")
@@ -118,6 +120,24 @@ fn with_snapshots(routes: Routes) -> Routes {
         .on(See, routes!(runs::cancel))
         .on(Restore, routes!(restores::create))
         .on(Restore, routes!(restores::apply))
+}
+
+/// Other hosts.
+fn with_agents(routes: Routes) -> Routes {
+    use Action::{Agent, Change, Public, See};
+    routes
+        .on(See, routes!(agents::list))
+        .on(See, routes!(agents::get))
+        .on(See, routes!(agents::state))
+        .on(Change, routes!(agents::change))
+        .on(Change, routes!(agents::delete))
+        .on(Change, routes!(agents::create_token))
+        .on(Change, routes!(agents::discover))
+        .on(Public, routes!(work::join))
+        .on(Agent, routes!(work::renew))
+        .on(Agent, routes!(work::fetch))
+        .on(Agent, routes!(work::progress))
+        .on(Agent, routes!(work::done))
 }
 
 async fn nothing_here(uri: Uri) -> failure::Failure {

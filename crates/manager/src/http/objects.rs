@@ -269,7 +269,7 @@ macro_rules! handlers_but_change {
         use axum::extract::State as AxumState;
         use axum::http::{HeaderMap, StatusCode};
         use axum::response::Response;
-        use tintype_api::object::{NewObject, Object};
+        use tintype_api::object::Object;
         use tintype_api::page::{ListQuery, Page};
         use tintype_api::problem::Problem;
 
@@ -360,6 +360,8 @@ macro_rules! handlers {
 /// The usual way to make one.
 macro_rules! create_handler {
     ($spec:ty, $noun:literal, $all:literal) => {
+        use tintype_api::object::NewObject;
+
         #[utoipa::path(
             post, path = $all, operation_id = concat!("create-", $noun), tag = $noun,
             request_body = NewObject<$spec>,

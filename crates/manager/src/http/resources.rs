@@ -1,9 +1,11 @@
 //! Resources.
 
+use tintype_api::agent::AgentSpec;
 use tintype_api::problem::Code;
 use tintype_api::resource::ResourceSpec;
+use tintype_model::identifier::Id;
 use tintype_model::resource::{Kind, Resource, Resources};
-use tintype_model::{Error, Result as ModelResult};
+use tintype_model::{Error, ErrorKind, Result as ModelResult};
 use tintype_runner::vault;
 
 use crate::catalog::objects::{self as stored, Filter};
@@ -18,8 +20,13 @@ const MOST_RESOURCES: i64 = 100_000;
 
 impl Rules for ResourceSpec {
     fn check(&self) -> ModelResult<()> {
-        if self.kind == Kind::Manager {
-            return Err(Error::invalid("the manager captures itself in every full snapshot"));
+        if self.kind == Kind::Application && self.agent.is_some() {
+            return Err(Error::invalid("an application lies where its components do"));
+        }
+        if matches!(self.kind, Kind::Manager | Kind::Tenant) {
+            return Err(Error::invalid(
+                "managers and tenants are no resources: every full snapshot holds them by itself",
+            ));
         }
         Ok(())
     }
@@ -37,17 +44,22 @@ impl Rules for ResourceSpec {
             vault::check_described(&after.spec.named(&after.name))?;
         }
         // What reaches a host is for those who run it: paths, addresses and commands there.
-        let reaches = |o: &Object<Self>| reach(&o.spec.named(""));
+        let reaches = |o: &Object<Self>| (reach(&o.spec.named("")), o.spec.agent.clone());
         let of_before = before.map(reaches);
         if !context.caller.actor.is_system && of_before != Some(reaches(after)) {
             let is_harmless = before.is_none()
                 && after.spec.kind == Kind::Application
-                && reach(&after.spec.named("")) == reach(&bare(Kind::Application));
+                && reaches(after) == (reach(&bare(Kind::Application)), None);
             if !is_harmless {
                 let what = "connector, place, hooks and commands of a resource are set by an \
                             administrator of the system";
                 return Err(Failure::new(Code::NotAllowed, what));
             }
+        }
+        let agent_before = before.and_then(|before| before.spec.agent.as_ref());
+        if let Some(agent) = after.spec.agent.as_ref().filter(|agent| agent_before != Some(*agent))
+        {
+            exists(context, agent, &after.tenant).await?;
         }
         let filter = Filter {
             tenant: Some(after.tenant.clone()),
@@ -73,6 +85,16 @@ impl Rules for ResourceSpec {
         let all = stored::list::<Self>(context.on, &filter).await?;
         let described: Vec<Resource> = all.iter().map(|o| o.spec.named(&o.name)).collect();
         used_by(&described, &object.name)
+    }
+}
+
+/// One's own agent, or one of the system.
+async fn exists(context: &mut Context<'_>, agent: &Id, tenant: &Id) -> Outcome<()> {
+    match stored::get::<AgentSpec>(context.on, agent).await {
+        Ok(found) if found.tenant == *tenant || found.tenant == context.state.system => Ok(()),
+        Err(error) if !error.is(ErrorKind::NotFound) => Err(error.into()),
+        _ => Err(Failure::new(Code::Invalid, format!("there is no agent {agent}"))
+            .cure("an agent works for its own tenant, and one of the system for all")),
     }
 }
 

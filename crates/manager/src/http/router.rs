@@ -1,10 +1,12 @@
 //! The table of routes. Each names its action; there is no other way to add one.
 
 use axum::Extension;
-use axum::extract::{Request, State as AxumState};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State as AxumState};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use tintype_api::problem::Code;
+use tintype_model::identifier::Id;
 use tintype_model::rights::Action;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::extensions::ExtensionsBuilder;
@@ -13,13 +15,17 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, Required};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use super::failure::Outcome;
-use super::once;
+use super::failure::{Failure, Outcome};
+use super::{once, work};
 use crate::auth::caller;
+use crate::serve::Peer;
 use crate::state::State;
 
 /// In the OpenAPI, beside each operation: who may is tested for every one that is there.
 pub const ACTION: &str = "x-tintype-action";
+
+/// Of what agents say: plans of restores and items of snapshots are long.
+const AGENT_BYTES: usize = 64 << 20;
 
 pub(super) struct Routes {
     router: OpenApiRouter<State>,
@@ -35,10 +41,10 @@ impl Routes {
     pub(super) fn on(self, action: Action, route: UtoipaMethodRouter<State>) -> Self {
         let (schemas, mut paths, methods) = route;
         let name = serde_json::to_value(action).unwrap_or_default();
-        if action != Action::Public {
+        if !matches!(action, Action::Public | Action::Agent) {
             let posts = paths.paths.values_mut().filter_map(|item| item.post.as_mut());
             posts.for_each(|post| {
-                post.parameters.get_or_insert_default().push(idempotency_key().into())
+                post.parameters.get_or_insert_default().push(idempotency_key().into());
             });
         }
         for operation in paths.paths.values_mut().flat_map(operations) {
@@ -46,6 +52,10 @@ impl Routes {
             operation.extensions.get_or_insert_default().merge(extensions);
         }
         let methods = methods.layer(from_fn_with_state((self.state.clone(), action), guard));
+        let methods = match action {
+            Action::Agent => methods.layer(DefaultBodyLimit::max(AGENT_BYTES)),
+            _ => methods,
+        };
         Self { router: self.router.routes((schemas, paths, methods)), state: self.state }
     }
 
@@ -97,15 +107,36 @@ async fn guarded(
     mut request: Request,
     next: Next,
 ) -> Outcome<Response> {
-    if action == Action::Public {
-        return Ok(next.run(request).await);
+    admitted(state, action, &mut request).await?;
+    let key = once::key(&request)?.filter(|_| request.method() == Method::POST);
+    match (key, request.extensions().get::<caller::Caller>().cloned()) {
+        (Some(key), Some(caller)) => once::once(state, &caller, &key, request, next).await,
+        _ => Ok(next.run(request).await),
     }
-    let caller = caller::recognise(state, action, request.method(), request.headers()).await?;
-    request.extensions_mut().insert(caller.clone());
-    match once::key(&request)?.filter(|_| request.method() == Method::POST) {
-        Some(key) => once::once(state, &caller, &key, request, next).await,
-        None => Ok(next.run(request).await),
+}
+
+/// Users and tokens by what they send, agents by the certificates of their connections: neither gets
+/// what is the other's.
+async fn admitted(state: &State, action: Action, request: &mut Request) -> Outcome<()> {
+    let agent: Option<Id> =
+        request.extensions().get::<ConnectInfo<Peer>>().and_then(|peer| peer.0.agent.clone());
+    match (action, agent) {
+        (Action::Agent, Some(id)) => {
+            let agent = work::recognise(state, &id).await?;
+            request.extensions_mut().insert(agent);
+        }
+        (_, Some(_)) => {
+            let what = "an agent's certificate is for its work alone";
+            return Err(Failure::new(Code::NotAllowed, what));
+        }
+        (Action::Public, None) => {}
+        (_, None) => {
+            let caller = caller::recognise(state, action, request.method(), request.headers());
+            let caller = caller.await?;
+            request.extensions_mut().insert(caller);
+        }
     }
+    Ok(())
 }
 
 /// Whoever asks: present in every handler whose action is not public.

@@ -266,6 +266,22 @@ fn changes(state: &State, changed: &ChangedSnapshot) -> Outcome<Vec<Change>> {
     Ok(changes)
 }
 
+/// What is locked takes room of a storage that may be another's, and nobody can end it.
+async fn may_lock(state: &State, caller: &Caller, tenant: &Id, changes: &[Change]) -> Outcome<()> {
+    if caller.actor.is_system {
+        return Ok(());
+    }
+    let days = state.tenant(tenant).await?.spec.lock_days_at_most;
+    let latest = state.now() + jiff::SignedDuration::from_hours(24 * i64::from(days));
+    let is_later = |change: &Change| matches!(change, Change::Lock(until) if *until > latest);
+    if !changes.iter().any(is_later) {
+        return Ok(());
+    }
+    let what = format!("this tenant locks a snapshot for {days} days at most");
+    Err(Failure::new(Code::NotAllowed, what)
+        .cure("choose a shorter time, or let an administrator of the system lock it"))
+}
+
 /// Whether the full snapshot that a run took is still there.
 async fn has_full(state: &State, run: &str) -> Outcome<bool> {
     let scope = Some(SnapshotScope::Full);
@@ -322,6 +338,7 @@ pub(super) async fn change(
         ));
     }
     let changes = changes(&state, &changed)?;
+    may_lock(&state, &caller, &known.snapshot.tenant, &changes).await?;
     let mut after = known.snapshot.clone();
     for part in with_parts(&state, known).await? {
         after = apply(&state, &caller, part, changes.clone()).await?;

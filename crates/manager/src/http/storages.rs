@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tintype_api::object::ChangedObject;
+use tintype_api::object::{ChangedObject, NewObject};
 use tintype_api::problem::Code;
 use tintype_api::storage::{INTERNAL, StorageKind, StorageSpec, StorageState};
 use tintype_model::plan::Verdict;
@@ -13,7 +13,7 @@ use crate::catalog::secrets::{self, Of};
 use crate::catalog::{facts, repositories};
 use crate::http::failure::Failure;
 use crate::http::objects::{Context, Rules, entry, handlers_but_change, make, own};
-use crate::vaults::ACCESS_SECRET;
+use crate::vaults::{ACCESS_SECRET, AGENT_ACCESS_SECRET};
 
 handlers_but_change!(StorageSpec, "storage", "/api/v1/storages", "/api/v1/storages/{id}");
 
@@ -50,6 +50,9 @@ impl Rules for StorageSpec {
         }
         if self.access_key.is_some() && self.kind != StorageKind::S3 {
             return wrong("only a storage of kind `s3` has an `access_key`");
+        }
+        if self.agent_access_key.is_some() && self.kind != StorageKind::S3 {
+            return wrong("only a storage of kind `s3` has an `agent_access_key`");
         }
         Ok(())
     }
@@ -118,26 +121,34 @@ fn outside(state: &State, spec: &StorageSpec) -> Outcome<()> {
     Ok(())
 }
 
-/// The secret is written and never shown.
+/// The secrets are written and never shown.
 async fn seal_access(
     context: &mut Context<'_>,
     before: Option<&Object<StorageSpec>>,
     after: &mut Object<StorageSpec>,
 ) -> Outcome<()> {
-    let state = context.state;
-    let of = Of { kind: "storage", id: &after.id, name: ACCESS_SECRET };
-    let Some(access) = &mut after.spec.access_key else {
-        return Ok(secrets::delete(context.on, of).await?);
-    };
-    let kept = before.and_then(|before| before.spec.access_key.as_ref());
-    match access.secret.take() {
-        Some(secret) => {
-            let key = &state.key;
-            Ok(secrets::put(context.on, of, secret.as_bytes(), key, &*state.random).await?)
+    let before = before.map(|before| &before.spec);
+    let (id, spec) = (&after.id, &mut after.spec);
+    let own = (ACCESS_SECRET, before.and_then(|b| b.access_key.as_ref()), &mut spec.access_key);
+    let kept = before.and_then(|b| b.agent_access_key.as_ref());
+    let of_agents = (AGENT_ACCESS_SECRET, kept, &mut spec.agent_access_key);
+    for (name, kept, access) in [own, of_agents] {
+        let state = context.state;
+        let of = Of { kind: "storage", id, name };
+        let Some(access) = access else {
+            secrets::delete(context.on, of).await?;
+            continue;
+        };
+        match access.secret.take() {
+            Some(secret) => {
+                let (key, random) = (&state.key, &*state.random);
+                secrets::put(context.on, of, secret.as_bytes(), key, random).await?;
+            }
+            None if kept.is_some_and(|kept| kept.id == access.id) => {}
+            None => return Err(Failure::new(Code::Invalid, "the secret of a key is missing")),
         }
-        None if kept.is_some_and(|kept| kept.id == access.id) => Ok(()),
-        None => Err(Failure::new(Code::Invalid, "`access_key.secret` is missing")),
     }
+    Ok(())
 }
 
 async fn no_other_default(context: &mut Context<'_>, chosen: &Object<StorageSpec>) -> Outcome<()> {

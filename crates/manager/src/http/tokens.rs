@@ -1,5 +1,6 @@
 //! Tokens of programs.
 
+use tintype_api::object::NewObject;
 use tintype_api::problem::Code;
 use tintype_api::token::{MadeToken, PREFIX, TokenSpec};
 

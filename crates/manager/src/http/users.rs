@@ -1,6 +1,7 @@
 //! Users, and their passwords.
 
 use serde_json::json;
+use tintype_api::object::NewObject;
 use tintype_api::problem::Code;
 use tintype_api::token::TokenSpec;
 use tintype_api::user::{NewPassword, NewUser, UserSpec};

@@ -84,7 +84,8 @@ pub async fn recover(wanted: Wanted, options: &Options) -> Result<Recovered> {
     let catalog = serve::catalog(options).await?;
     refuse_used(&catalog).await?;
     let host = serve::host(options)?;
-    let chosen = choose(&wanted, &options.env)?;
+    let (place, id, env) = (wanted.place.clone(), wanted.installation, options.env.clone());
+    let chosen = blocking(move || choose(&place, id.as_ref(), &env)).await?;
     let (place, words, snapshot) = (wanted.place.clone(), wanted.words, wanted.snapshot);
     let (vault, found, text) = blocking(move || {
         let vault = unlock(&place, &chosen, &words, &host)?;
@@ -143,12 +144,12 @@ async fn refuse_used(catalog: &Catalog) -> Result<()> {
     }
 }
 
-fn choose(wanted: &Wanted, env: &Env) -> Result<Installation> {
-    let mut all = installations(&wanted.place, env)?;
-    if let Some(id) = &wanted.installation {
+fn choose(place: &Place, wanted: Option<&Id>, env: &Env) -> Result<Installation> {
+    let mut all = installations(place, env)?;
+    if let Some(id) = wanted {
         all.retain(|one| one.id == *id);
     }
-    let url = &wanted.place.url;
+    let url = &place.url;
     match (all.pop(), all.is_empty()) {
         (Some(one), true) => Ok(one),
         (Some(_), false) => Err(Error::invalid(format!(

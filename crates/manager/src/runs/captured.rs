@@ -35,12 +35,28 @@ pub struct Word {
     /// Ids of the resources by their names.
     #[serde(default)]
     pub resources: BTreeMap<String, Id>,
+    /// Ids of agents by the names of the resources on their hosts; all others are on the manager's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub agents: BTreeMap<String, Id>,
     /// Resources that the manager knows and that were left out on purpose.
     #[serde(default)]
     pub skipped: Vec<Skipped>,
     /// Of a full snapshot: its parts in the repositories of the tenants.
     #[serde(default)]
     pub parts: Vec<Part>,
+    /// Of a full snapshot: tenants of which it holds nothing.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A tenant that has something and no part in a full snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub tenant: Id,
+    pub name: String,
+    /// It should have been captured.
+    pub is_failed: bool,
+    pub reason: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +94,7 @@ pub fn describe(
         .iter()
         .map(|item| item_of(item, word))
         .chain(word.skipped.iter().map(|skipped| skipped_item(skipped, word)))
+        .chain(word.left_out.iter().map(LeftOut::item))
         .collect();
     let count = |outcome| items.iter().filter(|item| item.outcome == outcome).count() as u32;
     let manifest = &found.manifest;
@@ -92,7 +109,9 @@ pub fn describe(
         note: String::new(),
         time: manifest.time,
         by: word.by.clone(),
-        is_complete: manifest.complete && word.parts.iter().all(|part| part.is_complete),
+        is_complete: manifest.complete
+            && word.parts.iter().all(|part| part.is_complete)
+            && !word.left_out.iter().any(|tenant| tenant.is_failed),
         entries: manifest.entries,
         bytes: manifest.bytes,
         stored_bytes: stored.unwrap_or_default(),
@@ -140,13 +159,31 @@ fn item_of(item: &Item, word: &Word) -> SnapshotItem {
     }
 }
 
+impl LeftOut {
+    fn item(&self) -> SnapshotItem {
+        let outcome = if self.is_failed { Outcome::Failed } else { Outcome::Skipped };
+        without_content(None, &self.name, Kind::Tenant, outcome, &self.reason)
+    }
+}
+
 fn skipped_item(skipped: &Skipped, word: &Word) -> SnapshotItem {
+    let resource = word.resources.get(&skipped.name).cloned();
+    without_content(resource, &skipped.name, skipped.kind, Outcome::Skipped, &skipped.reason)
+}
+
+fn without_content(
+    resource: Option<Id>,
+    name: &str,
+    kind: Kind,
+    outcome: Outcome,
+    reason: &str,
+) -> SnapshotItem {
     SnapshotItem {
-        resource: word.resources.get(&skipped.name).cloned(),
-        name: skipped.name.clone(),
-        kind: skipped.kind,
-        outcome: Outcome::Skipped,
-        reason: Some(skipped.reason.clone()),
+        resource,
+        name: name.to_owned(),
+        kind,
+        outcome,
+        reason: Some(reason.to_owned()),
         consistency: None,
         version: None,
         entries: 0,

@@ -83,6 +83,11 @@ pub(super) async fn prune(state: &State, handle: &Arc<Handle>, stored: &Stored) 
             handle.log(state, LogLevel::Warning, line).await;
         }
     }
+    let (worker, by) = (Arc::clone(&vault), stored.run.by.clone());
+    for id in blocking(move || worker.forget_rests(&by)).await? {
+        let line = format!("part {id} of a run that was interrupted deleted");
+        handle.log(state, LogLevel::Info, line).await;
+    }
     let result = json!({ "deleted": deleted.len(), "kept": plan.decisions.len() - deleted.len() });
     let write: Write = Box::new(move |change| {
         Box::pin(async move {

@@ -5,6 +5,8 @@ pub mod captured;
 mod care;
 mod dispatcher;
 mod handle;
+mod hosts;
+mod quota;
 pub mod restore;
 pub mod snapshot;
 

@@ -4,20 +4,28 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tintype_api::object::Object;
+use tintype_api::resource::ResourceSpec;
 use tintype_api::restore::{NewRestore, NotRestored, PlannedItem, RestoreFiles};
 use tintype_api::run::{LogLevel, RunState};
 use tintype_api::snapshot::{SnapshotScope, Trigger};
 use tintype_model::identifier::Id;
+use tintype_model::item::Descriptor;
 use tintype_model::plan::{Check, Stage};
+use tintype_model::resource::Resources;
 use tintype_model::{Error, Result};
 use tintype_runner::group::restore::{Broken, Destination, GroupPlan, Restored, Wanted};
-use tintype_runner::vault::{Cancel, FilesOutcome, FilesTo, Undoing, Vault};
+use tintype_runner::vault::work::{Access, Done, Work, WorkOrder};
+use tintype_runner::vault::{FilesOutcome, FilesTo, UndoOrder, Vault};
 
 use super::Handle;
 use super::captured::{Word, describe};
 use super::dispatcher::{Ended, Write, nothing};
-use super::snapshot::MANAGER_NAME;
+use super::snapshot::{MANAGER_NAME, expiry, resources_of};
+use crate::agents::hands::{self, For};
+use crate::agents::{Place, named, shown as shown_place};
 use crate::catalog::repositories;
 use crate::catalog::runs::Stored;
 use crate::catalog::secrets::{self, Of};
@@ -49,22 +57,124 @@ pub async fn vault_of(state: &State, known: &Known) -> Result<Arc<Vault>> {
     state.open_vault(&repository).await
 }
 
+/// One host's plan of a restore.
+#[derive(Serialize, Deserialize)]
+struct HostPlan {
+    /// None: the manager's own host.
+    agent: Option<Id>,
+    plan: GroupPlan,
+}
+
 /// Looks and decides; changes nothing.
 pub async fn plan(state: &State, known: &Known, new: &NewRestore) -> Result<Planned> {
-    let vault = vault_of(state, known).await?;
-    let id = known.snapshot.id.clone();
+    let tenant = &known.snapshot.tenant;
     if let Some(files) = &new.files {
-        let to = files_to(files)?;
-        return plan_files(vault, id, to).await;
+        let place = place_of(state, files.agent.as_ref(), tenant).await?;
+        let outcome = files_there(state, known, &place, For::Request, files, false).await?;
+        return Ok(shown_files(files, outcome));
     }
-    let new = new.clone();
-    let plan = blocking(move || {
+    let vault = vault_of(state, known).await?;
+    let (id, new) = (known.snapshot.id.clone(), new.clone());
+    let (wanted, word, descriptor) = blocking(move || {
         let snapshot = vault.snapshot(&id)?;
-        let wanted = wanted(&vault, &snapshot, &new)?;
-        vault.plan_restore(&snapshot, &wanted, &Cancel::default())
-    });
-    let plan = plan.await?;
-    shown(&plan, known)
+        let descriptor = vault.descriptor(&snapshot)?.ok_or_else(|| {
+            Error::unsupported("this snapshot holds files and no resources: restore its files")
+        })?;
+        Ok((wanted(&descriptor, &new)?, Word::of(&snapshot), descriptor))
+    })
+    .await?;
+    let current = resources_of(state, tenant).await?;
+    let mut plans = Vec::new();
+    for (agent, part) in split(&wanted, word.as_ref(), &descriptor, &current)? {
+        let place = place_of(state, agent.as_ref(), tenant)
+            .await
+            .map_err(|error| error.context(part.names.join(", ")))?;
+        let access = access_of(state, known, &place).await?;
+        let snapshot = known.snapshot.id.clone();
+        let work = Work::PlanRestore { snapshot, wanted: part };
+        let order = WorkOrder { work, access: Some(access) };
+        let Done::Planned(plan) = hands::perform(state, &place, For::Request, order).await? else {
+            return Err(answered_something_else());
+        };
+        plans.push((place, HostPlan { agent, plan: *plan }));
+    }
+    shown(plans, &wanted, known)
+}
+
+fn answered_something_else() -> Error {
+    Error::unsupported("a restore was asked for, and something else was answered")
+}
+
+async fn place_of(state: &State, agent: Option<&Id>, tenant: &Id) -> Result<Place> {
+    match agent {
+        None => Ok(None),
+        Some(id) => Ok(Some(named(state, id, tenant).await?)),
+    }
+}
+
+async fn access_of(state: &State, known: &Known, place: &Place) -> Result<Access> {
+    let mut on = state.catalog.read().await?;
+    let repository = repositories::get(&mut on, &known.repository).await?;
+    drop(on);
+    let repository = repository.ok_or_else(|| Error::not_found("its repository is gone"))?;
+    state.access(&repository, place).await
+}
+
+/// What each host restores, in the order of the first names. A resource that the manager still knows
+/// lies where it says; any other where it was captured.
+fn split(
+    wanted: &Wanted,
+    word: Option<&Word>,
+    descriptor: &Descriptor,
+    current: &[Object<ResourceSpec>],
+) -> Result<Vec<(Option<Id>, Wanted)>> {
+    let agent_of = |name: &str| -> Option<Id> {
+        let word = word?;
+        let id = word.resources.get(name);
+        match current.iter().find(|resource| Some(&resource.id) == id) {
+            Some(resource) => resource.spec.agent.clone(),
+            None => word.agents.get(name).cloned(),
+        }
+    };
+    let resources = Resources::new(descriptor.resources.clone());
+    let selected = tintype_runner::group::selected(&resources, &wanted.names)?;
+    let mut hosts: Vec<(Option<Id>, Vec<String>)> = Vec::new();
+    for resource in selected {
+        let agent = agent_of(&resource.name);
+        match hosts.iter_mut().find(|(known, _)| *known == agent) {
+            Some((_, names)) => names.push(resource.name.clone()),
+            None => hosts.push((agent, vec![resource.name.clone()])),
+        }
+    }
+    if let [(agent, _)] = &mut hosts[..] {
+        return Ok(vec![(agent.take(), wanted.clone())]);
+    }
+    hosts.sort_by(|a, b| a.1.iter().min().cmp(&b.1.iter().min()));
+    let part = |names: Vec<String>| {
+        let own = |(name, _): &(&String, &Destination)| names.contains(*name);
+        let destinations = wanted.destinations.iter().filter(own);
+        let destinations = destinations.map(|(name, to)| (name.clone(), to.clone())).collect();
+        Wanted { destinations, names, in_place: wanted.in_place }
+    };
+    Ok(hosts.into_iter().map(|(agent, names)| (agent, part(names))).collect())
+}
+
+/// Plans a restore of files there, and with `apply` does it.
+async fn files_there(
+    state: &State,
+    known: &Known,
+    place: &Place,
+    of: For<'_>,
+    files: &RestoreFiles,
+    apply: bool,
+) -> Result<FilesOutcome> {
+    let (snapshot, to) = (known.snapshot.id.clone(), files_to(files)?);
+    let access = access_of(state, known, place).await?;
+    let work = Work::RestoreFiles { snapshot, to, apply };
+    match hands::perform(state, place, of, WorkOrder { work, access: Some(access) }).await? {
+        Done::Files(outcome) => Ok(outcome),
+        _ => Err(answered_something_else()),
+    }
 }
 
 fn files_to(files: &RestoreFiles) -> Result<FilesTo> {
@@ -76,14 +186,10 @@ fn files_to(files: &RestoreFiles) -> Result<FilesTo> {
     Ok(FilesTo { path, directory, overwrite: files.overwrite })
 }
 
-async fn plan_files(vault: Arc<Vault>, id: String, to: FilesTo) -> Result<Planned> {
-    let (directory, name) = (to.directory.clone(), String::from_utf8_lossy(&to.path).into_owned());
-    let outcome = blocking(move || {
-        let snapshot = vault.snapshot(&id)?;
-        vault.restore_files(&snapshot, &to, false, &Cancel::default(), &Arc::default())
-    });
-    let FilesOutcome { counts, left } = outcome.await?;
-    let to = format!("files into {}", directory.display());
+fn shown_files(files: &RestoreFiles, outcome: FilesOutcome) -> Planned {
+    let name = files.path.trim_matches('/').to_owned();
+    let FilesOutcome { counts, left } = outcome;
+    let to = format!("files into {}", files.to);
     let steps = [
         (counts.create, "created"),
         (counts.replace, "replaced"),
@@ -96,6 +202,7 @@ async fn plan_files(vault: Arc<Vault>, id: String, to: FilesTo) -> Result<Planne
         name: if name.is_empty() { "/".to_owned() } else { name },
         to,
         bytes: counts.bytes,
+        agent: files.agent.clone(),
         replaces: counts.replace > 0,
         checks: Vec::new(),
         steps: steps.map(|(count, what)| format!("{count} {what}")).collect(),
@@ -104,24 +211,17 @@ async fn plan_files(vault: Arc<Vault>, id: String, to: FilesTo) -> Result<Planne
         name: String::from_utf8_lossy(&path).into_owned(),
         reason,
     });
-    Ok(Planned {
+    Planned {
         confirm: item.replaces.then(|| item.name.clone()),
         items: vec![item],
         missing: missing.collect(),
         commands: Vec::new(),
         is_blocked: false,
         sealed: None,
-    })
+    }
 }
 
-fn wanted(
-    vault: &Vault,
-    snapshot: &tintype_runner::vault::Snapshot,
-    new: &NewRestore,
-) -> Result<Wanted> {
-    let descriptor = vault.descriptor(snapshot)?.ok_or_else(|| {
-        Error::unsupported("this snapshot holds files and no resources: restore its files")
-    })?;
+fn wanted(descriptor: &Descriptor, new: &NewRestore) -> Result<Wanted> {
     let mut destinations = BTreeMap::new();
     for (name, as_new) in &new.as_new {
         let resource = descriptor.resources.iter().find(|resource| resource.name == *name);
@@ -153,147 +253,223 @@ fn wanted(
     Ok(Wanted { names, in_place: true, destinations })
 }
 
-fn shown(plan: &GroupPlan, known: &Known) -> Result<Planned> {
-    let to = |destination: &Destination| match destination {
-        Destination::InPlace => "in place".to_owned(),
-        Destination::AsNew { name, .. } => format!("as new {name}"),
+fn shown(plans: Vec<(Place, HostPlan)>, wanted: &Wanted, known: &Known) -> Result<Planned> {
+    let mut planned = Planned {
+        items: Vec::new(),
+        missing: Vec::new(),
+        commands: Vec::new(),
+        is_blocked: false,
+        confirm: None,
+        sealed: None,
     };
-    let items: Vec<PlannedItem> = plan
-        .items
-        .iter()
-        .map(|item| PlannedItem {
-            name: item.item.name.clone(),
-            to: to(&item.destination),
-            bytes: item.item.bytes,
-            replaces: item.plan.replaces,
-            checks: item.plan.checks.clone(),
-            steps: item
-                .plan
-                .steps
-                .iter()
-                .filter(|step| step.stage != Stage::Watch)
-                .map(|step| step.text.clone())
-                .collect(),
-        })
-        .collect();
-    let missing = plan
-        .missing
-        .iter()
-        .map(|(name, reason)| NotRestored { name: name.clone(), reason: reason.clone() });
-    let commands = plan.commands(true).into_iter().map(|planned| {
-        format!("for {}, {}: {}", planned.of, planned.when, planned.command.join(" "))
-    });
+    let mut in_place = false;
+    for (place, HostPlan { agent, plan }) in &plans {
+        let there = match place {
+            None => String::new(),
+            Some(agent) => format!(" on agent {}", agent.name),
+        };
+        let to = |destination: &Destination| match destination {
+            Destination::InPlace => format!("in place{there}"),
+            Destination::AsNew { name, .. } => format!("as new {name}{there}"),
+        };
+        planned.items.extend(plan.items.iter().map(|item| {
+            PlannedItem {
+                name: item.item.name.clone(),
+                to: to(&item.destination),
+                bytes: item.item.bytes,
+                agent: agent.clone(),
+                replaces: item.plan.replaces,
+                checks: item.plan.checks.clone(),
+                steps: item
+                    .plan
+                    .steps
+                    .iter()
+                    .filter(|step| step.stage != Stage::Watch)
+                    .map(|step| step.text.clone())
+                    .collect(),
+            }
+        }));
+        let missing = plan.missing.iter();
+        planned.missing.extend(
+            missing
+                .map(|(name, reason)| NotRestored { name: name.clone(), reason: reason.clone() }),
+        );
+        planned.commands.extend(plan.commands(true).into_iter().map(|command| {
+            let words = command.command.join(" ");
+            format!("for {}, {}{there}: {words}", command.of, command.when)
+        }));
+        planned.is_blocked |= plan.is_blocked();
+        in_place |= plan.items.iter().any(|item| item.destination == Destination::InPlace);
+    }
     // Whatever goes where something may be asks for a name: what was asked for, if it is one.
-    let in_place = plan.items.iter().any(|item| item.destination == Destination::InPlace);
-    let confirm = in_place.then(|| match &plan.wanted.names[..] {
+    planned.confirm = in_place.then(|| match &wanted.names[..] {
         [one] => one.clone(),
         _ => known.snapshot.id.chars().take(8).collect(),
     });
-    let sealed = serde_json::to_vec(plan).map_err(|error| Error::internal(error.to_string()))?;
-    Ok(Planned {
-        confirm,
-        missing: missing.collect(),
-        commands: commands.collect(),
-        is_blocked: plan.is_blocked(),
-        items,
-        sealed: Some(sealed),
-    })
+    let plans: Vec<HostPlan> = plans.into_iter().map(|(_, plan)| plan).collect();
+    let sealed = serde_json::to_vec(&plans).map_err(|error| Error::internal(error.to_string()))?;
+    planned.sealed = Some(sealed);
+    Ok(planned)
 }
 
 pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
     let new: NewRestore = serde_json::from_value(stored.spec["new"].clone())
         .map_err(|error| Error::corrupt(format!("what the run is to do: {error}")))?;
     let known = snapshots::get(&mut *state.catalog.read().await?, &new.snapshot).await?;
-    let vault = vault_of(state, &known).await?;
     handle.doing("restoring");
     if let Some(files) = &new.files {
-        return write_files(state, handle, vault, &new.snapshot, files_to(files)?).await;
+        return write_files(state, handle, &known, files).await;
     }
     let of = Of { kind: KIND, id: &stored.run.id, name: PLAN };
     let sealed = secrets::need(&mut *state.catalog.read().await?, of, &state.key).await?;
-    let plan: GroupPlan = serde_json::from_slice(&sealed)
+    let plans: Vec<HostPlan> = serde_json::from_slice(&sealed)
         .map_err(|error| Error::corrupt(format!("the plan of the restore: {error}")))?;
-    let (missing, word) = (plan.missing.len(), undo_word(state, stored, &known));
-    let (cancel, progress) = (handle.cancel.clone(), Arc::clone(&handle.progress));
-    let (id, without) = (new.snapshot.clone(), new.without_undo_point);
-    let worker = Arc::clone(&vault);
-    let outcome = blocking(move || {
-        let snapshot = worker.snapshot(&id)?;
-        let manager = serde_json::to_value(word).unwrap_or_default();
-        let undoing = if without { Undoing::Without } else { Undoing::Point(&manager) };
-        worker.apply_restore(&snapshot, plan, &undoing, &cancel, &progress)
-    });
-    let ended = match outcome.await? {
-        Ok(restored) => finished(state, handle, &restored, missing).await,
-        Err(broken) => broke(state, handle, broken).await?,
-    };
-    let undo_point = undo_point_of(&vault, &stored.run.id).await?;
-    Ok(with_undo_point(ended, undo_point, &known))
+    let applying = Applying { state, handle, stored, known: &known, new: &new };
+    let ended = applying.all(plans).await;
+    let vault = vault_of(state, &known).await?;
+    let undo_points = undo_points_of(&vault, &stored.run.id).await?;
+    Ok(with_undo_points(ended?, undo_points, &known))
 }
 
-/// An undo point is a snapshot like any other, and so in the catalog.
-fn with_undo_point(
-    mut ended: Ended,
-    undo_point: Option<(tintype_runner::vault::Snapshot, Word, tintype_model::item::Descriptor)>,
-    known: &Known,
-) -> Ended {
-    let Some((found, word, descriptor)) = undo_point else { return ended };
-    let (snapshot, items) = describe(&found, &word, &descriptor, &known.snapshot.storage);
-    if let Value::Object(result) = &mut ended.result {
-        result.insert("undo_point".into(), json!(snapshot.id));
+/// Carries out the plans of one restore, host by host.
+struct Applying<'a> {
+    state: &'a State,
+    handle: &'a Arc<Handle>,
+    stored: &'a Stored,
+    known: &'a Known,
+    new: &'a NewRestore,
+}
+
+impl Applying<'_> {
+    async fn all(&self, plans: Vec<HostPlan>) -> Result<Ended> {
+        let (mut missing, mut kept, mut done) = (0, 0, Vec::new());
+        for HostPlan { agent, plan } in plans {
+            missing += plan.missing.len();
+            let host = agent.as_ref().map_or("manager", Id::as_str);
+            let step = format!("restore on {host}");
+            if let Some(before) = self.handle.finished(&step) {
+                kept += before["kept"].as_u64().unwrap_or_default();
+                continue;
+            }
+            // What was done before stays done: nothing else is said of it.
+            let before = |error: Error| match done.is_empty() {
+                true => error,
+                false => error.context(format!("after {} was restored", done.join(", "))),
+            };
+            let place = place_of(self.state, agent.as_ref(), &self.known.snapshot.tenant).await;
+            let place = place.map_err(&before)?;
+            let outcome = self.one(&place, &step, plan).await.map_err(&before)?;
+            match outcome {
+                Done::Restored(restored) => {
+                    kept += restored.kept.len() as u64;
+                    told(self.state, self.handle, &restored).await;
+                    let result = json!({ "kept": restored.kept.len() });
+                    self.handle.finish(self.state, &step, result).await?;
+                    done.push(shown_place(&place));
+                }
+                Done::Broken(broken) => {
+                    let broken = *broken;
+                    let broken = Broken { error: before(broken.error), ..broken };
+                    return broke(self.state, self.handle, broken).await;
+                }
+                _ => return Err(answered_something_else()),
+            }
+        }
+        Ok(finished(missing, kept))
+    }
+
+    /// An undo point is kept as long as a snapshot that nobody said anything of.
+    async fn undo_order(&self, place: &Place, plan: &GroupPlan) -> Result<UndoOrder> {
+        let (state, snapshot) = (self.state, &self.known.snapshot);
+        let items = snapshots::items(&mut *state.catalog.read().await?, &snapshot.id).await?;
+        let replaced: Vec<String> = plan.replaced().into_iter().map(|one| one.name).collect();
+        let agents = place
+            .iter()
+            .flat_map(|agent| replaced.iter().map(|name| (name.clone(), agent.id.clone())));
+        let known = items.iter().filter(|item| replaced.contains(&item.name));
+        let word = Word {
+            installation: state.installation.clone(),
+            tenant: snapshot.tenant.clone(),
+            scope: SnapshotScope::Partial,
+            trigger: Trigger::PreRestore,
+            name: String::new(),
+            by: self.stored.run.by.clone(),
+            is_private: snapshot.is_private,
+            full_run: None,
+            run: Some(self.stored.run.id.clone()),
+            profile: None,
+            period: None,
+            resources: known.filter_map(|i| Some((i.name.clone(), i.resource.clone()?))).collect(),
+            agents: agents.collect(),
+            skipped: Vec::new(),
+            parts: Vec::new(),
+            left_out: Vec::new(),
+        };
+        let manager = serde_json::to_value(word).unwrap_or_default();
+        Ok(UndoOrder { manager, expiry: expiry(None, state.now())? })
+    }
+
+    async fn one(&self, place: &Place, step: &str, plan: GroupPlan) -> Result<Done> {
+        let access = access_of(self.state, self.known, place).await?;
+        let undo = match self.new.without_undo_point {
+            true => None,
+            false => Some(self.undo_order(place, &plan).await?),
+        };
+        let snapshot = self.new.snapshot.clone();
+        let work = Work::ApplyRestore { snapshot, plan: Box::new(plan), undo };
+        let order = WorkOrder { work, access: Some(access) };
+        hands::perform(self.state, place, For::Step(self.handle, step), order).await
+    }
+}
+
+/// What a restore took of what it replaced.
+type UndoPoint = (tintype_runner::vault::Snapshot, Word, Descriptor);
+
+/// Undo points are snapshots like any other, and so in the catalog.
+fn with_undo_points(mut ended: Ended, undo_points: Vec<UndoPoint>, known: &Known) -> Ended {
+    let rows: Vec<_> = undo_points
+        .iter()
+        .map(|(found, word, descriptor)| describe(found, word, descriptor, &known.snapshot.storage))
+        .collect();
+    let ids: Vec<&str> = rows.iter().map(|(snapshot, _)| &snapshot.id[..]).collect();
+    if let (Value::Object(result), Some(first)) = (&mut ended.result, ids.first()) {
+        result.insert("undo_point".into(), json!(first));
+        if ids.len() > 1 {
+            result.insert("undo_points".into(), json!(ids));
+        }
     }
     let repository = known.repository.clone();
     ended.write = Box::new(move |change| {
-        Box::pin(
-            async move { snapshots::put(change.on(), &repository, &snapshot, Some(&items)).await },
-        )
+        Box::pin(async move {
+            for (snapshot, items) in &rows {
+                snapshots::put(change.on(), &repository, snapshot, Some(items)).await?;
+            }
+            Ok(())
+        })
     });
     ended
 }
 
-fn undo_word(state: &State, stored: &Stored, known: &Known) -> Word {
-    Word {
-        installation: state.installation.clone(),
-        tenant: known.snapshot.tenant.clone(),
-        scope: SnapshotScope::Partial,
-        trigger: Trigger::PreRestore,
-        name: String::new(),
-        by: stored.run.by.clone(),
-        is_private: known.snapshot.is_private,
-        full_run: None,
-        run: Some(stored.run.id.clone()),
-        profile: None,
-        period: None,
-        resources: BTreeMap::new(),
-        skipped: Vec::new(),
-        parts: Vec::new(),
-    }
-}
-
-async fn undo_point_of(
-    vault: &Arc<Vault>,
-    run: &Id,
-) -> Result<Option<(tintype_runner::vault::Snapshot, Word, tintype_model::item::Descriptor)>> {
+/// Of one run: one for each host, at most.
+async fn undo_points_of(vault: &Arc<Vault>, run: &Id) -> Result<Vec<UndoPoint>> {
     let (vault, run) = (Arc::clone(vault), run.clone());
     blocking(move || {
-        let found = vault.snapshots()?.snapshots.into_iter().rev().find_map(|snapshot| {
-            let word = Word::of(&snapshot)?;
-            let is_own = word.trigger == Trigger::PreRestore && word.run.as_ref() == Some(&run);
-            is_own.then_some((snapshot, word))
-        });
-        let Some((snapshot, word)) = found else { return Ok(None) };
-        let descriptor = vault.descriptor(&snapshot)?;
-        Ok(descriptor.map(|descriptor| (snapshot, word, descriptor)))
+        let mut found = Vec::new();
+        for snapshot in vault.snapshots()?.snapshots {
+            let Some(word) = Word::of(&snapshot) else { continue };
+            if word.trigger != Trigger::PreRestore || word.run.as_ref() != Some(&run) {
+                continue;
+            }
+            if let Some(descriptor) = vault.descriptor(&snapshot)? {
+                found.push((snapshot, word, descriptor));
+            }
+        }
+        Ok(found)
     })
     .await
 }
 
-async fn finished(
-    state: &State,
-    handle: &Arc<Handle>,
-    restored: &Restored,
-    missing: usize,
-) -> Ended {
+async fn told(state: &State, handle: &Arc<Handle>, restored: &Restored) {
     for (name, hook) in &restored.hooks {
         let end = hook.failure.clone().unwrap_or_else(|| "done".to_owned());
         let line = format!("{name}: hook {} {}: {end}", hook.phase, hook.command.join(" "));
@@ -305,7 +481,10 @@ async fn finished(
         );
         handle.log(state, LogLevel::Warning, line).await;
     }
-    let result = json!({ "missing": missing, "kept": restored.kept.len() });
+}
+
+fn finished(missing: usize, kept: u64) -> Ended {
+    let result = json!({ "missing": missing, "kept": kept });
     let (state, cause) = match missing {
         0 => (RunState::Succeeded, None),
         n => (
@@ -341,17 +520,12 @@ async fn broke(state: &State, handle: &Arc<Handle>, broken: Broken) -> Result<En
 async fn write_files(
     state: &State,
     handle: &Arc<Handle>,
-    vault: Arc<Vault>,
-    id: &str,
-    to: FilesTo,
+    known: &Known,
+    files: &RestoreFiles,
 ) -> Result<Ended> {
-    let (id, cancel, progress) =
-        (id.to_owned(), handle.cancel.clone(), Arc::clone(&handle.progress));
-    let outcome = blocking(move || {
-        let snapshot = vault.snapshot(&id)?;
-        vault.restore_files(&snapshot, &to, true, &cancel, &progress)
-    });
-    let FilesOutcome { counts, left } = outcome.await?;
+    let place = place_of(state, files.agent.as_ref(), &known.snapshot.tenant).await?;
+    let of = For::Step(handle, "files");
+    let FilesOutcome { counts, left } = files_there(state, known, &place, of, files, true).await?;
     for (path, reason) in left.iter().take(1000) {
         let line = format!("/{}: {reason}", String::from_utf8_lossy(path));
         handle.log(state, LogLevel::Warning, line).await;

@@ -19,12 +19,14 @@ use tintype_model::identifier::Id;
 use tintype_model::item::Outcome;
 use tintype_model::resource::{Kind, Resource, Version};
 use tintype_model::{Error, Result};
-use tintype_runner::group::Taken;
-use tintype_runner::vault::{Change, Order, Vault};
+use tintype_runner::vault::work::Captured;
+use tintype_runner::vault::{Change, Order};
 
 use super::Handle;
-use super::captured::{Part, Skipped, Word, describe};
+use super::captured::{LeftOut, Part, Skipped, Word, describe};
 use super::dispatcher::{Ended, Write};
+use super::hosts::{self, Hosts};
+use super::quota;
 use crate::catalog::objects::Filter;
 use crate::catalog::runs::Stored;
 use crate::catalog::snapshots;
@@ -170,22 +172,56 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
     let taking = Taking { state, handle, stored, spec };
     let own = state.tenant(&stored.run.tenant).await?;
     let is_full = taking.spec.new.scope == SnapshotScope::Full;
-    let mut committed = Vec::new();
+    let (mut committed, mut left_out) = (Vec::new(), Vec::new());
     if is_full {
         let filter = Filter { limit: MOST_TENANTS, ..Filter::default() };
         let tenants: Vec<Object<TenantSpec>> = state.catalog.list(&filter).await?;
         for tenant in tenants.iter().filter(|tenant| tenant.id != own.id) {
-            committed.extend(taking.tenant(tenant, &[]).await?);
+            match taking.tenant(tenant, &Whole::default()).await {
+                Ok(Came::Committed(part)) => committed.push(part),
+                Ok(Came::Nothing(None)) => {}
+                Ok(Came::Nothing(Some(why))) => left_out.push(left(tenant, false, why)),
+                Err(error) if handle.cancel.is_canceled() => return Err(error),
+                // Of one tenant: all others have their snapshot nevertheless.
+                Err(error) => {
+                    let line = format!("tenant {}: failed: {error}", tenant.name);
+                    handle.log(state, LogLevel::Error, line).await;
+                    left_out.push(left(tenant, true, error.to_string()));
+                }
+            }
         }
     }
-    let parts: Vec<Part> = committed.iter().map(Committed::part).collect();
-    let last = taking.tenant(&own, &parts).await?.ok_or_else(|| {
+    let parts = committed.iter().map(Committed::part).collect();
+    let whole = Whole { parts, left_out };
+    let last = match taking.tenant(&own, &whole).await? {
+        Came::Committed(last) => Some(last),
+        Came::Nothing(_) => None,
+    };
+    let last = last.ok_or_else(|| {
         Error::invalid(format!(
             "there is nothing to capture: tenant {} has no resource that is protected",
             own.name
         ))
     })?;
     taking.ended(committed, last).await
+}
+
+/// Of a full snapshot: what the tenants' parts came to.
+#[derive(Default)]
+struct Whole {
+    parts: Vec<Part>,
+    left_out: Vec<LeftOut>,
+}
+
+/// What came of one tenant.
+enum Came {
+    Committed(Committed),
+    /// Nothing is captured, and why, where it has something.
+    Nothing(Option<String>),
+}
+
+fn left(tenant: &Object<TenantSpec>, is_failed: bool, reason: String) -> LeftOut {
+    LeftOut { tenant: tenant.id.clone(), name: tenant.name.clone(), is_failed, reason }
 }
 
 impl Committed {
@@ -201,11 +237,7 @@ impl Committed {
 
 impl Taking<'_> {
     /// One tenant's part; none where there is nothing to capture.
-    async fn tenant(
-        &self,
-        tenant: &Object<TenantSpec>,
-        parts: &[Part],
-    ) -> Result<Option<Committed>> {
+    async fn tenant(&self, tenant: &Object<TenantSpec>, whole: &Whole) -> Result<Came> {
         let step = format!("capture {}", tenant.id);
         if let Some(done) = self.handle.finished(&step) {
             return Self::resumed(tenant, &done);
@@ -223,12 +255,14 @@ impl Taking<'_> {
             handle.log(state, LogLevel::Warning, line).await;
         }
         if selection.captured.is_empty() && !(is_own && is_full) {
-            handle.finish(state, &step, Value::Null).await?;
-            return Ok(None);
+            let why = selection.skipped.first().map(|skipped| skipped.reason.clone());
+            handle.finish(state, &step, json!({ "nothing": why })).await?;
+            return Ok(Came::Nothing(why));
         }
+        quota::check(state, tenant).await?;
         let storage = self.storage(&tenant.id).await?;
         let (repository, vault) = state.vault(&storage, &tenant.id).await?;
-        let word = self.word(tenant, &selection, parts);
+        let word = self.word(tenant, &selection, whole);
         let mut order = self.order(tenant, &mut selection, &word);
         // Removed when it is captured.
         let mut exported = None;
@@ -238,7 +272,15 @@ impl Taking<'_> {
             order.resources.push(own_state(&state.directory));
             exported = Some(state);
         }
-        let (snapshot, is_complete) = self.take(&vault, order).await?;
+        let hosts = Hosts {
+            state,
+            handle,
+            tenant: &tenant.id,
+            repository: &repository,
+            vault: &vault,
+            by: &self.stored.run.by,
+        };
+        let (snapshot, is_complete) = self.take(&hosts, &step, order, &word).await?;
         drop(exported);
         let (tenant, storage) = (tenant.id.clone(), storage.id);
         let committed =
@@ -248,16 +290,16 @@ impl Taking<'_> {
             "snapshot": committed.snapshot, "is_complete": committed.is_complete,
         });
         handle.finish(state, &step, result).await?;
-        Ok(Some(committed))
+        Ok(Came::Committed(committed))
     }
 
-    fn resumed(tenant: &Object<TenantSpec>, done: &Value) -> Result<Option<Committed>> {
-        if done.is_null() {
-            return Ok(None);
+    fn resumed(tenant: &Object<TenantSpec>, done: &Value) -> Result<Came> {
+        if let Some(why) = done.get("nothing") {
+            return Ok(Came::Nothing(why.as_str().map(str::to_owned)));
         }
         let damaged = || Error::corrupt("a step of the run");
         let text = |name: &str| done[name].as_str().ok_or_else(damaged);
-        Ok(Some(Committed {
+        Ok(Came::Committed(Committed {
             tenant: tenant.id.clone(),
             storage: text("storage")?.parse()?,
             repository: text("repository")?.parse()?,
@@ -280,11 +322,13 @@ impl Taking<'_> {
         }
     }
 
-    fn word(&self, tenant: &Object<TenantSpec>, selection: &Selection, parts: &[Part]) -> Word {
+    fn word(&self, tenant: &Object<TenantSpec>, selection: &Selection, whole: &Whole) -> Word {
         let (new, run) = (&self.spec.new, &self.stored.run);
         let is_own = tenant.id == run.tenant;
         let ids: BTreeMap<String, Id> =
             selection.described.iter().map(|r| (r.name.clone(), r.id.clone())).collect();
+        let agents = selection.captured.iter();
+        let agents = agents.filter_map(|r| Some((r.name.clone(), r.spec.agent.clone()?)));
         Word {
             installation: self.state.installation.clone(),
             tenant: tenant.id.clone(),
@@ -298,8 +342,10 @@ impl Taking<'_> {
             profile: self.spec.profile.clone(),
             period: self.spec.period.clone(),
             resources: ids,
+            agents: agents.collect(),
             skipped: selection.skipped.clone(),
-            parts: parts.to_vec(),
+            parts: whole.parts.clone(),
+            left_out: whole.left_out.clone(),
         }
     }
 
@@ -315,32 +361,46 @@ impl Taking<'_> {
             expiry: self.spec.expiry,
             manager: serde_json::to_value(word).unwrap_or_default(),
             read_all: new.read_all,
+            part: None,
         }
     }
 
-    async fn take(&self, vault: &Arc<Vault>, order: Order) -> Result<(String, bool)> {
-        let (vault, cancel) = (Arc::clone(vault), self.handle.cancel.clone());
-        let progress = Arc::clone(&self.handle.progress);
-        let (locked_until, by) = (self.spec.locked_until, self.stored.run.by.clone());
-        let taken = blocking(move || {
-            let taken = vault.take(&order, &cancel, &progress)?;
+    /// Gives the snapshot, and whether it is complete.
+    async fn take(
+        &self,
+        hosts: &Hosts<'_>,
+        step: &str,
+        order: Order,
+        word: &Word,
+    ) -> Result<(String, bool)> {
+        let (id, told) = if word.agents.is_empty() {
+            let taken = hosts::here(hosts, step, order).await?;
+            (taken.snapshot.clone(), vec![taken])
+        } else {
+            hosts.take(order, word).await?
+        };
+        let (vault, wanted) = (Arc::clone(hosts.vault), id.clone());
+        let (locked_until, by) = (self.spec.locked_until, hosts.by.to_owned());
+        let is_complete = blocking(move || {
+            let snapshot = vault.snapshot(&wanted)?;
             if let Some(until) = locked_until {
-                let snapshot = vault.snapshot(&taken.outcome.id.to_string())?;
                 vault.change(&snapshot, &by, Change::Lock(until))?;
             }
-            Ok(taken)
+            Ok(snapshot.manifest.complete)
         })
         .await?;
-        self.tell(&taken).await;
-        Ok((taken.outcome.id.to_string(), taken.outcome.manifest.complete))
+        for taken in &told {
+            self.tell(taken).await;
+        }
+        Ok((id, is_complete))
     }
 
-    async fn tell(&self, taken: &Taken) {
+    async fn tell(&self, taken: &Captured) {
         for what in &taken.cleaned {
             let line = format!("left by a run that was killed, and removed: {what}");
             self.handle.log(self.state, LogLevel::Info, line).await;
         }
-        for item in &taken.descriptor.items {
+        for item in &taken.items {
             let (level, what) = match item.outcome {
                 Outcome::Captured => (LogLevel::Info, "captured"),
                 Outcome::Failed => (LogLevel::Error, "failed"),
@@ -362,7 +422,7 @@ impl Taking<'_> {
                 self.handle.log(self.state, level, line.trim_end()).await;
             }
         }
-        for window in taken.descriptor.windows.iter().filter(|w| w.members.len() > 1) {
+        for window in taken.windows.iter().filter(|w| w.members.len() > 1) {
             let (ms, members) = (window.seconds * 1000.0, window.members.join(", "));
             let line = format!("frozen together for {ms:.1} ms: {members}");
             self.handle.log(self.state, LogLevel::Info, line).await;

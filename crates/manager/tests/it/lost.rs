@@ -25,6 +25,7 @@ pub(crate) fn elsewhere(lab: &Lab, client: &Client) -> Object<StorageSpec> {
         is_default: true,
         is_shared: true,
         access_key: None,
+        agent_access_key: None,
     };
     client.create(&NewObject { name: "vault".into(), tenant: None, spec }).unwrap()
 }

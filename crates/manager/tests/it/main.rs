@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Tests own their threads and panic.
 
+mod agents;
 mod audit;
 mod begin;
 mod guard;

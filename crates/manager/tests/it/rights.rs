@@ -13,14 +13,14 @@ use tintype_model::rights::{Action, Actor, Allowance, Decision, Role, decide};
 use crate::lab::Lab;
 use crate::snapshots::succeeded;
 
-struct Operation {
-    id: String,
-    method: String,
-    path: String,
-    action: Action,
+pub(crate) struct Operation {
+    pub(crate) id: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) action: Action,
 }
 
-fn operations(client: &Client) -> Vec<Operation> {
+pub(crate) fn operations(client: &Client) -> Vec<Operation> {
     let description: Value = client.get("/openapi.json").unwrap();
     let paths = description["paths"].as_object().unwrap();
     let mut all = Vec::new();
@@ -75,6 +75,9 @@ fn victim(lab: &Lab, administrator: &Client, name: &str, wanted: Option<&str>) -
         let storage = json!({ "name": "s", "tenant": tenant, "spec": spec });
         objects.insert("storage", create("/storages", &storage).to_string());
     }
+    if wanted == Some("agent") {
+        objects.insert("agent", crate::agents::joined(lab, administrator, &tenant, "a").id);
+    }
     if matches!(wanted, Some("resource" | "snapshot" | "run" | "restore")) {
         let path = lab.data().join(format!("{name}-files"));
         std::fs::create_dir(&path).unwrap();
@@ -110,7 +113,7 @@ fn profile() -> Value {
 
 /// What an operation is about, as its path says.
 fn about(operation: &Operation) -> Option<&'static str> {
-    let kinds = ["storage", "resource", "profile", "snapshot", "run", "restore"];
+    let kinds = ["agent", "storage", "resource", "profile", "snapshot", "run", "restore"];
     if operation.id == "plan-restore" {
         return Some("snapshot");
     }
@@ -124,8 +127,20 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
     let renamed = || Some(json!({ "name": "renamed" }));
     let partial = json!({ "scope": "partial", "tenant": victim.tenant, "tags": ["none"] });
     match operation {
-        "list-storages" | "list-resources" | "list-profiles" | "list-snapshots" | "list-runs" => {
+        "list-storages" | "list-resources" | "list-profiles" | "list-snapshots" | "list-runs"
+        | "list-agents" | "fetch-work" | "renew-agent" | "report-work" | "deliver-work" => {
             (None, None)
+        }
+        "get-agent" | "get-agent-state" | "delete-agent" | "discover-agent" => {
+            (Some("agent"), None)
+        }
+        "change-agent" => (Some("agent"), renamed()),
+        "create-join-token" => (None, Some(json!({ "tenant": victim.tenant }))),
+        "join-agent" => {
+            let join = json!({
+                "secret": "x", "public_key": "x", "name": "x", "host": "x", "version": "x",
+            });
+            (None, Some(join))
         }
         "get-storage" | "get-storage-state" | "delete-storage" | "check-storage" => {
             (Some("storage"), None)
@@ -209,6 +224,7 @@ fn nobody_reaches_another_tenant_or_more_than_the_role_allows() {
                 let (object, body) = request(&operation.id, victim);
                 let id = object.map(|kind| victim.objects[kind].clone());
                 let path = operation.path.replace("{id}", id.as_deref().unwrap_or(""));
+                let path = path.replace("{order}", "an-order");
                 let answer = who.exchange(&operation.method, &path, body.as_ref(), None).unwrap();
                 let names_tenant = object.is_some()
                     || body.as_ref().is_some_and(|body| body["tenant"].is_string());
@@ -227,7 +243,8 @@ fn nobody_reaches_another_tenant_or_more_than_the_role_allows() {
                     }
                     // Of the system: allowed, or one's own passwords and sessions only.
                     (_, Decision::Allowed) => {
-                        let fine = [200, 201, 202, 204, 403, 404, 409, 422];
+                        // An agent that is away does not answer either.
+                        let fine = [200, 201, 202, 204, 403, 404, 409, 422, 503];
                         check(operation, status, &answer.text, &fine, &told);
                     }
                     _ => check(operation, status, &answer.text, &[200, 403, 422], &told),
@@ -262,6 +279,7 @@ fn without_a_login_nothing_but_the_login_answers() {
         let (object, body) = request(&operation.id, victim);
         let id = object.map(|kind| victim.objects[kind].clone());
         let path = operation.path.replace("{id}", id.as_deref().unwrap_or(""));
+        let path = path.replace("{order}", "an-order");
         for client in [&nobody, &bad] {
             let answer = client.exchange(&operation.method, &path, body.as_ref(), None).unwrap();
             assert_eq!(answer.status, 401, "{}", operation.id);

@@ -10,8 +10,11 @@ use tintype_api::resource::ResourceSpec;
 use tintype_api::restore::{AsNew, NewRestore, RestoreFiles};
 use tintype_api::run::{Run, RunState};
 use tintype_api::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotScope, Trigger};
+use tintype_api::tenant::TenantSpec;
 use tintype_model::ErrorKind;
 use tintype_model::item::Outcome;
+use tintype_model::resource::Kind;
+use tintype_model::rights::Role;
 
 use crate::lab::Lab;
 
@@ -106,6 +109,9 @@ fn a_volume_is_captured_broken_and_restored() {
         let undo_point = run.result["undo_point"].as_str().unwrap();
         let undo_point: Snapshot = client.get(&format!("/snapshots/{undo_point}")).unwrap();
         assert_eq!(undo_point.trigger, Trigger::PreRestore);
+        assert!(undo_point.expiry.is_some(), "it goes after a month");
+        let held = client.snapshot_items(&undo_point.id).unwrap();
+        assert_eq!(held[0].resource.as_ref(), Some(&resource.id), "what it holds is known");
         let again = client.apply_restore(&plan.run.id, Some("files")).unwrap_err();
         assert_eq!(again.kind(), ErrorKind::Locked);
     });
@@ -138,6 +144,7 @@ fn a_resource_comes_back_beside_and_a_file_into_a_directory() {
     let files = RestoreFiles {
         path: "/tenants/system/volumes/files/deep".into(),
         to: into.display().to_string(),
+        agent: None,
         overwrite: false,
     };
     let new = NewRestore { files: Some(files), as_new: [].into(), ..new };
@@ -193,4 +200,84 @@ fn what_is_held_or_locked_stays() {
     client.change_snapshot(&locked.id, &lock).unwrap();
     let refused = client.delete_snapshot(&locked.id).unwrap_err();
     assert!(refused.message().contains("locked until"), "{refused}");
+}
+
+/// A tenant with one volume.
+fn tenant_with_files(lab: &Lab, client: &Client, name: &str) -> Object<TenantSpec> {
+    let tenant = Lab::tenant(client, name);
+    let path = lab.data().join(format!("{name}-files"));
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("a"), "content").unwrap();
+    let spec = json!({ "kind": "volume", "connector": "files", "at": { "path": path } });
+    let spec: ResourceSpec = serde_json::from_value(spec).unwrap();
+    let new = NewObject { name: "files".into(), tenant: Some(tenant.id.clone()), spec };
+    client.create(&new).unwrap();
+    tenant
+}
+
+fn become_of(client: &Client, tenant: &Object<TenantSpec>, edit: impl Fn(&mut TenantSpec)) {
+    let mut spec = tenant.spec.clone();
+    edit(&mut spec);
+    let changed = tintype_api::object::ChangedObject { name: None, spec: Some(spec) };
+    client.change(&tenant.id, None, &changed).unwrap();
+}
+
+/// One tenant's trouble is that tenant's; the full snapshot says so.
+#[test]
+fn a_tenant_without_a_part_is_named_and_all_others_have_theirs() {
+    Lab::on_each(|lab| {
+        let client = lab.administrator();
+        let [good, full_up, off] =
+            ["good", "over", "off"].map(|name| tenant_with_files(lab, &client, name));
+        taken(&client, &full());
+        become_of(&client, &full_up, |spec| spec.quota_bytes = Some(1));
+        become_of(&client, &off, |spec| spec.is_entitled = false);
+        let run = ended(&client, &client.snapshot(&full()).unwrap());
+        assert_eq!(run.state, RunState::Incomplete, "{run:?}");
+        let id = run.result["snapshot"].as_str().unwrap();
+        let snapshot: Snapshot = client.get(&format!("/snapshots/{id}")).unwrap();
+        assert_eq!((snapshot.is_complete, snapshot.failed, snapshot.skipped), (false, 1, 1));
+        let items = client.snapshot_items(id).unwrap();
+        let item = |name: &str| items.iter().find(|item| item.name == name).unwrap();
+        let reason = |name: &str| item(name).reason.clone().unwrap();
+        assert_eq!((item("over").kind, item("over").outcome), (Kind::Tenant, Outcome::Failed));
+        assert!(reason("over").contains("of a quota of 1 B"), "{}", reason("over"));
+        assert_eq!(item("off").outcome, Outcome::Skipped);
+        assert!(reason("off").starts_with("not protected"), "{}", reason("off"));
+        let parts: Page<Snapshot> = client.get("/snapshots").unwrap();
+        let of = |tenant: &Object<TenantSpec>| {
+            parts.items.iter().filter(|part| part.tenant == tenant.id).count()
+        };
+        assert_eq!((of(&good), of(&full_up), of(&off)), (2, 1, 1));
+        // By hand it is refused in the same words.
+        let own = NewSnapshot { tenant: Some(full_up.id.clone()), ..partial(&["files"]) };
+        let run = ended(&client, &client.snapshot(&own).unwrap());
+        assert!(run.cause.unwrap_or_default().contains("quota"), "{:?}", run.state);
+        become_of(&client, &full_up, |spec| spec.quota_bytes = None);
+        taken(&client, &own);
+    });
+}
+
+#[test]
+fn what_is_private_is_not_there_for_the_tenant_and_locks_of_tenants_have_bounds() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let acme = tenant_with_files(&lab, &client, "acme");
+    let own = lab.as_role(&client, &acme.id, Role::Administrator, "own");
+    let new = NewSnapshot { tenant: Some(acme.id.clone()), ..partial(&["files"]) };
+    let hidden = taken(&client, &NewSnapshot { is_private: true, ..new.clone() });
+    let shown = taken(&client, &new);
+    let list: Page<Snapshot> = own.get("/snapshots").unwrap();
+    let ids: Vec<&str> = list.items.iter().map(|snapshot| &snapshot.id[..]).collect();
+    assert_eq!(ids, [&shown.id]);
+    let absent = own.get::<Snapshot>(&format!("/snapshots/{}", hidden.id)).unwrap_err();
+    assert_eq!(absent.kind(), ErrorKind::NotFound, "{absent}");
+    let lock = |client: &Client, time: &str| {
+        let lock = ChangedSnapshot { lock_for: Some(time.into()), ..ChangedSnapshot::default() };
+        client.change_snapshot(&shown.id, &lock)
+    };
+    let refused = lock(&own, "99y").unwrap_err();
+    assert!(refused.message().contains("366 days at most"), "{refused}");
+    lock(&own, "10d").unwrap();
+    lock(&client, "2y").unwrap();
 }

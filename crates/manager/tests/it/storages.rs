@@ -36,6 +36,7 @@ fn a_store_that_speaks_s3_keeps_snapshots_and_its_secret_is_never_shown() {
             id: store.access_key.into(),
             secret: Some(store.secret_key.into()),
         }),
+        agent_access_key: None,
     };
     let wrong = AccessKey { id: "nobody".into(), secret: Some("canary-of-tests".into()) };
     let wrong = StorageSpec { access_key: Some(wrong), ..spec.clone() };

@@ -78,10 +78,12 @@ pub enum Action {
     /// What touches the whole installation: tenants, full and manager snapshots, download, upload,
     /// plain export, maintenance, restores of the manager.
     System,
+    /// What agents ask for, with their certificates: no user and no token may.
+    Agent,
 }
 
 impl Action {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Public,
         Self::Own,
         Self::See,
@@ -91,6 +93,7 @@ impl Action {
         Self::Users,
         Self::Audit,
         Self::System,
+        Self::Agent,
     ];
 
     fn allows(self, role: Role) -> bool {
@@ -100,6 +103,7 @@ impl Action {
             Self::Restore => matches!(role, Role::Restorer | Role::Administrator),
             Self::Audit => matches!(role, Role::Auditor | Role::Administrator),
             Self::Change | Self::Users | Self::System => role == Role::Administrator,
+            Self::Agent => false,
         }
     }
 }

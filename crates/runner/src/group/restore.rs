@@ -201,7 +201,7 @@ pub struct Restore<'r> {
 pub type UndoPoint<'u> = dyn Fn(&[Resource]) -> Result<String> + Sync + 'u;
 
 /// How a restore ended.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Restored {
     pub hooks: Vec<(String, HookRun)>,
     /// Where something stays that changed after the undo point: resource and place.
@@ -211,7 +211,7 @@ pub struct Restored {
 }
 
 /// Why it did not, and what became of it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Broken {
     pub error: Error,
     /// What was there before is back as it was.
@@ -226,7 +226,7 @@ pub struct Broken {
 }
 
 /// What became of a restore that was taken back.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Undone {
     /// Steps that could not be taken back.
     pub left: Vec<String>,

@@ -8,7 +8,7 @@ use tintype_model::resource::{Resource, Resources};
 use tintype_model::{Error, Result};
 use tintype_source::connector::Connector;
 
-use super::parent::parent;
+use super::parent::parent_of;
 use super::{BORROWS, GroupOptions, Taken, places, snapshot};
 use crate::progress::Progress;
 use crate::snapshot::{Labels, SnapshotOptions};
@@ -24,6 +24,8 @@ pub struct Replaced<'r> {
     pub described: &'r [Resource],
     /// As they are now.
     pub replaced: &'r [Resource],
+    /// Snapshots of this host, oldest first.
+    pub known: Vec<Snapshot>,
 }
 
 /// Whole, or an error. `labels` gets what it says of itself besides; `budget` makes of labels and
@@ -31,7 +33,7 @@ pub struct Replaced<'r> {
 pub fn take(
     repository: &Repository,
     connectors: &[Box<dyn Connector>],
-    of: &Replaced<'_>,
+    of: Replaced<'_>,
     mut labels: Labels,
     budget: impl FnOnce(Labels, Option<Snapshot>) -> SnapshotOptions,
     group: &GroupOptions,
@@ -43,8 +45,7 @@ pub fn take(
     });
     let resources = Resources::new(described.collect());
     let roots = places(&resources, &names)?;
-    let known = repository.snapshots()?.snapshots;
-    let parent = parent(known, &repository.identity().host, &roots);
+    let parent = parent_of(of.known, &roots);
     let mut options = Map::new();
     if let Value::Object(more) = std::mem::take(&mut labels.options) {
         options.extend(more);

@@ -17,7 +17,7 @@ mod same;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tintype_engine::cancel::Cancel;
 use tintype_engine::id::ContentId;
 use tintype_engine::repo::snapshots::Snapshot;
@@ -106,7 +106,7 @@ pub enum Action {
 }
 
 /// Counts of a plan.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub create: u64,
     pub replace: u64,

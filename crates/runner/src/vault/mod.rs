@@ -3,11 +3,14 @@
 
 mod care;
 mod check;
+pub mod discover;
 mod guard;
+mod join;
 mod place;
 mod restore;
 mod room;
 mod take;
+pub mod work;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,10 +26,11 @@ use tintype_model::{Error, Result};
 
 pub use check::{Expected, check, check_mount};
 pub use guard::guard;
+pub use join::Whole;
 pub use place::Place;
-pub use restore::{FilesOutcome, FilesTo, Undoing};
+pub use restore::{FilesOutcome, FilesTo, UndoOrder, Undoing};
 pub use room::Room;
-pub use take::{MANAGER, Order};
+pub use take::{MANAGER, Order, PartOf};
 pub use tintype_engine::backend::AccessKey;
 pub use tintype_engine::cancel::Cancel;
 pub use tintype_engine::crypto::keys::MasterKey as DataKey;
@@ -57,6 +61,8 @@ pub struct Host {
     pub guard: GuardCommand,
     /// Directories that walks do not enter and restores do not touch.
     pub own: Vec<PathBuf>,
+    /// Id of the agent that this is; none: the host is known by its name.
+    pub origin: Option<String>,
 }
 
 /// An opened repository.
@@ -200,6 +206,8 @@ mod tests {
     use tintype_model::ErrorKind;
 
     use super::*;
+    use crate::progress::Progress;
+    use crate::snapshot::part::Part;
 
     fn host(dir: &Path) -> Host {
         Host {
@@ -214,6 +222,7 @@ mod tests {
                 environment: Vec::new(),
             },
             own: Vec::new(),
+            origin: None,
         }
     }
 
@@ -239,6 +248,61 @@ mod tests {
         refused(Vault::unlock_of(&own, &key, &host));
         refused(Vault::open(&own, key, &host));
         refused(Vault::unlock(&own, &tenant.words, &host));
+    }
+
+    /// The same path on another host is something else.
+    #[test]
+    fn what_a_host_captured_is_compared_with_what_it_captured_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Place { url: dir.path().join("s").display().to_string(), access: None };
+        let key = Vault::create(&storage, None, &host(dir.path())).unwrap().vault.key().clone();
+        let of = |origin: &str| {
+            let host = Host { origin: Some(origin.to_owned()), ..host(dir.path()) };
+            Vault::open(&storage, key.clone(), &host).unwrap()
+        };
+        let (one, two) = (of("one"), of("two"));
+        for name in ["a", "b"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let volume = |name: &str| {
+            let at = serde_json::json!({ "path": dir.path().join(name) });
+            let volume = serde_json::json!({
+                "kind": "volume", "name": name, "connector": "files", "at": at,
+            });
+            serde_json::from_value::<tintype_model::resource::Resource>(volume).unwrap()
+        };
+        let order = |names: &[&str], part: Option<&str>| Order {
+            tenant: "t".into(),
+            resources: vec![volume("a"), volume("b")],
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            part: part.map(|name| PartOf {
+                part: Part { run: "run".into(), name: name.into() },
+                places: vec!["tenants/t/volumes/a".into(), "tenants/t/volumes/b".into()],
+            }),
+            ..Order::default()
+        };
+        let take = |vault: &Vault, order: Order| {
+            let taken = vault.take(&order, &Cancel::default(), &Progress::default()).unwrap();
+            (taken.outcome.id.to_string(), taken.outcome.manifest.parent.map(|id| id.to_string()))
+        };
+        let (first, parent) = take(&one, order(&["a"], None));
+        assert_eq!(parent, None);
+        assert_eq!(take(&two, order(&["a"], None)).1, None);
+        assert_eq!(take(&one, order(&["a"], None)).1, Some(first));
+        // A joined snapshot is compared with by all whose parts are in it.
+        let parts = [(&one, "a"), (&two, "b")].map(|(vault, name)| {
+            let (id, _) = take(vault, order(&[name], Some(name)));
+            let wanted = Part { run: "run".into(), name: name.into() };
+            assert_eq!(vault.part(&wanted).unwrap().unwrap().snapshot, id);
+            id
+        });
+        let whole = Whole { names: vec!["a".into(), "b".into()], ..Whole::default() };
+        let (joined, kept) = one.join(&parts, whole, "test", &Cancel::default()).unwrap();
+        assert!(kept.is_empty() && one.snapshot(&parts[0]).is_err(), "{kept:?}");
+        for (vault, name) in [(&one, "a"), (&two, "b")] {
+            assert_eq!(take(vault, order(&[name], Some("next"))).1.as_ref(), Some(&joined));
+        }
+        assert_ne!(take(&two, order(&["a"], None)).1.as_ref(), Some(&joined));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tintype_model::{Error, ErrorKind, Result};
 /// Of a storage.
 const NOTES: &str = "installations/";
 const LEADS: &str = "leads/";
+const NOTICES: &str = "moves/";
 const NOTE_BYTES: u64 = 64 << 10;
 const MOST_NOTES: usize = 100_000;
 
@@ -57,22 +58,41 @@ impl Place {
 
     /// Leaves a small note beside the repositories: it is read without a key, and stays.
     pub fn leave_note(&self, name: &str, text: &[u8], env: &Env) -> Result<()> {
-        match self.open(env, true, false)?.put(&format!("{NOTES}{name}"), text) {
+        self.leave(&format!("{NOTES}{name}"), text, env)
+    }
+
+    /// Notes in a storage, by name.
+    pub fn notes(&self, env: &Env) -> Result<Vec<(String, Vec<u8>)>> {
+        self.small(NOTES, env)
+    }
+
+    /// Leaves word of where the manager is, for whoever can read the storage.
+    pub fn leave_notice(&self, name: &str, text: &[u8], env: &Env) -> Result<()> {
+        self.leave(&format!("{NOTICES}{name}"), text, env)
+    }
+
+    /// What was left so, by anybody.
+    pub fn notices(&self, env: &Env) -> Result<Vec<Vec<u8>>> {
+        Ok(self.small(NOTICES, env)?.into_iter().map(|(_, text)| text).collect())
+    }
+
+    /// The first word stays.
+    fn leave(&self, name: &str, text: &[u8], env: &Env) -> Result<()> {
+        match self.open(env, true, false)?.put(name, text) {
             Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(()),
-            put => put,
+            done => done,
         }
     }
 
-    /// All notes: name and text.
-    pub fn notes(&self, env: &Env) -> Result<Vec<(String, Vec<u8>)>> {
+    fn small(&self, below: &str, env: &Env) -> Result<Vec<(String, Vec<u8>)>> {
         let backend = self.open(env, false, false)?;
-        let listed = list_all(&*backend, NOTES)?;
+        let listed = list_all(&*backend, below)?;
         if listed.len() > MOST_NOTES {
             return Err(Error::unsupported(format!("{}: too many notes", self.url)));
         }
         let read = |listed: Listed| {
             let text = backend.get(&listed.name, NOTE_BYTES)?;
-            Ok((listed.name[NOTES.len()..].to_owned(), text))
+            Ok((listed.name[below.len()..].to_owned(), text))
         };
         listed.into_iter().map(read).collect()
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::repo::session::Session;
@@ -16,15 +18,23 @@ use crate::group::restore::{Broken, GroupPlan, Restore, Restored, Undone, Wanted
 use crate::progress::Progress;
 use crate::restore::{self, ApplyOptions, Counts, Destination, Overwrite, Request};
 
-/// Whether what is replaced is captured first, and what is said of that snapshot.
+/// Whether what is replaced is captured first.
 pub enum Undoing<'u> {
-    /// See [`super::MANAGER`].
-    Point(&'u Value),
+    Point(&'u UndoOrder),
     Without,
 }
 
+/// What is said of a snapshot of what is replaced.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UndoOrder {
+    /// See [`super::MANAGER`].
+    pub manager: Value,
+    /// None: it stays until somebody deletes it.
+    pub expiry: Option<Timestamp>,
+}
+
 /// Files into a directory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilesTo {
     /// Path in the tree.
     pub path: Vec<u8>,
@@ -33,7 +43,7 @@ pub struct FilesTo {
 }
 
 /// What became of files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilesOutcome {
     pub counts: Counts,
     /// Entries that the snapshot does not hold whole, or that were in the way.
@@ -120,9 +130,9 @@ impl Vault {
             let plan = if is_new { restore.with_versions(plan) } else { plan };
             Ok(match undoing {
                 Undoing::Without => restore.apply(plan, None),
-                Undoing::Point(manager) => restore.apply(
+                Undoing::Point(order) => restore.apply(
                     plan,
-                    Some(&|replaced| self.take_undo_point(&described, replaced, manager, cancel)),
+                    Some(&|replaced| self.take_undo_point(&described, replaced, order, cancel)),
                 ),
             })
         })

@@ -4,27 +4,33 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use tintype_engine::cancel::Cancel;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_model::Result;
 use tintype_model::resource::{Resource, Resources};
 
-use super::{Host, Vault, WAITING_WORKERS, processors};
-use crate::group::parent::parent;
+use super::{Host, UndoOrder, Vault, WAITING_WORKERS, processors};
+use crate::group::parent::parent_of;
 use crate::group::undo_point::{self, Replaced};
 use crate::group::{self, BORROWS, GroupOptions, Taken};
 use crate::progress::Progress;
+use crate::snapshot::part::{PART, Part};
 use crate::snapshot::{Labels, SnapshotOptions};
 
 /// Of a manifest's options: what a manager says of the snapshot.
 pub const MANAGER: &str = "manager";
+/// Of a manifest's options: by the name of each resource on which host it was captured. What another
+/// host has at the same path is something else, however alike it looks.
+pub(super) const ORIGINS: &str = "origins";
+
 /// Nothing is frozen for longer.
 const DEADLINE: Duration = Duration::from_secs(10);
 const AHEAD_BYTES: usize = 16 << 20;
 
 /// What is taken, and what is said of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Order {
     /// Name of the tenant to which they belong.
     pub tenant: String,
@@ -38,6 +44,17 @@ pub struct Order {
     pub manager: Value,
     /// Read everything, also what seems unchanged.
     pub read_all: bool,
+    /// It is a part of a snapshot that others capture, too.
+    #[serde(default)]
+    pub part: Option<PartOf>,
+}
+
+/// Which part of what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartOf {
+    pub part: Part,
+    /// Where in the tree all of it lies that the run captures, in however many parts.
+    pub places: Vec<String>,
 }
 
 impl Vault {
@@ -48,24 +65,52 @@ impl Vault {
         resources.check()?;
         let places = group::places(&resources, &order.names)?;
         self.repository.close_abandoned()?;
-        let known = self.snapshots()?.snapshots;
-        let parent = parent(known, &self.repository.identity().host, &places);
-        let borrows = parent.as_ref().is_some_and(|p| group::borrows(p, &places, &order.names));
+        let origins = self.origins(&resources, &order.names)?;
+        let parent = parent_of(self.known(&origins)?, &places);
+        let all_places = match &order.part {
+            None => places.clone(),
+            Some(part) => part.places.iter().map(|place| place.clone().into_bytes()).collect(),
+        };
+        let borrows = parent.as_ref().is_some_and(|p| group::borrows(p, &all_places, &order.names));
         let paths = match order.names.is_empty() {
             true => vec!["all resources".to_owned()],
             false => order.names.clone(),
         };
+        let mut options = json!({
+            "resources": order.names, BORROWS: borrows, MANAGER: order.manager, ORIGINS: origins,
+        });
+        if let Some(part) = &order.part {
+            options[PART] = json!(part.part);
+        }
         let labels = Labels {
             paths,
             roots: places,
             tags: order.tags.clone(),
             note: order.note.clone(),
             expiry: order.expiry,
-            options: json!({
-                "resources": order.names, BORROWS: borrows, MANAGER: order.manager,
-            }),
+            options,
         };
         self.capture(&resources, &order.names, labels, parent, order.read_all, cancel, progress)
+    }
+
+    /// What is captured now is captured here.
+    fn origins(&self, resources: &Resources, names: &[String]) -> Result<Map<String, Value>> {
+        let origin = self.host.origin.as_deref().unwrap_or(&self.identity().host);
+        let selected = group::selected(resources, names)?;
+        Ok(selected.into_iter().map(|one| (one.name.clone(), origin.into())).collect())
+    }
+
+    /// What may be compared with: of it nothing was captured on another host. What says nothing of
+    /// that was captured by one host alone.
+    fn known(&self, origins: &Map<String, Value>) -> Result<Vec<Snapshot>> {
+        let mut known = self.snapshots()?.snapshots;
+        known.retain(|snapshot| match snapshot.manifest.options[ORIGINS].as_object() {
+            None => snapshot.manifest.host == self.identity().host,
+            Some(theirs) => origins
+                .iter()
+                .all(|(name, own)| theirs.get(name).is_none_or(|origin| origin == own)),
+        });
+        Ok(known)
     }
 
     /// A snapshot of exactly what a restore will replace; whole, or an error.
@@ -73,14 +118,17 @@ impl Vault {
         &self,
         described: &[Resource],
         replaced: &[Resource],
-        manager: &Value,
+        order: &UndoOrder,
         cancel: &Cancel,
     ) -> Result<String> {
-        let labels = Labels { options: json!({ MANAGER: manager }), ..Labels::default() };
+        let names: Vec<String> = replaced.iter().map(|resource| resource.name.clone()).collect();
+        let origins = self.origins(&Resources::new(replaced.to_vec()), &names)?;
+        let options_of_it = json!({ MANAGER: order.manager, ORIGINS: origins });
+        let labels = Labels { options: options_of_it, expiry: order.expiry, ..Labels::default() };
         let taken = undo_point::take(
             &self.repository,
             &tintype_source::connectors(),
-            &Replaced { described, replaced },
+            Replaced { described, replaced, known: self.known(&origins)? },
             labels,
             |labels, parent| options(labels, parent, false, cancel),
             &self.group_options(),

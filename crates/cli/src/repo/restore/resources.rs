@@ -368,8 +368,10 @@ fn undo_point(
         read_all: false,
     };
     let (connectors, described) = (tintype_source::connectors(), &descriptor.resources);
-    let of = Replaced { described, replaced };
-    let taken = undo_point::take(repository, &connectors, &of, Labels::default(), read, options);
+    let mut known = repository.snapshots()?.snapshots;
+    known.retain(|snapshot| snapshot.manifest.host == repository.identity().host);
+    let of = Replaced { described, replaced, known };
+    let taken = undo_point::take(repository, &connectors, of, Labels::default(), read, options);
     let taken = taken.map_err(|error| {
         let what = format!("{}; --without-undo-point does without", error.message());
         Error::new(error.kind(), what)

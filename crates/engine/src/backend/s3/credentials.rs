@@ -25,6 +25,11 @@ impl AccessKey {
         }
     }
 
+    /// Id, secret and session token: for handing it to another process.
+    pub fn reveal(&self) -> (&str, &str, Option<&str>) {
+        (&self.id, &self.secret, self.session_token.as_ref().map(|token| token.as_str()))
+    }
+
     pub(super) fn credentials(&self) -> Credentials {
         let token = self.session_token.as_ref().map(|token| token.to_string());
         Credentials::new(&*self.id, &**self.secret, token, None, "tintype")

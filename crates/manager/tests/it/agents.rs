@@ -1,0 +1,227 @@
+//! Agents as their manager sees them: joining, identities, rights. What they do on their hosts is in
+//! the tests of the program.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::KeyPair;
+use serde_json::json;
+use tintype_api::agent::{AgentSpec, Certificate, Join, JoinText, NewJoinToken, Renew};
+use tintype_api::client::{Client, Identity};
+use tintype_api::object::ChangedObject;
+use tintype_api::work::{AskWork, WorkDone, WorkProgress};
+use tintype_model::ErrorKind;
+use tintype_model::identifier::Id;
+use tintype_model::rights::{Action, Role};
+
+use crate::lab::Lab;
+use crate::rights::operations;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// An agent, as far as a manager can tell.
+pub(crate) struct Joined {
+    pub(crate) id: String,
+    key: KeyPair,
+    certificate: Certificate,
+    authority: Vec<u8>,
+}
+
+fn token(administrator: &Client, tenant: &Id) -> JoinText {
+    let new = NewJoinToken { tenant: Some(tenant.clone()), ..NewJoinToken::default() };
+    JoinText::parse(&administrator.create_join_token(&new).unwrap().token).unwrap()
+}
+
+fn address(lab: &Lab) -> String {
+    lab.url.strip_prefix("https://").unwrap().to_owned()
+}
+
+fn unknown(lab: &Lab, authority: &[u8]) -> Client {
+    Client::of_agent(&address(lab), &Identity { authority, own: None }).unwrap()
+}
+
+fn join(secret: &str, key: &KeyPair, name: &str) -> Join {
+    Join {
+        secret: secret.to_owned(),
+        public_key: STANDARD.encode(key.public_key_raw()),
+        name: name.to_owned(),
+        host: "elsewhere".into(),
+        version: VERSION.into(),
+    }
+}
+
+pub(crate) fn joined(lab: &Lab, administrator: &Client, tenant: &Id, name: &str) -> Joined {
+    let JoinText { secret, authority, .. } = token(administrator, tenant);
+    let key = KeyPair::generate().unwrap();
+    let answer = unknown(lab, &authority).join(&join(&secret, &key, name)).unwrap();
+    Joined { id: answer.id.to_string(), key, certificate: answer.certificate, authority }
+}
+
+impl Joined {
+    pub(crate) fn client(&self, lab: &Lab) -> Client {
+        self.with(lab, &self.certificate)
+    }
+
+    fn with(&self, lab: &Lab, certificate: &Certificate) -> Client {
+        let key = self.key.serialize_pem();
+        let own = Some((&certificate.pem[..], &key[..]));
+        let identity = Identity { authority: &self.authority, own };
+        Client::of_agent(&address(lab), &identity).unwrap()
+    }
+
+    fn renew(&self, client: &Client) -> tintype_model::Result<Certificate> {
+        let public_key = STANDARD.encode(self.key.public_key_raw());
+        client.renew(&Renew { public_key }).map(|joined| joined.certificate)
+    }
+}
+
+fn ask() -> AskWork {
+    AskWork { version: VERSION.into(), holding: Vec::new(), waits: false }
+}
+
+#[test]
+fn a_token_lets_one_agent_in_once_and_no_longer_than_it_says() {
+    Lab::on_each(|lab| {
+        let administrator = lab.administrator();
+        let system = administrator.whoami().unwrap().tenant;
+        let text = token(&administrator, &system);
+        assert_eq!(text.addresses, [address(lab)]);
+        let key = KeyPair::generate().unwrap();
+        let client = unknown(lab, &text.authority);
+        // What is refused uses nothing up.
+        let old = Join { version: "99.0.0".into(), ..join(&text.secret, &key, "one") };
+        let refused = client.join(&old).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unsupported);
+        assert!(refused.message().contains("update the manager"), "{refused}");
+        let weak = Join { public_key: "AAAA".into(), ..join(&text.secret, &key, "one") };
+        assert_eq!(client.join(&weak).unwrap_err().kind(), ErrorKind::Invalid);
+        let joined = client.join(&join(&text.secret, &key, "one")).unwrap();
+        let again = client.join(&join(&text.secret, &key, "two")).unwrap_err();
+        assert!(again.message().contains("used already"), "{again}");
+        let second = token(&administrator, &system);
+        let taken = client.join(&join(&second.secret, &key, "one")).unwrap_err();
+        assert_eq!(taken.kind(), ErrorKind::AlreadyExists, "{taken}");
+        let listed = administrator.object::<AgentSpec>(&joined.id).unwrap();
+        assert_eq!((listed.name.as_str(), listed.spec.host.as_str()), ("one", "elsewhere"));
+        assert!(administrator.agent_state(&joined.id).unwrap().is_here);
+        lab.shift(2);
+        let late = client.join(&join(&second.secret, &key, "two")).unwrap_err();
+        assert!(late.message().contains("not valid any more"), "{late}");
+        let log: serde_json::Value = administrator.get("/audit?limit=1000").unwrap();
+        let log = log.to_string();
+        assert!(log.contains("agent.join") && !log.contains(&text.secret), "{log}");
+    });
+}
+
+#[test]
+fn only_the_manager_of_the_token_is_spoken_to() {
+    let (lab, other) = (Lab::sqlite(), Lab::sqlite());
+    let administrator = lab.administrator();
+    let system = administrator.whoami().unwrap().tenant;
+    let text = token(&administrator, &system);
+    let key = KeyPair::generate().unwrap();
+    // Another that listens there is found out before the secret is sent.
+    let client = unknown(&other, &text.authority);
+    let refused = client.join(&join(&text.secret, &key, "one")).unwrap_err();
+    assert!(refused.message().contains("certificate"), "{refused}");
+    unknown(&lab, &text.authority).join(&join(&text.secret, &key, "one")).unwrap();
+}
+
+#[test]
+fn an_identity_is_renewed_expires_and_is_revoked() {
+    let lab = Lab::sqlite();
+    let administrator = lab.administrator();
+    let system = administrator.whoami().unwrap().tenant;
+    let agent = joined(&lab, &administrator, &system, "one");
+    let client = agent.client(&lab);
+    client.work(&ask()).unwrap();
+    let refused = client.work(&AskWork { version: "0.99.0".into(), ..ask() }).err().unwrap();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+    lab.shift(20 * 24);
+    let renewed = agent.renew(&client).unwrap();
+    assert!(renewed.expires > agent.certificate.expires);
+    lab.shift(20 * 24);
+    // The old one has expired; the new one has not.
+    assert!(agent.client(&lab).work(&ask()).is_err());
+    let client = agent.with(&lab, &renewed);
+    client.work(&ask()).unwrap();
+    let id: Id = agent.id.parse().unwrap();
+    // Sessions did not last as long.
+    lab.administrator().delete::<AgentSpec>(&id).unwrap();
+    let asks: [&dyn Fn(&Client) -> tintype_model::Result<()>; 2] =
+        [&|client| client.work(&ask()).map(drop), &|client| agent.renew(client).map(drop)];
+    for asked in asks {
+        // What is refused unread ends its connection.
+        let refused = asked(&agent.with(&lab, &renewed)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Denied);
+        assert!(refused.message().contains("was deleted"), "{refused}");
+    }
+}
+
+/// The other half of the matrix of rights: users and tokens are refused there.
+#[test]
+fn an_agent_reaches_its_work_and_nothing_else() {
+    let lab = Lab::sqlite();
+    let administrator = lab.administrator();
+    let system = administrator.whoami().unwrap().tenant;
+    let agent = joined(&lab, &administrator, &system, "one");
+    let token = lab.as_role(&administrator, &system, Role::Administrator, "t");
+    assert_eq!(token.exchange("GET", "/whoami", None, None).unwrap().status, 200);
+    let mut own = 0;
+    for operation in operations(&administrator) {
+        let path = operation.path.replace("{id}", &agent.id).replace("{order}", "none");
+        let body = (operation.method != "GET").then(|| json!({}));
+        // What is refused unread ends its connection.
+        let client = agent.client(&lab);
+        let answer = client.exchange(&operation.method, &path, body.as_ref(), None).unwrap();
+        if operation.action == Action::Agent {
+            own += 1;
+            assert_ne!(answer.status, 403, "{}: {}", operation.id, answer.text);
+        } else {
+            assert_eq!(answer.status, 403, "{}: {}", operation.id, answer.text);
+        }
+    }
+    assert_eq!(own, 4);
+    let client = agent.client(&lab);
+    // What nobody waits for is not known, and a made-up result changes nothing.
+    assert!(!client.work_progress("none", &WorkProgress::default()).unwrap().is_known);
+    let done = WorkDone { result: None, failure: None };
+    assert!(!client.work_done("none", &done).unwrap().is_known);
+}
+
+#[test]
+fn agents_are_cared_for_by_the_system() {
+    let lab = Lab::sqlite();
+    let administrator = lab.administrator();
+    let acme = Lab::tenant(&administrator, "acme").id;
+    let other = Lab::tenant(&administrator, "other").id;
+    let theirs = lab.as_role(&administrator, &acme, Role::Administrator, "boss");
+    let of_theirs = joined(&lab, &administrator, &acme, "a");
+    let of_others = joined(&lab, &administrator, &other, "b");
+    let seen: Vec<_> = theirs.list::<AgentSpec>().unwrap().into_iter().map(|a| a.name).collect();
+    assert_eq!(seen, ["a"]);
+    let id: Id = of_theirs.id.parse().unwrap();
+    let off = AgentSpec { is_enabled: false, host: "another".into() };
+    let changed = ChangedObject { name: None, spec: Some(off) };
+    assert_eq!(theirs.change(&id, None, &changed).unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(theirs.delete::<AgentSpec>(&id).unwrap_err().kind(), ErrorKind::Denied);
+    let new = NewJoinToken::default();
+    assert_eq!(theirs.create_join_token(&new).err().unwrap().kind(), ErrorKind::Denied);
+    let after = administrator.change(&id, None, &changed).unwrap();
+    assert_eq!((after.spec.is_enabled, after.spec.host.as_str()), (false, "elsewhere"));
+    let refused = administrator.discover(&id).unwrap_err();
+    assert!(refused.message().contains("switched off"), "{refused}");
+    // A resource names an agent of its own tenant, or of the system, and only the system says so.
+    let resource = |agent: &str| {
+        let spec = json!({
+            "kind": "volume", "connector": "files", "at": { "path": "/srv" }, "agent": agent,
+        });
+        json!({ "name": "r", "tenant": acme, "spec": spec })
+    };
+    let status = |client: &Client, agent: &str| {
+        let answer = client.exchange("POST", "/resources", Some(&resource(agent)), None).unwrap();
+        answer.status.as_u16()
+    };
+    assert_eq!(status(&administrator, &of_others.id), 422);
+    assert_eq!(status(&theirs, &of_theirs.id), 403);
+    assert_eq!(status(&administrator, &of_theirs.id), 201);
+}
