@@ -147,11 +147,10 @@ fn an_identity_is_renewed_expires_and_is_revoked() {
     let id: Id = agent.id.parse().unwrap();
     // Sessions did not last as long.
     lab.administrator().delete::<AgentSpec>(&id).unwrap();
-    let asks: [&dyn Fn(&Client) -> tintype_model::Result<()>; 2] =
-        [&|client| client.work(&ask()).map(drop), &|client| agent.renew(client).map(drop)];
-    for asked in asks {
-        // What is refused unread ends its connection.
-        let refused = asked(&agent.with(&lab, &renewed)).unwrap_err();
+    // What is refused unread ends its connection.
+    let asked = agent.with(&lab, &renewed).work(&ask()).map(drop);
+    for refused in [asked, agent.renew(&agent.with(&lab, &renewed)).map(drop)] {
+        let refused = refused.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Denied);
         assert!(refused.message().contains("was deleted"), "{refused}");
     }
