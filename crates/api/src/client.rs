@@ -1,5 +1,7 @@
 //! The typed client: one method for each operation, errors as the manager told them.
 
+use std::fmt::Write as _;
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use tintype_model::identifier::Id;
 use tintype_model::{Error, ErrorKind, Result};
 use ureq::Agent;
 use ureq::config::Config;
+use ureq::http::request::Builder;
 use ureq::http::{HeaderMap, Method, Request, StatusCode, header};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -19,12 +22,18 @@ use crate::agent::{
     AgentSpec, AgentState, Discovered, Join, JoinToken, Joined, NewJoinToken, Renew, SERVER_NAME,
 };
 use crate::audit::{AuditCheck, AuditEntry};
+use crate::bundle::{Bundle, NewBundle, NewImport, NewUpload, Secret, SecretsQuery, Upload};
+use crate::content::{
+    DiffQuery, Differences, EntryQuery, Listing, Partition, Preview, SearchQuery, SearchResult,
+    Versions, VersionsQuery,
+};
+use crate::key::{KeySlot, KeysQuery, NewKeySlot};
 use crate::login::{LoggedIn, Login, Session, Who};
 use crate::object::{ChangedObject, NewObject, Object};
 use crate::page::Page;
 use crate::problem::{Code, MEDIA_TYPE, Problem};
-use crate::profile::{ProfileReading, ProfileSpec};
-use crate::resource::ResourceSpec;
+use crate::profile::{NewPreview, ProfileReading, ProfileSpec, RetentionPreview};
+use crate::resource::{NewTrial, ResourceSpec, Trial};
 use crate::restore::{ApplyRestore, NewRestore, RestorePlan};
 use crate::run::{LogLine, Run};
 use crate::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotItem};
@@ -54,6 +63,19 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
+}
+
+/// What is downloaded, as it comes.
+pub struct Incoming {
+    /// Of all of it.
+    pub size_bytes: u64,
+    /// Where what comes begins.
+    pub from: u64,
+    /// The same only for the same bytes.
+    pub tag: String,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+    pub body: Box<dyn Read + Send>,
 }
 
 /// A kind of object that has the usual five operations.
@@ -265,6 +287,138 @@ impl Client {
         self.get(&format!("/snapshots/{id}/items"))
     }
 
+    pub fn tree(&self, id: &str, query: &EntryQuery) -> Result<Listing> {
+        self.get(&with_query(&format!("/snapshots/{id}/tree"), query)?)
+    }
+
+    pub fn partitions(&self, id: &str, query: &EntryQuery) -> Result<Vec<Partition>> {
+        self.get(&with_query(&format!("/snapshots/{id}/partitions"), query)?)
+    }
+
+    pub fn search(&self, id: &str, query: &SearchQuery) -> Result<SearchResult> {
+        self.get(&with_query(&format!("/snapshots/{id}/search"), query)?)
+    }
+
+    pub fn versions(&self, query: &VersionsQuery) -> Result<Versions> {
+        self.get(&with_query("/versions", query)?)
+    }
+
+    pub fn diff(&self, query: &DiffQuery) -> Result<Differences> {
+        self.get(&with_query("/diff", query)?)
+    }
+
+    pub fn preview(&self, id: &str, query: &EntryQuery) -> Result<Preview> {
+        self.get(&with_query(&format!("/snapshots/{id}/preview"), query)?)
+    }
+
+    /// A file of a snapshot; see [`Client::download`].
+    pub fn file(
+        &self,
+        id: &str,
+        query: &EntryQuery,
+        from: u64,
+        tag: Option<&str>,
+    ) -> Result<Incoming> {
+        self.download(&with_query(&format!("/snapshots/{id}/file"), query)?, from, tag)
+    }
+
+    /// These bytes of what can be downloaded there; they are held in memory.
+    pub fn bytes(&self, path: &str, range: std::ops::Range<u64>) -> Result<Vec<u8>> {
+        let last = range.end.saturating_sub(1);
+        let request = self.request("GET", path);
+        let request = request.header(header::RANGE, format!("bytes={}-{last}", range.start));
+        let request = request.body(()).map_err(|error| Error::invalid(error.to_string()))?;
+        let mut incoming = self.incoming(request, range.start)?;
+        let mut bytes = Vec::new();
+        let read = incoming.body.read_to_end(&mut bytes);
+        read.map_err(|error| self.failed(&error))?;
+        Ok(bytes)
+    }
+
+    /// What a download would show that is likely to be secret.
+    pub fn secrets(&self, snapshot: &str, path: &str) -> Result<Vec<Secret>> {
+        let query = SecretsQuery { path: Some(path.to_owned()) };
+        self.get(&with_query(&format!("/snapshots/{snapshot}/secrets"), &query)?)
+    }
+
+    /// Queues a bundle.
+    pub fn create_bundle(&self, snapshot: &str, new: &NewBundle) -> Result<Bundle> {
+        self.send(Method::POST, &format!("/snapshots/{snapshot}/bundles"), Some(new), None)
+    }
+
+    pub fn bundle(&self, id: &Id) -> Result<Bundle> {
+        self.get(&format!("/bundles/{id}"))
+    }
+
+    /// Its file; see [`Client::download`].
+    pub fn bundle_content(&self, id: &Id, from: u64, tag: Option<&str>) -> Result<Incoming> {
+        self.download(&format!("/bundles/{id}/content"), from, tag)
+    }
+
+    pub fn delete_bundle(&self, id: &Id) -> Result<()> {
+        self.send_nothing(Method::DELETE, &format!("/bundles/{id}"), None::<&()>, None)
+    }
+
+    pub fn create_upload(&self, new: &NewUpload) -> Result<Upload> {
+        self.send(Method::POST, "/uploads", Some(new), None)
+    }
+
+    pub fn upload(&self, id: &Id) -> Result<Upload> {
+        self.get(&format!("/uploads/{id}"))
+    }
+
+    /// The next piece; `offset` is where the one before ended.
+    pub fn send_upload(&self, id: &Id, offset: u64, piece: &[u8]) -> Result<Upload> {
+        let request = self.request("PUT", &format!("/uploads/{id}/content?offset={offset}"));
+        let request = request.header(header::CONTENT_TYPE, "application/octet-stream");
+        let request = request.body(piece).map_err(|error| Error::invalid(error.to_string()))?;
+        let answer = self.agent.run(request).map_err(|error| self.failed(&error))?;
+        self.understood(&self.answer(answer)?)
+    }
+
+    /// Queues a snapshot of an upload that is whole.
+    pub fn import_upload(&self, id: &Id, new: &NewImport) -> Result<Run> {
+        self.send(Method::POST, &format!("/uploads/{id}/import"), Some(new), None)
+    }
+
+    pub fn delete_upload(&self, id: &Id) -> Result<()> {
+        self.send_nothing(Method::DELETE, &format!("/uploads/{id}"), None::<&()>, None)
+    }
+
+    /// From that byte on, if it is that of `tag` still; else from the beginning.
+    pub fn download(&self, path: &str, from: u64, tag: Option<&str>) -> Result<Incoming> {
+        let mut request = self.request("GET", path);
+        if from > 0 {
+            request = request.header(header::RANGE, format!("bytes={from}-"));
+            request = request.header(header::IF_RANGE, format!("\"{}\"", tag.unwrap_or_default()));
+        }
+        let request = request.body(()).map_err(|error| Error::invalid(error.to_string()))?;
+        self.incoming(request, from)
+    }
+
+    fn incoming(&self, request: Request<()>, from: u64) -> Result<Incoming> {
+        let answer = self.agent.run(request).map_err(|error| self.failed(&error))?;
+        if !answer.status().is_success() {
+            return Err(self.refused(&self.answer(answer)?));
+        }
+        let (parts, body) = answer.into_parts();
+        let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let strange = || Error::unsupported(format!("{}: is it a Tintype?", self.base));
+        let length: u64 =
+            text("content-length").and_then(|text| text.parse().ok()).ok_or_else(strange)?;
+        let from = match parts.status {
+            StatusCode::PARTIAL_CONTENT => from,
+            _ => 0,
+        };
+        Ok(Incoming {
+            size_bytes: from + length,
+            from,
+            tag: text("etag").ok_or_else(strange)?.trim_matches('"').to_owned(),
+            problem: text("tintype-problem").map(str::to_owned),
+            body: Box::new(body.into_with_config().limit(u64::MAX).reader()),
+        })
+    }
+
     /// Plans a restore.
     pub fn plan_restore(&self, new: &NewRestore) -> Result<RestorePlan> {
         self.send(Method::POST, "/restores", Some(new), None)
@@ -333,6 +487,32 @@ impl Client {
 
     pub fn read_profile(&self, profile: &ProfileSpec) -> Result<ProfileReading> {
         self.send(Method::POST, "/profiles/read", Some(profile), None)
+    }
+
+    /// What a changed profile would do to what it took.
+    pub fn preview_profile(&self, new: &NewPreview) -> Result<RetentionPreview> {
+        self.send(Method::POST, "/profiles/preview", Some(new), None)
+    }
+
+    /// Runs a hook of a resource, by its number.
+    pub fn try_hook(&self, resource: &Id, hook: usize) -> Result<Trial> {
+        let new = NewTrial { hook };
+        self.send(Method::POST, &format!("/resources/{resource}/hooks/try"), Some(&new), None)
+    }
+
+    /// What opens the repository of a tenant in a storage.
+    pub fn keys(&self, storage: &Id, query: &KeysQuery) -> Result<Vec<KeySlot>> {
+        self.get(&with_query(&format!("/storages/{storage}/keys"), query)?)
+    }
+
+    pub fn add_key(&self, storage: &Id, query: &KeysQuery, new: &NewKeySlot) -> Result<KeySlot> {
+        let path = with_query(&format!("/storages/{storage}/keys"), query)?;
+        self.send(Method::POST, &path, Some(new), None)
+    }
+
+    pub fn remove_key(&self, storage: &Id, query: &KeysQuery, slot: &str) -> Result<()> {
+        let path = with_query(&format!("/storages/{storage}/keys/{slot}"), query)?;
+        self.send_nothing(Method::DELETE, &path, None::<&()>, None)
     }
 
     /// Newest first; at most `limit`.
@@ -413,13 +593,7 @@ impl Client {
         body: Option<&Value>,
         headers: &[(&str, &str)],
     ) -> Result<Answer> {
-        let failed =
-            |error: &dyn std::fmt::Display| Error::unavailable(format!("{}: {error}", self.base));
-        let mut request = Request::builder().method(method);
-        request = request.uri(format!("{}{}{path}", self.base, crate::ROOT));
-        if let Some(bearer) = &self.bearer {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
-        }
+        let mut request = self.request(method, path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -428,11 +602,39 @@ impl Client {
         }
         let text = body.map(Value::to_string).unwrap_or_default();
         let request = request.body(text).map_err(|error| Error::invalid(error.to_string()))?;
-        let answer = self.agent.run(request).map_err(|error| failed(&error))?;
+        let answer = self.agent.run(request).map_err(|error| self.failed(&error))?;
+        self.answer(answer)
+    }
+
+    fn answer(&self, answer: ureq::http::Response<ureq::Body>) -> Result<Answer> {
         let (parts, mut body) = answer.into_parts();
-        let text = body.with_config().limit(MOST_BYTES).read_to_string();
-        let text = text.map_err(|error| failed(&error))?;
+        let bytes = body.with_config().limit(MOST_BYTES).read_to_vec();
+        let bytes = bytes.map_err(|error| self.failed(&error))?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         Ok(Answer { status: parts.status, headers: parts.headers, text })
+    }
+
+    fn understood<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T> {
+        if !answer.status.is_success() {
+            return Err(self.refused(answer));
+        }
+        let base = &self.base;
+        serde_json::from_str(&answer.text).map_err(|error| {
+            Error::unsupported(format!("{base}: its answer is not understood ({error})"))
+        })
+    }
+
+    fn request(&self, method: &str, path: &str) -> Builder {
+        let request = Request::builder().method(method);
+        let request = request.uri(format!("{}{}{path}", self.base, crate::ROOT));
+        match &self.bearer {
+            Some(bearer) => request.header(header::AUTHORIZATION, format!("Bearer {bearer}")),
+            None => request,
+        }
+    }
+
+    fn failed(&self, error: &dyn std::fmt::Display) -> Error {
+        Error::unavailable(format!("{}: {error}", self.base))
     }
 
     fn refused(&self, answer: &Answer) -> Error {
@@ -447,6 +649,28 @@ impl Client {
         let cure = problem.cure.map_or_else(String::new, |cure| format!("; {cure}"));
         Error::new(kind_of(problem.code), format!("{}{cure}", problem.detail))
     }
+}
+
+/// Adds what is asked for.
+fn with_query(path: &str, query: &impl Serialize) -> Result<String> {
+    let fields = serde_json::to_value(query).map_err(|error| Error::internal(error.to_string()))?;
+    let mut out = path.to_owned();
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        out.push(if out.contains('?') { '&' } else { '?' });
+        out.push_str(name);
+        out.push('=');
+        for byte in text.bytes() {
+            match byte {
+                b'-' | b'.' | b'_' | b'~' | b'/' => out.push(byte as char),
+                byte if byte.is_ascii_alphanumeric() => out.push(byte as char),
+                byte => {
+                    let _ = write!(out, "%{byte:02X}");
+                }
+            }
+        }
+    }
+    Ok(out)
 }
 
 /// Those of the system, if none is given.

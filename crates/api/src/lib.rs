@@ -3,8 +3,11 @@
 
 pub mod agent;
 pub mod audit;
+pub mod bundle;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod content;
+pub mod key;
 pub mod login;
 pub mod object;
 pub mod page;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tintype_model::identifier::Id;
 use tintype_model::profile::{Period, Profile, Scope};
 use utoipa::{IntoParams, ToSchema};
 
@@ -64,4 +65,63 @@ pub struct ReadyMadeQuery {
     /// In which their times are, like Europe/Berlin; default: UTC.
     #[param(max_length = 100)]
     pub time_zone: Option<String>,
+}
+
+/// What a profile is to become, to see what that would do to the snapshots that it took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPreview {
+    /// Id of the profile.
+    #[schema(value_type = String)]
+    pub profile: Id,
+    /// What it becomes; none: nothing changes.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub spec: Option<ProfileSpec>,
+    /// A day: tell also what there is then of what there is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub on: Option<Timestamp>,
+}
+
+fn none() -> Option<ProfileSpec> {
+    None
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RetentionPreview {
+    pub periods: Vec<PeriodPreview>,
+}
+
+/// What a changed retention, if it were applied to what is there, would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeriodPreview {
+    pub name: String,
+    /// So many snapshots would go at once.
+    pub would_go_now: u64,
+    /// The newest first.
+    pub snapshots: Vec<SnapshotPreview>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SnapshotPreview {
+    pub id: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Timestamp,
+    pub before: Going,
+    pub after: Going,
+}
+
+/// When a snapshot goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Going {
+    /// Not before; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub at: Option<Timestamp>,
+    /// What keeps it beyond that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<String>,
+    /// Whether it is still there on the day that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_there: Option<bool>,
 }

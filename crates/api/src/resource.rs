@@ -80,3 +80,25 @@ impl From<Resource> for ResourceSpec {
         }
     }
 }
+
+/// A hook to be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTrial {
+    /// Which of the resource's hooks, counted from 0.
+    pub hook: usize,
+}
+
+/// What a hook did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Trial {
+    /// Its exit code; none where it was ended, or could not be started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// The last 16 KiB of what it printed.
+    pub output: String,
+    /// Why it would count as failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    pub seconds: f64,
+}

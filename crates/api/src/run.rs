@@ -54,11 +54,26 @@ pub enum RunKind {
     Verify,
     /// Looks whether a storage can still be used.
     CheckStorage,
+    /// Writes a snapshot as one file.
+    Export,
+    /// Brings a file from a URL.
+    Fetch,
+    /// Makes a snapshot of such a file.
+    Import,
 }
 
 impl RunKind {
-    pub const ALL: [Self; 6] =
-        [Self::Snapshot, Self::Restore, Self::Prune, Self::Gc, Self::Verify, Self::CheckStorage];
+    pub const ALL: [Self; 9] = [
+        Self::Snapshot,
+        Self::Restore,
+        Self::Prune,
+        Self::Gc,
+        Self::Verify,
+        Self::CheckStorage,
+        Self::Export,
+        Self::Fetch,
+        Self::Import,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -68,6 +83,9 @@ impl RunKind {
             Self::Gc => "gc",
             Self::Verify => "verify",
             Self::CheckStorage => "check-storage",
+            Self::Export => "export",
+            Self::Fetch => "fetch",
+            Self::Import => "import",
         }
     }
 }

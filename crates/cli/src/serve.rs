@@ -138,6 +138,7 @@ impl Own {
             env,
             guard: platform::guard_command()?,
             runtime: platform::runtime_dir(),
+            limits: file.uploads.limits()?,
         })
     }
 }

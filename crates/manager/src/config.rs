@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use tintype_model::{Error, Result};
 
+use crate::outside::Network;
+use crate::uploads::Limits;
+
 /// Longer files are not read.
 pub const FILE_BYTES: u64 = 1 << 20;
 
@@ -21,6 +24,27 @@ pub struct File {
     /// Names and addresses for the certificate that it makes.
     pub names: Vec<String>,
     pub tls: TlsFile,
+    pub uploads: UploadsFile,
+}
+
+/// What may be uploaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UploadsFile {
+    /// Of one file, and of the content of one bundle, like `200GiB`; default: 1 TiB.
+    pub most: Option<String>,
+    /// Addresses and networks that are not public and may be fetched from all the same.
+    pub allow: Vec<Network>,
+}
+
+impl UploadsFile {
+    pub fn limits(&self) -> Result<Limits> {
+        let usual = Limits::default();
+        let most = self.most.as_deref().map(tintype_model::size::parse).transpose();
+        let most_bytes = most.map_err(|error| error.context("uploads.most"))?;
+        let most_bytes = most_bytes.unwrap_or(usual.most_bytes);
+        Ok(Limits { most_bytes, allowed: self.allow.clone() })
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -32,8 +56,11 @@ pub struct TlsFile {
     pub key: Option<PathBuf>,
 }
 
-const KEYS: [(&str, &[&str]); 2] =
-    [("", &["data", "listen", "database", "names", "tls"]), ("tls", &["certificate", "key"])];
+const KEYS: [(&str, &[&str]); 3] = [
+    ("", &["data", "listen", "database", "names", "tls", "uploads"]),
+    ("tls", &["certificate", "key"]),
+    ("uploads", &["most", "allow"]),
+];
 
 impl File {
     pub fn parse(text: &str) -> Result<Self> {
@@ -43,11 +70,15 @@ impl File {
         if let Some(tls) = table.get("tls").and_then(toml::Value::as_table) {
             check_keys("tls", tls)?;
         }
+        if let Some(uploads) = table.get("uploads").and_then(toml::Value::as_table) {
+            check_keys("uploads", uploads)?;
+        }
         let file: Self =
             table.try_into().map_err(|error: toml::de::Error| Error::invalid(error.to_string()))?;
         if file.tls.certificate.is_some() != file.tls.key.is_some() {
             return Err(Error::invalid("`tls.certificate` and `tls.key` are given together"));
         }
+        file.uploads.limits()?;
         Ok(file)
     }
 }
@@ -96,8 +127,10 @@ mod tests {
     #[test]
     fn settings_are_read() {
         let text = "data = '/var/lib/tintype'\nlisten = '[::]:8443'\nnames = ['backup.example']\n\
-                    [tls]\ncertificate = 'a.pem'\nkey = 'b.pem'\n";
+                    [tls]\ncertificate = 'a.pem'\nkey = 'b.pem'\n\
+             [uploads]\nmost = '2GiB'\nallow = ['10.0.0.0/8']\n";
         let file = File::parse(text).unwrap();
+        assert_eq!(file.uploads.limits().unwrap().most_bytes, 2 << 30);
         assert_eq!(file.listen.unwrap().port(), 8443);
         assert_eq!(file.names, ["backup.example"]);
         assert_eq!(File::parse("").unwrap(), File::default());
@@ -118,5 +151,7 @@ mod tests {
         }
         assert!(File::parse("listen = 'nowhere'").is_err());
         assert!(File::parse("[tls]\nkey = 'x'").is_err());
+        assert!(File::parse("[uploads]\nallow = ['10.0.0.0/99']").is_err());
+        assert!(File::parse("[uploads]\nmost = 'much'").is_err());
     }
 }

@@ -23,6 +23,7 @@ use crate::http::once::KEPT as KEPT_ANSWERS;
 use crate::runs::begin::{self, MAINTENANCE, SCHEDULED, Wanted};
 use crate::runs::snapshot::{Spec, chosen};
 use crate::state::State;
+use crate::uploads;
 
 /// It is asked at least so often: clocks are set, profiles change.
 const LOOK: Duration = Duration::from_secs(20);
@@ -97,6 +98,7 @@ pub async fn look(state: &State) -> Result<()> {
     runs::forget_plans(change.on(), now).await?;
     answers::forget(change.on(), now - KEPT_ANSWERS).await?;
     change.commit_own_books().await?;
+    uploads::sweep(state).await?;
     if is_any {
         begin::tell(state);
     }

@@ -38,7 +38,7 @@ use crate::lost::lead::{self, Lead};
 use crate::runs::Dispatcher;
 use crate::seal::MasterKey;
 use crate::state::{Parts, Shared, State};
-use crate::{http, schedule, tls};
+use crate::{http, schedule, tls, uploads};
 
 /// Name of the first administrator.
 pub const ADMINISTRATOR: &str = "admin";
@@ -63,6 +63,7 @@ pub struct Options {
     pub guard: GuardCommand,
     /// Where all programs of this host know of each other's runs.
     pub runtime: PathBuf,
+    pub limits: uploads::Limits,
 }
 
 /// A manager that listens.
@@ -202,6 +203,7 @@ pub(crate) async fn state(
         lead,
         data: options.data.clone(),
         host,
+        limits: options.limits.clone(),
         authority,
     }))
 }

@@ -16,9 +16,13 @@ use crate::catalog::Catalog;
 use crate::lost::lead::Lead;
 use crate::runs::Living;
 use crate::seal::MasterKey;
+use crate::uploads::{Busy, Limits};
+use crate::views::Views;
 
 /// Hashes of passwords that are computed at once: each takes 19 MiB.
 const PASSWORDS_AT_ONCE: usize = 2;
+/// Files that are read at once: each takes about 10 MiB.
+const READ_AT_ONCE: usize = 32;
 
 pub struct Shared {
     pub catalog: Catalog,
@@ -39,6 +43,12 @@ pub struct Shared {
     pub limiter: Limiter,
     pub passwords: Semaphore,
     pub living: Living,
+    pub views: Views,
+    /// For whoever reads content.
+    pub reading: Arc<Semaphore>,
+    /// What may be uploaded.
+    pub limits: Limits,
+    pub busy: Busy,
     /// Of agents.
     pub authority: Authority,
     /// What agents are to do.
@@ -60,6 +70,7 @@ pub struct Parts {
     pub lead: Lead,
     pub data: PathBuf,
     pub host: Host,
+    pub limits: Limits,
     pub authority: Authority,
 }
 
@@ -76,6 +87,7 @@ impl Shared {
             data,
             host,
             authority,
+            limits,
         } = parts;
         Arc::new(Self {
             catalog,
@@ -91,6 +103,10 @@ impl Shared {
             limiter: Limiter::default(),
             passwords: Semaphore::new(PASSWORDS_AT_ONCE),
             living: Living::default(),
+            views: Views::default(),
+            reading: Arc::new(Semaphore::new(READ_AT_ONCE)),
+            limits,
+            busy: Busy::default(),
             authority,
             outbox: Outbox::default(),
             addresses: OnceLock::new(),

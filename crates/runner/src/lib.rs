@@ -1,5 +1,6 @@
 //! Executes plans: the only place where engine and source meet.
 
+pub mod browse;
 pub mod bundle;
 pub mod content;
 pub mod disk;

@@ -2,7 +2,11 @@
 
 pub(crate) mod agent;
 pub(crate) mod audit;
+mod bundle;
+mod content;
 mod contexts;
+mod fetch;
+mod key;
 pub(crate) mod login;
 mod noun;
 pub(crate) mod profile;

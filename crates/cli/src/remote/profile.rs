@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tintype_api::client::Client;
 use tintype_api::object::{ChangedObject, NewObject, Object};
-use tintype_api::profile::ProfileSpec;
+use tintype_api::profile::{Going, NewPreview, ProfileSpec};
 use tintype_model::profile::{Profile, Scope};
 
 use super::noun::Tenants;
+use super::snapshot::short;
 use super::{Common, noun};
+use crate::document;
 use crate::exit::{Exit, usage};
 use crate::report::Report;
-use crate::{document, show};
+use crate::show::{self, Table};
 
 /// A longer file is not one of ours.
 const FILE_BYTES: u64 = 1 << 20;
@@ -24,6 +26,7 @@ Examples:
   tintype profile ready-made sox > sox.yaml
   tintype profile apply nightly.yaml        make or change it (docs/schedules.md)
   tintype profile next nightly              in plain words, and the next ten runs
+  tintype profile preview nightly --file changed.yaml --on 2031-12-24
   tintype profile disable nightly
   tintype profile list
 
@@ -64,6 +67,16 @@ enum Command {
     Enable { name: String },
     /// Let it run no longer; what it took stays as long as it would
     Disable { name: String },
+    /// What a changed retention would do to what it took, and what is there on a day
+    Preview {
+        name: String,
+        /// The profile as it is to become (YAML); default: as it is
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Tell also what there is then: 2031-12-24
+        #[arg(long, value_name = "WHEN", value_parser = crate::when::parse)]
+        on: Option<jiff::Timestamp>,
+    },
     /// Delete one; what it took stays as long as it would
     Delete { name: String },
 }
@@ -96,6 +109,7 @@ impl Command {
             Self::Next { name } => next(client, report, &name),
             Self::Enable { name } => enable(client, report, &name, true),
             Self::Disable { name } => enable(client, report, &name, false),
+            Self::Preview { name, file, on } => preview(client, report, &name, file.as_deref(), on),
             Self::Delete { name } => noun::delete::<ProfileSpec>(client, report, &name, None),
         }
     }
@@ -189,6 +203,39 @@ fn next(client: &Client, report: &Report, name: &str) -> anyhow::Result<()> {
     }
     if !profile.spec.enabled {
         report.note("it is disabled: `tintype profile enable` lets it run");
+    }
+    Ok(())
+}
+
+fn preview(
+    client: &Client,
+    report: &Report,
+    name: &str,
+    file: Option<&Path>,
+    on: Option<jiff::Timestamp>,
+) -> anyhow::Result<()> {
+    let profile = noun::find::<ProfileSpec>(client, name, None)?.id;
+    let spec = file.map(|file| anyhow::Ok(ProfileSpec::from(load(file)?))).transpose()?;
+    let preview = client.preview_profile(&NewPreview { profile, spec, on })?;
+    report.event("preview", json!(preview))?;
+    for period in preview.periods {
+        report.text(format!("{}: {} would go at once", period.name, period.would_go_now))?;
+        let mut columns = vec!["snapshot", "time", "goes", "would go", "waits for"];
+        columns.extend(on.map(|_| "there then"));
+        let mut table = Table::new(columns, &[]);
+        for one in period.snapshots {
+            let at = |going: &Going| going.at.map_or_else(|| "never".to_owned(), show::time);
+            let there = one.after.is_there.map(|is| if is { "yes" } else { "no" }.to_owned());
+            let row = [
+                short(&one.id).to_owned(),
+                show::time(one.time),
+                at(&one.before),
+                at(&one.after),
+                one.after.waits_for.join("; "),
+            ];
+            table.row(row.into_iter().chain(there));
+        }
+        table.lines().into_iter().try_for_each(|line| report.text(line))?;
     }
     Ok(())
 }

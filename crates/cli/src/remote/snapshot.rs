@@ -10,7 +10,7 @@ use tintype_api::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotScop
 use tintype_api::storage::StorageSpec;
 
 use super::noun::Tenants;
-use super::{Common, noun, run};
+use super::{Common, bundle, content, noun, run};
 use crate::exit::{Exit, usage};
 use crate::report::Report;
 use crate::show::{self, Table};
@@ -23,6 +23,12 @@ Examples:
   tintype snapshot create --app shop --before-update -- ./upgrade.sh 2.1
   tintype snapshot list --resource shop
   tintype snapshot show 3f2a…
+  tintype snapshot ls 3f2a:/tenants/acme/volumes/web -l
+  tintype snapshot ls 3f2a:/tenants/acme/vms/shop/disks/vda.img 2:/etc
+  tintype snapshot find 3f2a '*.conf'
+  tintype snapshot get 3f2a:/tenants/acme/volumes/web/index.html -o index.html
+  tintype snapshot versions /tenants/acme/volumes/web/index.html
+  tintype snapshot diff 3f2a latest
   tintype snapshot keep 3f2a… never
   tintype snapshot hold 3f2a… --reason 'legal case 12'
   tintype snapshot delete 3f2a…
@@ -62,6 +68,22 @@ enum Command {
     Note { id: String, text: String },
     /// Delete it, if nothing protects it
     Delete { id: String },
+    /// List what it holds, also on a disk in it
+    Ls(content::Ls),
+    /// Look for files by name, size and time
+    Find(content::Find),
+    /// Print a file
+    Cat(content::Cat),
+    /// Download a file; goes on where an earlier attempt ended
+    Get(content::Get),
+    /// One path in all snapshots, and when it changed
+    Versions(content::Versions),
+    /// What differs between two snapshots
+    Diff(content::Diff),
+    /// Download it as one file
+    Export(Box<bundle::Export>),
+    /// Upload such a file, and make a snapshot of it
+    Import(Box<bundle::Import>),
 }
 
 #[derive(clap::Args)]
@@ -137,6 +159,14 @@ impl Command {
             Self::List(list) => list.run(client, report),
             Self::Show { id } => show_one(client, report, &find(client, &id)?),
             Self::Create(create) => create.run(client, report),
+            Self::Ls(args) => args.run(client, report),
+            Self::Find(args) => args.run(client, report),
+            Self::Cat(args) => args.run(client, report),
+            Self::Get(args) => args.run(client, report),
+            Self::Versions(args) => args.run(client, report),
+            Self::Diff(args) => args.run(client, report),
+            Self::Export(args) => args.run(client, report),
+            Self::Import(args) => args.run(client, report),
             Self::Keep { id, time } => {
                 change(&id, ChangedSnapshot { keep: Some(time), ..Default::default() })
             }

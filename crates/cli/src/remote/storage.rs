@@ -6,7 +6,7 @@ use tintype_api::object::NewObject;
 use tintype_api::storage::{AccessKey, StorageKind, StorageSpec, StorageState};
 
 use super::noun::Tenants;
-use super::{Common, noun};
+use super::{Common, key, noun};
 use crate::exit::{Ended, Exit, usage};
 use crate::report::Report;
 use crate::show;
@@ -20,6 +20,7 @@ Examples:
       --url 's3://bucket/tintype?endpoint=https://s3.example.com' --access-key AK123
   tintype storage check cloud
   tintype storage list
+  tintype storage key list vault
 
 A storage is tried out before it is accepted: reach, rights, whether it can tell writers apart,
 space. It is looked at again every day.")]
@@ -76,6 +77,8 @@ enum Command {
     Check { name: String },
     /// Forget one that holds nothing
     Delete { name: String },
+    /// What opens a repository in it besides the manager
+    Key(key::Args),
 }
 
 impl Args {
@@ -144,6 +147,7 @@ impl Command {
                 told(report, &client.check_storage(&storage.id)?)
             }
             Self::Delete { name } => noun::delete::<StorageSpec>(client, report, &name, None),
+            Self::Key(args) => args.run(client, report),
         }
     }
 }

@@ -6,48 +6,9 @@ use serde_json::{Value, json};
 use tintype_engine::reader::ContentReader;
 use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::tree::{Root, TreeEntry};
-use tintype_model::entry::is_within;
 
 use crate::report::with_bytes;
 use crate::show;
-
-/// After so many entries of a subtree that is skipped, its end is looked up instead.
-const SKIPPED: usize = 2000;
-
-/// What is directly inside `path`, without reading more of its subdirectories than need be.
-pub(crate) fn children(
-    cursor: &mut Cursor<'_, '_>,
-    path: &[u8],
-    each: &mut dyn FnMut(TreeEntry) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    cursor.seek(path)?;
-    while let Some(entry) = cursor.next_entry()? {
-        if entry.path == path {
-            continue;
-        }
-        if !is_within(&entry.path, path) {
-            break;
-        }
-        let child = entry.path.clone();
-        each(entry)?;
-        skip(cursor, &child)?;
-    }
-    Ok(())
-}
-
-/// Goes behind everything below `path`.
-fn skip(cursor: &mut Cursor<'_, '_>, path: &[u8]) -> anyhow::Result<()> {
-    for _ in 0..SKIPPED {
-        match cursor.peek()? {
-            Some(next) if is_within(&next.path, path) => {}
-            _ => return Ok(()),
-        }
-        cursor.next_entry()?;
-    }
-    // In tree order nothing lies between the last thing below `path` and this.
-    let after = [path, &[0]].concat();
-    Ok(cursor.seek(&after)?)
-}
 
 pub(crate) fn fields(entry: &TreeEntry) -> Value {
     let node = &entry.node;

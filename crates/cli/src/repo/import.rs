@@ -75,6 +75,7 @@ impl Args {
             workers: budget.workers,
             cancel: app.cancel.clone(),
             most_bytes: self.max_size,
+            manager: None,
         };
         repository.close_abandoned()?;
         let progress = Progress::default();

@@ -5,6 +5,7 @@ use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::tree::{Root, TreeEntry};
 use tintype_model::entry::{Kind, file_name};
 use tintype_model::selector::Selector;
+use tintype_runner::browse::children;
 
 use super::browse;
 use crate::app::App;
@@ -60,7 +61,7 @@ impl Args {
                     each(entry)?;
                 }
             }
-            _ => browse::children(&mut cursor, &path, &mut each)?,
+            _ => children(&mut cursor, &path, None, &mut |entry| each(entry).map(|()| true))?,
         }
         Ok(Done::of(Exit::Complete, json!({ "snapshot": snapshot.id, "entries": count })))
     }

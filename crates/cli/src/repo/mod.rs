@@ -1,12 +1,12 @@
 //! `tintype repo …`: a command each.
 
 mod annotate;
-mod browse;
+pub(crate) mod browse;
 mod cat;
 mod copy;
 mod delete;
 mod diff;
-mod disk;
+pub(crate) mod disk;
 mod export;
 mod find;
 mod gc;

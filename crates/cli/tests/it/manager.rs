@@ -224,6 +224,90 @@ fn a_platform_is_protected_broken_lost_and_brought_back() {
     come_back(&lab, &listed);
 }
 
+#[test]
+fn a_snapshot_is_looked_into_and_carried_away_and_back() {
+    let lab = Lab::new();
+    let served = serve(&lab, None);
+    served.login(&lab);
+    lab.write("web/index.html", "<h1>one</h1>");
+    lab.write("web/deep/conf.ini", vec![b'x'; 300_000]);
+    let web = lab.text("web");
+    lab.write(
+        "resources.yaml",
+        format!(
+            "version: 1\nresources:\n- {{ kind: volume, name: web, connector: files, at: {{ path: \
+             {web} }} }}\n"
+        ),
+    );
+    run(&lab, &["resource", "apply", &lab.text("resources.yaml")]).expect(0);
+    run(&lab, &["snapshot", "create", "--app", "web"]).expect(0);
+    let place = "tenants/system/volumes/web";
+    let ran = run(&lab, &["snapshot", "ls", &format!("latest:/{place}")]).expect(0);
+    assert_eq!(ran.out, "deep/\nindex.html\n");
+    let ran = run(&lab, &["snapshot", "ls", &format!("latest:/{place}"), "--json"]).expect(0);
+    assert_eq!(ran.events()[1]["path"], format!("{place}/index.html"));
+    let ran = run(&lab, &["snapshot", "find", "latest", "*.ini"]).expect(0);
+    assert_eq!(ran.out, format!("/{place}/deep/conf.ini\n"));
+    let index = format!("latest:/{place}/index.html");
+    assert_eq!(run(&lab, &["snapshot", "cat", &index]).expect(0).out, "<h1>one</h1>");
+    run(&lab, &["snapshot", "cat", &format!("latest:/{place}/none")]).expect(1);
+    lab.write("web/index.html", "<h1>two</h1>");
+    run(&lab, &["snapshot", "create", "--app", "web"]).expect(0);
+    let ran = run(&lab, &["snapshot", "versions", &format!("/{place}/index.html")]).expect(0);
+    assert_eq!(ran.out.lines().count(), 3, "{}", ran.out);
+    assert!(ran.out.lines().nth(1).unwrap().ends_with("content"), "{}", ran.out);
+    let listed = run(&lab, &["snapshot", "list", "--json"]).expect(0).events();
+    let older = listed[1]["id"].as_str().unwrap().to_owned();
+    let ran = run(&lab, &["snapshot", "diff", &older]).expect(0);
+    assert!(ran.out.contains(&format!("M /{place}/index.html")), "{}", ran.out);
+    // What an interrupted download left is not fetched again.
+    let file = lab.text("conf.ini");
+    let conf = format!("latest:/{place}/deep/conf.ini");
+    run(&lab, &["snapshot", "get", &conf, "-o", &file]).expect(0);
+    assert_eq!(lab.read("conf.ini"), vec![b'x'; 300_000]);
+    run(&lab, &["snapshot", "get", &conf, "-o", &file]).expect(5);
+    let ran = run(&lab, &["snapshot", "get", &conf, "-o", &file, "--overwrite"]).expect(0);
+    assert!(!ran.out.contains("already"), "{}", ran.out);
+    carried(&lab);
+    assert_eq!(served.stop(), 0);
+}
+
+/// Out as a file, back as a snapshot.
+fn carried(lab: &Lab) {
+    let file = lab.text("web.zip");
+    let password = lab.text("chosen");
+    let export = ["snapshot", "export", "latest", "-o", &file, "--password-file", &password];
+    let ran = run(lab, &export).expect(0);
+    assert!(ran.err.contains("/tenants (applications"), "what is secret is said: {}", ran.err);
+    let left = std::fs::read_dir(lab.path("data/bundles")).unwrap().count();
+    assert_eq!(left, 0, "the manager's copy is deleted");
+    let import = ["snapshot", "import", &file, "--keep", "7d", "--password-file", &password];
+    let ran = run(lab, &import).expect(0);
+    let id = ran.out.lines().last().unwrap().strip_prefix("snapshot ").unwrap().to_owned();
+    let place = format!("{id}:/tenants/system/volumes/web/index.html");
+    assert_eq!(run(lab, &["snapshot", "cat", &place]).expect(0).out, "<h1>two</h1>");
+    let ran = run(lab, &["snapshot", "import", "http://127.0.0.1:1/web.zip"]).expect(1);
+    assert!(ran.err.contains("no public address"), "{}", ran.err);
+    let plain = lab.text("plain.zip");
+    let ran = run(lab, &["snapshot", "export", &id, "-o", &plain, "--plain"]).expect(0);
+    assert!(ran.err.contains("not encrypted"), "{}", ran.err);
+    let add = ["storage", "key", "add", "internal", "--label", "spare", "--password-file"];
+    run(lab, &[&add[..], &[&password]].concat()).expect(0);
+    let slots = run(lab, &["storage", "key", "list", "internal", "--json"]).expect(0).events();
+    let spare = slots.iter().find(|slot| slot["label"] == "spare").unwrap()["id"].clone();
+    let remove = ["storage", "key", "remove", "internal", &spare.as_str().unwrap()[..8]];
+    run(lab, &remove).expect(0);
+    lab.write(
+        "hourly.yaml",
+        "name: hourly\nscope: full\nperiods:\n- { name: h, frequency: { hourly: { minute: 5 } }, \
+         time_zone: UTC }\n",
+    );
+    run(lab, &["profile", "apply", &lab.text("hourly.yaml")]).expect(0);
+    let preview = ["profile", "preview", "hourly", "--on", "2031-12-24"];
+    let ran = run(lab, &preview).expect(0);
+    assert!(ran.out.contains("h: 0 would go at once"), "{}", ran.out);
+}
+
 /// All but the storage is lost.
 fn come_back(lab: &Lab, listed: &str) {
     let vault = lab.text("vault");

@@ -2,11 +2,15 @@
 
 mod agents;
 mod audits;
+mod bundles;
+mod content;
 pub mod failure;
 mod input;
+mod keys;
 mod logins;
 mod objects;
 pub(crate) mod once;
+mod previews;
 mod profiles;
 mod resources;
 mod restores;
@@ -17,6 +21,8 @@ mod status;
 mod storages;
 mod tenants;
 mod tokens;
+mod trials;
+mod uploads;
 mod users;
 mod work;
 
@@ -65,7 +71,7 @@ pub fn application(state: State) -> (Router, OpenApi) {
         .on(Users, routes!(tokens::delete))
         .on(Audit, routes!(audits::list))
         .on(Audit, routes!(audits::check));
-    let (router, mut description) = with_agents(with_snapshots(routes)).finish();
+    let (router, mut description) = with_bundles(with_agents(with_snapshots(routes))).finish();
     let license = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0"));
     description.info = InfoBuilder::new()
         .title("Tintype")
@@ -104,12 +110,20 @@ fn with_snapshots(routes: Routes) -> Routes {
         .on(See, routes!(profiles::get))
         .on(See, routes!(profiles::read_back))
         .on(See, routes!(profiles::ready_made))
+        .on(See, routes!(previews::create))
         .on(Change, routes!(profiles::create))
         .on(Change, routes!(profiles::change))
         .on(Change, routes!(profiles::delete))
         .on(See, routes!(snapshots::list))
         .on(See, routes!(snapshots::get))
         .on(See, routes!(snapshots::items))
+        .on(See, routes!(content::tree))
+        .on(See, routes!(content::partitions))
+        .on(See, routes!(content::search))
+        .on(See, routes!(content::versions))
+        .on(See, routes!(content::diff))
+        .on(Restore, routes!(content::files::download))
+        .on(Restore, routes!(content::files::preview))
         .on(SnapshotPartial, routes!(snapshots::create))
         .on(Change, routes!(snapshots::change))
         .on(Change, routes!(snapshots::delete))
@@ -120,6 +134,26 @@ fn with_snapshots(routes: Routes) -> Routes {
         .on(See, routes!(runs::cancel))
         .on(Restore, routes!(restores::create))
         .on(Restore, routes!(restores::apply))
+}
+
+/// Snapshots as files, out and in.
+fn with_bundles(routes: Routes) -> Routes {
+    use Action::System;
+    routes
+        .on(System, routes!(bundles::secrets))
+        .on(System, routes!(bundles::create))
+        .on(System, routes!(bundles::get))
+        .on(System, routes!(bundles::content))
+        .on(System, routes!(bundles::delete))
+        .on(System, routes!(uploads::create))
+        .on(System, routes!(uploads::get))
+        .on(System, routes!(uploads::send))
+        .on(System, routes!(uploads::import))
+        .on(System, routes!(uploads::delete))
+        .on(System, routes!(trials::create))
+        .on(System, routes!(keys::list))
+        .on(System, routes!(keys::add))
+        .on(System, routes!(keys::remove))
 }
 
 /// Other hosts.

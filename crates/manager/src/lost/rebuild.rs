@@ -7,6 +7,7 @@ use tintype_model::Result;
 
 use crate::catalog::repositories::{self, Repository};
 use crate::catalog::{audit, snapshots};
+use crate::runs::bundles::without_resources;
 use crate::runs::captured::{Word, describe};
 use crate::state::State;
 use crate::vaults::blocking;
@@ -51,7 +52,9 @@ async fn one(state: &State, repository: &Repository, rebuilt: &mut Rebuilt) -> R
             let Some(word) = Word::of(found) else { continue };
             match vault.descriptor(found) {
                 Ok(Some(descriptor)) => rows.push(describe(found, &word, &descriptor, &storage)),
-                Ok(None) => unreadable.push(format!("snapshot {}: no description", found.id)),
+                Ok(None) => {
+                    rows.push(describe(found, &word, &without_resources(found), &storage));
+                }
                 Err(error) => unreadable.push(format!("snapshot {}: {error}", found.id)),
             }
         }

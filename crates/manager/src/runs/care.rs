@@ -58,10 +58,7 @@ pub(super) async fn prune(state: &State, handle: &Arc<Handle>, stored: &Stored) 
         taken.push(fact(one, &items));
     }
     drop(on);
-    let filter = Filter { limit: MOST_RESOURCES, ..Filter::default() };
-    let resources = state.catalog.list::<ResourceSpec>(&filter).await?;
-    let resources: BTreeSet<String> = resources.iter().map(|r| r.id.to_string()).collect();
-    let minimums = minimums(state).await?;
+    let (resources, minimums) = (resources(state).await?, minimums(state).await?);
     let plan = ExpiryPlan::new(&taken, &minimums, &resources, state.now());
     let doomed: Vec<(String, String)> = plan
         .decisions
@@ -100,7 +97,7 @@ pub(super) async fn prune(state: &State, handle: &Arc<Handle>, stored: &Stored) 
     Ok(ended(RunState::Succeeded, None, result, write))
 }
 
-fn fact(known: &Known, items: &[tintype_api::snapshot::SnapshotItem]) -> Taken {
+pub(crate) fn fact(known: &Known, items: &[tintype_api::snapshot::SnapshotItem]) -> Taken {
     let snapshot = &known.snapshot;
     let period = snapshot.profile.as_ref().zip(snapshot.period.as_ref());
     let whole = items.iter().filter(|i| i.outcome == Outcome::Captured && i.problems == 0);
@@ -119,7 +116,14 @@ fn fact(known: &Known, items: &[tintype_api::snapshot::SnapshotItem]) -> Taken {
     }
 }
 
-async fn minimums(state: &State) -> Result<BTreeMap<PeriodKey, u32>> {
+/// All that the manager knows, of all tenants.
+pub(crate) async fn resources(state: &State) -> Result<BTreeSet<String>> {
+    let filter = Filter { limit: MOST_RESOURCES, ..Filter::default() };
+    let resources = state.catalog.list::<ResourceSpec>(&filter).await?;
+    Ok(resources.iter().map(|r| r.id.to_string()).collect())
+}
+
+pub(crate) async fn minimums(state: &State) -> Result<BTreeMap<PeriodKey, u32>> {
     let filter = Filter { limit: MOST_RESOURCES, ..Filter::default() };
     let profiles = state.catalog.list::<tintype_api::profile::ProfileSpec>(&filter).await?;
     let mut minimums = BTreeMap::new();

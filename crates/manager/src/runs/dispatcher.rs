@@ -14,7 +14,7 @@ use tintype_model::{Error, ErrorKind, Result};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Handle, care, restore, snapshot};
+use super::{Handle, bundles, care, restore, snapshot};
 use crate::catalog::objects::Filter;
 use crate::catalog::runs::{self, End, Stored};
 use crate::catalog::{Change, audit};
@@ -223,6 +223,9 @@ async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result
         RunKind::Gc => care::gc(state, handle, stored).await,
         RunKind::Verify => care::verify(state, handle, stored).await,
         RunKind::CheckStorage => care::check_storage(state, handle, stored).await,
+        RunKind::Export => bundles::export(state, handle, stored).await,
+        RunKind::Fetch => bundles::fetch(state, handle, stored).await,
+        RunKind::Import => bundles::import(state, handle, stored).await,
     }
 }
 
@@ -278,6 +281,10 @@ fn slot(state: &State, stored: &Stored) -> Slot {
             [Hold::Repository(text("repository"))].into()
         }
         RunKind::CheckStorage => [Hold::Repository(format!("check {}", stored.storage))].into(),
+        RunKind::Export => BTreeSet::new(),
+        RunKind::Fetch | RunKind::Import => {
+            [Hold::Repository(format!("upload {}", text("upload")))].into()
+        }
     };
     Slot { id: stored.run.id.to_string(), tenant, storage: stored.storage.clone(), holds }
 }

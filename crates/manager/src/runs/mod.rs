@@ -1,8 +1,9 @@
 //! Runs: from the queue to their end (docs/manager.md, section 5).
 
 pub mod begin;
+pub mod bundles;
 pub mod captured;
-mod care;
+pub(crate) mod care;
 mod dispatcher;
 mod handle;
 mod hosts;

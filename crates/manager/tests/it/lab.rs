@@ -15,6 +15,7 @@ use tintype_api::token::TokenSpec;
 use tintype_api::user::NewPassword;
 use tintype_manager::serve::{self, ADMINISTRATOR, Manager, Options};
 use tintype_manager::state::State;
+use tintype_manager::uploads::Limits;
 use tintype_model::env::Clock;
 use tintype_model::identifier::Id;
 use tintype_model::rights::Role;
@@ -75,6 +76,11 @@ impl Clock for Shifted {
     }
 }
 
+/// Small, and with a host of this machine's own from which files may be fetched.
+fn limits() -> Limits {
+    Limits { most_bytes: 64 << 20, allowed: vec!["127.0.0.2".parse().unwrap()] }
+}
+
 fn options(data: &TempDir, database: Option<&Database>, clock: &Arc<Shifted>) -> Options {
     Options {
         data: data.path().join("data"),
@@ -86,6 +92,7 @@ fn options(data: &TempDir, database: Option<&Database>, clock: &Arc<Shifted>) ->
         env: Env { clock: Arc::clone(clock) as Arc<dyn Clock>, ..Env::system() },
         guard: guard(),
         runtime: data.path().join("run"),
+        limits: limits(),
     }
 }
 

@@ -5,7 +5,11 @@
 mod agents;
 mod audit;
 mod begin;
+mod bundles;
+mod content;
 mod guard;
+mod hooks;
+mod keys;
 mod lab;
 mod logins;
 mod lost;

@@ -78,14 +78,19 @@ fn victim(lab: &Lab, administrator: &Client, name: &str, wanted: Option<&str>) -
     if wanted == Some("agent") {
         objects.insert("agent", crate::agents::joined(lab, administrator, &tenant, "a").id);
     }
-    if matches!(wanted, Some("resource" | "snapshot" | "run" | "restore")) {
+    if wanted == Some("upload") {
+        let new = json!({ "name": "u", "size_bytes": 5 });
+        objects.insert("upload", create("/uploads", &new).to_string());
+    }
+    if matches!(wanted, Some("resource" | "snapshot" | "run" | "restore" | "bundle")) {
         let path = lab.data().join(format!("{name}-files"));
         std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("a"), "bytes").unwrap();
         let spec = json!({ "kind": "volume", "connector": "files", "at": { "path": path } });
         let resource = json!({ "name": "r", "tenant": tenant, "spec": spec });
         objects.insert("resource", create("/resources", &resource).to_string());
     }
-    if matches!(wanted, Some("snapshot" | "run" | "restore")) {
+    if matches!(wanted, Some("snapshot" | "run" | "restore" | "bundle")) {
         let new = json!({ "scope": "partial", "tenant": tenant, "resources": ["r"] });
         let run = create("/snapshots", &new);
         let run = succeeded(administrator, &administrator.run(&run).unwrap());
@@ -94,6 +99,12 @@ fn victim(lab: &Lab, administrator: &Client, name: &str, wanted: Option<&str>) -
         if wanted == Some("restore") {
             let restore = create("/restores", &json!({ "snapshot": snapshot }));
             objects.insert("restore", restore.to_string());
+        }
+        if wanted == Some("bundle") {
+            let path = format!("/snapshots/{snapshot}/bundles");
+            let run = create(&path, &json!({ "plain": true }));
+            succeeded(administrator, &administrator.run(&run).unwrap());
+            objects.insert("bundle", run.to_string());
         }
         objects.insert("snapshot", snapshot);
     }
@@ -113,12 +124,45 @@ fn profile() -> Value {
 
 /// What an operation is about, as its path says.
 fn about(operation: &Operation) -> Option<&'static str> {
-    let kinds = ["agent", "storage", "resource", "profile", "snapshot", "run", "restore"];
-    if operation.id == "plan-restore" {
+    let kinds = [
+        "agent", "storage", "resource", "profile", "snapshot", "run", "restore", "bundle", "upload",
+    ];
+    if matches!(&operation.id[..], "plan-restore" | "diff-snapshots") {
         return Some("snapshot");
+    }
+    if operation.id == "preview-profile" {
+        return Some("profile");
     }
     let of = |kind: &&&str| operation.path.starts_with(&format!("/{kind}s/{{id}}"));
     kinds.iter().find(of).copied()
+}
+
+/// Like [`request`], of what snapshots hold, of bundles, keys, previews and trials.
+fn of_content(operation: &str, victim: &Victim) -> Option<(Option<&'static str>, Option<Value>)> {
+    Some(match operation {
+        "list-tree"
+        | "list-partitions"
+        | "search-snapshot"
+        | "diff-snapshots"
+        | "download-file"
+        | "preview-file"
+        | "list-secrets"
+        | "get-snapshot"
+        | "list-snapshot-items"
+        | "delete-snapshot" => (Some("snapshot"), None),
+        "create-bundle" => (Some("snapshot"), Some(json!({ "plain": true }))),
+        "get-bundle" | "download-bundle" | "delete-bundle" => (Some("bundle"), None),
+        "create-upload" => (None, Some(json!({ "name": "u", "size_bytes": 5 }))),
+        "get-upload" | "send-upload" | "delete-upload" => (Some("upload"), None),
+        "import-upload" => (Some("upload"), Some(json!({}))),
+        "list-keys" | "remove-key" => (Some("storage"), None),
+        "add-key" => (Some("storage"), Some(json!({ "passphrase": "a passphrase of tests" }))),
+        "try-hook" => (Some("resource"), Some(json!({ "hook": 0 }))),
+        "preview-profile" => {
+            (Some("profile"), Some(json!({ "profile": victim.objects["profile"] })))
+        }
+        _ => return None,
+    })
 }
 
 /// Which of a victim's objects an operation is about, and a body that makes sense.
@@ -126,6 +170,9 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
     let new = |spec: Value| Some(json!({ "name": "new", "tenant": victim.tenant, "spec": spec }));
     let renamed = || Some(json!({ "name": "renamed" }));
     let partial = json!({ "scope": "partial", "tenant": victim.tenant, "tags": ["none"] });
+    if let Some(found) = of_content(operation, victim) {
+        return found;
+    }
     match operation {
         "list-storages" | "list-resources" | "list-profiles" | "list-snapshots" | "list-runs"
         | "list-agents" | "fetch-work" | "renew-agent" | "report-work" | "deliver-work" => {
@@ -157,7 +204,6 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
         "change-profile" => (Some("profile"), renamed()),
         "create-profile" => (None, new(profile())),
         "read-profile" => (None, Some(profile())),
-        "get-snapshot" | "list-snapshot-items" | "delete-snapshot" => (Some("snapshot"), None),
         "change-snapshot" => (Some("snapshot"), Some(json!({ "note": "x" }))),
         "create-snapshot" => (None, Some(partial)),
         "get-run" | "list-run-log" | "follow-run" | "cancel-run" => (Some("run"), None),
@@ -174,6 +220,7 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
         | "list-tokens"
         | "list-audit"
         | "check-audit"
+        | "list-versions"
         | "get-status"
         | "list-ready-made-profiles" => (None, None),
         "end-session" => (Some("session"), None),
@@ -187,6 +234,20 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
         "change-token" => (Some("token"), renamed()),
         "create-user" | "create-token" => (None, new(json!({ "role": "viewer" }))),
         other => panic!("say here what `{other}` is about, so that its rights are tested"),
+    }
+}
+
+/// What stands behind the `?`; it names something of the victim.
+fn asked(operation: &str, victim: &Victim) -> String {
+    let file = format!("tenants/{}/volumes/r/a", victim.name);
+    match operation {
+        "list-versions" => format!("?tenant={}&path={file}", victim.tenant),
+        "send-upload" => "?offset=0".to_owned(),
+        "list-keys" | "add-key" | "remove-key" => format!("?tenant={}", victim.tenant),
+        "list-partitions" => format!("?disk={file}"),
+        "download-file" | "preview-file" => format!("?path={file}"),
+        "diff-snapshots" => format!("?from={0}&to={0}", victim.objects["snapshot"]),
+        _ => String::new(),
     }
 }
 
@@ -223,10 +284,13 @@ fn nobody_reaches_another_tenant_or_more_than_the_role_allows() {
                 let who = lab.as_role(&administrator, own, role, &format!("token-{made}"));
                 let (object, body) = request(&operation.id, victim);
                 let id = object.map(|kind| victim.objects[kind].clone());
+                let asked = asked(&operation.id, victim);
                 let path = operation.path.replace("{id}", id.as_deref().unwrap_or(""));
                 let path = path.replace("{order}", "an-order");
+                let path = path.replace("{slot}", "3f2a") + &asked;
                 let answer = who.exchange(&operation.method, &path, body.as_ref(), None).unwrap();
                 let names_tenant = object.is_some()
+                    || !asked.is_empty()
                     || body.as_ref().is_some_and(|body| body["tenant"].is_string());
                 let actor = Actor { tenant: own.clone(), is_system, role };
                 let all = Allowance { may_snapshot: true, may_restore: true };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use tintype_api::object::NewObject;
 use tintype_api::page::Page;
-use tintype_api::profile::ProfileSpec;
+use tintype_api::profile::{NewPreview, ProfileSpec};
 use tintype_api::run::{Run, RunKind, RunState};
 use tintype_api::snapshot::{NewSnapshot, Snapshot, Trigger};
 use tintype_manager::catalog::objects;
@@ -71,6 +71,58 @@ fn a_moment_is_taken_up_once_and_what_it_took_goes_in_time() {
             assert!(snapshot.expiry.is_some());
         }
     });
+}
+
+#[test]
+fn a_changed_retention_is_shown_on_dates_before_it_counts() {
+    let mut lab = Lab::sqlite();
+    let client = lab.administrator();
+    volume(&client, "files", &lab.data().join("files"));
+    let mut spec = daily(true);
+    spec.periods[0].retention = serde_json::from_value(json!("30d")).unwrap();
+    let profile = client.create(&new("nightly", spec.clone())).unwrap().id;
+    let state = lab.stopped_state();
+    for hours in [24, 48] {
+        lab.shift(hours);
+        lab.block_on(schedule::look(&state)).unwrap();
+    }
+    lab.block_on(state.catalog.close());
+    let lab = lab.restarted_later(72).unwrap();
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    let runs: Page<Run> = client.get("/runs?kind=snapshot").unwrap();
+    runs.items.iter().for_each(|run| drop(succeeded(&client, run)));
+    let all: Page<Snapshot> = client.get("/snapshots").unwrap();
+    let [newest, oldest] = &all.items[..] else { panic!("{all:?}") };
+    let mut changed = spec;
+    changed.periods[0].retention = serde_json::from_value(json!("1d")).unwrap();
+    let on = Some(newest.time + jiff::SignedDuration::from_hours(36));
+    let asked = NewPreview { profile, spec: Some(changed), on };
+    let preview = client.preview_profile(&asked).unwrap();
+    let [period] = &preview.periods[..] else { panic!("{preview:?}") };
+    assert_eq!((&period.name[..], period.would_go_now), ("daily", 0));
+    let there: Vec<_> = period
+        .snapshots
+        .iter()
+        .map(|one| (&one.id, one.before.is_there, one.after.is_there))
+        .collect();
+    // The newest is the minimum count.
+    let (yes, no) = (Some(true), Some(false));
+    assert_eq!(there, [(&newest.id, yes, yes), (&oldest.id, yes, no)]);
+    assert!(!period.snapshots[0].after.waits_for.is_empty());
+    for (one, snapshot) in period.snapshots.iter().zip([newest, oldest]) {
+        assert_eq!(one.before.at, snapshot.expiry);
+        assert!(one.after.at < one.before.at);
+    }
+    lab.shift(30);
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    let now = client.preview_profile(&asked).unwrap();
+    assert_eq!(now.periods[0].would_go_now, 1);
+    let unchanged = NewPreview { spec: None, on: None, ..asked };
+    let unchanged = client.preview_profile(&unchanged).unwrap();
+    assert_eq!(unchanged.periods[0].would_go_now, 0);
+    assert_eq!(unchanged.periods[0].snapshots[0].after.is_there, None);
+    let page: Page<Snapshot> = client.get("/snapshots").unwrap();
+    assert_eq!(page.items, all.items, "nothing was changed");
 }
 
 /// Runs that care began, by kind.

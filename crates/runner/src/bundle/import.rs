@@ -25,6 +25,7 @@ use crate::progress::Progress;
 use crate::snapshot::part::{JOINED, PART};
 use crate::snapshot::ready::{Content, ReadyFile, Run, Shelf, is_small};
 use crate::snapshot::{self, Input, Labels, Ready, SnapshotOptions};
+use crate::vault::MANAGER;
 
 /// Of a hole, at once.
 const HOLE_BYTES: u64 = 256 << 20;
@@ -36,6 +37,8 @@ pub struct ImportOptions {
     pub cancel: Cancel,
     /// Content bytes; more are refused.
     pub most_bytes: Option<u64>,
+    /// What a manager says of the import, in place of what one said of the original.
+    pub manager: Option<Value>,
 }
 
 /// What came of it.
@@ -82,7 +85,7 @@ pub fn import(
     };
     let finish = |own: Manifest| {
         let found = *counts.lock().expect("no panic while held");
-        manifest(&header, own, found)
+        manifest(&header, own, found, options.manager.as_ref())
     };
     let input = Input::Ready(Ready(give));
     let outcome = snapshot::run_as(repository, input, &taking, progress, &finish)?;
@@ -116,7 +119,12 @@ fn too_large(bytes: u64) -> Error {
 }
 
 /// The manifest of the import: what is said of the original, of the tree that was made.
-fn manifest(header: &Header, own: Manifest, counts: Counts) -> Result<Manifest> {
+fn manifest(
+    header: &Header,
+    own: Manifest,
+    counts: Counts,
+    manager: Option<&Value>,
+) -> Result<Manifest> {
     let said = &header.manifest;
     let found = (own.entries, own.bytes, own.problems);
     let is_right = found == (counts.entries, counts.bytes, counts.problems)
@@ -150,13 +158,13 @@ fn manifest(header: &Header, own: Manifest, counts: Counts) -> Result<Manifest> 
         note: header.standing.note.clone(),
         expiry: header.standing.expiry,
         complete,
-        options: options_of(header),
+        options: options_of(header, manager),
         ..own
     })
 }
 
 /// How the original was taken, and where the bundle says it is from: for people.
-fn options_of(header: &Header) -> Value {
+fn options_of(header: &Header, manager: Option<&Value>) -> Value {
     let mut options = match &header.manifest.options {
         Value::Object(options) => options.clone(),
         _ => serde_json::Map::new(),
@@ -171,6 +179,9 @@ fn options_of(header: &Header) -> Value {
     options.remove(PART);
     options.remove(JOINED);
     options.insert(IMPORTED.into(), from);
+    if let Some(manager) = manager {
+        options.insert(MANAGER.into(), manager.clone());
+    }
     Value::Object(options)
 }
 

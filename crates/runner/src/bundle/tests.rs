@@ -51,7 +51,8 @@ fn taken(repository: &Repository, bytes: Vec<u8>) -> Result<Imported> {
     let Found::Plain(bundle) = open(Arc::new(bytes))? else {
         return Err(Error::invalid("sealed"));
     };
-    let options = ImportOptions { workers: 1, cancel: Cancel::default(), most_bytes: None };
+    let options =
+        ImportOptions { workers: 1, cancel: Cancel::default(), most_bytes: None, manager: None };
     import(repository, *bundle, &options, &Progress::default())
 }
 
@@ -348,8 +349,12 @@ fn members_that_overlap_are_refused() {
 fn what_is_announced_bounds_what_is_taken() {
     let repository = repository();
     let Found::Plain(bundle) = open(Arc::new(forge(&good()))).unwrap() else { panic!("sealed") };
-    let options =
-        ImportOptions { workers: 1, cancel: Cancel::default(), most_bytes: Some(300_004) };
+    let options = ImportOptions {
+        workers: 1,
+        cancel: Cancel::default(),
+        most_bytes: Some(300_004),
+        manager: None,
+    };
     let error = import(&repository, *bundle, &options, &Progress::default()).unwrap_err();
     assert!(error.to_string().contains("--max-size"), "{error}");
 }

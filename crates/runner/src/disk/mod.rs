@@ -1,5 +1,6 @@
 //! Looking into disks that a snapshot holds: an image read by position, and files out of one.
 
+mod chosen;
 mod extract;
 mod kept;
 
@@ -19,6 +20,7 @@ use tintype_source::connector::ReadImage;
 use self::kept::Kept;
 use crate::content;
 
+pub use chosen::{Chosen, choose};
 pub use extract::{Extract, Extracted, Place};
 
 /// Lists that lead to chunks: each covers a gigabyte and more.
@@ -29,7 +31,7 @@ const CHUNKS_BYTES: usize = 32 << 20;
 /// An image of a snapshot, or any file of it, read at any position by any number of threads.
 /// However large it is, only what leads to the positions that are read is held, within bounds.
 pub struct StoredImage {
-    reader: ContentReader<'static>,
+    reader: Arc<ContentReader<'static>>,
     /// For messages.
     name: String,
     size_bytes: u64,
@@ -75,12 +77,12 @@ impl Positions {
 
 impl StoredImage {
     pub fn open(
-        reader: ContentReader<'static>,
+        reader: impl Into<Arc<ContentReader<'static>>>,
         entry: &TreeEntry,
         name: String,
         cancel: Cancel,
     ) -> Result<Self> {
-        let size_bytes = entry.node.size;
+        let (reader, size_bytes) = (reader.into(), entry.node.size);
         let top = match &entry.content {
             _ if !entry.node.kind.has_content() => {
                 return Err(Error::invalid(format!("{name} is no disk image and no file")));
@@ -103,6 +105,12 @@ impl StoredImage {
             buffers: Mutex::default(),
             cancel,
         })
+    }
+
+    /// The same, holding no more than this of what was read last: for whoever reads in order.
+    #[must_use]
+    pub fn holding(self, bytes: usize) -> Self {
+        Self { lists: Kept::new(bytes), chunks: Kept::new(bytes), ..self }
     }
 
     /// The chunk, or the hole, that covers a position, and where it begins.

@@ -23,7 +23,7 @@ const LOOKS_EVERY: Duration = Duration::from_millis(20);
 
 /// Runs a hook on this host, without the secrets of our environment. It is ended with everything that it started when its time is over or
 /// the run is canceled.
-pub(super) fn run(hook: &Hook, resource: &str, env: &Env, cancel: &Cancel) -> HookRun {
+pub(crate) fn run(hook: &Hook, resource: &str, env: &Env, cancel: &Cancel) -> HookRun {
     let spawned = tintype_source::host::command(&hook.command[0])
         .args(&hook.command[1..])
         .env("TINTYPE_RESOURCE", resource)

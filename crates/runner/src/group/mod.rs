@@ -7,7 +7,7 @@
 
 mod family;
 mod guard;
-mod hooks;
+pub(crate) mod hooks;
 mod journal;
 mod member;
 pub mod parent;

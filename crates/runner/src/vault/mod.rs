@@ -1,22 +1,28 @@
 //! A repository together with where it lies, what opens it and what this host has for working on
 //! it: all that managers and agents need to know of engine and sources.
 
+mod bundles;
 mod care;
 mod check;
+mod content;
 pub mod discover;
+mod disks;
 mod guard;
 mod join;
+mod keys;
 mod place;
 mod restore;
 mod room;
 mod take;
+mod trial;
 pub mod work;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tintype_engine::backend::{SharedBackend, SingleWriterBackend, probe};
-use tintype_engine::crypto::slot::{RecoveryKey, Secret};
+use tintype_engine::crypto::slot::RecoveryKey;
+pub use tintype_engine::crypto::slot::Secret;
 use tintype_engine::repo::open::{OpenOptions, read_config};
 use tintype_engine::repo::{Identity, Repository};
 use tintype_engine::tree::Root;
@@ -24,22 +30,33 @@ use tintype_model::item::Descriptor;
 use tintype_model::resource::Resource;
 use tintype_model::{Error, Result};
 
+pub use bundles::{BundleOrder, ImportOrder, free_bytes};
 pub use check::{Expected, check, check_mount};
+pub use content::{
+    Altered, At, Changed, Differences, FileInfo, Found, Held, Listed, Matches, OnDisk, View,
+};
+pub use disks::DiskPart;
 pub use guard::guard;
 pub use join::Whole;
+pub use keys::KeySlot;
 pub use place::Place;
 pub use restore::{FilesOutcome, FilesTo, UndoOrder, Undoing};
 pub use room::Room;
 pub use take::{MANAGER, Order, PartOf};
 pub use tintype_engine::backend::AccessKey;
 pub use tintype_engine::cancel::Cancel;
+pub use tintype_engine::crypto::age::{AgeIdentity, AgeRecipient};
+pub use tintype_engine::crypto::age_file::SealFor;
 pub use tintype_engine::crypto::keys::MasterKey as DataKey;
+pub use tintype_engine::crypto::slot::Passphrase;
 pub use tintype_engine::env::Env;
 pub use tintype_engine::format::records::Change;
 pub use tintype_engine::gc::GcReport;
-pub use tintype_engine::id::SnapshotId;
+pub use tintype_engine::id::{SnapshotId, decode_hex, encode_hex};
 pub use tintype_engine::repo::annotate::Standing;
 pub use tintype_engine::repo::snapshots::{Listing, Snapshot};
+pub use tintype_engine::tree::diff::{DiffCounts, What};
+pub use tintype_engine::tree::find::{Pattern, Query};
 pub use tintype_engine::verify::{Severity, VerifyReport};
 
 use crate::group::GuardCommand;
@@ -69,7 +86,7 @@ pub struct Host {
 pub struct Vault {
     place: Place,
     host: Host,
-    repository: Repository,
+    repository: Arc<Repository>,
 }
 
 /// A repository that was just made.
@@ -100,14 +117,14 @@ impl Vault {
         let secrets: Vec<_> = parent.iter().map(|secret| (secret, "system")).collect();
         let (repository, recovery) =
             Repository::init(backend, &secrets, single_writer, open_options(host))?;
-        let vault = Self { place: place.clone(), host: host.clone(), repository };
+        let vault = Self::of(place, host, repository);
         Ok(Made { vault, words: recovery.words().to_string() })
     }
 
     pub fn open(place: &Place, key: DataKey, host: &Host) -> Result<Self> {
         let backend = existing(place, &host.env)?;
         let repository = Repository::open_with_key(backend, key, open_options(host))?;
-        Ok(Self { place: place.clone(), host: host.clone(), repository })
+        Ok(Self::of(place, host, repository))
     }
 
     /// With the twelve words that open it.
@@ -123,7 +140,11 @@ impl Vault {
     fn unlock_with(place: &Place, secret: &Secret, host: &Host) -> Result<Self> {
         let backend = existing(place, &host.env)?;
         let repository = Repository::open(backend, secret, open_options(host))?;
-        Ok(Self { place: place.clone(), host: host.clone(), repository })
+        Ok(Self::of(place, host, repository))
+    }
+
+    fn of(place: &Place, host: &Host, repository: Repository) -> Self {
+        Self { place: place.clone(), host: host.clone(), repository: Arc::new(repository) }
     }
 
     pub fn id(&self) -> String {

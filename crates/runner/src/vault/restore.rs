@@ -87,12 +87,21 @@ impl Vault {
 
     /// Where the store is read-only the work goes on without a pin: nobody can delete there either.
     fn pinned<T>(&self, snapshot: &Snapshot, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.pinned_by(snapshot, |_| work())
+    }
+
+    /// The same, for what takes long: it shows by the session that it lives.
+    pub(super) fn pinned_by<T>(
+        &self,
+        snapshot: &Snapshot,
+        work: impl FnOnce(Option<&Session<'_>>) -> Result<T>,
+    ) -> Result<T> {
         use tintype_model::ErrorKind::{Denied, NoSpace};
         let pin = match self.repository.pin(snapshot.id) {
             Err(error) if matches!(error.kind(), Denied | NoSpace) => None,
             pin => Some(pin?),
         };
-        let result = work();
+        let result = work(pin.as_ref());
         if let Some(Err(error)) = pin.map(Session::close) {
             tracing::warn!(%error, "the pin could not be taken off; the next gc does it");
         }

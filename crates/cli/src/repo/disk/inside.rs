@@ -8,14 +8,14 @@ use clap::builder::TypedValueParser;
 use tintype_model::{Error, Result};
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Inside {
-    pub(super) partition: Option<u32>,
+pub(crate) struct Inside {
+    pub(crate) partition: Option<u32>,
     /// Without slashes at its ends; empty: all of it.
-    pub(super) path: Vec<u8>,
+    pub(crate) path: Vec<u8>,
 }
 
 /// For clap.
-pub(super) fn parser() -> impl TypedValueParser<Value = Inside> {
+pub(crate) fn parser() -> impl TypedValueParser<Value = Inside> {
     clap::builder::OsStringValueParser::new().try_map(|text: OsString| parse(text.as_bytes()))
 }
 

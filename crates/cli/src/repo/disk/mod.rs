@@ -1,7 +1,7 @@
 //! `disk`: looking into disk images that snapshots hold.
 
 mod cat;
-mod inside;
+pub(crate) mod inside;
 mod ls;
 mod restore;
 mod serve;
@@ -15,9 +15,9 @@ use tintype_engine::tree::Root;
 use tintype_engine::tree::cursor::Cursor;
 use tintype_engine::{Error, ErrorKind};
 use tintype_model::selector::Selector;
-use tintype_runner::disk::StoredImage;
+use tintype_runner::disk::{Chosen, StoredImage, choose};
 use tintype_source::connector::ReadImage;
-use tintype_source::disk::{self, DiskFiles, Partition, can_be_read, kind_of, partitions};
+use tintype_source::disk::{self, DiskFiles, Partition};
 
 use self::inside::Inside;
 use crate::app::App;
@@ -128,32 +128,21 @@ impl Disk<'_> {
     }
 
     fn partition(&self, inside: &Inside) -> anyhow::Result<Partition> {
-        let all = partitions(&*self.image)?;
-        if let Some(number) = inside.partition {
-            let found = all.iter().find(|partition| partition.number == number);
-            return found.cloned().ok_or_else(|| {
+        match choose(&*self.image, inside.partition)? {
+            Chosen::One(partition) => Ok(partition),
+            Chosen::Absent(number) => {
                 let place = &self.place;
                 let message = format!(
                     "there is no partition {number}; `tintype repo disk ls {place}` lists them"
                 );
-                Error::not_found(message).into()
-            });
-        }
-        let mut readable = Vec::new();
-        for partition in &all {
-            let kind = kind_of(&*self.image, partition)?;
-            if all.len() == 1 || kind.is_some_and(can_be_read) {
-                readable.push((partition, kind.unwrap_or_default()));
+                Err(Error::not_found(message).into())
             }
-        }
-        match &readable[..] {
-            [(partition, _)] => Ok((*partition).clone()),
-            [] => Err(self
+            Chosen::Unreadable => Err(self
                 .way_on(Error::unsupported(
                     "none of its partitions holds a file system that is read out of an image",
                 ))
                 .into()),
-            several => {
+            Chosen::Several(several) => {
                 let shown: Vec<String> = several
                     .iter()
                     .map(|(partition, kind)| {

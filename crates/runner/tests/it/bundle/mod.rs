@@ -62,7 +62,8 @@ fn found(bytes: &[u8]) -> Found {
 }
 
 fn take(repository: &Repository, bundle: Bundle) -> Result<Imported> {
-    let options = ImportOptions { workers: 2, cancel: Cancel::default(), most_bytes: None };
+    let options =
+        ImportOptions { workers: 2, cancel: Cancel::default(), most_bytes: None, manager: None };
     bundle::import(repository, bundle, &options, &Progress::default())
 }
 
@@ -284,7 +285,7 @@ fn what_was_canceled_leaves_no_snapshot() {
     let Found::Plain(bundle) = found(&bytes) else { panic!("it is not sealed") };
     let cancel = Cancel::default();
     cancel.cancel();
-    let options = ImportOptions { workers: 1, cancel, most_bytes: None };
+    let options = ImportOptions { workers: 1, cancel, most_bytes: None, manager: None };
     let error =
         bundle::import(&other.repository, *bundle, &options, &Progress::default()).unwrap_err();
     assert!(error.is(ErrorKind::Canceled), "{error}");

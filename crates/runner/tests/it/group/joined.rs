@@ -336,7 +336,8 @@ fn equal_numbers_of_two_volumes_are_two_files() {
     else {
         panic!("it is sealed")
     };
-    let options = ImportOptions { workers: 2, cancel: Cancel::default(), most_bytes: None };
+    let options =
+        ImportOptions { workers: 2, cancel: Cancel::default(), most_bytes: None, manager: None };
     bundle::import(&other.repository, *found, &options, &Progress::default()).unwrap();
     let imported = other.latest().unwrap();
     for name in ["v1", "v2"] {

@@ -1,0 +1,215 @@
+//! Key slots of repositories: what opens them without the manager.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State as AxumState};
+use axum::http::StatusCode;
+use serde_json::json;
+use tintype_api::key::{KeySlot, KeysQuery, NewKeySlot};
+use tintype_api::object::Object;
+use tintype_api::problem::{Code, Problem};
+use tintype_api::storage::StorageSpec;
+use tintype_model::identifier::Id;
+use tintype_model::{Error, ErrorKind};
+use tintype_runner::vault::{AgeRecipient, DataKey, Passphrase, Vault};
+use zeroize::Zeroizing;
+
+use super::failure::{Failure, Outcome};
+use super::input::{Asked, Body, OneId};
+use super::objects::entry;
+use super::router::Asking;
+use crate::auth::caller::Caller;
+use crate::catalog::repositories;
+use crate::catalog::secrets::{self, Of};
+use crate::state::State;
+use crate::vaults::blocking;
+
+const LEAST_LETTERS: usize = 10;
+const LABEL_LETTERS: usize = 200;
+
+/// A repository, and what the manager opens it with.
+struct Opened {
+    tenant: Id,
+    storage: Object<StorageSpec>,
+    /// For messages and the audit log.
+    name: String,
+    vault: Arc<Vault>,
+    words: Zeroizing<String>,
+    parent: Option<DataKey>,
+}
+
+async fn opened(
+    state: &State,
+    caller: &Caller,
+    storage: &Id,
+    query: &KeysQuery,
+) -> Outcome<Opened> {
+    let absent = |what: String| Failure::new(Code::NotFound, what);
+    let storage: Object<StorageSpec> = match state.catalog.get(storage).await {
+        Err(error) if error.is(ErrorKind::NotFound) => {
+            return Err(absent(format!("there is no storage {storage}")));
+        }
+        storage => storage?,
+    };
+    caller.check_id(&storage.tenant, &format!("there is no storage {}", storage.id))?;
+    let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
+    let tenant = wanted.unwrap_or_else(|| caller.actor.tenant.clone());
+    let mut on = state.catalog.read().await?;
+    let repository = repositories::of(&mut on, &storage.id, &tenant).await?;
+    let system = repositories::of(&mut on, &storage.id, &state.system).await?;
+    drop(on);
+    let name = format!("storage {}", storage.name);
+    let repository = repository.ok_or_else(|| {
+        absent(format!("{name}: the tenant has no repository there"))
+            .cure("one is made with the first snapshot")
+    })?;
+    let vault = state.open_vault(&repository).await?;
+    let parent = match system {
+        Some(system) if tenant != state.system => {
+            Some(state.open_vault(&system).await?.key().clone())
+        }
+        _ => None,
+    };
+    let of = Of { kind: repositories::KIND, id: &repository.id, name: repositories::WORDS };
+    let words = secrets::need(&mut *state.catalog.read().await?, of, &state.key).await?;
+    let words = std::str::from_utf8(&words).map_err(|_| Error::corrupt("words of a repository"))?;
+    let words = Zeroizing::new(words.to_owned());
+    Ok(Opened { tenant, storage, name, vault, words, parent })
+}
+
+impl Opened {
+    async fn slots(self) -> Outcome<Vec<KeySlot>> {
+        let slots = blocking(move || {
+            let own = self.vault.slots_of(&self.words, self.parent.as_ref())?;
+            let slots = self.vault.key_slots()?.into_iter().map(|slot| KeySlot {
+                is_own: own.contains(&slot.id),
+                id: slot.id,
+                kind: slot.kind,
+                label: slot.label,
+                created: slot.created,
+                problem: slot.problem,
+            });
+            Ok(slots.collect())
+        });
+        Ok(slots.await?)
+    }
+}
+
+/// What opens the repository of a tenant in a storage.
+#[utoipa::path(
+    get, path = "/api/v1/storages/{id}/keys", operation_id = "list-keys", tag = "storage",
+    params(("id" = String, Path), KeysQuery),
+    responses(
+        (status = 200, body = Vec<KeySlot>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+    Asked(query): Asked<KeysQuery>,
+) -> Outcome<Json<Vec<KeySlot>>> {
+    Ok(Json(opened(&state, &caller, &id, &query).await?.slots().await?))
+}
+
+enum Added {
+    Passphrase(Passphrase),
+    Recipient(AgeRecipient),
+}
+
+fn added(new: &NewKeySlot) -> Outcome<Added> {
+    let wrong = |what: &str| Err(Failure::new(Code::Invalid, what.to_owned()));
+    if new.label.chars().count() > LABEL_LETTERS || new.label.contains(char::is_control) {
+        return wrong("a label has at most 200 letters, on one line");
+    }
+    match (&new.passphrase, &new.recipient) {
+        (Some(text), None) if text.chars().count() >= LEAST_LETTERS => {
+            Ok(Added::Passphrase(Passphrase::new(text.clone())?))
+        }
+        (Some(_), None) => wrong(
+            "the passphrase has fewer than 10 characters: whoever copies the repository tries them \
+             all",
+        ),
+        (None, Some(text)) => Ok(Added::Recipient(text.parse()?)),
+        _ => wrong("give a `passphrase` or a `recipient`"),
+    }
+}
+
+/// Adds a passphrase, or an age recipient, that opens it from now on.
+#[utoipa::path(
+    post, path = "/api/v1/storages/{id}/keys", operation_id = "add-key", tag = "storage",
+    params(("id" = String, Path), KeysQuery), request_body = NewKeySlot,
+    responses(
+        (status = 201, body = KeySlot),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn add(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+    Asked(query): Asked<KeysQuery>,
+    Body(new): Body<NewKeySlot>,
+) -> Outcome<(StatusCode, Json<KeySlot>)> {
+    let opened = opened(&state, &caller, &id, &query).await?;
+    let added = added(&new)?;
+    state.still_leads(&opened.storage).await?;
+    let (vault, label) = (Arc::clone(&opened.vault), new.label.clone());
+    let made = blocking(move || match added {
+        Added::Passphrase(passphrase) => vault.add_passphrase(passphrase, &label),
+        Added::Recipient(recipient) => vault.add_recipient(&recipient, &label),
+    });
+    let made = made.await?;
+    note(&state, &caller, &opened, "key.add", json!({ "slot": made, "label": new.label })).await?;
+    let slot = opened.slots().await?.into_iter().find(|slot| slot.id == made);
+    let slot = slot.ok_or_else(|| Error::internal("a slot that was added is not there"))?;
+    Ok((StatusCode::CREATED, Json(slot)))
+}
+
+async fn note(
+    state: &State,
+    caller: &Caller,
+    opened: &Opened,
+    action: &str,
+    detail: serde_json::Value,
+) -> Outcome<()> {
+    let mut told = entry(state, caller, &opened.tenant, action, &opened.name);
+    told.detail = detail;
+    Ok(state.catalog.change().await?.commit(&told).await?)
+}
+
+/// Removes a slot. Those with which the manager and its recovery sheet open it stay.
+#[utoipa::path(
+    delete, path = "/api/v1/storages/{id}/keys/{slot}", operation_id = "remove-key",
+    tag = "storage", params(("id" = String, Path), ("slot" = String, Path), KeysQuery),
+    responses(
+        (status = 204),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn remove(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Path((id, slot)): Path<(String, String)>,
+    Asked(query): Asked<KeysQuery>,
+) -> Outcome<StatusCode> {
+    let absent = || Failure::new(Code::NotFound, format!("there is no storage {id}"));
+    let id: Id = id.parse().map_err(|_| absent())?;
+    let opened = opened(&state, &caller, &id, &query).await?;
+    state.still_leads(&opened.storage).await?;
+    let (vault, words) = (Arc::clone(&opened.vault), opened.words.clone());
+    let (parent, wanted) = (opened.parent.clone(), slot.clone());
+    blocking(move || {
+        if vault.slots_of(&words, parent.as_ref())?.contains(&wanted) {
+            return Err(Error::locked(
+                "the manager, or its recovery sheet, opens the repository with this slot: it stays",
+            ));
+        }
+        vault.remove_key(&wanted)
+    })
+    .await?;
+    note(&state, &caller, &opened, "key.remove", json!({ "slot": slot })).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

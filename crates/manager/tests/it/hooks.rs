@@ -1,0 +1,55 @@
+//! Hooks, tried out through the API.
+
+use serde_json::json;
+use tintype_api::object::NewObject;
+use tintype_api::resource::ResourceSpec;
+use tintype_model::ErrorKind;
+use tintype_model::rights::Role;
+
+use crate::lab::Lab;
+
+#[test]
+fn a_hook_is_tried_within_its_time() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let path = lab.data().join("files");
+    std::fs::create_dir(&path).unwrap();
+    let hook = |command: &[&str], seconds: u32| json!({ "phase": "pre-quiesce", "command": command, "timeout_seconds": seconds });
+    let told = "echo for $TINTYPE_RESOURCE in $TINTYPE_PHASE; echo wrong >&2; exit 3";
+    let spec = json!({
+        "kind": "volume", "connector": "files", "at": { "path": path },
+        "hooks": [
+            hook(&["true"], 60),
+            hook(&["sh", "-c", told], 60),
+            hook(&["sleep", "600"], 1),
+            hook(&["/nothing/here"], 60),
+        ],
+    });
+    let spec: ResourceSpec = serde_json::from_value(spec).unwrap();
+    let tenant = Lab::tenant(&client, "acme").id;
+    let new = NewObject { name: "files".into(), tenant: Some(tenant.clone()), spec };
+    let id = client.create(&new).unwrap().id;
+    let fine = client.try_hook(&id, 0).unwrap();
+    assert_eq!((fine.exit, fine.failure), (Some(0), None));
+    let failed = client.try_hook(&id, 1).unwrap();
+    assert_eq!(failed.exit, Some(3));
+    assert!(failed.output.contains("for files in pre-quiesce"), "{failed:?}");
+    assert!(failed.output.contains("wrong") && failed.failure.is_some());
+    let late = client.try_hook(&id, 2).unwrap();
+    assert!(late.failure.unwrap().contains("did not end within 1 s") && late.seconds < 500.0);
+    let missing = client.try_hook(&id, 3).unwrap();
+    assert!(missing.exit.is_none() && missing.failure.unwrap().contains("cannot be started"));
+    let inside = json!({
+        "kind": "vm", "connector": "libvirt", "at": { "domain": "shop" },
+        "hooks": [{ "phase": "post-thaw", "command": ["true"], "where": "guest" }],
+    });
+    let inside: ResourceSpec = serde_json::from_value(inside).unwrap();
+    let new = NewObject { name: "shop".into(), tenant: Some(tenant.clone()), spec: inside };
+    let inside = client.try_hook(&client.create(&new).unwrap().id, 0).unwrap_err();
+    assert_eq!(inside.kind(), ErrorKind::Unsupported, "{inside}");
+    assert_eq!(client.try_hook(&id, 4).unwrap_err().kind(), ErrorKind::Invalid);
+    let theirs = lab.as_role(&client, &tenant, Role::Administrator, "theirs");
+    assert_eq!(theirs.try_hook(&id, 0).unwrap_err().kind(), ErrorKind::Denied);
+    let audit = client.audit(100).unwrap().items;
+    assert!(audit.iter().any(|entry| entry.action == "hook.try" && entry.tenant == tenant));
+}
