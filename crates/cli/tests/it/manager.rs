@@ -160,21 +160,7 @@ fn a_platform_is_protected_broken_lost_and_brought_back() {
     );
     let file = lab.text("resources.yaml");
     run(&lab, &["resource", "apply", &file]).expect(0);
-    let ran = run(&lab, &["resource", "apply", &file]).expect(0);
-    assert!(ran.out.contains("resource orders is as described"), "{}", ran.out);
-    lab.write("typo.yaml", lab.read_text("resources.yaml").replace("path:", "paht:"));
-    let typo = run(&lab, &["resource", "apply", &lab.text("typo.yaml")]).expect(1);
-    assert!(typo.err.contains("orders: at: unknown field `paht`"), "{}", typo.err);
-    let shown = run(&lab, &["resource", "show", "orders"]).expect(0).out;
-    lab.write("shown.yaml", shown);
-    let ran = run(&lab, &["resource", "apply", &lab.text("shown.yaml")]).expect(0);
-    assert!(ran.out.contains("resource orders is as described"), "{}", ran.out);
-    let status = run(&lab, &["status"]).expect(0);
-    assert!(status.out.contains("NEVER CAPTURED"), "{}", status.out);
-    assert!(status.err.contains("there is no full snapshot"), "{}", status.err);
-    let within = lab.text("data/inside");
-    let refused = run(&lab, &["storage", "add", "inside", "--url", &within]).expect(1);
-    assert!(refused.err.contains("own data directory"), "{}", refused.err);
+    what_is_wrong_is_told(&lab, &file);
     let vault = lab.text("vault");
     run(&lab, &["storage", "add", "vault", "--url", &vault, "--default", "--shared"]).expect(0);
     let ran = run(&lab, &["storage", "check", "vault"]).expect(0);
@@ -192,26 +178,7 @@ fn a_platform_is_protected_broken_lost_and_brought_back() {
     assert!(asked.err.contains("--confirm shop"), "{}", asked.err);
     run(&lab, &["restore", "latest", "--app", "shop", "--confirm", "shop"]).expect(0);
     assert_eq!(lab.read("shop/orders"), b"1, 2, 3");
-    lab.write(
-        "nightly.yaml",
-        "name: nightly\nscope: full\nperiods:\n- { name: daily, frequency: { daily: { time: \
-         \"02:30\" } }, time_zone: Europe/Berlin }\n",
-    );
-    run(&lab, &["profile", "apply", &lab.text("nightly.yaml")]).expect(0);
-    let ran = run(&lab, &["profile", "next", "nightly"]).expect(0);
-    assert!(ran.out.lines().count() > 10 && ran.out.contains("02:30"), "{}", ran.out);
-    let made = run(&lab, &["profile", "ready-made", "sox", "--time-zone", "Europe/Berlin"]);
-    lab.write("sox.yaml", made.expect(0).out);
-    run(&lab, &["profile", "apply", &lab.text("sox.yaml")]).expect(0);
-    let shown = run(&lab, &["profile", "show", "sox"]).expect(0).out;
-    assert_eq!(shown, lab.read_text("sox.yaml"), "what is shown can be applied");
-    lab.write(
-        "unknown.yaml",
-        lab.read_text("nightly.yaml")
-            .replace("scope: full", "scope: { partial: { resources: [ nobody ] } }"),
-    );
-    let refused = run(&lab, &["profile", "apply", &lab.text("unknown.yaml")]).expect(1);
-    assert!(refused.err.contains("there is no resource nobody"), "{}", refused.err);
+    schedules(&lab);
     run(&lab, &["snapshot", "create", "--full", "--note", "all of it"]).expect(0);
     let status = run(&lab, &["status"]).expect(0);
     assert!(!status.out.contains("NEVER"), "{}", status.out);
@@ -306,6 +273,48 @@ fn carried(lab: &Lab) {
     let preview = ["profile", "preview", "hourly", "--on", "2031-12-24"];
     let ran = run(lab, &preview).expect(0);
     assert!(ran.out.contains("h: 0 would go at once"), "{}", ran.out);
+}
+
+/// Descriptions are checked when they are given, and what is shown can be given again.
+fn what_is_wrong_is_told(lab: &Lab, file: &str) {
+    let ran = run(lab, &["resource", "apply", file]).expect(0);
+    assert!(ran.out.contains("resource orders is as described"), "{}", ran.out);
+    lab.write("typo.yaml", lab.read_text("resources.yaml").replace("path:", "paht:"));
+    let typo = run(lab, &["resource", "apply", &lab.text("typo.yaml")]).expect(1);
+    assert!(typo.err.contains("orders: at: unknown field `paht`"), "{}", typo.err);
+    let shown = run(lab, &["resource", "show", "orders"]).expect(0).out;
+    lab.write("shown.yaml", shown);
+    let ran = run(lab, &["resource", "apply", &lab.text("shown.yaml")]).expect(0);
+    assert!(ran.out.contains("resource orders is as described"), "{}", ran.out);
+    let status = run(lab, &["status"]).expect(0);
+    assert!(status.out.contains("NEVER CAPTURED"), "{}", status.out);
+    assert!(status.err.contains("there is no full snapshot"), "{}", status.err);
+    let within = lab.text("data/inside");
+    let refused = run(lab, &["storage", "add", "inside", "--url", &within]).expect(1);
+    assert!(refused.err.contains("own data directory"), "{}", refused.err);
+}
+
+fn schedules(lab: &Lab) {
+    lab.write(
+        "nightly.yaml",
+        "name: nightly\nscope: full\nperiods:\n- { name: daily, frequency: { daily: { time: \
+         \"02:30\" } }, time_zone: Europe/Berlin }\n",
+    );
+    run(lab, &["profile", "apply", &lab.text("nightly.yaml")]).expect(0);
+    let ran = run(lab, &["profile", "next", "nightly"]).expect(0);
+    assert!(ran.out.lines().count() > 10 && ran.out.contains("02:30"), "{}", ran.out);
+    let made = run(lab, &["profile", "ready-made", "sox", "--time-zone", "Europe/Berlin"]);
+    lab.write("sox.yaml", made.expect(0).out);
+    run(lab, &["profile", "apply", &lab.text("sox.yaml")]).expect(0);
+    let shown = run(lab, &["profile", "show", "sox"]).expect(0).out;
+    assert_eq!(shown, lab.read_text("sox.yaml"), "what is shown can be applied");
+    lab.write(
+        "unknown.yaml",
+        lab.read_text("nightly.yaml")
+            .replace("scope: full", "scope: { partial: { resources: [ nobody ] } }"),
+    );
+    let refused = run(lab, &["profile", "apply", &lab.text("unknown.yaml")]).expect(1);
+    assert!(refused.err.contains("there is no resource nobody"), "{}", refused.err);
 }
 
 /// All but the storage is lost.

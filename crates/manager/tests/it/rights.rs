@@ -137,11 +137,42 @@ fn about(operation: &Operation) -> Option<&'static str> {
     kinds.iter().find(of).copied()
 }
 
+/// Like [`request`], of what snapshots hold, of bundles, keys, previews and trials.
+fn of_content(operation: &str, victim: &Victim) -> Option<(Option<&'static str>, Option<Value>)> {
+    Some(match operation {
+        "list-tree"
+        | "list-partitions"
+        | "search-snapshot"
+        | "diff-snapshots"
+        | "download-file"
+        | "preview-file"
+        | "list-secrets"
+        | "get-snapshot"
+        | "list-snapshot-items"
+        | "delete-snapshot" => (Some("snapshot"), None),
+        "create-bundle" => (Some("snapshot"), Some(json!({ "plain": true }))),
+        "get-bundle" | "download-bundle" | "delete-bundle" => (Some("bundle"), None),
+        "create-upload" => (None, Some(json!({ "name": "u", "size_bytes": 5 }))),
+        "get-upload" | "send-upload" | "delete-upload" => (Some("upload"), None),
+        "import-upload" => (Some("upload"), Some(json!({}))),
+        "list-keys" | "remove-key" => (Some("storage"), None),
+        "add-key" => (Some("storage"), Some(json!({ "passphrase": "a passphrase of tests" }))),
+        "try-hook" => (Some("resource"), Some(json!({ "hook": 0 }))),
+        "preview-profile" => {
+            (Some("profile"), Some(json!({ "profile": victim.objects["profile"] })))
+        }
+        _ => return None,
+    })
+}
+
 /// Which of a victim's objects an operation is about, and a body that makes sense.
 fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Value>) {
     let new = |spec: Value| Some(json!({ "name": "new", "tenant": victim.tenant, "spec": spec }));
     let renamed = || Some(json!({ "name": "renamed" }));
     let partial = json!({ "scope": "partial", "tenant": victim.tenant, "tags": ["none"] });
+    if let Some(found) = of_content(operation, victim) {
+        return found;
+    }
     match operation {
         "list-storages" | "list-resources" | "list-profiles" | "list-snapshots" | "list-runs"
         | "list-agents" | "fetch-work" | "renew-agent" | "report-work" | "deliver-work" => {
@@ -158,14 +189,13 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
             });
             (None, Some(join))
         }
-        "get-storage" | "get-storage-state" | "delete-storage" | "check-storage" | "list-keys"
-        | "remove-key" => (Some("storage"), None),
+        "get-storage" | "get-storage-state" | "delete-storage" | "check-storage" => {
+            (Some("storage"), None)
+        }
         "change-storage" => (Some("storage"), renamed()),
-        "add-key" => (Some("storage"), Some(json!({ "passphrase": "a passphrase of tests" }))),
         "create-storage" => (None, new(json!({ "kind": "directory", "url": "/proc/none" }))),
         "get-resource" | "delete-resource" => (Some("resource"), None),
         "change-resource" => (Some("resource"), renamed()),
-        "try-hook" => (Some("resource"), Some(json!({ "hook": 0 }))),
         "create-resource" => {
             let at = json!({ "path": "/srv" });
             (None, new(json!({ "kind": "volume", "connector": "files", "at": at })))
@@ -174,24 +204,6 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
         "change-profile" => (Some("profile"), renamed()),
         "create-profile" => (None, new(profile())),
         "read-profile" => (None, Some(profile())),
-        "preview-profile" => {
-            (Some("profile"), Some(json!({ "profile": victim.objects["profile"] })))
-        }
-        "get-snapshot"
-        | "list-snapshot-items"
-        | "delete-snapshot"
-        | "list-tree"
-        | "list-partitions"
-        | "search-snapshot"
-        | "diff-snapshots"
-        | "download-file"
-        | "preview-file"
-        | "list-secrets" => (Some("snapshot"), None),
-        "create-bundle" => (Some("snapshot"), Some(json!({ "plain": true }))),
-        "get-bundle" | "download-bundle" | "delete-bundle" => (Some("bundle"), None),
-        "create-upload" => (None, Some(json!({ "name": "u", "size_bytes": 5 }))),
-        "get-upload" | "send-upload" | "delete-upload" => (Some("upload"), None),
-        "import-upload" => (Some("upload"), Some(json!({}))),
         "change-snapshot" => (Some("snapshot"), Some(json!({ "note": "x" }))),
         "create-snapshot" => (None, Some(partial)),
         "get-run" | "list-run-log" | "follow-run" | "cancel-run" => (Some("run"), None),
