@@ -14,6 +14,7 @@ use tintype_api::run::{LogLevel, RunState};
 use tintype_api::snapshot::{NewSnapshot, SnapshotScope};
 use tintype_api::storage::StorageSpec;
 use tintype_api::tenant::TenantSpec;
+use tintype_model::count::counted;
 use tintype_model::duration;
 use tintype_model::identifier::Id;
 use tintype_model::item::Outcome;
@@ -434,18 +435,18 @@ impl Taking<'_> {
 
     /// Reads back what was committed: what the catalog gets is what the repository says.
     async fn ended(&self, parts: Vec<Committed>, last: Committed) -> Result<Ended> {
-        let (id, mut is_complete) = (last.snapshot.clone(), last.is_complete);
+        let id = last.snapshot.clone();
         let mut rows = Vec::new();
         for committed in parts.into_iter().chain([last]) {
-            is_complete &= committed.is_complete;
             rows.push(read_back(self.state, &committed).await?);
         }
+        let is_complete = rows.iter().all(|(_, snapshot, _)| snapshot.is_complete);
         let failed: u32 = rows.iter().map(|(_, snapshot, _)| snapshot.failed).sum();
         let bytes: u64 = rows.iter().map(|(_, snapshot, _)| snapshot.bytes).sum();
         let stored: u64 = rows.iter().map(|(_, snapshot, _)| snapshot.stored_bytes).sum();
         let what = match failed {
             0 => "something could not be read".to_owned(),
-            n => format!("{n} resources could not be captured"),
+            n => format!("{} could not be captured", counted(n.into(), "item", "items")),
         };
         let (state, cause) = match is_complete {
             true => (RunState::Succeeded, None),
