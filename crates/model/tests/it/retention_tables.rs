@@ -38,11 +38,11 @@ fn what_is_incomplete_does_not_take_the_place_of_the_last_complete_one() {
     assert_table(
         &got,
         "host web1, paths /srv
-           keep  d         2026-11-04 01:00  last snapshot
-           drop  c         2026-11-03 01:00  no rule keeps it
-           keep  b         2026-11-02 01:00  last complete snapshot
-           drop  a         2026-11-01 01:00  no rule keeps it
-         2 kept, 2 dropped",
+          keep  d         2026-11-04 01:00  last snapshot
+          drop  c         2026-11-03 01:00  no rule keeps it
+          keep  b         2026-11-02 01:00  last complete snapshot
+          drop  a         2026-11-01 01:00  no rule keeps it
+        2 kept, 2 dropped",
     );
     // Its own time is the word of a person.
     let expired = Snapshot { expiry: Some(at("2026-11-20T00:00:00Z")), ..of("b", 2, true) };
