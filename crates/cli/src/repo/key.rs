@@ -83,7 +83,7 @@ struct Add {
 struct Remove {
     /// The start of the slot's id
     slot: String,
-    /// Do not ask before the last recovery key is removed
+    /// Do not ask before the last recovery key, or the key that opens it now, is removed
     #[arg(long, short)]
     yes: bool,
 }
@@ -169,9 +169,10 @@ fn added(app: &App, id: RandomId) -> anyhow::Result<Done> {
 
 impl Remove {
     fn run(&self, app: &App) -> anyhow::Result<Done> {
-        let repository = app.open()?;
+        let (repository, _, own) = opened_with(app)?;
         let slot = find(&repository, &self.slot)?;
         self.confirm(app, &repository, &slot)?;
+        self.confirm_own(app, &repository, &slot, &own)?;
         repository.remove_key(slot.id)?;
         app.report.text(format!("key {} ({}) removed", slot.id.short(), slot.kind))?;
         Ok(Done::of(Exit::Complete, json!({ "key": slot.id })))
@@ -179,6 +180,31 @@ impl Remove {
 }
 
 impl Remove {
+    /// Whoever takes away what opened it just now may be locked out.
+    fn confirm_own(
+        &self,
+        app: &App,
+        repository: &Repository,
+        slot: &SlotInfo,
+        own: &[RandomId],
+    ) -> anyhow::Result<()> {
+        let is_another = |other: &SlotInfo| other.id != slot.id && other.is_usable();
+        // The engine refuses to remove the last slot.
+        let is_last = !repository.key_slots()?.iter().any(is_another);
+        if !own.contains(&slot.id) || own.len() > 1 || is_last {
+            return Ok(());
+        }
+        app.report.warn(format!(
+            "key {} ({}) is the one that opened the repository just now: it will not open it again",
+            slot.id.short(),
+            slot.kind
+        ));
+        if self.yes || terminal::is_agreed("Remove it?", app.report.is_json())? {
+            return Ok(());
+        }
+        Err(usage("nothing was removed; agree with --yes"))
+    }
+
     /// A recovery key is the way back in for who forgets a passphrase.
     fn confirm(&self, app: &App, repository: &Repository, slot: &SlotInfo) -> anyhow::Result<()> {
         let others = repository.key_slots()?.into_iter();
@@ -219,13 +245,19 @@ fn find(repository: &Repository, prefix: &str) -> anyhow::Result<SlotInfo> {
     }
 }
 
-/// Adds first, removes then: an interruption leaves two keys and never none.
-fn change(app: &App, new: &New) -> anyhow::Result<Done> {
+/// With what opened it, and the slots that this opens.
+fn opened_with(app: &App) -> anyhow::Result<(Repository, Secret, Vec<RandomId>)> {
     let url = app.url()?;
     let backend = app.storage(url, false, false)?;
-    let old = secret::existing(&app.sources(), &backend.describe(), &app.report)?;
-    let repository = Repository::open(backend, &old, app.open_options(None))?;
-    let old_slots = repository.slots_of(&old)?;
+    let secret = secret::existing(&app.sources(), &backend.describe(), &app.report)?;
+    let repository = Repository::open(backend, &secret, app.open_options(None))?;
+    let slots = repository.slots_of(&secret)?;
+    Ok((repository, secret, slots))
+}
+
+/// Adds first, removes then: an interruption leaves two keys and never none.
+fn change(app: &App, new: &New) -> anyhow::Result<Done> {
+    let (repository, old, old_slots) = opened_with(app)?;
     let known = repository.key_slots()?;
     let label = known.iter().find(|slot| old_slots.contains(&slot.id)).map(|slot| &slot.label);
     // The name stays, unless a new one is given.

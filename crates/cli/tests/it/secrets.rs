@@ -147,6 +147,19 @@ fn an_age_identity_opens_what_its_recipient_was_added_to() {
 }
 
 #[test]
+fn the_key_in_use_is_not_removed_unasked() {
+    let lab = Lab::ready();
+    let events = lab.run(&["key", "list", "--json"]).expect(0).events();
+    let own = events.iter().find(|event| event["kind"] == "passphrase").unwrap();
+    let id = own["id"].as_str().unwrap();
+    let refused = lab.run(&["key", "remove", id]).expect(2);
+    assert!(refused.err.contains("opened the repository just now"), "{}", refused.err);
+    lab.run(&["list"]).expect(0);
+    lab.run(&["key", "remove", id, "--yes"]).expect(0);
+    lab.run(&["list"]).expect(6);
+}
+
+#[test]
 fn the_last_recovery_key_is_not_removed_unasked() {
     let lab = Lab::ready();
     let events = lab.run(&["key", "list", "--json"]).expect(0).events();
