@@ -4,13 +4,13 @@ use axum::Json;
 use axum::extract::State as AxumState;
 use serde::{Deserialize, Serialize};
 use tintype_api::audit::{AuditCheck, AuditEntry};
-use tintype_api::page::{DEFAULT_LIMIT, MOST, Page};
+use tintype_api::page::{DEFAULT_LIMIT, Page};
 use tintype_api::problem::{Code, Problem};
 use tintype_model::identifier::Id;
 use utoipa::IntoParams;
 
 use super::failure::{Failure, Outcome};
-use super::input::Asked;
+use super::input::{Asked, limit_of};
 use super::router::Asking;
 use crate::state::State;
 
@@ -41,17 +41,14 @@ pub(super) async fn list(
     caller: Asking,
     Asked(query): Asked<AuditQuery>,
 ) -> Outcome<Json<Page<AuditEntry>>> {
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-    if limit == 0 || limit > MOST {
-        return Err(Failure::new(Code::Invalid, format!("a limit is from 1 to {MOST}")));
-    }
+    let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
     let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
     let bad_cursor = |_| Failure::new(Code::Invalid, "that is no cursor of a page before");
     let before = query.cursor.as_deref().map(str::parse::<i64>).transpose().map_err(bad_cursor)?;
     let scope = caller.scope(wanted);
-    let mut items = state.catalog.audit(scope.as_ref(), before, i64::from(limit) + 1).await?;
-    let more = items.len() > limit as usize;
-    items.truncate(limit as usize);
+    let mut items = state.catalog.audit(scope.as_ref(), before, limit as i64 + 1).await?;
+    let more = items.len() > limit;
+    items.truncate(limit);
     let next = items.last().filter(|_| more).map(|last| last.n.to_string());
     Ok(Json(Page { items, next }))
 }

@@ -4,6 +4,7 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Json as AxumJson, Path, Query, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use tintype_api::page::MOST;
 use tintype_api::problem::Code;
 use tintype_model::identifier::Id;
 
@@ -61,5 +62,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
         let query = query
             .map_err(|error: QueryRejection| Failure::new(Code::Invalid, error.body_text()))?;
         Ok(Self(query.0))
+    }
+}
+
+/// How many are asked for.
+pub(super) fn limit_of(limit: Option<u32>, usual: u32) -> Result<usize, Failure> {
+    match limit.unwrap_or(usual) {
+        limit @ 1..=MOST => Ok(limit as usize),
+        _ => Err(Failure::new(Code::Invalid, format!("a limit is from 1 to {MOST}"))),
     }
 }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use sqlx::AnyConnection;
 use tintype_api::object::{ChangedObject, NewObject, Object};
-use tintype_api::page::{DEFAULT_LIMIT, ListQuery, MOST, Page};
+use tintype_api::page::{DEFAULT_LIMIT, ListQuery, Page};
 use tintype_api::problem::Code;
 use tintype_api::tenant::TenantSpec;
 use tintype_model::identifier::Id;
@@ -16,6 +16,7 @@ use tintype_model::resource::NAME_BYTES;
 use tintype_model::{ErrorKind, Result as ModelResult};
 
 use super::failure::{Failure, Outcome};
+use super::input::limit_of;
 use crate::auth::caller::Caller;
 use crate::catalog::audit;
 use crate::catalog::objects::{self, Filter, Kind};
@@ -126,10 +127,7 @@ pub(super) async fn list<S: Rules>(
     caller: &Caller,
     query: &ListQuery,
 ) -> Outcome<Json<Page<Object<S>>>> {
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-    if limit == 0 || limit > MOST {
-        return Err(Failure::new(Code::Invalid, format!("a limit is from 1 to {MOST}")));
-    }
+    let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
     let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose();
     let after = query.cursor.as_deref().map(str::parse::<Id>).transpose();
     let bad_cursor = |_| Failure::new(Code::Invalid, "that is no cursor of a page before");
@@ -137,11 +135,11 @@ pub(super) async fn list<S: Rules>(
         tenant: caller.scope(wanted?),
         name: query.name.clone(),
         after: after.map_err(bad_cursor)?,
-        limit: i64::from(limit) + 1,
+        limit: limit as i64 + 1,
     };
     let mut items = state.catalog.list::<S>(&filter).await?;
-    let more = items.len() > limit as usize;
-    items.truncate(limit as usize);
+    let more = items.len() > limit;
+    items.truncate(limit);
     let next = items.last().filter(|_| more).map(|last| last.id.to_string());
     Ok(Json(Page { items, next }))
 }

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 use futures_util::stream;
-use tintype_api::page::{DEFAULT_LIMIT, MOST, Page};
+use tintype_api::page::{DEFAULT_LIMIT, Page};
 use tintype_api::problem::{Code, Problem};
 use tintype_api::run::{LogLine, Run, RunQuery};
 use tintype_model::ErrorKind;
@@ -17,7 +17,7 @@ use tintype_model::identifier::Id;
 use tintype_model::rights::Role;
 
 use super::failure::{Failure, Outcome};
-use super::input::{Asked, OneId};
+use super::input::{Asked, OneId, limit_of};
 use super::objects::entry;
 use super::router::Asking;
 use crate::auth::caller::Caller;
@@ -64,10 +64,7 @@ pub(super) async fn list(
     caller: Asking,
     Asked(query): Asked<RunQuery>,
 ) -> Outcome<Json<Page<Run>>> {
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-    if limit == 0 || limit > MOST {
-        return Err(Failure::new(Code::Invalid, format!("a limit is from 1 to {MOST}")));
-    }
+    let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
     let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
     let bad_cursor = |_| Failure::new(Code::Invalid, "that is no cursor of a page before");
     let filter = Filter {
@@ -75,11 +72,11 @@ pub(super) async fn list(
         kind: query.kind,
         state: query.state,
         before: query.cursor.as_deref().map(str::parse).transpose().map_err(bad_cursor)?,
-        limit: i64::from(limit) + 1,
+        limit: limit as i64 + 1,
     };
     let mut found = stored::list(&mut *state.catalog.read().await?, &filter).await?;
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
+    let more = found.len() > limit;
+    found.truncate(limit);
     let items: Vec<Run> = found.into_iter().map(|stored| shown(&state, stored)).collect();
     let next = items.last().filter(|_| more).map(|last| last.id.to_string());
     Ok(Json(Page { items, next }))
@@ -131,7 +128,7 @@ pub(super) async fn log(
     Asked(query): Asked<LogQuery>,
 ) -> Outcome<Json<Vec<LogLine>>> {
     let found = find(&state, &caller, &id).await?;
-    let limit = i64::from(query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MOST));
+    let limit = limit_of(query.limit, DEFAULT_LIMIT)? as i64;
     let mut on = state.catalog.read().await?;
     Ok(Json(stored::log_after(&mut on, &found.run.id, query.after.max(0), limit).await?))
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State as AxumState};
 use axum::http::StatusCode;
 use serde_json::json;
-use tintype_api::page::{DEFAULT_LIMIT, MOST, Page};
+use tintype_api::page::{DEFAULT_LIMIT, Page};
 use tintype_api::problem::{Code, Problem};
 use tintype_api::run::{Run, RunKind};
 use tintype_api::snapshot::{
@@ -18,7 +18,7 @@ use tintype_model::{Error, ErrorKind};
 use tintype_runner::vault::Change;
 
 use super::failure::{Failure, Outcome};
-use super::input::{Asked, Body};
+use super::input::{Asked, Body, limit_of};
 use super::objects::entry;
 use super::router::Asking;
 use super::runs::shown;
@@ -64,10 +64,7 @@ pub(super) async fn list(
     caller: Asking,
     Asked(query): Asked<SnapshotQuery>,
 ) -> Outcome<Json<Page<Snapshot>>> {
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-    if limit == 0 || limit > MOST {
-        return Err(Failure::new(Code::Invalid, format!("a limit is from 1 to {MOST}")));
-    }
+    let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
     let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
     let resource = query.resource.as_deref().map(str::parse::<Id>).transpose()?;
     let filter = Filter {
@@ -77,12 +74,12 @@ pub(super) async fn list(
         resource: resource.map(|id| id.to_string()),
         with_private: caller.actor.is_system,
         before: query.cursor.as_deref().map(cursor).transpose()?,
-        limit: i64::from(limit) + 1,
+        limit: limit as i64 + 1,
     };
     let found = snapshots::list(&mut *state.catalog.read().await?, &filter).await?;
-    let more = found.len() > limit as usize;
+    let more = found.len() > limit;
     let mut items: Vec<Snapshot> = found.into_iter().map(|known| known.snapshot).collect();
-    items.truncate(limit as usize);
+    items.truncate(limit);
     let next = items.last().filter(|_| more);
     let next = next.map(|last| format!("{}-{}", last.time.as_millisecond(), last.id));
     Ok(Json(Page { items, next }))

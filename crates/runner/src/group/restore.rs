@@ -226,7 +226,7 @@ pub struct Broken {
 }
 
 /// What became of a restore that was taken back.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Undone {
     /// Steps that could not be taken back.
     pub left: Vec<String>,

@@ -14,7 +14,7 @@ use tintype_source::files::{Excludes, Owners};
 
 use super::{Vault, WAITING_WORKERS, processors};
 use crate::group::Run;
-use crate::group::restore::{Broken, GroupPlan, Restore, Restored, Undone, Wanted};
+use crate::group::restore::{Broken, GroupPlan, Restore, Restored, Wanted};
 use crate::progress::Progress;
 use crate::restore::{self, ApplyOptions, Counts, Destination, Overwrite, Request};
 
@@ -145,15 +145,6 @@ impl Vault {
                 ),
             })
         })
-    }
-
-    /// Takes an interrupted restore back.
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the method's lifetime is narrower"
-    )]
-    pub fn undo_restore(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Undone> {
-        self.restoring(snapshot, cancel, &Progress::default(), |restore| restore.undo())
     }
 
     /// Plans it, and with `apply` does it: what is in the way stays unless `overwrite`.

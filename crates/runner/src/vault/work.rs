@@ -20,7 +20,7 @@ use super::{
     Expected, FilesOutcome, FilesTo, Host, Order, Place, UndoOrder, Undoing, Vault, check_mount,
 };
 use crate::group::Taken;
-use crate::group::restore::{Broken, GroupPlan, Restored, Undone, Wanted};
+use crate::group::restore::{Broken, GroupPlan, Restored, Wanted};
 use crate::progress::Progress;
 
 /// What is to be done. It may hold secrets, in steps of plans and in descriptions of resources.
@@ -42,10 +42,6 @@ pub enum Work {
         plan: Box<GroupPlan>,
         undo: Option<UndoOrder>,
     },
-    /// Takes an interrupted restore back.
-    UndoRestore {
-        snapshot: String,
-    },
     /// Plans it, and with `apply` does it.
     RestoreFiles {
         snapshot: String,
@@ -62,7 +58,6 @@ impl Work {
             Self::Take(_) => "take a snapshot",
             Self::PlanRestore { .. } => "plan a restore",
             Self::ApplyRestore { .. } => "restore",
-            Self::UndoRestore { .. } => "take a restore back",
             Self::RestoreFiles { apply: false, .. } => "plan a restore of files",
             Self::RestoreFiles { apply: true, .. } => "restore files",
         }
@@ -198,7 +193,6 @@ pub enum Done {
     Restored(Box<Restored>),
     /// The restore broke; this says what became of it.
     Broken(Box<Broken>),
-    Undone(Undone),
     Files(FilesOutcome),
 }
 
@@ -232,9 +226,6 @@ pub fn perform(
                 Ok(restored) => Done::Restored(Box::new(restored)),
                 Err(broken) => Done::Broken(Box::new(broken)),
             }
-        }
-        Work::UndoRestore { snapshot } => {
-            Done::Undone(vault.undo_restore(&found(&snapshot)?, cancel)?)
         }
         Work::RestoreFiles { snapshot, to, apply } => {
             Done::Files(vault.restore_files(&found(&snapshot)?, &to, apply, cancel, progress)?)

@@ -26,7 +26,7 @@ pub(super) use self::wire::path_of;
 use self::wire::shown;
 use self::wire::{at_of, bytes_of, change_of, counts_of, difference_of, entry_of, kind_for};
 use super::failure::{Failure, Outcome};
-use super::input::Asked;
+use super::input::{Asked, limit_of};
 use super::router::Asking;
 use super::snapshots::find;
 use crate::catalog::snapshots::{self, Filter, Known};
@@ -51,14 +51,6 @@ pub(super) async fn waited<T: Send + 'static>(
     let waited = Waited(Cancel::default());
     let cancel = waited.0.clone();
     blocking(move || work(&cancel)).await
-}
-
-fn limit_of(limit: Option<u32>, usual: u32) -> Outcome<usize> {
-    let limit = limit.unwrap_or(usual);
-    match limit {
-        1..=MOST => Ok(limit as usize),
-        _ => Err(Failure::new(Code::Invalid, format!("a limit is from 1 to {MOST}"))),
-    }
 }
 
 fn cursor_of(cursor: Option<&str>) -> Outcome<Option<Vec<u8>>> {
