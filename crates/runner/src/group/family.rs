@@ -13,7 +13,7 @@ use super::{Taking, hooks};
 
 pub(super) struct Family<'t> {
     pub application: Option<&'t Resource>,
-    /// Numbers of the members of each group.
+    /// Numbers of the members of each group, in the order of the application's components.
     pub groups: BTreeMap<String, Vec<usize>>,
 }
 
@@ -43,6 +43,14 @@ pub(super) fn families<'t>(resources: &'t Resources, members: &[Member]) -> Vec<
         });
         let family = &mut families[at];
         family.groups.entry(group).or_default().push(number);
+    }
+    for family in &mut families {
+        // As they are written to, which is how somebody wrote them down.
+        let at = |number: &usize| {
+            let name = &members[*number].resource.name;
+            family.application?.components.iter().position(|c| c.resource == *name)
+        };
+        family.groups.values_mut().for_each(|numbers| numbers.sort_by_key(at));
     }
     families
 }

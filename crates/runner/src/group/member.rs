@@ -28,6 +28,15 @@ impl Member {
         self.item.outcome != Outcome::Captured
     }
 
+    pub(super) fn renew(&mut self) {
+        if self.is_failed() {
+            return;
+        }
+        if let Some(Err(error)) = self.source.as_mut().map(|source| source.renew()) {
+            self.fail(error);
+        }
+    }
+
     pub(super) fn fail(&mut self, reason: impl ToString) {
         if !self.is_failed() {
             self.item.outcome = Outcome::Failed;

@@ -341,6 +341,9 @@ impl Taking<'_> {
         }
         for family in &self.families {
             desk.beat()?;
+            for number in family.groups.values().flatten() {
+                members[*number].renew();
+            }
             let is_quiesced = self.hooks(&mut members, family, Phase::PreQuiesce);
             for numbers in family.groups.values() {
                 self.window(&mut members, numbers);
@@ -458,12 +461,15 @@ impl Taking<'_> {
                 return;
             }
         };
-        let mut chosen: Vec<&mut Member> = members
+        let mut chosen: Vec<(usize, &mut Member)> = members
             .iter_mut()
             .enumerate()
-            .filter(|(number, _)| numbers.contains(number))
-            .map(|(_, member)| member)
+            .filter_map(|(number, member)| {
+                Some((numbers.iter().position(|chosen| *chosen == number)?, member))
+            })
             .collect();
+        chosen.sort_by_key(|(position, _)| *position);
+        let mut chosen: Vec<&mut Member> = chosen.into_iter().map(|(_, member)| member).collect();
         let sources: Vec<&mut Box<dyn Source>> =
             chosen.iter_mut().filter_map(|member| member.source.as_mut()).collect();
         let frozen = window::freeze(sources, deadline, self.repository.env());

@@ -164,10 +164,12 @@ impl GroupPlan {
         found
     }
 
-    /// A resource whose place the other plan changes, too.
+    /// A resource whose place the other plan changes, too, by whatever way it is named there.
     pub(super) fn touches(&self, other: &Self) -> Option<&str> {
+        let meet = |a: &PathBuf, b: &PathBuf| a == b || is_part(a, b) || is_part(b, a);
         let is_one = |a: &ItemPlan, b: &ItemPlan| {
-            a.item.connector == b.item.connector && a.target() == b.target()
+            (a.item.connector == b.item.connector && a.target() == b.target())
+                || a.plan.places.iter().any(|a| b.plan.places.iter().any(|b| meet(a, b)))
         };
         let found = self.items.iter().find(|own| other.items.iter().any(|b| is_one(own, b)));
         found.map(|item| &item.item.name[..])

@@ -19,7 +19,7 @@ use tintype_model::resource::{Consistency, Resource};
 
 pub use guard::Guarded;
 pub use part::{Changed, Content, EndOfStream, Part, ReadImage};
-pub use source::{CapturePlan, Released, Source, View};
+pub use source::{CapturePlan, Released, Source, Turn, View};
 pub use target::{
     Destination, FilesDone, ImageSink, KEPT, Stored, StoredEntry, Target, TargetPlan,
 };

@@ -7,6 +7,18 @@ use tintype_model::{Error, Result};
 
 use super::{Guarded, Part};
 
+/// When in a window a source freezes: those of earlier turns have frozen, or failed, by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Turn {
+    /// Holds writers up once what they have begun is over: nothing else stands still meanwhile.
+    Waits,
+    /// Holds writers up at once.
+    Holds,
+    /// Holds up nobody. These freeze one after the other, the last member of the group first, so
+    /// that none is ahead of one that its writers write to before it.
+    Passes,
+}
+
 /// One resource, for one snapshot. What it makes bears the session's name
 /// ([`Context::label`](super::Context::label)).
 pub trait Source: Send {
@@ -22,10 +34,20 @@ pub trait Source: Send {
         None
     }
 
+    /// Asked after `prepare`, as [`guarded`](Self::guarded) is.
+    fn turn(&self) -> Turn {
+        if self.guarded().is_some() { Turn::Holds } else { Turn::Passes }
+    }
+
     /// What must be read to its end before the window, since the view continues it: a base backup
     /// whose log goes on to the moment of the freeze. Paths as those of [`View::parts`].
     fn ahead(&mut self) -> Result<Vec<Part>> {
         Ok(Vec::new())
+    }
+
+    /// Right before the hooks and the window: what was prepared may be hours old by now.
+    fn renew(&mut self) -> Result<()> {
+        Ok(())
     }
 
     /// Short: the moment that the view shows lies between this call and its return.

@@ -4,9 +4,11 @@
 pub(crate) mod account;
 pub(crate) mod at;
 mod command;
+pub(crate) mod moment;
 pub(crate) mod moves;
 pub(crate) mod processes;
 pub(crate) mod program;
+pub(crate) mod replaced;
 pub(crate) mod secret;
 pub(crate) mod space;
 

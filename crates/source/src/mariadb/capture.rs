@@ -16,7 +16,9 @@ use tintype_model::{Error, Result};
 use super::programs::{Login, literal};
 use super::session::Session;
 use super::{At, DatabaseFacts, Facts, USERS};
-use crate::connector::{CapturePlan, Content, Context, EndOfStream, Part, Released, Source, View};
+use crate::connector::{
+    CapturePlan, Content, Context, EndOfStream, Guarded, Part, Released, Source, Turn, View,
+};
 use crate::host::program::{self, Beside};
 use crate::host::space;
 
@@ -42,6 +44,8 @@ pub(super) struct MariaDbSource {
     look: Option<Look>,
     dumps: Vec<Beside>,
     users: Option<Vec<u8>>,
+    /// Why the accounts are not in it.
+    why_no_users: Option<String>,
     copies: Vec<PathBuf>,
 }
 
@@ -79,6 +83,7 @@ impl MariaDbSource {
             look: None,
             dumps: Vec::new(),
             users: None,
+            why_no_users: None,
             copies: Vec::new(),
         }
     }
@@ -275,10 +280,25 @@ impl Source for MariaDbSource {
         let mut users = login.command("mariadb-dump", "mysqldump")?;
         users.args(["--system=users", "--skip-dump-date"]);
         // Not every user may read them, and not every program can.
-        self.users = program::run(&self.context, &mut users, MOST).ok();
+        match program::run(&self.context, &mut users, MOST) {
+            Ok(read) => self.users = Some(read),
+            Err(error) => {
+                self.why_no_users = Some(format!("its accounts are not in it ({error})"));
+            }
+        }
         session.ask(&format!("SET SESSION lock_wait_timeout = {LOCK_SECONDS}"))?;
         (self.session, self.login, self.look) = (Some(session), Some(login), Some(look));
         Ok(())
+    }
+
+    /// The lock goes with its connection, and that with the run: the guard keeps the run going.
+    fn guarded(&self) -> Option<Guarded> {
+        let (connector, name) = ("mariadb".to_owned(), self.name.clone());
+        Some(Guarded { connector, name, what: Value::Null })
+    }
+
+    fn turn(&self) -> Turn {
+        Turn::Waits
     }
 
     fn freeze(&mut self) -> Result<()> {
@@ -310,6 +330,9 @@ impl Source for MariaDbSource {
             dumps.map(|(database, path)| part(&database.at, path)).collect::<Result<Vec<_>>>()?;
         parts.extend(self.users.clone().map(|users| Part::object(USERS, users)));
         let (consistency, why_not_more) = look.reaches();
+        let reasons = why_not_more.into_iter().chain(self.why_no_users.clone());
+        let reasons: Vec<String> = reasons.collect();
+        let why_not_more = (!reasons.is_empty()).then(|| reasons.join("; "));
         let facts = Facts { version: look.version.clone(), databases: look.databases.clone() };
         Ok(View {
             parts,

@@ -128,6 +128,9 @@ impl Target for PostgresTarget {
             Action::Unpack(place) => unpack_all(&place, stored, context)?,
             Action::Recover { place, recovery } => recover(&place, &recovery, context)?,
             Action::Switch { place, moves } => {
+                if !moves.is_placed() {
+                    unused(&place)?;
+                }
                 let there =
                     if place.staged().exists() { place.staged() } else { place.data.clone() };
                 unpack::link(&there, &place.final_tablespaces(), place.account)?;
@@ -150,6 +153,9 @@ impl Target for PostgresTarget {
             }
             Action::Recover { place, .. } => stop(&place, &place.staged(), "immediate", context),
             Action::Switch { place, moves } => {
+                if moves.is_placed() {
+                    unused(&place)?;
+                }
                 place.make_empty()?;
                 moves.undo()
             }
@@ -163,6 +169,18 @@ impl Target for PostgresTarget {
 fn action(step: &Step) -> Result<Action> {
     serde_json::from_value(step.action.clone())
         .map_err(|error| Error::invalid(format!("a step that is not of this connector: {error}")))
+}
+
+/// Hours may have passed since the plan, and somebody may have started a server meanwhile.
+fn unused(place: &Place) -> Result<()> {
+    if programs::running(&place.data).is_none() {
+        return Ok(());
+    }
+    Err(Error::locked(format!(
+        "{}: a server runs in {}, which is to be moved; stop it and run the restore again",
+        place.name,
+        place.data.display()
+    )))
 }
 
 fn stop(place: &Place, data: &Path, mode: &str, context: &Context) -> Result<()> {

@@ -121,7 +121,12 @@ impl Target for RedisTarget {
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
         match action(step)? {
             Action::Stage(staged) => staged.write(stored)?,
-            Action::Switch(moves) => moves.apply()?,
+            Action::Switch(moves) => {
+                if !moves.is_placed() {
+                    unused(&moves)?;
+                }
+                moves.apply()?;
+            }
         }
         Ok(Value::Null)
     }
@@ -129,7 +134,12 @@ impl Target for RedisTarget {
     fn undo(&mut self, step: &Step, _: &Value) -> Result<()> {
         match action(step)? {
             Action::Stage(staged) => staged.remove(),
-            Action::Switch(moves) => moves.undo(),
+            Action::Switch(moves) => {
+                if moves.is_placed() {
+                    unused(&moves)?;
+                }
+                moves.undo()
+            }
         }
     }
 }
@@ -166,12 +176,7 @@ fn checks(directory: &Path) -> Vec<Check> {
             "make it first",
         ));
     }
-    // A server works in its data directory, and writes over the dump when it is stopped.
-    let real = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
-    let here = |process: &processes::Process| {
-        process.directory().is_some_and(|there| there == real) && process.pid != std::process::id()
-    };
-    let servers: Vec<_> = processes::all().into_iter().filter(here).collect();
+    let servers = servers_in(directory);
     checks.push(if servers.is_empty() {
         Check::pass("running", format!("no server runs in {shown}"))
     } else {
@@ -183,6 +188,31 @@ fn checks(directory: &Path) -> Vec<Check> {
         )
     });
     checks
+}
+
+/// A server works in its data directory, and writes over the dump when it is stopped.
+fn servers_in(directory: &Path) -> Vec<processes::Process> {
+    let real = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    let here = |process: &processes::Process| {
+        process.directory().is_some_and(|there| there == real) && process.pid != std::process::id()
+    };
+    processes::all().into_iter().filter(here).collect()
+}
+
+/// Hours may have passed since the plan, and somebody may have started a server meanwhile.
+fn unused(moves: &Moves) -> Result<()> {
+    let directory = moves.place.first().and_then(|(_, place)| place.parent());
+    let Some(directory) = directory else { return Ok(()) };
+    let servers = servers_in(directory);
+    if servers.is_empty() {
+        return Ok(());
+    }
+    Err(Error::locked(format!(
+        "{} runs in {}, and would write its own data over what is restored; stop it and run the \
+         restore again",
+        processes::names(&servers),
+        directory.display()
+    )))
 }
 
 /// As the directory is, or a user's if root has to make it.

@@ -20,7 +20,9 @@ use tintype_model::{Error, Result};
 use super::copy::{copy, damage, failed, open, open_unchanging, patiently, tables};
 use super::file::{beside, is_locked_by_us};
 use super::{Facts, STORED};
-use crate::connector::{CapturePlan, Content, Context, Part, Released, Source, View};
+use crate::connector::{
+    CapturePlan, Content, Context, Guarded, Part, Released, Source, Turn, View,
+};
 use crate::host::space;
 
 /// How long the copy outside the window may take.
@@ -95,6 +97,14 @@ impl SqliteSource {
         copy(&self.name, &live.connection, &self.copy, most, &self.context)
     }
 
+    /// Outside the window, in short steps. Gives the counter of changes, if it stood still.
+    fn copy_beforehand(&self, live: &Live) -> Result<Option<i64>> {
+        let before = self.changes(&live.connection)?;
+        self.copy(live, MOST)?;
+        let after = self.changes(&live.connection)?;
+        Ok((before == after).then_some(after))
+    }
+
     /// Whether what was copied inside a transaction is of its moment after all.
     fn still_locked(&self, live: &Live) -> Result<()> {
         let locked = if live.wal { beside(&self.path, "-shm") } else { self.path.clone() };
@@ -159,12 +169,30 @@ impl Source for SqliteSource {
         let bytes = self.path.metadata().map_or(0, |meta| meta.len());
         space::require(&self.name, &self.context.scratch, bytes + log)?;
         if !live.wal {
-            let before = self.changes(&live.connection)?;
-            self.copy(&live, MOST)?;
-            let after = self.changes(&live.connection)?;
-            live.copied = (before == after).then_some(after);
+            live.copied = self.copy_beforehand(&live)?;
         }
         self.live = Some(live);
+        Ok(())
+    }
+
+    /// The lock goes with its connection, and that with the run: the guard keeps the run going.
+    fn guarded(&self) -> Option<Guarded> {
+        let (connector, name) = ("sqlite".to_owned(), self.name.clone());
+        let holds = self.live.as_ref().is_some_and(|live| !live.wal);
+        holds.then_some(Guarded { connector, name, what: Value::Null })
+    }
+
+    fn turn(&self) -> Turn {
+        if self.guarded().is_some() { Turn::Waits } else { Turn::Passes }
+    }
+
+    fn renew(&mut self) -> Result<()> {
+        let Some(live) = self.live.as_ref().filter(|live| !live.wal) else { return Ok(()) };
+        if live.copied == Some(self.changes(&live.connection)?) {
+            return Ok(());
+        }
+        let copied = self.copy_beforehand(live)?;
+        self.live.iter_mut().for_each(|live| live.copied = copied);
         Ok(())
     }
 

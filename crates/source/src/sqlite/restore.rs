@@ -18,7 +18,8 @@ use super::file::{COMPANIONS, HEADER_BYTES, Header, beside};
 use super::{At, Facts, STORED};
 use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
 use crate::host::moves::{Moves, sync_directory};
-use crate::host::{at, processes, space};
+use crate::host::replaced::{Replaced, remove_all};
+use crate::host::{at, moment, processes, space};
 
 /// Up to this size every page and index is compared, above it only the pages.
 const WHOLE_CHECK_BYTES: u64 = 4 << 30;
@@ -33,7 +34,8 @@ enum Action {
     Stage { name: String, to: PathBuf, mode: u32, uid: u32, gid: u32, tables: u64 },
     Switch(Moves),
     Health { name: String, path: PathBuf },
-    Clean(Vec<PathBuf>),
+    Watch(PathBuf),
+    Clean(Replaced),
 }
 
 impl SqliteTarget {
@@ -134,7 +136,8 @@ impl Target for SqliteTarget {
             all.map(|suffix| (beside(from, suffix), beside(to, suffix))).collect::<Vec<_>>()
         };
         let moves = Moves { replaces, aside: pairs(&path, &old), place: pairs(&staged, &path) };
-        let gone = moves.aside.iter().map(|(_, aside)| aside.clone()).collect();
+        let files = pairs(&old, &named("kept"));
+        let replaced = Replaced { files, moment: named("moment") };
         let (name, tables, places) = (item.name.clone(), facts.tables, vec![path.clone()]);
         let stage = Action::Stage { name: name.clone(), to: staged, mode, uid, gid, tables };
         let mut steps = vec![
@@ -152,11 +155,17 @@ impl Target for SqliteTarget {
         ];
         if replaces {
             steps.push(step(
+                Stage::Watch,
+                format!("note the moment: what {shown} gets from here on is not removed"),
+                Action::Watch(replaced.moment.clone()),
+            ));
+            steps.push(step(
                 Stage::Clean,
                 format!("remove what stood at {shown} before"),
-                Action::Clean(gone),
+                Action::Clean(replaced),
             ));
         }
+        steps.sort_by_key(|step| step.stage);
         Ok(TargetPlan { checks, steps, replaces, places, ..TargetPlan::default() })
     }
 
@@ -176,7 +185,8 @@ impl Target for SqliteTarget {
                 let connection = open(&name, &path)?;
                 tables(&connection).map_err(|error| failed(&name, &path, error))?;
             }
-            Action::Clean(paths) => remove(&paths)?,
+            Action::Watch(moment) => moment::note(&moment)?,
+            Action::Clean(replaced) => return remove_all(&[replaced]),
         }
         Ok(Value::Null)
     }
@@ -194,13 +204,8 @@ impl Target for SqliteTarget {
                 moves.undo()
             }
             Action::Health { .. } => Ok(()),
-            Action::Clean(paths) => match paths.first().filter(|old| !old.exists()) {
-                None => Ok(()),
-                Some(old) => Err(Error::not_found(format!(
-                    "{} is removed: the restore is done and cannot be taken back",
-                    old.display()
-                ))),
-            },
+            Action::Watch(moment) => moment::forget(&moment),
+            Action::Clean(replaced) => replaced.is_there(),
         }
     }
 }

@@ -7,12 +7,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tintype_model::plan::{Stage, Step};
 use tintype_model::{Error, Result};
 
 use super::disk_file;
 use super::place::{place, take_back};
 use crate::connector::{Context, Stored};
+use crate::host::moment;
+use crate::host::replaced::{Replaced, remove_all};
 
 /// Firmware variables and definitions are small.
 const OBJECT_BYTES: u64 = 256 << 20;
@@ -46,9 +49,13 @@ pub(crate) enum FileStep {
         file: PathBuf,
         old: Option<PathBuf>,
     },
-    /// What was replaced, at last.
+    /// Right before the undo point.
+    Watch {
+        replaced: Vec<Replaced>,
+    },
+    /// What was replaced, at last; but for what changed after the undo point.
     Remove {
-        files: Vec<PathBuf>,
+        replaced: Vec<Replaced>,
     },
 }
 
@@ -58,8 +65,9 @@ impl FileStep {
         match self {
             Self::WriteDisk { file, .. }
             | Self::WriteObject { file, .. }
-            | Self::WriteText { file, .. } => Some(file),
-            Self::MakeDirectory { .. } | Self::Place { .. } | Self::Remove { .. } => None,
+            | Self::WriteText { file, .. }
+            | Self::Place { file, .. } => Some(file),
+            Self::MakeDirectory { .. } | Self::Watch { .. } | Self::Remove { .. } => None,
         }
     }
 }
@@ -77,8 +85,8 @@ pub(crate) fn beside(file: &Path, what: &str, context: &Context) -> PathBuf {
 }
 
 impl FileStep {
-    pub(crate) fn apply(&self, stored: &dyn Stored, context: &Context) -> Result<()> {
-        match self {
+    pub(crate) fn apply(&self, stored: &dyn Stored, context: &Context) -> Result<Value> {
+        let done = match self {
             Self::MakeDirectory { path } => match std::fs::create_dir(path) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
                 result => result.map_err(|error| Error::io(error, path.display())),
@@ -93,8 +101,12 @@ impl FileStep {
                 write_file(file, text.as_bytes(), *executable)
             }
             Self::Place { new, file, old } => place(new, file, old.as_deref(), context),
-            Self::Remove { files } => files.iter().try_for_each(|file| disk_file::remove(file)),
-        }
+            Self::Watch { replaced } => {
+                replaced.iter().try_for_each(|replaced| moment::note(&replaced.moment))
+            }
+            Self::Remove { replaced } => return remove_all(replaced),
+        };
+        done.map(|()| Value::Null)
     }
 
     pub(crate) fn undo(&self, context: &Context) -> Result<()> {
@@ -110,15 +122,31 @@ impl FileStep {
             Self::Place { new, file, old } => {
                 take_back(new, file, old.as_deref(), &context.stubborn())
             }
-            Self::Remove { files } => match files.iter().find(|file| !file.exists()) {
-                Some(gone) => {
-                    let gone = gone.display();
-                    Err(Error::not_found(format!("{gone}: what was replaced is removed already")))
-                }
-                None => Ok(()),
-            },
+            Self::Watch { replaced } => {
+                replaced.iter().try_for_each(|replaced| moment::forget(&replaced.moment))
+            }
+            Self::Remove { replaced } => replaced.iter().try_for_each(Replaced::is_there),
         }
     }
+}
+
+/// A file that is to be replaced: where it stays until the end.
+pub(crate) fn replaced(file: &Path, context: &Context) -> Replaced {
+    let named = |what| beside(file, what, context);
+    Replaced { files: vec![(named("old"), named("kept"))], moment: named("moment") }
+}
+
+/// The steps around the switch of what is replaced.
+pub(crate) fn keep_later(replaced: Vec<Replaced>) -> Vec<(Stage, &'static str, FileStep)> {
+    if replaced.is_empty() {
+        return Vec::new();
+    }
+    let watch = FileStep::Watch { replaced: replaced.clone() };
+    let remove = FileStep::Remove { replaced };
+    vec![
+        (Stage::Watch, "note the moment: what is written from here on is not removed", watch),
+        (Stage::Clean, "remove what was replaced", remove),
+    ]
 }
 
 fn write_file(file: &Path, bytes: &[u8], executable: bool) -> Result<()> {

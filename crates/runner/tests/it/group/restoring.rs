@@ -269,6 +269,44 @@ fn what_an_interrupted_restore_changed_no_other_touches() {
     assert!(same.is(ErrorKind::Locked) && same.to_string().contains("interrupted"), "{same}");
 }
 
+/// However it is named: a volume by its path, a database in it by its file.
+#[test]
+fn what_lies_in_what_an_unfinished_restore_changes_waits_too() {
+    let stage = stage();
+    let volume = stage.lab.path("volume");
+    std::fs::create_dir(&volume).unwrap();
+    let planned = |names: &'static [&'static str], place: std::path::PathBuf| {
+        move |mut plan: GroupPlan| {
+            plan.items.retain(|item| names.contains(&&item.item.name[..]));
+            for item in &mut plan.items {
+                item.resource.at.insert("path".into(), place.to_string_lossy().into());
+                item.plan.places = vec![place.clone()];
+            }
+            plan
+        }
+    };
+    let cancel = Cancel::default();
+    stage.world.lock().unwrap().cancel_at = Some((1, Canceled(cancel.clone())));
+    with_restore(&stage, &cancel, |restore, plan| {
+        restore.apply(planned(&["b"], volume.clone())(plan), None).unwrap_err();
+    });
+    stage.world.lock().unwrap().cancel_at = None;
+    let beside = |place: std::path::PathBuf| {
+        begun(&stage, &Cancel::default(), |restore| {
+            let snapshot = restore.snapshot;
+            let descriptor = group::descriptor(restore.repository, snapshot).unwrap().unwrap();
+            let plan = planned(&["a"], place)(restore.plan(&descriptor, &wanted()).unwrap());
+            let journal = stage.lab.path("journal/other.json");
+            Restore { journal, ..copy_of(restore) }.apply(plan, None).map_err(|broken| broken.error)
+        })
+    };
+    let refused = beside(volume.join("shop.db")).unwrap_err();
+    assert!(refused.is(ErrorKind::Locked) && refused.to_string().contains("interrupted"));
+    let above = beside(stage.lab.path("")).unwrap_err();
+    assert!(above.is(ErrorKind::Locked), "{above}");
+    beside(stage.lab.path("volumes")).unwrap();
+}
+
 fn copy_of<'r>(of: &Restore<'r>) -> Restore<'r> {
     let Restore { repository, connectors, snapshot, context, cancel, progress, workers, .. } = *of;
     let journal = of.journal.clone();

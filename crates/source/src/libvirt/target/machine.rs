@@ -25,7 +25,7 @@ use crate::qemu::target::renew::fresh_uuid;
 use crate::vm::checks::{NOT_STARTED, OFF, guest_hooks, tools};
 use crate::vm::place::{in_use, resolved};
 use crate::vm::socket::Waits;
-use crate::vm::steps::{FileStep, beside};
+use crate::vm::steps::{FileStep, beside, keep_later, replaced};
 
 pub(super) const START: Duration = Duration::from_mins(2);
 const BOOT: Duration = Duration::from_mins(5);
@@ -103,9 +103,8 @@ fn in_place(plan: &mut Plan<'_>, at: &At, facts: &Facts) -> Result<()> {
         let before = before.map(|_| virsh.call(&show)).transpose()?;
         define(plan, at, &name, xml, before);
     }
-    let files = std::mem::take(&mut plan.replaced);
-    if !files.is_empty() {
-        plan.file(Stage::Clean, "remove what was replaced", FileStep::Remove { files });
+    for (stage, text, action) in keep_later(std::mem::take(&mut plan.replaced)) {
+        plan.file(stage, text, action);
     }
     Ok(())
 }
@@ -196,10 +195,11 @@ fn check_place(plan: &mut Plan<'_>, file: &Path, is_off: bool) -> PathBuf {
 fn replace(plan: &mut Plan<'_>, new: PathBuf, file: PathBuf) -> bool {
     let is_there = std::fs::metadata(&file).is_ok();
     plan.result.replaces |= is_there;
-    let old = is_there.then(|| beside(&file, "old", plan.context));
+    let kept = is_there.then(|| replaced(&file, plan.context));
+    let old = kept.as_ref().and_then(|kept| Some(kept.files.first()?.0.clone()));
     let text = format!("put it in the place of {}", file.display());
-    plan.file(Stage::Switch, text, FileStep::Place { new, file, old: old.clone() });
-    plan.replaced.extend(old);
+    plan.file(Stage::Switch, text, FileStep::Place { new, file, old });
+    plan.replaced.extend(kept);
     is_there
 }
 

@@ -4,7 +4,7 @@ mod machine;
 mod network;
 mod renew;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use super::domain::Domain;
 use super::virsh::Virsh;
 use super::xml::{parse, text};
 use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
+use crate::host::replaced::Replaced;
 use crate::vm::steps::{FileStep, step};
 
 /// Of what a start gives: whether it was this one that started it.
@@ -103,7 +104,7 @@ impl Target for LibvirtTarget {
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
         match action(step)? {
-            Action::File(file) => file.apply(stored, &self.context).map(|()| Value::Null),
+            Action::File(file) => file.apply(stored, &self.context),
             Action::Libvirt(libvirt) => libvirt.apply(&self.context),
         }
     }
@@ -231,7 +232,7 @@ struct Plan<'a> {
     stored: &'a dyn Stored,
     result: TargetPlan,
     /// Where what is replaced stays until the end.
-    replaced: Vec<PathBuf>,
+    replaced: Vec<Replaced>,
 }
 
 impl Plan<'_> {

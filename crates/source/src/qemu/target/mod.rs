@@ -49,7 +49,7 @@ impl Target for QemuTarget {
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
         match action(step)? {
-            Action::File(file) => file.apply(stored, &self.context)?,
+            Action::File(file) => return file.apply(stored, &self.context),
             Action::Machine(MachineStep::Start { script, directory, qmp }) => {
                 health::start(&script, &directory, &qmp, &self.context)?;
             }

@@ -13,6 +13,7 @@ use tintype_model::{Error, ErrorKind, Result};
 use super::renew::{Renewal, fresh_mac, fresh_uuid, names, renewed, script};
 use super::{Action, MachineStep};
 use crate::connector::{Context, Destination, Stored, TargetPlan};
+use crate::host::replaced::Replaced;
 use crate::host::space::check_all;
 use crate::qemu::at::{At, DiskAt};
 use crate::qemu::definition::{DEFINITION, DISKS, Definition, DiskFacts, Facts, NVRAM};
@@ -21,7 +22,7 @@ use crate::vm::checks::{NOT_STARTED, OFF, guest_hooks, tools};
 use crate::vm::place::{in_use, resolved};
 use crate::vm::qmp::Qmp;
 use crate::vm::socket::Waits;
-use crate::vm::steps::{FileStep, beside, step};
+use crate::vm::steps::{FileStep, beside, keep_later, replaced, step};
 
 const DEFINITION_BYTES: u64 = 64 << 20;
 
@@ -119,7 +120,7 @@ struct Plan<'a> {
     context: &'a Context,
     result: TargetPlan,
     /// Where what is replaced stays until the end.
-    replaced: Vec<PathBuf>,
+    replaced: Vec<Replaced>,
 }
 
 impl Plan<'_> {
@@ -178,9 +179,8 @@ impl Plan<'_> {
             self.replace(disk, new, file, is_there)?;
         }
         self.check(check_all(&places));
-        let files = std::mem::take(&mut self.replaced);
-        if !files.is_empty() {
-            self.step(Stage::Clean, "remove what was replaced", FileStep::Remove { files });
+        for (stage, text, action) in keep_later(std::mem::take(&mut self.replaced)) {
+            self.step(stage, text, action);
         }
         Ok(())
     }
@@ -192,7 +192,7 @@ impl Plan<'_> {
         file: PathBuf,
         is_there: bool,
     ) -> Result<()> {
-        let old = is_there.then(|| beside(&file, "old", self.context));
+        let kept = is_there.then(|| replaced(&file, self.context));
         if is_there {
             self.result.replaces = true;
             // The machine is off: what is replaced is captured as files, the firmware's variables
@@ -204,8 +204,9 @@ impl Plan<'_> {
             disks[&disk.name] = place;
         }
         let text = format!("put it in the place of {}", file.display());
-        self.step(Stage::Switch, text, FileStep::Place { new, file, old: old.clone() });
-        self.replaced.extend(old);
+        let old = kept.as_ref().and_then(|kept| Some(kept.files.first()?.0.clone()));
+        self.step(Stage::Switch, text, FileStep::Place { new, file, old });
+        self.replaced.extend(kept);
         Ok(())
     }
 

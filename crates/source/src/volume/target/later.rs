@@ -14,50 +14,21 @@ use tintype_model::{Error, Result};
 
 use super::journal::Journal;
 use super::layout::Layout;
-use crate::host::processes;
+use crate::host::{moment, processes};
 
-/// Done a second time it stays the first moment.
 pub(super) fn mark(layout: &Layout) -> Result<()> {
-    let path = layout.moment();
-    match std::fs::File::create_new(&path).and_then(|file| file.sync_all()) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(Error::io(error, path.display()))
-        }
-        _ => Ok(()),
-    }
+    moment::note(&layout.moment())
 }
 
 pub(super) fn unmark(layout: &Layout) -> Result<()> {
-    match std::fs::remove_file(layout.moment()) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io(error, layout.moment().display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-type Moment = (i64, i64);
-
-/// None: there is no undo point.
-fn moment(layout: &Layout) -> Result<Option<Moment>> {
-    match layout.moment().symlink_metadata() {
-        Ok(found) => Ok(Some((found.ctime(), found.ctime_nsec()))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(error, layout.moment().display())),
-    }
-}
-
-fn is_changed(found: &Metadata, moment: Moment) -> bool {
-    (found.ctime(), found.ctime_nsec()) >= moment
-}
-
-fn is_written(found: &Metadata, moment: Moment) -> bool {
-    (found.mtime(), found.mtime_nsec()) >= moment
+    moment::forget(&layout.moment())
 }
 
 /// Inodes of files at the top that were not changed up to now, sorted.
 pub(super) fn settled(layout: &Layout) -> Result<Vec<u64>> {
-    let (None, Some(moment)) = (&layout.only, moment(layout)?) else { return Ok(Vec::new()) };
+    let (None, Some(moment)) = (&layout.only, moment::noted(&layout.moment())?) else {
+        return Ok(Vec::new());
+    };
     let failed = |error| Error::io(error, layout.live.display());
     let mut settled = Vec::new();
     for entry in std::fs::read_dir(&layout.live).map_err(failed)? {
@@ -65,7 +36,7 @@ pub(super) fn settled(layout: &Layout) -> Result<Vec<u64>> {
         settled.extend(
             found
                 .ok()
-                .filter(|found| !found.is_dir() && !is_changed(found, moment))
+                .filter(|found| !found.is_dir() && !moment.is_before_change(found))
                 .map(|found| found.ino()),
         );
     }
@@ -76,7 +47,7 @@ pub(super) fn settled(layout: &Layout) -> Result<Vec<u64>> {
 /// Whether some of what was replaced changed after the undo point, or is still written to. What
 /// cannot be looked at may have changed.
 pub(super) fn any(layout: &Layout, journal: &Journal, cancel: &Cancel) -> Result<bool> {
-    let Some(moment) = moment(layout)? else { return Ok(false) };
+    let Some(moment) = moment::noted(&layout.moment())? else { return Ok(false) };
     let top = layout.staged();
     if !processes::writing_below(&top).is_empty() {
         return Ok(true);
@@ -100,9 +71,9 @@ pub(super) fn any(layout: &Layout, journal: &Journal, cancel: &Cancel) -> Result
             // Under all its names, of which others may lie deeper.
             let was_moved = found.dev() == device && is_settled(&found);
             let is_later = if found.is_dir() || was_moved {
-                is_written(&found, moment)
+                moment.is_before_write(&found)
             } else {
-                is_changed(&found, moment)
+                moment.is_before_change(&found)
             };
             if is_later {
                 return Ok(true);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tintype_model::ErrorKind;
 use tintype_model::resource::{Consistency, Resource};
-use tintype_source::connector::{Destination, Released};
+use tintype_source::connector::{Destination, Released, Turn};
 use tintype_testkit::mariadb::{MariaDb, client};
 use tintype_testkit::volumes::Mounted;
 
@@ -121,6 +121,30 @@ fn tables_without_transactions_are_said() {
     let without = json!({ "socket": server.socket, "databases": ["nothing"] });
     let error = world.source(&database("mariadb", without)).plan().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+/// A dump of accounts needs more than one of data.
+#[test]
+fn accounts_that_cannot_be_read_are_said() {
+    let server = MariaDb::start();
+    server.sql("", "CREATE DATABASE small; CREATE TABLE small.a(n int) ENGINE=InnoDB");
+    let rights = "GRANT RELOAD, PROCESS ON *.* TO saver@'localhost'; GRANT SELECT, SHOW VIEW, \
+                  TRIGGER, EVENT, LOCK TABLES ON small.* TO saver@'localhost'";
+    server.sql("", &format!("CREATE USER saver@'localhost'; {rights}"));
+    let mut resource = resource(&server);
+    resource.at.insert("user".into(), json!("saver"));
+    let world = World::new();
+    let mut source = world.source(&resource);
+    source.plan().unwrap();
+    source.prepare(None).unwrap();
+    assert_eq!(source.turn(), Turn::Waits);
+    source.freeze().unwrap();
+    source.thaw().unwrap();
+    let view = source.view().unwrap();
+    let why = view.why_not_more.unwrap_or_default();
+    assert_eq!(view.consistency, Consistency::Application);
+    assert!(why.contains("accounts are not in it"), "{why}");
+    source.release(Released::Failed).unwrap();
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tintype_model::ErrorKind;
+use tintype_model::plan::Stage;
 use tintype_model::resource::{Consistency, Resource};
 use tintype_source::connector::{Content, Destination, Released, Source};
 use tintype_testkit::postgres::{Postgres, query, stop};
@@ -152,6 +153,15 @@ fn a_stopped_cluster_is_replaced_and_stays_beside() {
     let (_, plan) = world.plan(&item, &resource, &Destination::InPlace);
     let told = plan.checks.iter().find(|check| check.name == "options").unwrap();
     assert!(told.message.contains("work_mem"), "{}", told.message);
+    // Somebody starts it between the plan and the switch.
+    let options = ["work_mem=5MB", "cluster_name=it's one"];
+    server.resume(&options);
+    let (mut target, _) = world.plan(&item, &resource, &Destination::InPlace);
+    let switch = plan.steps.iter().find(|step| step.stage == Stage::Switch).unwrap();
+    let refused = target.apply(switch, &world.stored).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Locked, "{refused}");
+    assert_eq!(server.sql("SELECT count(*) FROM a"), "2");
+    server.stop("fast");
     world.restore(&item, &resource, &Destination::InPlace);
     let _started = Started(server.data.clone());
     assert_eq!(server.sql("SHOW work_mem"), "5MB");

@@ -81,6 +81,15 @@ fn it_is_restored_in_place_for_a_server_that_reads_its_append_only_file() {
         assert_eq!(server.ask(&["GET", "a"]), "2", "undone after {count} steps");
         server.stop();
     });
+    // Somebody starts it between the plan and the switch.
+    let (mut target, plan) = world.plan(&item, &resource(&server), &Destination::InPlace);
+    target.apply(&plan.steps[0], &world.stored).unwrap();
+    server.resume(&settings);
+    let refused = target.apply(&plan.steps[1], &world.stored).unwrap_err();
+    assert!(refused.message().contains("redis-server (pid"), "{refused}");
+    assert_eq!(server.ask(&["GET", "a"]), "2");
+    server.stop();
+    target.undo(&plan.steps[0], &Value::Null).unwrap();
     world.restore(&item, &resource(&server), &Destination::InPlace);
     server.resume(&settings);
     assert_eq!(server.ask(&["GET", "a"]), "1");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tintype_model::ErrorKind;
 use tintype_model::plan::{Check, Stage};
 use tintype_model::resource::{Consistency, Resource};
-use tintype_source::connector::Destination;
+use tintype_source::connector::{Destination, Turn};
 
 use super::world::{World, as_new, blocked, connector, database};
 
@@ -107,7 +107,13 @@ fn a_copy_that_is_current_is_not_made_again_in_the_window() {
     source.prepare(None).unwrap();
     let copy = std::fs::read_dir(&world.context.scratch).unwrap().next().unwrap().unwrap().path();
     let inode_time = || std::fs::metadata(&copy).unwrap().modified().unwrap();
+    assert_eq!(source.turn(), Turn::Waits, "nothing else stands still while it is copied");
+    // Hours may pass before the window.
+    let prepared = inode_time();
+    writer.execute_batch("INSERT INTO b VALUES(0)").unwrap();
+    source.renew().unwrap();
     let before = inode_time();
+    assert!(before > prepared);
     source.freeze().unwrap();
     assert_eq!(inode_time(), before);
     writer.busy_timeout(Duration::ZERO).unwrap();
@@ -152,6 +158,37 @@ fn it_is_restored_as_new_and_in_place_with_its_journals() {
         .filter(|name| name.contains("tintype-"))
         .collect();
     assert_eq!(left, Vec::<String>::new());
+}
+
+/// By a program that opens it for a moment, between the undo point and the switch.
+#[test]
+fn what_is_written_after_the_undo_point_is_not_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    let writer = make(&path, "delete", 10);
+    let world = World::new();
+    let item = world.capture(&at(&path), || (), || ()).unwrap();
+    write(&writer, 10);
+    drop(writer);
+    for is_written in [false, true] {
+        let (mut target, plan) = world.plan(&item, &at(&path), &Destination::InPlace);
+        let mut last_done = Value::Null;
+        for step in &plan.steps {
+            if step.stage == Stage::Switch && is_written {
+                let writer = Connection::open(&path).unwrap();
+                (10..30).for_each(|number| write(&writer, number));
+            }
+            last_done = target.apply(step, &world.stored).unwrap();
+            // Interrupted before it was written down.
+            assert_eq!(target.apply(step, &world.stored).unwrap(), last_done);
+        }
+        assert_eq!(last(&path), 9);
+        assert_eq!(last_done["kept"].is_string(), is_written, "{last_done}");
+        if let Some(kept) = last_done["kept"].as_str() {
+            assert_eq!(last(Path::new(kept)), 29);
+        }
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "it and what is kept");
 }
 
 #[test]

@@ -153,6 +153,27 @@ fn a_machine_that_was_started_meanwhile_keeps_its_disk() {
 }
 
 /// Whether a process has a file open.
+/// It was started and shut down again between the undo point and the switch.
+#[test]
+fn what_a_machine_wrote_after_the_undo_point_is_not_removed() {
+    for is_written in [false, true] {
+        let off = Off::captured(|place| place.join("disk.raw"));
+        let (mut target, mut done) = (off.target(), Value::Null);
+        for step in off.steps() {
+            if step.stage == Stage::Switch && is_written {
+                std::fs::write(&off.disk, vec![3; DISK_BYTES as usize]).unwrap();
+            }
+            done = target.apply(&step, &off.stored).unwrap();
+            assert_eq!(target.apply(&step, &off.stored).unwrap(), done, "{}", step.text);
+        }
+        assert_eq!(std::fs::read(&off.disk).unwrap()[0], 1);
+        let kept = done["kept"].as_str().map(|kept| std::fs::read(kept).unwrap()[0]);
+        assert_eq!(kept, is_written.then_some(3), "{done}");
+        let files = std::fs::read_dir(&off.place).unwrap().count();
+        assert_eq!(files, 1 + usize::from(is_written));
+    }
+}
+
 fn is_open(file: &Path) -> bool {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let mut open = processes.flat_map(|process| std::fs::read_dir(process.path().join("fd")));
