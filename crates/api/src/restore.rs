@@ -1,6 +1,6 @@
 //! Restores: planned, checked and shown, then applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,6 +21,11 @@ pub struct NewRestore {
     /// Names of resources in it; applications stand for their components. None: all that it holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
+    /// Of a full snapshot: ids of the tenants whose parts are restored. None: all that it holds, or with
+    /// `resources` those of the system.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub tenants: BTreeSet<Id>,
     /// Those that are restored beside what there is, by name; all others go over it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub as_new: BTreeMap<String, AsNew>,
@@ -30,6 +35,20 @@ pub struct NewRestore {
     /// Replace what is there without taking a snapshot of it first.
     #[serde(default)]
     pub without_undo_point: bool,
+}
+
+impl NewRestore {
+    /// All that a snapshot holds, over what is there.
+    pub fn all_of(snapshot: &str) -> Self {
+        Self {
+            snapshot: snapshot.to_owned(),
+            resources: Vec::new(),
+            tenants: BTreeSet::new(),
+            as_new: BTreeMap::new(),
+            files: None,
+            without_undo_point: false,
+        }
+    }
 }
 
 /// Under which name and where.
@@ -80,11 +99,17 @@ pub struct RestorePlan {
     /// What must be typed to apply it, because something is replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm: Option<String>,
+    /// Of a snapshot that holds the manager's state: what restores that too, typed on its host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager_command: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PlannedItem {
     pub name: String,
+    /// Id of the tenant whose it is.
+    #[schema(value_type = String)]
+    pub tenant: Id,
     /// In words: `in place`, `as new name`, `files into …`.
     pub to: String,
     pub bytes: u64,

@@ -64,6 +64,33 @@ pub struct Snapshot {
     pub captured: u32,
     pub failed: u32,
     pub skipped: u32,
+    /// What of the manager's state was left out on purpose.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub excluded: BTreeSet<Excluded>,
+}
+
+/// What of the manager's state can be left out of a snapshot.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Excluded {
+    /// Passwords, tokens, access keys of storages and connectors, the key of the agents' authority.
+    Credentials,
+    /// The audit log.
+    Events,
+    /// Runs that have ended, and what they logged.
+    Logs,
+}
+
+impl Excluded {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Events => "events",
+            Self::Logs => "logs",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -75,6 +102,8 @@ pub enum SnapshotScope {
     Tenant,
     /// Chosen resources.
     Partial,
+    /// Of `system`: the manager's state alone.
+    Manager,
 }
 
 impl SnapshotScope {
@@ -83,7 +112,13 @@ impl SnapshotScope {
             Self::Full => "full",
             Self::Tenant => "tenant",
             Self::Partial => "partial",
+            Self::Manager => "manager",
         }
+    }
+
+    /// Whether it is of the whole installation, for administrators of the system.
+    pub fn holds_manager(self) -> bool {
+        matches!(self, Self::Full | Self::Manager)
     }
 }
 
@@ -95,6 +130,8 @@ pub enum Trigger {
     Schedule,
     PreRestore,
     PreUpdate,
+    /// Before a newer program brought the manager's catalog up to date.
+    PreUpgrade,
     Upload,
     Sync,
 }
@@ -172,6 +209,9 @@ pub struct NewSnapshot {
     /// Why it is taken; `manual` or `pre-update`.
     #[serde(default)]
     pub trigger: Trigger,
+    /// What of the manager's state is left out; of full and manager snapshots.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub exclude: BTreeSet<Excluded>,
 }
 
 /// What may change about a snapshot; what is left out stays.

@@ -2,19 +2,23 @@
 
 use anyhow::Context as _;
 use serde_json::json;
-use tintype_manager::lost::{rebuild, sheet};
-use tintype_manager::serve;
+use tintype_manager::catalog::VERSION;
+use tintype_manager::lost::copy::{self, Head};
+use tintype_manager::lost::{rebuild, sheet, switch};
+use tintype_manager::serve::{self, Options};
+use tintype_manager::state::State;
 use zeroize::Zeroizing;
 
 use crate::exit::{self, Exit};
 use crate::report::Report;
 use crate::serve::Own;
-use crate::show;
+use crate::show::{self, Table};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   tintype manager recovery-sheet | lp          print it, and keep it where the manager is not
+  tintype manager undo                         what can be brought back
   tintype manager rebuild-catalog              the list of snapshots, from the repositories alone")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -32,6 +36,11 @@ enum Command {
     RecoverySheet,
     /// Make the list of snapshots anew from what the repositories say
     RebuildCatalog,
+    /// Bring back what a recovery or an upgrade replaced; without a name: list what there is
+    Undo {
+        /// As the recovery or the upgrade told it
+        copy: Option<String>,
+    },
 }
 
 impl Args {
@@ -52,41 +61,80 @@ impl Args {
         let options = self.own.options()?;
         let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
         runtime.block_on(async {
-            let is_there =
-                options.database.is_some() || options.data.join("catalog.sqlite").exists();
-            if !is_there {
-                let what = format!("{}: there is no manager here", options.data.display());
-                return Err(tintype_engine::Error::not_found(what).into());
+            match self.command {
+                Command::Undo { copy } => undo(report, &options, copy).await,
+                Command::RecoverySheet => recovery_sheet(report, &options).await,
+                Command::RebuildCatalog => rebuild_catalog(report, &options).await,
             }
-            let (state, _) = serve::open(&options).await?;
-            let exit = match self.command {
-                Command::RecoverySheet => {
-                    let file = options.master_key.clone();
-                    let file = file.unwrap_or_else(|| options.data.join("master.key"));
-                    let key = std::fs::read_to_string(&file);
-                    let key = key.with_context(|| format!("cannot read {}", file.display()))?;
-                    let sheet = sheet::sheet(&state, &Zeroizing::new(key)).await?;
-                    report.event("sheet", json!({ "text": sheet.as_str() }))?;
-                    sheet.lines().try_for_each(|line| report.text(line))?;
-                    Exit::Complete
-                }
-                Command::RebuildCatalog => {
-                    let _alone = serve::alone(&options.data)?;
-                    let rebuilt = rebuild::rebuild(&state).await?;
-                    report.event("rebuilt", json!(rebuilt))?;
-                    for what in &rebuilt.unreadable {
-                        report.warn(format!("could not be read: {what}"));
-                    }
-                    report.text(format!(
-                        "{} of {}",
-                        show::counted(rebuilt.snapshots as u64, "snapshot", "snapshots"),
-                        show::counted(rebuilt.repositories as u64, "repository", "repositories"),
-                    ))?;
-                    Exit::of_outcome(!rebuilt.unreadable.is_empty(), false)
-                }
-            };
-            state.catalog.close().await;
-            Ok(exit)
         })
     }
+}
+
+async fn opened(options: &Options) -> anyhow::Result<State> {
+    let is_there = options.database.is_some() || options.data.join("catalog.sqlite").exists();
+    if !is_there {
+        let what = format!("{}: there is no manager here", options.data.display());
+        return Err(tintype_engine::Error::not_found(what).into());
+    }
+    Ok(serve::open(options).await?.0)
+}
+
+async fn recovery_sheet(report: &Report, options: &Options) -> anyhow::Result<Exit> {
+    let state = opened(options).await?;
+    let file = options.master_key.clone();
+    let file = file.unwrap_or_else(|| options.data.join("master.key"));
+    let key = std::fs::read_to_string(&file);
+    let key = key.with_context(|| format!("cannot read {}", file.display()))?;
+    let sheet = sheet::sheet(&state, &Zeroizing::new(key)).await?;
+    report.event("sheet", json!({ "text": sheet.as_str() }))?;
+    sheet.lines().try_for_each(|line| report.text(line))?;
+    state.catalog.close().await;
+    Ok(Exit::Complete)
+}
+
+async fn rebuild_catalog(report: &Report, options: &Options) -> anyhow::Result<Exit> {
+    let _alone = serve::alone(&options.data)?;
+    let state = opened(options).await?;
+    let rebuilt = rebuild::rebuild(&state).await?;
+    state.catalog.close().await;
+    report.event("rebuilt", json!(rebuilt))?;
+    for what in &rebuilt.unreadable {
+        report.warn(format!("could not be read: {what}"));
+    }
+    report.text(format!(
+        "{} of {}",
+        show::counted(rebuilt.snapshots as u64, "snapshot", "snapshots"),
+        show::counted(rebuilt.repositories as u64, "repository", "repositories"),
+    ))?;
+    Ok(Exit::of_outcome(!rebuilt.unreadable.is_empty(), false))
+}
+
+async fn undo(report: &Report, options: &Options, wanted: Option<String>) -> anyhow::Result<Exit> {
+    let Some(wanted) = wanted else {
+        let mut table = Table::new(["copy", "time", "catalog", "written by"], &[2]);
+        for copy in copy::list(&options.data)? {
+            report.event("copy", json!({ "name": copy.name, "head": copy.head }))?;
+            let Head { time, version, program, .. } = copy.head;
+            table.row([copy.name, show::time(time), version.to_string(), program]);
+        }
+        table.lines().into_iter().try_for_each(|line| report.text(line))?;
+        return Ok(Exit::Complete);
+    };
+    let _switching = switch::begin(&options.data)?;
+    let _alone = serve::alone(&options.data)?;
+    let brought = copy::bring_back(options, &wanted).await?;
+    let (name, undo) = (&brought.copy.name, brought.undo.as_ref().map(|copy| &copy.name));
+    report.event("undone", json!({ "copy": name, "undo": undo }))?;
+    let program = &brought.copy.head.program;
+    report.text(format!("the manager is as it was at {}", show::time(brought.copy.head.time)))?;
+    if let Some(copy) = &brought.undo {
+        report.note(format!("this can be undone: {}", copy.command(&options.data)));
+    }
+    if brought.copy.head.version < VERSION {
+        report.note(format!(
+            "its catalog is of Tintype {program}: install that version, then start it; a newer one \
+             brings it up to date again"
+        ));
+    }
+    Ok(Exit::Complete)
 }

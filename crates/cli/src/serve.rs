@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tintype_engine::env::Env;
 use tintype_manager::config::{FILE_BYTES, File};
+use tintype_manager::lost::switch;
 use tintype_manager::serve::{ADMINISTRATOR, Manager, Options};
 use tintype_manager::tls::Files;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,7 +32,8 @@ Examples:
 At its first start it makes a master key, a certificate with an authority of its own, and the user
 `admin` of the tenant `system`, whose one-time password is printed once. Settings: options, then
 environment, then tintype.toml in the data directory or the file of --config. It ends cleanly at
-SIGTERM and Ctrl-C.")]
+SIGTERM and Ctrl-C, and begins again, with its settings read anew, at SIGHUP.")]
+#[derive(Clone)]
 pub(crate) struct Serve {
     #[command(flatten)]
     own: Own,
@@ -44,7 +46,7 @@ pub(crate) struct Serve {
 }
 
 /// Where a manager of this host keeps what it has.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Own {
     /// Where everything is kept [default: /var/lib/tintype, of a user ~/.local/share/tintype]
     #[arg(long, value_name = "DIR", env = "TINTYPE_DATA", global = true)]
@@ -78,26 +80,37 @@ impl Serve {
     }
 
     fn try_run(self, report: &Report) -> anyhow::Result<()> {
-        let options = self.options()?;
         let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
-        runtime.block_on(async {
-            // Before it says that it is ready.
-            let mut terminate = signal(SignalKind::terminate()).context("signals")?;
-            let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
-            let data = options.data.clone();
-            let manager = Manager::start(options).await?;
-            greet(report, &manager, &data)?;
-            notify("READY=1");
-            let end = async move {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-                notify("STOPPING=1");
+        // A recovery in place ends the manager and lets it begin again, in the same process.
+        while runtime.block_on(self.clone().serve_once(report))? {}
+        Ok(())
+    }
+
+    /// Until it is to end; whether it is to begin again.
+    async fn serve_once(self, report: &Report) -> anyhow::Result<bool> {
+        let options = self.options()?;
+        // Before it says that it is ready.
+        let mut terminate = signal(SignalKind::terminate()).context("signals")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+        let mut again = signal(SignalKind::hangup()).context("signals")?;
+        let data = options.data.clone();
+        let waits = data.clone();
+        tokio::task::spawn_blocking(move || switch::wait(&waits)).await??;
+        let manager = Manager::start(options).await?;
+        greet(report, &manager, &data)?;
+        notify("READY=1");
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let end = async move {
+            let is_again = tokio::select! {
+                _ = terminate.recv() => false,
+                _ = interrupt.recv() => false,
+                _ = again.recv() => true,
             };
-            manager.run(end).await?;
-            anyhow::Ok(())
-        })
+            notify(if is_again { "RELOADING=1" } else { "STOPPING=1" });
+            let _ = tell.send(is_again);
+        };
+        manager.run(end).await?;
+        Ok(told.await.unwrap_or(false))
     }
 
     fn options(self) -> anyhow::Result<Options> {

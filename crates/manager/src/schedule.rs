@@ -197,6 +197,7 @@ async fn scheduled(state: &State, due: &Due, object: &Object<ProfileSpec>) -> Re
         is_private: false,
         read_all: false,
         trigger: Trigger::Schedule,
+        exclude: BTreeSet::new(),
     };
     let spec = Spec {
         new,
@@ -205,6 +206,7 @@ async fn scheduled(state: &State, due: &Due, object: &Object<ProfileSpec>) -> Re
         locked_until: stamp.locked_until,
         profile: Some(object.id.clone()),
         period: Some(period.name.clone()),
+        copy: None,
     };
     Ok(Wanted {
         tenant: object.tenant.clone(),

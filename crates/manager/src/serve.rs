@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::future::Future;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -33,9 +34,13 @@ use tokio_rustls::server::TlsStream;
 use crate::agents::authority::{Authority, agent_of};
 use crate::agents::moved;
 use crate::auth::password;
-use crate::catalog::{Catalog, audit, facts, objects, passwords};
+use crate::catalog::remake::newer;
+use crate::catalog::{Catalog, VERSION, audit, facts, objects, passwords};
+use crate::lost::copy::{self, Why};
 use crate::lost::lead::{self, Lead};
-use crate::runs::Dispatcher;
+use crate::lost::settle;
+use crate::runs::begin;
+use crate::runs::{self, Dispatcher};
 use crate::seal::MasterKey;
 use crate::state::{Parts, Shared, State};
 use crate::{http, schedule, tls, uploads};
@@ -43,7 +48,9 @@ use crate::{http, schedule, tls, uploads};
 /// Name of the first administrator.
 pub const ADMINISTRATOR: &str = "admin";
 /// Of the facts of the catalog.
-const INSTALLATION: &str = "installation";
+pub(crate) const INSTALLATION: &str = "installation";
+/// In the data directory: held by the manager that runs, whose process it names.
+pub(crate) const LOCK: &str = "manager.lock";
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Connections that are being greeted at once.
 const GREETED_AT_ONCE: usize = 256;
@@ -85,18 +92,23 @@ impl Manager {
         let tcp = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = tcp.local_addr().map_err(failed)?;
         let (state, first_password) = open(&options).await?;
+        upgraded(&state).await?;
         let files = if let Some(files) = options.tls.clone() {
             files
         } else {
             let mut names = tls::usual_names(options.listen.ip());
             names.extend(options.names.iter().cloned());
-            tls::own(&options.data.join("tls"), &names, options.env.clock.now())?
+            let directory = options.data.join(tls::DIRECTORY);
+            let files = tls::own(&directory, &names, options.env.clock.now())?;
+            settle::remember(&state, &directory).await?;
+            files
         };
         let agents = state.authority.server_config(&options.env.clock)?;
         let configs = Configs { usual: tls::server_config(&files)?, agents };
         let listener = Encrypted::new(tcp, address, configs);
         let _ = state.addresses.set(addresses(&options, address));
         let authority = files.authority;
+        says_who_it_is(&alone, &options.data)?;
         Ok(Self { state, address, authority, first_password, listener, _alone: alone })
     }
 
@@ -127,18 +139,27 @@ impl Manager {
 /// One at a time works with a data directory, as long as the file is open.
 pub fn alone(data: &Path) -> Result<File> {
     prepare(data)?;
-    let path = data.join("manager.lock");
+    let path = data.join(LOCK);
     let mut options = File::options();
     let file = options.create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| Error::io(error, path.display()))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            file.set_len(0).map_err(|error| Error::io(error, path.display()))?;
+            Ok(file)
+        }
         Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::locked(format!(
             "{}: a manager runs with this data directory: stop it first, or use another",
             data.display()
         ))),
         Err(error) => Err(Error::io(error.into(), path.display())),
     }
+}
+
+/// So that a recovery over it can end it; wiped out by whoever takes the lock next.
+fn says_who_it_is(mut alone: &File, data: &Path) -> Result<()> {
+    writeln!(alone, "{}", std::process::id())
+        .map_err(|error| Error::io(error, data.join(LOCK).display()))
 }
 
 /// For its owner only.
@@ -172,11 +193,72 @@ pub async fn open(options: &Options) -> Result<(State, Option<String>)> {
     Ok((state(catalog, key, system, options).await?, first_password))
 }
 
+/// Up to date. What an earlier program wrote is copied first; that this fails is said, and is no
+/// reason not to start: each step up is a transaction.
 pub(crate) async fn catalog(options: &Options) -> Result<Catalog> {
-    match &options.database {
+    let catalog = as_it_stands(options).await?;
+    let before = catalog.version().await?;
+    if before.is_some_and(|before| before < VERSION) {
+        let now = options.env.clock.now();
+        match copy::take(&catalog, &options.data, Why::Upgrade, now).await {
+            Ok(copy) => tracing::warn!(
+                back = copy.command(&options.data),
+                "the catalog is of an earlier version of Tintype: it was copied, and is brought up \
+                 to date"
+            ),
+            Err(error) => tracing::error!(
+                %error,
+                "the catalog is of an earlier version of Tintype, and is brought up to date without \
+                 a copy"
+            ),
+        }
+    }
+    catalog.migrated().await
+}
+
+/// Of whatever version.
+pub async fn as_it_stands(options: &Options) -> Result<Catalog> {
+    let catalog = match &options.database {
         Some(url) => Catalog::postgres(url).await,
         None => Catalog::sqlite(&options.data.join("catalog.sqlite")).await,
+    }?;
+    match catalog.version().await? {
+        Some(version) if version > VERSION => Err(newer()),
+        _ => Ok(catalog),
     }
+}
+
+/// What was copied before the catalog was brought up to date goes to a storage, too, as a snapshot of
+/// the manager's state; until it is queued, the copy says so.
+async fn upgraded(state: &State) -> Result<()> {
+    for copy in copy::list(&state.data)?.iter().filter(|copy| copy.is_due()) {
+        let storage = match state.default_storage(&state.system).await {
+            Ok(storage) => storage.id,
+            Err(error) => {
+                tracing::warn!(%error, copy = copy.name, "it stays on this host alone");
+                continue;
+            }
+        };
+        let wanted = runs::snapshot::of_copy(state, copy, storage)?;
+        let mut change = state.catalog.change().await?;
+        let id = begin::queue(state, change.on(), wanted).await?;
+        let detail = json!({
+            "from": copy.head.version, "to": VERSION, "copy": copy.name, "run": id,
+            "program": env!("CARGO_PKG_VERSION"), "before": copy.head.program,
+        });
+        let told = audit::New {
+            time: state.now(),
+            tenant: &state.system,
+            actor: "manager",
+            action: "manager.upgrade",
+            object: "catalog",
+            outcome: "done",
+            detail,
+        };
+        change.commit(&told).await?;
+        copy.is_sent()?;
+    }
+    Ok(())
 }
 
 pub(crate) fn master_key(options: &Options, may_make: bool) -> Result<MasterKey> {
@@ -330,7 +412,7 @@ fn internal_storage(system: &Id, id: Id, now: jiff::Timestamp) -> Object<Storage
 }
 
 /// 80 bits, in groups that can be typed.
-fn one_time_password(random: &dyn Random) -> String {
+pub(crate) fn one_time_password(random: &dyn Random) -> String {
     let id = Id::new(jiff::Timestamp::UNIX_EPOCH, random);
     let digits: Vec<char> = id.as_str().chars().skip(10).collect();
     digits.chunks(4).map(String::from_iter).collect::<Vec<_>>().join("-")

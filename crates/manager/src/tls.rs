@@ -24,6 +24,16 @@ const KEY: &str = "certificate.key";
 /// The authority lasts as long as an installation may.
 const AUTHORITY_YEARS: i16 = 30;
 const CERTIFICATE_YEARS: i16 = 5;
+/// In the data directory.
+pub const DIRECTORY: &str = "tls";
+/// The key of the authority last: its presence says that all of it is there.
+pub const FILES: [&str; 4] = [AUTHORITY, CERTIFICATE, KEY, AUTHORITY_KEY];
+/// Those that depend on names and addresses.
+pub const OF_NAMES: [&str; 2] = [KEY, CERTIFICATE];
+
+pub fn is_there(directory: &Path) -> bool {
+    directory.join(AUTHORITY_KEY).exists()
+}
 
 /// Where a certificate and its key are read from.
 #[derive(Clone, Debug, PartialEq, Eq)]

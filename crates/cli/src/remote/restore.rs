@@ -1,10 +1,14 @@
 //! `restore`.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use tintype_api::agent::AgentSpec;
 use tintype_api::client::Client;
 use tintype_api::restore::{NewRestore, RestoreFiles, RestorePlan};
+use tintype_model::identifier::Id;
 
+use super::noun::Tenants;
 use super::{Common, noun, run, snapshot};
 use crate::exit::{Ended, Exit, usage};
 use crate::report::Report;
@@ -16,6 +20,8 @@ Examples:
   tintype restore latest --app shop --dry-run          what would happen?
   tintype restore 3f2a --app shop                      over what is there, after an undo point
   tintype restore 3f2a --app shop --confirm shop       without a question
+  tintype restore 3f2a --confirm 3f2a81d0              a full one: everything, of all tenants
+  tintype restore 3f2a --tenant acme                   one tenant out of a full one
   tintype restore 3f2a --as-new db=db2 --set db.path=/srv/db2.sqlite
   tintype restore 3f2a --path /tenants/system/volumes/srv/notes --to /tmp/look
 
@@ -26,6 +32,9 @@ pub(crate) struct Args {
     /// This application or other resource (repeatable); none: all that the snapshot holds
     #[arg(long = "app", visible_alias = "resource", value_name = "NAME")]
     apps: Vec<String>,
+    /// Of a full snapshot: the part of this tenant (repeatable); none: all that it holds
+    #[arg(long = "tenant", value_name = "NAME", conflicts_with = "path")]
+    tenants: Vec<String>,
     #[command(flatten)]
     of_new: crate::as_new::Beside,
     /// A file or directory of the snapshot instead
@@ -73,12 +82,17 @@ impl Args {
         let new = NewRestore {
             snapshot: snapshot.id.clone(),
             resources: self.apps.clone(),
+            tenants: self.tenants(client)?,
             as_new: self.of_new.parse()?.into_iter().collect(),
             files,
             without_undo_point: self.without_undo_point,
         };
         let plan = client.plan_restore(&new)?;
         told(report, &plan)?;
+        if plan.is_blocked && plan.items.is_empty() && plan.manager_command.is_some() {
+            client.cancel_run(&plan.run.id)?;
+            return Err(Ended::blocked("the manager is restored with the command above"));
+        }
         if plan.is_blocked {
             client.cancel_run(&plan.run.id)?;
             return Err(Ended::blocked("a check blocks this restore"));
@@ -107,6 +121,14 @@ impl Args {
         report.text("restored")
     }
 
+    fn tenants(&self, client: &Client) -> anyhow::Result<BTreeSet<Id>> {
+        if self.tenants.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let known = Tenants::of(client)?;
+        self.tenants.iter().map(|name| known.id(name)).collect()
+    }
+
     fn agreed(&self, report: &Report, plan: &RestorePlan) -> anyhow::Result<Option<String>> {
         let Some(name) = &plan.confirm else { return Ok(None) };
         match &self.confirm {
@@ -128,6 +150,12 @@ fn told(report: &Report, plan: &RestorePlan) -> anyhow::Result<()> {
     report.event("plan", json!(plan))?;
     for missing in &plan.missing {
         report.warn(format!("{} is not restored: {}", missing.name, missing.reason));
+    }
+    if let Some(command) = &plan.manager_command {
+        report.note(format!(
+            "the manager itself is not restored by this; on its host, together with everything: \
+             {command}"
+        ));
     }
     for command in &plan.commands {
         report.text(format!("runs {command}"))?;

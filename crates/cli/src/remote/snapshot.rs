@@ -1,12 +1,15 @@
 //! `snapshot`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::json;
 use tintype_api::client::Client;
 use tintype_api::page::Page;
 use tintype_api::resource::ResourceSpec;
-use tintype_api::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotScope, Trigger};
+use tintype_api::snapshot::{
+    ChangedSnapshot, Excluded, NewSnapshot, Snapshot, SnapshotScope, Trigger,
+};
 use tintype_api::storage::StorageSpec;
 
 use super::noun::Tenants;
@@ -19,6 +22,7 @@ use crate::show::{self, Table};
 #[command(after_help = "\
 Examples:
   tintype snapshot create --full --note 'before the move'
+  tintype snapshot create --manager --exclude-credentials
   tintype snapshot create --app shop --keep 14d
   tintype snapshot create --app shop --before-update -- ./upgrade.sh 2.1
   tintype snapshot list --resource shop
@@ -34,7 +38,7 @@ Examples:
   tintype snapshot delete 3f2a…
 
 A full snapshot holds everything, for the day on which all is lost; it needs an administrator of
-the system. A partial one (--app, --resource, --tag) holds what is named, for instance before an
+the system, as one of the manager alone does (settings, tenants, users, profiles; no data). A partial one (--app, --resource, --tag) holds what is named, for instance before an
 upgrade. Without --keep a snapshot is kept for a month.")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -100,11 +104,16 @@ struct List {
 
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("what")
-    .args(["full", "all", "apps", "tags"]).required(true).multiple(true))]
+    .args(["full", "manager", "all", "apps", "tags"]).required(true).multiple(true))]
 struct Create {
     /// Everything: the manager's state, every tenant, every resource
-    #[arg(long, conflicts_with_all = ["all", "apps", "tags"])]
+    #[arg(long, conflicts_with_all = ["manager", "all", "apps", "tags"])]
     full: bool,
+    /// The manager's state alone
+    #[arg(long, conflicts_with_all = ["all", "apps", "tags"])]
+    manager: bool,
+    #[command(flatten)]
+    without: Without,
     /// All that the tenant has
     #[arg(long, conflicts_with_all = ["apps", "tags"])]
     all: bool,
@@ -140,6 +149,31 @@ struct Create {
     before_update: bool,
     #[arg(last = true, value_name = "COMMAND", requires = "before_update")]
     command: Vec<std::ffi::OsString>,
+}
+
+/// What of the manager's state is left out.
+#[derive(clap::Args)]
+struct Without {
+    /// Without passwords, tokens, access keys and the agents' authority (with --full or --manager)
+    #[arg(long, conflicts_with_all = ["all", "apps", "tags"])]
+    exclude_credentials: bool,
+    /// Without runs that have ended, and what they logged (with --full or --manager)
+    #[arg(long, conflicts_with_all = ["all", "apps", "tags"])]
+    exclude_logs: bool,
+    /// Without the audit log (with --full or --manager)
+    #[arg(long, conflicts_with_all = ["all", "apps", "tags"])]
+    exclude_events: bool,
+}
+
+impl Without {
+    fn exclude(&self) -> BTreeSet<Excluded> {
+        let all = [
+            (self.exclude_credentials, Excluded::Credentials),
+            (self.exclude_logs, Excluded::Logs),
+            (self.exclude_events, Excluded::Events),
+        ];
+        all.into_iter().filter(|(is_set, _)| *is_set).map(|(_, what)| what).collect()
+    }
 }
 
 impl Args {
@@ -309,11 +343,13 @@ impl Create {
             .as_deref()
             .map(|name| anyhow::Ok(noun::find::<StorageSpec>(client, name, None)?.id));
         let new = NewSnapshot {
-            scope: match (self.full, self.all) {
-                (true, _) => SnapshotScope::Full,
-                (false, true) => SnapshotScope::Tenant,
-                (false, false) => SnapshotScope::Partial,
+            scope: match (self.full, self.manager, self.all) {
+                (true, ..) => SnapshotScope::Full,
+                (_, true, _) => SnapshotScope::Manager,
+                (_, _, true) => SnapshotScope::Tenant,
+                _ => SnapshotScope::Partial,
             },
+            exclude: self.without.exclude(),
             tenant,
             name: self.name,
             note: self.note,

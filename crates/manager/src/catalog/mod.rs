@@ -10,20 +10,20 @@ pub mod bearer;
 pub mod facts;
 pub mod objects;
 pub mod passwords;
+pub mod remake;
 pub mod repositories;
+pub mod rows;
 pub mod runs;
 pub mod secrets;
 pub mod snapshots;
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Once;
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, AnyRow};
-use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, Executor as _, SqlStr, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 use tintype_model::{Error, ErrorKind, Result};
 
 /// How long a request waits for a connection or for the writer before it.
@@ -53,7 +53,8 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// In a file, which is made with the rights of the directory above when it is not there.
+    /// In a file, which is made with the rights of the directory above when it is not there; as it
+    /// stands: [`Self::migrated`] is to follow.
     pub async fn sqlite(file: &Path) -> Result<Self> {
         let url = format!("sqlite:{}?mode=rwc", encoded(file)?);
         let pool = |connections: u32| {
@@ -73,50 +74,28 @@ impl Catalog {
         let writer = pool(1).connect(&url).await.map_err(|error| failed("opening it", error))?;
         let readers =
             pool(READERS).connect_lazy(&url).map_err(|error| failed("opening it", error))?;
-        Self { readers, writer, begin: "BEGIN IMMEDIATE", moment: "BEGIN", is_own: true }
-            .migrated()
-            .await
+        Ok(Self { readers, writer, begin: "BEGIN IMMEDIATE", moment: "BEGIN", is_own: true })
     }
 
-    /// `postgres://…`, as libpq knows it.
+    /// `postgres://…`, as libpq knows it; as it stands.
     pub async fn postgres(url: &str) -> Result<Self> {
         install_drivers();
         let pool = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS);
         let pool = pool.acquire_timeout(PATIENCE).connect(url).await;
         let pool = pool.map_err(|error| failed("connecting to PostgreSQL", error))?;
         let moment = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-        Self { readers: pool.clone(), writer: pool, begin: "BEGIN", moment, is_own: false }
-            .migrated()
-            .await
+        Ok(Self { readers: pool.clone(), writer: pool, begin: "BEGIN", moment, is_own: false })
     }
 
-    async fn migrated(self) -> Result<Self> {
-        let migrations = MIGRATIONS.iter().map(|(number, name, statements)| {
-            Migration::new(
-                *number,
-                Cow::Borrowed(*name),
-                MigrationType::Simple,
-                SqlStr::from_static(statements),
-                false,
-            )
-        });
-        let migrator = Migrator { migrations: migrations.collect(), ..Migrator::DEFAULT };
-        migrator.run(&self.writer).await.map_err(|error| {
-            use sqlx::migrate::MigrateError;
-            match error {
-                MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
-                    Error::unsupported(
-                        "the catalog was written by a newer version of Tintype: start that version, \
-                         or one later",
-                    )
-                }
-                MigrateError::Execute(error) => failed("bringing it up to date", error),
-                error => Error::corrupt(format!(
-                    "the catalog cannot be brought up to date: {error}; make it anew with `tintype \
-                     manager rebuild-catalog`"
-                )),
-            }
-        })?;
+    /// None where nothing was made yet.
+    pub async fn version(&self) -> Result<Option<i64>> {
+        remake::version(&mut *self.read().await?).await
+    }
+
+    /// Brings it up to the version of this program; one that is newer is refused.
+    pub async fn migrated(self) -> Result<Self> {
+        let done = remake::migrator(true).run(&self.writer).await;
+        done.map_err(remake::not_migrated)?;
         Ok(self)
     }
 

@@ -5,10 +5,12 @@ use axum::extract::State as AxumState;
 use axum::http::StatusCode;
 use serde_json::json;
 use tintype_api::problem::{Code, Problem};
-use tintype_api::restore::{ApplyRestore, NewRestore, RestorePlan};
+use tintype_api::restore::{ApplyRestore, NewRestore, NotRestored, RestorePlan};
 use tintype_api::run::{Run, RunKind, RunState};
+use tintype_api::snapshot::SnapshotScope;
 use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
+use tintype_model::rights::Role;
 
 use super::failure::{Failure, Outcome};
 use super::input::{Body, OneId};
@@ -19,8 +21,10 @@ use super::snapshots::find;
 use crate::auth::caller::Caller;
 use crate::catalog::runs as stored;
 use crate::catalog::secrets::{self, Of};
+use crate::catalog::snapshots::Known;
 use crate::runs::begin::{self, BY_HAND, Wanted};
 use crate::runs::restore::{KIND, PLAN, Planned, plan};
+use crate::runs::snapshot::MANAGER_NAME;
 use crate::state::State;
 
 /// Plans a restore; nothing is done before the plan is applied.
@@ -39,8 +43,12 @@ pub(super) async fn create(
 ) -> Outcome<(StatusCode, Json<RestorePlan>)> {
     let known = find(&state, &caller, &new.snapshot).await?;
     may_reach(&caller, &new)?;
-    let planned = plan(&state, &known, &new).await?;
-    let Planned { items, missing, commands, is_blocked, confirm, sealed } = planned;
+    let manager_command = manager_command(&state, &caller, &known).await?;
+    let planned = match manager_command.is_some() && is_alone(&known) {
+        true => manager_alone(),
+        false => plan(&state, &known, &new).await?,
+    };
+    let Planned { items, missing, commands, is_blocked, confirm, sealed, tenants } = planned;
     let names: Vec<&str> = items.iter().take(3).map(|item| &item.name[..]).collect();
     let more = if items.len() > 3 { ", …" } else { "" };
     let title = format!("restore of {}{more}", names.join(", "));
@@ -52,7 +60,9 @@ pub(super) async fn create(
         priority: BY_HAND,
         not_before: None,
         storage: Some(known.snapshot.storage.clone()),
-        spec: json!({ "new": new, "confirm": confirm, "is_blocked": is_blocked }),
+        spec: json!({
+            "new": new, "confirm": confirm, "is_blocked": is_blocked, "tenants": tenants,
+        }),
         is_planned: true,
     };
     let mut change = state.catalog.change().await?;
@@ -66,8 +76,38 @@ pub(super) async fn create(
     told.detail = json!({ "run": id, "new": new });
     change.commit(&told).await?;
     let run = shown(&state, run);
-    let plan = RestorePlan { run, items, missing, commands, is_blocked, confirm };
+    let plan = RestorePlan { run, items, missing, commands, is_blocked, confirm, manager_command };
     Ok((StatusCode::CREATED, Json(plan)))
+}
+
+/// What restores the manager itself together with everything, for those who may.
+async fn manager_command(state: &State, caller: &Caller, known: &Known) -> Outcome<Option<String>> {
+    let may = caller.actor.is_system && caller.actor.role == Role::Administrator;
+    if !may || !known.snapshot.scope.holds_manager() {
+        return Ok(None);
+    }
+    let storage = state.catalog.get(&known.snapshot.storage).await?;
+    let url = state.place(&storage, None).await?.url;
+    let (url, id) = (url.replace('\'', "'\\''"), &known.snapshot.id);
+    Ok(Some(format!("tintype recover --from '{url}' --snapshot {id} --in-place")))
+}
+
+fn is_alone(known: &Known) -> bool {
+    known.snapshot.scope == SnapshotScope::Manager
+}
+
+/// Nothing of it is restored by a run.
+fn manager_alone() -> Planned {
+    let reason = "it is restored on its host, with the command that the plan names".to_owned();
+    Planned {
+        items: Vec::new(),
+        missing: vec![NotRestored { name: MANAGER_NAME.to_owned(), reason }],
+        commands: Vec::new(),
+        is_blocked: true,
+        confirm: None,
+        sealed: None,
+        tenants: Vec::new(),
+    }
 }
 
 /// Tenants restore over what they had; where else something goes on a host is for those who run it.

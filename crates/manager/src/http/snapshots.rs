@@ -146,7 +146,7 @@ pub(super) async fn create(
     let tenant = state.tenant(&tenant).await?;
     caller.check(&tenant, &absent)?;
     may_take(&caller, &new)?;
-    if !tenant.spec.is_entitled && new.scope != SnapshotScope::Full {
+    if !tenant.spec.is_entitled && !new.scope.holds_manager() {
         let what = format!("snapshots are switched off for tenant {}", tenant.name);
         return Err(Failure::new(Code::NotAllowed, what)
             .cure("an administrator of the system switches them on (`is_entitled`)"));
@@ -159,6 +159,7 @@ pub(super) async fn create(
     };
     let title = match new.scope {
         SnapshotScope::Full => "full snapshot".to_owned(),
+        SnapshotScope::Manager => "snapshot of the manager's state".to_owned(),
         SnapshotScope::Tenant => format!("snapshot of tenant {}", tenant.name),
         SnapshotScope::Partial => {
             let shown: Vec<&str> = names.iter().take(3).map(String::as_str).collect();
@@ -167,7 +168,8 @@ pub(super) async fn create(
         }
     };
     let expiry = expiry(new.keep.as_deref(), state.now())?;
-    let spec = Spec { new, names, expiry, locked_until: None, profile: None, period: None };
+    let (locked_until, profile, period, copy) = (None, None, None, None);
+    let spec = Spec { new, names, expiry, locked_until, profile, period, copy };
     let wanted = Wanted {
         tenant: tenant.id.clone(),
         kind: RunKind::Snapshot,
@@ -193,8 +195,10 @@ fn may_take(caller: &Caller, new: &NewSnapshot) -> Outcome<()> {
     let is_administrator = caller.actor.role == Role::Administrator;
     let denied = |what: &str| Err(Failure::new(Code::NotAllowed, what.to_owned()));
     match new.scope {
-        SnapshotScope::Full if !(caller.actor.is_system && is_administrator) => {
-            return denied("full snapshots are for administrators of the system");
+        SnapshotScope::Full | SnapshotScope::Manager
+            if !(caller.actor.is_system && is_administrator) =>
+        {
+            return denied("full and manager snapshots are for administrators of the system");
         }
         SnapshotScope::Tenant if !is_administrator => {
             return denied("a snapshot of a whole tenant is for its administrators");
@@ -210,10 +214,13 @@ fn may_take(caller: &Caller, new: &NewSnapshot) -> Outcome<()> {
         (SnapshotScope::Partial, false) => {
             return wrong("a partial snapshot names `resources` or `tags`");
         }
-        (SnapshotScope::Full | SnapshotScope::Tenant, true) => {
+        (_, true) if new.scope != SnapshotScope::Partial => {
             return wrong("only a partial snapshot names `resources` or `tags`");
         }
         _ => {}
+    }
+    if !new.exclude.is_empty() && !new.scope.holds_manager() {
+        return wrong("`exclude` is of the manager's state: of full and manager snapshots");
     }
     match new.trigger {
         Trigger::Manual | Trigger::PreUpdate => Ok(()),
@@ -224,15 +231,15 @@ fn may_take(caller: &Caller, new: &NewSnapshot) -> Outcome<()> {
 async fn names(state: &State, tenant: &Id, new: &NewSnapshot) -> Outcome<BTreeSet<String>> {
     let all = resources_of(state, tenant).await?;
     match new.scope {
-        SnapshotScope::Full if *tenant != state.system => {
-            let what = "a full snapshot is of the system; for one tenant: scope `tenant`";
+        SnapshotScope::Full | SnapshotScope::Manager if *tenant != state.system => {
+            let what = "that is of the system; for one tenant: scope `tenant`";
             Err(Failure::new(Code::Invalid, what))
         }
         SnapshotScope::Tenant if all.is_empty() => {
             let what = "the tenant has no resource: there is nothing to take a snapshot of";
             Err(Failure::new(Code::Invalid, what).cure("add resources (`tintype resource add`)"))
         }
-        SnapshotScope::Full | SnapshotScope::Tenant => Ok(BTreeSet::new()),
+        SnapshotScope::Full | SnapshotScope::Tenant | SnapshotScope::Manager => Ok(BTreeSet::new()),
         SnapshotScope::Partial => {
             let names = chosen(&all, &new.resources, &new.tags)?;
             if names.is_empty() {

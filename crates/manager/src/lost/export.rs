@@ -1,19 +1,26 @@
 //! The manager's state as a file, of one moment.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde_json::{Map, Value, json};
-use sqlx::any::AnyRow;
+use jiff::SignedDuration;
+use serde_json::json;
+use tintype_api::snapshot::Excluded;
 use tintype_model::{Error, Result};
 use tintype_runner::vault::DataKey;
 
-use super::tables::{Column, SECRET, TABLES, Table};
+use super::copy;
+use super::tables::{Choice, SECRET, TABLES};
 use super::{FORMAT, STATE_FILE, seal_of};
-use crate::catalog::{VERSION, column, failed};
+use crate::catalog::VERSION;
+use crate::catalog::rows::{Row, Table};
 use crate::seal::MasterKey;
 use crate::state::State;
+
+/// Runs that ended longer ago do not go with the state.
+const RUNS: SignedDuration = SignedDuration::from_hours(24 * 31);
 
 /// A directory that only the manager reads, removed when this is dropped.
 pub struct Exported {
@@ -28,9 +35,20 @@ impl Drop for Exported {
     }
 }
 
-/// Writes the state for a snapshot in the repository of that key.
-pub async fn export(state: &State, name: &str, repository: &DataKey) -> Result<Exported> {
-    let directory = state.host.scratch.join(format!("manager-state-{name}"));
+/// What is to be written.
+pub struct Wanted<'w> {
+    /// Of the run that asks.
+    pub name: &'w str,
+    /// Key of the repository in which it will lie.
+    pub repository: &'w DataKey,
+    pub excluded: &'w BTreeSet<Excluded>,
+    /// Of a copy of the catalog that was made before, not of the catalog.
+    pub copy: Option<&'w str>,
+}
+
+/// Writes the state.
+pub async fn export(state: &State, wanted: &Wanted<'_>) -> Result<Exported> {
+    let directory = state.host.scratch.join(format!("manager-state-{}", wanted.name));
     let shown = directory.display();
     // Left by a run that was interrupted.
     let _ = std::fs::remove_dir_all(&directory);
@@ -39,71 +57,72 @@ pub async fn export(state: &State, name: &str, repository: &DataKey) -> Result<E
     let exported = Exported { directory: directory.clone() };
     let file = directory.join(STATE_FILE);
     let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
-    let mut out = std::io::BufWriter::new(open.map_err(|error| Error::io(error, &shown))?);
-    write(state, &mut out, repository, &file).await?;
-    out.flush().map_err(|error| Error::io(error, file.display()))?;
+    let out = std::io::BufWriter::new(open.map_err(|error| Error::io(error, &shown))?);
+    let since = (state.now() - RUNS).as_millisecond();
+    let seal = seal_of(wanted.repository);
+    let choice = Choice::new(wanted.excluded, since);
+    let mut writing = Writing { state, out, seal, choice, file };
+    match wanted.copy {
+        None => writing.catalog().await?,
+        Some(name) => writing.copy(name)?,
+    }
+    writing.out.flush().map_err(|error| Error::io(error, writing.file.display()))?;
     Ok(exported)
 }
 
-async fn write(
-    state: &State,
-    out: &mut impl std::io::Write,
-    repository: &DataKey,
-    file: &Path,
-) -> Result<()> {
-    let io = |error| Error::io(error, file.display());
-    let head = json!({
-        "tintype": FORMAT, "version": VERSION, "program": env!("CARGO_PKG_VERSION"),
-        "installation": state.installation, "system": state.system, "time": state.now(),
-    });
-    writeln!(out, "{head}").map_err(io)?;
-    let seal = seal_of(repository);
-    let mut moment = state.catalog.moment().await?;
-    for table in TABLES {
-        let columns: Vec<&str> = table.columns.iter().map(|column| column.name()).collect();
-        let query = format!(
-            "SELECT {} FROM {} WHERE {} ORDER BY {}",
-            columns.join(", "),
-            table.name,
-            table.which,
-            table.order
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(&mut *moment).await;
-        for row in rows.map_err(|error| failed("reading all of it", error))? {
-            let row = values(table, &row, &state.key, &seal, state)?;
-            writeln!(out, "{}", json!({ "table": table.name, "row": row })).map_err(io)?;
-        }
-    }
-    Ok(())
+struct Writing<'w> {
+    state: &'w State,
+    out: std::io::BufWriter<std::fs::File>,
+    seal: MasterKey,
+    choice: Choice<'w>,
+    file: PathBuf,
 }
 
-fn values(
-    table: &Table,
-    row: &AnyRow,
-    own: &MasterKey,
-    seal: &MasterKey,
-    state: &State,
-) -> Result<Value> {
-    let mut values = Map::new();
-    for of in table.columns {
-        let value = match *of {
-            Column::Text(name) => Value::from(column::<String>(row, name)?),
-            Column::Number(name) => Value::from(column::<i64>(row, name)?),
-            Column::MaybeNumber(name) => Value::from(column::<Option<i64>>(row, name)?),
-        };
-        values.insert(of.name().to_owned(), value);
+impl Writing<'_> {
+    async fn catalog(&mut self) -> Result<()> {
+        self.head(VERSION, env!("CARGO_PKG_VERSION"), &self.state.now().to_string())?;
+        let mut moment = self.state.catalog.moment().await?;
+        for name in TABLES {
+            if let Some(table) = Table::of(&mut moment, name).await? {
+                table.each(&mut moment, &mut |row| self.row(name, row)).await?;
+            }
+        }
+        Ok(())
     }
-    if table.name == SECRET {
-        let bound = bound(&values);
-        let sealed = values["sealed"].as_str().unwrap_or_default();
-        let secret = own.open(&bound, sealed)?;
-        values.insert("sealed".into(), seal.seal(&bound, &secret, &*state.random).into());
+
+    fn copy(&mut self, name: &str) -> Result<()> {
+        let copy = copy::find(&self.state.data, name)?;
+        self.head(copy.head.version, &copy.head.program, &copy.head.time.to_string())?;
+        copy.each(&mut |table, row| self.row(table, row))
     }
-    Ok(Value::Object(values))
+
+    fn head(&mut self, version: i64, program: &str, time: &str) -> Result<()> {
+        let head = json!({
+            "tintype": FORMAT, "version": version, "program": program,
+            "installation": self.state.installation, "system": self.state.system, "time": time,
+            "excluded": self.choice.excluded,
+        });
+        writeln!(self.out, "{head}").map_err(|error| Error::io(error, self.file.display()))
+    }
+
+    fn row(&mut self, table: &str, mut row: Row) -> Result<()> {
+        if !self.choice.takes(table, &row) {
+            return Ok(());
+        }
+        if table == SECRET {
+            let bound = bound(&row);
+            let sealed = row["sealed"].as_str().unwrap_or_default();
+            let secret = self.state.key.open(&bound, sealed)?;
+            let sealed = self.seal.seal(&bound, &secret, &*self.state.random);
+            row.insert("sealed".into(), sealed.into());
+        }
+        let line = json!({ "table": table, "row": row });
+        writeln!(self.out, "{line}").map_err(|error| Error::io(error, self.file.display()))
+    }
 }
 
 /// What a seal binds a secret to; see [`crate::catalog::secrets`].
-pub(super) fn bound(row: &Map<String, Value>) -> String {
-    let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
+pub(super) fn bound(row: &Row) -> String {
+    let text = |name: &str| row.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
     format!("{} {} {}", text("owner_kind"), text("owner"), text("name"))
 }

@@ -1,24 +1,33 @@
-//! A manager's state out of a snapshot, into a catalog that holds nothing.
+//! A manager's state out of a snapshot, in place of whatever the catalog holds.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+use serde_json::Value;
 use sqlx::AnyConnection;
+use tintype_api::snapshot::Excluded;
 use tintype_model::env::Random;
 use tintype_model::identifier::Id;
 use tintype_model::{Error, Result};
 use tintype_runner::vault::DataKey;
 
 use super::export::bound;
-use super::tables::{Column, SECRET, TABLES, Table};
+use super::tables::{SECRET, TABLES};
 use super::{FORMAT, seal_of};
-use crate::catalog::{VERSION, failed};
+use crate::catalog::rows::Table;
+use crate::catalog::{VERSION, remake};
 use crate::seal::MasterKey;
 
 /// What the first line says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     pub installation: Id,
     pub system: Id,
+    /// Of the catalog that it was written from.
+    pub version: i64,
+    pub program: String,
     pub time: String,
+    /// What was left out on purpose.
+    pub excluded: BTreeSet<Excluded>,
 }
 
 /// Longest line: a document of an object.
@@ -32,22 +41,27 @@ pub fn head(line: &str) -> Result<Head> {
         return Err(damaged("its first line does not say that it is one"));
     }
     let version = value["version"].as_i64().ok_or_else(|| damaged("it has no version"))?;
+    let program = value["program"].as_str().unwrap_or("unknown").to_owned();
     if version > VERSION {
         return Err(Error::unsupported(format!(
-            "the manager's state was written by a newer version of Tintype ({}): recover with that \
-             version, or one later",
-            value["program"].as_str().unwrap_or("unknown")
+            "the manager's state was written by a newer version of Tintype ({program}): recover \
+             with that version, or one later"
         )));
     }
     let text = |name: &str| value[name].as_str().ok_or_else(|| damaged(name));
+    let excluded = value.get("excluded").cloned().unwrap_or_else(|| Value::Array(Vec::new()));
     Ok(Head {
         installation: text("installation")?.parse()?,
         system: text("system")?.parse()?,
+        version,
+        program,
         time: text("time")?.to_owned(),
+        excluded: serde_json::from_value(excluded).map_err(|error| damaged(&error.to_string()))?,
     })
 }
 
-/// Writes all rows. `text` is the whole file, `repository` the key of the repository that it lay in.
+/// Writes all rows into a catalog of the version that they are of, and brings that up to date.
+/// `text` is the whole file, `repository` the key of the repository that it lay in.
 pub async fn import(
     on: &mut AnyConnection,
     text: &str,
@@ -57,12 +71,9 @@ pub async fn import(
 ) -> Result<Head> {
     let mut lines = text.lines();
     let head = head(lines.next().unwrap_or_default())?;
-    for table in TABLES {
-        let query = sqlx::AssertSqlSafe(format!("DELETE FROM {}", table.name));
-        let done = sqlx::query(query).execute(&mut *on).await;
-        done.map_err(|error| failed("emptying it", error))?;
-    }
+    remake::begin_anew(on, head.version).await?;
     let seal = seal_of(repository);
+    let mut current: Option<(String, Table)> = None;
     for (number, line) in lines.enumerate() {
         let damaged = |what: &str| {
             Error::corrupt(format!("the manager's state, line {}: {what}", number + 2))
@@ -73,40 +84,25 @@ pub async fn import(
         let mut value: Value =
             serde_json::from_str(line).map_err(|error| damaged(&error.to_string()))?;
         let name = value["table"].as_str().unwrap_or_default().to_owned();
-        let table = TABLES.iter().find(|table| table.name == name);
-        let table = table.ok_or_else(|| damaged("it is of no table that is known"))?;
-        let Value::Object(mut row) = value["row"].take() else {
+        if current.as_ref().is_none_or(|(known, _)| *known != name) {
+            let known = TABLES.contains(&&name[..]);
+            let table = if known { Table::of(on, &name).await? } else { None };
+            let table = table.ok_or_else(|| damaged("it is of no table that is known"))?;
+            // What a new catalog begins with.
+            table.empty(on).await?;
+            current = Some((name.clone(), table));
+        }
+        let (Value::Object(mut row), Some((_, table))) = (value["row"].take(), &current) else {
             return Err(damaged("it has no row"));
         };
-        if table.name == SECRET {
+        if name == SECRET {
             let bound = bound(&row);
             let sealed = row.get("sealed").and_then(Value::as_str).unwrap_or_default();
             let secret = seal.open(&bound, sealed)?;
             row.insert("sealed".into(), key.seal(&bound, &secret, random).into());
         }
-        insert(on, table, &row).await.map_err(|error| damaged(&error.to_string()))?;
+        table.insert(on, &row).await.map_err(|error| damaged(&error.to_string()))?;
     }
+    remake::up_to(on, VERSION).await?;
     Ok(head)
-}
-
-async fn insert(on: &mut AnyConnection, table: &Table, row: &Map<String, Value>) -> Result<()> {
-    let names: Vec<&str> = table.columns.iter().map(|column| column.name()).collect();
-    let places: Vec<String> = (1..=names.len()).map(|n| format!("${n}")).collect();
-    let query = sqlx::AssertSqlSafe(format!(
-        "INSERT INTO {} ({}) VALUES ({})",
-        table.name,
-        names.join(", "),
-        places.join(", ")
-    ));
-    let mut query = sqlx::query(query);
-    for column in table.columns {
-        let value = row.get(column.name()).unwrap_or(&Value::Null);
-        let wrong = || Error::corrupt(format!("its {} is not what it should be", column.name()));
-        query = match column {
-            Column::Text(_) => query.bind(value.as_str().ok_or_else(wrong)?.to_owned()),
-            Column::Number(_) => query.bind(value.as_i64().ok_or_else(wrong)?),
-            Column::MaybeNumber(_) => query.bind(value.as_i64()),
-        };
-    }
-    query.execute(on).await.map(drop).map_err(|error| failed("writing a row", error))
 }

@@ -65,6 +65,12 @@ fn highest(place: &Place, installation: &Id, env: &Env) -> Result<Option<Lead>> 
     }
 }
 
+/// Whether that one still counts, told by what lies in the storage.
+pub fn leads(place: &Place, installation: &Id, lead: &Lead, env: &Env) -> Result<bool> {
+    let found = highest(place, installation, env)?;
+    Ok(!found.is_some_and(|found| lead.is_replaced_by(&found)))
+}
+
 /// Takes the next number: from now on all others are replaced.
 pub fn take(
     place: &Place,

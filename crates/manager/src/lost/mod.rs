@@ -1,12 +1,18 @@
 //! When a manager is lost, or its catalog: what a full snapshot holds of it, and the way back
 //! (docs/manager.md, section 8).
 
+pub mod contents;
+pub mod copy;
 pub mod export;
+pub mod here;
 pub mod import;
 pub mod lead;
+pub mod look;
 pub mod rebuild;
 pub mod recover;
+pub mod settle;
 pub mod sheet;
+pub mod switch;
 mod tables;
 
 use tintype_runner::vault::DataKey;

@@ -1,71 +1,103 @@
-//! From a storage and twelve words to a manager: its host, its catalog and its master key are gone.
+//! From a storage and twelve words to a manager: onto an empty machine, in place of another manager,
+//! or over the one that runs.
+//!
+//! ```text
+//! plan: reads the store and what is here, changes nothing
+//! apply: stop ─▶ undo point ─▶ switch (one transaction) ─▶ list ─▶ restart
+//! ```
+//! Before the switch is committed everything is as it was; after it the undo point brings that back.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fs::File;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
-use tintype_api::snapshot::SnapshotScope;
+use tintype_api::object::Object;
+use tintype_api::restore::NewRestore;
+use tintype_api::run::RunKind;
+use tintype_api::snapshot::{Excluded, SnapshotScope};
 use tintype_api::storage::{StorageKind, StorageSpec};
+use tintype_api::tenant::TenantSpec;
 use tintype_model::identifier::Id;
 use tintype_model::{Error, Result};
-use tintype_runner::vault::{Env, Place, Snapshot, Vault};
+use tintype_runner::vault::{DataKey, Env, Place, Snapshot, Vault};
 
+use super::contents::Contents;
+use super::copy::{self, Copy, Why};
 use super::import::{Head, head, import};
-use super::lead;
+use super::lead::{self, Lead};
+use super::look::{Installation, installations};
 use super::rebuild::{Rebuilt, rebuild};
-use super::{STATE_BYTES, STATE_PATH};
+use super::settle::{self, Choices};
+use super::{STATE_BYTES, STATE_PATH, here, switch};
 use crate::catalog::objects::{self, Filter};
-use crate::catalog::{Catalog, audit, repositories};
+use crate::catalog::runs::{self, New};
+use crate::catalog::{Catalog, Change, audit, repositories};
+use crate::runs::begin::BY_HAND;
 use crate::runs::captured::Word;
 use crate::serve::{self, Options};
-use crate::vaults::{Note, blocking};
-
-/// An installation that has snapshots in a storage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Installation {
-    pub id: Id,
-    pub created: Timestamp,
-    /// Of repositories that may hold the manager's state, newest first.
-    #[serde(skip)]
-    pub places: Vec<String>,
-    pub repositories: usize,
-}
-
-/// Those that left a note in the storage; needs no key.
-pub fn installations(place: &Place, env: &Env) -> Result<Vec<Installation>> {
-    let mut found: BTreeMap<Id, Installation> = BTreeMap::new();
-    for (name, text) in place.notes(env)? {
-        let Ok(note) = serde_json::from_slice::<Note>(&text) else {
-            tracing::warn!(name, "this note cannot be read, and is passed over");
-            continue;
-        };
-        let one = found.entry(note.installation.clone()).or_insert_with(|| Installation {
-            id: note.installation.clone(),
-            created: note.created,
-            places: Vec::new(),
-            repositories: 0,
-        });
-        one.repositories += 1;
-        one.created = one.created.min(note.created);
-        if note.is_system {
-            one.places.insert(0, note.place);
-        }
-    }
-    Ok(found.into_values().collect())
-}
+use crate::vaults::blocking;
 
 /// What is to be recovered.
+#[derive(Clone)]
 pub struct Wanted {
     pub place: Place,
     /// Where there are several.
     pub installation: Option<Id>,
-    /// Twelve words.
-    pub words: String,
+    /// Twelve words; none where the manager that is here knows the key.
+    pub words: Option<String>,
     /// The newest, if none.
     pub snapshot: Option<String>,
+    pub onto: Onto,
+    pub choices: Choices,
 }
+
+/// What may stand where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Onto {
+    /// Nothing, or a manager that is clean.
+    Clean,
+    /// Whatever manager is there; it does not run.
+    Any,
+    /// The manager that is there and runs, together with its applications.
+    Running,
+}
+
+/// What will be done; nothing is, before it is applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    pub installation: Id,
+    pub snapshot: String,
+    pub scope: SnapshotScope,
+    /// Of the state.
+    pub time: String,
+    pub program: String,
+    pub excluded: Vec<Excluded>,
+    /// What is here and goes.
+    pub replaces: Contents,
+    pub steps: Vec<String>,
+    /// What must be typed, because something is replaced.
+    pub confirm: Option<String>,
+}
+
+/// Where an application of a plan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    Stop,
+    UndoPoint,
+    Switch,
+    List,
+    Restart,
+}
+
+impl Step {
+    pub const ALL: [Self; 5] =
+        [Self::Stop, Self::UndoPoint, Self::Switch, Self::List, Self::Restart];
+}
+
+/// Hears of each step before it begins; an error ends it there.
+pub type Told<'t> = &'t mut (dyn FnMut(Step) -> Result<()> + Send);
 
 /// What came of it.
 #[derive(Clone, Debug, Serialize)]
@@ -76,20 +108,63 @@ pub struct Recovered {
     pub time: String,
     pub tenants: usize,
     pub rebuilt: Rebuilt,
+    /// Brings back what was here before.
+    pub undo: Option<String>,
+    /// Name and password of an administrator, where passwords were left out of the snapshot.
+    #[serde(skip)]
+    pub one_time_password: Option<(String, String)>,
+    /// What must be given to it again, and how.
+    pub again: Vec<String>,
+    /// The run that restores the applications when the manager has started.
+    pub run: Option<Id>,
+    /// It was stopped, and has started again.
+    pub is_back: bool,
 }
 
-/// Only into a data directory and a database in which no manager has worked.
-pub async fn recover(wanted: Wanted, options: &Options) -> Result<Recovered> {
-    let _alone = serve::alone(&options.data)?;
-    let catalog = serve::catalog(options).await?;
-    refuse_used(&catalog).await?;
+/// A plan with all that was read for it.
+pub struct Recovery {
+    wanted: Wanted,
+    catalog: Catalog,
+    vault: Vault,
+    found: Snapshot,
+    word: Word,
+    text: String,
+    head: Head,
+    /// None: there is nothing.
+    here: Option<here::Here>,
+    /// The manager that is here leads the installation, and goes on doing so.
+    keeps_lead: Option<Lead>,
+    locks: Vec<File>,
+}
+
+/// Reads and decides; changes nothing but an empty directory.
+pub async fn plan(wanted: Wanted, options: &Options) -> Result<Recovery> {
+    let mut locks = vec![switch::begin(&options.data)?];
+    if wanted.onto != Onto::Running {
+        locks.push(serve::alone(&options.data)?);
+    }
+    let catalog = serve::as_it_stands(options).await?;
+    let here = here::look(&catalog).await?;
+    match (&here, wanted.onto) {
+        (Some(here), Onto::Clean) if !here.contents.is_clean() => return Err(used(&here.contents)),
+        (None, Onto::Running) => {
+            return Err(Error::not_found(format!(
+                "{}: there is no manager here to be restored in place; without --in-place one is \
+                 made",
+                options.data.display()
+            )));
+        }
+        _ => {}
+    }
+    let known = match &wanted.words {
+        None => here::key(&catalog, options, &wanted.place).await?,
+        Some(_) => None,
+    };
     let host = serve::host(options)?;
-    let (place, id, env) = (wanted.place.clone(), wanted.installation, options.env.clone());
-    let chosen = blocking(move || choose(&place, id.as_ref(), &env)).await?;
-    let (place, words, snapshot) = (wanted.place.clone(), wanted.words, wanted.snapshot);
-    let (vault, found, text) = blocking(move || {
-        let vault = unlock(&place, &chosen, &words, &host)?;
-        let found = newest(&vault, snapshot.as_deref())?;
+    let asked = wanted.clone();
+    let (vault, found, word, text) = blocking(move || {
+        let vault = opened(&asked, known, &host)?;
+        let (found, word) = newest(&vault, asked.snapshot.as_deref())?;
         let text = vault.small(&found, STATE_PATH, STATE_BYTES)?;
         let text = text.ok_or_else(|| {
             let id = found.id.short();
@@ -97,51 +172,49 @@ pub async fn recover(wanted: Wanted, options: &Options) -> Result<Recovered> {
         })?;
         let text = String::from_utf8(text);
         let text = text.map_err(|_| Error::corrupt("the manager's state is no text"))?;
-        Ok((vault, found, text))
+        Ok((vault, found, word, text))
     })
     .await?;
-    // Refused before anything is made.
-    head(text.lines().next().unwrap_or_default())?;
-    let key = serve::master_key(options, true)?;
-    let mut change = catalog.change().await?;
-    let random = &*options.env.random;
-    let read = import(change.on(), &text, vault.key(), &key, random).await?;
-    move_storage(&mut change, &vault, &wanted.place).await?;
-    let before = lead::get(change.on()).await?;
-    let (place, env) = (wanted.place.clone(), options.env.clone());
-    let (now, installation) = (env.clock.now(), read.installation.clone());
-    let manager = Id::new(now, random);
-    let lead = blocking(move || lead::take(&place, &installation, &before, &manager, now, &env));
-    lead::set(change.on(), &lead.await?).await?;
-    let told = audit::New {
-        time: options.env.clock.now(),
-        tenant: &read.system,
-        actor: "manager",
-        action: "manager.recover",
-        object: &format!("snapshot {}", found.id),
-        outcome: "done",
-        detail: json!({ "from": wanted.place.url }),
-    };
-    change.commit(&told).await?;
-    let Head { installation, system, time } = read;
-    let state = serve::state(catalog, key, system, options).await?;
-    let rebuilt = rebuild(&state).await?;
-    let filter = Filter { limit: 1_000_000, ..Filter::default() };
-    let tenants: Vec<tintype_api::object::Object<tintype_api::tenant::TenantSpec>> =
-        state.catalog.list(&filter).await?;
-    state.catalog.close().await;
-    let snapshot = found.id.to_string();
-    Ok(Recovered { installation, snapshot, time, tenants: tenants.len(), rebuilt })
+    let head = head(text.lines().next().unwrap_or_default())?;
+    let keeps_lead = keeps_lead(&wanted, here.as_ref(), &head, &options.env).await?;
+    Ok(Recovery { wanted, catalog, vault, found, word, text, head, here, keeps_lead, locks })
 }
 
-async fn refuse_used(catalog: &Catalog) -> Result<()> {
-    match serve::find_system(catalog).await? {
-        None => Ok(()),
-        Some(_) => Err(Error::already_exists(
-            "a manager has worked with this data directory and database: recover into an empty one \
-             (--data, --database)",
-        )),
+async fn keeps_lead(
+    wanted: &Wanted,
+    here: Option<&here::Here>,
+    head: &Head,
+    env: &Env,
+) -> Result<Option<Lead>> {
+    let same = here.filter(|here| here.installation.as_ref() == Some(&head.installation));
+    let Some(here) = same else { return Ok(None) };
+    let (place, env, lead) = (wanted.place.clone(), env.clone(), here.lead.clone());
+    let installation = head.installation.clone();
+    let leads = blocking(move || lead::leads(&place, &installation, &lead, &env)).await?;
+    Ok(leads.then(|| here.lead.clone()))
+}
+
+fn used(contents: &Contents) -> Error {
+    Error::already_exists(format!(
+        "a manager has worked with this data directory and database ({}): recover into an empty one \
+         (--data, --database), or replace it with --force, which takes an undo point",
+        contents.lines().join("; ")
+    ))
+}
+
+fn opened(
+    wanted: &Wanted,
+    known: Option<(Place, DataKey)>,
+    host: &tintype_runner::vault::Host,
+) -> Result<Vault> {
+    if let Some((place, key)) = known {
+        return Vault::open(&place, key, host);
     }
+    let chosen = choose(&wanted.place, wanted.installation.as_ref(), &host.env)?;
+    let words = wanted.words.as_deref().ok_or_else(|| {
+        Error::invalid("the manager that is here has no key of this storage: give the twelve words")
+    })?;
+    unlock(&wanted.place, &chosen, words, host)
 }
 
 fn choose(place: &Place, wanted: Option<&Id>, env: &Env) -> Result<Installation> {
@@ -153,7 +226,8 @@ fn choose(place: &Place, wanted: Option<&Id>, env: &Env) -> Result<Installation>
     match (all.pop(), all.is_empty()) {
         (Some(one), true) => Ok(one),
         (Some(_), false) => Err(Error::invalid(format!(
-            "{url} holds snapshots of several installations: say --installation ID"
+            "{url} holds snapshots of several installations: say --installation ID (--list shows \
+             them)"
         ))),
         (None, _) => {
             Err(Error::not_found(format!("{url} holds no snapshots of such an installation")))
@@ -179,27 +253,244 @@ fn unlock(
     }))
 }
 
-fn newest(vault: &Vault, wanted: Option<&str>) -> Result<Snapshot> {
-    let is_full = |snapshot: &Snapshot| {
-        Word::of(snapshot).is_some_and(|word| word.scope == SnapshotScope::Full)
-    };
+fn newest(vault: &Vault, wanted: Option<&str>) -> Result<(Snapshot, Word)> {
     let fits = |snapshot: &Snapshot| {
         wanted.is_none_or(|wanted| snapshot.id.to_string().starts_with(wanted))
     };
-    let found = vault.snapshots()?.snapshots.into_iter().rev();
-    let found = found.filter(fits).find(is_full);
-    found.ok_or_else(|| match wanted {
-        Some(id) => Error::not_found(format!("there is no full snapshot {id}")),
-        None => Error::not_found("there is no full snapshot: only those hold the manager's state"),
+    let found = vault.snapshots()?.snapshots.into_iter().rev().filter(fits);
+    let mut found = found.filter_map(|snapshot| {
+        let word = Word::of(&snapshot)?;
+        word.scope.holds_manager().then_some((snapshot, word))
+    });
+    found.next().ok_or_else(|| match wanted {
+        Some(id) => Error::not_found(format!(
+            "there is no full snapshot {id}, and none of the manager: a partial one does not hold \
+             the manager's state"
+        )),
+        None => Error::not_found(
+            "there is no full snapshot, and none of the manager: only those hold its state",
+        ),
     })
+}
+
+impl Recovery {
+    fn replaces(&self) -> Contents {
+        self.here.as_ref().map(|here| here.contents.clone()).unwrap_or_default()
+    }
+
+    /// Whether its applications are restored, too.
+    fn with_applications(&self) -> bool {
+        self.wanted.onto == Onto::Running
+            && self.word.scope == SnapshotScope::Full
+            && !(self.word.resources.is_empty() && self.word.parts.is_empty())
+    }
+
+    /// To be shown.
+    pub fn plan(&self) -> Plan {
+        let replaces = self.replaces();
+        let id = self.found.id.to_string();
+        let asks = !replaces.is_clean() || self.with_applications();
+        Plan {
+            installation: self.head.installation.clone(),
+            confirm: asks.then(|| id.chars().take(8).collect()),
+            snapshot: id,
+            scope: self.word.scope,
+            time: self.head.time.clone(),
+            program: self.head.program.clone(),
+            excluded: self.head.excluded.iter().copied().collect(),
+            steps: self.steps(&replaces),
+            replaces,
+        }
+    }
+
+    fn steps(&self, replaces: &Contents) -> Vec<String> {
+        let mut steps = Vec::new();
+        let mut add = |step: &str| steps.push(step.to_owned());
+        let is_running = self.wanted.onto == Onto::Running;
+        if is_running {
+            add("stop the manager, if it runs; it starts again by itself afterwards");
+        }
+        if self.here.is_some() {
+            add("take an undo point of what is here; the command that brings it back is told");
+        }
+        for line in replaces.lines() {
+            add(&format!("replace {line}"));
+        }
+        add("put the manager's state in place: all of it, or nothing");
+        add("end all sessions: everybody logs in again");
+        self.wanted.choices.steps().into_iter().for_each(&mut add);
+        if self.keeps_lead.is_none() {
+            add("take the lead of the installation: the manager before writes no more");
+        }
+        add("make the list of snapshots anew from the repositories");
+        add("check every storage, and wait for agents and connectors to report");
+        if self.with_applications() {
+            add(
+                "restore every application and other resource over what is there, with undo points",
+            );
+        }
+        steps
+    }
+
+    /// Does it. `options` are those that it was planned with.
+    pub async fn apply(mut self, options: &Options, told: Told<'_>) -> Result<Recovered> {
+        let mut was_running = false;
+        if self.wanted.onto == Onto::Running {
+            told(Step::Stop)?;
+            let (data, clock) = (options.data.clone(), options.env.clock.clone());
+            let stopped = blocking(move || switch::stop(&data, &*clock)).await?;
+            was_running = stopped.0;
+            self.locks.push(stopped.1);
+        }
+        let mut undo = None;
+        if self.here.is_some() {
+            told(Step::UndoPoint)?;
+            let now = options.env.clock.now();
+            undo = Some(copy::take(&self.catalog, &options.data, Why::Recover, now).await?);
+        }
+        told(Step::Switch)?;
+        let switched = self.switch(options).await?;
+        let back = |error: Error| match &undo {
+            Some(copy) => Error::new(
+                error.kind(),
+                format!("{error}; `{}` brings back what was here", copy.command(&options.data)),
+            ),
+            None => error,
+        };
+        let done = self.afterwards(options, switched, undo.as_ref(), told).await;
+        let mut recovered = done.map_err(&back)?;
+        if was_running {
+            told(Step::Restart).map_err(&back)?;
+            self.locks.clear();
+            let (data, clock) = (options.data.clone(), options.env.clock.clone());
+            recovered.is_back = blocking(move || Ok(switch::is_back(&data, &*clock))).await?;
+        }
+        Ok(recovered)
+    }
+
+    /// All that is written to the catalog, or nothing.
+    async fn switch(&mut self, options: &Options) -> Result<Switched> {
+        // One that is there stays: undo points are sealed with it.
+        let key = serve::master_key(options, true)?;
+        let random = &*options.env.random;
+        let mut change = self.catalog.change().await?;
+        let read = import(change.on(), &self.text, self.vault.key(), &key, random).await?;
+        let storage = move_storage(&mut change, &self.vault, &self.wanted.place, options).await?;
+        self.wanted.choices.write(change.on()).await?;
+        let password = settle::password(change.on(), &read, options).await?;
+        let lead = self.lead(&mut change, options).await?;
+        lead::set(change.on(), &lead).await?;
+        let run = match self.with_applications() {
+            true => Some(self.queue_applications(&mut change, &read, &storage, options).await?),
+            false => None,
+        };
+        let told = audit::New {
+            time: options.env.clock.now(),
+            tenant: &read.system,
+            actor: "manager",
+            action: "manager.recover",
+            object: &format!("snapshot {}", self.found.id),
+            outcome: "done",
+            detail: json!({
+                "from": self.wanted.place.url, "replaced": self.replaces(),
+                "certificate": self.wanted.choices.certificate,
+                "tokens_revoked": self.wanted.choices.revoke_tokens,
+            }),
+        };
+        change.commit(&told).await?;
+        Ok(Switched { key, read, password, run })
+    }
+
+    async fn lead(&self, change: &mut Change, options: &Options) -> Result<Lead> {
+        if let Some(lead) = &self.keeps_lead {
+            return Ok(lead.clone());
+        }
+        let before = lead::get(change.on()).await?;
+        let (place, env) = (self.wanted.place.clone(), options.env.clone());
+        let (now, installation) = (env.clock.now(), self.head.installation.clone());
+        let manager = Id::new(now, &*options.env.random);
+        blocking(move || lead::take(&place, &installation, &before, &manager, now, &env)).await
+    }
+
+    /// Agreed to with the plan; planned in detail when the manager has started, with its agents.
+    async fn queue_applications(
+        &self,
+        change: &mut Change,
+        read: &Head,
+        storage: &Id,
+        options: &Options,
+    ) -> Result<Id> {
+        let now = options.env.clock.now();
+        let id = Id::new(now, &*options.env.random);
+        let new = NewRestore::all_of(&self.found.id.to_string());
+        let tenants: Vec<&Id> =
+            self.word.parts.iter().map(|part| &part.tenant).chain([&read.system]).collect();
+        let run = New {
+            id: id.clone(),
+            tenant: read.system.clone(),
+            kind: RunKind::Restore,
+            title: "restore of everything, after the manager itself".to_owned(),
+            by: "manager".to_owned(),
+            priority: BY_HAND,
+            not_before: Timestamp::UNIX_EPOCH,
+            storage: Some(storage.clone()),
+            spec: json!({ "new": new, "tenants": tenants, "is_agreed": true }),
+            is_planned: false,
+        };
+        runs::insert(change.on(), &run, now).await?;
+        Ok(id)
+    }
+
+    async fn afterwards(
+        &mut self,
+        options: &Options,
+        switched: Switched,
+        undo: Option<&Copy>,
+        told: Told<'_>,
+    ) -> Result<Recovered> {
+        let Switched { key, read, password, run } = switched;
+        let keeps = self.wanted.onto == Onto::Running;
+        let choices = &self.wanted.choices;
+        choices.files(&self.catalog, &key, &read.installation, options, keeps).await?;
+        told(Step::List)?;
+        let catalog = serve::as_it_stands(options).await?;
+        let state = serve::state(catalog, key, read.system.clone(), options).await?;
+        let rebuilt = rebuild(&state).await?;
+        let filter = Filter { limit: 1_000_000, ..Filter::default() };
+        let tenants: Vec<Object<TenantSpec>> = state.catalog.list(&filter).await?;
+        let again = settle::needed(&state, &read).await?;
+        state.catalog.close().await;
+        self.catalog.close().await;
+        Ok(Recovered {
+            installation: read.installation,
+            snapshot: self.found.id.to_string(),
+            time: read.time,
+            tenants: tenants.len(),
+            rebuilt,
+            undo: undo.map(|copy| copy.command(&options.data)),
+            one_time_password: password,
+            again,
+            run,
+            is_back: false,
+        })
+    }
+}
+
+/// What was committed.
+struct Switched {
+    key: crate::seal::MasterKey,
+    read: Head,
+    password: Option<(String, String)>,
+    run: Option<Id>,
 }
 
 /// The storage may be elsewhere now than when the snapshot was taken: another mount, a copy.
 async fn move_storage(
-    change: &mut crate::catalog::Change,
+    change: &mut Change,
     vault: &Vault,
     place: &Place,
-) -> Result<()> {
+    options: &Options,
+) -> Result<Id> {
     let all = repositories::list(change.on(), None).await?;
     let Some(own) = all.iter().find(|repository| repository.engine_id == vault.id()) else {
         return Err(Error::corrupt(
@@ -207,8 +498,8 @@ async fn move_storage(
         ));
     };
     let mut storage = objects::get::<StorageSpec>(change.on(), &own.storage).await?;
-    if storage.spec.url == place.url {
-        return Ok(());
+    if here::is_at(&storage.spec, place, options) {
+        return Ok(storage.id);
     }
     if storage.spec.kind == StorageKind::Internal {
         // What was inside the lost data directory lies elsewhere from now on.
@@ -217,11 +508,6 @@ async fn move_storage(
     }
     storage.spec.url.clone_from(&place.url);
     storage.version += 1;
-    objects::update(change.on(), &storage).await
-}
-
-/// For those who look first.
-pub async fn look(place: Place, env: Env) -> Result<Vec<Installation>> {
-    let env = Arc::new(env);
-    blocking(move || installations(&place, &env)).await
+    objects::update(change.on(), &storage).await?;
+    Ok(storage.id)
 }

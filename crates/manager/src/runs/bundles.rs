@@ -324,6 +324,7 @@ fn word(state: &State, stored: &Stored, spec: &ImportSpec, name: &str) -> Word {
         skipped: Vec::new(),
         parts: Vec::new(),
         left_out: Vec::new(),
+        excluded: [].into(),
     }
 }
 

@@ -1,10 +1,10 @@
 //! From what a repository says of a snapshot to what the catalog keeps of it: the same when it was
 //! just taken and when the catalog is made anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tintype_api::snapshot::{Snapshot, SnapshotItem, SnapshotScope, Trigger, Verified};
+use tintype_api::snapshot::{Excluded, Snapshot, SnapshotItem, SnapshotScope, Trigger, Verified};
 use tintype_model::identifier::Id;
 use tintype_model::item::{Descriptor, Item, Outcome};
 use tintype_model::resource::Kind;
@@ -47,6 +47,9 @@ pub struct Word {
     /// Of a full snapshot: tenants of which it holds nothing.
     #[serde(default)]
     pub left_out: Vec<LeftOut>,
+    /// What of the manager's state was left out on purpose.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub excluded: BTreeSet<Excluded>,
 }
 
 /// A tenant that has something and no part in a full snapshot.
@@ -116,7 +119,7 @@ pub fn describe(
         bytes: manifest.bytes,
         stored_bytes: stored.unwrap_or_default(),
         expiry: None,
-        holds: std::collections::BTreeSet::new(),
+        holds: BTreeSet::new(),
         locked_until: None,
         verified: None,
         is_private: word.is_private,
@@ -127,6 +130,7 @@ pub fn describe(
         captured: count(Outcome::Captured),
         failed: count(Outcome::Failed),
         skipped: count(Outcome::Skipped),
+        excluded: word.excluded.clone(),
     };
     stand(&mut snapshot, &found.standing);
     (snapshot, items)

@@ -14,6 +14,7 @@ use tintype_model::{Error, ErrorKind, Result};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::snapshot::MANAGER_NAME;
 use super::{Handle, bundles, care, restore, snapshot};
 use crate::catalog::objects::Filter;
 use crate::catalog::runs::{self, End, Stored};
@@ -273,10 +274,14 @@ fn slot(state: &State, stored: &Stored) -> Slot {
                 let names = names(&stored.spec["names"]);
                 names.into_iter().map(|name| Hold::Resource(tenant.clone(), name)).collect()
             }
+            Some("manager") => [Hold::Resource(tenant.clone(), MANAGER_NAME.to_owned())].into(),
             Some("full") if stored.run.tenant == state.system => [Hold::Everything].into(),
             _ => [Hold::Tenant(tenant.clone())].into(),
         },
-        RunKind::Restore => [Hold::Tenant(tenant.clone())].into(),
+        RunKind::Restore => {
+            let tenants = names(&stored.spec["tenants"]).into_iter().chain([tenant.clone()]);
+            tenants.map(Hold::Tenant).collect()
+        }
         RunKind::Prune | RunKind::Gc | RunKind::Verify => {
             [Hold::Repository(text("repository"))].into()
         }

@@ -1,6 +1,6 @@
 //! Restores: the plan that somebody agreed to is carried out, and no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -47,6 +47,8 @@ pub struct Planned {
     pub confirm: Option<String>,
     /// Of resources; files are planned again when they are written.
     pub sealed: Option<Vec<u8>>,
+    /// Whose resources it restores.
+    pub tenants: Vec<Id>,
 }
 
 pub async fn vault_of(state: &State, known: &Known) -> Result<Arc<Vault>> {
@@ -60,6 +62,8 @@ pub async fn vault_of(state: &State, known: &Known) -> Result<Arc<Vault>> {
 /// One host's plan of a restore.
 #[derive(Serialize, Deserialize)]
 struct HostPlan {
+    /// A tenant's part of a full snapshot, or the snapshot itself.
+    snapshot: String,
     /// None: the manager's own host.
     agent: Option<Id>,
     plan: GroupPlan,
@@ -71,9 +75,67 @@ pub async fn plan(state: &State, known: &Known, new: &NewRestore) -> Result<Plan
     if let Some(files) = &new.files {
         let place = place_of(state, files.agent.as_ref(), tenant).await?;
         let outcome = files_there(state, known, &place, For::Request, files, false).await?;
-        return Ok(shown_files(files, outcome));
+        return Ok(shown_files(files, outcome, tenant));
     }
-    let vault = vault_of(state, known).await?;
+    let mut parts = Vec::new();
+    for part in parts_of(state, known, new).await? {
+        parts.extend(plan_part(state, part, new).await?);
+    }
+    if parts.is_empty() {
+        let what = "the snapshot holds no resource, only the manager's state";
+        return Err(Error::not_found(what));
+    }
+    shown(parts, known)
+}
+
+/// What of one tenant is restored.
+struct PlannedPart {
+    known: Known,
+    wanted: Wanted,
+    plans: Vec<(Place, HostPlan)>,
+}
+
+/// The snapshots that a restore is out of: of a full one, tenants' parts too.
+async fn parts_of(state: &State, known: &Known, new: &NewRestore) -> Result<Vec<Known>> {
+    let (scope, id) = (known.snapshot.scope, &known.snapshot.id);
+    let chooses = !new.resources.is_empty() || !new.as_new.is_empty();
+    if scope != SnapshotScope::Full && !new.tenants.is_empty() {
+        return Err(Error::unsupported(format!(
+            "snapshot {id} is of scope {}: it does not hold tenants as a whole; restore its \
+             resources, or choose a full snapshot",
+            scope.name()
+        )));
+    }
+    if new.tenants.len() > 1 && chooses {
+        return Err(Error::invalid("resources are chosen out of the part of one tenant"));
+    }
+    if scope != SnapshotScope::Full || (chooses && new.tenants.is_empty()) {
+        return Ok(vec![known.clone()]);
+    }
+    let (vault, wanted) = (vault_of(state, known).await?, id.clone());
+    let word = blocking(move || Ok(Word::of(&vault.snapshot(&wanted)?))).await?;
+    let mut found = BTreeMap::from([(known.snapshot.tenant.clone(), id.clone())]);
+    let parts = word.into_iter().flat_map(|word| word.parts);
+    found.extend(parts.map(|part| (part.tenant, part.snapshot)));
+    if let Some(tenant) = new.tenants.iter().find(|tenant| !found.contains_key(tenant)) {
+        let what = format!("snapshot {id} holds nothing of tenant {tenant}");
+        return Err(Error::not_found(what));
+    }
+    let mut on = state.catalog.read().await?;
+    let mut parts = Vec::new();
+    for (tenant, snapshot) in found {
+        if new.tenants.is_empty() || new.tenants.contains(&tenant) {
+            let part = snapshots::get(&mut on, &snapshot).await;
+            parts.push(part.map_err(|error| error.context(format!("the part of {tenant}")))?);
+        }
+    }
+    Ok(parts)
+}
+
+/// None where it holds nothing but the manager's state.
+async fn plan_part(state: &State, known: Known, new: &NewRestore) -> Result<Option<PlannedPart>> {
+    let tenant = &known.snapshot.tenant;
+    let vault = vault_of(state, &known).await?;
     let (id, new) = (known.snapshot.id.clone(), new.clone());
     let (wanted, word, descriptor) = blocking(move || {
         let snapshot = vault.snapshot(&id)?;
@@ -83,22 +145,23 @@ pub async fn plan(state: &State, known: &Known, new: &NewRestore) -> Result<Plan
         Ok((wanted(&descriptor, &new)?, Word::of(&snapshot), descriptor))
     })
     .await?;
+    let Some(wanted) = wanted else { return Ok(None) };
     let current = resources_of(state, tenant).await?;
     let mut plans = Vec::new();
     for (agent, part) in split(&wanted, word.as_ref(), &descriptor, &current)? {
         let place = place_of(state, agent.as_ref(), tenant)
             .await
             .map_err(|error| error.context(part.names.join(", ")))?;
-        let access = access_of(state, known, &place).await?;
+        let access = access_of(state, &known, &place).await?;
         let snapshot = known.snapshot.id.clone();
-        let work = Work::PlanRestore { snapshot, wanted: part };
+        let work = Work::PlanRestore { snapshot: snapshot.clone(), wanted: part };
         let order = WorkOrder { work, access: Some(access) };
         let Done::Planned(plan) = hands::perform(state, &place, For::Request, order).await? else {
             return Err(answered_something_else());
         };
-        plans.push((place, HostPlan { agent, plan: *plan }));
+        plans.push((place, HostPlan { snapshot, agent, plan: *plan }));
     }
-    shown(plans, &wanted, known)
+    Ok(Some(PlannedPart { known, wanted, plans }))
 }
 
 fn answered_something_else() -> Error {
@@ -186,7 +249,7 @@ fn files_to(files: &RestoreFiles) -> Result<FilesTo> {
     Ok(FilesTo { path, directory, overwrite: files.overwrite })
 }
 
-fn shown_files(files: &RestoreFiles, outcome: FilesOutcome) -> Planned {
+fn shown_files(files: &RestoreFiles, outcome: FilesOutcome, tenant: &Id) -> Planned {
     let name = files.path.trim_matches('/').to_owned();
     let FilesOutcome { counts, left } = outcome;
     let to = format!("files into {}", files.to);
@@ -200,6 +263,7 @@ fn shown_files(files: &RestoreFiles, outcome: FilesOutcome) -> Planned {
     let steps = steps.iter().filter(|(count, _)| *count > 0);
     let item = PlannedItem {
         name: if name.is_empty() { "/".to_owned() } else { name },
+        tenant: tenant.clone(),
         to,
         bytes: counts.bytes,
         agent: files.agent.clone(),
@@ -218,10 +282,12 @@ fn shown_files(files: &RestoreFiles, outcome: FilesOutcome) -> Planned {
         commands: Vec::new(),
         is_blocked: false,
         sealed: None,
+        tenants: vec![tenant.clone()],
     }
 }
 
-fn wanted(descriptor: &Descriptor, new: &NewRestore) -> Result<Wanted> {
+/// None where it holds nothing but the manager's state.
+fn wanted(descriptor: &Descriptor, new: &NewRestore) -> Result<Option<Wanted>> {
     let mut destinations = BTreeMap::new();
     for (name, as_new) in &new.as_new {
         let resource = descriptor.resources.iter().find(|resource| resource.name == *name);
@@ -247,13 +313,10 @@ fn wanted(descriptor: &Descriptor, new: &NewRestore) -> Result<Wanted> {
         let all = descriptor.items.iter().map(|item| item.name.clone());
         names = all.filter(|name| name != MANAGER_NAME).collect();
     }
-    if names.is_empty() {
-        return Err(Error::not_found("the snapshot holds no resource, only the manager's state"));
-    }
-    Ok(Wanted { names, in_place: true, destinations })
+    Ok((!names.is_empty()).then_some(Wanted { names, in_place: true, destinations }))
 }
 
-fn shown(plans: Vec<(Place, HostPlan)>, wanted: &Wanted, known: &Known) -> Result<Planned> {
+fn shown(parts: Vec<PlannedPart>, known: &Known) -> Result<Planned> {
     let mut planned = Planned {
         items: Vec::new(),
         missing: Vec::new(),
@@ -261,55 +324,62 @@ fn shown(plans: Vec<(Place, HostPlan)>, wanted: &Wanted, known: &Known) -> Resul
         is_blocked: false,
         confirm: None,
         sealed: None,
+        tenants: parts.iter().map(|part| part.known.snapshot.tenant.clone()).collect(),
     };
     let mut in_place = false;
-    for (place, HostPlan { agent, plan }) in &plans {
-        let there = match place {
-            None => String::new(),
-            Some(agent) => format!(" on agent {}", agent.name),
-        };
-        let to = |destination: &Destination| match destination {
-            Destination::InPlace => format!("in place{there}"),
-            Destination::AsNew { name, .. } => format!("as new {name}{there}"),
-        };
-        planned.items.extend(plan.items.iter().map(|item| {
-            PlannedItem {
-                name: item.item.name.clone(),
-                to: to(&item.destination),
-                bytes: item.item.bytes,
-                agent: agent.clone(),
-                replaces: item.plan.replaces,
-                checks: item.plan.checks.clone(),
-                steps: item
-                    .plan
-                    .steps
-                    .iter()
-                    .filter(|step| step.stage != Stage::Watch)
-                    .map(|step| step.text.clone())
-                    .collect(),
-            }
-        }));
-        let missing = plan.missing.iter();
-        planned.missing.extend(
-            missing
-                .map(|(name, reason)| NotRestored { name: name.clone(), reason: reason.clone() }),
-        );
-        planned.commands.extend(plan.commands(true).into_iter().map(|command| {
-            let words = command.command.join(" ");
-            format!("for {}, {}{there}: {words}", command.of, command.when)
-        }));
-        planned.is_blocked |= plan.is_blocked();
-        in_place |= plan.items.iter().any(|item| item.destination == Destination::InPlace);
+    for part in &parts {
+        for (place, plan) in &part.plans {
+            add(&mut planned, &part.known.snapshot.tenant, place, plan);
+            let items = &plan.plan.items;
+            in_place |= items.iter().any(|item| item.destination == Destination::InPlace);
+        }
     }
+    let names: Vec<&String> = parts.iter().flat_map(|part| &part.wanted.names).collect();
     // Whatever goes where something may be asks for a name: what was asked for, if it is one.
-    planned.confirm = in_place.then(|| match &wanted.names[..] {
+    planned.confirm = in_place.then(|| match names[..] {
         [one] => one.clone(),
         _ => known.snapshot.id.chars().take(8).collect(),
     });
-    let plans: Vec<HostPlan> = plans.into_iter().map(|(_, plan)| plan).collect();
+    let plans = parts.into_iter().flat_map(|part| part.plans).map(|(_, plan)| plan);
+    let plans: Vec<HostPlan> = plans.collect();
     let sealed = serde_json::to_vec(&plans).map_err(|error| Error::internal(error.to_string()))?;
     planned.sealed = Some(sealed);
     Ok(planned)
+}
+
+/// One host's plan, in words.
+fn add(planned: &mut Planned, tenant: &Id, place: &Place, HostPlan { agent, plan, .. }: &HostPlan) {
+    let there = match place {
+        None => String::new(),
+        Some(agent) => format!(" on agent {}", agent.name),
+    };
+    let to = |destination: &Destination| match destination {
+        Destination::InPlace => format!("in place{there}"),
+        Destination::AsNew { name, .. } => format!("as new {name}{there}"),
+    };
+    planned.items.extend(plan.items.iter().map(|item| {
+        let steps = item.plan.steps.iter().filter(|step| step.stage != Stage::Watch);
+        PlannedItem {
+            name: item.item.name.clone(),
+            tenant: tenant.clone(),
+            to: to(&item.destination),
+            bytes: item.item.bytes,
+            agent: agent.clone(),
+            replaces: item.plan.replaces,
+            checks: item.plan.checks.clone(),
+            steps: steps.map(|step| step.text.clone()).collect(),
+        }
+    }));
+    planned.missing.extend(
+        plan.missing
+            .iter()
+            .map(|(name, reason)| NotRestored { name: name.clone(), reason: reason.clone() }),
+    );
+    planned.commands.extend(plan.commands(true).into_iter().map(|command| {
+        let words = command.command.join(" ");
+        format!("for {}, {}{there}: {words}", command.of, command.when)
+    }));
+    planned.is_blocked |= plan.is_blocked();
 }
 
 pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
@@ -320,15 +390,55 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
     if let Some(files) = &new.files {
         return write_files(state, handle, &known, files).await;
     }
-    let of = Of { kind: KIND, id: &stored.run.id, name: PLAN };
-    let sealed = secrets::need(&mut *state.catalog.read().await?, of, &state.key).await?;
-    let plans: Vec<HostPlan> = serde_json::from_slice(&sealed)
-        .map_err(|error| Error::corrupt(format!("the plan of the restore: {error}")))?;
-    let applying = Applying { state, handle, stored, known: &known, new: &new };
+    let plans = plans_of(state, handle, stored, &known, &new).await?;
+    let mut parts: BTreeMap<String, Known> = BTreeMap::new();
+    for plan in &plans {
+        let part = snapshots::get(&mut *state.catalog.read().await?, &plan.snapshot).await?;
+        parts.insert(plan.snapshot.clone(), part);
+    }
+    let applying = Applying { state, handle, stored, parts: &parts, new: &new };
     let ended = applying.all(plans).await;
-    let vault = vault_of(state, &known).await?;
-    let undo_points = undo_points_of(&vault, &stored.run.id).await?;
-    Ok(with_undo_points(ended?, undo_points, &known))
+    let mut undo_points = Vec::new();
+    for part in parts.into_values() {
+        let vault = vault_of(state, &part).await?;
+        undo_points.push((undo_points_of(&vault, &stored.run.id).await?, part));
+    }
+    Ok(with_undo_points(ended?, &undo_points))
+}
+
+/// Those that somebody agreed to. What was agreed to before the manager itself was restored is planned
+/// when it is back.
+async fn plans_of(
+    state: &State,
+    handle: &Arc<Handle>,
+    stored: &Stored,
+    known: &Known,
+    new: &NewRestore,
+) -> Result<Vec<HostPlan>> {
+    let of = Of { kind: KIND, id: &stored.run.id, name: PLAN };
+    let kept = secrets::get(&mut *state.catalog.read().await?, of, &state.key).await?;
+    let sealed = match kept {
+        Some(sealed) => sealed,
+        None if stored.spec["is_agreed"] == true => {
+            let planned = plan(state, known, new).await?;
+            if let Some((item, check)) = first_block(&planned.items) {
+                let (name, message) = (&item.name, &check.message);
+                return Err(Error::locked(format!("{name}: {message}: nothing was changed")));
+            }
+            for missing in &planned.missing {
+                let line = format!("{} is not restored: {}", missing.name, missing.reason);
+                handle.log(state, LogLevel::Warning, line).await;
+            }
+            let sealed = planned.sealed.unwrap_or_default();
+            let mut change = state.catalog.change().await?;
+            secrets::put(change.on(), of, &sealed, &state.key, &*state.random).await?;
+            change.commit_own_books().await?;
+            sealed.into()
+        }
+        None => return Err(Error::corrupt("the plan of the restore is not there")),
+    };
+    serde_json::from_slice(&sealed)
+        .map_err(|error| Error::corrupt(format!("the plan of the restore: {error}")))
 }
 
 /// Carries out the plans of one restore, host by host.
@@ -336,17 +446,23 @@ struct Applying<'a> {
     state: &'a State,
     handle: &'a Arc<Handle>,
     stored: &'a Stored,
-    known: &'a Known,
+    /// By the ids of the snapshots.
+    parts: &'a BTreeMap<String, Known>,
     new: &'a NewRestore,
 }
 
 impl Applying<'_> {
     async fn all(&self, plans: Vec<HostPlan>) -> Result<Ended> {
         let (mut missing, mut kept, mut done) = (0, 0, Vec::new());
-        for HostPlan { agent, plan } in plans {
+        for HostPlan { snapshot, agent, plan } in plans {
+            let known = self.parts.get(&snapshot);
+            let known = known.ok_or_else(|| Error::internal("a part of the restore is unknown"))?;
             missing += plan.missing.len();
             let host = agent.as_ref().map_or("manager", Id::as_str);
-            let step = format!("restore on {host}");
+            let step = match snapshot == self.new.snapshot {
+                true => format!("restore on {host}"),
+                false => format!("restore {snapshot} on {host}"),
+            };
             if let Some(before) = self.handle.finished(&step) {
                 kept += before["kept"].as_u64().unwrap_or_default();
                 continue;
@@ -356,9 +472,9 @@ impl Applying<'_> {
                 true => error,
                 false => error.context(format!("after {} was restored", done.join(", "))),
             };
-            let place = place_of(self.state, agent.as_ref(), &self.known.snapshot.tenant).await;
+            let place = place_of(self.state, agent.as_ref(), &known.snapshot.tenant).await;
             let place = place.map_err(&before)?;
-            let outcome = self.one(&place, &step, plan).await.map_err(&before)?;
+            let outcome = self.one(known, &place, &step, plan).await.map_err(&before)?;
             match outcome {
                 Done::Restored(restored) => {
                     kept += restored.kept.len() as u64;
@@ -379,14 +495,19 @@ impl Applying<'_> {
     }
 
     /// An undo point is kept as long as a snapshot that nobody said anything of.
-    async fn undo_order(&self, place: &Place, plan: &GroupPlan) -> Result<UndoOrder> {
-        let (state, snapshot) = (self.state, &self.known.snapshot);
+    async fn undo_order(
+        &self,
+        known: &Known,
+        place: &Place,
+        plan: &GroupPlan,
+    ) -> Result<UndoOrder> {
+        let (state, snapshot) = (self.state, &known.snapshot);
         let items = snapshots::items(&mut *state.catalog.read().await?, &snapshot.id).await?;
         let replaced: Vec<String> = plan.replaced().into_iter().map(|one| one.name).collect();
         let agents = place
             .iter()
             .flat_map(|agent| replaced.iter().map(|name| (name.clone(), agent.id.clone())));
-        let known = items.iter().filter(|item| replaced.contains(&item.name));
+        let items = items.iter().filter(|item| replaced.contains(&item.name));
         let word = Word {
             installation: state.installation.clone(),
             tenant: snapshot.tenant.clone(),
@@ -399,23 +520,24 @@ impl Applying<'_> {
             run: Some(self.stored.run.id.clone()),
             profile: None,
             period: None,
-            resources: known.filter_map(|i| Some((i.name.clone(), i.resource.clone()?))).collect(),
+            resources: items.filter_map(|i| Some((i.name.clone(), i.resource.clone()?))).collect(),
             agents: agents.collect(),
             skipped: Vec::new(),
             parts: Vec::new(),
             left_out: Vec::new(),
+            excluded: BTreeSet::new(),
         };
         let manager = serde_json::to_value(word).unwrap_or_default();
         Ok(UndoOrder { manager, expiry: expiry(None, state.now())? })
     }
 
-    async fn one(&self, place: &Place, step: &str, plan: GroupPlan) -> Result<Done> {
-        let access = access_of(self.state, self.known, place).await?;
+    async fn one(&self, known: &Known, place: &Place, step: &str, plan: GroupPlan) -> Result<Done> {
+        let access = access_of(self.state, known, place).await?;
         let undo = match self.new.without_undo_point {
             true => None,
-            false => Some(self.undo_order(place, &plan).await?),
+            false => Some(self.undo_order(known, place, &plan).await?),
         };
-        let snapshot = self.new.snapshot.clone();
+        let snapshot = known.snapshot.id.clone();
         let work = Work::ApplyRestore { snapshot, plan: Box::new(plan), undo };
         let order = WorkOrder { work, access: Some(access) };
         hands::perform(self.state, place, For::Step(self.handle, step), order).await
@@ -426,23 +548,25 @@ impl Applying<'_> {
 type UndoPoint = (tintype_runner::vault::Snapshot, Word, Descriptor);
 
 /// Undo points are snapshots like any other, and so in the catalog.
-fn with_undo_points(mut ended: Ended, undo_points: Vec<UndoPoint>, known: &Known) -> Ended {
-    let rows: Vec<_> = undo_points
-        .iter()
-        .map(|(found, word, descriptor)| describe(found, word, descriptor, &known.snapshot.storage))
-        .collect();
-    let ids: Vec<&str> = rows.iter().map(|(snapshot, _)| &snapshot.id[..]).collect();
+fn with_undo_points(mut ended: Ended, undo_points: &[(Vec<UndoPoint>, Known)]) -> Ended {
+    let mut rows = Vec::new();
+    for (points, known) in undo_points {
+        let storage = &known.snapshot.storage;
+        rows.extend(points.iter().map(|(found, word, descriptor)| {
+            (known.repository.clone(), describe(found, word, descriptor, storage))
+        }));
+    }
+    let ids: Vec<&str> = rows.iter().map(|(_, (snapshot, _))| &snapshot.id[..]).collect();
     if let (Value::Object(result), Some(first)) = (&mut ended.result, ids.first()) {
         result.insert("undo_point".into(), json!(first));
         if ids.len() > 1 {
             result.insert("undo_points".into(), json!(ids));
         }
     }
-    let repository = known.repository.clone();
     ended.write = Box::new(move |change| {
         Box::pin(async move {
-            for (snapshot, items) in &rows {
-                snapshots::put(change.on(), &repository, snapshot, Some(items)).await?;
+            for (repository, (snapshot, items)) in &rows {
+                snapshots::put(change.on(), repository, snapshot, Some(items)).await?;
             }
             Ok(())
         })

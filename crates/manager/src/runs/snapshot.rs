@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tintype_api::object::Object;
 use tintype_api::resource::ResourceSpec;
-use tintype_api::run::{LogLevel, RunState};
-use tintype_api::snapshot::{NewSnapshot, SnapshotScope};
+use tintype_api::run::{LogLevel, RunKind, RunState};
+use tintype_api::snapshot::{NewSnapshot, SnapshotScope, Trigger};
 use tintype_api::storage::StorageSpec;
 use tintype_api::tenant::TenantSpec;
 use tintype_model::count::counted;
@@ -24,6 +24,7 @@ use tintype_runner::vault::work::Captured;
 use tintype_runner::vault::{Change, Order};
 
 use super::Handle;
+use super::begin::{SCHEDULED, Wanted};
 use super::captured::{LeftOut, Part, Skipped, Word, describe};
 use super::dispatcher::{Ended, Write};
 use super::hosts::{self, Hosts};
@@ -31,7 +32,9 @@ use super::quota;
 use crate::catalog::objects::Filter;
 use crate::catalog::runs::Stored;
 use crate::catalog::snapshots;
-use crate::lost::export::export;
+use crate::lost::copy::Copy;
+use crate::lost::export::{self, export};
+use crate::lost::look;
 use crate::state::State;
 use crate::vaults::{blocking, usable_storage};
 
@@ -60,6 +63,47 @@ pub struct Spec {
     pub profile: Option<Id>,
     #[serde(default)]
     pub period: Option<String>,
+    /// The manager's state is that of this copy of the catalog, not of now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<String>,
+}
+
+/// The manager's state as it was before a newer program brought it up to date.
+pub fn of_copy(state: &State, copy: &Copy, storage: Id) -> Result<Wanted> {
+    let new = NewSnapshot {
+        scope: SnapshotScope::Manager,
+        tenant: Some(state.system.clone()),
+        name: "before the upgrade".to_owned(),
+        note: format!("written by Tintype {}", copy.head.program),
+        resources: BTreeSet::new(),
+        tags: BTreeSet::new(),
+        storage: Some(storage.clone()),
+        keep: None,
+        is_private: false,
+        read_all: false,
+        trigger: Trigger::PreUpgrade,
+        exclude: BTreeSet::new(),
+    };
+    let spec = Spec {
+        new,
+        names: BTreeSet::new(),
+        expiry: expiry(None, state.now())?,
+        locked_until: None,
+        profile: None,
+        period: None,
+        copy: Some(copy.name.clone()),
+    };
+    Ok(Wanted {
+        tenant: state.system.clone(),
+        kind: RunKind::Snapshot,
+        title: "snapshot of the manager's state before its upgrade".to_owned(),
+        by: "manager".to_owned(),
+        priority: SCHEDULED,
+        not_before: None,
+        storage: Some(storage),
+        spec: serde_json::to_value(&spec).map_err(|error| Error::internal(error.to_string()))?,
+        is_planned: false,
+    })
 }
 
 /// When a snapshot that is taken now goes: `keep` is a length of time, or `never`.
@@ -247,15 +291,18 @@ impl Taking<'_> {
         handle.cancel.check()?;
         handle.doing(format!("capturing tenant {}", tenant.name));
         let is_own = tenant.id == self.stored.run.tenant;
-        let is_full = self.spec.new.scope == SnapshotScope::Full;
-        let all = resources_of(state, &tenant.id).await?;
-        let names = (self.spec.new.scope == SnapshotScope::Partial).then_some(&self.spec.names);
+        let scope = self.spec.new.scope;
+        let all = match scope {
+            SnapshotScope::Manager => Vec::new(),
+            _ => resources_of(state, &tenant.id).await?,
+        };
+        let names = (scope == SnapshotScope::Partial).then_some(&self.spec.names);
         let mut selection = select(tenant, all, names);
         for skipped in &selection.skipped {
             let line = format!("{} {}: {}", skipped.kind, skipped.name, skipped.reason);
             handle.log(state, LogLevel::Warning, line).await;
         }
-        if selection.captured.is_empty() && !(is_own && is_full) {
+        if selection.captured.is_empty() && !(is_own && scope.holds_manager()) {
             let why = selection.skipped.first().map(|skipped| skipped.reason.clone());
             handle.finish(state, &step, json!({ "nothing": why })).await?;
             return Ok(Came::Nothing(why));
@@ -267,8 +314,14 @@ impl Taking<'_> {
         let mut order = self.order(tenant, &mut selection, &word);
         // Removed when it is captured.
         let mut exported = None;
-        if is_own && is_full {
-            let state = export(state, handle.id.as_str(), vault.key()).await?;
+        if is_own && scope.holds_manager() {
+            let wanted = export::Wanted {
+                name: handle.id.as_str(),
+                repository: vault.key(),
+                excluded: &self.spec.new.exclude,
+                copy: self.spec.copy.as_deref(),
+            };
+            let state = export(state, &wanted).await?;
             order.names.push(MANAGER_NAME.to_owned());
             order.resources.push(own_state(&state.directory));
             exported = Some(state);
@@ -347,6 +400,7 @@ impl Taking<'_> {
             skipped: selection.skipped.clone(),
             parts: whole.parts.clone(),
             left_out: whole.left_out.clone(),
+            excluded: if is_own { new.exclude.clone() } else { BTreeSet::new() },
         }
     }
 
@@ -436,6 +490,9 @@ impl Taking<'_> {
     /// Reads back what was committed: what the catalog gets is what the repository says.
     async fn ended(&self, parts: Vec<Committed>, last: Committed) -> Result<Ended> {
         let id = last.snapshot.clone();
+        if self.spec.new.scope.holds_manager() {
+            look::leave_card(self.state, &last.storage).await;
+        }
         let mut rows = Vec::new();
         for committed in parts.into_iter().chain([last]) {
             rows.push(read_back(self.state, &committed).await?);

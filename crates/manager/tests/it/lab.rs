@@ -183,7 +183,7 @@ impl Lab {
         Ok(lab)
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         drop(self.end.take());
         if let Some(running) = self.running.take() {
             self.runtime.block_on(running).unwrap().unwrap();

@@ -8,8 +8,9 @@ use tintype_api::page::Page;
 use tintype_api::run::RunState;
 use tintype_api::snapshot::Snapshot;
 use tintype_api::storage::{StorageKind, StorageSpec};
-use tintype_manager::lost::recover::{self, Wanted};
-use tintype_manager::lost::{rebuild, sheet};
+use tintype_manager::lost::recover::{self, Onto, Recovered, Wanted};
+use tintype_manager::lost::{look, rebuild, settle, sheet};
+use tintype_manager::serve::Options;
 use tintype_model::ErrorKind;
 use tintype_runner::vault::{Env, Place};
 
@@ -30,6 +31,32 @@ pub(crate) fn elsewhere(lab: &Lab, client: &Client) -> Object<StorageSpec> {
     client.create(&NewObject { name: "vault".into(), tenant: None, spec }).unwrap()
 }
 
+pub(crate) fn wanted(place: &Place, words: &str, onto: Onto) -> Wanted {
+    let choices = settle::Choices::default();
+    let words = Some(words.to_owned());
+    Wanted { place: place.clone(), installation: None, words, snapshot: None, onto, choices }
+}
+
+/// Plans it and does it.
+pub(crate) fn recover(
+    lab: &Lab,
+    wanted: Wanted,
+    options: &Options,
+) -> tintype_model::Result<Recovered> {
+    lab.block_on(async {
+        let planned = recover::plan(wanted, options).await?;
+        planned.apply(options, &mut |_| Ok(())).await
+    })
+}
+
+/// Ends the manager, and gives the storage `vault` with its words.
+pub(crate) fn vault_and_words(lab: &mut Lab) -> (Place, String) {
+    let state = lab.stopped_state();
+    let words = words(&lab.block_on(sheet::sheet(&state, "00")).unwrap(), "vault");
+    lab.block_on(state.catalog.close());
+    (Place::parse(&lab.data().join("vault").display().to_string(), None).unwrap(), words)
+}
+
 /// The twelve words of that storage.
 fn words(sheet: &str, storage: &str) -> String {
     let from = sheet.split(&format!("Storage {storage}")).nth(1).unwrap();
@@ -37,7 +64,7 @@ fn words(sheet: &str, storage: &str) -> String {
     line.to_owned()
 }
 
-fn listed(client: &Client, path: &str) -> Vec<Value> {
+pub(crate) fn listed(client: &Client, path: &str) -> Vec<Value> {
     let page: Page<Value> = client.get(path).unwrap();
     assert!(page.next.is_none());
     page.items
@@ -67,34 +94,26 @@ fn a_lost_manager_comes_back_from_the_store_and_twelve_words() {
     // What happens afterwards is not in it.
     let before: Vec<_> = LISTS.map(|path| listed(&client, path)).into();
     assert_eq!(before[5].len(), 3, "a partial one, a full one, and the part of acme");
-    let words = {
-        let state = lab.stopped_state();
-        let sheet = lab.block_on(sheet::sheet(&state, "00")).unwrap();
-        words(&sheet, "vault")
-    };
-    let place = Place::parse(&lab.data().join("vault").display().to_string(), None).unwrap();
-    let found = recover::installations(&place, &Env::system()).unwrap();
+    let (place, words) = vault_and_words(&mut lab);
+    let found = look::installations(&place, &Env::system()).unwrap();
     assert_eq!((found.len(), found[0].repositories), (1, 2));
-    let wanted = |words: &str| Wanted {
-        place: place.clone(),
-        installation: None,
-        words: words.to_owned(),
-        snapshot: None,
-    };
+    assert!(found[0].written.is_some_and(|written| written >= snapshot.time), "{found:?}");
+    assert_eq!(found[0].storages, ["internal", "vault"]);
+    let wanted = |words: &str| wanted(&place, words, Onto::Clean);
     // Not over one that has worked.
-    let refused = lab.block_on(recover::recover(wanted(&words), &lab.options())).unwrap_err();
+    let refused = recover(&lab, wanted(&words), &lab.options()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::AlreadyExists, "{refused}");
     std::fs::remove_dir_all(lab.data().join("data")).unwrap();
     let wrong = "abandon ".repeat(11) + "about";
-    let refused = lab.block_on(recover::recover(wanted(&wrong), &lab.options())).unwrap_err();
+    let refused = recover(&lab, wanted(&wrong), &lab.options()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::WrongKey, "{refused}");
     std::fs::remove_dir_all(lab.data().join("data")).unwrap();
     // A partial one does not hold the manager.
     let of_part = Wanted { snapshot: Some(part.id), ..wanted(&words) };
-    let refused = lab.block_on(recover::recover(of_part, &lab.options())).unwrap_err();
+    let refused = recover(&lab, of_part, &lab.options()).unwrap_err();
     assert!(refused.message().contains("no full snapshot"), "{refused}");
     std::fs::remove_dir_all(lab.data().join("data")).unwrap();
-    let recovered = lab.block_on(recover::recover(wanted(&words), &lab.options())).unwrap();
+    let recovered = recover(&lab, wanted(&words), &lab.options()).unwrap();
     assert_eq!((recovered.snapshot, recovered.tenants), (snapshot.id.clone(), 2));
     assert!(recovered.rebuilt.unreadable.is_empty(), "{:?}", recovered.rebuilt);
     let lab = lab.restarted().unwrap();
@@ -117,15 +136,10 @@ fn a_manager_that_was_replaced_writes_no_more() {
     let files = lab.data().join("files");
     volume(&client, "files", &files);
     let held = taken(&client, &full());
-    let words = {
-        let state = lab.stopped_state();
-        words(&lab.block_on(sheet::sheet(&state, "00")).unwrap(), "vault")
-    };
-    let place = Place::parse(&lab.data().join("vault").display().to_string(), None).unwrap();
-    let wanted = Wanted { place, installation: None, words, snapshot: None };
+    let (place, words) = vault_and_words(&mut lab);
     let mut elsewhere = lab.options();
     elsewhere.data = lab.data().join("second");
-    lab.block_on(recover::recover(wanted, &elsewhere)).unwrap();
+    recover(&lab, wanted(&place, &words, Onto::Clean), &elsewhere).unwrap();
     // The old one is started again all the same.
     let old = lab.restarted().unwrap();
     let client = old.login("system", "admin", PASSWORD).unwrap();

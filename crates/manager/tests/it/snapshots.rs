@@ -38,6 +38,7 @@ pub(crate) fn partial(names: &[&str]) -> NewSnapshot {
         is_private: false,
         read_all: false,
         trigger: Trigger::Manual,
+        exclude: [].into(),
     }
 }
 
@@ -89,13 +90,8 @@ fn a_volume_is_captured_broken_and_restored() {
         assert_eq!(items[0].place, "tenants/system/volumes/files");
         std::fs::write(files.join("a"), "broken").unwrap();
         std::fs::write(files.join("b"), "new").unwrap();
-        let new = NewRestore {
-            snapshot: snapshot.id.clone(),
-            resources: vec!["files".into()],
-            as_new: [].into(),
-            files: None,
-            without_undo_point: false,
-        };
+        let resources = vec!["files".into()];
+        let new = NewRestore { resources, ..NewRestore::all_of(&snapshot.id) };
         let plan = client.plan_restore(&new).unwrap();
         assert_eq!(plan.confirm.as_deref(), Some("files"), "{plan:?}");
         assert_eq!(std::fs::read_to_string(files.join("a")).unwrap(), "broken");
@@ -129,13 +125,8 @@ fn a_resource_comes_back_beside_and_a_file_into_a_directory() {
     let beside = lab.data().join("beside");
     let at = json!({ "path": beside }).as_object().unwrap().clone();
     let as_new = AsNew { name: "files-2".into(), at, rules: [].into() };
-    let new = NewRestore {
-        snapshot: snapshot.id.clone(),
-        resources: Vec::new(),
-        as_new: [("files".to_owned(), as_new)].into(),
-        files: None,
-        without_undo_point: false,
-    };
+    let as_new = [("files".to_owned(), as_new)].into();
+    let new = NewRestore { as_new, ..NewRestore::all_of(&snapshot.id) };
     let plan = client.plan_restore(&new).unwrap();
     assert_eq!(plan.confirm, None, "nothing is replaced");
     succeeded(&client, &client.apply_restore(&plan.run.id, None).unwrap());

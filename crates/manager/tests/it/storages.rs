@@ -80,13 +80,7 @@ fn another_default_leaves_older_snapshots_where_they_are() {
     };
     assert_eq!(taken(&client, &named).storage, first.storage);
     let older: Snapshot = client.get(&format!("/snapshots/{}", first.id)).unwrap();
-    let plan = client.plan_restore(&tintype_api::restore::NewRestore {
-        snapshot: older.id,
-        resources: Vec::new(),
-        as_new: [].into(),
-        files: None,
-        without_undo_point: false,
-    });
+    let plan = client.plan_restore(&tintype_api::restore::NewRestore::all_of(&older.id));
     assert!(!plan.unwrap().is_blocked);
 }
 

@@ -13,6 +13,7 @@ use tintype_model::{Error, ErrorKind, Result};
 const NOTES: &str = "installations/";
 const LEADS: &str = "leads/";
 const NOTICES: &str = "moves/";
+const CARDS: &str = "written/";
 const NOTE_BYTES: u64 = 64 << 10;
 const MOST_NOTES: usize = 100_000;
 
@@ -74,6 +75,28 @@ impl Place {
     /// What was left so, by anybody.
     pub fn notices(&self, env: &Env) -> Result<Vec<Vec<u8>>> {
         Ok(self.small(NOTICES, env)?.into_iter().map(|(_, text)| text).collect())
+    }
+
+    /// Leaves word of when an installation wrote last, in place of what it said before.
+    pub fn leave_card(&self, installation: &str, now: &str, text: &[u8], env: &Env) -> Result<()> {
+        let below = format!("{CARDS}{}/", installation.to_lowercase());
+        let own = format!("{below}{now}");
+        let backend = self.open(env, true, false)?;
+        match backend.put(&own, text) {
+            Err(error) if !error.is(ErrorKind::AlreadyExists) => return Err(error),
+            _ => {}
+        }
+        for older in list_all(&*backend, &below)?.into_iter().filter(|one| one.name < own) {
+            backend.delete(&older.name)?;
+        }
+        Ok(())
+    }
+
+    /// What installations said last: of each its id in lower case, and the text.
+    pub fn cards(&self, env: &Env) -> Result<Vec<(String, Vec<u8>)>> {
+        let id = |name: String| name.split('/').next().unwrap_or_default().to_owned();
+        let all = self.small(CARDS, env)?.into_iter();
+        Ok(all.map(|(name, text)| (id(name), text)).collect())
     }
 
     /// The first word stays.

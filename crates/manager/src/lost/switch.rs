@@ -1,0 +1,94 @@
+//! A manager that runs makes room for a recovery over it, and starts again when that is over.
+//!
+//! ```text
+//! recover: takes switch.lock ── SIGHUP ──▶ manager: ends, gives manager.lock back
+//! recover: takes manager.lock, replaces the catalog, gives both back
+//!                                          manager: waits for switch.lock, starts again
+//! ```
+//! Both locks go with the process that holds them: if the recovery is killed, the manager starts with
+//! what the catalog then holds, which is all of the old or all of the new.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process};
+use tintype_model::env::Clock;
+use tintype_model::{Error, ErrorKind, Result};
+
+use crate::serve::{LOCK, alone, prepare};
+
+const FILE: &str = "switch.lock";
+/// How long runs may take to stop.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// And a manager to start again.
+const BACK: Duration = Duration::from_mins(1);
+const LOOK: Duration = Duration::from_millis(100);
+
+fn open(data: &Path) -> Result<File> {
+    prepare(data)?;
+    let path = data.join(FILE);
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    file.map_err(|error| Error::io(error, path.display()))
+}
+
+/// Whoever has it replaces what the manager works with; one at a time.
+pub fn begin(data: &Path) -> Result<File> {
+    let file = open(data)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(Error::locked(format!("{}: another recovery works there", data.display())))
+        }
+        Err(error) => Err(Error::io(error.into(), data.display())),
+    }
+}
+
+/// Until no recovery works there.
+pub fn wait(data: &Path) -> Result<()> {
+    let file = open(data)?;
+    flock(&file, FlockOperation::LockShared)
+        .map_err(|error| Error::io(error.into(), data.display()))
+}
+
+/// Ends the manager that runs with this data directory, if there is one: whether there was, and its
+/// lock.
+pub fn stop(data: &Path, clock: &dyn Clock) -> Result<(bool, File)> {
+    let first = match alone(data) {
+        Err(error) if error.is(ErrorKind::Locked) => error,
+        taken => return taken.map(|file| (false, file)),
+    };
+    let path = data.join(LOCK);
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(e, path.display()))?;
+    // Commands like `manager rebuild-catalog` leave none.
+    let pid = text.trim().parse().ok().and_then(Pid::from_raw).ok_or(first)?;
+    kill_process(pid, Signal::HUP)
+        .map_err(|error| Error::io(error.into(), format!("stopping the manager ({pid:?})")))?;
+    let begun = clock.elapsed();
+    loop {
+        match alone(data) {
+            Err(error) if !error.is(ErrorKind::Locked) => return Err(error),
+            Ok(file) => return Ok((true, file)),
+            Err(_) if clock.elapsed().saturating_sub(begun) > PATIENCE => {
+                return Err(Error::locked(
+                    "the manager does not end: nothing was changed; stop it, and try again",
+                ));
+            }
+            Err(_) => clock.sleep(LOOK),
+        }
+    }
+}
+
+/// Whether a manager runs with this data directory again, within a while.
+pub fn is_back(data: &Path, clock: &dyn Clock) -> bool {
+    let begun = clock.elapsed();
+    while clock.elapsed().saturating_sub(begun) < BACK {
+        // It says who it is when it has started; whoever takes the lock wipes that out.
+        if std::fs::read_to_string(data.join(LOCK)).is_ok_and(|text| !text.trim().is_empty()) {
+            return true;
+        }
+        clock.sleep(LOOK);
+    }
+    false
+}
