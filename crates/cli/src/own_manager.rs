@@ -1,10 +1,14 @@
 //! `manager`: care of a manager of this host.
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
 use anyhow::Context as _;
 use serde_json::json;
 use tintype_manager::catalog::VERSION;
 use tintype_manager::lost::copy::{self, Head};
-use tintype_manager::lost::{rebuild, sheet, switch};
+use tintype_manager::lost::{page, rebuild, sheet, switch};
 use tintype_manager::serve::{self, Options};
 use tintype_manager::state::State;
 use zeroize::Zeroizing;
@@ -18,6 +22,7 @@ use crate::show::{self, Table};
 #[command(after_help = "\
 Examples:
   tintype manager recovery-sheet | lp          print it, and keep it where the manager is not
+  tintype manager recovery-sheet --pdf sheet.pdf
   tintype manager undo                         what can be brought back
   tintype manager rebuild-catalog              the list of snapshots, from the repositories alone")]
 pub(crate) struct Args {
@@ -33,7 +38,11 @@ pub(crate) struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     /// Print all that one needs when the manager is lost: whoever has it reads every snapshot
-    RecoverySheet,
+    RecoverySheet {
+        /// As a PDF, with codes that a camera reads, into a new file that nobody else can read
+        #[arg(long, value_name = "FILE")]
+        pdf: Option<PathBuf>,
+    },
     /// Make the list of snapshots anew from what the repositories say
     RebuildCatalog,
     /// Bring back what a recovery or an upgrade replaced; without a name: list what there is
@@ -63,7 +72,9 @@ impl Args {
         runtime.block_on(async {
             match self.command {
                 Command::Undo { copy } => undo(report, &options, copy).await,
-                Command::RecoverySheet => recovery_sheet(report, &options).await,
+                Command::RecoverySheet { pdf } => {
+                    recovery_sheet(report, &options, pdf.as_deref()).await
+                }
                 Command::RebuildCatalog => rebuild_catalog(report, &options).await,
             }
         })
@@ -79,16 +90,33 @@ async fn opened(options: &Options) -> anyhow::Result<State> {
     Ok(serve::open(options).await?.0)
 }
 
-async fn recovery_sheet(report: &Report, options: &Options) -> anyhow::Result<Exit> {
+async fn recovery_sheet(
+    report: &Report,
+    options: &Options,
+    pdf: Option<&Path>,
+) -> anyhow::Result<Exit> {
     let state = opened(options).await?;
     let file = options.master_key.clone();
     let file = file.unwrap_or_else(|| options.data.join("master.key"));
     let key = std::fs::read_to_string(&file);
     let key = key.with_context(|| format!("cannot read {}", file.display()))?;
     let sheet = sheet::sheet(&state, &Zeroizing::new(key)).await?;
-    report.event("sheet", json!({ "text": sheet.as_str() }))?;
-    sheet.lines().try_for_each(|line| report.text(line))?;
     state.catalog.close().await;
+    let Some(file) = pdf else {
+        let text = sheet.text();
+        report.event("sheet", json!({ "text": text.as_str() }))?;
+        text.lines().try_for_each(|line| report.text(line))?;
+        return Ok(Exit::Complete);
+    };
+    let page = page::pdf(&sheet)?;
+    let shown = file.display();
+    let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    let mut open = open.map_err(|error| tintype_engine::Error::io(error, &shown))?;
+    open.write_all(&page).and_then(|()| open.sync_all()).with_context(|| format!("{shown}"))?;
+    report.event("sheet", json!({ "pdf": file }))?;
+    report.text(format!(
+        "{shown}: print it, keep it where the manager is not, and delete the file"
+    ))?;
     Ok(Exit::Complete)
 }
 

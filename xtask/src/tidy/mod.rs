@@ -6,6 +6,7 @@ mod edges;
 mod functions;
 mod lexer;
 mod lines;
+mod named_tests;
 mod notes;
 mod size;
 mod stray_paths;
@@ -27,6 +28,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let files = tracked::files()?;
     let mut findings = edges::check()?;
     findings.extend(changelog::check());
+    let mut sources = Vec::new();
     for file in &files {
         findings.extend(size::check(file));
         let Some(text) = file.text() else { continue };
@@ -35,10 +37,15 @@ pub(crate) fn run() -> anyhow::Result<()> {
             let source = lexer::split(text);
             findings.extend(lines::check(&file.path, text));
             findings.extend(functions::check(&file.path, &source.code));
+            sources.push(named_tests::Source::new(&file.path, &source.code));
             findings.extend(notes::check_comments(&file.path, &source.comments));
         } else if !file.has_extension("md") {
             findings.extend(notes::check_text(&file.path, text));
         }
+    }
+    for file in files.iter().filter(|file| named_tests::is_checked(&file.path)) {
+        let text = file.text().unwrap_or_default();
+        findings.extend(named_tests::check(&file.path, text, &sources));
     }
     findings.sort();
     for Finding { file, line, message } in &findings {

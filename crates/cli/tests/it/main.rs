@@ -24,6 +24,7 @@ mod mending;
 mod names;
 mod parts;
 mod protection;
+mod recovering;
 mod resources;
 mod restoring;
 mod s3;

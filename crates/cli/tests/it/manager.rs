@@ -9,6 +9,7 @@ use crate::support::{Lab, Ran};
 
 pub(crate) struct Served {
     child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
     pub(crate) url: String,
     password: Option<String>,
 }
@@ -43,8 +44,15 @@ pub(crate) fn serve_at(lab: &Lab, notified: Option<&UnixDatagram>, address: &str
         command.env("NOTIFY_SOCKET", address.as_pathname().unwrap());
     }
     let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (url, password) = greeted(&mut lines);
+    Served { child, lines, url, password }
+}
+
+/// What it says when it has started.
+fn greeted(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> (String, Option<String>) {
     let (mut url, mut password) = (None, None);
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+    for line in lines {
         let line = line.unwrap();
         if let Some(told) = line.strip_prefix("first login: user admin, password ") {
             password = Some(told.to_owned());
@@ -54,7 +62,7 @@ pub(crate) fn serve_at(lab: &Lab, notified: Option<&UnixDatagram>, address: &str
             break;
         }
     }
-    Served { child, url: url.expect("it listens"), password }
+    (url.expect("it listens"), password)
 }
 
 impl Served {
@@ -70,6 +78,11 @@ impl Served {
         let files = [&lab.text("one-time"), "--new-password-file", &lab.text("chosen")];
         let ran = run(lab, &[&login[..], &files[..]].concat()).expect(0);
         assert!(ran.out.contains("as admin, administrator of system"), "{}", ran.out);
+    }
+
+    /// The same process says again that it has started.
+    pub(crate) fn again(&mut self) {
+        (self.url, self.password) = greeted(&mut self.lines);
     }
 
     pub(crate) fn stop(mut self) -> i32 {

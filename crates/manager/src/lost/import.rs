@@ -106,3 +106,31 @@ pub async fn import(
     remake::up_to(on, VERSION).await?;
     Ok(head)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tintype_model::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_state_of_a_newer_program_is_refused() {
+        let id = "0".repeat(26);
+        let line = |version: i64| {
+            json!({
+                "tintype": FORMAT, "version": version, "program": "9.9.9", "installation": id,
+                "system": id, "time": "2026-01-01T00:00:00Z", "excluded": ["logs"],
+            })
+            .to_string()
+        };
+        let read = head(&line(VERSION)).unwrap();
+        assert_eq!((read.version, read.excluded), (VERSION, [Excluded::Logs].into()));
+        let refused = head(&line(VERSION + 1)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unsupported);
+        assert!(refused.message().contains("9.9.9"), "{refused}");
+        for damaged in ["", "{}", "no JSON"] {
+            assert_eq!(head(damaged).unwrap_err().kind(), ErrorKind::Corrupt);
+        }
+    }
+}

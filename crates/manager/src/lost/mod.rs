@@ -8,6 +8,7 @@ pub mod here;
 pub mod import;
 pub mod lead;
 pub mod look;
+pub mod page;
 pub mod rebuild;
 pub mod recover;
 pub mod settle;

@@ -320,10 +320,14 @@ impl Recovery {
         add("end all sessions: everybody logs in again");
         self.wanted.choices.steps().into_iter().for_each(&mut add);
         if self.keeps_lead.is_none() {
-            add("take the lead of the installation: the manager before writes no more");
+            add(
+                "hand over: the manager before can be read until now, and writes no more from now on; \
+                 what it did after the snapshot is not in it",
+            );
         }
         add("make the list of snapshots anew from the repositories");
-        add("check every storage, and wait for agents and connectors to report");
+        add("check every storage; agents come back by themselves, and `tintype agent list` names \
+             those that do not");
         if self.with_applications() {
             add(
                 "restore every application and other resource over what is there, with undo points",
@@ -380,6 +384,7 @@ impl Recovery {
         let password = settle::password(change.on(), &read, options).await?;
         let lead = self.lead(&mut change, options).await?;
         lead::set(change.on(), &lead).await?;
+        self.queue_checks(&mut change, options).await?;
         let run = match self.with_applications() {
             true => Some(self.queue_applications(&mut change, &read, &storage, options).await?),
             false => None,
@@ -410,6 +415,29 @@ impl Recovery {
         let (now, installation) = (env.clock.now(), self.head.installation.clone());
         let manager = Id::new(now, &*options.env.random);
         blocking(move || lead::take(&place, &installation, &before, &manager, now, &env)).await
+    }
+
+    /// Of each storage, when the manager has started: they may look different from here.
+    async fn queue_checks(&self, change: &mut Change, options: &Options) -> Result<()> {
+        let now = options.env.clock.now();
+        let filter = Filter { limit: 1_000_000, ..Filter::default() };
+        let storages: Vec<Object<StorageSpec>> = objects::list(change.on(), &filter).await?;
+        for storage in storages {
+            let run = New {
+                id: Id::new(now, &*options.env.random),
+                tenant: storage.tenant,
+                kind: RunKind::CheckStorage,
+                title: format!("check of storage {}", storage.name),
+                by: "manager".to_owned(),
+                priority: BY_HAND,
+                not_before: Timestamp::UNIX_EPOCH,
+                storage: Some(storage.id),
+                spec: serde_json::Value::Null,
+                is_planned: false,
+            };
+            runs::insert(change.on(), &run, now).await?;
+        }
+        Ok(())
     }
 
     /// Agreed to with the plan; planned in detail when the manager has started, with its agents.

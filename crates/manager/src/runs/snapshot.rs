@@ -309,6 +309,8 @@ impl Taking<'_> {
         }
         quota::check(state, tenant).await?;
         let storage = self.storage(&tenant.id).await?;
+        // Another manager may have taken over while the tenants before were captured.
+        state.still_leads(&storage).await?;
         let (repository, vault) = state.vault(&storage, &tenant.id).await?;
         let word = self.word(tenant, &selection, whole);
         let mut order = self.order(tenant, &mut selection, &word);

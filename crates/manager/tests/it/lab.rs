@@ -145,15 +145,30 @@ impl Lab {
         Self::start_at(data, database, 0)
     }
 
+    /// Another manager, with the same clock, in a process of its own as far as it knows.
+    pub(crate) fn beside(&self, options: Options) -> Self {
+        let (data, clock) = (Arc::clone(&self.data), Arc::clone(&self.clock));
+        Self::with(options, data, None, clock).unwrap()
+    }
+
     fn start_at(
         data: Arc<TempDir>,
         database: Option<Database>,
         hours: i64,
     ) -> tintype_model::Result<Self> {
-        let runtime = Runtime::new().unwrap();
         let real = Arc::clone(&Env::system().clock);
         let clock = Arc::new(Shifted { real, seconds: AtomicI64::new(hours * 3600) });
         let options = options(&data, database.as_ref(), &clock);
+        Self::with(options, data, database, clock)
+    }
+
+    fn with(
+        options: Options,
+        data: Arc<TempDir>,
+        database: Option<Database>,
+        clock: Arc<Shifted>,
+    ) -> tintype_model::Result<Self> {
+        let runtime = Runtime::new().unwrap();
         let mut manager = runtime.block_on(Manager::start(options))?;
         let url = format!("https://{}", manager.address);
         let authority = std::fs::read(manager.authority.clone().unwrap()).unwrap();

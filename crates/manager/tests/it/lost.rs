@@ -52,7 +52,7 @@ pub(crate) fn recover(
 /// Ends the manager, and gives the storage `vault` with its words.
 pub(crate) fn vault_and_words(lab: &mut Lab) -> (Place, String) {
     let state = lab.stopped_state();
-    let words = words(&lab.block_on(sheet::sheet(&state, "00")).unwrap(), "vault");
+    let words = words(&lab.block_on(sheet::sheet(&state, "00")).unwrap().text(), "vault");
     lab.block_on(state.catalog.close());
     (Place::parse(&lab.data().join("vault").display().to_string(), None).unwrap(), words)
 }
@@ -150,6 +150,50 @@ fn a_manager_that_was_replaced_writes_no_more() {
     assert_eq!(listed(&client, "/snapshots").len(), 1, "it can be read");
     let refused = client.delete_snapshot(&held.id).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Locked, "{refused}");
+}
+
+/// The old one lives, and two new ones are made of it at the same moment: one leads, whoever asks.
+#[test]
+fn of_managers_that_race_one_leads() {
+    let old = Lab::sqlite();
+    let client = old.administrator();
+    elsewhere(&old, &client);
+    let files = old.data().join("files");
+    volume(&client, "files", &files);
+    taken(&client, &full());
+    let vault = Place::parse(&old.data().join("vault").display().to_string(), None).unwrap();
+    // As another process would: beside the manager that runs.
+    let (state, _) = old.block_on(tintype_manager::serve::open(&old.options())).unwrap();
+    let words = words(&old.block_on(sheet::sheet(&state, "00")).unwrap().text(), "vault");
+    let made = |name: &'static str| {
+        let mut options = old.options();
+        options.data = old.data().join(name);
+        let wanted = wanted(&vault, &words, Onto::Clean);
+        async move {
+            let planned = recover::plan(wanted, &options).await.unwrap();
+            let handed = planned.plan().steps.iter().any(|step| step.starts_with("hand over"));
+            assert!(handed, "it is a step of the plan");
+            planned.apply(&options, &mut |_| Ok(())).await.unwrap();
+            options
+        }
+    };
+    let (second, third) = old.block_on(async { tokio::join!(made("second"), made("third")) });
+    // All three live, and all three are asked to write at once.
+    let new = [second, third].map(|options| old.beside(options));
+    let mut clients = vec![client];
+    clients.extend(new.iter().map(|new| new.login("system", "admin", PASSWORD).unwrap()));
+    let runs: Vec<_> =
+        clients.iter().map(|client| client.snapshot(&partial(&["files"])).unwrap()).collect();
+    let ends: Vec<_> =
+        clients.iter().zip(&runs).map(|(client, run)| ended(client, run).state).collect();
+    let lead = ends.iter().filter(|state| **state == RunState::Succeeded).count();
+    assert_eq!((lead, ends[0]), (1, RunState::Failed), "{ends:?}");
+    for (client, end) in clients.iter().zip(&ends) {
+        assert!(!listed(client, "/snapshots").is_empty(), "it can be read");
+        let status: Value = client.get("/status").unwrap();
+        let warned = status["warnings"].to_string().contains("another manager leads");
+        assert_eq!(warned, *end == RunState::Failed, "{status}");
+    }
 }
 
 #[test]

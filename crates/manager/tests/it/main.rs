@@ -7,6 +7,7 @@ mod audit;
 mod begin;
 mod bundles;
 mod content;
+mod fixtures;
 mod guard;
 mod hooks;
 mod keys;

@@ -16,10 +16,10 @@ use crate::lost::{elsewhere, recover, vault_and_words, wanted};
 use crate::snapshots::{ended, partial, taken, volume};
 
 /// The first version that had runs and snapshots.
-const EARLIER: i64 = 2;
+pub(crate) const EARLIER: i64 = 2;
 
 /// Makes the catalog of a stopped manager one of an earlier program, with all that it then had.
-fn downgraded(lab: &mut Lab) {
+pub(crate) fn downgraded(lab: &mut Lab, version: i64) {
     let state = lab.stopped_state();
     lab.block_on(async {
         let mut change = state.catalog.change().await.unwrap();
@@ -34,7 +34,7 @@ fn downgraded(lab: &mut Lab) {
             table.each(change.on(), &mut take).await.unwrap();
             all.push((name, rows));
         }
-        remake::begin_anew(change.on(), EARLIER).await.unwrap();
+        remake::begin_anew(change.on(), version).await.unwrap();
         for (name, rows) in all {
             let Some(table) = Table::of(change.on(), name).await.unwrap() else { continue };
             table.empty(change.on()).await.unwrap();
@@ -44,7 +44,7 @@ fn downgraded(lab: &mut Lab) {
             }
         }
         change.commit_own_books().await.unwrap();
-        assert_eq!(state.catalog.version().await.unwrap(), Some(EARLIER));
+        assert_eq!(state.catalog.version().await.unwrap(), Some(version));
         state.catalog.close().await;
     });
 }
@@ -57,7 +57,7 @@ fn a_newer_program_copies_what_it_brings_up_to_date() {
         Lab::tenant(&client, "acme");
         volume(&client, "files", &lab.data().join("files"));
         taken(&client, &partial(&["files"]));
-        downgraded(&mut lab);
+        downgraded(&mut lab, EARLIER);
         let mut lab = lab.restarted().unwrap();
         let client = lab.login("system", "admin", PASSWORD).unwrap();
         let kept = copy::list(&lab.options().data).unwrap();
@@ -103,7 +103,7 @@ fn a_newer_program_copies_what_it_brings_up_to_date() {
 fn a_copy_that_cannot_be_taken_stops_nobody() {
     let mut lab = Lab::sqlite();
     lab.administrator();
-    downgraded(&mut lab);
+    downgraded(&mut lab, EARLIER);
     std::fs::write(lab.data().join("data/undo"), "in the way").unwrap();
     let (state, _) = lab.block_on(serve::open(&lab.options())).unwrap();
     assert_eq!(lab.block_on(state.catalog.version()).unwrap(), Some(VERSION));
