@@ -9,9 +9,11 @@ mod bench;
 mod clock;
 mod compare;
 mod demo;
+mod figures;
 mod fixtures;
 mod interrupt;
 mod leftovers;
+mod load;
 mod mounts;
 mod openapi;
 mod paths;
@@ -54,6 +56,8 @@ enum Command {
     Openapi,
     /// Seconds, memory and size, side by side with restic, kopia, rustic and borg
     Bench(bench::Args),
+    /// A manager with 100 000 snapshots and 200 who ask it, on both databases (half an hour)
+    Load(load::Args),
     /// The long matrix of tests, on demand (an hour or more)
     Platform(platform::Args),
     /// The main job on real NFS and SMB mounts, in a small emulated machine (a minute)
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
         Command::Openapi => openapi::run(),
         Command::Platform(args) => interrupt::install().and_then(|()| platform::run(&args)),
         Command::Mounts(args) => interrupt::install().and_then(|()| mounts::run(&args)),
+        Command::Load(args) => interrupt::install().and_then(|()| load::run(&args)),
         Command::Bench(args) => interrupt::install().and_then(|()| bench::run(&args)),
     };
     match result {

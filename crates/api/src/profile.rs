@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 pub struct ProfileSpec {
     #[serde(default = "yes")]
     pub enabled: bool,
-    #[schema(value_type = Object)]
+    #[schema(value_type = ScopeSchema)]
     pub scope: Scope,
     #[schema(value_type = Vec<Object>)]
     pub periods: Vec<Period>,
@@ -27,6 +27,24 @@ pub struct ProfileSpec {
 
 fn yes() -> bool {
     true
+}
+
+#[derive(ToSchema)]
+#[schema(as = Scope, rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes a type of another crate")]
+pub(crate) enum ScopeSchema {
+    /// Everything: in `system` the whole installation, else all that the tenant has.
+    Full,
+    /// The named resources, and those that have one of the tags when it runs.
+    Partial(PartialSchema),
+}
+
+#[derive(ToSchema)]
+#[schema(as = PartialScope)]
+#[expect(dead_code, reason = "describes a type of another crate")]
+pub(crate) struct PartialSchema {
+    resources: Option<Vec<String>>,
+    tags: Option<Vec<String>>,
 }
 
 impl ProfileSpec {
@@ -61,6 +79,7 @@ pub struct PeriodReading {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ReadyMadeQuery {
     /// In which their times are, like Europe/Berlin; default: UTC.
     #[param(max_length = 100)]

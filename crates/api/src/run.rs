@@ -191,3 +191,15 @@ pub struct RunQuery {
     pub kind: Option<RunKind>,
     pub state: Option<RunState>,
 }
+
+/// One event of a run that is followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunEvent {
+    /// `log` or `run`.
+    pub event: String,
+    /// Of a line of the log: its number, from which it can be followed again (`Last-Event-ID`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// JSON: a [`LogLine`] or a [`Run`].
+    pub data: String,
+}

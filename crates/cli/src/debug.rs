@@ -1,4 +1,8 @@
-//! Measurements for developers: `tintype debug index-bench`.
+//! Measurements for developers: `tintype debug …`.
+
+mod catalog;
+mod due;
+mod load;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,6 +26,12 @@ pub(crate) struct Args {
 enum What {
     /// Open and search an index of synthetic chunks
     IndexBench(IndexBench),
+    /// Fill the catalog of a manager that does not run
+    FillCatalog(catalog::Fill),
+    /// Ask a manager at a steady rate, and tell how long its answers take
+    Load(load::Load),
+    /// Make profiles of all tenants due in one minute, and count what came of it
+    Due(due::Due),
 }
 
 #[derive(clap::Args)]
@@ -50,6 +60,9 @@ impl Args {
         match self.command {
             What::IndexBench(bench) if bench.measure => bench.measure(),
             What::IndexBench(bench) => bench.run(),
+            What::FillCatalog(fill) => fill.run(),
+            What::Load(load) => load.run(),
+            What::Due(due) => due.run(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     pub(super) cpu: String,
     pub(super) cores: usize,
     pub(super) memory_gib: u64,
@@ -12,7 +12,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn here() -> Self {
+    pub(crate) fn here() -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let (cpuinfo, meminfo) = (read("/proc/cpuinfo"), read("/proc/meminfo"));
         let memory_kib = field(&meminfo, "MemTotal").and_then(|text| {
@@ -42,7 +42,7 @@ impl Machine {
             .join("-")
     }
 
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!(
             "{}, {} cores, {} GiB memory, Linux {}, {}",
             self.cpu, self.cores, self.memory_gib, self.kernel, self.system

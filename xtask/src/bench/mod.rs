@@ -7,7 +7,7 @@
 mod bars;
 mod data;
 mod floor;
-mod machine;
+pub(crate) mod machine;
 pub(crate) mod measure;
 mod memory;
 mod own;
@@ -19,7 +19,7 @@ mod runner;
 mod sets;
 mod sources;
 mod store;
-mod tools;
+pub(crate) mod tools;
 
 use crate::interrupt;
 use anyhow::{Context, bail};

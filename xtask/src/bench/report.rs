@@ -6,7 +6,7 @@ use super::results::{Record, Results};
 use super::sets::{Medium, Set};
 use super::tools::{Job, PEERS, Place, Tool};
 use super::{ALL_SETS, peers, sources};
-use crate::paths;
+use crate::figures::{self, Part};
 use crate::table::{Table, bytes, count};
 use std::path::{Path, PathBuf};
 
@@ -24,10 +24,7 @@ pub(super) fn tables(results: &Results) -> String {
 
 /// Writes docs/benchmarks.md.
 pub(super) fn write(results: &Results) -> anyhow::Result<()> {
-    let file = paths::root().join("docs/benchmarks.md");
-    std::fs::write(&file, page(results))?;
-    println!("wrote {}", file.display());
-    Ok(())
+    figures::put(Part::Bench, &page(results))
 }
 
 fn page(results: &Results) -> String {
@@ -50,7 +47,7 @@ fn page(results: &Results) -> String {
 
 const HEAD: &str = "# Benchmarks
 
-Written by `./x bench`; do not edit by hand. Every tool runs on the same machine with the same
+Written by `./x bench`, its last section by `cargo xtask load`; do not edit by hand. Every tool runs on the same machine with the same
 data, in turn. Sources are read once before each tool, so that they are in the page cache as far
 as the machine leaves them there. Before each command the machine must be 95 % idle for a second; figures for which this wait was given up are marked with `*`. Each restore was
 compared with the source byte by byte; a tool that restores something else has no figure. Peak

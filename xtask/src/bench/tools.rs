@@ -48,7 +48,7 @@ impl Job {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Tool {
+pub(crate) enum Tool {
     Tintype,
     Restic,
     Kopia,
@@ -69,7 +69,7 @@ impl Tool {
         }
     }
 
-    pub(super) fn program(self) -> anyhow::Result<PathBuf> {
+    pub(crate) fn program(self) -> anyhow::Result<PathBuf> {
         match self {
             Self::Tintype => Ok(paths::target()?.join("release/tintype")),
             peer => peers::program(peer),

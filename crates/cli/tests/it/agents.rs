@@ -15,7 +15,7 @@ use crate::support::{Lab, Ran};
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// An agent that works.
-struct Agent {
+pub(crate) struct Agent {
     child: Child,
     lines: Receiver<String>,
 }
@@ -28,7 +28,7 @@ impl Drop for Agent {
 }
 
 impl Agent {
-    fn start(lab: &Lab, name: &str, more: &[&str]) -> Self {
+    pub(crate) fn start(lab: &Lab, name: &str, more: &[&str]) -> Self {
         let data = lab.text(&format!("agent-{name}"));
         let words = [&["agent", "--data", &data][..], more].concat();
         let mut child =
@@ -45,7 +45,7 @@ impl Agent {
     }
 
     /// Has joined, and has been heard.
-    fn joined(lab: &Lab, name: &str) -> Self {
+    pub(crate) fn joined(lab: &Lab, name: &str) -> Self {
         let token = token(lab);
         let agent = Self::start(lab, name, &["--join", &token, "--name", name]);
         agent.works();
@@ -53,8 +53,12 @@ impl Agent {
     }
 
     /// It has reached its manager.
-    fn works(&self) {
+    pub(crate) fn works(&self) {
         while !self.line().starts_with("works for the manager at ") {}
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     fn line(&self) -> String {
@@ -66,7 +70,7 @@ impl Agent {
         self.child.wait().unwrap();
     }
 
-    fn end(mut self) -> i32 {
+    pub(crate) fn end(mut self) -> i32 {
         let pid = i32::try_from(self.child.id()).unwrap();
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
@@ -89,7 +93,7 @@ fn token(lab: &Lab) -> String {
 }
 
 /// A manager with a storage that every host reaches, and that agents delete nothing in.
-fn served(lab: &Lab) -> Served {
+pub(crate) fn served(lab: &Lab) -> Served {
     let served = serve(lab, None);
     served.login(lab);
     let store = seaweedfs::shared();
@@ -105,7 +109,7 @@ fn served(lab: &Lab) -> Served {
     served
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let clock = Env::system().clock;
     let end = clock.elapsed() + PATIENCE;
     while !is_so() {

@@ -43,6 +43,11 @@ pub(crate) fn serve_at(lab: &Lab, notified: Option<&UnixDatagram>, address: &str
         let address = socket.local_addr().unwrap();
         command.env("NOTIFY_SOCKET", address.as_pathname().unwrap());
     }
+    serve_by(command)
+}
+
+/// However it is started, it says where it listens.
+pub(crate) fn serve_by(mut command: Command) -> Served {
     let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let (url, password) = greeted(&mut lines);
@@ -66,6 +71,10 @@ fn greeted(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> (String
 }
 
 impl Served {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn login(&self, lab: &Lab) {
         let password = self.password.as_ref().expect("it was made just now");
         for (name, text) in [("one-time", &**password), ("chosen", "a password of mine")] {

@@ -7,7 +7,7 @@ use tintype_model::env::Random;
 use tintype_model::{Error, Result};
 
 pub const LEAST_CHARACTERS: usize = 10;
-const MOST_BYTES: usize = 1000;
+pub const MOST_BYTES: usize = 1000;
 const COST: Cost = Cost { memory_kib: 19_456, passes: 2, lanes: 1 };
 /// A stored hash that asks for more is refused.
 const MOST_MEMORY_KIB: u32 = 1 << 20;

@@ -154,6 +154,24 @@ fn encoded(file: &Path) -> Result<String> {
     Ok(text.replace('%', "%25").replace('?', "%3f").replace('#', "%23"))
 }
 
+/// The database does not answer now: what was to be written is not lost, it waits.
+#[derive(Debug)]
+struct Away;
+
+impl std::fmt::Display for Away {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the manager goes on when the database answers again")
+    }
+}
+
+impl std::error::Error for Away {}
+
+/// Whether something failed only because the database does not answer.
+pub(crate) fn is_away(error: &Error) -> bool {
+    use std::error::Error as _;
+    error.source().is_some_and(|source| source.is::<Away>())
+}
+
 /// What to do about an error of the database.
 pub(crate) fn failed(doing: &str, error: sqlx::Error) -> Error {
     use sqlx::Error as Sql;
@@ -175,7 +193,8 @@ pub(crate) fn failed(doing: &str, error: sqlx::Error) -> Error {
         Sql::Configuration(_) => ErrorKind::Invalid,
         _ => ErrorKind::Internal,
     };
-    Error::new(kind, format!("the catalog, {doing}: {error}"))
+    let told = Error::new(kind, format!("the catalog, {doing}: {error}"));
+    if kind == ErrorKind::Unavailable { told.with_source(Away) } else { told }
 }
 
 /// A column of a row.

@@ -16,6 +16,8 @@ pub const LEASE: SignedDuration = SignedDuration::from_secs(30);
 const PLAN_LASTS: SignedDuration = SignedDuration::from_hours(24);
 /// A run that kills its manager must not kill it for ever.
 pub const MOST_ATTEMPTS: i64 = 5;
+const DIED_TOO_OFTEN: &str =
+    "it was interrupted too often: see the manager's log, then start it again";
 /// Of the lines of one run.
 const MOST_LINES: i64 = 100_000;
 
@@ -138,7 +140,7 @@ pub async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Stored>
 pub async fn open(on: &mut AnyConnection, now: Timestamp, limit: i64) -> Result<Vec<Stored>> {
     let query = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM run WHERE state = 'running' OR (state = 'queued' AND \
-         not_before <= $1) ORDER BY state DESC, priority DESC, not_before, id LIMIT $2"
+         (not_before <= $1 OR not_before <= created)) ORDER BY state DESC, priority DESC, not_before, id LIMIT $2"
     )));
     let rows = query.bind(now.as_millisecond()).bind(limit).fetch_all(on).await;
     rows.map_err(|error| failed("reading", error))?.iter().map(stored).collect()
@@ -223,22 +225,35 @@ pub async fn give_back(on: &mut AnyConnection, id: &Id, owner: &str) -> Result<(
     done.map(drop).map_err(|error| failed("giving a run back", error))
 }
 
-/// Queues again what nobody has renewed (leases that end before a moment in milliseconds); what died too often has failed. Gives how many there were.
-pub async fn revive(on: &mut AnyConnection, now: Timestamp, leases_before: i64) -> Result<u64> {
-    let at = now.as_millisecond();
-    let query = sqlx::query(
-        "UPDATE run SET state = 'failed', ended = $1, cause = $2 \
-         WHERE state = 'running' AND lease < $3 AND attempts >= $4",
-    );
-    let why = "it was interrupted too often: see the manager's log, then start it again";
-    let query = query.bind(at).bind(why).bind(leases_before).bind(MOST_ATTEMPTS);
-    let dead = query.execute(&mut *on).await.map_err(|error| failed("reviving runs", error))?;
-    let query = sqlx::query(
-        "UPDATE run SET state = 'queued', owner = '' WHERE state = 'running' AND lease < $1",
-    );
-    let revived =
-        query.bind(leases_before).execute(on).await.map_err(|e| failed("reviving runs", e))?;
-    Ok(dead.rows_affected() + revived.rows_affected())
+/// Queues again what nobody has renewed (leases that end before a moment in milliseconds), but for
+/// what goes on in this process; what died too often has failed. Gives how many there were.
+pub async fn revive(
+    on: &mut AnyConnection,
+    now: Timestamp,
+    leases_before: i64,
+    here: &[Id],
+) -> Result<u64> {
+    let query = "SELECT id, attempts FROM run WHERE state = 'running' AND lease < $1";
+    let rows = sqlx::query(query).bind(leases_before).fetch_all(&mut *on).await;
+    let mut count = 0;
+    for row in rows.map_err(|error| failed("reviving runs", error))? {
+        let (id, attempts): (String, i64) = (column(&row, "id")?, column(&row, "attempts")?);
+        if here.iter().any(|living| living.as_str() == id) {
+            continue;
+        }
+        let (state, ended, cause) = match attempts >= MOST_ATTEMPTS {
+            true => (RunState::Failed, Some(now.as_millisecond()), Some(DIED_TOO_OFTEN)),
+            false => (RunState::Queued, None, None),
+        };
+        let query = sqlx::query(
+            "UPDATE run SET state = $1, owner = '', ended = $2, cause = $3 \
+             WHERE id = $4 AND state = 'running' AND lease < $5",
+        );
+        let query = query.bind(state.name()).bind(ended).bind(cause).bind(id).bind(leases_before);
+        let done = query.execute(&mut *on).await;
+        count += done.map_err(|error| failed("reviving runs", error))?.rows_affected();
+    }
+    Ok(count)
 }
 
 /// Plans that nobody agreed to in time end, and what was sealed for runs that are over goes.
@@ -259,12 +274,11 @@ pub async fn forget_plans(on: &mut AnyConnection, now: Timestamp) -> Result<()> 
 }
 
 /// Somebody agreed to its plan. False where it does not wait for that.
-pub async fn agree(on: &mut AnyConnection, id: &Id, by: &str, now: Timestamp) -> Result<bool> {
+pub async fn agree(on: &mut AnyConnection, id: &Id, by: &str) -> Result<bool> {
     let query = sqlx::query(
-        "UPDATE run SET state = 'queued', actor = $1, not_before = $2 \
-         WHERE id = $3 AND state = 'planned'",
+        "UPDATE run SET state = 'queued', actor = $1 WHERE id = $2 AND state = 'planned'",
     );
-    let query = query.bind(by).bind(now.as_millisecond()).bind(id.as_str());
+    let query = query.bind(by).bind(id.as_str());
     let done = query.execute(on).await.map_err(|error| failed("queueing a run", error))?;
     Ok(done.rows_affected() == 1)
 }

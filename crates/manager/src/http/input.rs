@@ -4,11 +4,13 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Json as AxumJson, Path, Query, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tintype_api::page::MOST;
 use tintype_api::problem::Code;
 use tintype_model::identifier::Id;
 
 use super::failure::Failure;
+use super::strict;
 
 /// A body of JSON.
 pub(super) struct Body<T>(pub(super) T);
@@ -17,21 +19,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        match AxumJson::<T>::from_request(request, state).await {
-            Ok(AxumJson(body)) => Ok(Self(body)),
-            Err(JsonRejection::JsonDataError(error)) => {
-                Err(Failure::new(Code::Invalid, error.body_text()))
-            }
+        let value = match AxumJson::<Value>::from_request(request, state).await {
+            Ok(AxumJson(value)) => value,
             Err(JsonRejection::MissingJsonContentType(error)) => {
-                Err(Failure::new(Code::UnsupportedMediaType, error.body_text()))
+                return Err(Failure::new(Code::UnsupportedMediaType, error.body_text()));
             }
             Err(JsonRejection::BytesRejection(error))
                 if error.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE =>
             {
-                Err(Failure::new(Code::TooLarge, error.body_text()))
+                return Err(Failure::new(Code::TooLarge, error.body_text()));
             }
-            Err(error) => Err(Failure::new(Code::BadRequest, error.body_text())),
-        }
+            Err(error) => return Err(Failure::new(Code::BadRequest, error.body_text())),
+        };
+        strict::read(value).map(Self).map_err(|what| Failure::new(Code::Invalid, what))
     }
 }
 

@@ -4,6 +4,7 @@ mod agents;
 mod audits;
 mod bundles;
 mod content;
+mod described;
 pub mod failure;
 mod input;
 mod keys;
@@ -19,6 +20,7 @@ mod runs;
 mod snapshots;
 mod status;
 mod storages;
+mod strict;
 mod tenants;
 mod tokens;
 mod trials;
@@ -79,7 +81,8 @@ pub fn application(state: State) -> (Router, OpenApi) {
         .description(Some("Snapshots of a whole self-hosted platform, and their restore."))
         .license(Some(license.build()))
         .build();
-    let shown = serde_json::to_value(&description).unwrap_or_default();
+    let mut shown = serde_json::to_value(&description).unwrap_or_default();
+    described::name_unsigned(&mut shown);
     let router = router
         .route("/api/v1/openapi.json", axum::routing::get(async move || Json(shown)))
         .fallback(nothing_here)

@@ -147,7 +147,7 @@ pub(super) async fn apply(
         return Err(Failure::new(Code::Invalid, what));
     }
     let mut change = state.catalog.change().await?;
-    if !stored::agree(change.on(), &id, &caller.name, state.now()).await? {
+    if !stored::agree(change.on(), &id, &caller.name).await? {
         return Err(Failure::new(Code::Locked, "this restore was applied or cancelled already"));
     }
     let run = stored::get(change.on(), &id).await?;

@@ -9,14 +9,10 @@ use tintype_api::problem::Code;
 use tintype_model::identifier::Id;
 use tintype_model::rights::Action;
 use utoipa::openapi::OpenApi;
-use utoipa::openapi::extensions::ExtensionsBuilder;
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::schema::Type;
-use utoipa::openapi::{ObjectBuilder, Required};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::failure::{Failure, Outcome};
-use super::{once, work};
+use super::{described, once, work};
 use crate::auth::caller;
 use crate::serve::Peer;
 use crate::state::State;
@@ -40,17 +36,7 @@ impl Routes {
     #[must_use]
     pub(super) fn on(self, action: Action, route: UtoipaMethodRouter<State>) -> Self {
         let (schemas, mut paths, methods) = route;
-        let name = serde_json::to_value(action).unwrap_or_default();
-        if !matches!(action, Action::Public | Action::Agent) {
-            let posts = paths.paths.values_mut().filter_map(|item| item.post.as_mut());
-            posts.for_each(|post| {
-                post.parameters.get_or_insert_default().push(idempotency_key().into());
-            });
-        }
-        for operation in paths.paths.values_mut().flat_map(operations) {
-            let extensions = ExtensionsBuilder::new().add(ACTION, name.clone()).build();
-            operation.extensions.get_or_insert_default().merge(extensions);
-        }
+        paths.paths.values_mut().for_each(|item| described::describe(item, action));
         let methods = methods.layer(from_fn_with_state((self.state.clone(), action), guard));
         let methods = match action {
             Action::Agent => methods.layer(DefaultBodyLimit::max(AGENT_BYTES)),
@@ -60,34 +46,10 @@ impl Routes {
     }
 
     pub(super) fn finish(self) -> (axum::Router, OpenApi) {
-        self.router.with_state(self.state).split_for_parts()
+        let (router, mut description) = self.router.with_state(self.state).split_for_parts();
+        described::finish(&mut description);
+        (router, description)
     }
-}
-
-fn idempotency_key() -> Parameter {
-    let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
-    ParameterBuilder::new()
-        .name("Idempotency-Key")
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
-        .description(Some("Sent again with the same key, it is not done again: the first answer is given, for a day."))
-        .schema(Some(text.max_length(Some(once::MOST_KEY_BYTES))))
-        .build()
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [
-        &mut item.get,
-        &mut item.put,
-        &mut item.post,
-        &mut item.delete,
-        &mut item.patch,
-        &mut item.head,
-        &mut item.options,
-        &mut item.trace,
-    ]
-    .into_iter()
-    .flatten()
 }
 
 async fn guard(

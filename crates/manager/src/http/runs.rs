@@ -11,7 +11,7 @@ use futures_util::Stream;
 use futures_util::stream;
 use tintype_api::page::{DEFAULT_LIMIT, Page};
 use tintype_api::problem::{Code, Problem};
-use tintype_api::run::{LogLine, Run, RunQuery};
+use tintype_api::run::{LogLine, Run, RunEvent, RunQuery};
 use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
 use tintype_model::rights::Role;
@@ -129,8 +129,11 @@ pub(super) async fn log(
 ) -> Outcome<Json<Vec<LogLine>>> {
     let found = find(&state, &caller, &id).await?;
     let limit = limit_of(query.limit, DEFAULT_LIMIT)? as i64;
+    if query.after < 0 {
+        return Err(Failure::new(Code::Invalid, "`after` is the number of a line, not below 0"));
+    }
     let mut on = state.catalog.read().await?;
-    Ok(Json(stored::log_after(&mut on, &found.run.id, query.after.max(0), limit).await?))
+    Ok(Json(stored::log_after(&mut on, &found.run.id, query.after, limit).await?))
 }
 
 /// Stops it. One that waits ends at once; one that goes on stops at the next safe point.
@@ -169,7 +172,7 @@ pub(super) async fn cancel(
     get, path = "/api/v1/runs/{id}/events", operation_id = "follow-run", tag = "run",
     params(("id" = String, Path), ("Last-Event-ID" = Option<i64>, Header)),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 200, body = RunEvent, content_type = "text/event-stream"),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ),
 )]

@@ -154,6 +154,7 @@ pub(super) async fn get(
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 200, body = Upload),
+        (status = 412, body = Problem, content_type = "application/problem+json"),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -180,6 +181,9 @@ pub(super) async fn send(
     if query.offset != here {
         let what = format!("the next piece begins at {here}, not at {}", query.offset);
         return Err(Failure::new(Code::Changed, what).cure("go on at the `offset` of the upload"));
+    }
+    if piece.is_empty() {
+        return wrong("a piece has at least one byte");
     }
     let end = here + piece.len() as u64;
     if end > size {

@@ -126,6 +126,12 @@ pub(in crate::http) async fn set_password(
     Body(new): Body<NewPassword>,
 ) -> Outcome<StatusCode> {
     password::check(&new.new)?;
+    if new.old.as_ref().is_some_and(|old| old.len() > password::MOST_BYTES) {
+        return Err(Failure::new(
+            Code::Invalid,
+            "no password is as long as the old one that was given",
+        ));
+    }
     own::<UserSpec>(&state, &caller, &id).await?;
     let is_own = caller.is_user && caller.who.id == id;
     if is_own {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tintype_api::object::Object;
 use tintype_api::run::{LogLevel, RunKind, RunState};
 use tintype_api::tenant::TenantSpec;
+use tintype_model::identifier::Id;
 use tintype_model::queue::{Hold, Limits, Slot, decide};
 use tintype_model::{Error, ErrorKind, Result};
 use tokio::sync::watch;
@@ -18,7 +19,7 @@ use super::snapshot::MANAGER_NAME;
 use super::{Handle, bundles, care, restore, snapshot};
 use crate::catalog::objects::Filter;
 use crate::catalog::runs::{self, End, Stored};
-use crate::catalog::{Change, audit};
+use crate::catalog::{self, Change, audit};
 use crate::state::State;
 
 /// The queue is looked at so often, if nothing is told.
@@ -133,7 +134,9 @@ impl Dispatcher {
             true => i64::MAX,
             false => now.as_millisecond(),
         };
-        let count = runs::revive(change.on(), now, leases_before).await?;
+        // A clock that jumped ends no lease of what goes on here.
+        let here: Vec<Id> = self.state.living.all().iter().map(|run| run.id.clone()).collect();
+        let count = runs::revive(change.on(), now, leases_before, &here).await?;
         if count > 0 {
             tracing::warn!(count, "runs whose manager died are begun again");
         }
@@ -173,9 +176,7 @@ impl Dispatcher {
 
     async fn end(&self, handle: &Handle, stored: &Stored, done: Result<Ended>) -> Result<()> {
         let (state, run) = (&self.state, &stored.run);
-        let is_wanted = !handle.is_unwanted.load(Ordering::Relaxed);
-        if done.is_err() && handle.cancel.is_canceled() && is_wanted {
-            // This process ends, not the run.
+        if done.as_ref().is_err_and(|error| goes_on(handle, error)) {
             let mut change = state.catalog.change().await?;
             runs::give_back(change.on(), &run.id, &self.owner).await?;
             return change.commit_own_books().await;
@@ -204,7 +205,13 @@ impl Dispatcher {
     }
 }
 
-fn failed(handle: &Handle, error: &Error) -> Ended {
+/// What ends is this process or its database, not the run: that is begun again.
+pub(super) fn goes_on(handle: &Handle, error: &Error) -> bool {
+    let is_wanted = !handle.is_unwanted.load(Ordering::Relaxed);
+    catalog::is_away(error) || (handle.cancel.is_canceled() && is_wanted)
+}
+
+pub(super) fn failed(handle: &Handle, error: &Error) -> Ended {
     let is_canceled = error.is(ErrorKind::Canceled) && handle.is_unwanted.load(Ordering::Relaxed);
     let (state, cause) = match is_canceled {
         true => (RunState::Canceled, None),

@@ -59,9 +59,6 @@ fn captured(done: Done) -> Result<Captured> {
 impl Hosts<'_> {
     /// Gives the joined snapshot, and what there is to tell of it.
     pub(super) async fn take(&self, order: Order, word: &Word) -> Result<(String, Vec<Captured>)> {
-        if let Some(before) = self.joined_before().await? {
-            return Ok((before, Vec::new()));
-        }
         let mut resources = Resources::new(order.resources.clone());
         resources.tenant.clone_from(&order.tenant);
         let places = tintype_runner::group::places(&resources, &order.names)?;
@@ -155,19 +152,20 @@ impl Hosts<'_> {
         blocking(move || vault.part(&wanted)).await
     }
 
-    /// Of an earlier attempt of this run.
-    async fn joined_before(&self) -> Result<Option<String>> {
+    /// What an earlier attempt of this run committed, and could not write down any more.
+    pub(super) async fn taken_before(&self) -> Result<Option<String>> {
         let (vault, run, by) = (Arc::clone(self.vault), self.handle.id.clone(), self.by.to_owned());
         let tenant = self.tenant.clone();
         blocking(move || {
             let all = vault.snapshots()?.snapshots;
             let is_it = |snapshot: &&tintype_runner::vault::Snapshot| {
-                !joined_of(&snapshot.manifest).is_empty()
-                    && Word::of(snapshot)
-                        .is_some_and(|w| w.run.as_ref() == Some(&run) && w.tenant == tenant)
+                Word::of(snapshot)
+                    .is_some_and(|w| w.run.as_ref() == Some(&run) && w.tenant == tenant)
             };
             let Some(found) = all.iter().rev().find(is_it) else { return Ok(None) };
-            vault.forget_parts(found, &by)?;
+            if !joined_of(&found.manifest).is_empty() {
+                vault.forget_parts(found, &by)?;
+            }
             Ok(Some(found.id.to_string()))
         })
         .await

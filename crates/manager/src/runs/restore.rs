@@ -22,7 +22,7 @@ use tintype_runner::vault::{FilesOutcome, FilesTo, UndoOrder, Vault};
 
 use super::Handle;
 use super::captured::{Word, describe};
-use super::dispatcher::{Ended, Write, nothing};
+use super::dispatcher::{Ended, Write, failed, goes_on, nothing};
 use super::snapshot::{MANAGER_NAME, expiry, resources_of};
 use crate::agents::hands::{self, For};
 use crate::agents::{Place, named, shown as shown_place};
@@ -397,13 +397,18 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
         parts.insert(plan.snapshot.clone(), part);
     }
     let applying = Applying { state, handle, stored, parts: &parts, new: &new };
-    let ended = applying.all(plans).await;
+    let ended = match applying.all(plans).await {
+        Err(error) if goes_on(handle, &error) => return Err(error),
+        // What it took of what it replaced is a snapshot nevertheless.
+        Err(error) => Ended { result: json!({}), ..failed(handle, &error) },
+        Ok(ended) => ended,
+    };
     let mut undo_points = Vec::new();
     for part in parts.into_values() {
         let vault = vault_of(state, &part).await?;
         undo_points.push((undo_points_of(&vault, &stored.run.id).await?, part));
     }
-    Ok(with_undo_points(ended?, &undo_points))
+    Ok(with_undo_points(ended, &undo_points))
 }
 
 /// Those that somebody agreed to. What was agreed to before the manager itself was restored is planned

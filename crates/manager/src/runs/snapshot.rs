@@ -26,9 +26,10 @@ use tintype_runner::vault::{Change, Order};
 use super::Handle;
 use super::begin::{SCHEDULED, Wanted};
 use super::captured::{LeftOut, Part, Skipped, Word, describe};
-use super::dispatcher::{Ended, Write};
+use super::dispatcher::{Ended, Write, failed, goes_on};
 use super::hosts::{self, Hosts};
 use super::quota;
+use crate::catalog::is_away;
 use crate::catalog::objects::Filter;
 use crate::catalog::runs::Stored;
 use crate::catalog::snapshots;
@@ -215,40 +216,16 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
     let spec: Spec = serde_json::from_value(stored.spec.clone())
         .map_err(|error| Error::corrupt(format!("what the run is to do: {error}")))?;
     let taking = Taking { state, handle, stored, spec };
-    let own = state.tenant(&stored.run.tenant).await?;
-    let is_full = taking.spec.new.scope == SnapshotScope::Full;
-    let (mut committed, mut left_out) = (Vec::new(), Vec::new());
-    if is_full {
-        let filter = Filter { limit: MOST_TENANTS, ..Filter::default() };
-        let tenants: Vec<Object<TenantSpec>> = state.catalog.list(&filter).await?;
-        for tenant in tenants.iter().filter(|tenant| tenant.id != own.id) {
-            match taking.tenant(tenant, &Whole::default()).await {
-                Ok(Came::Committed(part)) => committed.push(part),
-                Ok(Came::Nothing(None)) => {}
-                Ok(Came::Nothing(Some(why))) => left_out.push(left(tenant, false, why)),
-                Err(error) if handle.cancel.is_canceled() => return Err(error),
-                // Of one tenant: all others have their snapshot nevertheless.
-                Err(error) => {
-                    let line = format!("tenant {}: failed: {error}", tenant.name);
-                    handle.log(state, LogLevel::Error, line).await;
-                    left_out.push(left(tenant, true, error.to_string()));
-                }
-            }
+    let mut committed = Vec::new();
+    match taking.all(&mut committed).await {
+        Ok(last) => taking.ended(committed, last).await,
+        Err(error) if goes_on(handle, &error) => Err(error),
+        // Parts of a full snapshot that never got there are snapshots of their tenants.
+        Err(error) => {
+            let write = taking.rows(&committed).await.map(written)?;
+            Ok(Ended { write, ..failed(handle, &error) })
         }
     }
-    let parts = committed.iter().map(Committed::part).collect();
-    let whole = Whole { parts, left_out };
-    let last = match taking.tenant(&own, &whole).await? {
-        Came::Committed(last) => Some(last),
-        Came::Nothing(_) => None,
-    };
-    let last = last.ok_or_else(|| {
-        Error::invalid(format!(
-            "there is nothing to capture: tenant {} has no resource that is protected",
-            own.name
-        ))
-    })?;
-    taking.ended(committed, last).await
 }
 
 /// Of a full snapshot: what the tenants' parts came to.
@@ -281,6 +258,42 @@ impl Committed {
 }
 
 impl Taking<'_> {
+    /// Gives the part of the tenant that asked; those of others are in `committed`, also if that
+    /// fails.
+    async fn all(&self, committed: &mut Vec<Committed>) -> Result<Committed> {
+        let (state, handle) = (self.state, self.handle);
+        let own = state.tenant(&self.stored.run.tenant).await?;
+        let mut left_out = Vec::new();
+        if self.spec.new.scope == SnapshotScope::Full {
+            let filter = Filter { limit: MOST_TENANTS, ..Filter::default() };
+            let tenants: Vec<Object<TenantSpec>> = state.catalog.list(&filter).await?;
+            for tenant in tenants.iter().filter(|tenant| tenant.id != own.id) {
+                match self.tenant(tenant, &Whole::default()).await {
+                    Ok(Came::Committed(part)) => committed.push(part),
+                    Ok(Came::Nothing(None)) => {}
+                    Ok(Came::Nothing(Some(why))) => left_out.push(left(tenant, false, why)),
+                    Err(error) if handle.cancel.is_canceled() || is_away(&error) => {
+                        return Err(error);
+                    }
+                    // Of one tenant: all others have their snapshot nevertheless.
+                    Err(error) => {
+                        let line = format!("tenant {}: failed: {error}", tenant.name);
+                        handle.log(state, LogLevel::Error, line).await;
+                        left_out.push(left(tenant, true, error.to_string()));
+                    }
+                }
+            }
+        }
+        let parts = committed.iter().map(Committed::part).collect();
+        match self.tenant(&own, &Whole { parts, left_out }).await? {
+            Came::Committed(last) => Ok(last),
+            Came::Nothing(_) => Err(Error::invalid(format!(
+                "there is nothing to capture: tenant {} has no resource that is protected",
+                own.name
+            ))),
+        }
+    }
+
     /// One tenant's part; none where there is nothing to capture.
     async fn tenant(&self, tenant: &Object<TenantSpec>, whole: &Whole) -> Result<Came> {
         let step = format!("capture {}", tenant.id);
@@ -430,11 +443,17 @@ impl Taking<'_> {
         order: Order,
         word: &Word,
     ) -> Result<(String, bool)> {
-        let (id, told) = if word.agents.is_empty() {
-            let taken = hosts::here(hosts, step, order).await?;
-            (taken.snapshot.clone(), vec![taken])
-        } else {
-            hosts.take(order, word).await?
+        let before = match self.stored.run.started {
+            Some(_) => hosts.taken_before().await?,
+            None => None,
+        };
+        let (id, told) = match before {
+            Some(before) => (before, Vec::new()),
+            None if word.agents.is_empty() => {
+                let taken = hosts::here(hosts, step, order).await?;
+                (taken.snapshot.clone(), vec![taken])
+            }
+            None => hosts.take(order, word).await?,
         };
         let (vault, wanted) = (Arc::clone(hosts.vault), id.clone());
         let (locked_until, by) = (self.spec.locked_until, hosts.by.to_owned());
@@ -490,15 +509,21 @@ impl Taking<'_> {
     }
 
     /// Reads back what was committed: what the catalog gets is what the repository says.
-    async fn ended(&self, parts: Vec<Committed>, last: Committed) -> Result<Ended> {
+    async fn rows(&self, committed: &[Committed]) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        for committed in committed {
+            rows.push(read_back(self.state, committed).await?);
+        }
+        Ok(rows)
+    }
+
+    async fn ended(&self, mut parts: Vec<Committed>, last: Committed) -> Result<Ended> {
         let id = last.snapshot.clone();
         if self.spec.new.scope.holds_manager() {
             look::leave_card(self.state, &last.storage).await;
         }
-        let mut rows = Vec::new();
-        for committed in parts.into_iter().chain([last]) {
-            rows.push(read_back(self.state, &committed).await?);
-        }
+        parts.push(last);
+        let rows = self.rows(&parts).await?;
         let is_complete = rows.iter().all(|(_, snapshot, _)| snapshot.is_complete);
         let failed: u32 = rows.iter().map(|(_, snapshot, _)| snapshot.failed).sum();
         let bytes: u64 = rows.iter().map(|(_, snapshot, _)| snapshot.bytes).sum();
@@ -515,15 +540,7 @@ impl Taking<'_> {
             "snapshot": id, "is_complete": is_complete, "bytes": bytes, "stored_bytes": stored,
             "failed": failed,
         });
-        let write: Write = Box::new(move |change| {
-            Box::pin(async move {
-                for (repository, snapshot, items) in rows {
-                    snapshots::put(change.on(), &repository, &snapshot, Some(&items)).await?;
-                }
-                Ok(())
-            })
-        });
-        Ok(Ended { state, result, cause, write })
+        Ok(Ended { state, result, cause, write: written(rows) })
     }
 }
 
@@ -545,6 +562,17 @@ fn own_state(directory: &Path) -> Resource {
 }
 
 type Row = (Id, tintype_api::snapshot::Snapshot, Vec<tintype_api::snapshot::SnapshotItem>);
+
+fn written(rows: Vec<Row>) -> Write {
+    Box::new(move |change| {
+        Box::pin(async move {
+            for (repository, snapshot, items) in rows {
+                snapshots::put(change.on(), &repository, &snapshot, Some(&items)).await?;
+            }
+            Ok(())
+        })
+    })
+}
 
 async fn read_back(state: &State, committed: &Committed) -> Result<Row> {
     let mut on = state.catalog.read().await?;
