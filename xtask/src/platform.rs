@@ -92,6 +92,7 @@ fn entries(cases: u32) -> anyhow::Result<Vec<Entry>> {
     let invented = [
         Entry::new("hostile bytes and properties", &UNITS, &[]),
         Entry::new("hostile disks", &TESTS, &["hostile_disk"]),
+        Entry::new("hostile requests", &TESTS, &["hostile_requests"]),
     ];
     entries.extend(invented.map(|entry| Entry { cases: Some(cases), ..entry }));
     Ok(entries)

@@ -1,7 +1,7 @@
 //! What all objects have in common.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tintype_model::identifier::Id;
 use utoipa::ToSchema;
 
@@ -40,13 +40,23 @@ pub struct NewObject<S> {
 
 /// What an object is to be from now on; what is left out stays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, bound(deserialize = "S: Deserialize<'de>"))]
 pub struct ChangedObject<S> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     pub name: Option<String>,
-    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default = "none",
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub spec: Option<S>,
+}
+
+fn not_null<'de, D: Deserializer<'de>, S: Deserialize<'de>>(
+    from: D,
+) -> Result<Option<S>, D::Error> {
+    S::deserialize(from).map(Some)
 }
 
 fn none<S>() -> Option<S> {

@@ -153,8 +153,10 @@ fn hold_against(words: &[&str]) {
     let client = Client::new(&served.url, Some(&authority), Some(secret.clone())).unwrap();
     let known = everything(&lab, &client);
     lab.write("schemathesis.toml", configuration(&client, &known));
-    let mut command = Command::new(tools::python_tool("schemathesis", VERSION, "st"));
-    command.arg("--config-file").arg(lab.path("schemathesis.toml"));
+    let python = tools::python_tool("schemathesis", VERSION, "python");
+    let mut command = Command::new(python);
+    command.args(["-m", "schemathesis.cli", "--config-file"]);
+    command.arg(lab.path("schemathesis.toml"));
     command.args(["run", &format!("{}/api/v1/openapi.json", served.url)]);
     command.args(["--header", &format!("Authorization: Bearer {secret}")]);
     command.arg("--tls-verify").arg(lab.path("data/tls/authority.pem"));

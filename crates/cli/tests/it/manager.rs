@@ -163,6 +163,20 @@ fn settings_that_are_wrong_stop_it() {
     assert!(ran.err.contains("chmod 700"), "{}", ran.err);
 }
 
+#[test]
+fn a_second_manager_of_one_data_directory_is_refused() {
+    let lab = Lab::new();
+    let served = serve(&lab, None);
+    let second = ["serve", "--data", &lab.text("data"), "--listen", "127.0.0.1:0"];
+    let ran = run(&lab, &second).expect(5);
+    assert!(ran.err.contains("a manager runs with this data directory"), "{}", ran.err);
+    // So is whatever else works with it.
+    let sheet = ["manager", "rebuild-catalog", "--data", &lab.text("data")];
+    assert!(run(&lab, &sheet).expect(5).err.contains("stop it first"));
+    served.login(&lab);
+    assert_eq!(served.stop(), 0);
+}
+
 /// From nothing to a protected application, its upgrade that fails, and the loss of everything.
 #[test]
 fn a_platform_is_protected_broken_lost_and_brought_back() {

@@ -1,5 +1,7 @@
 //! Runs: queued, claimed by a lease, ended in the transaction that writes what came of them.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sqlx::AnyConnection;
@@ -225,16 +227,19 @@ pub async fn give_back(on: &mut AnyConnection, id: &Id, owner: &str) -> Result<(
     done.map(drop).map_err(|error| failed("giving a run back", error))
 }
 
-/// Queues again what nobody has renewed (leases that end before a moment in milliseconds), but for
-/// what goes on in this process; what died too often has failed. Gives how many there were.
+/// Queues again what nobody has renewed (leases that end before a moment in milliseconds), and what
+/// this owner has given up, but for what goes on `here`; what died too often has failed. Gives how
+/// many there were.
 pub async fn revive(
     on: &mut AnyConnection,
     now: Timestamp,
     leases_before: i64,
-    here: &[Id],
+    owner: &str,
+    here: &BTreeSet<Id>,
 ) -> Result<u64> {
-    let query = "SELECT id, attempts FROM run WHERE state = 'running' AND lease < $1";
-    let rows = sqlx::query(query).bind(leases_before).fetch_all(&mut *on).await;
+    let query =
+        "SELECT id, attempts FROM run WHERE state = 'running' AND (lease < $1 OR owner = $2)";
+    let rows = sqlx::query(query).bind(leases_before).bind(owner).fetch_all(&mut *on).await;
     let mut count = 0;
     for row in rows.map_err(|error| failed("reviving runs", error))? {
         let (id, attempts): (String, i64) = (column(&row, "id")?, column(&row, "attempts")?);
@@ -247,9 +252,10 @@ pub async fn revive(
         };
         let query = sqlx::query(
             "UPDATE run SET state = $1, owner = '', ended = $2, cause = $3 \
-             WHERE id = $4 AND state = 'running' AND lease < $5",
+             WHERE id = $4 AND state = 'running' AND (lease < $5 OR owner = $6)",
         );
-        let query = query.bind(state.name()).bind(ended).bind(cause).bind(id).bind(leases_before);
+        let query = query.bind(state.name()).bind(ended).bind(cause).bind(id);
+        let query = query.bind(leases_before).bind(owner);
         let done = query.execute(&mut *on).await;
         count += done.map_err(|error| failed("reviving runs", error))?.rows_affected();
     }

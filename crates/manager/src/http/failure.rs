@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use tintype_api::problem::{Code, MEDIA_TYPE, Problem};
 use tintype_model::{Error, ErrorKind};
 
+use crate::catalog::is_away;
+
 pub type Outcome<T> = Result<T, Failure>;
 
 #[derive(Debug)]
@@ -45,6 +47,10 @@ impl From<Error> for Failure {
             ErrorKind::Unsupported => Code::Unsupported,
             ErrorKind::Faulty | ErrorKind::Internal => Code::Internal,
         };
+        if is_away(&error) {
+            return Self::new(code, error.message())
+                .cure("the manager goes on when the database answers again; then ask again");
+        }
         if code != Code::Internal {
             return Self::new(code, error.message());
         }

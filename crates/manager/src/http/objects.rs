@@ -64,10 +64,13 @@ fn expected_version(headers: &HeaderMap) -> Outcome<Option<i64>> {
     if text == "*" {
         return Ok(None);
     }
-    let version = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    match version.and_then(|version| version.parse().ok()) {
-        Some(version) => Ok(Some(version)),
-        None => Err(Failure::new(Code::Changed, "If-Match names no version of this object")),
+    let Some(version) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+        let what = "If-Match is the ETag of the object, with its quotes, or `*`";
+        return Err(Failure::new(Code::BadRequest, what));
+    };
+    match version.parse() {
+        Ok(version) => Ok(Some(version)),
+        Err(_) => Err(Failure::new(Code::Changed, "If-Match names no version of this object")),
     }
 }
 

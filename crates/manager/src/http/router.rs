@@ -1,8 +1,9 @@
 //! The table of routes. Each names its action; there is no other way to add one.
 
 use axum::Extension;
+use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State as AxumState};
-use axum::http::Method;
+use axum::http::{Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tintype_api::problem::Code;
@@ -12,7 +13,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::failure::{Failure, Outcome};
-use super::{described, once, work};
+use super::{BODY_BYTES, described, once, work};
 use crate::auth::caller;
 use crate::serve::Peer;
 use crate::state::State;
@@ -69,12 +70,28 @@ async fn guarded(
     mut request: Request,
     next: Next,
 ) -> Outcome<Response> {
+    request = whole(action, request).await?;
     admitted(state, action, &mut request).await?;
     let key = once::key(&request)?.filter(|_| request.method() == Method::POST);
     match (key, request.extensions().get::<caller::Caller>().cloned()) {
         (Some(key), Some(caller)) => once::once(state, &caller, &key, request, next).await,
         _ => Ok(next.run(request).await),
     }
+}
+
+/// With its body read: the connection of a request that is refused before that would be closed, and
+/// the answer be lost with it. Pieces of files are read by whoever takes them.
+async fn whole(action: Action, request: Request) -> Outcome<Request> {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes() == b"application/octet-stream") {
+        return Ok(request);
+    }
+    let most = if action == Action::Agent { AGENT_BYTES } else { BODY_BYTES };
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, most)
+        .await
+        .map_err(|_| Failure::new(Code::TooLarge, format!("a body has at most {most} bytes")))?;
+    Ok(Request::from_parts(parts, Body::from(body)))
 }
 
 /// Users and tokens by what they send, agents by the certificates of their connections: neither gets

@@ -1,5 +1,7 @@
 //! At a glance.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State as AxumState;
 use tintype_api::object::Object;
@@ -9,6 +11,7 @@ use tintype_api::resource::ResourceSpec;
 use tintype_api::snapshot::SnapshotScope;
 use tintype_api::status::{Standing, Status, StatusQuery};
 use tintype_api::storage::{StorageKind, StorageSpec, StorageState};
+use tintype_api::tenant::TenantSpec;
 use tintype_model::identifier::Id;
 use tintype_model::plan::Verdict;
 use tintype_model::resource::Kind;
@@ -62,6 +65,20 @@ pub(super) async fn get(
 
 async fn standings(state: &State, filter: &Filter) -> Outcome<Vec<Standing>> {
     let resources: Vec<Object<ResourceSpec>> = state.catalog.list(filter).await?;
+    let whole = Filter { limit: MOST, ..Filter::default() };
+    let tenants: Vec<Object<TenantSpec>> = state.catalog.list(&whole).await?;
+    let is_entitled =
+        |id: &Id| tenants.iter().any(|tenant| tenant.id == *id && tenant.spec.is_entitled);
+    // What is switched off for an application is so for its parts.
+    let is_off =
+        |r: &&Object<ResourceSpec>| r.spec.kind == Kind::Application && !r.spec.is_protected;
+    let off: BTreeSet<(Id, String)> = resources
+        .iter()
+        .filter(is_off)
+        .flat_map(|app| {
+            app.spec.components.iter().map(|part| (app.tenant.clone(), part.resource.clone()))
+        })
+        .collect();
     let mut on = state.catalog.read().await?;
     let mut all = Vec::with_capacity(resources.len());
     for resource in resources {
@@ -71,7 +88,10 @@ async fn standings(state: &State, filter: &Filter) -> Outcome<Vec<Standing>> {
         }
         let last_good = snapshots::last_good(&mut on, &resource.id).await?;
         let Object { id, tenant, name, spec, .. } = resource;
-        all.push(Standing { id, tenant, name, is_protected: spec.is_protected, last_good });
+        let of = (tenant, name);
+        let is_protected = spec.is_protected && is_entitled(&of.0) && !off.contains(&of);
+        let (tenant, name) = of;
+        all.push(Standing { id, tenant, name, is_protected, last_good });
     }
     all.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     Ok(all)

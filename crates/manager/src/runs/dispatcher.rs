@@ -1,8 +1,8 @@
 //! Takes runs out of the queue, keeps their leases, and writes how they ended.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -56,12 +56,14 @@ pub struct Dispatcher {
     state: State,
     /// Of this process: leases are its.
     owner: String,
+    /// What it has claimed and not ended yet.
+    claimed: Mutex<BTreeSet<Id>>,
 }
 
 impl Dispatcher {
     pub fn new(state: State) -> Self {
         let owner = state.new_id().to_string();
-        Self { state, owner }
+        Self { state, owner, claimed: Mutex::default() }
     }
 
     /// Until `end` is set; then runs are stopped and given back to the queue.
@@ -134,19 +136,33 @@ impl Dispatcher {
             true => i64::MAX,
             false => now.as_millisecond(),
         };
-        // A clock that jumped ends no lease of what goes on here.
-        let here: Vec<Id> = self.state.living.all().iter().map(|run| run.id.clone()).collect();
-        let count = runs::revive(change.on(), now, leases_before, &here).await?;
+        // What goes on here goes on whatever its lease says: clocks jump. What was claimed here and
+        // does not go on could not be written down, and is begun again at once.
+        let here = self.claimed().clone();
+        let count = runs::revive(change.on(), now, leases_before, &self.owner, &here).await?;
         if count > 0 {
             tracing::warn!(count, "runs whose manager died are begun again");
         }
         change.commit_own_books().await
     }
 
+    fn claimed(&self) -> MutexGuard<'_, BTreeSet<Id>> {
+        self.claimed.lock().expect("no panic while held")
+    }
+
     async fn claim(&self, stored: &Stored) -> Result<bool> {
+        let id = &stored.run.id;
+        self.claimed().insert(id.clone());
+        let claimed = self.try_claim(id).await;
+        if !matches!(claimed, Ok(true)) {
+            self.claimed().remove(id);
+        }
+        claimed
+    }
+
+    async fn try_claim(&self, id: &Id) -> Result<bool> {
         let mut change = self.state.catalog.change().await?;
-        let now = self.state.now();
-        if !runs::claim(change.on(), &stored.run.id, &self.owner, now).await? {
+        if !runs::claim(change.on(), id, &self.owner, self.state.now()).await? {
             return Ok(false);
         }
         change.commit_own_books().await?;
@@ -156,9 +172,9 @@ impl Dispatcher {
     async fn carry_out(self: Arc<Self>, stored: Stored) {
         let id = stored.run.id.clone();
         if let Err(error) = self.carry_out_claimed(&stored).await {
-            // Its lease runs out, and it is begun again.
             tracing::error!(run = id.as_str(), %error, "a run cannot be written down");
         }
+        self.claimed().remove(&id);
         self.state.living.remove(&id);
     }
 

@@ -1,7 +1,7 @@
 //! Passwords, sessions, tokens.
 
+use serde_json::{Value, json};
 use tintype_api::client::Client;
-use tintype_api::login::Login;
 use tintype_api::object::{ChangedObject, NewObject};
 use tintype_api::token::{PREFIX, TokenSpec};
 use tintype_api::user::{NewPassword, NewUser, UserSpec};
@@ -181,11 +181,36 @@ fn a_user_whose_password_is_refused_is_not_made() {
 }
 
 #[test]
-fn a_cookie_needs_the_token_of_its_page() {
+fn a_cookie_changes_nothing_without_the_token_of_its_login() {
     let lab = Lab::sqlite();
     lab.administrator();
-    let login =
-        Login { user: "admin".into(), tenant: None, password: PASSWORD.into(), cookie: true };
-    let begun = lab.nobody().login(&login).unwrap();
-    assert!(begun.session.is_none() && begun.csrf_token.is_some());
+    let nobody = lab.nobody();
+    let begun = || {
+        let body = json!({ "user": "admin", "password": PASSWORD, "cookie": true });
+        let answer = nobody.exchange("POST", "/login", Some(&body), None).unwrap();
+        let set = answer.headers["set-cookie"].to_str().unwrap().to_owned();
+        let told: Value = serde_json::from_str(&answer.text).unwrap();
+        assert!(told.get("session").is_none(), "a script must not see it: {told}");
+        (set, told["csrf_token"].as_str().unwrap().to_owned())
+    };
+    let ((set, token), (_, of_another)) = (begun(), begun());
+    for word in ["__Host-tintype=", "; Secure", "; HttpOnly", "; SameSite=Strict", "; Path=/"] {
+        assert!(set.contains(word), "{set}");
+    }
+    let cookie = set.split(';').next().unwrap();
+    let asked = |method: &str, path: &str, token: Option<&str>| {
+        let body = json!({ "name": "acme", "spec": {} });
+        let body = (method == "POST").then_some(&body);
+        let mut headers = vec![("cookie", cookie)];
+        headers.extend(token.map(|token| ("x-csrf-token", token)));
+        nobody.exchange_with(method, path, body, &headers).unwrap().status.as_u16()
+    };
+    assert_eq!(asked("GET", "/tenants", None), 200, "what is only read needs none");
+    for wrong in [None, Some(""), Some("wrong"), Some(&of_another[..])] {
+        assert_eq!(asked("POST", "/tenants", wrong), 403, "{wrong:?}");
+        assert_eq!(asked("POST", "/logout", wrong), 403, "{wrong:?}");
+    }
+    assert_eq!(asked("POST", "/tenants", Some(&token)), 201);
+    assert_eq!(asked("POST", "/logout", Some(&token)), 204);
+    assert_eq!(asked("GET", "/tenants", None), 401);
 }

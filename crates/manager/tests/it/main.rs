@@ -10,6 +10,7 @@ mod content;
 mod fixtures;
 mod guard;
 mod hooks;
+mod hostile;
 mod keys;
 mod lab;
 mod logins;

@@ -252,3 +252,116 @@ fn a_run_that_was_interrupted_goes_on_and_a_canceled_one_ends() {
     let refused = client.cancel_run(&run.id).unwrap_err();
     assert!(refused.message().contains("over already"), "{refused}");
 }
+
+/// So many hours after its beginning, when the profile has run so often and nothing is left to do.
+fn later(lab: Lab, hours: i64, runs: usize) -> (Lab, tintype_api::client::Client) {
+    let lab = lab.restarted_later(hours).unwrap();
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    for _ in 0..1200 {
+        let all: Page<Run> = client.get("/runs").unwrap();
+        let of_profile = all.items.iter().filter(|run| run.kind == RunKind::Snapshot).count();
+        if of_profile == runs && all.items.iter().all(|run| run.state.is_over()) {
+            return (lab, client);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("{:?}", client.get::<Page<Run>>("/runs").unwrap());
+}
+
+#[test]
+fn the_last_good_snapshot_of_a_resource_outlives_its_time() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let files = lab.data().join("files");
+    volume(&client, "files", &files);
+    let mut spec = daily(true);
+    spec.periods[0].minimum_count = 0;
+    client.create(&new("nightly", spec)).unwrap();
+    let (lab, client) = later(lab, 25, 1);
+    let all: Page<Snapshot> = client.get("/snapshots").unwrap();
+    let [good] = &all.items[..] else { panic!("{all:?}") };
+    assert!(good.is_complete && good.expiry.is_some());
+    // From now on it cannot be captured, and days go by.
+    std::fs::remove_dir_all(&files).unwrap();
+    let (lab, _) = later(lab, 25 + 24, 2);
+    let (_lab, client) = later(lab, 25 + 24 * 9, 3);
+    let prunes = care(&client, "prune");
+    assert!(prunes.iter().all(|run| run.state == RunState::Succeeded), "{prunes:?}");
+    let all: Page<Snapshot> = client.get("/snapshots").unwrap();
+    let kept = all.items.iter().find(|snapshot| snapshot.id == good.id);
+    assert!(
+        kept.is_some_and(
+            |kept| kept.expiry < Some(kept.time + jiff::SignedDuration::from_hours(72))
+        )
+    );
+    assert!(all.items.iter().all(|one| one.id == good.id || !one.is_complete), "{all:?}");
+}
+
+/// A run that waits in a hook until `go` is there.
+fn waiting(lab: &Lab, client: &tintype_api::client::Client) {
+    let (files, at) = (lab.data().join("files"), lab.data().display().to_string());
+    std::fs::create_dir(&files).unwrap();
+    let script = format!("cd {at}; echo . >> began; while [ ! -e go ]; do sleep 0.05; done");
+    let spec = json!({
+        "kind": "volume", "connector": "files", "at": { "path": files },
+        "hooks": [{ "phase": "pre-quiesce", "command": ["sh", "-c", script] }],
+    });
+    let spec: tintype_api::resource::ResourceSpec = serde_json::from_value(spec).unwrap();
+    client.create(&NewObject { name: "files".into(), tenant: None, spec }).unwrap();
+}
+
+#[test]
+fn a_clock_that_jumps_ends_nothing_begins_nothing_twice_and_holds_nothing_up() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    waiting(&lab, &client);
+    let run = client.snapshot(&partial(&["files"])).unwrap();
+    let began = || std::fs::read(lab.data().join("began")).map_or(0, |text| text.len() / 2);
+    while began() == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    // All leases are over, as far as the clock knows; the queue is looked at every second.
+    lab.shift(5);
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    std::fs::write(lab.data().join("go"), "").unwrap();
+    let ended = succeeded(&client, &run);
+    assert_eq!((ended.attempts, began()), (1, 1));
+    // Back by more than the age of all that is queued from now on.
+    let second = client.snapshot(&partial(&["files"])).unwrap();
+    lab.shift(-200);
+    succeeded(&client, &second);
+    let third = client.snapshot(&partial(&["files"])).unwrap();
+    succeeded(&client, &third);
+    let all: Page<Snapshot> = client.get("/snapshots").unwrap();
+    assert_eq!((all.items.len(), began()), (3, 3));
+}
+
+/// Its manager died after the repository had it, and before the catalog had.
+#[test]
+fn what_was_committed_before_its_manager_died_is_found_again() {
+    let mut lab = Lab::sqlite();
+    let client = lab.administrator();
+    volume(&client, "files", &lab.data().join("files"));
+    let run = client.snapshot(&partial(&["files"])).unwrap();
+    let before = succeeded(&client, &run).result["snapshot"].clone();
+    let state = lab.stopped_state();
+    lab.block_on(async {
+        let mut change = state.catalog.change().await.unwrap();
+        let statements = [
+            "UPDATE run SET state = 'running', owner = 'dead', ended = NULL",
+            "DELETE FROM run_step",
+            "DELETE FROM item",
+            "DELETE FROM snapshot",
+        ];
+        for sql in statements {
+            sqlx::query(sql).execute(change.on()).await.unwrap();
+        }
+        change.commit_own_books().await.unwrap();
+        state.catalog.close().await;
+    });
+    let lab = lab.restarted().unwrap();
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    assert_eq!(succeeded(&client, &run).result["snapshot"], before);
+    let all: Page<Snapshot> = client.get("/snapshots").unwrap();
+    assert_eq!(all.items.len(), 1, "it was not taken twice");
+}

@@ -10,6 +10,7 @@ use tintype_api::resource::ResourceSpec;
 use tintype_api::restore::{AsNew, NewRestore, RestoreFiles};
 use tintype_api::run::{Run, RunState};
 use tintype_api::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotScope, Trigger};
+use tintype_api::status::Status;
 use tintype_api::tenant::TenantSpec;
 use tintype_model::ErrorKind;
 use tintype_model::item::Outcome;
@@ -271,4 +272,39 @@ fn what_is_private_is_not_there_for_the_tenant_and_locks_of_tenants_have_bounds(
     assert!(refused.message().contains("366 days at most"), "{refused}");
     lock(&own, "10d").unwrap();
     lock(&client, "2y").unwrap();
+}
+
+/// What is switched off for an application is so for all that it consists of.
+#[test]
+fn an_application_that_is_switched_off_is_named_and_not_captured() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    volume(&client, "orders", &lab.data().join("orders"));
+    volume(&client, "other", &lab.data().join("other"));
+    let spec = json!({
+        "kind": "application", "is_protected": false, "components": [{ "resource": "orders" }],
+    });
+    let spec: ResourceSpec = serde_json::from_value(spec).unwrap();
+    let shop = client.create(&NewObject { name: "shop".into(), tenant: None, spec }).unwrap();
+    assert!(!shop.spec.is_protected, "the API says so");
+    let status: Status = client.get("/status").unwrap();
+    let protected = status.resources.iter().map(|one| (&one.name[..], one.is_protected));
+    assert_eq!(protected.collect::<Vec<_>>(), [("orders", false), ("other", true)]);
+    let run = succeeded(&client, &client.snapshot(&full()).unwrap());
+    let items = client.snapshot_items(run.result["snapshot"].as_str().unwrap()).unwrap();
+    let of = |name: &str| items.iter().find(|item| item.name == name).unwrap();
+    assert_eq!(of("other").outcome, Outcome::Captured);
+    for name in ["shop", "orders"] {
+        assert_eq!(of(name).outcome, Outcome::Skipped, "{name}");
+        let reason = of(name).reason.as_deref().unwrap();
+        assert!(reason.starts_with("not protected: snapshots are switched off"), "{reason}");
+    }
+    let refused = ended(&client, &client.snapshot(&partial(&["shop"])).unwrap());
+    assert_eq!(refused.state, RunState::Failed);
+    assert!(refused.cause.unwrap().contains("nothing to capture"));
+    let spec = ResourceSpec { is_protected: true, ..shop.spec };
+    let changed = tintype_api::object::ChangedObject { name: None, spec: Some(spec) };
+    client.change(&shop.id, None, &changed).unwrap();
+    let snapshot = taken(&client, &partial(&["shop"]));
+    assert_eq!((snapshot.captured, snapshot.skipped), (1, 0));
 }
