@@ -17,7 +17,7 @@ use tintype_engine::env::Env;
 use super::load::Asked;
 
 /// All profiles must be made before they are due.
-const AHEAD: SignedDuration = SignedDuration::from_mins(3);
+const AHEAD: SignedDuration = SignedDuration::from_mins(2);
 const LONGEST: Duration = Duration::from_hours(1);
 /// What comes twice comes late.
 const LATE: Duration = Duration::from_secs(45);

@@ -111,35 +111,39 @@ fn item(row: &AnyRow) -> Result<SnapshotItem> {
 }
 
 pub async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Known>> {
-    let mut sql = String::from("SELECT repository, document FROM snapshot WHERE 1 = 1");
+    // In the order of an index that begins with what is asked for.
+    let (from, time, id) = match filter.resource {
+        Some(_) => ("item i JOIN snapshot s ON s.id = i.snapshot", "i.time", "i.snapshot"),
+        None => ("snapshot s", "s.time", "s.id"),
+    };
+    let mut sql = format!("SELECT s.repository, s.document FROM {from} WHERE 1 = 1");
     let mut values: Vec<String> = Vec::new();
     let mut and = |condition: &str, value: &str| {
         values.push(value.to_owned());
-        sql.push_str(" AND ");
-        sql.push_str(&condition.replace('?', &format!("${}", values.len())));
+        let _ = write!(sql, " AND {condition} = ${}", values.len());
     };
     if let Some(tenant) = &filter.tenant {
-        and("tenant = ?", tenant.as_str());
+        and("s.tenant", tenant.as_str());
     }
     if let Some(scope) = filter.scope {
-        and("scope = ?", scope.name());
+        and("s.scope", scope.name());
     }
     if let Some(repository) = &filter.repository {
-        and("repository = ?", repository.as_str());
+        and("s.repository", repository.as_str());
     }
     if let Some(resource) = &filter.resource {
-        and("id IN (SELECT snapshot FROM item WHERE resource = ?)", resource);
+        and("i.resource", resource);
     }
     if !filter.with_private {
-        sql.push_str(" AND is_private = 0");
+        sql.push_str(" AND s.is_private = 0");
     }
     let at = values.len();
     if filter.before.is_some() {
         let (a, b, c) = (at + 1, at + 2, at + 3);
-        let _ = write!(sql, " AND (time < ${a} OR (time = ${b} AND id < ${c}))");
+        let _ = write!(sql, " AND {time} <= ${a} AND ({time} < ${b} OR {id} < ${c})");
     }
     let limit = at + 1 + if filter.before.is_some() { 3 } else { 0 };
-    let _ = write!(sql, " ORDER BY time DESC, id DESC LIMIT ${limit}");
+    let _ = write!(sql, " ORDER BY {time} DESC, {id} DESC LIMIT ${limit}");
     let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
     for value in values {
         query = query.bind(value);
