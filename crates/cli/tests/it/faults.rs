@@ -70,6 +70,7 @@ fn new() -> NewSnapshot {
         is_private: false,
         read_all: false,
         trigger: Trigger::Manual,
+        exclude: [].into(),
     }
 }
 

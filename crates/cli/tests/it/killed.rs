@@ -185,6 +185,7 @@ impl World {
                 let new = NewRestore {
                     snapshot: snapshot.clone(),
                     resources: Vec::new(),
+                    tenants: [].into(),
                     as_new: [].into(),
                     files: None,
                     without_undo_point: false,
@@ -329,6 +330,7 @@ fn new(keep: &str) -> NewSnapshot {
         is_private: false,
         read_all: false,
         trigger: Trigger::Manual,
+        exclude: [].into(),
     }
 }
 
