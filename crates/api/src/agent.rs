@@ -53,6 +53,10 @@ pub struct AgentState {
     /// What it works on.
     #[serde(default)]
     pub doing: Vec<String>,
+    /// Why it gets no work although it asks for it, and what helps: its version, or another host
+    /// that uses its identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// What to run on its host, where it is away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,

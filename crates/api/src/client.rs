@@ -1,8 +1,9 @@
 //! The typed client: one method for each operation, errors as the manager told them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Read;
-use std::sync::Arc;
+use std::io::{BufReader, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -23,10 +24,12 @@ use crate::agent::{
 };
 use crate::audit::{AuditCheck, AuditEntry};
 use crate::bundle::{Bundle, NewBundle, NewImport, NewUpload, Secret, SecretsQuery, Upload};
+use crate::connector::{ConnectorSpec, Tried};
 use crate::content::{
     DiffQuery, Differences, EntryQuery, Listing, Partition, Preview, SearchQuery, SearchResult,
     Versions, VersionsQuery,
 };
+use crate::events::Events;
 use crate::key::{KeySlot, KeysQuery, NewKeySlot};
 use crate::login::{LoggedIn, Login, Session, Who};
 use crate::object::{ChangedObject, NewObject, Object};
@@ -34,7 +37,7 @@ use crate::page::Page;
 use crate::problem::{Code, MEDIA_TYPE, Problem};
 use crate::profile::{NewPreview, ProfileReading, ProfileSpec, RetentionPreview};
 use crate::resource::{NewTrial, ResourceSpec, Trial};
-use crate::restore::{ApplyRestore, NewRestore, RestorePlan};
+use crate::restore::{ApplyRestore, NewRestore, Restore, RestorePlan};
 use crate::run::{LogLine, Run};
 use crate::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotItem};
 use crate::storage::{StorageSpec, StorageState};
@@ -55,6 +58,8 @@ pub struct Client {
     /// `https://host:port`
     base: String,
     bearer: Option<String>,
+    /// What was read, with its `ETag`, by path; none: nothing is remembered.
+    remembered: Option<Arc<Mutex<BTreeMap<String, (String, String)>>>>,
 }
 
 /// What a manager answered.
@@ -116,6 +121,11 @@ impl Noun for ProfileSpec {
     const NAME: &'static str = "profile";
 }
 
+impl Noun for ConnectorSpec {
+    const PATH: &'static str = "/connectors";
+    const NAME: &'static str = "connector";
+}
+
 impl Noun for AgentSpec {
     const PATH: &'static str = "/agents";
     const NAME: &'static str = "agent";
@@ -170,7 +180,12 @@ impl Client {
         // A proxy would not know the name that stands for every manager.
         let config = config(tls).proxy(None).build();
         let agent = Agent::with_parts(config, DefaultConnector::default(), Fixed(uri));
-        Ok(Self { agent, base: format!("https://{SERVER_NAME}:{port}"), bearer: None })
+        Ok(Self {
+            agent,
+            base: format!("https://{SERVER_NAME}:{port}"),
+            bearer: None,
+            remembered: None,
+        })
     }
 
     /// `authority`: the certificate (PEM) that signed the manager's; none: those of the system.
@@ -186,12 +201,18 @@ impl Client {
             .unversioned_rustls_crypto_provider(provider())
             .build();
         let config = config(tls).build();
-        Ok(Self { agent: config.into(), base, bearer })
+        Ok(Self { agent: config.into(), base, bearer, remembered: None })
     }
 
     #[must_use]
     pub fn with_bearer(&self, bearer: impl Into<String>) -> Self {
         Self { bearer: Some(bearer.into()), ..self.clone() }
+    }
+
+    /// For whoever asks for the same again and again: what has not changed is not sent again.
+    #[must_use]
+    pub fn remembering(&self) -> Self {
+        Self { remembered: Some(Arc::default()), ..self.clone() }
     }
 
     pub fn login(&self, login: &Login) -> Result<LoggedIn> {
@@ -239,8 +260,8 @@ impl Client {
 
     /// Profiles to begin with, which the manager does not have yet.
     pub fn ready_made_profiles(&self, time_zone: &str) -> Result<Vec<NewObject<ProfileSpec>>> {
-        let zone: String = time_zone.bytes().map(escaped).collect();
-        let page: Page<_> = self.get(&format!("/profiles/ready-made?time_zone={zone}"))?;
+        let query = serde_json::json!({ "time_zone": time_zone });
+        let page: Page<_> = self.get(&with_query("/profiles/ready-made", &query)?)?;
         Ok(page.items)
     }
 
@@ -430,6 +451,25 @@ impl Client {
         self.send(Method::POST, &format!("/restores/{run}/apply"), Some(&agreed), None)
     }
 
+    /// Newest first; at most `limit`.
+    pub fn restores(&self, limit: u32) -> Result<Page<Restore>> {
+        self.get(&format!("/restores?limit={limit}"))
+    }
+
+    pub fn restore(&self, id: &Id) -> Result<Restore> {
+        self.get(&format!("/restores/{id}"))
+    }
+
+    /// Goes on with one that was interrupted.
+    pub fn resume_restore(&self, id: &Id) -> Result<Run> {
+        self.send(Method::POST, &format!("/restores/{id}/resume"), None::<&()>, None)
+    }
+
+    /// Takes back one that was interrupted.
+    pub fn undo_restore(&self, id: &Id) -> Result<Run> {
+        self.send(Method::POST, &format!("/restores/{id}/undo"), None::<&()>, None)
+    }
+
     pub fn run(&self, id: &Id) -> Result<Run> {
         self.get(&format!("/runs/{id}"))
     }
@@ -445,6 +485,11 @@ impl Client {
 
     pub fn check_storage(&self, id: &Id) -> Result<StorageState> {
         self.send(Method::POST, &format!("/storages/{id}/check"), None::<&()>, None)
+    }
+
+    /// Tries it out now.
+    pub fn check_connector(&self, id: &Id) -> Result<Tried> {
+        self.send(Method::POST, &format!("/connectors/{id}/check"), None::<&()>, None)
     }
 
     pub fn agent_state(&self, id: &Id) -> Result<AgentState> {
@@ -526,7 +571,35 @@ impl Client {
 
     /// Any `GET`, for what has no method of its own.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        self.send(Method::GET, path, None::<&()>, None)
+        let Some(remembered) = &self.remembered else {
+            return self.send(Method::GET, path, None::<&()>, None);
+        };
+        let known = held(remembered).get(path).cloned();
+        let tag = known.as_ref().map(|(tag, _)| (header::IF_NONE_MATCH.as_str(), &tag[..]));
+        let answer = self.exchange_with("GET", path, None, tag.as_slice())?;
+        if let Some((_, text)) = known.filter(|_| answer.status == StatusCode::NOT_MODIFIED) {
+            return self.parsed(path, &text);
+        }
+        if !answer.status.is_success() {
+            return Err(self.refused(&answer));
+        }
+        let tag = answer.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok());
+        if let Some(tag) = tag {
+            held(remembered).insert(path.to_owned(), (tag.to_owned(), answer.text.clone()));
+        }
+        self.parsed(path, &answer.text)
+    }
+
+    /// What the manager tells of a run, as it tells it.
+    pub fn run_events(&self, id: &Id) -> Result<Events> {
+        let request = self.request("GET", &format!("/runs/{id}/events"));
+        let request = request.body(()).map_err(|error| Error::invalid(error.to_string()))?;
+        let answer = self.agent.run(request).map_err(|error| self.failed(&error))?;
+        if !answer.status().is_success() {
+            return Err(self.refused(&self.answer(answer)?));
+        }
+        let body = answer.into_body().into_with_config().limit(u64::MAX).reader();
+        Ok(Events { base: self.base.clone(), lines: BufReader::new(Box::new(body)) })
     }
 
     fn send<T: DeserializeOwned>(
@@ -537,7 +610,11 @@ impl Client {
         version: Option<i64>,
     ) -> Result<T> {
         let text = self.call(method, path, body, version)?;
-        serde_json::from_str(&text).map_err(|error| {
+        self.parsed(path, &text)
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, path: &str, text: &str) -> Result<T> {
+        serde_json::from_str(text).map_err(|error| {
             Error::unsupported(format!(
                 "{}: the answer to {path} is not understood ({error}); is it a Tintype of this \
                  version?",
@@ -651,6 +728,11 @@ impl Client {
     }
 }
 
+fn held<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is in it is whole at any moment.
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Adds what is asked for.
 fn with_query(path: &str, query: &impl Serialize) -> Result<String> {
     let fields = serde_json::to_value(query).map_err(|error| Error::internal(error.to_string()))?;
@@ -711,15 +793,5 @@ fn kind_of(code: Code) -> ErrorKind {
         | Code::MethodNotAllowed
         | Code::TooLarge
         | Code::UnsupportedMediaType => ErrorKind::Invalid,
-    }
-}
-
-/// A byte of a value in a query.
-fn escaped(byte: u8) -> String {
-    match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
     }
 }

@@ -6,7 +6,9 @@ pub mod audit;
 pub mod bundle;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod connector;
 pub mod content;
+pub mod events;
 pub mod key;
 pub mod login;
 pub mod object;

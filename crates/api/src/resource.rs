@@ -34,6 +34,10 @@ pub struct ResourceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub agent: Option<Id>,
+    /// Id of the connector through which it is reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub through: Option<Id>,
     /// Whether snapshots of it are taken at all.
     #[serde(default = "yes")]
     pub is_protected: bool,
@@ -76,6 +80,7 @@ impl From<Resource> for ResourceSpec {
             excludes,
             components,
             agent: None,
+            through: None,
             is_protected: true,
         }
     }

@@ -8,7 +8,7 @@ use tintype_model::identifier::Id;
 use tintype_model::plan::Check;
 use utoipa::ToSchema;
 
-use crate::run::Run;
+use crate::run::{Run, RunState};
 use crate::storage::CheckSchema;
 
 /// What is to be restored.
@@ -139,6 +139,95 @@ pub struct ApplyRestore {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 200)]
     pub confirm: Option<String>,
+}
+
+/// A restore, from its plan to its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Restore {
+    pub run: Run,
+    /// Id of the snapshot.
+    pub snapshot: String,
+    pub standing: Standing,
+    /// Id of the run that goes on with it, or takes it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub followed_by: Option<Id>,
+    /// What its hosts say at this moment; asked of one restore that was interrupted, never of lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostStanding>,
+}
+
+/// Where a restore stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Its plan waits for somebody who agrees.
+    Planned,
+    GoingOn,
+    Done,
+    /// Nothing was changed, or all of it is as it was.
+    Undone,
+    /// It ended in the middle: it can go on, or be taken back.
+    Interrupted,
+    /// Another run went on with it, or took it back.
+    FollowedUp,
+}
+
+/// What of a restore is left on one of its hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HostStanding {
+    /// Id of the agent; none: the manager's own host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub agent: Option<Id>,
+    /// None: nothing of it is left there in the middle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<LeftOver>,
+    /// Why the host could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LeftOver {
+    pub names: Vec<String>,
+    /// Steps that were begun, of how many.
+    pub begun: u64,
+    pub steps: u64,
+    pub is_running: bool,
+    /// It was being taken back, and only goes further back.
+    pub is_going_back: bool,
+    /// All is restored, and only what helped is left: it only goes on.
+    pub is_beyond_return: bool,
+}
+
+impl Standing {
+    /// Of a run of this kind.
+    pub fn of(run: &Run, is_followed: bool) -> Self {
+        let is_undone = run.result["is_undone"].as_bool() == Some(true);
+        match run.state {
+            _ if is_followed => Self::FollowedUp,
+            RunState::Planned => Self::Planned,
+            RunState::Queued | RunState::Running => Self::GoingOn,
+            RunState::Succeeded | RunState::Incomplete if is_undone => Self::Undone,
+            RunState::Succeeded | RunState::Incomplete => Self::Done,
+            RunState::Failed | RunState::Canceled if is_undone || run.started.is_none() => {
+                Self::Undone
+            }
+            RunState::Failed | RunState::Canceled => Self::Interrupted,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::GoingOn => "going on",
+            Self::Done => "done",
+            Self::Undone => "nothing changed",
+            Self::Interrupted => "INTERRUPTED",
+            Self::FollowedUp => "followed up",
+        }
+    }
 }
 
 /// What a restore is about, kept with its run.

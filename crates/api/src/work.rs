@@ -17,6 +17,10 @@ pub struct AskWork {
     pub holding: Vec<String>,
     /// It waits a while for something to do.
     pub waits: bool,
+    /// Another one for each process: two that use one identity at once are told apart.
+    #[serde(default)]
+    #[schema(max_length = 100)]
+    pub instance: String,
 }
 
 #[derive(Clone, Serialize, Deserialize, ToSchema)]

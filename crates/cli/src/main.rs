@@ -87,6 +87,8 @@ enum Command {
     Token(remote::token::Args),
     /// What can be protected
     Resource(remote::resource::Args),
+    /// Servers that resources are reached through, and their passwords
+    Connector(remote::connector::Args),
     /// Places where snapshots are kept
     Storage(remote::storage::Args),
     /// What is snapshotted when, and for how long it is kept
@@ -130,6 +132,7 @@ fn main() -> ExitCode {
         Command::User(args) => args.run(),
         Command::Token(args) => args.run(),
         Command::Resource(args) => args.run(),
+        Command::Connector(args) => args.run(),
         Command::Storage(args) => args.run(),
         Command::Profile(args) => args.run(),
         Command::Snapshot(args) => args.run(),

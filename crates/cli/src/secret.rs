@@ -130,7 +130,8 @@ fn passphrase(text: &Text) -> anyhow::Result<Secret> {
     Ok(Secret::Passphrase(Passphrase::new(text.as_str().to_owned())?))
 }
 
-fn given(sources: &Sources<'_>, report: &Report) -> anyhow::Result<Option<Text>> {
+/// None where nothing gives it.
+pub(crate) fn given(sources: &Sources<'_>, report: &Report) -> anyhow::Result<Option<Text>> {
     if let Some(file) = sources.file {
         return read_file(file, report).map(Some);
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 pub(crate) use tintype_model::count::{counted, format as count};
 use tintype_model::entry::{Kind, Node, Time};
 use tintype_model::plan::{Check, Verdict};
@@ -136,6 +137,25 @@ pub(crate) fn harmless(line: &str) -> Cow<'_, str> {
             None => name(part.as_bytes()),
         })
         .collect()
+}
+
+/// The counts of a diff (docs/json.md), in words.
+pub(crate) fn differences(counts: &Value) -> String {
+    let of = |name: &str| counts[name].as_u64().unwrap_or_default();
+    let grown = counts["grown_bytes"].as_i64().unwrap_or_default();
+    let sign = if grown < 0 { '-' } else { '+' };
+    format!(
+        "{} added ({}), {} removed ({}), {} changed ({sign}{}), {} of another kind, {} with other \
+         metadata",
+        count(of("added")),
+        bytes(of("added_bytes")),
+        count(of("removed")),
+        bytes(of("removed_bytes")),
+        count(of("content")),
+        bytes(grown.unsigned_abs()),
+        count(of("types")),
+        count(of("metadata"))
+    )
 }
 
 /// Wider cells stand as they are.

@@ -4,6 +4,7 @@ pub mod agents;
 pub mod auth;
 pub mod catalog;
 pub mod config;
+pub mod connectors;
 pub mod http;
 pub mod lost;
 pub mod outside;

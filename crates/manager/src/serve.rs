@@ -341,6 +341,7 @@ pub(crate) fn host(options: &Options) -> Result<Host> {
         guard: options.guard.clone(),
         own: vec![options.data.clone()],
         origin: None,
+        passwords: tintype_runner::vault::Passwords::default(),
     })
 }
 

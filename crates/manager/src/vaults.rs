@@ -84,7 +84,11 @@ impl Shared {
     }
 
     /// The same, as agents reach it.
-    pub async fn place_for_agents(&self, storage: &Object<StorageSpec>) -> Result<Place> {
+    pub async fn place_for_agents(
+        &self,
+        storage: &Object<StorageSpec>,
+        secret: Option<&str>,
+    ) -> Result<Place> {
         let (spec, name) = (&storage.spec, &storage.name);
         match spec.kind {
             StorageKind::Internal | StorageKind::Directory => {
@@ -96,7 +100,7 @@ impl Shared {
             StorageKind::Mounted => return Place::parse(&spec.url, None),
             StorageKind::S3 => {}
         }
-        let (key, secret) = match (&spec.agent_access_key, &spec.access_key) {
+        let (key, name_of_it) = match (&spec.agent_access_key, &spec.access_key) {
             (Some(key), _) => (key, AGENT_ACCESS_SECRET),
             (None, Some(key)) => (key, ACCESS_SECRET),
             (None, None) => {
@@ -107,7 +111,8 @@ impl Shared {
                 )));
             }
         };
-        let access = self.access_key(&storage.id, key, secret, None).await?;
+        let secret = secret.filter(|_| spec.agent_access_key.is_some());
+        let access = self.access_key(&storage.id, key, name_of_it, secret).await?;
         Place::parse(&spec.url, Some(access))
     }
 
@@ -122,7 +127,7 @@ impl Shared {
             key.as_slice().try_into().map_err(|_| Error::corrupt("a key of a repository"))?;
         let place = match at {
             None => self.place(&storage, None).await?,
-            Some(_) => self.place_for_agents(&storage).await?,
+            Some(_) => self.place_for_agents(&storage, None).await?,
         };
         Ok(Access {
             storage: place.url.clone(),
@@ -142,12 +147,21 @@ impl Shared {
         &self,
         storage: &Object<StorageSpec>,
         secret: Option<&str>,
+        secret_of_agents: Option<&str>,
     ) -> Result<StorageState> {
         let place = self.place(storage, secret).await?;
+        let of_agents = match &storage.spec.agent_access_key {
+            None => None,
+            Some(_) => Some(self.place_for_agents(storage, secret_of_agents).await?),
+        };
         let expected = Self::expected(&storage.spec, None);
         let env = self.host.env.clone();
         let (mut checks, room) = blocking(move || {
-            let checks = vault::check(&place, &expected, &env);
+            let mut checks = vault::check(&place, &expected, &env);
+            let blocks = |checks: &[Check]| checks.iter().any(|c| c.outcome == Verdict::Block);
+            if let Some(theirs) = of_agents.filter(|_| !blocks(&checks)) {
+                checks.push(vault::check_key_of_agents(&theirs, &place, &env));
+            }
             let is_blocked = checks.iter().any(|check| check.outcome == Verdict::Block);
             let room = if is_blocked { None } else { Some(place.room(&env)?) };
             Ok((checks, room))

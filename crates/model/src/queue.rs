@@ -37,6 +37,8 @@ pub struct Slot {
     /// Where it writes to; empty: nowhere.
     pub storage: String,
     pub holds: BTreeSet<Hold>,
+    /// It writes or reads a whole snapshot as one file on the manager's host.
+    pub is_bundle: bool,
 }
 
 /// How many at once.
@@ -44,6 +46,7 @@ pub struct Slot {
 pub struct Limits {
     pub of_host: usize,
     pub of_storage: usize,
+    pub of_bundles: usize,
     /// By tenant; who is not named has [`Limits::of_other_tenants`].
     pub of_tenants: BTreeMap<String, usize>,
     pub of_other_tenants: usize,
@@ -56,6 +59,7 @@ pub enum Wait {
     For(String),
     Host,
     Storage,
+    Bundles,
     Tenant,
 }
 
@@ -91,6 +95,10 @@ fn wait_of(slot: &Slot, going: &[&Slot], reserved: &[&Slot], limits: &Limits) ->
     if same_storage.count() >= limits.of_storage {
         return Some(Wait::Storage);
     }
+    let bundles = going.iter().filter(|other| other.is_bundle).count();
+    if slot.is_bundle && bundles >= limits.of_bundles {
+        return Some(Wait::Bundles);
+    }
     let of_tenant = limits.of_tenants.get(&slot.tenant).copied();
     let same_tenant = going.iter().filter(|other| other.tenant == slot.tenant).count();
     (same_tenant >= of_tenant.unwrap_or(limits.of_other_tenants)).then_some(Wait::Tenant)
@@ -106,6 +114,7 @@ mod tests {
             tenant: tenant.into(),
             storage: "s".into(),
             holds: holds.iter().cloned().collect(),
+            is_bundle: false,
         }
     }
 
@@ -114,7 +123,8 @@ mod tests {
     }
 
     fn limits(of_host: usize, of_storage: usize, of_tenant: usize) -> Limits {
-        Limits { of_host, of_storage, of_tenants: BTreeMap::new(), of_other_tenants: of_tenant }
+        let of_tenants = BTreeMap::new();
+        Limits { of_host, of_storage, of_bundles: 9, of_tenants, of_other_tenants: of_tenant }
     }
 
     #[test]
@@ -138,6 +148,14 @@ mod tests {
         let waiting = [slot("2", "s", &[Hold::Everything]), slot("3", "b", &[resource("b", "y")])];
         let decided = decide(&running, &waiting, &limits(9, 9, 9));
         assert_eq!(decided, [Some(Wait::For("1".into())), Some(Wait::For("2".into()))]);
+    }
+
+    #[test]
+    fn files_of_whole_snapshots_wait_for_each_other_and_for_nothing_else() {
+        let bundle = |id: &str| Slot { is_bundle: true, ..slot(id, id, &[]) };
+        let waiting = [bundle("a"), bundle("b"), slot("c", "c", &[])];
+        let limits = Limits { of_bundles: 1, ..limits(9, 9, 9) };
+        assert_eq!(decide(&[], &waiting, &limits), [None, Some(Wait::Bundles), None]);
     }
 
     #[test]
@@ -171,6 +189,7 @@ mod tests {
                 tenant: tenant.to_string(),
                 storage: storage.to_string(),
                 holds: [resource(&tenant.to_string(), &hold.to_string())].into(),
+                is_bundle: false,
             }).collect();
             let decided = decide(&[], &slots, &limits(of_host, of_storage, of_tenant));
             let begun: Vec<&Slot> = slots.iter().zip(&decided)

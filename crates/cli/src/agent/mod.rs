@@ -15,10 +15,11 @@ use rustix::fs::{FlockOperation, flock};
 use tintype_api::work::{AskWork, Order};
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
+use tintype_engine::id::encode_hex;
 use tintype_engine::{Error, ErrorKind};
 use tintype_model::skew;
-use tintype_runner::vault::Host;
 use tintype_runner::vault::work::WorkOrder;
+use tintype_runner::vault::{Host, Passwords};
 
 use crate::exit::{self, Exit, usage};
 use crate::remote::{Common, agent as noun};
@@ -121,6 +122,7 @@ impl Service {
             orders: Arc::new(Orders::new(host)),
             ending: Cancel::default(),
             fatal: Mutex::default(),
+            instance: encode_hex(&env.bytes::<8>()),
             env,
         });
         interrupt::install(running.ending.clone(), true)?;
@@ -199,6 +201,7 @@ fn host(env: &Env, data: &Path, identity: &Identity) -> anyhow::Result<Host> {
         guard: platform::guard_command()?,
         own: vec![data.to_owned()],
         origin: Some(identity.id.to_string()),
+        passwords: Passwords::default(),
     })
 }
 
@@ -216,6 +219,8 @@ struct Running {
     /// Why it cannot go on.
     fatal: Mutex<Option<Error>>,
     env: Env,
+    /// Of this process.
+    instance: String,
 }
 
 impl Running {
@@ -267,8 +272,12 @@ impl Running {
                     if !matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unsupported) =>
                 {
                     if !std::mem::replace(&mut is_lost, true) || is_first && wait == RETRY.0 {
-                        report
-                            .warn(format!("the manager cannot be reached: {error}; trying again"));
+                        report.warn(match error.is(ErrorKind::Locked) {
+                            true => format!("{error}; trying again"),
+                            false => {
+                                format!("the manager cannot be reached: {error}; trying again")
+                            }
+                        });
                     }
                     if self.env.clock.elapsed().saturating_sub(heard) > LOST {
                         heard = self.env.clock.elapsed();
@@ -285,7 +294,7 @@ impl Running {
     fn one(&self, waits: bool) -> tintype_engine::Result<()> {
         self.link.renew()?;
         let (version, holding) = (VERSION.to_owned(), self.orders.holding());
-        let ask = AskWork { version, holding, waits };
+        let ask = AskWork { version, holding, waits, instance: self.instance.clone() };
         let work = self.link.ask(|client| client.work(&ask))?;
         skew::check(&work.version, VERSION)?;
         self.link.learn(work.addresses)?;

@@ -10,8 +10,9 @@ use tintype_api::object::Object;
 use tintype_engine::env::Env;
 use tintype_runner::vault::discover::Found;
 
-use super::noun::{self, Tenants};
-use super::resource;
+use super::noun::{One, Tenants};
+use super::resource::{self, Places};
+use super::view::{View, Watch};
 use crate::exit::usage;
 use crate::report::Report;
 use crate::show::{self, Table};
@@ -19,12 +20,13 @@ use crate::show::{self, Table};
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// All that you may see, and which of them are away
-    List,
+    List(Watch),
     /// One, with what was last heard of it
     Show {
-        name: String,
-        #[arg(long, value_name = "NAME")]
-        tenant: Option<String>,
+        #[command(flatten)]
+        one: One,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Make a token with which one agent joins, once
     Token {
@@ -41,26 +43,17 @@ pub(crate) enum Command {
     },
     /// Rename one, or say whether it gets work
     Change {
-        name: String,
+        #[command(flatten)]
+        one: One,
         #[arg(long, value_name = "NAME")]
         rename: Option<String>,
         #[arg(long, value_name = "BOOL")]
         enabled: Option<bool>,
-        #[arg(long, value_name = "NAME")]
-        tenant: Option<String>,
     },
     /// Delete one: its identity counts no more, at once
-    Delete {
-        name: String,
-        #[arg(long, value_name = "NAME")]
-        tenant: Option<String>,
-    },
+    Delete(One),
     /// Show what runs on its host and can be protected, as `tintype discover` does
-    Discover {
-        name: String,
-        #[arg(long, value_name = "NAME")]
-        tenant: Option<String>,
-    },
+    Discover(One),
     /// Make or change all resources that a file describes, on its host
     Apply {
         /// `-`: the manager's own host
@@ -76,32 +69,26 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
-            Self::List => list(client, report),
-            Self::Show { name, tenant } => {
-                let agent = noun::find::<AgentSpec>(client, &name, tenant.as_deref())?;
+            Self::List(watch) => watch.tell(client, report, list),
+            Self::Show { one, watch } => watch.tell(client, report, |client| {
+                let agent = one.find::<AgentSpec>(client)?;
                 let state = client.agent_state(&agent.id)?;
-                if report.is_json() {
-                    return report.event("agent", json!({ "agent": agent, "state": state }));
-                }
-                noun::show(report, &agent)?;
-                let text = serde_norway::to_string(&json!({ "state": state }))?;
-                text.lines().try_for_each(|line| report.text(line))
-            }
+                let view = View::default().with("agent", json!({ "agent": agent, "state": state }));
+                view.document(&agent)?.document(&json!({ "state": state }))
+            }),
             Self::Token { tenant, valid, addresses } => {
                 token(client, report, tenant, &valid, addresses)
             }
-            Self::Change { name, rename, enabled, tenant } => {
-                let of = (&name[..], tenant.as_deref());
-                noun::change(client, report, of, rename, |spec: &mut AgentSpec| {
+            Self::Change { one, rename, enabled } => {
+                one.change(client, report, rename, |spec: &mut AgentSpec| {
                     spec.is_enabled = enabled.unwrap_or(spec.is_enabled);
                 })
             }
-            Self::Delete { name, tenant } => {
-                noun::delete::<AgentSpec>(client, report, &name, tenant.as_deref())
-            }
-            Self::Discover { name, tenant } => discover(client, report, &name, tenant.as_deref()),
+            Self::Delete(one) => one.delete::<AgentSpec>(client, report),
+            Self::Discover(one) => discover(client, report, &one),
             Self::Apply { name, file, tenant } => {
-                resource::apply(client, report, &file, tenant.as_deref(), Some(&name))
+                let places = Places { agent: Some(&name), through: None };
+                resource::apply(client, report, &file, tenant.as_deref(), &places)
             }
         }
     }
@@ -127,15 +114,15 @@ fn token(
     report.text(made.token)
 }
 
-fn list(client: &Client, report: &Report) -> anyhow::Result<()> {
+fn list(client: &Client) -> anyhow::Result<View> {
     let agents = client.list::<AgentSpec>()?;
     let tenants = Tenants::of(client)?;
     let mut table =
         Table::new(["name", "tenant", "host", "version", "state", "last seen", "doing"], &[]);
-    let mut away = Vec::new();
+    let mut view = View::default();
     for agent in &agents {
         let state = client.agent_state(&agent.id)?;
-        report.event("agent", json!({ "agent": agent, "state": state }))?;
+        view = view.with("agent", json!({ "agent": agent, "state": state }));
         let Object { name, tenant, spec, .. } = agent;
         table.row([
             name.clone(),
@@ -146,35 +133,29 @@ fn list(client: &Client, report: &Report) -> anyhow::Result<()> {
             state.last_seen.map_or_else(|| "not yet".to_owned(), show::time),
             state.doing.join(", "),
         ]);
-        away.extend(state.command.map(|command| (name.clone(), spec.host.clone(), command)));
+        view = match (state.refused, state.command) {
+            (Some(why), _) => view.note(format!("{name}: {why}")),
+            (None, Some(command)) => {
+                let host = &spec.host;
+                view.note(format!("{name} is away; on {host}, if it does not come back: {command}"))
+            }
+            (None, None) => view,
+        };
     }
-    if report.is_json() {
-        return Ok(());
-    }
-    for line in table.lines() {
-        report.text(line)?;
-    }
-    for (name, host, command) in away {
-        report.note(format!("{name} is away; on {host}, if it does not come back: {command}"));
-    }
-    Ok(())
+    Ok(view.table(&table))
 }
 
 fn word(spec: &AgentSpec, state: &AgentState) -> &'static str {
     match (spec.is_enabled, state.is_here) {
+        _ if state.refused.is_some() => "REFUSED",
         (false, _) => "switched off",
         (true, true) => "here",
         (true, false) => "AWAY",
     }
 }
 
-fn discover(
-    client: &Client,
-    report: &Report,
-    name: &str,
-    tenant: Option<&str>,
-) -> anyhow::Result<()> {
-    let agent = noun::find::<AgentSpec>(client, name, tenant)?;
+fn discover(client: &Client, report: &Report, one: &One) -> anyhow::Result<()> {
+    let agent = one.find::<AgentSpec>(client)?;
     let discovered = client.discover(&agent.id)?;
     for problem in &discovered.problems {
         report.warn(problem);

@@ -3,62 +3,39 @@
 use serde_json::json;
 use tintype_api::client::Client;
 
-use super::Common;
-use crate::exit::Exit;
+use super::noun::{Said, Verb};
+use super::view::{Newest, View};
 use crate::report::Report;
 use crate::show::{self, Table};
 
-#[derive(clap::Args)]
-#[command(after_help = "\
-Examples:
-  tintype audit list
-  tintype audit list --limit 1000 --json > audit.jsonl
-  tintype audit check                              reads the whole log, and computes every hash again")]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    common: Common,
-}
+pub(crate) type Args = Said<Command>;
 
 #[derive(clap::Subcommand)]
-enum Command {
+#[command(after_help = "\
+Examples:
+  tintype audit list --watch                       each entry as it comes
+  tintype audit list --limit 1000 --json > audit.jsonl
+  tintype audit check                              reads the whole log, and computes every hash again")]
+pub(crate) enum Command {
     /// The newest entries
-    List {
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        limit: u32,
-    },
+    List(Newest),
     /// Whether nothing was changed, taken out or cut off
     Check,
 }
 
-impl Args {
-    pub(crate) fn run(self) -> Exit {
-        self.common.ask(|client, report| self.command.run(client, report))
-    }
-}
-
-impl Command {
+impl Verb for Command {
     fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
-            Self::List { limit } => {
-                let entries = client.audit(limit)?.items;
+            Self::List(newest) => newest.tell(client, report, |client| {
                 let mut table = Table::new(["time", "who", "what", "to", "outcome"], &[]);
-                for entry in entries.iter().rev() {
-                    report.event("audit", json!(entry))?;
-                    table.row([
-                        show::time(entry.time),
-                        entry.actor.clone(),
-                        entry.action.clone(),
-                        entry.object.clone(),
-                        entry.outcome.clone(),
-                    ]);
+                let mut view = View::default();
+                for entry in client.audit(newest.limit)?.items.into_iter().rev() {
+                    view = view.with("audit", json!(entry));
+                    let time = show::time(entry.time);
+                    table.row([time, entry.actor, entry.action, entry.object, entry.outcome]);
                 }
-                for line in table.lines() {
-                    report.text(line)?;
-                }
-                Ok(())
-            }
+                Ok(view.table(&table))
+            }),
             Self::Check => {
                 let check = client.check_audit()?;
                 report.event("audit-check", json!(check))?;

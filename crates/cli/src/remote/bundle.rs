@@ -61,7 +61,7 @@ Examples:
 
 The manager writes the bundle into a file of its own, which is downloaded and then deleted. `tintype
 repo import` and `tintype snapshot import` make a snapshot of it again (docs/bundle.md).")]
-pub(super) struct Export {
+pub(crate) struct Export {
     /// A snapshot, and perhaps a path in it
     #[arg(value_name = "SNAPSHOT[:PATH]", value_parser = place())]
     #[arg(required_unless_present = "bundle")]
@@ -154,7 +154,7 @@ Examples:
 
 Only administrators of the system see the snapshot, unless --visible: a bundle says itself where its
 resources belong. URLs that lead to private addresses are refused, unless tintype.toml allows them.")]
-pub(super) struct Import {
+pub(crate) struct Import {
     /// The bundle: a file, or an https or http URL
     #[arg(value_name = "FILE|URL")]
     from: String,

@@ -10,7 +10,7 @@ use clap::builder::TypedValueParser;
 use serde_json::json;
 use tintype_api::client::Client;
 use tintype_api::content::{
-    Change, DiffQuery, DifferenceCounts, Entry, EntryKind, EntryQuery, SearchQuery, VersionsQuery,
+    Change, DiffQuery, Entry, EntryKind, EntryQuery, SearchQuery, VersionsQuery,
 };
 use tintype_api::resource::ResourceSpec;
 use tintype_engine::id::{decode_hex, encode_hex};
@@ -69,7 +69,7 @@ fn query(place: &Place, inside: Option<&Inside>) -> anyhow::Result<EntryQuery> {
 }
 
 #[derive(clap::Args)]
-pub(super) struct Ls {
+pub(crate) struct Ls {
     /// A snapshot and a path in it: 3f2a:/tenants/acme, latest
     #[arg(value_name = "SNAPSHOT[:PATH]", value_parser = place(), default_value = "latest")]
     place: Place,
@@ -179,7 +179,7 @@ fn tree_entry(entry: &Entry) -> TreeEntry {
 }
 
 #[derive(clap::Args)]
-pub(super) struct Find {
+pub(crate) struct Find {
     /// By the start of its id, or `latest`
     snapshot: String,
     /// Like '*.conf'; with a slash it is matched with the whole path
@@ -245,7 +245,7 @@ impl Find {
 }
 
 #[derive(clap::Args)]
-pub(super) struct Cat {
+pub(crate) struct Cat {
     /// A snapshot and a file in it: 3f2a:/tenants/acme/volumes/web/index.html
     #[arg(value_name = "SNAPSHOT:PATH", value_parser = place())]
     place: Place,
@@ -288,7 +288,7 @@ fn problem(report: &Report, problem: Option<String>) -> anyhow::Result<()> {
 }
 
 #[derive(clap::Args)]
-pub(super) struct Get {
+pub(crate) struct Get {
     /// A snapshot and a file in it
     #[arg(value_name = "SNAPSHOT:PATH", value_parser = place())]
     place: Place,
@@ -340,7 +340,7 @@ pub(super) fn told(report: &Report, to: &std::path::Path, fetched: &Fetched) -> 
 }
 
 #[derive(clap::Args)]
-pub(super) struct Versions {
+pub(crate) struct Versions {
     /// Path in the snapshots: /tenants/acme/volumes/web/index.html
     path: OsString,
     /// Name of the tenant; default: one's own
@@ -396,7 +396,7 @@ fn word(change: Change) -> &'static str {
 }
 
 #[derive(clap::Args)]
-pub(super) struct Diff {
+pub(crate) struct Diff {
     /// The older one, and perhaps a path
     #[arg(value_name = "SNAPSHOT[:PATH]", value_parser = place())]
     old: Place,
@@ -440,7 +440,7 @@ impl Diff {
             }
             if let Some(counts) = &page.counts {
                 report.event("counts", json!(counts))?;
-                report.text(figures(counts))?;
+                report.text(show::differences(&json!(counts)))?;
             }
             query.cursor = page.next;
             if query.cursor.is_none() {
@@ -448,23 +448,6 @@ impl Diff {
             }
         }
     }
-}
-
-fn figures(counts: &DifferenceCounts) -> String {
-    let grown = counts.grown_bytes;
-    let sign = if grown < 0 { '-' } else { '+' };
-    format!(
-        "{} added ({}), {} removed ({}), {} changed ({sign}{}), {} of another kind, {} with other \
-         metadata",
-        show::count(counts.added),
-        show::bytes(counts.added_bytes),
-        show::count(counts.removed),
-        show::bytes(counts.removed_bytes),
-        show::count(counts.content),
-        show::bytes(grown.unsigned_abs()),
-        show::count(counts.types),
-        show::count(counts.metadata)
-    )
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tintype_api::storage::StorageSpec;
 use tintype_engine::Error;
 
 use super::noun::{self, Tenants};
+use super::view::{View, Watch};
 use crate::exit::usage;
 use crate::report::Report;
 use crate::secret::{self, Sources};
@@ -24,7 +25,7 @@ Examples:
 
 With it the repository is read without the manager: `tintype repo -r URL …`. The slots of the manager
 and of its recovery sheet stay.")]
-pub(super) struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
     /// In whose repository; default: one's own
@@ -35,7 +36,11 @@ pub(super) struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     /// List the slots, without their secrets
-    List { storage: String },
+    List {
+        storage: String,
+        #[command(flatten)]
+        watch: Watch,
+    },
     /// Add a passphrase or an age recipient
     Add(Add),
     /// Remove a slot, by the start of its id
@@ -66,9 +71,9 @@ impl Args {
         let query = KeysQuery { tenant: tenant.transpose()? };
         let storage = |name: &str| anyhow::Ok(noun::find::<StorageSpec>(client, name, None)?.id);
         match self.command {
-            Command::List { storage: name } => {
-                let slots = client.keys(&storage(&name)?, &query)?;
-                list(report, &slots)
+            Command::List { storage: name, watch } => {
+                let storage = storage(&name)?;
+                watch.tell(client, report, |client| Ok(list(&client.keys(&storage, &query)?)))
             }
             Command::Add(add) => {
                 let storage = storage(&add.storage)?;
@@ -100,10 +105,11 @@ fn short(slot: &KeySlot) -> &str {
     slot.id.get(..8).unwrap_or(&slot.id)
 }
 
-fn list(report: &Report, slots: &[KeySlot]) -> anyhow::Result<()> {
+fn list(slots: &[KeySlot]) -> View {
+    let mut view = View::default();
     let mut table = Table::new(["slot", "kind", "label", "made", "state"], &[]);
     for slot in slots {
-        report.event("key", json!(slot))?;
+        view = view.with("key", json!(slot));
         let state = match (&slot.problem, slot.is_own) {
             (Some(problem), _) => problem.clone(),
             (None, true) => "of the manager".to_owned(),
@@ -112,7 +118,7 @@ fn list(report: &Report, slots: &[KeySlot]) -> anyhow::Result<()> {
         let made = slot.created.map_or_else(|| "–".to_owned(), show::time);
         table.row([short(slot).to_owned(), slot.kind.clone(), slot.label.clone(), made, state]);
     }
-    table.lines().into_iter().try_for_each(|line| report.text(line))
+    view.table(&table)
 }
 
 impl Add {

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod audit;
 mod bundle;
+pub(crate) mod connector;
 mod content;
 mod contexts;
 mod fetch;
@@ -19,6 +20,7 @@ pub(crate) mod storage;
 pub(crate) mod tenant;
 pub(crate) mod token;
 pub(crate) mod user;
+mod view;
 
 use tintype_api::client::Client;
 
@@ -59,6 +61,8 @@ impl Common {
         crate::app::log(0);
         let report = self.report();
         let exit = match command(&report) {
+            // What was only watched ends so.
+            Ok(()) if crate::interrupt::happened() => Exit::Interrupted,
             Ok(()) => Exit::Complete,
             Err(error) => {
                 let exit = exit::of_error(&error);

@@ -1,14 +1,150 @@
-//! What all nouns have in common: names instead of ids, tables, JSON.
+//! What all nouns have in common: the verbs `list`, `show` and `delete`, names instead of ids,
+//! tables, JSON.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tintype_api::client::{Client, Noun};
-use tintype_api::object::{ChangedObject, Object};
+use tintype_api::object::{ChangedObject, NewObject, Object};
 use tintype_api::tenant::TenantSpec;
 use tintype_model::identifier::Id;
 
-use crate::exit::usage;
+use super::Common;
+use super::view::{View, Watch, yaml};
+use crate::exit::{Exit, usage};
 use crate::report::Report;
 use crate::show::Table;
+
+/// A noun: its verbs are `V`.
+#[derive(clap::Args)]
+pub(crate) struct Said<V: clap::Subcommand> {
+    #[command(subcommand)]
+    verb: V,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(crate) trait Verb: clap::Subcommand {
+    fn run(self, client: &Client, report: &Report) -> anyhow::Result<()>;
+}
+
+impl<V: Verb> Said<V> {
+    pub(crate) fn run(self) -> Exit {
+        self.common.ask(|client, report| self.verb.run(client, report))
+    }
+}
+
+/// A kind of object, as people see it.
+pub(super) trait Shown: Noun {
+    /// Of its table, after name and tenant.
+    const COLUMNS: &'static [&'static str];
+
+    fn cells(&self) -> Vec<String>;
+
+    /// What `show` prints: all that is known of it, or the file that makes it again.
+    fn document(object: &Object<Self>) -> Value {
+        json!(object)
+    }
+}
+
+// The verbs of all kinds. (No documentation comment: it would become that of the noun.)
+#[derive(clap::Subcommand)]
+pub(crate) enum Usual {
+    /// All that you may see
+    List {
+        #[arg(long, value_name = "NAME")]
+        tenant: Option<String>,
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// One, with everything that is set
+    Show {
+        #[command(flatten)]
+        one: One,
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// Delete one
+    Delete(One),
+}
+
+impl Usual {
+    pub(super) fn run<S: Shown>(self, client: &Client, report: &Report) -> anyhow::Result<()> {
+        match self {
+            Self::List { tenant, watch } => {
+                watch.tell(client, report, |client| list::<S>(client, tenant.as_deref()))
+            }
+            Self::Show { one, watch } => watch.tell(client, report, |client| {
+                let object = one.find::<S>(client)?;
+                View::default().with(S::NAME, json!(object)).document(&S::document(&object))
+            }),
+            Self::Delete(one) => one.delete::<S>(client, report),
+        }
+    }
+}
+
+fn list<S: Shown>(client: &Client, tenant: Option<&str>) -> anyhow::Result<View> {
+    let tenants = Tenants::of(client)?;
+    let tenant = tenant.map(|name| tenants.id(name)).transpose()?;
+    let mut table = Table::new(["name", "tenant"].iter().chain(S::COLUMNS).copied(), &[]);
+    let mut view = View::default();
+    for object in client.list::<S>()? {
+        if tenant.as_ref().is_some_and(|tenant| object.tenant != *tenant) {
+            continue;
+        }
+        let head = [object.name.clone(), tenants.name(&object.tenant)];
+        table.row(head.into_iter().chain(object.spec.cells()));
+        view = view.with(S::NAME, json!(object));
+    }
+    Ok(view.table(&table))
+}
+
+// One object.
+#[derive(clap::Args, Clone)]
+pub(crate) struct One {
+    pub(super) name: String,
+    /// Whose, where several tenants have one of this name
+    #[arg(long, value_name = "NAME")]
+    pub(super) tenant: Option<String>,
+}
+
+impl One {
+    pub(super) fn find<S: Noun>(&self, client: &Client) -> anyhow::Result<Object<S>> {
+        find(client, &self.name, self.tenant.as_deref())
+    }
+
+    /// Changes what `edit` changes of what is there now.
+    pub(super) fn change<S: Noun>(
+        &self,
+        client: &Client,
+        report: &Report,
+        name: Option<String>,
+        edit: impl FnOnce(&mut S),
+    ) -> anyhow::Result<()> {
+        let object = self.find::<S>(client)?;
+        let mut spec = object.spec;
+        edit(&mut spec);
+        let changed = ChangedObject { name, spec: Some(spec) };
+        let after = client.change(&object.id, Some(object.version), &changed)?;
+        told(report, "changed", &after)
+    }
+
+    pub(super) fn delete<S: Noun>(&self, client: &Client, report: &Report) -> anyhow::Result<()> {
+        let object = self.find::<S>(client)?;
+        client.delete::<S>(&object.id)?;
+        told(report, "deleted", &object)
+    }
+
+    /// Makes one that has this name.
+    pub(super) fn create<S: Noun>(
+        self,
+        client: &Client,
+        report: &Report,
+        spec: S,
+    ) -> anyhow::Result<()> {
+        let tenant = self.tenant.map(|name| Tenants::of(client)?.id(&name)).transpose()?;
+        let made = client.create(&NewObject { name: self.name, tenant, spec })?;
+        told(report, "made", &made)
+    }
+}
 
 /// Names of tenants by id.
 pub(super) struct Tenants(Vec<Object<TenantSpec>>);
@@ -57,43 +193,9 @@ pub(super) fn find<S: Noun>(
     }
 }
 
-/// `columns`: name, tenant and these.
-pub(super) fn list<S: Noun>(
-    client: &Client,
-    report: &Report,
-    columns: &[&str],
-    row: impl Fn(&Object<S>) -> Vec<String>,
-) -> anyhow::Result<()> {
-    let objects = client.list::<S>()?;
-    if report.is_json() {
-        for object in &objects {
-            report.event(S::NAME, json!(object))?;
-        }
-        return Ok(());
-    }
-    let tenants = Tenants::of(client)?;
-    let mut table = Table::new(["name", "tenant"].iter().chain(columns).copied(), &[]);
-    for object in &objects {
-        let head = [object.name.clone(), tenants.name(&object.tenant)];
-        table.row(head.into_iter().chain(row(object)));
-    }
-    for line in table.lines() {
-        report.text(line)?;
-    }
-    Ok(())
-}
-
-pub(super) fn show<S: Noun>(report: &Report, object: &Object<S>) -> anyhow::Result<()> {
-    if report.is_json() {
-        return report.event(S::NAME, json!(object));
-    }
-    document(report, object)
-}
-
-/// As YAML that reads back as what it was: by way of JSON, which knows no tags.
+/// As YAML that reads back as what it was.
 pub(super) fn document(report: &Report, what: &impl serde::Serialize) -> anyhow::Result<()> {
-    let text = serde_norway::to_string(&serde_json::to_value(what)?)?;
-    text.lines().try_for_each(|line| report.text(line))
+    yaml(what)?.lines().try_for_each(|line| report.text(line))
 }
 
 pub(super) fn told<S: Noun>(report: &Report, did: &str, object: &Object<S>) -> anyhow::Result<()> {
@@ -101,29 +203,12 @@ pub(super) fn told<S: Noun>(report: &Report, did: &str, object: &Object<S>) -> a
     report.text(format!("{} {} {did}", S::NAME, object.name))
 }
 
-pub(super) fn delete<S: Noun>(
-    client: &Client,
-    report: &Report,
-    wanted: &str,
-    tenant: Option<&str>,
-) -> anyhow::Result<()> {
-    let object = find::<S>(client, wanted, tenant)?;
-    client.delete::<S>(&object.id)?;
-    told(report, "deleted", &object)
+/// `yes` or `no`.
+pub(super) fn word(is: bool) -> String {
+    if is { "yes" } else { "no" }.to_owned()
 }
 
-/// Changes what `edit` changes of what is there now.
-pub(super) fn change<S: Noun>(
-    client: &Client,
-    report: &Report,
-    (wanted, tenant): (&str, Option<&str>),
-    name: Option<String>,
-    edit: impl FnOnce(&mut S),
-) -> anyhow::Result<()> {
-    let object = find::<S>(client, wanted, tenant)?;
-    let mut spec = object.spec;
-    edit(&mut spec);
-    let changed = ChangedObject { name, spec: Some(spec) };
-    let after = client.change(&object.id, Some(object.version), &changed)?;
-    told(report, "changed", &after)
+/// The same, where somebody should look.
+pub(super) fn loud(is: bool) -> String {
+    if is { "yes" } else { "NO" }.to_owned()
 }

@@ -2,24 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tintype_api::client::Client;
 use tintype_api::object::{ChangedObject, NewObject, Object};
 use tintype_api::profile::{Going, NewPreview, ProfileSpec};
 use tintype_model::profile::{Profile, Scope};
 
-use super::noun::Tenants;
+use super::noun::{self, One, Said, Shown, Tenants, Usual, Verb, loud};
 use super::snapshot::short;
-use super::{Common, noun};
 use crate::document;
-use crate::exit::{Exit, usage};
+use crate::exit::usage;
 use crate::report::Report;
 use crate::show::{self, Table};
 
 /// A longer file is not one of ours.
 const FILE_BYTES: u64 = 1 << 20;
 
-#[derive(clap::Args)]
+pub(crate) type Args = Said<Command>;
+
+#[derive(clap::Subcommand)]
 #[command(after_help = "\
 Examples:
   tintype profile ready-made                what there is to begin with
@@ -28,26 +29,18 @@ Examples:
   tintype profile next nightly              in plain words, and the next ten runs
   tintype profile preview nightly --file changed.yaml --on 2031-12-24
   tintype profile disable nightly
-  tintype profile list
+  tintype profile list --watch
 
 nightly.yaml:
   name: nightly
   scope: full
   periods:
     - { name: daily, frequency: { daily: { time: \"02:30\" } }, time_zone: Europe/Berlin }")]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
+#[command(mut_subcommand("show", |it| it.about("One, as a file that `apply` reads")))]
+#[command(mut_subcommand("delete", |it| it.about("Delete one; what it took stays as long as it would")))]
+pub(crate) enum Command {
     #[command(flatten)]
-    common: Common,
-}
-
-#[derive(clap::Subcommand)]
-enum Command {
-    /// All that you may see
-    List,
-    /// One, as a file that `apply` reads
-    Show { name: String },
+    Usual(Usual),
     /// Profiles to begin with; one, by its name, as a file that `apply` reads
     ReadyMade {
         name: Option<String>,
@@ -62,14 +55,15 @@ enum Command {
         tenant: Option<String>,
     },
     /// Say in plain words when it runs, and the next ten times
-    Next { name: String },
+    Next(One),
     /// Let it run
-    Enable { name: String },
+    Enable(One),
     /// Let it run no longer; what it took stays as long as it would
-    Disable { name: String },
+    Disable(One),
     /// What a changed retention would do to what it took, and what is there on a day
     Preview {
-        name: String,
+        #[command(flatten)]
+        one: One,
         /// The profile as it is to become (YAML); default: as it is
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
@@ -77,48 +71,36 @@ enum Command {
         #[arg(long, value_name = "WHEN", value_parser = crate::when::parse)]
         on: Option<jiff::Timestamp>,
     },
-    /// Delete one; what it took stays as long as it would
-    Delete { name: String },
 }
 
-impl Args {
-    pub(crate) fn run(self) -> Exit {
-        self.common.ask(|client, report| self.command.run(client, report))
-    }
-}
-
-impl Command {
+impl Verb for Command {
     fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
-            Self::List => {
-                let columns = ["enabled", "scope", "periods", "storage"];
-                noun::list::<ProfileSpec>(client, report, &columns, |profile| {
-                    let ProfileSpec { enabled, scope, periods, storage, .. } = &profile.spec;
-                    let scope = if *scope == Scope::Full { "full" } else { "partial" };
-                    let periods: Vec<&str> = periods.iter().map(|p| &p.name[..]).collect();
-                    let enabled = if *enabled { "yes" } else { "NO" };
-                    let storage = storage.clone().unwrap_or_else(|| "default".to_owned());
-                    vec![enabled.to_owned(), scope.to_owned(), periods.join(", "), storage]
-                })
-            }
-            Self::Show { name } => show(report, &noun::find(client, &name, None)?),
+            Self::Usual(usual) => usual.run::<ProfileSpec>(client, report),
             Self::ReadyMade { name, time_zone } => {
                 ready_made(client, report, name.as_deref(), &time_zone)
             }
             Self::Apply { file, tenant } => apply(client, report, &file, tenant.as_deref()),
-            Self::Next { name } => next(client, report, &name),
-            Self::Enable { name } => enable(client, report, &name, true),
-            Self::Disable { name } => enable(client, report, &name, false),
-            Self::Preview { name, file, on } => preview(client, report, &name, file.as_deref(), on),
-            Self::Delete { name } => noun::delete::<ProfileSpec>(client, report, &name, None),
+            Self::Next(one) => next(client, report, &one),
+            Self::Enable(one) => enable(client, report, &one, true),
+            Self::Disable(one) => enable(client, report, &one, false),
+            Self::Preview { one, file, on } => preview(client, report, &one, file.as_deref(), on),
         }
     }
 }
 
-fn show(report: &Report, profile: &Object<ProfileSpec>) -> anyhow::Result<()> {
-    match report.is_json() {
-        true => noun::show(report, profile),
-        false => noun::document(report, &profile.spec.named(&profile.name)),
+impl Shown for ProfileSpec {
+    const COLUMNS: &'static [&'static str] = &["enabled", "scope", "periods", "storage"];
+
+    fn cells(&self) -> Vec<String> {
+        let scope = if self.scope == Scope::Full { "full" } else { "partial" };
+        let periods: Vec<&str> = self.periods.iter().map(|p| &p.name[..]).collect();
+        let storage = self.storage.clone().unwrap_or_else(|| "default".to_owned());
+        vec![loud(self.enabled), scope.to_owned(), periods.join(", "), storage]
+    }
+
+    fn document(profile: &Object<Self>) -> Value {
+        json!(profile.spec.named(&profile.name))
     }
 }
 
@@ -149,10 +131,8 @@ fn ready_made(
     table.lines().into_iter().try_for_each(|line| report.text(line))
 }
 
-fn enable(client: &Client, report: &Report, name: &str, enabled: bool) -> anyhow::Result<()> {
-    noun::change(client, report, (name, None), None, |spec: &mut ProfileSpec| {
-        spec.enabled = enabled;
-    })
+fn enable(client: &Client, report: &Report, one: &One, enabled: bool) -> anyhow::Result<()> {
+    one.change(client, report, None, |spec: &mut ProfileSpec| spec.enabled = enabled)
 }
 
 fn load(file: &Path) -> anyhow::Result<Profile> {
@@ -191,8 +171,8 @@ fn apply(
     }
 }
 
-fn next(client: &Client, report: &Report, name: &str) -> anyhow::Result<()> {
-    let profile = noun::find::<ProfileSpec>(client, name, None)?;
+fn next(client: &Client, report: &Report, one: &One) -> anyhow::Result<()> {
+    let profile = one.find::<ProfileSpec>(client)?;
     let reading = client.read_profile(&profile.spec)?;
     report.event("reading", json!(reading))?;
     for period in reading.periods {
@@ -210,11 +190,11 @@ fn next(client: &Client, report: &Report, name: &str) -> anyhow::Result<()> {
 fn preview(
     client: &Client,
     report: &Report,
-    name: &str,
+    one: &One,
     file: Option<&Path>,
     on: Option<jiff::Timestamp>,
 ) -> anyhow::Result<()> {
-    let profile = noun::find::<ProfileSpec>(client, name, None)?.id;
+    let profile = one.find::<ProfileSpec>(client)?.id;
     let spec = file.map(|file| anyhow::Ok(ProfileSpec::from(load(file)?))).transpose()?;
     let preview = client.preview_profile(&NewPreview { profile, spec, on })?;
     report.event("preview", json!(preview))?;

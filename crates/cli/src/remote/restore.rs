@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use tintype_api::agent::AgentSpec;
 use tintype_api::client::Client;
-use tintype_api::restore::{NewRestore, RestoreFiles, RestorePlan};
+use tintype_api::restore::{NewRestore, Restore, RestoreFiles, RestorePlan, Standing};
 use tintype_model::identifier::Id;
 
 use super::noun::Tenants;
+use super::view::{Newest, View, Watch};
 use super::{Common, noun, run, snapshot};
 use crate::exit::{Ended, Exit, usage};
 use crate::report::Report;
-use crate::{show, terminal};
+use crate::show::{self, Table};
+use crate::terminal;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -24,11 +26,18 @@ Examples:
   tintype restore 3f2a --tenant acme                   one tenant out of a full one
   tintype restore 3f2a --as-new db=db2 --set db.path=/srv/db2.sqlite
   tintype restore 3f2a --path /tenants/system/volumes/srv/notes --to /tmp/look
+  tintype restore list                                 which were interrupted
+  tintype restore resume 01h…                          go on with one of these
+  tintype restore undo 01h…                            or take it back
 
 The plan is shown, with what is replaced and the checks; nothing is done before you agree.")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// The start of its id, or `latest`
-    snapshot: String,
+    #[arg(required = true)]
+    snapshot: Option<String>,
     /// This application or other resource (repeatable); none: all that the snapshot holds
     #[arg(long = "app", visible_alias = "resource", value_name = "NAME")]
     apps: Vec<String>,
@@ -62,14 +71,83 @@ pub(crate) struct Args {
     common: Common,
 }
 
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Those that were planned or done, and which of them were interrupted
+    List(Newest),
+    /// Where one stands, and what its hosts have of it in the middle
+    Show {
+        id: Id,
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// Go on with one that was interrupted, as it was agreed to
+    Resume { id: Id },
+    /// Take one back that was interrupted: everything is as it was before
+    Undo { id: Id },
+}
+
+impl Verb {
+    fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
+        match self {
+            Self::List(newest) => newest.tell(client, report, |client| list(client, &newest)),
+            Self::Show { id, watch } => watch.tell(client, report, |client| {
+                let restore = client.restore(&id)?;
+                View::default().with("restore", json!(restore)).document(&restore)
+            }),
+            Self::Resume { id } => {
+                run::follow(client, report, &client.resume_restore(&id)?)?;
+                report.text("restored")
+            }
+            Self::Undo { id } => {
+                run::follow(client, report, &client.undo_restore(&id)?)?;
+                report.text("everything is as it was before the restore")
+            }
+        }
+    }
+}
+
+fn list(client: &Client, newest: &Newest) -> anyhow::Result<View> {
+    let tenants = Tenants::of(client)?;
+    let columns = ["restore", "standing", "begun", "tenant", "by", "snapshot", "what"];
+    let (mut table, mut view) = (Table::new(columns, &[]), View::default());
+    let mut interrupted = Vec::new();
+    for restore in client.restores(newest.limit)?.items {
+        view = view.with("restore", json!(restore));
+        let Restore { run, snapshot, standing, .. } = restore;
+        if standing == Standing::Interrupted {
+            interrupted.push(run.id.clone());
+        }
+        table.row([
+            run.id.to_string(),
+            standing.name().to_owned(),
+            run.started.map_or_else(|| "–".to_owned(), show::time),
+            tenants.name(&run.tenant),
+            run.by,
+            snapshot::short(&snapshot).to_owned(),
+            run.title,
+        ]);
+    }
+    Ok(interrupted.into_iter().fold(view.table(&table), |view, id| {
+        view.note(format!(
+            "{id} was interrupted: `tintype restore resume {id}` goes on with it, `tintype restore \
+             undo {id}` takes it back"
+        ))
+    }))
+}
+
 impl Args {
-    pub(crate) fn run(self) -> Exit {
+    pub(crate) fn run(mut self) -> Exit {
         let common = self.common.clone();
-        common.ask(|client, report| self.restore(client, report))
+        match self.verb.take() {
+            Some(verb) => common.ask(|client, report| verb.run(client, report)),
+            None => common.ask(|client, report| self.restore(client, report)),
+        }
     }
 
     fn restore(&self, client: &Client, report: &Report) -> anyhow::Result<()> {
-        let snapshot = snapshot::find(client, &self.snapshot)?;
+        let wanted = self.snapshot.as_deref().ok_or_else(|| usage("which snapshot?"))?;
+        let snapshot = snapshot::find(client, wanted)?;
         let agent = self.agent.as_ref();
         let agent = agent.map(|name| noun::find::<AgentSpec>(client, name, None));
         let agent = agent.transpose()?.map(|agent| agent.id);

@@ -1,5 +1,6 @@
 //! `run`, and how other commands follow one.
 
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,8 +10,8 @@ use tintype_api::run::{LogLevel, Run, RunState};
 use tintype_engine::env::Env;
 use tintype_model::identifier::Id;
 
-use super::Common;
-use super::noun::{self, Tenants};
+use super::noun::{Said, Tenants, Verb};
+use super::view::{self, Newest, View, Watch};
 use crate::exit::{Ended, Exit};
 use crate::report::Report;
 use crate::show::{self, Table};
@@ -18,47 +19,37 @@ use crate::show::{self, Table};
 /// It is asked so often how far a run is.
 const LOOK: Duration = Duration::from_millis(300);
 
-#[derive(clap::Args)]
+pub(crate) type Args = Said<Command>;
+
+#[derive(clap::Subcommand)]
 #[command(after_help = "\
 Examples:
   tintype run list
   tintype run show 01h…
+  tintype run show 01h… --watch   its state as it changes, until it is over
   tintype run follow 01h…         its log as it comes, until it is over
   tintype run cancel 01h…")]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    common: Common,
-}
-
-#[derive(clap::Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// The newest first
-    List {
-        #[arg(long, value_name = "N", default_value_t = 50)]
-        #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
-        limit: u32,
-    },
+    List(Newest),
     /// How far it is, or what came of it
-    Show { id: Id },
+    Show {
+        id: Id,
+        #[command(flatten)]
+        watch: Watch,
+    },
     /// Its log as it comes, until it is over
     Follow { id: Id },
     /// Stop it
     Cancel { id: Id },
 }
 
-impl Args {
-    pub(crate) fn run(self) -> Exit {
-        self.common.ask(|client, report| self.command.run(client, report))
-    }
-}
-
-impl Command {
+impl Verb for Command {
     fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
-            Self::List { limit } => list(client, report, limit),
-            Self::Show { id } => show_run(report, &client.run(&id)?),
+            Self::List(newest) => newest.tell(client, report, |client| list(client, &newest)),
+            Self::Show { id, watch } if watch.is_on() => watched(client, report, &id, watch),
+            Self::Show { id, watch: _ } => seen(&client.run(&id)?)?.tell(report),
             Self::Follow { id } => follow(client, report, &client.run(&id)?).map(drop),
             Self::Cancel { id } => {
                 let run = client.cancel_run(&id)?;
@@ -72,14 +63,13 @@ impl Command {
     }
 }
 
-fn list(client: &Client, report: &Report, limit: u32) -> anyhow::Result<()> {
-    let page: Page<Run> = client.get(&format!("/runs?limit={limit}"))?;
-    if report.is_json() {
-        return page.items.iter().try_for_each(|run| report.event("run", json!(run)));
-    }
+fn list(client: &Client, newest: &Newest) -> anyhow::Result<View> {
+    let page: Page<Run> = client.get(&format!("/runs?limit={}", newest.limit))?;
     let tenants = Tenants::of(client)?;
     let mut table = Table::new(["run", "kind", "state", "begun", "tenant", "by", "what"], &[]);
+    let mut view = View::default();
     for run in page.items {
+        view = view.with("run", json!(run));
         let begun = run.started.map_or_else(|| "–".to_owned(), show::time);
         table.row([
             run.id.to_string(),
@@ -91,14 +81,50 @@ fn list(client: &Client, report: &Report, limit: u32) -> anyhow::Result<()> {
             run.title,
         ]);
     }
-    table.lines().into_iter().try_for_each(|line| report.text(line))
+    Ok(view.table(&table))
 }
 
-fn show_run(report: &Report, run: &Run) -> anyhow::Result<()> {
-    if report.is_json() {
-        return report.event("run", json!(run));
-    }
-    noun::document(report, run)
+fn seen(run: &Run) -> anyhow::Result<View> {
+    View::default().with("run", json!(run)).document(run)
+}
+
+/// As the manager tells it, until it is over.
+fn watched(client: &Client, report: &Report, id: &Id, watch: Watch) -> anyhow::Result<()> {
+    let env = Env::system();
+    let mut heard: Option<Receiver<tintype_model::Result<Run>>> = None;
+    let mut is_over = false;
+    watch.follow(view::interruptible()?, report, |cancel, is_first| {
+        if is_over {
+            return Ok(None);
+        }
+        let incoming = match heard.take() {
+            Some(incoming) => incoming,
+            None => {
+                if !is_first {
+                    env.clock.sleep(LOOK);
+                }
+                let events = client.run_events(id)?;
+                let (tell, hear) = channel();
+                // It ends with the stream, or when nobody hears it any more.
+                env.tasks.spawn(Box::new(move || {
+                    let _ = events.runs().try_for_each(|run| tell.send(run));
+                }))?;
+                hear
+            }
+        };
+        let run = loop {
+            match incoming.recv_timeout(LOOK) {
+                Ok(run) => break run?,
+                Err(RecvTimeoutError::Timeout) if cancel.is_canceled() => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+                // The next look asks again.
+                Err(RecvTimeoutError::Disconnected) => break client.run(id)?,
+            }
+        };
+        heard = Some(incoming);
+        is_over = run.state.is_over();
+        seen(&run).map(Some)
+    })
 }
 
 /// Tells its log until it is over. Not all of it well: an error with the exit code of that.

@@ -12,13 +12,16 @@ use tintype_api::snapshot::{
 };
 use tintype_api::storage::StorageSpec;
 
-use super::noun::Tenants;
-use super::{Common, bundle, content, noun, run};
-use crate::exit::{Exit, usage};
+use super::noun::{Said, Tenants, Verb};
+use super::view::{Newest, View, Watch};
+use super::{bundle, content, noun, run};
+use crate::exit::usage;
 use crate::report::Report;
 use crate::show::{self, Table};
 
-#[derive(clap::Args)]
+pub(crate) type Args = Said<Command>;
+
+#[derive(clap::Subcommand)]
 #[command(after_help = "\
 Examples:
   tintype snapshot create --full --note 'before the move'
@@ -40,19 +43,15 @@ Examples:
 A full snapshot holds everything, for the day on which all is lost; it needs an administrator of
 the system, as one of the manager alone does (settings, tenants, users, profiles; no data). A partial one (--app, --resource, --tag) holds what is named, for instance before an
 upgrade. Without --keep a snapshot is kept for a month.")]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    common: Common,
-}
-
-#[derive(clap::Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// The newest first
     List(List),
     /// One, with what it holds
-    Show { id: String },
+    Show {
+        id: String,
+        #[command(flatten)]
+        watch: Watch,
+    },
     /// Take one, and wait until it is done
     Create(Create),
     /// Say how long it is kept: 30d, 1y6m, never
@@ -91,10 +90,9 @@ enum Command {
 }
 
 #[derive(clap::Args)]
-struct List {
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
-    limit: u32,
+pub(crate) struct List {
+    #[command(flatten)]
+    newest: Newest,
     /// Those that hold this resource
     #[arg(long, value_name = "NAME")]
     resource: Option<String>,
@@ -105,7 +103,7 @@ struct List {
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("what")
     .args(["full", "manager", "all", "apps", "tags"]).required(true).multiple(true))]
-struct Create {
+pub(crate) struct Create {
     /// Everything: the manager's state, every tenant, every resource
     #[arg(long, conflicts_with_all = ["manager", "all", "apps", "tags"])]
     full: bool,
@@ -176,13 +174,7 @@ impl Without {
     }
 }
 
-impl Args {
-    pub(crate) fn run(self) -> Exit {
-        self.common.ask(|client, report| self.command.run(client, report))
-    }
-}
-
-impl Command {
+impl Verb for Command {
     fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         let change = |id: &str, changed: ChangedSnapshot| {
             let after = client.change_snapshot(&find(client, id)?.id, &changed)?;
@@ -190,8 +182,10 @@ impl Command {
             report.text(standing(&after))
         };
         match self {
-            Self::List(list) => list.run(client, report),
-            Self::Show { id } => show_one(client, report, &find(client, &id)?),
+            Self::List(list) => list.newest.tell(client, report, |client| list.seen(client)),
+            Self::Show { id, watch } => {
+                watch.tell(client, report, |client| seen(client, &find(client, &id)?))
+            }
             Self::Create(create) => create.run(client, report),
             Self::Ls(args) => args.run(client, report),
             Self::Find(args) => args.run(client, report),
@@ -275,9 +269,9 @@ fn kept(snapshot: &Snapshot) -> String {
 }
 
 impl List {
-    fn run(&self, client: &Client, report: &Report) -> anyhow::Result<()> {
+    fn seen(&self, client: &Client) -> anyhow::Result<View> {
         let tenants = Tenants::of(client)?;
-        let mut path = format!("/snapshots?limit={}", self.limit);
+        let mut path = format!("/snapshots?limit={}", self.newest.limit);
         if let Some(tenant) = &self.tenant {
             let _ = write!(path, "&tenant={}", tenants.id(tenant)?);
         }
@@ -286,12 +280,11 @@ impl List {
             let _ = write!(path, "&resource={}", resource.id);
         }
         let page: Page<Snapshot> = client.get(&path)?;
-        if report.is_json() {
-            return page.items.iter().try_for_each(|one| report.event("snapshot", json!(one)));
-        }
+        let mut view = View::default();
         let columns = ["snapshot", "time", "tenant", "scope", "state", "size", "kept", "name"];
         let mut table = Table::new(columns, &[5]);
         for one in page.items {
+            view = view.with("snapshot", json!(one));
             let state = if one.is_complete { "complete" } else { "INCOMPLETE" };
             let name = match one.trigger {
                 Trigger::PreRestore => "undo point of a restore".to_owned(),
@@ -308,30 +301,25 @@ impl List {
                 name,
             ]);
         }
-        table.lines().into_iter().try_for_each(|line| report.text(line))?;
-        if page.next.is_some() {
-            report.note("there are more: --limit");
-        }
-        Ok(())
+        view = view.table(&table);
+        Ok(match page.next {
+            Some(_) => view.note("there are more: --limit"),
+            None => view,
+        })
     }
 }
 
-fn show_one(client: &Client, report: &Report, snapshot: &Snapshot) -> anyhow::Result<()> {
-    let items = client.snapshot_items(&snapshot.id)?;
-    if report.is_json() {
-        report.event("snapshot", json!(snapshot))?;
-        return items.iter().try_for_each(|item| report.event("item", json!(item)));
-    }
-    noun::document(report, snapshot)?;
+fn seen(client: &Client, snapshot: &Snapshot) -> anyhow::Result<View> {
+    let mut view = View::default().with("snapshot", json!(snapshot)).document(snapshot)?;
     let mut table = Table::new(["item", "kind", "outcome", "consistency", "size", "why"], &[4]);
-    for item in items {
+    for item in client.snapshot_items(&snapshot.id)? {
+        view = view.with("item", json!(item));
         let level = item.consistency.map(|level| level.to_string()).unwrap_or_default();
         let outcome = json!(item.outcome).as_str().unwrap_or_default().to_owned();
         let why = item.reason.unwrap_or_default();
         table.row([item.name, item.kind.to_string(), outcome, level, show::bytes(item.bytes), why]);
     }
-    report.text("")?;
-    table.lines().into_iter().try_for_each(|line| report.text(line))
+    Ok(view.line("").table(&table))
 }
 
 impl Create {

@@ -2,16 +2,20 @@
 
 use serde_json::json;
 use tintype_api::client::Client;
-use tintype_api::object::NewObject;
+use tintype_api::object::{NewObject, Object};
 use tintype_api::storage::{AccessKey, StorageKind, StorageSpec, StorageState};
 
-use super::noun::Tenants;
-use super::{Common, key, noun};
+use tintype_model::plan::Verdict;
+
+use super::key;
+use super::noun::{self, One, Said, Shown, Tenants, Usual, Verb, word};
 use crate::exit::{Ended, Exit, usage};
 use crate::report::Report;
 use crate::show;
 
-#[derive(clap::Args)]
+pub(crate) type Args = Said<Command>;
+
+#[derive(clap::Subcommand)]
 #[command(after_help = "\
 Examples:
   tintype storage add vault --url /srv/tintype --default
@@ -24,19 +28,10 @@ Examples:
 
 A storage is tried out before it is accepted: reach, rights, whether it can tell writers apart,
 space. It is looked at again every day.")]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
+#[command(mut_subcommand("delete", |it| it.about("Forget one that holds nothing")))]
+pub(crate) enum Command {
     #[command(flatten)]
-    common: Common,
-}
-
-#[derive(clap::Subcommand)]
-enum Command {
-    /// All that you may see
-    List,
-    /// One, with everything that is set
-    Show { name: String },
+    Usual(Usual),
     /// Add one, after it was tried out
     Add {
         name: String,
@@ -64,7 +59,8 @@ enum Command {
     },
     /// Change where snapshots go by default, and who may use it
     Change {
-        name: String,
+        #[command(flatten)]
+        one: One,
         #[arg(long, value_name = "BOOL")]
         default: Option<bool>,
         #[arg(long, value_name = "BOOL")]
@@ -74,34 +70,15 @@ enum Command {
         agent_access_key: Option<String>,
     },
     /// Look now whether it can be used
-    Check { name: String },
-    /// Forget one that holds nothing
-    Delete { name: String },
+    Check(One),
     /// What opens a repository in it besides the manager
     Key(key::Args),
 }
 
-impl Args {
-    pub(crate) fn run(self) -> Exit {
-        self.common.ask(|client, report| self.command.run(client, report))
-    }
-}
-
-impl Command {
+impl Verb for Command {
     fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
-            Self::List => {
-                let columns = ["kind", "default", "shared", "place"];
-                noun::list::<StorageSpec>(client, report, &columns, |storage| {
-                    let StorageSpec { kind, url, is_default, is_shared, .. } = &storage.spec;
-                    let word = |is: bool| if is { "yes" } else { "no" }.to_owned();
-                    let kind = json!(kind).as_str().unwrap_or_default().to_owned();
-                    vec![kind, word(*is_default), word(*is_shared), url.clone()]
-                })
-            }
-            Self::Show { name } => {
-                noun::show::<StorageSpec>(report, &noun::find(client, &name, None)?)
-            }
+            Self::Usual(usual) => usual.run::<StorageSpec>(client, report),
             Self::Add {
                 name,
                 url,
@@ -130,25 +107,39 @@ impl Command {
                     agent_access_key,
                 };
                 let made = client.create(&NewObject { name, tenant, spec })?;
-                noun::told(report, "added", &made)
+                noun::told(report, "added", &made)?;
+                warned(client, report, &made)
             }
-            Self::Change { name, default, shared, agent_access_key } => {
+            Self::Change { one, default, shared, agent_access_key } => {
                 let of_agents = agent_access_key.map(secret_of_agents).transpose()?;
-                noun::change(client, report, (&name, None), None, |spec: &mut StorageSpec| {
+                let is_tried = of_agents.is_some();
+                one.change(client, report, None, |spec: &mut StorageSpec| {
                     spec.is_default = default.unwrap_or(spec.is_default);
                     spec.is_shared = shared.unwrap_or(spec.is_shared);
                     if of_agents.is_some() {
                         spec.agent_access_key = of_agents;
                     }
-                })
+                })?;
+                match is_tried {
+                    true => warned(client, report, &one.find(client)?),
+                    false => Ok(()),
+                }
             }
-            Self::Check { name } => {
-                let storage = noun::find::<StorageSpec>(client, &name, None)?;
+            Self::Check(one) => {
+                let storage = one.find::<StorageSpec>(client)?;
                 told(report, &client.check_storage(&storage.id)?)
             }
-            Self::Delete { name } => noun::delete::<StorageSpec>(client, report, &name, None),
             Self::Key(args) => args.run(client, report),
         }
+    }
+}
+
+impl Shown for StorageSpec {
+    const COLUMNS: &'static [&'static str] = &["kind", "default", "shared", "place"];
+
+    fn cells(&self) -> Vec<String> {
+        let kind = json!(self.kind).as_str().unwrap_or_default().to_owned();
+        vec![kind, word(self.is_default), word(self.is_shared), self.url.clone()]
     }
 }
 
@@ -166,6 +157,14 @@ fn key(id: String, option: &str, variable: &str) -> anyhow::Result<AccessKey> {
     let secret =
         secret.ok_or_else(|| usage(format!("{option}: its secret is missing; set {variable}")))?;
     Ok(AccessKey { id, secret: Some(secret) })
+}
+
+/// What is not as it should be, and does not keep it from being used.
+fn warned(client: &Client, report: &Report, storage: &Object<StorageSpec>) -> anyhow::Result<()> {
+    let state: StorageState = client.get(&format!("/storages/{}/state", storage.id))?;
+    let warned = state.checks.iter().filter(|check| check.outcome == Verdict::Warn);
+    warned.for_each(|check| report.warn(show::check(check)));
+    Ok(())
 }
 
 fn told(report: &Report, state: &StorageState) -> anyhow::Result<()> {

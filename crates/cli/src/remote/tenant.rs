@@ -1,35 +1,26 @@
 //! `tenant`.
 
 use tintype_api::client::Client;
-use tintype_api::object::NewObject;
 use tintype_api::tenant::TenantSpec;
 use tintype_model::size;
 
-use super::{Common, noun};
-use crate::exit::Exit;
+use super::noun::{One, Said, Shown, Usual, Verb, word};
 use crate::report::Report;
 use crate::show;
 
-#[derive(clap::Args)]
+pub(crate) type Args = Said<Command>;
+
+#[derive(clap::Subcommand)]
 #[command(after_help = "\
 Examples:
   tintype tenant create acme --quota 2TiB
   tintype tenant list
   tintype tenant change acme --may-restore=false
   tintype tenant delete acme                       only when nothing is in it")]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
+#[command(mut_subcommand("delete", |it| it.about("Delete one in which nothing is")))]
+pub(crate) enum Command {
     #[command(flatten)]
-    common: Common,
-}
-
-#[derive(clap::Subcommand)]
-enum Command {
-    /// All that you may see
-    List,
-    /// One, with everything that is set
-    Show { name: String },
+    Usual(Usual),
     /// Make one
     Create {
         name: String,
@@ -45,12 +36,10 @@ enum Command {
         #[command(flatten)]
         spec: Spec,
     },
-    /// Delete one in which nothing is
-    Delete { name: String },
 }
 
 #[derive(clap::Args)]
-struct Spec {
+pub(crate) struct Spec {
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     /// What its snapshots may take; 0: no limit
@@ -90,39 +79,29 @@ impl Spec {
     }
 }
 
-impl Args {
-    pub(crate) fn run(self) -> Exit {
-        self.common.ask(|client, report| self.command.run(client, report))
-    }
-}
-
-impl Command {
+impl Verb for Command {
     fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
-            Self::List => {
-                let columns = ["snapshots", "own snapshots", "own restores", "quota"];
-                noun::list::<TenantSpec>(client, report, &columns, |tenant| {
-                    let TenantSpec { is_entitled, may_snapshot, may_restore, quota_bytes, .. } =
-                        tenant.spec;
-                    let word = |is: bool| if is { "yes" } else { "no" }.to_owned();
-                    let quota = quota_bytes.map_or_else(|| "none".to_owned(), show::bytes);
-                    vec![word(is_entitled), word(may_snapshot), word(may_restore), quota]
-                })
-            }
-            Self::Show { name } => {
-                noun::show::<TenantSpec>(report, &noun::find(client, &name, None)?)
-            }
+            Self::Usual(usual) => usual.run::<TenantSpec>(client, report),
             Self::Create { name, spec: edit } => {
                 let mut spec = TenantSpec::default();
                 edit.edit(&mut spec);
-                let made = client.create(&NewObject { name, tenant: None, spec })?;
-                noun::told(report, "made", &made)
+                One { name, tenant: None }.create(client, report, spec)
             }
             Self::Change { name, rename, spec } => {
                 let edit = |of: &mut TenantSpec| spec.edit(of);
-                noun::change(client, report, (&name, None), rename, edit)
+                One { name, tenant: None }.change(client, report, rename, edit)
             }
-            Self::Delete { name } => noun::delete::<TenantSpec>(client, report, &name, None),
         }
+    }
+}
+
+impl Shown for TenantSpec {
+    const COLUMNS: &'static [&'static str] =
+        &["snapshots", "own snapshots", "own restores", "quota"];
+
+    fn cells(&self) -> Vec<String> {
+        let quota = self.quota_bytes.map_or_else(|| "none".to_owned(), show::bytes);
+        vec![word(self.is_entitled), word(self.may_snapshot), word(self.may_restore), quota]
     }
 }

@@ -7,13 +7,13 @@ use tintype_api::object::NewObject;
 use tintype_api::token::TokenSpec;
 use tintype_model::rights::Role;
 
-use super::noun::Tenants;
-use super::{Common, noun};
-use crate::exit::Exit;
+use super::noun::{Said, Shown, Tenants, Usual, Verb};
 use crate::report::Report;
 use crate::show;
 
-#[derive(clap::Args)]
+pub(crate) type Args = Said<Command>;
+
+#[derive(clap::Subcommand)]
 #[command(after_help = "\
 Examples:
   tintype token create ci --role operator --tenant acme --expires 2027-01-01T00:00:00Z
@@ -21,17 +21,12 @@ Examples:
   tintype token delete ci
 
 The secret is printed once, at creation.")]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
+#[command(mut_subcommand("show", |it| it.about("One, without its secret")))]
+#[command(mut_subcommand("delete", |it| it.about("Delete one: whoever has its secret is out at once")))]
+#[command(mut_subcommand("list", |it| it.about("All that you may see, without their secrets")))]
+pub(crate) enum Command {
     #[command(flatten)]
-    common: Common,
-}
-
-#[derive(clap::Subcommand)]
-enum Command {
-    /// All that you may see, without their secrets
-    List,
+    Usual(Usual),
     /// Make one, that may at most what you may; it goes with you
     Create {
         name: String,
@@ -44,31 +39,12 @@ enum Command {
         #[arg(long, value_name = "TIME")]
         expires: Option<Timestamp>,
     },
-    /// Delete one: whoever has its secret is out at once
-    Delete {
-        name: String,
-        #[arg(long, value_name = "NAME")]
-        tenant: Option<String>,
-    },
 }
 
-impl Args {
-    pub(crate) fn run(self) -> Exit {
-        self.common.ask(|client, report| self.command.run(client, report))
-    }
-}
-
-impl Command {
+impl Verb for Command {
     fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
-            Self::List => {
-                let columns = ["role", "expires", "last used"];
-                noun::list::<TokenSpec>(client, report, &columns, |token| {
-                    let TokenSpec { role, expires, last_used, .. } = &token.spec;
-                    let time = |time: &Option<Timestamp>| time.map_or("never".into(), show::time);
-                    vec![role.to_string(), time(expires), time(last_used)]
-                })
-            }
+            Self::Usual(usual) => usual.run::<TokenSpec>(client, report),
             Self::Create { name, role, tenant, expires } => {
                 let tenant = tenant.map(|name| Tenants::of(client)?.id(&name)).transpose()?;
                 let spec = TokenSpec::new(role, expires);
@@ -77,9 +53,15 @@ impl Command {
                 report.note(format!("token {} made; its secret, told this once:", made.token.name));
                 report.text(made.secret)
             }
-            Self::Delete { name, tenant } => {
-                noun::delete::<TokenSpec>(client, report, &name, tenant.as_deref())
-            }
         }
+    }
+}
+
+impl Shown for TokenSpec {
+    const COLUMNS: &'static [&'static str] = &["role", "expires", "last used"];
+
+    fn cells(&self) -> Vec<String> {
+        let time = |time: &Option<Timestamp>| time.map_or("never".into(), show::time);
+        vec![self.role.to_string(), time(&self.expires), time(&self.last_used)]
     }
 }

@@ -7,13 +7,13 @@ use tintype_api::client::Client;
 use tintype_api::user::{NewPassword, NewUser, UserSpec};
 use tintype_model::rights::Role;
 
-use super::noun::Tenants;
-use super::{Common, noun};
-use crate::exit::Exit;
+use super::noun::{self, One, Said, Shown, Tenants, Usual, Verb, word};
 use crate::report::Report;
 use crate::secret::{self, Sources};
 
-#[derive(clap::Args)]
+pub(crate) type Args = Said<Command>;
+
+#[derive(clap::Subcommand)]
 #[command(after_help = "\
 Examples:
   tintype user create eve --role restorer --tenant acme --password-file eve.password
@@ -23,23 +23,10 @@ Examples:
 
 Roles: viewer; operator (takes partial snapshots); restorer; administrator; auditor. A password that
 was given by another must be changed at the first login.")]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
+#[command(mut_subcommand("delete", |it| it.about("Delete one, with the tokens that act for it")))]
+pub(crate) enum Command {
     #[command(flatten)]
-    common: Common,
-}
-
-#[derive(clap::Subcommand)]
-enum Command {
-    /// All that you may see
-    List,
-    /// One, with everything that is set
-    Show {
-        name: String,
-        #[arg(long, value_name = "NAME")]
-        tenant: Option<String>,
-    },
+    Usual(Usual),
     /// Make one, with a first password
     Create {
         name: String,
@@ -53,9 +40,8 @@ enum Command {
     },
     /// Change the role, or whether the user may log in
     Change {
-        name: String,
-        #[arg(long, value_name = "NAME")]
-        tenant: Option<String>,
+        #[command(flatten)]
+        one: One,
         #[arg(long, value_parser = role)]
         role: Option<Role>,
         /// Whether the user may log in
@@ -74,12 +60,6 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         new_password_file: Option<PathBuf>,
     },
-    /// Delete one, with the tokens that act for it
-    Delete {
-        name: String,
-        #[arg(long, value_name = "NAME")]
-        tenant: Option<String>,
-    },
 }
 
 pub(super) fn role(text: &str) -> Result<Role, String> {
@@ -87,12 +67,6 @@ pub(super) fn role(text: &str) -> Result<Role, String> {
         let all: Vec<String> = Role::ALL.iter().map(Role::to_string).collect();
         format!("roles are {}", all.join(", "))
     })
-}
-
-impl Args {
-    pub(crate) fn run(self) -> Exit {
-        self.common.ask(|client, report| self.command.run(client, report))
-    }
 }
 
 fn new_password(file: Option<&PathBuf>, report: &Report) -> anyhow::Result<String> {
@@ -105,16 +79,10 @@ fn new_password(file: Option<&PathBuf>, report: &Report) -> anyhow::Result<Strin
     Ok(secret::new_text(&sources, "new password: ", report)?.to_string())
 }
 
-impl Command {
+impl Verb for Command {
     fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
-            Self::List => noun::list::<UserSpec>(client, report, &["role", "enabled"], |user| {
-                let enabled = if user.spec.is_enabled { "yes" } else { "no" };
-                vec![user.spec.role.to_string(), enabled.to_owned()]
-            }),
-            Self::Show { name, tenant } => {
-                noun::show::<UserSpec>(report, &noun::find(client, &name, tenant.as_deref())?)
-            }
+            Self::Usual(usual) => usual.run::<UserSpec>(client, report),
             Self::Create { name, role, tenant, password_file } => {
                 let tenant = tenant.map(|name| Tenants::of(client)?.id(&name)).transpose()?;
                 let password = Some(new_password(password_file.as_ref(), report)?);
@@ -122,12 +90,12 @@ impl Command {
                 let made = client.create_user(&NewUser { name, tenant, spec, password })?;
                 noun::told(report, "made", &made)
             }
-            Self::Change { name, tenant, role, enabled } => {
+            Self::Change { one, role, enabled } => {
                 let edit = |spec: &mut UserSpec| {
                     spec.role = role.unwrap_or(spec.role);
                     spec.is_enabled = enabled.unwrap_or(spec.is_enabled);
                 };
-                noun::change(client, report, (&name, tenant.as_deref()), None, edit)
+                one.change(client, report, None, edit)
             }
             Self::Password { name, tenant, password_file, new_password_file } => {
                 let own = client.whoami()?;
@@ -150,9 +118,14 @@ impl Command {
                 report.event("password", json!({ "user": user }))?;
                 report.text("the password was changed")
             }
-            Self::Delete { name, tenant } => {
-                noun::delete::<UserSpec>(client, report, &name, tenant.as_deref())
-            }
         }
+    }
+}
+
+impl Shown for UserSpec {
+    const COLUMNS: &'static [&'static str] = &["role", "enabled"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.role.to_string(), word(self.is_enabled)]
     }
 }

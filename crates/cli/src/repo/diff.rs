@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tintype_engine::tree::Root;
 use tintype_engine::tree::cursor::Cursor;
-use tintype_engine::tree::diff::{DiffCounts, Difference, What, diff};
+use tintype_engine::tree::diff::{Difference, What, diff};
 use tintype_engine::tree::span::Span;
 use tintype_model::selector::Selector;
 
@@ -65,8 +65,8 @@ impl Args {
                 counted.map_err(|error| failed.unwrap_or_else(|| error.into()))
             })
         })?;
-        app.report.text(summary(&counts))?;
         let mut figures = json!(counts);
+        app.report.text(show::differences(&figures))?;
         if let Value::Object(figures) = &mut figures {
             figures.insert("old".into(), json!(old.id));
             figures.insert("new".into(), json!(new.id));
@@ -109,20 +109,4 @@ impl Args {
         app.report.event("difference", with_bytes(fields, "path", difference.path()))?;
         app.report.text(format!("{sign} {}", show::path(difference.path())))
     }
-}
-
-fn summary(counts: &DiffCounts) -> String {
-    let grown = counts.grown_bytes;
-    let sign = if grown < 0 { '-' } else { '+' };
-    format!(
-        "{} added ({}), {} removed ({}), {} changed ({sign}{}), {} of another kind, {} with other metadata",
-        show::count(counts.added),
-        show::bytes(counts.added_bytes),
-        show::count(counts.removed),
-        show::bytes(counts.removed_bytes),
-        show::count(counts.content),
-        show::bytes(grown.unsigned_abs()),
-        show::count(counts.types),
-        show::count(counts.metadata)
-    )
 }

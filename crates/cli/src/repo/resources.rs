@@ -39,7 +39,8 @@ pub(super) fn take(args: &Args, file: &Path, app: &App) -> anyhow::Result<Done> 
         _ => known.roots.iter().filter(|root| own.contains(*root)).count(),
     };
     let parent = args.parent(app, &repository, common)?;
-    let borrows = parent.as_ref().is_some_and(|parent| group::borrows(parent, &places, &names));
+    let known = group::places(&resources, &[])?;
+    let borrows = parent.as_ref().is_some_and(|p| group::borrows(p, &places, &names, &known));
     let budget = app.writer_budget()?;
     let shown = if names.is_empty() { vec!["all resources".to_owned()] } else { names.clone() };
     let snapshot = SnapshotOptions {

@@ -1,12 +1,14 @@
 //! Other hosts: `agent` as a process of its own, with a store that it writes to itself.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::Value;
 use tintype_engine::env::Env;
+use tintype_testkit::redis::Redis;
 use tintype_testkit::seaweedfs;
 
 use crate::manager::{Served, program, run, serve, serve_at};
@@ -205,6 +207,82 @@ fn what_lies_on_another_host_is_found_captured_and_restored_there() {
 }
 
 #[test]
+fn hooks_of_an_application_over_several_hosts_run_once_and_are_tried_there() {
+    let lab = Lab::new();
+    let _served = served(&lab);
+    let (one, two) = (Agent::joined(&lab, "web1"), Agent::joined(&lab, "web2"));
+    volume(&lab, "web1", "a", "");
+    volume(&lab, "web2", "b", "");
+    let script = format!("echo $TINTYPE_PHASE >> {}", lab.text("hooks"));
+    let hook = |phase: &str| format!("{{ phase: {phase}, command: [ sh, -c, \"{script}\" ] }}");
+    let phases = ["pre-quiesce", "post-thaw", "post-run", "pre-restore", "post-restore"];
+    let hooks = phases.map(hook).join(", ");
+    let parts = "components: [ { resource: b }, { resource: a } ]";
+    let application = format!("{{ kind: application, name: shop, {parts}, hooks: [ {hooks} ] }}");
+    lab.write("shop.yaml", format!("version: 1\nresources:\n- {application}\n"));
+    // Of the other components the manager knows already; the file names them again.
+    let known = ["a", "b"].map(|name| {
+        let text = String::from_utf8(lab.read(&format!("{name}.yaml"))).unwrap();
+        text.lines().skip(2).collect::<Vec<_>>().join("\n")
+    });
+    let all = format!("version: 1\nresources:\n{}\n- {application}\n", known.join("\n"));
+    lab.write("shop.yaml", all);
+    run(&lab, &["resource", "apply", &lab.text("shop.yaml")]).expect(0);
+    run(&lab, &["snapshot", "create", "--app", "shop"]).expect(0);
+    let ran = || String::from_utf8(lab.read("hooks")).unwrap();
+    assert_eq!(ran(), "pre-quiesce\npost-thaw\npost-run\n");
+    lab.write("a/deep/file", "broken");
+    lab.write("b/deep/file", "broken");
+    run(&lab, &["restore", "latest", "--app", "shop", "--confirm", "shop"]).expect(0);
+    let lines = ran();
+    let of = |phase: &str| lines.lines().filter(|line| *line == phase).count();
+    assert_eq!((of("pre-restore"), of("post-restore")), (1, 1), "{lines}");
+    assert_eq!(of("pre-quiesce"), 2, "once more for the undo point: {lines}");
+    assert_eq!(lab.read("b/deep/file"), b"of b");
+    // Tried out, it runs on the host of the first component.
+    let tried = run(&lab, &["resource", "try-hook", "shop", "post-run"]).expect(0);
+    assert!(tried.out.contains("sh -c"), "{}", tried.out);
+    assert_eq!(ran().lines().count(), lines.lines().count() + 1);
+    run(&lab, &["resource", "try-hook", "a", "post-run"]).expect(2);
+    assert_eq!(two.end(), 0);
+    let away = run(&lab, &["resource", "try-hook", "shop", "post-run"]).expect(1);
+    assert!(away.err.contains("agent web2"), "{}", away.err);
+    assert_eq!(one.end(), 0);
+}
+
+#[test]
+fn a_server_is_reached_from_the_host_of_an_agent_with_a_password_that_it_is_told() {
+    let lab = Lab::new();
+    let _served = served(&lab);
+    let agent = Agent::joined(&lab, "web1");
+    let server = Redis::start(&["--save", "", "--requirepass", "canary-of-connectors"]);
+    lab.write("password", "canary-of-connectors");
+    std::fs::set_permissions(lab.path("password"), <_ as PermissionsExt>::from_mode(0o600))
+        .unwrap();
+    let set = format!("socket={}", server.socket.display());
+    let add = ["connector", "add", "orders", "--connector", "redis", "--set", &set];
+    let refused = run(&lab, &[&add[..], &["--agent", "web1"]].concat()).expect(1);
+    assert!(refused.err.contains("agent web1"), "tried there: {}", refused.err);
+    let file = lab.text("password");
+    let with = ["--agent", "web1", "--password-file", &file];
+    run(&lab, &[&add[..], &with].concat()).expect(0);
+    let listed = run(&lab, &["connector", "list"]).expect(0).out;
+    assert!(listed.contains("redis") && !listed.contains("canary"), "{listed}");
+    let text = "version: 1\nresources:\n- { kind: database, name: db, connector: redis }\n";
+    lab.write("db.yaml", text);
+    let file = lab.text("db.yaml");
+    let refused = run(&lab, &["resource", "apply", &file, "--through", "orders"]).expect(1);
+    assert!(refused.err.contains("another host"), "{}", refused.err);
+    let through = ["--through", "orders", "--agent", "web1"];
+    run(&lab, &[&["resource", "apply", &file][..], &through].concat()).expect(0);
+    run(&lab, &["snapshot", "create", "--app", "db"]).expect(0);
+    let ran = run(&lab, &["connector", "check", "orders"]).expect(0);
+    assert!(ran.out.contains("application"), "{}", ran.out);
+    run(&lab, &["connector", "delete", "orders"]).expect(5);
+    assert_eq!(agent.end(), 0);
+}
+
+#[test]
 fn several_hosts_are_one_snapshot_and_one_restore() {
     let lab = Lab::new();
     let _served = served(&lab);
@@ -246,6 +324,24 @@ fn several_hosts_are_one_snapshot_and_one_restore() {
     run(&lab, &["restore", id, "--app", "b", "--confirm", "b"]).expect(0);
     assert_eq!(lab.read("b/deep/file"), b"of b");
     assert_eq!(one.end(), 0);
+}
+
+#[test]
+fn the_access_key_of_agents_is_tried_out_when_it_is_set() {
+    let lab = Lab::new();
+    let _served = served(&lab);
+    let ran = run(&lab, &["storage", "check", "cloud"]).expect(0);
+    assert!(ran.out.contains("list with theirs, and not delete"), "{}", ran.out);
+    let store = seaweedfs::shared();
+    let change = |id: &str, secret: &str| {
+        let mut command = program(&lab, &["storage", "change", "cloud", "--agent-access-key", id]);
+        Ran::of(&command.env("TINTYPE_AGENT_ACCESS_SECRET", secret).output().unwrap())
+    };
+    let refused = change(store.writer_access_key, "wrong").expect(1);
+    assert!(refused.err.contains("agents-key"), "{}", refused.err);
+    // The storage's own can delete; that is said, and taken.
+    let ran = change(store.access_key, store.secret_key).expect(0);
+    assert!(ran.err.contains("can delete"), "{}", ran.err);
 }
 
 #[test]

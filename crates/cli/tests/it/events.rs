@@ -1,5 +1,8 @@
 //! `--json`: every line is an event, whatever happens.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use crate::support::{Lab, Ran, damage, objects};
 
 #[test]
@@ -111,4 +114,37 @@ fn names_that_are_no_text_have_their_bytes_beside_them() {
     let found = lab.run(&["verify", "--all", "--json"]).expect(4).events();
     let touched = found.iter().filter_map(|event| event["affected"].as_array()).flatten();
     assert!(touched.into_iter().any(ends), "{found:?}");
+}
+
+/// The names in quotes that follow these words, before the tests of the file.
+fn named(text: &str, words: &[&str]) -> BTreeSet<String> {
+    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let after = words.iter().flat_map(|word| text.split(word).skip(1));
+    let quoted = after.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+    quoted.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_event_of_the_commands_of_a_manager_is_documented_and_no_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &Path| std::fs::read_to_string(file).unwrap();
+    let mut files = vec![root.join("src/own_manager.rs"), root.join("src/recover.rs")];
+    let remote = std::fs::read_dir(root.join("src/remote")).unwrap();
+    files.extend(remote.map(|entry| entry.unwrap().path()));
+    let mut told =
+        named(&read(&root.join("../api/src/client.rs")), &["const NAME: &'static str ="]);
+    for file in files {
+        told.extend(named(&read(&file), &[".event(", ".with("]));
+    }
+    assert!(told.len() > 30, "{told:?}");
+    let text = read(&root.join("../../docs/json.md"));
+    let (common, of_manager) = text.split_once("## Commands that speak to a manager").unwrap();
+    let events = |text: &str| -> BTreeSet<String> {
+        let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+        let names = rows.flat_map(|row| row.split(", ").map(|name| name.trim_matches('`')));
+        names.map(str::to_owned).collect()
+    };
+    let of_every = events(common.split("## Exit codes").next().unwrap());
+    told.retain(|name| !of_every.contains(name));
+    assert_eq!(told, events(of_manager));
 }

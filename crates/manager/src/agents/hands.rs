@@ -32,11 +32,21 @@ pub enum For<'h> {
     Request,
 }
 
+/// What nobody waits for any more ends.
+struct Waited(Cancel);
+
+impl Drop for Waited {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
 /// Does it there, and gives what came of it.
 pub async fn perform(state: &State, place: &Place, of: For<'_>, order: WorkOrder) -> Result<Done> {
+    let waited = Waited(Cancel::default());
     let (cancel, progress) = match of {
         For::Step(handle, _) => (handle.cancel.clone(), Arc::clone(&handle.progress)),
-        For::Request => (Cancel::default(), Arc::default()),
+        For::Request => (waited.0.clone(), Arc::default()),
     };
     match place {
         None => {

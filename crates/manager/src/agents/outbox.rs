@@ -27,6 +27,12 @@ const MOST_GIVEN: u32 = 3;
 /// An agent asks for work for so long.
 const POLL: Duration = Duration::from_secs(20);
 
+/// A copy that asks no more is forgotten then.
+const REMEMBERED: Duration = Duration::from_mins(5);
+/// What helps where two hosts have one identity.
+pub const COPY_CURE: &str = "stop the agent there, remove its data directory, and join with a token \
+                             of its own (`tintype agent token`)";
+
 #[derive(Default)]
 pub struct Outbox {
     desks: Mutex<BTreeMap<Id, Desk>>,
@@ -51,6 +57,10 @@ struct Desk {
     /// When that was last written down.
     noted: Option<Duration>,
     orders: BTreeMap<String, Order>,
+    /// Which process waits for work at this moment, and with how many requests.
+    asking: Option<(String, u32)>,
+    /// From where another one asked meanwhile, and when.
+    copy: Option<(String, Duration)>,
 }
 
 struct Order {
@@ -104,6 +114,23 @@ impl Waiting<'_> {
         let desk = desks.get_mut(&self.agent);
         if let Some(order) = desk.and_then(|desk| desk.orders.get_mut(&self.id)) {
             order.is_unwanted = true;
+        }
+    }
+}
+
+/// A process that waits for work.
+pub struct Asking<'o> {
+    outbox: &'o Outbox,
+    agent: Id,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let Some(desk) = self.outbox.desks().get_mut(&self.agent) {
+            match &mut desk.asking {
+                Some((_, count)) if *count > 1 => *count -= 1,
+                asking => *asking = None,
+            }
         }
     }
 }
@@ -165,6 +192,38 @@ impl Outbox {
         };
         desk.seen = Some(Seen { version, ..seen });
         is_due
+    }
+
+    /// `Locked` while another process waits with the same identity: one of them is a copy.
+    pub fn asks(
+        &self,
+        agent: &Id,
+        instance: &str,
+        from: &str,
+        elapsed: Duration,
+    ) -> Result<Asking<'_>> {
+        let mut desks = self.desks();
+        let desk = desks.entry(agent.clone()).or_default();
+        let count = match &desk.asking {
+            Some((other, _)) if other != instance => {
+                desk.copy = Some((from.to_owned(), elapsed));
+                return Err(Error::locked(format!(
+                    "another process works with this agent's identity at this moment; if this host \
+                     is a copy of its host, {COPY_CURE}"
+                )));
+            }
+            Some((_, count)) => count + 1,
+            None => 1,
+        };
+        desk.asking = Some((instance.to_owned(), count));
+        Ok(Asking { outbox: self, agent: agent.clone() })
+    }
+
+    /// From where a copy of the agent asked within the last minutes.
+    pub fn copy(&self, agent: &Id, elapsed: Duration) -> Option<String> {
+        let desks = self.desks();
+        let (from, when) = desks.get(agent)?.copy.as_ref()?;
+        (elapsed.saturating_sub(*when) < REMEMBERED).then(|| from.clone())
     }
 
     pub fn seen(&self, agent: &Id) -> Option<Seen> {
@@ -291,6 +350,23 @@ mod tests {
         assert_eq!(given(&outbox, &[]), None);
         let ended = waiting.answered.try_recv().unwrap();
         assert!(ended.unwrap_err().message().contains("ended 3 times"));
+    }
+
+    #[test]
+    fn of_two_with_one_identity_the_one_that_works_goes_on() {
+        let outbox = Outbox::default();
+        let at = Duration::from_secs;
+        let ask = |instance: &str, from, now| outbox.asks(&agent(), instance, from, at(now));
+        let (first, again) = (ask("a", "1.1.1.1", 0).unwrap(), ask("a", "1.1.1.1", 0).unwrap());
+        let refused = ask("b", "2.2.2.2", 1).err().unwrap();
+        assert!(refused.message().contains("tintype agent token"), "{refused}");
+        assert_eq!(outbox.copy(&agent(), at(2)).as_deref(), Some("2.2.2.2"));
+        drop(first);
+        assert!(ask("b", "2.2.2.2", 2).is_err());
+        drop(again);
+        // Started again it is another process, and nobody else is there.
+        drop(ask("b", "1.1.1.1", 3).unwrap());
+        assert_eq!(outbox.copy(&agent(), at(3000)), None);
     }
 
     #[test]

@@ -24,6 +24,10 @@ impl Kind for tintype_api::agent::AgentSpec {
     const NAME: &'static str = "agent";
 }
 
+impl Kind for tintype_api::connector::ConnectorSpec {
+    const NAME: &'static str = "connector";
+}
+
 impl Kind for tintype_api::user::UserSpec {
     const NAME: &'static str = "user";
 }

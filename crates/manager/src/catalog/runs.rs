@@ -262,6 +262,9 @@ pub async fn revive(
     Ok(count)
 }
 
+/// A restore that was interrupted can go on for so long.
+const RESTORE_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// Plans that nobody agreed to in time end, and what was sealed for runs that are over goes.
 pub async fn forget_plans(on: &mut AnyConnection, now: Timestamp) -> Result<()> {
     let query = sqlx::query(
@@ -274,8 +277,11 @@ pub async fn forget_plans(on: &mut AnyConnection, now: Timestamp) -> Result<()> 
     query.execute(&mut *on).await.map_err(|error| failed("ending plans", error))?;
     let query = sqlx::query(
         "DELETE FROM secret WHERE owner_kind = 'run' AND owner NOT IN \
-         (SELECT id FROM run WHERE state IN ('planned', 'queued', 'running'))",
+         (SELECT id FROM run WHERE state IN ('planned', 'queued', 'running') \
+         OR (kind = 'restore' AND state IN ('failed', 'canceled') AND ended > $1))",
     );
+    // A restore that was interrupted goes on with what was agreed to.
+    let query = query.bind(at - RESTORE_LASTS.as_millis() as i64);
     query.execute(on).await.map(drop).map_err(|error| failed("deleting plans", error))
 }
 
@@ -313,6 +319,16 @@ pub async fn steps(on: &mut AnyConnection, id: &Id) -> Result<Vec<(String, Value
         Ok((column(row, "step")?, serde_json::from_str(&text).map_err(damaged)?))
     };
     rows.iter().map(step).collect()
+}
+
+/// The finished steps of one run are those of another, which goes on with it.
+pub async fn copy_steps(on: &mut AnyConnection, from: &Id, to: &Id) -> Result<()> {
+    let query = sqlx::query(
+        "INSERT INTO run_step (run, step, done, result) \
+         SELECT $1, step, done, result FROM run_step WHERE run = $2",
+    );
+    let done = query.bind(to.as_str()).bind(from.as_str()).execute(on).await;
+    done.map(drop).map_err(|error| failed("writing", error))
 }
 
 pub async fn step_done(

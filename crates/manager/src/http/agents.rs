@@ -7,11 +7,13 @@ use tintype_api::agent::{
 };
 use tintype_api::problem::Code;
 use tintype_api::tenant::TenantSpec;
-use tintype_model::Error;
+use tintype_model::identifier::Id;
+use tintype_model::{Error, skew};
 use tintype_runner::vault::discover::Discovery;
 use tintype_runner::vault::work::{Done, Work, WorkOrder};
 
 use crate::agents::hands::{self, For};
+use crate::agents::outbox::COPY_CURE;
 use crate::agents::{Expected, TOKEN};
 use crate::auth::caller::Caller;
 use crate::auth::secret;
@@ -79,12 +81,24 @@ pub(in crate::http) async fn state(
         shown.is_here = false;
     }
     shown.doing = state.outbox.doing(&id);
+    shown.refused = refused(&state, &id, &shown.version);
     if !shown.is_here {
         let addresses = state.addresses();
         shown.command =
             addresses.first().map(|address| format!("tintype agent --manager {address}"));
     }
     Ok(Json(shown))
+}
+
+fn refused(state: &State, agent: &Id, version: &str) -> Option<String> {
+    if let Some(from) = state.outbox.copy(agent, state.clock.elapsed()) {
+        return Some(format!(
+            "another host ({from}) uses the same identity, and gets no work: on the one that is the \
+             copy {COPY_CURE}"
+        ));
+    }
+    let known = Some(version).filter(|version| !version.is_empty())?;
+    skew::check(env!("CARGO_PKG_VERSION"), known).err().map(|error| error.message().to_owned())
 }
 
 pub(super) fn unheard() -> AgentState {
@@ -95,6 +109,7 @@ pub(super) fn unheard() -> AgentState {
         version: String::new(),
         certificate_expires: None,
         doing: Vec::new(),
+        refused: None,
         command: None,
     }
 }
@@ -195,7 +210,7 @@ pub(in crate::http) async fn discover(
     for_the_system(&caller)?;
     let what = format!("agent {}", agent.name);
     let tenant = agent.tenant.clone();
-    let order = WorkOrder { work: Work::Discover, access: None };
+    let order = WorkOrder::new(Work::Discover, None);
     let done = hands::perform(&state, &Some(agent), For::Request, order).await?;
     let Done::Discovered(Discovery { found, problems }) = done else {
         return Err(Error::unsupported(format!("{what} answered something else")).into());

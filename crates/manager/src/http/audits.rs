@@ -10,7 +10,7 @@ use tintype_model::identifier::Id;
 use utoipa::IntoParams;
 
 use super::failure::{Failure, Outcome};
-use super::input::{Asked, limit_of};
+use super::input::{Asked, cursor_of, limit_of, page};
 use super::router::Asking;
 use crate::state::State;
 
@@ -43,14 +43,10 @@ pub(super) async fn list(
 ) -> Outcome<Json<Page<AuditEntry>>> {
     let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
     let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
-    let bad_cursor = |_| Failure::new(Code::Invalid, "that is no cursor of a page before");
-    let before = query.cursor.as_deref().map(str::parse::<i64>).transpose().map_err(bad_cursor)?;
+    let before = cursor_of(query.cursor.as_deref(), |text| text.parse::<i64>().ok())?;
     let scope = caller.scope(wanted);
-    let mut items = state.catalog.audit(scope.as_ref(), before, limit as i64 + 1).await?;
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(|last| last.n.to_string());
-    Ok(Json(Page { items, next }))
+    let entries = state.catalog.audit(scope.as_ref(), before, limit as i64 + 1).await?;
+    Ok(page(entries, limit, |last: &AuditEntry| last.n.to_string()))
 }
 
 /// Reads the whole log and computes every hash again.

@@ -42,6 +42,7 @@ pub(super) fn describe(item: &mut PathItem, action: Action) {
         operation.security = Some(security(action));
         problems(operation, action, changes);
     }
+    item.get.iter_mut().for_each(may_be_known);
     if let Some(post) = &mut item.post
         && !matches!(action, Action::Public | Action::Agent)
     {
@@ -98,6 +99,28 @@ fn idempotency_key() -> Parameter {
         .description(Some("Sent again with the same key, it is not done again: the first answer is given, for a day."))
         .schema(Some(text.max_length(Some(once::MOST_KEY_BYTES))))
         .build()
+}
+
+/// What is JSON is not sent again ([`super::unchanged`]).
+fn may_be_known(get: &mut Operation) {
+    let answers = &mut get.responses.responses;
+    let is_json = matches!(
+        answers.get("200"),
+        Some(RefOr::T(answer)) if answer.content.contains_key("application/json")
+    );
+    if !is_json {
+        return;
+    }
+    let known = ResponseBuilder::new().description("It is what `If-None-Match` names.").build();
+    answers.insert("304".to_owned(), known.into());
+    let tag = ParameterBuilder::new()
+        .name("If-None-Match")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("The `ETag` of what one has already."))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build();
+    get.parameters.get_or_insert_default().push(tag.into());
 }
 
 /// What operations refer to.

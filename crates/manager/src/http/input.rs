@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, FromRequestParts, Json as AxumJson, Path, Query
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tintype_api::page::MOST;
+use tintype_api::page::{MOST, Page};
 use tintype_api::problem::Code;
 use tintype_model::identifier::Id;
 
@@ -71,4 +71,25 @@ pub(super) fn limit_of(limit: Option<u32>, usual: u32) -> Result<usize, Failure>
         limit @ 1..=MOST => Ok(limit as usize),
         _ => Err(Failure::new(Code::Invalid, format!("a limit is from 1 to {MOST}"))),
     }
+}
+
+/// Where a page begins, as `next` of the one before said it.
+pub(super) fn cursor_of<T>(
+    cursor: Option<&str>,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, Failure> {
+    let bad = || Failure::new(Code::Invalid, "that is no cursor of a page before");
+    cursor.map(|text| read(text).ok_or_else(bad)).transpose()
+}
+
+/// `items` has one more than `limit` where there is a next page, which begins behind `last`.
+pub(super) fn page<T>(
+    mut items: Vec<T>,
+    limit: usize,
+    last: impl FnOnce(&T) -> String,
+) -> AxumJson<Page<T>> {
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| has_more).map(last);
+    AxumJson(Page { items, next })
 }

@@ -3,6 +3,7 @@
 mod agents;
 mod audits;
 mod bundles;
+mod connectors;
 mod content;
 mod described;
 pub mod failure;
@@ -24,13 +25,14 @@ mod strict;
 mod tenants;
 mod tokens;
 mod trials;
+mod unchanged;
 mod uploads;
 mod users;
 mod work;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Method, Uri, header};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
 use axum::{Json, Router};
 use tintype_api::problem::Code;
@@ -88,6 +90,7 @@ pub fn application(state: State) -> (Router, OpenApi) {
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(from_fn(unchanged::unchanged))
         .layer(map_response(harden));
     (router, description)
 }
@@ -135,6 +138,10 @@ fn with_snapshots(routes: Routes) -> Routes {
         .on(See, routes!(runs::log))
         .on(See, routes!(runs::events))
         .on(See, routes!(runs::cancel))
+        .on(See, routes!(restores::list))
+        .on(See, routes!(restores::get))
+        .on(Restore, routes!(restores::resume))
+        .on(Restore, routes!(restores::undo))
         .on(Restore, routes!(restores::create))
         .on(Restore, routes!(restores::apply))
 }
@@ -159,10 +166,16 @@ fn with_bundles(routes: Routes) -> Routes {
         .on(System, routes!(keys::remove))
 }
 
-/// Other hosts.
+/// Other hosts, and what is reached over a network.
 fn with_agents(routes: Routes) -> Routes {
-    use Action::{Agent, Change, Public, See};
+    use Action::{Agent, Change, Public, See, System};
     routes
+        .on(See, routes!(connectors::list))
+        .on(See, routes!(connectors::get))
+        .on(System, routes!(connectors::create))
+        .on(System, routes!(connectors::change))
+        .on(System, routes!(connectors::delete))
+        .on(System, routes!(connectors::check))
         .on(See, routes!(agents::list))
         .on(See, routes!(agents::get))
         .on(See, routes!(agents::state))

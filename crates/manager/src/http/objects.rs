@@ -16,7 +16,7 @@ use tintype_model::resource::NAME_BYTES;
 use tintype_model::{ErrorKind, Result as ModelResult};
 
 use super::failure::{Failure, Outcome};
-use super::input::limit_of;
+use super::input::{cursor_of, limit_of, page};
 use crate::auth::caller::Caller;
 use crate::catalog::audit;
 use crate::catalog::objects::{self, Filter, Kind};
@@ -132,19 +132,14 @@ pub(super) async fn list<S: Rules>(
 ) -> Outcome<Json<Page<Object<S>>>> {
     let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
     let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose();
-    let after = query.cursor.as_deref().map(str::parse::<Id>).transpose();
-    let bad_cursor = |_| Failure::new(Code::Invalid, "that is no cursor of a page before");
     let filter = Filter {
         tenant: caller.scope(wanted?),
         name: query.name.clone(),
-        after: after.map_err(bad_cursor)?,
+        after: cursor_of(query.cursor.as_deref(), |text| text.parse().ok())?,
         limit: limit as i64 + 1,
     };
-    let mut items = state.catalog.list::<S>(&filter).await?;
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(|last| last.id.to_string());
-    Ok(Json(Page { items, next }))
+    let items = state.catalog.list::<S>(&filter).await?;
+    Ok(page(items, limit, |last: &Object<S>| last.id.to_string()))
 }
 
 /// One that whoever asks may do this to.
@@ -262,10 +257,9 @@ pub(super) async fn delete<S: Rules>(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The handlers of a kind of which nothing is special, as `list`, `get`, `create`, `change` and
-/// `delete`; `routes(routes)` adds them.
-macro_rules! handlers_but_change {
-    ($spec:ty, $noun:literal, $all:literal, $one:literal) => {
+/// What of a kind concerns one object: `get` and `delete`.
+macro_rules! handlers_of_one {
+    ($spec:ty, $noun:literal, $one:literal) => {
         use axum::Json;
         use axum::extract::State as AxumState;
         use axum::http::{HeaderMap, StatusCode};
@@ -279,22 +273,6 @@ macro_rules! handlers_but_change {
         use crate::http::objects;
         use crate::http::router::Asking;
         use crate::state::State;
-
-        #[utoipa::path(
-            get, path = $all, operation_id = concat!("list-", $noun, "s"), tag = $noun,
-            params(ListQuery),
-            responses(
-                (status = 200, body = Page<Object<$spec>>),
-                (status = "default", body = Problem, content_type = "application/problem+json"),
-            ),
-        )]
-        pub(in crate::http) async fn list(
-            AxumState(state): AxumState<State>,
-            caller: Asking,
-            Asked(query): Asked<ListQuery>,
-        ) -> Outcome<Json<Page<Object<$spec>>>> {
-            objects::list::<$spec>(&state, &caller, &query).await
-        }
 
         #[utoipa::path(
             get, path = $one, operation_id = concat!("get-", $noun), tag = $noun,
@@ -328,6 +306,35 @@ macro_rules! handlers_but_change {
         ) -> Outcome<StatusCode> {
             objects::delete::<$spec>(&state, &caller, &id, &headers).await
         }
+    };
+}
+
+/// The usual list.
+macro_rules! list_handler {
+    ($spec:ty, $noun:literal, $all:literal) => {
+        #[utoipa::path(
+            get, path = $all, operation_id = concat!("list-", $noun, "s"), tag = $noun,
+            params(ListQuery),
+            responses(
+                (status = 200, body = Page<Object<$spec>>),
+                (status = "default", body = Problem, content_type = "application/problem+json"),
+            ),
+        )]
+        pub(in crate::http) async fn list(
+            AxumState(state): AxumState<State>,
+            caller: Asking,
+            Asked(query): Asked<ListQuery>,
+        ) -> Outcome<Json<Page<Object<$spec>>>> {
+            objects::list::<$spec>(&state, &caller, &query).await
+        }
+    };
+}
+
+/// The handlers of a kind of which making and changing is special.
+macro_rules! handlers_but_change {
+    ($spec:ty, $noun:literal, $all:literal, $one:literal) => {
+        crate::http::objects::handlers_of_one!($spec, $noun, $one);
+        crate::http::objects::list_handler!($spec, $noun, $all);
     };
 }
 
@@ -381,4 +388,4 @@ macro_rules! create_handler {
     };
 }
 
-pub(super) use {create_handler, handlers, handlers_but_change};
+pub(super) use {create_handler, handlers, handlers_but_change, handlers_of_one, list_handler};

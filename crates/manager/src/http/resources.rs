@@ -1,6 +1,7 @@
 //! Resources.
 
 use tintype_api::agent::AgentSpec;
+use tintype_api::connector::ConnectorSpec;
 use tintype_api::problem::Code;
 use tintype_api::resource::ResourceSpec;
 use tintype_model::identifier::Id;
@@ -9,6 +10,7 @@ use tintype_model::{Error, ErrorKind, Result as ModelResult};
 use tintype_runner::vault;
 
 use crate::catalog::objects::{self as stored, Filter};
+use crate::connectors::Connectors;
 use crate::http::failure::Failure;
 use crate::http::objects::{Context, Rules, create_handler, handlers};
 use crate::runs::snapshot::MANAGER_NAME;
@@ -40,16 +42,22 @@ impl Rules for ResourceSpec {
             let what = format!("`{MANAGER_NAME}` is the manager itself");
             return Err(Failure::new(Code::Invalid, what));
         }
-        if before.map(|before| &before.spec.at) != Some(&after.spec.at) {
-            vault::check_described(&after.spec.named(&after.name))?;
+        if let Some(through) = &after.spec.through {
+            fits(context, after, through).await?;
+        }
+        let place = |o: &Object<Self>| (o.spec.at.clone(), o.spec.through.clone());
+        if before.map(place) != Some(place(after)) {
+            vault::check_described(&Connectors::load(context.on).await?.described(after))?;
         }
         // What reaches a host is for those who run it: paths, addresses and commands there.
-        let reaches = |o: &Object<Self>| (reach(&o.spec.named("")), o.spec.agent.clone());
+        let reaches = |o: &Object<Self>| {
+            (reach(&o.spec.named("")), o.spec.agent.clone(), o.spec.through.clone())
+        };
         let of_before = before.map(reaches);
         if !context.caller.actor.is_system && of_before != Some(reaches(after)) {
             let is_harmless = before.is_none()
                 && after.spec.kind == Kind::Application
-                && reaches(after) == (reach(&bare(Kind::Application)), None);
+                && reaches(after) == (reach(&bare(Kind::Application)), None, None);
             if !is_harmless {
                 let what = "connector, place, hooks and commands of a resource are set by an \
                             administrator of the system";
@@ -88,8 +96,36 @@ impl Rules for ResourceSpec {
     }
 }
 
+/// One's own connector or one of the system, which speaks to that kind of server from that host.
+async fn fits(
+    context: &mut Context<'_>,
+    resource: &Object<ResourceSpec>,
+    through: &Id,
+) -> Outcome<()> {
+    let connector = match stored::get::<ConnectorSpec>(context.on, through).await {
+        Ok(it) if it.tenant == resource.tenant || it.tenant == context.state.system => it,
+        Err(error) if !error.is(ErrorKind::NotFound) => return Err(error.into()),
+        _ => {
+            let what = format!("there is no connector {through}");
+            return Err(Failure::new(Code::Invalid, what)
+                .cure("a connector is for its own tenant, and one of the system for all"));
+        }
+    };
+    let name = &connector.name;
+    if connector.spec.connector != resource.spec.connector {
+        let (its, own) = (&connector.spec.connector, &resource.spec.connector);
+        let what = format!("connector {name} speaks {its}, and the resource {own}");
+        return Err(Failure::new(Code::Invalid, what));
+    }
+    if connector.spec.agent != resource.spec.agent {
+        let what = format!("connector {name} leads from another host than that of the resource");
+        return Err(Failure::new(Code::Invalid, what).cure("give both the same agent"));
+    }
+    Ok(())
+}
+
 /// One's own agent, or one of the system.
-async fn exists(context: &mut Context<'_>, agent: &Id, tenant: &Id) -> Outcome<()> {
+pub(super) async fn exists(context: &mut Context<'_>, agent: &Id, tenant: &Id) -> Outcome<()> {
     match stored::get::<AgentSpec>(context.on, agent).await {
         Ok(found) if found.tenant == *tenant || found.tenant == context.state.system => Ok(()),
         Err(error) if !error.is(ErrorKind::NotFound) => Err(error.into()),
@@ -109,7 +145,7 @@ fn used_by(all: &[Resource], name: &str) -> Outcome<()> {
     }
 }
 
-fn bare(kind: Kind) -> Resource {
+pub(super) fn bare(kind: Kind) -> Resource {
     Resource {
         kind,
         name: String::new(),

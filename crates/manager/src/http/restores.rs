@@ -1,19 +1,26 @@
 //! Restores: a plan is shown, then somebody agrees to it.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State as AxumState;
 use axum::http::StatusCode;
+use serde::Deserialize;
 use serde_json::json;
+use tintype_api::page::{DEFAULT_LIMIT, Page};
 use tintype_api::problem::{Code, Problem};
-use tintype_api::restore::{ApplyRestore, NewRestore, NotRestored, RestorePlan};
+use tintype_api::restore::{
+    ApplyRestore, NewRestore, NotRestored, Restore, RestorePlan, Standing,
+};
 use tintype_api::run::{Run, RunKind, RunState};
 use tintype_api::snapshot::SnapshotScope;
-use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
 use tintype_model::rights::Role;
+use tintype_model::{Error, ErrorKind};
+use utoipa::IntoParams;
 
 use super::failure::{Failure, Outcome};
-use super::input::{Body, OneId};
+use super::input::{Asked, Body, OneId, cursor_of, limit_of, page};
 use super::objects::entry;
 use super::router::Asking;
 use super::runs::shown;
@@ -23,9 +30,27 @@ use crate::catalog::runs as stored;
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::snapshots::Known;
 use crate::runs::begin::{self, BY_HAND, Wanted};
+use crate::runs::interrupted::standing;
 use crate::runs::restore::{KIND, PLAN, Planned, plan};
 use crate::runs::snapshot::MANAGER_NAME;
 use crate::state::State;
+
+/// So many restores are looked at for those that go on with others.
+const MOST_FOLLOWED: i64 = 10_000;
+
+/// Which part of a list.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RestoreQuery {
+    /// At most so many; 100 unless told, 1000 at most.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// Only those of this tenant (id).
+    tenant: Option<String>,
+}
 
 /// Plans a restore; nothing is done before the plan is applied.
 #[utoipa::path(
@@ -158,18 +183,198 @@ pub(super) async fn apply(
 }
 
 async fn planned(state: &State, caller: &Caller, id: &Id) -> Outcome<stored::Stored> {
+    let found = found(state, caller, id).await?;
+    let absent = format!("there is no restore {id}");
+    caller.check(&state.tenant(&found.run.tenant).await?, &absent)?;
+    if found.run.state != RunState::Planned {
+        return Err(Failure::new(Code::Locked, "this restore was applied or cancelled already"));
+    }
+    Ok(found)
+}
+
+async fn found(state: &State, caller: &Caller, id: &Id) -> Outcome<stored::Stored> {
     let absent = || Failure::new(Code::NotFound, format!("there is no restore {id}"));
     let found = match stored::get(&mut *state.catalog.read().await?, id).await {
         Err(error) if error.is(ErrorKind::NotFound) => return Err(absent()),
         found => found?,
     };
-    let tenant = state.tenant(&found.run.tenant).await?;
-    caller.check(&tenant, &format!("there is no restore {id}"))?;
-    if found.run.kind != RunKind::Restore {
-        return Err(absent());
+    caller.check_id(&found.run.tenant, &format!("there is no restore {id}"))?;
+    match found.run.kind {
+        RunKind::Restore => Ok(found),
+        _ => Err(absent()),
     }
-    if found.run.state != RunState::Planned {
-        return Err(Failure::new(Code::Locked, "this restore was applied or cancelled already"));
+}
+
+/// The run that each restore is followed by, where there is one.
+async fn followers(state: &State, tenant: Option<Id>) -> Outcome<BTreeMap<String, Id>> {
+    let filter = stored::Filter {
+        tenant,
+        kind: Some(RunKind::Restore),
+        state: None,
+        before: None,
+        limit: MOST_FOLLOWED,
+    };
+    let all = stored::list(&mut *state.catalog.read().await?, &filter).await?;
+    // A follower that came to nothing does not count: it can be tried again.
+    let counts = |run: &Run| !matches!(run.state, RunState::Failed | RunState::Canceled);
+    let follows = all.into_iter().filter(|one| counts(&one.run));
+    Ok(follows.filter_map(|one| Some((one.spec["of"].as_str()?.to_owned(), one.run.id))).collect())
+}
+
+fn restore_of(state: &State, stored: stored::Stored, followers: &BTreeMap<String, Id>) -> Restore {
+    let snapshot = stored.spec["new"]["snapshot"].as_str().unwrap_or_default().to_owned();
+    let run = shown(state, stored);
+    let followed_by = followers.get(run.id.as_str()).cloned();
+    let standing = Standing::of(&run, followed_by.is_some());
+    Restore { run, snapshot, standing, followed_by, hosts: Vec::new() }
+}
+
+/// Newest first, with where each stands.
+#[utoipa::path(
+    get, path = "/api/v1/restores", operation_id = "list-restores", tag = "restore",
+    params(RestoreQuery),
+    responses(
+        (status = 200, body = Page<Restore>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Asked(query): Asked<RestoreQuery>,
+) -> Outcome<Json<Page<Restore>>> {
+    let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
+    let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
+    let filter = stored::Filter {
+        tenant: caller.scope(wanted),
+        kind: Some(RunKind::Restore),
+        state: None,
+        before: cursor_of(query.cursor.as_deref(), |text| text.parse().ok())?,
+        limit: limit as i64 + 1,
+    };
+    let followers = followers(&state, filter.tenant.clone()).await?;
+    let found = stored::list(&mut *state.catalog.read().await?, &filter).await?;
+    let all = found.into_iter().map(|one| restore_of(&state, one, &followers)).collect();
+    Ok(page(all, limit, |last: &Restore| last.run.id.to_string()))
+}
+
+/// One, and what its hosts have of it, if it was interrupted.
+#[utoipa::path(
+    get, path = "/api/v1/restores/{id}", operation_id = "get-restore", tag = "restore",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Restore),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn get(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+) -> Outcome<Json<Restore>> {
+    let stored = found(&state, &caller, &id).await?;
+    let followers = followers(&state, Some(stored.run.tenant.clone())).await?;
+    let mut restore = restore_of(&state, stored, &followers);
+    if restore.standing == Standing::Interrupted {
+        find(&state, &caller, &restore.snapshot).await?;
+        restore.hosts = standing(&state, &id).await?;
     }
-    Ok(found)
+    Ok(Json(restore))
+}
+
+/// Goes on with a restore that was interrupted, as it was agreed to: hosts that are done stay so.
+#[utoipa::path(
+    post, path = "/api/v1/restores/{id}/resume", operation_id = "resume-restore", tag = "restore",
+    params(("id" = String, Path)),
+    responses(
+        (status = 202, body = Run),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn resume(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+) -> Outcome<(StatusCode, Json<Run>)> {
+    follow(&state, &caller, &id, false).await
+}
+
+/// Takes a restore back that was interrupted: everything is as it was before.
+#[utoipa::path(
+    post, path = "/api/v1/restores/{id}/undo", operation_id = "undo-restore", tag = "restore",
+    params(("id" = String, Path)),
+    responses(
+        (status = 202, body = Run),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn undo(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+) -> Outcome<(StatusCode, Json<Run>)> {
+    follow(&state, &caller, &id, true).await
+}
+
+async fn follow(
+    state: &State,
+    caller: &Caller,
+    id: &Id,
+    is_undo: bool,
+) -> Outcome<(StatusCode, Json<Run>)> {
+    let before = found(state, caller, id).await?;
+    let absent = format!("there is no restore {id}");
+    caller.check(&state.tenant(&before.run.tenant).await?, &absent)?;
+    let new: NewRestore = serde_json::from_value(before.spec["new"].clone())
+        .map_err(|error| Error::corrupt(format!("what the restore is to do: {error}")))?;
+    may_reach(caller, &new)?;
+    find(state, caller, &new.snapshot).await?;
+    let followers = followers(state, Some(before.run.tenant.clone())).await?;
+    let is_followed = followers.contains_key(id.as_str());
+    if Standing::of(&before.run, is_followed) != Standing::Interrupted {
+        let what = "this restore was not interrupted, or another run goes on with it";
+        return Err(
+            Failure::new(Code::Locked, what).cure("`tintype restore list` says where each stands")
+        );
+    }
+    if new.files.is_some() {
+        let what = "a restore of files leaves nothing in the middle: each is whole, or as it was";
+        return Err(
+            Failure::new(Code::Unsupported, what).cure("plan it again: it goes on from there")
+        );
+    }
+    let mut change = state.catalog.change().await?;
+    let of = Of { kind: KIND, id, name: PLAN };
+    let Some(plan) = secrets::get(change.on(), of, &state.key).await? else {
+        let what = "what was agreed to is kept for a week, and that is over";
+        return Err(
+            Failure::new(Code::Locked, what).cure("plan the same restore again: it goes on")
+        );
+    };
+    let verb = if is_undo { "take back" } else { "go on with" };
+    let title = format!("{verb} {}", before.run.title);
+    let wanted = Wanted {
+        tenant: before.run.tenant.clone(),
+        kind: RunKind::Restore,
+        title: title.clone(),
+        by: caller.name.clone(),
+        priority: BY_HAND,
+        not_before: None,
+        storage: before.storage.parse().ok(),
+        spec: json!({ "new": new, "of": id, "undo": is_undo }),
+        is_planned: false,
+    };
+    let follower = begin::queue(state, change.on(), wanted).await?;
+    let sealed = Of { kind: KIND, id: &follower, name: PLAN };
+    secrets::put(change.on(), sealed, &plan, &state.key, &*state.random).await?;
+    if !is_undo {
+        stored::copy_steps(change.on(), id, &follower).await?;
+    }
+    let run = stored::get(change.on(), &follower).await?;
+    let action = if is_undo { "restore.undo" } else { "restore.resume" };
+    let mut told = entry(state, caller, &before.run.tenant, action, &title);
+    told.detail = json!({ "run": follower, "of": id });
+    change.commit(&told).await?;
+    begin::tell(state);
+    Ok((StatusCode::ACCEPTED, Json(shown(state, run))))
 }

@@ -17,7 +17,7 @@ use tintype_model::identifier::Id;
 use tintype_model::rights::Role;
 
 use super::failure::{Failure, Outcome};
-use super::input::{Asked, OneId, limit_of};
+use super::input::{Asked, OneId, cursor_of, limit_of, page};
 use super::objects::entry;
 use super::router::Asking;
 use crate::auth::caller::Caller;
@@ -66,20 +66,16 @@ pub(super) async fn list(
 ) -> Outcome<Json<Page<Run>>> {
     let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
     let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
-    let bad_cursor = |_| Failure::new(Code::Invalid, "that is no cursor of a page before");
     let filter = Filter {
         tenant: caller.scope(wanted),
         kind: query.kind,
         state: query.state,
-        before: query.cursor.as_deref().map(str::parse).transpose().map_err(bad_cursor)?,
+        before: cursor_of(query.cursor.as_deref(), |text| text.parse().ok())?,
         limit: limit as i64 + 1,
     };
-    let mut found = stored::list(&mut *state.catalog.read().await?, &filter).await?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let items: Vec<Run> = found.into_iter().map(|stored| shown(&state, stored)).collect();
-    let next = items.last().filter(|_| more).map(|last| last.id.to_string());
-    Ok(Json(Page { items, next }))
+    let found = stored::list(&mut *state.catalog.read().await?, &filter).await?;
+    let runs = found.into_iter().map(|stored| shown(&state, stored)).collect();
+    Ok(page(runs, limit, |last: &Run| last.id.to_string()))
 }
 
 #[utoipa::path(

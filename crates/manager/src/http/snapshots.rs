@@ -18,7 +18,7 @@ use tintype_model::{Error, ErrorKind};
 use tintype_runner::vault::Change;
 
 use super::failure::{Failure, Outcome};
-use super::input::{Asked, Body, limit_of};
+use super::input::{Asked, Body, cursor_of, limit_of, page};
 use super::objects::entry;
 use super::router::Asking;
 use super::runs::shown;
@@ -73,22 +73,17 @@ pub(super) async fn list(
         repository: None,
         resource: resource.map(|id| id.to_string()),
         with_private: caller.actor.is_system,
-        before: query.cursor.as_deref().map(cursor).transpose()?,
+        before: cursor_of(query.cursor.as_deref(), |text| {
+            let (time, id) = text.split_once('-')?;
+            Some((time.parse().ok()?, id.to_owned()))
+        })?,
         limit: limit as i64 + 1,
     };
     let found = snapshots::list(&mut *state.catalog.read().await?, &filter).await?;
-    let more = found.len() > limit;
-    let mut items: Vec<Snapshot> = found.into_iter().map(|known| known.snapshot).collect();
-    items.truncate(limit);
-    let next = items.last().filter(|_| more);
-    let next = next.map(|last| format!("{}-{}", last.time.as_millisecond(), last.id));
-    Ok(Json(Page { items, next }))
-}
-
-fn cursor(text: &str) -> Outcome<(i64, String)> {
-    let bad = || Failure::new(Code::Invalid, "that is no cursor of a page before");
-    let (time, id) = text.split_once('-').ok_or_else(bad)?;
-    Ok((time.parse().map_err(|_| bad())?, id.to_owned()))
+    let snapshots = found.into_iter().map(|known| known.snapshot).collect();
+    Ok(page(snapshots, limit, |last: &Snapshot| {
+        format!("{}-{}", last.time.as_millisecond(), last.id)
+    }))
 }
 
 #[utoipa::path(

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use tintype_api::object::{ChangedObject, NewObject};
+use tintype_api::page::DEFAULT_LIMIT;
 use tintype_api::problem::Code;
-use tintype_api::storage::{INTERNAL, StorageKind, StorageSpec, StorageState};
+use tintype_api::storage::{AccessKey, INTERNAL, StorageKind, StorageSpec, StorageState};
+use tintype_model::identifier::Id;
 use tintype_model::plan::Verdict;
 use tintype_model::{Error, Result as ModelResult};
 
@@ -12,10 +14,11 @@ use crate::catalog::objects::{self as stored, Filter};
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::{facts, repositories};
 use crate::http::failure::Failure;
-use crate::http::objects::{Context, Rules, entry, handlers_but_change, make, own};
+use crate::http::input::{cursor_of, limit_of, page};
+use crate::http::objects::{Context, Rules, entry, handlers_of_one, make, own};
 use crate::vaults::{ACCESS_SECRET, AGENT_ACCESS_SECRET};
 
-handlers_but_change!(StorageSpec, "storage", "/api/v1/storages", "/api/v1/storages/{id}");
+handlers_of_one!(StorageSpec, "storage", "/api/v1/storages/{id}");
 
 const MOST_STORAGES: i64 = 1000;
 
@@ -166,13 +169,12 @@ async fn no_other_default(context: &mut Context<'_>, chosen: &Object<StorageSpec
 }
 
 /// Tries it out; a storage that cannot be used is refused, with what helps.
-async fn tried(
-    state: &State,
-    storage: &Object<StorageSpec>,
-    secret: Option<&str>,
-) -> Outcome<StorageState> {
+async fn tried(state: &State, storage: &Object<StorageSpec>) -> Outcome<StorageState> {
     outside(state, &storage.spec)?;
-    let found = state.look_at_storage(storage, secret).await?;
+    let secret = |key: &Option<AccessKey>| key.as_ref().and_then(|key| key.secret.clone());
+    let own = secret(&storage.spec.access_key);
+    let of_agents = secret(&storage.spec.agent_access_key);
+    let found = state.look_at_storage(storage, own.as_deref(), of_agents.as_deref()).await?;
     match found.checks.iter().find(|check| check.outcome == Verdict::Block) {
         None => Ok(found),
         Some(check) => {
@@ -184,10 +186,6 @@ async fn tried(
             })
         }
     }
-}
-
-fn secret_of(spec: &StorageSpec) -> Option<String> {
-    spec.access_key.as_ref().and_then(|access| access.secret.clone())
 }
 
 /// Adds a storage, after it was tried out.
@@ -221,7 +219,7 @@ pub(in crate::http) async fn create(
         changed: now,
         spec: new.spec.clone(),
     };
-    let found = tried(&state, &candidate, secret_of(&new.spec).as_deref()).await?;
+    let found = tried(&state, &candidate).await?;
     let made = make(&state, &caller, new, async |on, made: &Object<StorageSpec>| {
         Ok(facts::set_state(on, "storage", &made.id, now, &found).await?)
     });
@@ -246,17 +244,67 @@ pub(in crate::http) async fn change(
     Body(changed): Body<ChangedObject<StorageSpec>>,
 ) -> Outcome<Response> {
     let before = own::<StorageSpec>(&state, &caller, &id).await?;
+    let mut found = None;
     if let Some(spec) = &changed.spec {
         spec.check()?;
         let mut candidate = before.clone();
         candidate.spec = spec.clone();
         let is_elsewhere = reaches(Some(&before)) != reaches(Some(&candidate))
-            || spec.access_key != before.spec.access_key;
+            || spec.access_key != before.spec.access_key
+            || spec.agent_access_key != before.spec.agent_access_key;
         if is_elsewhere && caller.actor.is_system && spec.kind == before.spec.kind {
-            tried(&state, &candidate, secret_of(spec).as_deref()).await?;
+            found = Some(tried(&state, &candidate).await?);
         }
     }
-    crate::http::objects::change::<StorageSpec>(&state, &caller, &id, &headers, changed).await
+    let after =
+        crate::http::objects::change::<StorageSpec>(&state, &caller, &id, &headers, changed);
+    let after = after.await?;
+    if let Some(found) = found {
+        let mut change = state.catalog.change().await?;
+        facts::set_state(change.on(), "storage", &id, found.checked, &found).await?;
+        change.commit_own_books().await?;
+    }
+    Ok(after)
+}
+
+/// Of a tenant's user also those of the system that are shared, by name and use: where they lie, and
+/// with which key, is the system's.
+#[utoipa::path(
+    get, path = "/api/v1/storages", operation_id = "list-storages", tag = "storage",
+    params(ListQuery),
+    responses(
+        (status = 200, body = Page<Object<StorageSpec>>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn list(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Asked(query): Asked<ListQuery>,
+) -> Outcome<Json<Page<Object<StorageSpec>>>> {
+    if caller.actor.is_system {
+        return crate::http::objects::list::<StorageSpec>(&state, &caller, &query).await;
+    }
+    let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
+    let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
+    let of =
+        |tenant| Filter { tenant, name: query.name.clone(), after: None, limit: MOST_STORAGES };
+    let mut all = state.catalog.list::<StorageSpec>(&of(caller.scope(wanted.clone()))).await?;
+    if wanted.is_none() {
+        let shared = state.catalog.list::<StorageSpec>(&of(Some(state.system.clone()))).await?;
+        all.extend(shared.into_iter().filter(|one| one.spec.is_shared).map(without_place));
+    }
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    let after: Option<Id> = cursor_of(query.cursor.as_deref(), |text| text.parse().ok())?;
+    all.retain(|one| after.as_ref().is_none_or(|after| one.id > *after));
+    Ok(page(all, limit, |last: &Object<StorageSpec>| last.id.to_string()))
+}
+
+fn without_place(mut storage: Object<StorageSpec>) -> Object<StorageSpec> {
+    let spec = &mut storage.spec;
+    spec.url.clear();
+    (spec.mount_point, spec.access_key, spec.agent_access_key) = (None, None, None);
+    storage
 }
 
 /// What was last seen of a storage.
@@ -297,7 +345,7 @@ pub(in crate::http) async fn check(
     OneId(id): OneId,
 ) -> Outcome<Json<StorageState>> {
     let storage = own::<StorageSpec>(&state, &caller, &id).await?;
-    let found = state.look_at_storage(&storage, None).await?;
+    let found = state.look_at_storage(&storage, None, None).await?;
     let mut change = state.catalog.change().await?;
     facts::set_state(change.on(), "storage", &id, found.checked, &found).await?;
     let what = format!("storage {}", storage.name);

@@ -6,16 +6,23 @@ use serde_json::json;
 use tintype_api::object::Object;
 use tintype_api::problem::{Code, Problem};
 use tintype_api::resource::{NewTrial, ResourceSpec, Trial};
-use tintype_model::ErrorKind;
+use tintype_model::identifier::Id;
+use tintype_model::{Error, ErrorKind};
+use tintype_runner::vault::HookTrial;
+use tintype_runner::vault::work::{Done, Work, WorkOrder};
 
-use super::content::waited;
 use super::failure::{Failure, Outcome};
 use super::input::{Body, OneId};
 use super::objects::entry;
 use super::router::Asking;
+use crate::agents::hands::{self, For};
+use crate::agents::named;
+use crate::catalog::objects;
+use crate::connectors::Connectors;
 use crate::state::State;
 
-/// Runs one hook of a resource now, within its time; it ends when nobody waits for it any more.
+/// Runs one hook of a resource now, on its host or in its guest, within its time; it ends when nobody
+/// waits for it any more.
 #[utoipa::path(
     post, path = "/api/v1/resources/{id}/hooks/try", operation_id = "try-hook", tag = "resource",
     params(("id" = String, Path)), request_body = NewTrial,
@@ -38,10 +45,6 @@ pub(super) async fn create(
         resource => resource?,
     };
     caller.check_id(&resource.tenant, &absent)?;
-    if resource.spec.agent.is_some() {
-        let what = "the resource lies on the host of an agent, where no hook is tried by itself";
-        return Err(Failure::new(Code::Unsupported, what).cure("take a snapshot of it"));
-    }
     let hook = resource.spec.hooks.get(new.hook).cloned().ok_or_else(|| {
         let (name, count) = (&resource.name, resource.spec.hooks.len());
         Failure::new(Code::Invalid, format!("{name} has {count} hooks, counted from 0"))
@@ -50,13 +53,29 @@ pub(super) async fn create(
     let mut told = entry(&state, &caller, &resource.tenant, "hook.try", &object);
     told.detail = json!({ "phase": hook.phase, "command": hook.command });
     state.catalog.change().await?.commit(&told).await?;
-    let (host, name) = (state.host.clone(), resource.name.clone());
-    let tried = waited(move |cancel| host.try_hook(&hook, &name, cancel)).await;
-    let (run, took) = tried?;
-    Ok(Json(Trial {
-        exit: run.exit,
-        output: run.output,
-        failure: run.failure,
-        seconds: took.as_secs_f64(),
-    }))
+    let place = match host_of(&state, &resource).await? {
+        None => None,
+        Some(agent) => Some(named(&state, &agent, &resource.tenant).await?),
+    };
+    let connectors = Connectors::load(&mut *state.catalog.read().await?).await?;
+    let described = connectors.described(&resource);
+    let passwords = state.passwords_for(&resource.tenant, [&described]).await?;
+    let work = Work::TryHook { resource: Box::new(described), hook };
+    let order = WorkOrder { passwords, ..WorkOrder::new(work, None) };
+    match hands::perform(&state, &place, For::Request, order).await? {
+        Done::Tried(HookTrial { run, seconds }) => {
+            Ok(Json(Trial { exit: run.exit, output: run.output, failure: run.failure, seconds }))
+        }
+        _ => Err(Error::unsupported("a hook was tried, and something else answered").into()),
+    }
+}
+
+/// Where its hooks run: on its host; those of an application on that of its first component.
+async fn host_of(state: &State, resource: &Object<ResourceSpec>) -> Outcome<Option<Id>> {
+    let Some(first) = resource.spec.components.first() else {
+        return Ok(resource.spec.agent.clone());
+    };
+    let mut on = state.catalog.read().await?;
+    let first = objects::named::<ResourceSpec>(&mut on, &resource.tenant, &first.resource).await?;
+    Ok(first.and_then(|first| first.spec.agent))
 }

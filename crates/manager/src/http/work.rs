@@ -195,8 +195,11 @@ pub(super) async fn fetch(
     Extension(FromAgent(agent)): Extension<FromAgent>,
     Body(ask): Body<AskWork>,
 ) -> Outcome<Json<Work>> {
-    skew::check(VERSION, &ask.version)?;
+    let from = peer.address.ip().to_string();
+    let _asking = state.outbox.asks(&agent.id, &ask.instance, &from, state.clock.elapsed())?;
+    // Whoever looks sees which version it has.
     heard(&state, &agent, &peer, &ask.version, None).await?;
+    skew::check(VERSION, &ask.version)?;
     let found = state.outbox.next(&agent.id, &ask.holding, ask.waits).await;
     // It may have been deleted while it waited.
     recognise(&state, &agent.id).await?;

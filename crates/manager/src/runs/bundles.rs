@@ -24,6 +24,7 @@ use tintype_runner::vault::{
 use super::Handle;
 use super::captured::{Word, describe};
 use super::dispatcher::{Ended, Write, nothing};
+use super::quota;
 use super::restore::{KIND, vault_of};
 use crate::catalog::runs::Stored;
 use crate::catalog::secrets::{self, Of};
@@ -237,6 +238,7 @@ async fn opens(state: &State, run: &Id) -> Result<Option<Secret>> {
 
 pub(super) async fn import(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
     let spec: ImportSpec = spec(stored)?;
+    quota::check(state, &state.tenant(&spec.tenant).await?).await?;
     let row = uploads::get(&mut *state.catalog.read().await?, &spec.upload).await?;
     let secret = opens(state, &stored.run.id).await?;
     let storage = state.catalog.get::<StorageSpec>(&spec.storage).await?;

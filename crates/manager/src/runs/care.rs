@@ -241,7 +241,7 @@ pub(super) async fn check_storage(
 ) -> Result<Ended> {
     let id: Id = stored.storage.parse()?;
     let storage = state.catalog.get::<StorageSpec>(&id).await?;
-    let found = state.look_at_storage(&storage, None).await?;
+    let found = state.look_at_storage(&storage, None, None).await?;
     for check in found.checks.iter().filter(|check| check.outcome != Verdict::Pass) {
         let cure = check.cure.as_deref().unwrap_or_default();
         let line = format!("{}: {}; {cure}", check.name, check.message);

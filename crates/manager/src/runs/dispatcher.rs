@@ -29,6 +29,8 @@ const RENEW: Duration = Duration::from_secs(5);
 /// Runs of this host at once.
 const OF_HOST: usize = 8;
 const OF_STORAGE: usize = 8;
+/// Each needs the disk of this host for a whole snapshot.
+const OF_BUNDLES: usize = 2;
 const MOST_OPEN: i64 = 10_000;
 const MOST_TENANTS: i64 = 100_000;
 
@@ -123,6 +125,7 @@ impl Dispatcher {
         Ok(Limits {
             of_host: OF_HOST,
             of_storage: OF_STORAGE,
+            of_bundles: OF_BUNDLES,
             of_tenants: tenants.iter().map(of_tenant).collect(),
             of_other_tenants: 1,
         })
@@ -314,5 +317,7 @@ fn slot(state: &State, stored: &Stored) -> Slot {
             [Hold::Repository(format!("upload {}", text("upload")))].into()
         }
     };
-    Slot { id: stored.run.id.to_string(), tenant, storage: stored.storage.clone(), holds }
+    let is_bundle = matches!(stored.run.kind, RunKind::Export | RunKind::Fetch | RunKind::Import);
+    let (id, storage) = (stored.run.id.to_string(), stored.storage.clone());
+    Slot { id, tenant, storage, holds, is_bundle }
 }

@@ -4,7 +4,7 @@
 //! What an agent captures is always a part, also if it is the only one: a snapshot is there for users
 //! when this run says so, and not when an agent ends that was thought to be dead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -21,7 +21,7 @@ use tintype_runner::vault::{Cancel, Order, PartOf, Vault, Whole};
 use super::Handle;
 use super::captured::Word;
 use crate::agents::hands::{self, For};
-use crate::agents::named;
+use crate::agents::{Place, named};
 use crate::catalog::repositories::Repository;
 use crate::state::State;
 use crate::vaults::blocking;
@@ -44,8 +44,7 @@ struct Group {
 
 /// Takes what an order names in one go, on the manager's own host.
 pub(super) async fn here(hosts: &Hosts<'_>, step: &str, order: Order) -> Result<Captured> {
-    let access = hosts.state.access(hosts.repository, &None).await?;
-    let order = WorkOrder { work: Work::Take(Box::new(order)), access: Some(access) };
+    let order = hosts.work_order(order, &None).await?;
     captured(hands::perform(hosts.state, &None, For::Step(hosts.handle, step), order).await?)
 }
 
@@ -124,16 +123,21 @@ impl Hosts<'_> {
             None => None,
             Some(id) => Some(named(self.state, id, self.tenant).await?),
         };
-        let access = self.state.access(self.repository, &place).await?;
+        let mut all = Resources::new(order.resources.clone());
+        all.tenant.clone_from(&order.tenant);
+        let known = tintype_runner::group::places(&all, &[])?;
+        let known =
+            known.into_iter().map(|place| String::from_utf8_lossy(&place).into_owned()).collect();
         let order = Order {
             tenant: order.tenant.clone(),
             resources: described(&order.resources, names),
             names: names.to_vec(),
             read_all: order.read_all,
-            part: Some(PartOf { part: part.clone(), places: places.to_vec() }),
+            part: Some(PartOf { part: part.clone(), places: places.to_vec(), known }),
+            elsewhere: elsewhere(&order.resources, &order.names, names),
             ..Order::default()
         };
-        let order = WorkOrder { work: Work::Take(Box::new(order)), access: Some(access) };
+        let order = self.work_order(order, &place).await?;
         let of = For::Step(self.handle, &step);
         let taken = captured(hands::perform(self.state, &place, of, order).await?)?;
         // Parts are deleted when they are joined: an agent's word alone must not say which are.
@@ -145,6 +149,14 @@ impl Hosts<'_> {
         let result = json!({ "snapshot": taken.snapshot });
         self.handle.finish(self.state, &step, result).await?;
         Ok(taken)
+    }
+
+    async fn work_order(&self, order: Order, place: &Place) -> Result<WorkOrder> {
+        let access = self.state.access(self.repository, place).await?;
+        let captured = order.resources.iter().filter(|one| order.names.contains(&one.name));
+        let passwords = self.state.passwords_for(self.tenant, captured).await?;
+        let order = WorkOrder::new(Work::Take(Box::new(order)), Some(access));
+        Ok(WorkOrder { passwords, ..order })
     }
 
     async fn found(&self, part: &Part) -> Result<Option<Captured>> {
@@ -209,6 +221,19 @@ fn described(all: &[Resource], names: &[String]) -> Vec<Resource> {
     all.iter().filter(is_needed).cloned().collect()
 }
 
+/// Applications whose hooks another host runs: that of the first component which the run captures.
+pub(super) fn elsewhere(
+    all: &[Resource],
+    captured: &[String],
+    here: &[String],
+) -> BTreeSet<String> {
+    let is_elsewhere = |application: &&Resource| {
+        let mut parts = application.components.iter().map(|component| &component.resource);
+        parts.find(|part| captured.contains(part)).is_some_and(|first| !here.contains(first))
+    };
+    all.iter().filter(is_elsewhere).map(|application| application.name.clone()).collect()
+}
+
 /// The item of a resource whose host could not capture it.
 fn failed(resources: &Resources, name: &str, error: &Error) -> Option<Item> {
     let resource = resources.resources.iter().find(|resource| resource.name == name)?;
@@ -234,6 +259,27 @@ fn failed(resources: &Resources, name: &str, error: &Error) -> Option<Item> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_host_runs_the_hooks_of_an_application() {
+        let text = json!([
+            { "kind": "volume", "name": "a", "connector": "files", "at": { "path": "/a" } },
+            { "kind": "volume", "name": "b", "connector": "files", "at": { "path": "/b" } },
+            { "kind": "application", "name": "x", "components": [
+                { "resource": "b" }, { "resource": "a" },
+            ] },
+        ]);
+        let all: Vec<Resource> = serde_json::from_value(text).unwrap();
+        let of = |captured: &[&str], here: &[&str]| {
+            let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+            elsewhere(&all, &names(captured), &names(here)).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["a", "b"], &["a"]), ["x"]);
+        assert_eq!(of(&["a", "b"], &["b"]), [""; 0]);
+        // The first is not captured: the next one counts.
+        assert_eq!(of(&["a"], &["a"]), [""; 0]);
+        assert_eq!(of(&["a", "b"], &["a", "b"]), [""; 0]);
+    }
 
     #[test]
     fn a_host_is_told_what_it_must_know_and_no_more() {

@@ -8,6 +8,7 @@ mod dispatcher;
 mod handle;
 mod hosts;
 mod quota;
+pub mod interrupted;
 pub mod restore;
 pub mod snapshot;
 

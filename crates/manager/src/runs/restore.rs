@@ -14,7 +14,7 @@ use tintype_api::snapshot::{SnapshotScope, Trigger};
 use tintype_model::identifier::Id;
 use tintype_model::item::Descriptor;
 use tintype_model::plan::{Check, Stage};
-use tintype_model::resource::Resources;
+use tintype_model::resource::{Resource, Resources};
 use tintype_model::{Error, Result};
 use tintype_runner::group::restore::{Broken, Destination, GroupPlan, Restored, Wanted};
 use tintype_runner::vault::work::{Access, Done, Work, WorkOrder};
@@ -23,6 +23,7 @@ use tintype_runner::vault::{FilesOutcome, FilesTo, UndoOrder, Vault};
 use super::Handle;
 use super::captured::{Word, describe};
 use super::dispatcher::{Ended, Write, failed, goes_on, nothing};
+use super::hosts::elsewhere;
 use super::snapshot::{MANAGER_NAME, expiry, resources_of};
 use crate::agents::hands::{self, For};
 use crate::agents::{Place, named, shown as shown_place};
@@ -61,12 +62,12 @@ pub async fn vault_of(state: &State, known: &Known) -> Result<Arc<Vault>> {
 
 /// One host's plan of a restore.
 #[derive(Serialize, Deserialize)]
-struct HostPlan {
+pub(super) struct HostPlan {
     /// A tenant's part of a full snapshot, or the snapshot itself.
-    snapshot: String,
+    pub(super) snapshot: String,
     /// None: the manager's own host.
-    agent: Option<Id>,
-    plan: GroupPlan,
+    pub(super) agent: Option<Id>,
+    pub(super) plan: GroupPlan,
 }
 
 /// Looks and decides; changes nothing.
@@ -147,6 +148,7 @@ async fn plan_part(state: &State, known: Known, new: &NewRestore) -> Result<Opti
     .await?;
     let Some(wanted) = wanted else { return Ok(None) };
     let current = resources_of(state, tenant).await?;
+    let described = Resources::new(descriptor.resources.clone());
     let mut plans = Vec::new();
     for (agent, part) in split(&wanted, word.as_ref(), &descriptor, &current)? {
         let place = place_of(state, agent.as_ref(), tenant)
@@ -154,28 +156,66 @@ async fn plan_part(state: &State, known: Known, new: &NewRestore) -> Result<Opti
             .map_err(|error| error.context(part.names.join(", ")))?;
         let access = access_of(state, &known, &place).await?;
         let snapshot = known.snapshot.id.clone();
+        let named = tintype_runner::group::selected(&described, &part.names)?;
+        let named = named.into_iter().map(|one| (one, part.destinations.get(&one.name)));
+        let reached = reached(named);
+        let passwords = state.passwords_for(tenant, &reached).await?;
         let work = Work::PlanRestore { snapshot: snapshot.clone(), wanted: part };
-        let order = WorkOrder { work, access: Some(access) };
+        let order = WorkOrder { passwords, ..WorkOrder::new(work, Some(access)) };
         let Done::Planned(plan) = hands::perform(state, &place, For::Request, order).await? else {
             return Err(answered_something_else());
         };
         plans.push((place, HostPlan { snapshot, agent, plan: *plan }));
     }
+    once(&mut plans, &described);
     Ok(Some(PlannedPart { known, wanted, plans }))
 }
 
-fn answered_something_else() -> Error {
+/// The hooks of an application run on one host: that of its first component which is restored.
+fn once(plans: &mut [(Place, HostPlan)], described: &Resources) {
+    let all: Vec<Vec<String>> = plans.iter().map(|(_, host)| names_of(&host.plan)).collect();
+    let is_here = |application: &Resource, number: usize| {
+        let mut parts = application.components.iter().map(|component| &component.resource);
+        let first = parts.find(|part| all.iter().any(|names| names.contains(part)));
+        first.is_none_or(|first| all[number].contains(first))
+    };
+    for (number, (_, HostPlan { plan, .. })) in plans.iter_mut().enumerate() {
+        for item in &mut plan.items {
+            let owner = described.owner_of(&item.resource.name);
+            if owner.is_some_and(|owner| !is_here(owner, number)) {
+                item.of_application.clear();
+            }
+        }
+        let by_name = described.by_name();
+        plan.applications
+            .retain(|one| by_name.get(&one.name[..]).is_none_or(|own| is_here(own, number)));
+    }
+}
+
+/// What a restore speaks to: what was captured, and where it goes instead.
+fn reached<'r>(
+    items: impl Iterator<Item = (&'r Resource, Option<&'r Destination>)>,
+) -> Vec<Resource> {
+    items
+        .map(|(resource, destination)| match destination {
+            Some(Destination::AsNew { at, .. }) => Resource { at: at.clone(), ..resource.clone() },
+            _ => resource.clone(),
+        })
+        .collect()
+}
+
+pub(super) fn answered_something_else() -> Error {
     Error::unsupported("a restore was asked for, and something else was answered")
 }
 
-async fn place_of(state: &State, agent: Option<&Id>, tenant: &Id) -> Result<Place> {
+pub(super) async fn place_of(state: &State, agent: Option<&Id>, tenant: &Id) -> Result<Place> {
     match agent {
         None => Ok(None),
         Some(id) => Ok(Some(named(state, id, tenant).await?)),
     }
 }
 
-async fn access_of(state: &State, known: &Known, place: &Place) -> Result<Access> {
+pub(super) async fn access_of(state: &State, known: &Known, place: &Place) -> Result<Access> {
     let mut on = state.catalog.read().await?;
     let repository = repositories::get(&mut on, &known.repository).await?;
     drop(on);
@@ -234,7 +274,7 @@ async fn files_there(
     let (snapshot, to) = (known.snapshot.id.clone(), files_to(files)?);
     let access = access_of(state, known, place).await?;
     let work = Work::RestoreFiles { snapshot, to, apply };
-    match hands::perform(state, place, of, WorkOrder { work, access: Some(access) }).await? {
+    match hands::perform(state, place, of, WorkOrder::new(work, Some(access))).await? {
         Done::Files(outcome) => Ok(outcome),
         _ => Err(answered_something_else()),
     }
@@ -391,12 +431,11 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
         return write_files(state, handle, &known, files).await;
     }
     let plans = plans_of(state, handle, stored, &known, &new).await?;
-    let mut parts: BTreeMap<String, Known> = BTreeMap::new();
-    for plan in &plans {
-        let part = snapshots::get(&mut *state.catalog.read().await?, &plan.snapshot).await?;
-        parts.insert(plan.snapshot.clone(), part);
-    }
+    let parts = parts_in(state, &plans).await?;
     let applying = Applying { state, handle, stored, parts: &parts, new: &new };
+    if stored.spec["undo"].as_bool() == Some(true) {
+        return applying.back(plans).await;
+    }
     let ended = match applying.all(plans).await {
         Err(error) if goes_on(handle, &error) => return Err(error),
         // What it took of what it replaced is a snapshot nevertheless.
@@ -404,9 +443,9 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
         Ok(ended) => ended,
     };
     let mut undo_points = Vec::new();
-    for part in parts.into_values() {
-        let vault = vault_of(state, &part).await?;
-        undo_points.push((undo_points_of(&vault, &stored.run.id).await?, part));
+    for Part { known, .. } in parts.into_values() {
+        let vault = vault_of(state, &known).await?;
+        undo_points.push((undo_points_of(&vault, &stored.run.id).await?, known));
     }
     Ok(with_undo_points(ended, &undo_points))
 }
@@ -420,48 +459,90 @@ async fn plans_of(
     known: &Known,
     new: &NewRestore,
 ) -> Result<Vec<HostPlan>> {
+    if let Some(plans) = sealed_plans(state, &stored.run.id).await? {
+        return Ok(plans);
+    }
+    if stored.spec["is_agreed"] != true {
+        return Err(Error::corrupt("the plan of the restore is not there"));
+    }
+    let planned = plan(state, known, new).await?;
+    if let Some((item, check)) = first_block(&planned.items) {
+        let (name, message) = (&item.name, &check.message);
+        return Err(Error::locked(format!("{name}: {message}: nothing was changed")));
+    }
+    for missing in &planned.missing {
+        let line = format!("{} is not restored: {}", missing.name, missing.reason);
+        handle.log(state, LogLevel::Warning, line).await;
+    }
     let of = Of { kind: KIND, id: &stored.run.id, name: PLAN };
-    let kept = secrets::get(&mut *state.catalog.read().await?, of, &state.key).await?;
-    let sealed = match kept {
-        Some(sealed) => sealed,
-        None if stored.spec["is_agreed"] == true => {
-            let planned = plan(state, known, new).await?;
-            if let Some((item, check)) = first_block(&planned.items) {
-                let (name, message) = (&item.name, &check.message);
-                return Err(Error::locked(format!("{name}: {message}: nothing was changed")));
-            }
-            for missing in &planned.missing {
-                let line = format!("{} is not restored: {}", missing.name, missing.reason);
-                handle.log(state, LogLevel::Warning, line).await;
-            }
-            let sealed = planned.sealed.unwrap_or_default();
-            let mut change = state.catalog.change().await?;
-            secrets::put(change.on(), of, &sealed, &state.key, &*state.random).await?;
-            change.commit_own_books().await?;
-            sealed.into()
-        }
-        None => return Err(Error::corrupt("the plan of the restore is not there")),
-    };
-    serde_json::from_slice(&sealed)
+    let mut change = state.catalog.change().await?;
+    let sealed = planned.sealed.unwrap_or_default();
+    secrets::put(change.on(), of, &sealed, &state.key, &*state.random).await?;
+    change.commit_own_books().await?;
+    opened(&sealed)
+}
+
+pub(super) async fn sealed_plans(state: &State, run: &Id) -> Result<Option<Vec<HostPlan>>> {
+    let of = Of { kind: KIND, id: run, name: PLAN };
+    let sealed = secrets::get(&mut *state.catalog.read().await?, of, &state.key).await?;
+    sealed.map(|sealed| opened(&sealed)).transpose()
+}
+
+fn opened(sealed: &[u8]) -> Result<Vec<HostPlan>> {
+    serde_json::from_slice(sealed)
         .map_err(|error| Error::corrupt(format!("the plan of the restore: {error}")))
 }
 
+async fn resources_in(state: &State, known: &Known) -> Result<Vec<Resource>> {
+    let (vault, id) = (vault_of(state, known).await?, known.snapshot.id.clone());
+    blocking(move || {
+        let descriptor = vault.descriptor(&vault.snapshot(&id)?)?;
+        Ok(descriptor.map(|descriptor| descriptor.resources).unwrap_or_default())
+    })
+    .await
+}
+
+async fn parts_in(state: &State, plans: &[HostPlan]) -> Result<BTreeMap<String, Part>> {
+    let mut parts = BTreeMap::new();
+    for HostPlan { snapshot, .. } in plans {
+        let known = snapshots::get(&mut *state.catalog.read().await?, snapshot).await?;
+        let described = resources_in(state, &known).await?;
+        parts.insert(snapshot.clone(), Part { known, described });
+    }
+    Ok(parts)
+}
+
 /// Carries out the plans of one restore, host by host.
-struct Applying<'a> {
-    state: &'a State,
-    handle: &'a Arc<Handle>,
+pub(super) struct Applying<'a> {
+    pub(super) state: &'a State,
+    pub(super) handle: &'a Arc<Handle>,
     stored: &'a Stored,
     /// By the ids of the snapshots.
-    parts: &'a BTreeMap<String, Known>,
-    new: &'a NewRestore,
+    parts: &'a BTreeMap<String, Part>,
+    pub(super) new: &'a NewRestore,
+}
+
+/// One snapshot of those that a restore is out of.
+pub(super) struct Part {
+    pub(super) known: Known,
+    described: Vec<Resource>,
 }
 
 impl Applying<'_> {
+    pub(super) fn part(&self, snapshot: &str) -> Result<&Part> {
+        let part = self.parts.get(snapshot);
+        part.ok_or_else(|| Error::internal("a part of the restore is unknown"))
+    }
+
     async fn all(&self, plans: Vec<HostPlan>) -> Result<Ended> {
         let (mut missing, mut kept, mut done) = (0, 0, Vec::new());
+        let names: Vec<(String, Vec<String>)> =
+            plans.iter().map(|host| (host.snapshot.clone(), names_of(&host.plan))).collect();
         for HostPlan { snapshot, agent, plan } in plans {
-            let known = self.parts.get(&snapshot);
-            let known = known.ok_or_else(|| Error::internal("a part of the restore is unknown"))?;
+            let part = self.part(&snapshot)?;
+            let known = &part.known;
+            let together = names.iter().filter(|(of, _)| *of == snapshot);
+            let together: Vec<String> = together.flat_map(|(_, names)| names.clone()).collect();
             missing += plan.missing.len();
             let host = agent.as_ref().map_or("manager", Id::as_str);
             let step = match snapshot == self.new.snapshot {
@@ -479,7 +560,7 @@ impl Applying<'_> {
             };
             let place = place_of(self.state, agent.as_ref(), &known.snapshot.tenant).await;
             let place = place.map_err(&before)?;
-            let outcome = self.one(known, &place, &step, plan).await.map_err(&before)?;
+            let outcome = self.one(part, &place, &step, plan, &together).await.map_err(&before)?;
             match outcome {
                 Done::Restored(restored) => {
                     kept += restored.kept.len() as u64;
@@ -502,11 +583,12 @@ impl Applying<'_> {
     /// An undo point is kept as long as a snapshot that nobody said anything of.
     async fn undo_order(
         &self,
-        known: &Known,
+        part: &Part,
         place: &Place,
         plan: &GroupPlan,
+        together: &[String],
     ) -> Result<UndoOrder> {
-        let (state, snapshot) = (self.state, &known.snapshot);
+        let (state, snapshot) = (self.state, &part.known.snapshot);
         let items = snapshots::items(&mut *state.catalog.read().await?, &snapshot.id).await?;
         let replaced: Vec<String> = plan.replaced().into_iter().map(|one| one.name).collect();
         let agents = place
@@ -533,20 +615,36 @@ impl Applying<'_> {
             excluded: BTreeSet::new(),
         };
         let manager = serde_json::to_value(word).unwrap_or_default();
-        Ok(UndoOrder { manager, expiry: expiry(None, state.now())? })
+        let elsewhere = elsewhere(&part.described, together, &names_of(plan));
+        Ok(UndoOrder { manager, expiry: expiry(None, state.now())?, elsewhere })
     }
 
-    async fn one(&self, known: &Known, place: &Place, step: &str, plan: GroupPlan) -> Result<Done> {
-        let access = access_of(self.state, known, place).await?;
+    /// `together`: names of what the hosts restore together.
+    async fn one(
+        &self,
+        part: &Part,
+        place: &Place,
+        step: &str,
+        plan: GroupPlan,
+        together: &[String],
+    ) -> Result<Done> {
+        let access = access_of(self.state, &part.known, place).await?;
         let undo = match self.new.without_undo_point {
             true => None,
-            false => Some(self.undo_order(known, place, &plan).await?),
+            false => Some(self.undo_order(part, place, &plan, together).await?),
         };
-        let snapshot = known.snapshot.id.clone();
+        let snapshot = part.known.snapshot.id.clone();
+        let items = plan.items.iter().map(|item| (&item.resource, Some(&item.destination)));
+        let tenant = &part.known.snapshot.tenant;
+        let passwords = self.state.passwords_for(tenant, &reached(items)).await?;
         let work = Work::ApplyRestore { snapshot, plan: Box::new(plan), undo };
-        let order = WorkOrder { work, access: Some(access) };
+        let order = WorkOrder { passwords, ..WorkOrder::new(work, Some(access)) };
         hands::perform(self.state, place, For::Step(self.handle, step), order).await
     }
+}
+
+fn names_of(plan: &GroupPlan) -> Vec<String> {
+    plan.items.iter().map(|item| item.item.name.clone()).collect()
 }
 
 /// What a restore took of what it replaced.

@@ -33,6 +33,7 @@ use crate::catalog::is_away;
 use crate::catalog::objects::Filter;
 use crate::catalog::runs::Stored;
 use crate::catalog::snapshots;
+use crate::connectors::Connectors;
 use crate::lost::copy::Copy;
 use crate::lost::export::{self, export};
 use crate::lost::look;
@@ -326,7 +327,8 @@ impl Taking<'_> {
         state.still_leads(&storage).await?;
         let (repository, vault) = state.vault(&storage, &tenant.id).await?;
         let word = self.word(tenant, &selection, whole);
-        let mut order = self.order(tenant, &mut selection, &word);
+        let connectors = Connectors::load(&mut *state.catalog.read().await?).await?;
+        let mut order = self.order(tenant, &mut selection, &word, &connectors);
         // Removed when it is captured.
         let mut exported = None;
         if is_own && scope.holds_manager() {
@@ -419,12 +421,18 @@ impl Taking<'_> {
         }
     }
 
-    fn order(&self, tenant: &Object<TenantSpec>, selection: &mut Selection, word: &Word) -> Order {
+    fn order(
+        &self,
+        tenant: &Object<TenantSpec>,
+        selection: &mut Selection,
+        word: &Word,
+        connectors: &Connectors,
+    ) -> Order {
         let described = std::mem::take(&mut selection.described);
         let new = &self.spec.new;
         Order {
             tenant: tenant.name.clone(),
-            resources: described.iter().map(|r| r.spec.named(&r.name)).collect(),
+            resources: described.iter().map(|r| connectors.described(r)).collect(),
             names: selection.captured.iter().map(|resource| resource.name.clone()).collect(),
             tags: Vec::new(),
             note: new.note.clone(),
@@ -432,6 +440,7 @@ impl Taking<'_> {
             manager: serde_json::to_value(word).unwrap_or_default(),
             read_all: new.read_all,
             part: None,
+            elsewhere: BTreeSet::new(),
         }
     }
 

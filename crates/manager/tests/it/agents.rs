@@ -75,7 +75,7 @@ impl Joined {
 }
 
 fn ask() -> AskWork {
-    AskWork { version: VERSION.into(), holding: Vec::new(), waits: false }
+    AskWork { version: VERSION.into(), holding: Vec::new(), waits: false, instance: "a".into() }
 }
 
 #[test]
@@ -154,6 +154,47 @@ fn an_identity_is_renewed_expires_and_is_revoked() {
         assert_eq!(refused.kind(), ErrorKind::Denied);
         assert!(refused.message().contains("was deleted"), "{refused}");
     }
+}
+
+#[test]
+fn a_copy_of_an_identity_gets_no_work_and_is_told_of() {
+    let lab = Lab::sqlite();
+    let administrator = lab.administrator();
+    let system = administrator.whoami().unwrap().tenant;
+    let agent = joined(&lab, &administrator, &system, "one");
+    let id: Id = agent.id.parse().unwrap();
+    let (first, second) = (agent.client(&lab), agent.client(&lab));
+    let working = std::thread::spawn(move || {
+        // Until the manager ends.
+        while first.work(&AskWork { waits: true, ..ask() }).is_ok() {}
+    });
+    let copy = AskWork { instance: "b".into(), ..ask() };
+    let refused = (0..100).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        second.work(&copy).err()
+    });
+    let refused = refused.unwrap();
+    assert_eq!(refused.kind(), ErrorKind::Locked, "{refused}");
+    assert!(refused.message().contains("remove its data directory"), "{refused}");
+    let state = administrator.agent_state(&id).unwrap();
+    assert!(state.refused.unwrap().contains("uses the same identity"));
+    drop(lab);
+    working.join().unwrap();
+}
+
+#[test]
+fn an_agent_that_is_too_old_is_listed_with_what_to_do() {
+    let lab = Lab::sqlite();
+    let administrator = lab.administrator();
+    let system = administrator.whoami().unwrap().tenant;
+    let agent = joined(&lab, &administrator, &system, "one");
+    let id: Id = agent.id.parse().unwrap();
+    assert_eq!(administrator.agent_state(&id).unwrap().refused, None);
+    let far = AskWork { version: "9.0.0".into(), ..ask() };
+    assert_eq!(agent.client(&lab).work(&far).err().unwrap().kind(), ErrorKind::Unsupported);
+    let state = administrator.agent_state(&id).unwrap();
+    assert_eq!(state.version, "9.0.0");
+    assert!(state.refused.unwrap().contains("update the manager"));
 }
 
 /// The other half of the matrix of rights: users and tokens are refused there.

@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tintype_api::bundle::{NewBundle, NewImport, NewUpload, PIECE_BYTES, Upload};
 use tintype_api::client::Client;
 use tintype_api::content::EntryQuery;
+use tintype_api::object::{ChangedObject, Object};
 use tintype_api::page::Page;
 use tintype_api::run::{Run, RunState};
 use tintype_api::snapshot::{Snapshot, Trigger};
+use tintype_api::tenant::TenantSpec;
 use tintype_model::ErrorKind;
 use tintype_model::rights::Role;
 
@@ -35,6 +37,26 @@ fn sealed() -> NewBundle {
 
 fn plain() -> NewBundle {
     NewBundle { plain: true, ..NewBundle::default() }
+}
+
+#[test]
+fn an_import_counts_against_the_quota_of_its_tenant() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let bytes = downloaded(&client, &snapshot(&lab, &client), &sealed());
+    let upload = || uploaded(&client, &bytes, &announced(&bytes));
+    let tenant = Lab::tenant(&client, "acme");
+    let into = |tenant: &Object<TenantSpec>| NewImport {
+        tenant: Some(tenant.id.clone()),
+        ..opens(PASSPHRASE)
+    };
+    succeeded(&client, &client.import_upload(&upload().id, &into(&tenant)).unwrap());
+    let spec = TenantSpec { quota_bytes: Some(1), ..tenant.spec.clone() };
+    let changed = ChangedObject { name: None, spec: Some(spec) };
+    client.change(&tenant.id, None, &changed).unwrap();
+    let run = ended(&client, &client.import_upload(&upload().id, &into(&tenant)).unwrap());
+    assert_eq!(run.state, RunState::Failed);
+    assert!(run.cause.unwrap().contains("of a quota of"), "it says what helps");
 }
 
 /// The bytes of a bundle that is made now, fetched in two parts.

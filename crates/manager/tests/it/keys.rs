@@ -85,6 +85,7 @@ fn opens(lab: &Lab) -> bool {
         guard: lab.options().guard,
         own: Vec::new(),
         origin: None,
+        passwords: tintype_runner::vault::Passwords::default(),
     };
     let passphrase = tintype_runner::vault::Passphrase::new(PASSPHRASE.into()).unwrap();
     Vault::unlock_with_passphrase(&place, passphrase, &host).is_ok()

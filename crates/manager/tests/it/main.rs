@@ -6,6 +6,7 @@ mod agents;
 mod audit;
 mod begin;
 mod bundles;
+mod connectors;
 mod content;
 mod fixtures;
 mod guard;

@@ -9,6 +9,7 @@ use tintype_api::login::Session;
 use tintype_api::page::Page;
 use tintype_model::identifier::Id;
 use tintype_model::rights::{Action, Actor, Allowance, Decision, Role, decide};
+use tintype_testkit::redis::Redis;
 
 use crate::lab::Lab;
 use crate::snapshots::succeeded;
@@ -45,6 +46,8 @@ struct Victim {
     tenant: Id,
     /// Ids by kind.
     objects: BTreeMap<&'static str, String>,
+    /// To which its connector leads.
+    _server: Option<Redis>,
 }
 
 fn victim(lab: &Lab, administrator: &Client, name: &str, wanted: Option<&str>) -> Victim {
@@ -77,6 +80,12 @@ fn victim(lab: &Lab, administrator: &Client, name: &str, wanted: Option<&str>) -
     }
     if wanted == Some("agent") {
         objects.insert("agent", crate::agents::joined(lab, administrator, &tenant, "a").id);
+    }
+    let server = (wanted == Some("connector")).then(|| Redis::start(&["--save", ""]));
+    if let Some(server) = &server {
+        let spec = json!({ "connector": "redis", "at": { "socket": server.socket } });
+        let connector = json!({ "name": "c", "tenant": tenant, "spec": spec });
+        objects.insert("connector", create("/connectors", &connector).to_string());
     }
     if wanted == Some("upload") {
         let new = json!({ "name": "u", "size_bytes": 5 });
@@ -112,7 +121,7 @@ fn victim(lab: &Lab, administrator: &Client, name: &str, wanted: Option<&str>) -
         let profile = json!({ "name": "p", "tenant": tenant, "spec": profile() });
         objects.insert("profile", create("/profiles", &profile).to_string());
     }
-    Victim { name: name.to_owned(), tenant, objects }
+    Victim { name: name.to_owned(), tenant, objects, _server: server }
 }
 
 fn profile() -> Value {
@@ -125,7 +134,16 @@ fn profile() -> Value {
 /// What an operation is about, as its path says.
 fn about(operation: &Operation) -> Option<&'static str> {
     let kinds = [
-        "agent", "storage", "resource", "profile", "snapshot", "run", "restore", "bundle", "upload",
+        "agent",
+        "connector",
+        "storage",
+        "resource",
+        "profile",
+        "snapshot",
+        "run",
+        "restore",
+        "bundle",
+        "upload",
     ];
     if matches!(&operation.id[..], "plan-restore" | "diff-snapshots") {
         return Some("snapshot");
@@ -137,7 +155,7 @@ fn about(operation: &Operation) -> Option<&'static str> {
     kinds.iter().find(of).copied()
 }
 
-/// Like [`request`], of what snapshots hold, of bundles, keys, previews and trials.
+/// Like [`request`], of what snapshots hold, of bundles, keys, previews, trials and connectors.
 fn of_content(operation: &str, victim: &Victim) -> Option<(Option<&'static str>, Option<Value>)> {
     Some(match operation {
         "list-tree"
@@ -155,6 +173,13 @@ fn of_content(operation: &str, victim: &Victim) -> Option<(Option<&'static str>,
         "create-upload" => (None, Some(json!({ "name": "u", "size_bytes": 5 }))),
         "get-upload" | "send-upload" | "delete-upload" => (Some("upload"), None),
         "import-upload" => (Some("upload"), Some(json!({}))),
+        "list-connectors" => (None, None),
+        "get-connector" | "delete-connector" | "check-connector" => (Some("connector"), None),
+        "change-connector" => (Some("connector"), Some(json!({ "name": "renamed" }))),
+        "create-connector" => {
+            let spec = json!({ "connector": "redis", "at": { "socket": "/proc/none" } });
+            (None, Some(json!({ "name": "new", "tenant": victim.tenant, "spec": spec })))
+        }
         "list-keys" | "remove-key" => (Some("storage"), None),
         "add-key" => (Some("storage"), Some(json!({ "passphrase": "a passphrase of tests" }))),
         "try-hook" => (Some("resource"), Some(json!({ "hook": 0 }))),
@@ -174,6 +199,7 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
         return found;
     }
     match operation {
+        "list-restores" => (None, None),
         "list-storages" | "list-resources" | "list-profiles" | "list-snapshots" | "list-runs"
         | "list-agents" | "fetch-work" | "renew-agent" | "report-work" | "deliver-work" => {
             (None, None)
@@ -210,6 +236,7 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
         "plan-restore" => {
             (Some("snapshot"), Some(json!({ "snapshot": victim.objects["snapshot"] })))
         }
+        "get-restore" | "resume-restore" | "undo-restore" => (Some("restore"), None),
         "apply-restore" => (Some("restore"), Some(json!({ "confirm": "r" }))),
         "login" => (None, Some(json!({ "user": "x", "password": "x" }))),
         "logout"

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tintype_api::client::Client;
 use tintype_api::object::{ChangedObject, NewObject, Object};
+use tintype_api::page::Page;
 use tintype_api::snapshot::Snapshot;
 use tintype_api::storage::{AccessKey, StorageKind, StorageSpec};
 use tintype_model::ErrorKind;
@@ -165,4 +166,41 @@ fn a_run_is_followed_to_its_end_and_from_the_middle() {
     assert!(all.text.contains("event: log\nid: 1") || all.text.contains("id: 1\n"), "{}", all.text);
     let lines = client.run_log(&run.id, 0).unwrap();
     assert_eq!(all.text.matches("event: log").count(), lines.len());
+}
+
+#[test]
+fn a_tenant_sees_which_storages_it_may_use_and_not_where_they_are() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let acme = Lab::tenant(&client, "acme").id;
+    let theirs = lab.as_role(&client, &acme, Role::Viewer, "eve");
+    let seen = theirs.list::<StorageSpec>().unwrap();
+    let [internal] = &seen[..] else { panic!("{seen:?}") };
+    assert!(internal.spec.is_shared && internal.spec.url.is_empty());
+    let place = lab.data().join("canary-place");
+    let of = |is_shared| StorageSpec {
+        kind: StorageKind::Directory,
+        url: place.display().to_string(),
+        mount_point: None,
+        is_default: false,
+        is_shared,
+        access_key: None,
+        agent_access_key: None,
+    };
+    let new = NewObject { name: "far".into(), tenant: None, spec: of(true) };
+    let far = client.create(&new).unwrap();
+    let names = || -> Vec<String> {
+        theirs.list::<StorageSpec>().unwrap().into_iter().map(|storage| storage.name).collect()
+    };
+    assert_eq!(names(), ["internal", "far"]);
+    let text = theirs.exchange("GET", "/storages", None, None).unwrap().text;
+    assert!(!text.contains("canary"), "{text}");
+    assert_eq!(theirs.object::<StorageSpec>(&far.id).unwrap_err().kind(), ErrorKind::NotFound);
+    let first: Page<Object<StorageSpec>> = theirs.get("/storages?limit=1").unwrap();
+    let next = first.next.unwrap();
+    let second: Page<Object<StorageSpec>> =
+        theirs.get(&format!("/storages?cursor={next}")).unwrap();
+    assert_eq!((&second.items[0].name[..], second.next), ("far", None));
+    client.change(&far.id, None, &changed(of(false))).unwrap();
+    assert_eq!(names(), ["internal"]);
 }

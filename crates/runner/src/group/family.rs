@@ -68,7 +68,8 @@ impl Taking<'_> {
             return false;
         }
         let of_application = |members: &mut [Member]| {
-            let Some(application) = family.application else { return };
+            let is_here = |own: &&Resource| !self.group.elsewhere.contains(&own.name);
+            let Some(application) = family.application.filter(is_here) else { return };
             for hook in application.hooks.iter().filter(|hook| hook.phase == phase) {
                 let run = self.on_host(hook, &application.name);
                 if let (OnError::Fail, Some(failure)) = (hook.on_error, &run.failure) {

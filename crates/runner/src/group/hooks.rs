@@ -95,7 +95,7 @@ pub(super) fn said_version(
 }
 
 /// One that could not be tried.
-pub(super) fn failed(hook: &Hook, error: &Error) -> HookRun {
+pub(crate) fn failed(hook: &Hook, error: &Error) -> HookRun {
     HookRun {
         phase: hook.phase,
         command: hook.command.clone(),

@@ -14,7 +14,7 @@ use tintype_model::plan::Stage;
 use tintype_model::{Error, Result};
 use tintype_source::connector::{Context, KEPT};
 
-use super::restore::GroupPlan;
+use super::restore::{GroupPlan, LeftRestore};
 
 /// A longer journal is not one of ours.
 const JOURNAL_BYTES: u64 = 256 << 20;
@@ -100,6 +100,18 @@ impl Journal {
 
     fn is_running(&self, context: &Context) -> bool {
         self.session != context.session && context.living.is_alive(&self.session)
+    }
+
+    pub(super) fn shown(&self, context: &Context) -> LeftRestore {
+        let items = &self.plan.items;
+        LeftRestore {
+            names: items.iter().map(|item| item.item.name.clone()).collect(),
+            begun: self.begun.len(),
+            steps: items.iter().map(|item| item.plan.steps.len()).sum(),
+            is_running: self.is_running(context),
+            is_going_back: self.is_going_back,
+            is_beyond_return: self.is_beyond_return(),
+        }
     }
 
     fn of_what(&self) -> String {

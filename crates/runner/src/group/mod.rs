@@ -18,7 +18,7 @@ mod stored;
 pub mod undo_point;
 mod window;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -37,7 +37,7 @@ use tintype_model::item::{
 };
 use tintype_model::resource::{APPLICATION_FILE, Consistency, Phase, Resource, Resources};
 use tintype_model::{Error, ErrorKind, Result};
-use tintype_source::connector::{Connector, Context, Released, Source};
+use tintype_source::connector::{Connector, Context, Passwords, Released, Source};
 
 pub use guard::{GuardCommand, guard};
 pub use member::check;
@@ -69,6 +69,10 @@ pub struct GroupOptions {
     pub never_enter: Vec<(u64, u64)>,
     /// Memory of each walk.
     pub ahead_bytes: usize,
+    /// See [`Context::passwords`].
+    pub passwords: Passwords,
+    /// Applications whose hooks and version another host of this run asks.
+    pub elsewhere: BTreeSet<String>,
 }
 
 impl GroupOptions {
@@ -91,6 +95,8 @@ impl GroupOptions {
             deadline,
             guard,
             ahead_bytes,
+            passwords: Passwords::default(),
+            elsewhere: BTreeSet::new(),
         }
     }
 }
@@ -132,6 +138,7 @@ impl Run {
             living: Arc::new(Locks(options.runtime_dir.clone())),
             scratch,
             written_devices: options.written_devices.clone(),
+            passwords: options.passwords.clone(),
         };
         Ok(Self { context, _session: session })
     }
@@ -228,10 +235,17 @@ pub const BORROWS: &str = "borrows";
 
 /// Whether a snapshot of a part, whose names were given, is compared with one that holds more: its
 /// marks tell what changed, and stay what that series of snapshots goes on with. `places`: of all
-/// that the run captures, in however many parts.
-pub fn borrows(parent: &Snapshot, places: &[Vec<u8>], names: &[String]) -> bool {
-    let own: HashSet<String> = places.iter().map(|place| encode_hex(place)).collect();
-    !names.is_empty() && parent.manifest.roots.iter().any(|root| !own.contains(root))
+/// that the run captures, in however many parts. `known`: of all resources that there are still; what
+/// only the parent has of them belongs to no series any more. Empty: not known.
+pub fn borrows(parent: &Snapshot, places: &[Vec<u8>], names: &[String], known: &[Vec<u8>]) -> bool {
+    let hex = |places: &[Vec<u8>]| -> HashSet<String> {
+        places.iter().map(|place| encode_hex(place)).collect()
+    };
+    let (own, known, of_tenants) = (hex(places), hex(known), encode_hex(b"tenants/"));
+    let is_gone =
+        |root: &String| !known.is_empty() && root.starts_with(&of_tenants) && !known.contains(root);
+    let roots = &parent.manifest.roots;
+    !names.is_empty() && roots.iter().any(|root| !own.contains(root) && !is_gone(root))
 }
 
 /// Where in the tree the resources lie that `names` selects.
@@ -279,7 +293,8 @@ pub fn snapshot(
         windows: Mutex::default(),
         borrows: options.labels.options[BORROWS].as_bool().unwrap_or_else(|| {
             let parent = options.parent.as_ref();
-            parent.is_some_and(|parent| borrows(parent, &options.labels.roots, names))
+            let known = places(resources, &[]).unwrap_or_default();
+            parent.is_some_and(|parent| borrows(parent, &options.labels.roots, names, &known))
         }),
         options,
         group,
@@ -534,7 +549,10 @@ impl Taking<'_> {
             let lowest = items.iter().filter(is_own).map(|item| item.consistency).min();
             ApplicationItem {
                 name: application.name.clone(),
-                version: self.version(application),
+                version: match self.group.elsewhere.contains(&application.name) {
+                    true => None,
+                    false => self.version(application),
+                },
                 consistency: lowest.flatten(),
                 hooks: self
                     .of_applications

@@ -110,9 +110,19 @@ impl ItemPlan {
             resource.name.clone_from(name);
             resource.at.clone_from(at);
         }
-        let connector = member::connector(restore.connectors, &resource.connector)?;
-        connector.source(&resource, restore.context)?.run_in_guest(hook)
+        in_guest(restore.connectors, hook, &resource, restore.context)
     }
+}
+
+/// Runs a hook in the guest of a machine that nothing else is done with.
+pub(crate) fn in_guest(
+    connectors: &[Box<dyn Connector>],
+    hook: &Hook,
+    machine: &Resource,
+    context: &Context,
+) -> Result<HookRun> {
+    let connector = member::connector(connectors, &machine.connector)?;
+    connector.source(machine, context)?.run_in_guest(hook)
 }
 
 impl GroupPlan {
@@ -228,12 +238,28 @@ pub struct Broken {
 }
 
 /// What became of a restore that was taken back.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undone {
     /// Steps that could not be taken back.
     pub left: Vec<String>,
     /// See [`Broken::is_announced`].
     pub is_announced: bool,
+}
+
+/// A restore that was interrupted on this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftRestore {
+    /// What it restores.
+    pub names: Vec<String>,
+    /// Steps that were begun, of how many.
+    pub begun: usize,
+    pub steps: usize,
+    /// Somebody works on it at this moment.
+    pub is_running: bool,
+    /// It was being taken back, and only goes further back.
+    pub is_going_back: bool,
+    /// All is restored: it only goes on.
+    pub is_beyond_return: bool,
 }
 
 impl Restore<'_> {
@@ -378,6 +404,11 @@ impl Restore<'_> {
             is_undone = left.is_empty();
         }
         Err(Broken { error, is_undone, left, undo_point, is_restored, is_announced })
+    }
+
+    /// An interrupted restore of the snapshot, if there is one.
+    pub fn left(&self) -> Result<Option<LeftRestore>> {
+        Ok(Journal::read(&self.journal)?.map(|journal| journal.shown(self.context)))
     }
 
     /// Takes an interrupted restore back.

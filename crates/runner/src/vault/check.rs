@@ -3,13 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use tintype_engine::backend::probe::{Answer, Finding};
-use tintype_engine::backend::{Backend, probe};
+use tintype_engine::backend::{Backend, Listed, probe};
 use tintype_engine::env::Env;
+use tintype_engine::id::encode_hex;
 use tintype_model::plan::Check;
 use tintype_model::size;
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::Place;
+
+/// Where objects lie for a moment that are put to see whether they can be.
+const PROBES: &str = "tintype-trial/";
 
 /// What a storage must be beyond a place that keeps objects.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +50,52 @@ pub fn check(place: &Place, expected: &Expected, env: &Env) -> Vec<Check> {
         }
     }
     checks
+}
+
+/// The access key that agents get: it must put, get and list, and needs not delete. `own` is the
+/// storage's, which removes what was put.
+pub fn check_key_of_agents(agents: &Place, own: &Place, env: &Env) -> Check {
+    const NAME: &str = "agents-key";
+    let name = format!("{PROBES}{}", encode_hex(&env.bytes::<16>()));
+    let tried = try_key(agents, &name, env);
+    if let Err(error) = own.open(env, false, false).and_then(|backend| backend.delete(&name)) {
+        tracing::warn!(%name, %error, "what was put for a trial could not be removed");
+    }
+    match tried {
+        Ok(false) => Check::pass(NAME, "agents can put, get and list with theirs, and not delete"),
+        Ok(true) => Check::warn(
+            NAME,
+            "the access key of agents can delete: whoever takes over one host deletes snapshots",
+            "take the right to delete from it",
+        ),
+        Err(error) => Check::block(
+            NAME,
+            format!("the access key of agents: {error}"),
+            "give it the right to put, get and list there",
+        ),
+    }
+}
+
+/// Whether it can delete, too.
+fn try_key(agents: &Place, name: &str, env: &Env) -> Result<bool> {
+    let backend = agents.open(env, false, false)?;
+    let content = b"tintype";
+    backend.put(name, content).map_err(|error| error.context("put"))?;
+    let read = backend.get(name, 64).map_err(|error| error.context("get"))?;
+    let mut is_listed = false;
+    let mut each = |listed: Listed| {
+        is_listed |= listed.name == name;
+        Ok(())
+    };
+    backend.list(PROBES, &mut each).map_err(|error| error.context("list"))?;
+    if read != content || !is_listed {
+        return Err(Error::unsupported("what was put is not what is read and listed"));
+    }
+    match backend.delete(name) {
+        Ok(()) => Ok(true),
+        Err(error) if error.is(ErrorKind::Denied) => Ok(false),
+        Err(error) => Err(error.context("delete")),
+    }
 }
 
 /// Before anything is opened or made there.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use tintype_engine::cancel::Cancel;
-use tintype_model::Result;
 use tintype_model::resource::{Consistency, NAME_BYTES, Resource};
+use tintype_model::{Error, Result};
 use tintype_source::connector::{Connector, Context, Discovered};
 
 use super::Host;
@@ -13,6 +13,15 @@ use crate::group::Run;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Found {
     pub resource: Resource,
+    pub reaches: Consistency,
+    /// Why not more, and what would help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not_more: Option<String>,
+}
+
+/// What a capture would reach through a server that answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reached {
     pub reaches: Consistency,
     /// Why not more, and what would help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,6 +59,19 @@ impl Host {
     pub(super) fn discover(&self, cancel: &Cancel) -> Result<Discovery> {
         let run = Run::begin(&self.env, cancel, &self.group_options(&[]))?;
         Ok(discover(&tintype_source::connectors(), run.context()))
+    }
+}
+
+impl Host {
+    pub(super) fn reach(&self, resource: &Resource, cancel: &Cancel) -> Result<Reached> {
+        let run = Run::begin(&self.env, cancel, &self.group_options(&[]))?;
+        let connectors = tintype_source::connectors();
+        let connector = connectors.iter().find(|one| one.name() == resource.connector);
+        let connector = connector.ok_or_else(|| {
+            Error::invalid(format!("there is no connector `{}`", resource.connector))
+        })?;
+        let plan = connector.reach(resource, run.context())?;
+        Ok(Reached { reaches: plan.reaches, why_not_more: plan.why_not_more })
     }
 }
 

@@ -20,6 +20,7 @@ pub fn guard(env: &Env) -> Result<Vec<String>> {
         living: Arc::new(BTreeSet::<String>::new()),
         scratch: PathBuf::new(),
         written_devices: Vec::new(),
+        passwords: tintype_source::connector::Passwords::default(),
     };
     crate::group::guard(&tintype_source::connectors(), &context)
 }

@@ -31,7 +31,7 @@ use tintype_model::resource::Resource;
 use tintype_model::{Error, Result};
 
 pub use bundles::{BundleOrder, ImportOrder, free_bytes};
-pub use check::{Expected, check, check_mount};
+pub use check::{Expected, check, check_key_of_agents, check_mount};
 pub use content::{
     Altered, At, Changed, Differences, FileInfo, Found, Held, Listed, Matches, OnDisk, View,
 };
@@ -58,6 +58,8 @@ pub use tintype_engine::repo::snapshots::{Listing, Snapshot};
 pub use tintype_engine::tree::diff::{DiffCounts, What};
 pub use tintype_engine::tree::find::{Pattern, Query};
 pub use tintype_engine::verify::{Severity, VerifyReport};
+pub use tintype_source::connector::Passwords;
+pub use trial::HookTrial;
 
 use crate::group::GuardCommand;
 pub use crate::group::undo_point::{PRE_RESTORE, TRIGGER};
@@ -80,6 +82,8 @@ pub struct Host {
     pub own: Vec<PathBuf>,
     /// Id of the agent that this is; none: the host is known by its name.
     pub origin: Option<String>,
+    /// Told with the work at hand.
+    pub passwords: Passwords,
 }
 
 /// An opened repository.
@@ -244,6 +248,7 @@ mod tests {
             },
             own: Vec::new(),
             origin: None,
+            passwords: Passwords::default(),
         }
     }
 
@@ -299,6 +304,7 @@ mod tests {
             part: part.map(|name| PartOf {
                 part: Part { run: "run".into(), name: name.into() },
                 places: vec!["tenants/t/volumes/a".into(), "tenants/t/volumes/b".into()],
+                known: Vec::new(),
             }),
             ..Order::default()
         };
@@ -324,6 +330,37 @@ mod tests {
             assert_eq!(take(vault, order(&[name], Some("next"))).1.as_ref(), Some(&joined));
         }
         assert_ne!(take(&two, order(&["a"], None)).1.as_ref(), Some(&joined));
+    }
+
+    /// A series goes on with its own marks, also after one of its resources was deleted.
+    #[test]
+    fn what_is_deleted_is_no_reason_to_borrow_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Place { url: dir.path().join("s").display().to_string(), access: None };
+        let host = host(dir.path());
+        let vault = Vault::create(&storage, None, &host).unwrap().vault;
+        let volume = |name: &str| {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            let volume = serde_json::json!({
+                "kind": "volume", "name": name, "connector": "files", "at": { "path": path },
+            });
+            serde_json::from_value::<tintype_model::resource::Resource>(volume).unwrap()
+        };
+        let borrows = |known: &[&str], names: &[&str]| {
+            let order = Order {
+                tenant: "t".into(),
+                resources: known.iter().map(|name| volume(name)).collect(),
+                names: names.iter().map(|name| (*name).to_owned()).collect(),
+                ..Order::default()
+            };
+            let taken = vault.take(&order, &Cancel::default(), &Progress::default()).unwrap();
+            taken.outcome.manifest.options["borrows"].as_bool().unwrap()
+        };
+        assert!(!borrows(&["a", "b"], &["a", "b"]));
+        assert!(borrows(&["a", "b"], &["a"]), "a part of what there is");
+        assert!(!borrows(&["a"], &["a"]), "all that is left of it");
+        assert!(!borrows(&["a"], &["a"]));
     }
 
     #[test]

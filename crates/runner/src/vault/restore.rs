@@ -1,5 +1,6 @@
 //! Restoring resources and files out of a snapshot, onto this host.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use tintype_source::files::{Excludes, Owners};
 
 use super::{Vault, WAITING_WORKERS, processors};
 use crate::group::Run;
-use crate::group::restore::{Broken, GroupPlan, Restore, Restored, Wanted};
+use crate::group::restore::{Broken, GroupPlan, LeftRestore, Restore, Restored, Undone, Wanted};
 use crate::progress::Progress;
 use crate::restore::{self, ApplyOptions, Counts, Destination, Overwrite, Request};
 
@@ -31,6 +32,9 @@ pub struct UndoOrder {
     pub manager: Value,
     /// None: it stays until somebody deletes it.
     pub expiry: Option<Timestamp>,
+    /// See [`super::Order::elsewhere`].
+    #[serde(default)]
+    pub elsewhere: BTreeSet<String>,
 }
 
 /// Files into a directory.
@@ -135,8 +139,11 @@ impl Vault {
     ) -> Result<Result<Restored, Broken>> {
         let described = self.described(snapshot)?.resources;
         self.restoring(snapshot, cancel, progress, |restore| {
-            let is_new = restore.interrupted(&plan.wanted)?.is_none();
-            let plan = if is_new { restore.with_versions(plan) } else { plan };
+            // What was begun goes on as it was begun, with the versions that were asked for then.
+            let plan = match restore.interrupted(&plan.wanted)? {
+                Some(begun) => begun,
+                None => restore.with_versions(plan),
+            };
             Ok(match undoing {
                 Undoing::Without => restore.apply(plan, None),
                 Undoing::Point(order) => restore.apply(
@@ -145,6 +152,25 @@ impl Vault {
                 ),
             })
         })
+    }
+
+    /// What of a restore of the snapshot was interrupted on this host.
+    pub fn left_restore(
+        &self,
+        snapshot: &Snapshot,
+        cancel: &Cancel,
+    ) -> Result<Option<LeftRestore>> {
+        self.restoring(snapshot, cancel, &Progress::default(), |restore| restore.left())
+    }
+
+    /// Takes that back.
+    pub fn undo_restore(
+        &self,
+        snapshot: &Snapshot,
+        cancel: &Cancel,
+        progress: &Progress,
+    ) -> Result<Undone> {
+        self.restoring(snapshot, cancel, progress, |restore| restore.undo())
     }
 
     /// Plans it, and with `apply` does it: what is in the way stays unless `overwrite`.

@@ -1,5 +1,6 @@
 //! Taking a snapshot of resources.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +48,9 @@ pub struct Order {
     /// It is a part of a snapshot that others capture, too.
     #[serde(default)]
     pub part: Option<PartOf>,
+    /// Applications whose hooks and version another host of the run asks.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub elsewhere: BTreeSet<String>,
 }
 
 /// Which part of what.
@@ -55,6 +59,9 @@ pub struct PartOf {
     pub part: Part,
     /// Where in the tree all of it lies that the run captures, in however many parts.
     pub places: Vec<String>,
+    /// Where all lies that there is to capture, now or another time.
+    #[serde(default)]
+    pub known: Vec<String>,
 }
 
 impl Vault {
@@ -67,20 +74,25 @@ impl Vault {
         self.repository.close_abandoned()?;
         let origins = self.origins(&resources, &order.names)?;
         let parent = parent_of(self.known(&origins)?, &places);
-        let all_places = match &order.part {
-            None => places.clone(),
-            Some(part) => part.places.iter().map(|place| place.clone().into_bytes()).collect(),
+        let bytes = |places: &[String]| -> Vec<Vec<u8>> {
+            places.iter().map(|place| place.clone().into_bytes()).collect()
         };
-        let borrows = parent.as_ref().is_some_and(|p| group::borrows(p, &all_places, &order.names));
+        let (all_places, known) = match &order.part {
+            None => (places.clone(), group::places(&resources, &[])?),
+            Some(part) => (bytes(&part.places), bytes(&part.known)),
+        };
+        let borrows = parent
+            .as_ref()
+            .is_some_and(|parent| group::borrows(parent, &all_places, &order.names, &known));
         let paths = match order.names.is_empty() {
             true => vec!["all resources".to_owned()],
             false => order.names.clone(),
         };
-        let mut options = json!({
+        let mut said = json!({
             "resources": order.names, BORROWS: borrows, MANAGER: order.manager, ORIGINS: origins,
         });
         if let Some(part) = &order.part {
-            options[PART] = json!(part.part);
+            said[PART] = json!(part.part);
         }
         let labels = Labels {
             paths,
@@ -88,9 +100,11 @@ impl Vault {
             tags: order.tags.clone(),
             note: order.note.clone(),
             expiry: order.expiry,
-            options,
+            options: said,
         };
-        self.capture(&resources, &order.names, labels, parent, order.read_all, cancel, progress)
+        let of_this = GroupOptions { elsewhere: order.elsewhere.clone(), ..self.group_options() };
+        let how = options(labels, parent, order.read_all, cancel);
+        self.capture(&resources, &order.names, &how, &of_this, progress)
     }
 
     /// What is captured now is captured here.
@@ -131,7 +145,7 @@ impl Vault {
             Replaced { described, replaced, known: self.known(&origins)? },
             labels,
             |labels, parent| options(labels, parent, false, cancel),
-            &self.group_options(),
+            &GroupOptions { elsewhere: order.elsewhere.clone(), ..self.group_options() },
         )?;
         for what in &taken.unreleased {
             tracing::warn!(%what, "after the undo point");
@@ -143,20 +157,16 @@ impl Vault {
         &self,
         resources: &Resources,
         names: &[String],
-        labels: Labels,
-        parent: Option<Snapshot>,
-        read_all: bool,
-        cancel: &Cancel,
+        options: &SnapshotOptions,
+        group: &GroupOptions,
         progress: &Progress,
     ) -> Result<Taken> {
-        if let Some(parent) = &parent {
+        if let Some(parent) = &options.parent {
             Progress::add(&progress.total_entries, parent.manifest.entries);
             Progress::add(&progress.total_bytes, parent.manifest.bytes);
         }
-        let options = options(labels, parent, read_all, cancel);
         let connectors = tintype_source::connectors();
-        let group = self.group_options();
-        group::snapshot(&self.repository, &connectors, resources, names, &options, &group, progress)
+        group::snapshot(&self.repository, &connectors, resources, names, options, group, progress)
     }
 
     pub(super) fn group_options(&self) -> GroupOptions {
@@ -171,7 +181,9 @@ impl Host {
     pub(super) fn group_options(&self, more: &[PathBuf]) -> GroupOptions {
         let own: Vec<PathBuf> = self.own.iter().chain(more).cloned().collect();
         let places = (self.runtime.clone(), self.scratch.clone());
-        GroupOptions::new(&own, places, self.guard.clone(), DEADLINE, AHEAD_BYTES)
+        let guard = self.guard.clone();
+        let passwords = self.passwords.clone();
+        GroupOptions { passwords, ..GroupOptions::new(&own, places, guard, DEADLINE, AHEAD_BYTES) }
     }
 }
 

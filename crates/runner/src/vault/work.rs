@@ -13,14 +13,17 @@ use tintype_engine::crypto::keys::MasterKey;
 use tintype_engine::id::{decode_hex, encode_hex};
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_model::item::{Descriptor, Item, Window};
+use tintype_model::resource::{Hook, Resource};
 use tintype_model::{Error, Result};
 
-use super::discover::Discovery;
+use super::discover::{Discovery, Reached};
 use super::{
-    Expected, FilesOutcome, FilesTo, Host, Order, Place, UndoOrder, Undoing, Vault, check_mount,
+    Expected, FilesOutcome, FilesTo, HookTrial, Host, Order, Passwords, Place, UndoOrder, Undoing,
+    Vault, check_mount,
 };
 use crate::group::Taken;
-use crate::group::restore::{Broken, GroupPlan, Restored, Wanted};
+
+use crate::group::restore::{Broken, GroupPlan, LeftRestore, Restored, Undone, Wanted};
 use crate::progress::Progress;
 
 /// What is to be done. It may hold secrets, in steps of plans and in descriptions of resources.
@@ -29,6 +32,10 @@ use crate::progress::Progress;
 pub enum Work {
     /// What runs on the host and can be protected?
     Discover,
+    /// Whether a resource's server lets in whom it names. Changes nothing.
+    Reach {
+        resource: Box<Resource>,
+    },
     Take(Box<Order>),
     /// Looks and decides; changes nothing.
     PlanRestore {
@@ -41,6 +48,19 @@ pub enum Work {
         snapshot: String,
         plan: Box<GroupPlan>,
         undo: Option<UndoOrder>,
+    },
+    /// What of a restore was interrupted?
+    LeftRestore {
+        snapshot: String,
+    },
+    /// Takes that back.
+    UndoRestore {
+        snapshot: String,
+    },
+    /// Runs a hook of a resource.
+    TryHook {
+        resource: Box<Resource>,
+        hook: Hook,
     },
     /// Plans it, and with `apply` does it.
     RestoreFiles {
@@ -55,9 +75,13 @@ impl Work {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Discover => "discover",
+            Self::Reach { .. } => "try a connector",
             Self::Take(_) => "take a snapshot",
             Self::PlanRestore { .. } => "plan a restore",
             Self::ApplyRestore { .. } => "restore",
+            Self::LeftRestore { .. } => "look for an interrupted restore",
+            Self::UndoRestore { .. } => "take a restore back",
+            Self::TryHook { .. } => "try a hook",
             Self::RestoreFiles { apply: false, .. } => "plan a restore of files",
             Self::RestoreFiles { apply: true, .. } => "restore files",
         }
@@ -134,6 +158,15 @@ pub struct WorkOrder {
     pub work: Work,
     /// None for what needs no repository.
     pub access: Option<Access>,
+    /// Of the manager's connectors that it needs.
+    #[serde(default, skip_serializing_if = "Passwords::is_empty")]
+    pub passwords: Passwords,
+}
+
+impl WorkOrder {
+    pub fn new(work: Work, access: Option<Access>) -> Self {
+        Self { work, access, passwords: Passwords::default() }
+    }
 }
 
 /// What came of a snapshot, or of a part of one: what its run tells. The whole stands in the
@@ -188,12 +221,16 @@ fn told(items: Vec<Item>) -> Vec<Item> {
 #[serde(rename_all = "kebab-case")]
 pub enum Done {
     Discovered(Discovery),
+    Reached(Reached),
     Captured(Box<Captured>),
     Planned(Box<GroupPlan>),
     Restored(Box<Restored>),
     /// The restore broke; this says what became of it.
     Broken(Box<Broken>),
     Files(FilesOutcome),
+    Left(Option<LeftRestore>),
+    Undone(Undone),
+    Tried(HookTrial),
 }
 
 /// Does it: the only place where that is done.
@@ -203,18 +240,23 @@ pub fn perform(
     cancel: &Cancel,
     progress: &Progress,
 ) -> Result<Done> {
-    let WorkOrder { work, access } = order;
-    let Some(Access { place, key, mount_point, storage: _ }) = access else {
-        return match work {
-            Work::Discover => host.discover(cancel).map(Done::Discovered),
-            _ => Err(Error::invalid("the order names no repository")),
-        };
+    let WorkOrder { work, access, passwords } = order;
+    let host = &Host { passwords, ..host.clone() };
+    let work = match work {
+        Work::Discover => return host.discover(cancel).map(Done::Discovered),
+        Work::Reach { resource } => return host.reach(&resource, cancel).map(Done::Reached),
+        Work::TryHook { resource, hook } => {
+            return host.try_hook(&hook, &resource, cancel).map(Done::Tried);
+        }
+        work => work,
     };
+    let missing = || Error::invalid("the order names no repository");
+    let Access { place, key, mount_point, storage: _ } = access.ok_or_else(missing)?;
     check_mount(&Expected { mount_point, needed_bytes: None }, &place)?;
     let vault = Vault::open(&place, key, host)?;
     let found = |id: &str| vault.snapshot(id);
     Ok(match work {
-        Work::Discover => Done::Discovered(host.discover(cancel)?),
+        Work::Discover | Work::Reach { .. } | Work::TryHook { .. } => return Err(missing()),
         Work::Take(order) => Done::Captured(Box::new(vault.take(&order, cancel, progress)?.into())),
         Work::PlanRestore { snapshot, wanted } => {
             Done::Planned(Box::new(vault.plan_restore(&found(&snapshot)?, &wanted, cancel)?))
@@ -226,6 +268,12 @@ pub fn perform(
                 Ok(restored) => Done::Restored(Box::new(restored)),
                 Err(broken) => Done::Broken(Box::new(broken)),
             }
+        }
+        Work::LeftRestore { snapshot } => {
+            Done::Left(vault.left_restore(&found(&snapshot)?, cancel)?)
+        }
+        Work::UndoRestore { snapshot } => {
+            Done::Undone(vault.undo_restore(&found(&snapshot)?, cancel, progress)?)
         }
         Work::RestoreFiles { snapshot, to, apply } => {
             Done::Files(vault.restore_files(&found(&snapshot)?, &to, apply, cancel, progress)?)
@@ -241,7 +289,7 @@ mod tests {
     fn an_order_travels_whole_and_shows_no_key() {
         let url = "s3://bucket/place?endpoint=http://h:1";
         let access = AccessKey::new("public-id", "canary-secret", Some("canary-token"));
-        let order = WorkOrder {
+        let mut order = WorkOrder {
             work: Work::RestoreFiles {
                 snapshot: "s".into(),
                 to: FilesTo { path: b"a".to_vec(), directory: "/b".into(), overwrite: true },
@@ -253,7 +301,9 @@ mod tests {
                 mount_point: Some("/mnt".into()),
                 storage: "s3://bucket?endpoint=http://h:1".into(),
             }),
+            passwords: Passwords::default(),
         };
+        order.passwords.insert("01h", "canary-password".into());
         let shown = format!("{order:?}");
         assert!(!shown.contains("canary") && !shown.contains("0707"), "{shown}");
         let text = serde_json::to_string(&order).unwrap();

@@ -4,6 +4,7 @@
 
 mod guard;
 mod part;
+mod passwords;
 mod source;
 mod target;
 
@@ -12,13 +13,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tintype_model::Result;
 use tintype_model::cancel::Cancel;
 use tintype_model::env::{Clock, Tasks};
 use tintype_model::resource::{Consistency, Resource};
+use tintype_model::{Error, Result};
 
 pub use guard::Guarded;
 pub use part::{Changed, Content, EndOfStream, Part, ReadImage};
+pub use passwords::Passwords;
 pub use source::{CapturePlan, Released, Source, Turn, View};
 pub use target::{
     Destination, FilesDone, ImageSink, KEPT, Stored, StoredEntry, Target, TargetPlan,
@@ -37,6 +39,16 @@ pub trait Connector: Send + Sync {
 
     /// `Invalid` if what describes it does not say what is needed; looks at nothing on any host.
     fn check(&self, resource: &Resource) -> Result<()>;
+
+    /// Whether the server of `resource` is there and lets in whom it names, as far as a capture
+    /// needs it: what a capture would reach. Changes nothing. `Unsupported` where there is no server.
+    fn reach(&self, resource: &Resource, context: &Context) -> Result<CapturePlan> {
+        let _ = (resource, context);
+        let name = self.name();
+        Err(Error::unsupported(format!(
+            "{name} reaches no server: its resources need no connector of the manager"
+        )))
+    }
 
     /// The same, and what captures it.
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>>;
@@ -84,6 +96,7 @@ pub struct Context {
     /// Devices (`st_dev`) that this process writes to and that must not freeze: repository, cache
     /// and scratch.
     pub written_devices: Vec<u64>,
+    pub passwords: Passwords,
 }
 
 /// Which sessions of this host are at work, asked at the moment: a session is known before it makes

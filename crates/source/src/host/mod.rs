@@ -34,6 +34,7 @@ mod tests {
             living: Arc::new(BTreeSet::new()),
             scratch: PathBuf::new(),
             written_devices: Vec::new(),
+            passwords: crate::connector::Passwords::default(),
         }
     }
 }

@@ -14,10 +14,11 @@ mod watch;
 mod xml;
 
 use serde_json::Value;
-use tintype_model::resource::{Kind, Resource};
+use tintype_model::resource::{Consistency, Kind, Resource};
 use tintype_model::{Error, Result};
 
-use crate::connector::{Connector, Context, Discovered, Source, Target};
+use crate::connector::{CapturePlan, Connector, Context, Discovered, Source, Target};
+use virsh::Virsh;
 
 pub(crate) const NAME: &str = "libvirt";
 
@@ -40,6 +41,14 @@ impl Connector for LibvirtConnector {
 
     fn check(&self, resource: &Resource) -> Result<()> {
         described(resource).map(drop)
+    }
+
+    /// libvirt itself; what a machine reaches is known of that machine alone.
+    fn reach(&self, resource: &Resource, context: &Context) -> Result<CapturePlan> {
+        let at = described(resource)?;
+        Virsh::new(&at.uri, context).call(&["version"])?;
+        let why_not_more = Some("it depends on each machine, and its guest agent".to_owned());
+        Ok(CapturePlan { reaches: Consistency::Crash, why_not_more, freezes: None })
     }
 
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {

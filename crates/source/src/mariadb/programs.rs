@@ -26,7 +26,8 @@ impl Login {
         };
         options.push_str(&place);
         if let Some(file) = &at.password_file {
-            options.extend(["password=", &quoted(&secret::read(file)?), "\n"]);
+            let password = secret::read(file, &context.passwords)?;
+            options.extend(["password=", &quoted(&password), "\n"]);
         }
         let file = context.scratch.join(format!("{}-{name}.cnf", context.label()));
         secret::write(&file, &options)?;

@@ -196,7 +196,9 @@ impl Client {
                 )));
             }
             let password = match &at.password_file {
-                Some(path) if matches!(ask, 3 | 5 | 10) => secret::read(path)?,
+                Some(path) if matches!(ask, 3 | 5 | 10) => {
+                    secret::read(path, &self.context.passwords)?
+                }
                 _ => Zeroizing::default(),
             };
             match ask {

@@ -167,7 +167,8 @@ pub(super) fn connected(
     let account = if at.password_file.is_some() { None } else { at.account() };
     let mut command = command(program, account);
     if let Some(file) = &at.password_file {
-        let escaped = secret::read(file)?.replace('\\', r"\\").replace(':', r"\:");
+        let password = secret::read(file, &context.passwords)?;
+        let escaped = password.replace('\\', r"\\").replace(':', r"\:");
         let passwords = context.scratch.join(format!("{}-{name}.pgpass", context.label()));
         secret::write(&passwords, &format!("*:*:*:*:{escaped}\n"))?;
         command.env("PGPASSFILE", passwords);

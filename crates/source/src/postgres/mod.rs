@@ -32,7 +32,7 @@ use serde_json::Value;
 use tintype_model::resource::Resource;
 use tintype_model::{Error, Result};
 
-use crate::connector::{Connector, Context, Discovered, Source, Target};
+use crate::connector::{CapturePlan, Connector, Context, Discovered, Source, Target};
 use crate::host::at;
 
 pub(crate) struct Postgres;
@@ -132,6 +132,10 @@ impl Connector for Postgres {
 
     fn check(&self, resource: &Resource) -> Result<()> {
         At::of(resource).map(drop)
+    }
+
+    fn reach(&self, resource: &Resource, context: &Context) -> Result<CapturePlan> {
+        self.source(resource, context)?.plan()
     }
 
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {

@@ -80,7 +80,7 @@ impl Client {
         let mut client =
             Self { reader: BufReader::with_capacity(256 << 10, patient), name: name.to_owned() };
         if let Some(file) = &at.password_file {
-            let password = secret::read(file)?;
+            let password = secret::read(file, &context.passwords)?;
             let user = at.user.as_deref();
             let words: Vec<&str> =
                 [Some("AUTH"), user, Some(&password)].into_iter().flatten().collect();

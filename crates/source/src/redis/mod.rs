@@ -15,7 +15,7 @@ use serde_json::Value;
 use tintype_model::Result;
 use tintype_model::resource::Resource;
 
-use crate::connector::{Connector, Context, Discovered, Source, Target};
+use crate::connector::{CapturePlan, Connector, Context, Discovered, Source, Target};
 use crate::host::at;
 
 pub(crate) struct Redis;
@@ -90,6 +90,10 @@ impl Connector for Redis {
 
     fn check(&self, resource: &Resource) -> Result<()> {
         at::of::<At>(resource).map(drop)
+    }
+
+    fn reach(&self, resource: &Resource, context: &Context) -> Result<CapturePlan> {
+        self.source(resource, context)?.plan()
     }
 
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {

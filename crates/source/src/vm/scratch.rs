@@ -107,6 +107,7 @@ mod tests {
             living: Arc::new(BTreeSet::new()),
             scratch: own.path().to_owned(),
             written_devices: Vec::new(),
+            passwords: crate::connector::Passwords::default(),
         };
         let scratch = Scratch::make(Some(uid), &context).unwrap();
         let disk = scratch.place().join("disk-0");

@@ -26,7 +26,7 @@ pub(super) use self::wire::path_of;
 use self::wire::shown;
 use self::wire::{at_of, bytes_of, change_of, counts_of, difference_of, entry_of, kind_for};
 use super::failure::{Failure, Outcome};
-use super::input::{Asked, limit_of};
+use super::input::{Asked, cursor_of, limit_of};
 use super::router::Asking;
 use super::snapshots::find;
 use crate::catalog::snapshots::{self, Filter, Known};
@@ -53,9 +53,8 @@ pub(super) async fn waited<T: Send + 'static>(
     blocking(move || work(&cancel)).await
 }
 
-fn cursor_of(cursor: Option<&str>) -> Outcome<Option<Vec<u8>>> {
-    let wrong = |_| Failure::new(Code::Invalid, "that is no cursor of a page before");
-    cursor.map(|hex| bytes_of(hex).map_err(wrong)).transpose()
+fn path_after(cursor: Option<&str>) -> Outcome<Option<Vec<u8>>> {
+    cursor_of(cursor, |hex| bytes_of(hex).ok())
 }
 
 /// One directory of a snapshot, or of a disk in it.
@@ -75,7 +74,7 @@ pub(super) async fn tree(
 ) -> Outcome<Json<Listing>> {
     let known = find(&state, &caller, &id).await?;
     let (at, limit) = (at_of(&query)?, limit_of(query.limit, DEFAULT_LIMIT)?);
-    let after = cursor_of(query.cursor.as_deref())?;
+    let after = path_after(query.cursor.as_deref())?;
     let view = view(&state, &known).await?;
     let listed = blocking(move || view.list(&at, after.as_deref(), limit)).await?;
     let last = listed.items.last().filter(|_| listed.has_more);
@@ -256,7 +255,7 @@ pub(super) async fn diff(
     }
     let path = path_of(query.path.as_deref(), query.path_hex.as_deref())?;
     let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
-    let after = cursor_of(query.cursor.as_deref())?;
+    let after = path_after(query.cursor.as_deref())?;
     let (old, new) = (view(&state, &from).await?, view(&state, &to).await?);
     let is_summary = query.summary;
     let found = waited(move |cancel| {

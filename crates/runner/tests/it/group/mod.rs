@@ -53,6 +53,8 @@ impl Stage {
                 environment: vec![("TINTYPE_TEST_GUARD".into(), "1".into())],
             },
             written_devices: Vec::new(),
+            passwords: tintype_source::connector::Passwords::default(),
+            elsewhere: std::collections::BTreeSet::new(),
             never_enter: Vec::new(),
             ahead_bytes: 1 << 20,
         }
@@ -141,6 +143,7 @@ fn the_guard_of_these_tests() {
         living: Arc::new(std::collections::BTreeSet::new()),
         scratch: std::path::PathBuf::new(),
         written_devices: Vec::new(),
+        passwords: tintype_source::connector::Passwords::default(),
     };
     let played = Played { log: Log::default(), world: Arc::default() };
     group::guard(&[Box::new(played)], &context).unwrap();

@@ -143,6 +143,7 @@ fn the_guard() {
         living: Arc::new(std::collections::BTreeSet::new()),
         scratch: PathBuf::new(),
         written_devices: Vec::new(),
+        passwords: tintype_source::connector::Passwords::default(),
     };
     group::guard(&[Box::new(Holding)], &context).unwrap();
 }

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+/// Letters from here on mean nothing to anybody (Unicode's private use).
+const PRIVATE: char = '\u{f0000}';
+
 /// What becomes of what.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Renewal {
@@ -44,8 +47,10 @@ fn renamed(word: &str, name: &str) -> String {
 
 fn mapped(word: &str, renewal: &Renewal) -> String {
     let mut word = word.to_owned();
-    for (old, new) in &renewal.paths {
-        word = replaced_whole(&word, old, new);
+    // What is mapped has its new place: no text in it is replaced.
+    let marks: Vec<String> = (PRIVATE..).take(renewal.paths.len()).map(String::from).collect();
+    for (old, mark) in renewal.paths.keys().zip(&marks) {
+        word = replaced_whole(&word, old, mark);
     }
     for (old, new) in &renewal.macs {
         // Addresses are the same in both cases.
@@ -55,6 +60,9 @@ fn mapped(word: &str, renewal: &Renewal) -> String {
     }
     for (old, new) in renewal.replace.iter().filter(|(old, _)| !old.is_empty()) {
         word = word.replace(old, new);
+    }
+    for (mark, new) in marks.iter().zip(renewal.paths.values()) {
+        word = word.replace(mark, new);
     }
     word
 }
@@ -136,11 +144,12 @@ mod tests {
             uuid: "3-4".into(),
             macs: map(&[("52:54:00:aa:bb:0c", "52:54:00:00:00:01")]),
             paths: map(&[("/vm/a", "/new/a"), ("/vm/q", "/new/q")]),
-            replace: map(&[("file:/vm/log", "null")]),
+            // Of a path that is mapped nothing is replaced.
+            replace: map(&[("file:/vm/log", "null"), ("/new", "/wrong"), ("/vm/a", "/wrong")]),
         };
         let expected = "qemu -name guest=copy,debug-threads=on -uuid 3-4 -device \
             virtio-net-pci,mac=52:54:00:00:00:01,netdev=n -blockdev \
-            driver=file,filename=/new/a,node-name=/vm/ab -qmp unix:/new/q,server=on -serial null";
+            driver=file,filename=/new/a,node-name=/wrongb -qmp unix:/new/q,server=on -serial null";
         assert_eq!(renewed(&command, &renewal).join(" "), expected);
         assert!(names(&command, "/vm/a") && !names(&command, "/vm") && !names(&command, "/new/a"));
         assert_eq!(renamed("web,process=x", "y,z"), "y,,z,process=x");

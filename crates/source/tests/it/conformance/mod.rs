@@ -107,6 +107,7 @@ impl Session {
             living: Arc::new(AllButKilled),
             scratch: scratch.path().to_owned(),
             written_devices,
+            passwords: tintype_source::connector::Passwords::default(),
         };
         Self { context, _scratch: scratch }
     }

@@ -44,6 +44,7 @@ impl World {
             session,
             scratch,
             written_devices: Vec::new(),
+            passwords: tintype_source::connector::Passwords::default(),
         };
         Self { context, stored: DirStored { root }, _directory: directory }
     }

@@ -44,6 +44,7 @@ pub(crate) fn context(scratch: &Path) -> Context {
         session,
         scratch: scratch.to_owned(),
         written_devices: Vec::new(),
+        passwords: tintype_source::connector::Passwords::default(),
     }
 }
 

@@ -1,0 +1,91 @@
+//! Connectors: what resources that go through one are captured as, and whose password a host is told
+//! for what it does.
+
+use std::collections::BTreeMap;
+
+use tintype_api::connector::{ConnectorSpec, PASSWORD_FILE};
+use tintype_api::object::Object;
+use tintype_api::resource::ResourceSpec;
+use tintype_model::identifier::Id;
+use tintype_model::resource::Resource;
+use tintype_model::{Error, ErrorKind, Result};
+use tintype_runner::vault::Passwords;
+use zeroize::Zeroizing;
+
+use crate::catalog::objects::{self, Filter};
+use crate::catalog::secrets::{self, Of};
+use crate::state::Shared;
+
+/// Name of a connector's secret.
+pub const PASSWORD: &str = "password";
+const MOST: i64 = 10_000;
+
+pub fn secret_of(id: &Id) -> Of<'_> {
+    Of { kind: "connector", id, name: PASSWORD }
+}
+
+/// All, by id.
+pub struct Connectors(BTreeMap<Id, ConnectorSpec>);
+
+impl Connectors {
+    pub async fn load(on: &mut sqlx::AnyConnection) -> Result<Self> {
+        let filter = Filter { limit: MOST, ..Filter::default() };
+        let all = objects::list::<ConnectorSpec>(on, &filter).await?;
+        Ok(Self(all.into_iter().map(|one| (one.id, one.spec)).collect()))
+    }
+
+    /// A resource as it is captured: with what its connector says.
+    pub fn described(&self, resource: &Object<ResourceSpec>) -> Resource {
+        let described = resource.spec.named(&resource.name);
+        let through = resource.spec.through.as_ref();
+        match through.and_then(|id| Some((id, self.0.get(id)?))) {
+            Some((id, connector)) => connector.completes(described, &Passwords::named(id.as_str())),
+            None => described,
+        }
+    }
+}
+
+impl Shared {
+    /// The passwords that these resources of a tenant name, each for the place of its connector alone.
+    pub async fn passwords_for<'r>(
+        &self,
+        tenant: &Id,
+        resources: impl IntoIterator<Item = &'r Resource>,
+    ) -> Result<Passwords> {
+        let mut passwords = Passwords::default();
+        let named: Vec<(Id, &Resource)> = resources.into_iter().filter_map(named).collect();
+        if named.is_empty() {
+            return Ok(passwords);
+        }
+        let mut wanted = BTreeMap::<Id, Vec<&Resource>>::new();
+        for (id, resource) in named {
+            wanted.entry(id).or_default().push(resource);
+        }
+        let mut on = self.catalog.read().await?;
+        for (id, resources) in wanted {
+            let connector = match objects::get::<ConnectorSpec>(&mut on, &id).await {
+                Err(error) if error.is(ErrorKind::NotFound) => continue,
+                connector => connector?,
+            };
+            let is_theirs = connector.tenant == *tenant || connector.tenant == self.system;
+            // One that leads elsewhere would get what is told for the others.
+            let are_its = resources.iter().all(|resource| connector.spec.is_for(resource));
+            if is_theirs && are_its && connector.spec.has_password {
+                let secret = secrets::need(&mut on, secret_of(&id), &self.key).await?;
+                passwords.insert(id.as_str(), text(&secret)?);
+            }
+        }
+        Ok(passwords)
+    }
+}
+
+/// The connector whose password it names.
+fn named(resource: &Resource) -> Option<(Id, &Resource)> {
+    let file = resource.at.get(PASSWORD_FILE)?.as_str()?;
+    Some((Passwords::connector_of(file)?.parse().ok()?, resource))
+}
+
+fn text(secret: &Zeroizing<Vec<u8>>) -> Result<String> {
+    let text = std::str::from_utf8(secret).map(str::to_owned);
+    text.map_err(|_| Error::corrupt("the password of a connector"))
+}

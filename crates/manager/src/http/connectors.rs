@@ -1,0 +1,210 @@
+//! Connectors: tried out before they are accepted.
+
+use tintype_api::connector::{ConnectorSpec, PASSWORD_FILE, Tried};
+use tintype_api::object::{ChangedObject, NewObject};
+use tintype_api::problem::Code;
+use tintype_api::resource::ResourceSpec;
+use tintype_model::identifier::Id;
+use tintype_model::resource::{Kind, Resource};
+use tintype_model::{Error, Result as ModelResult};
+use tintype_runner::vault::Passwords;
+use tintype_runner::vault::discover::Reached;
+use tintype_runner::vault::work::{Done, Work, WorkOrder};
+
+use super::resources::{bare, exists};
+use crate::agents::hands::{self, For};
+use crate::agents::named;
+use crate::catalog::objects::{self as stored, Filter};
+use crate::catalog::secrets;
+use crate::connectors::secret_of;
+use crate::http::failure::Failure;
+use crate::http::objects::{Context, Rules, entry, handlers_but_change, make, own};
+
+handlers_but_change!(ConnectorSpec, "connector", "/api/v1/connectors", "/api/v1/connectors/{id}");
+
+const MOST_RESOURCES: i64 = 100_000;
+
+impl Rules for ConnectorSpec {
+    fn check(&self) -> ModelResult<()> {
+        let has_password = self.has_password || self.password.is_some();
+        if has_password && self.at.contains_key(PASSWORD_FILE) {
+            return Err(Error::invalid(
+                "a password is in `password`, or in a `password_file` of `at`",
+            ));
+        }
+        if self.password.as_ref().is_some_and(|text| text.is_empty() || text.contains('\n')) {
+            return Err(Error::invalid("a password has one line"));
+        }
+        let file = self.at.get(PASSWORD_FILE).and_then(|file| file.as_str());
+        if file.and_then(Passwords::connector_of).is_some() {
+            return Err(Error::invalid("`password_file` is the whole path of a file"));
+        }
+        Ok(())
+    }
+
+    async fn may_become(
+        context: &mut Context<'_>,
+        before: Option<&Object<Self>>,
+        after: &mut Object<Self>,
+    ) -> Outcome<()> {
+        let state = context.state;
+        if let Some(agent) = &after.spec.agent {
+            exists(context, agent, &after.tenant).await?;
+        }
+        let differs = |before: &Object<Self>| {
+            before.spec.connector != after.spec.connector || before.spec.agent != after.spec.agent
+        };
+        if before.is_some_and(differs) {
+            unused(context, &after.id, &after.name).await?;
+        }
+        let of = secret_of(&after.id);
+        match after.spec.password.take() {
+            Some(password) => {
+                let (key, random) = (&state.key, &*state.random);
+                secrets::put(context.on, of, password.as_bytes(), key, random).await?;
+                after.spec.has_password = true;
+            }
+            None if !after.spec.has_password => secrets::delete(context.on, of).await?,
+            None if before.is_some_and(|before| before.spec.has_password) => {}
+            None => return Err(Failure::new(Code::Invalid, "`password` is missing")),
+        }
+        Ok(())
+    }
+
+    async fn may_go(context: &mut Context<'_>, object: &Object<Self>) -> Outcome<()> {
+        unused(context, &object.id, &object.name).await
+    }
+}
+
+async fn unused(context: &mut Context<'_>, id: &Id, name: &str) -> Outcome<()> {
+    let filter = Filter { limit: MOST_RESOURCES, ..Filter::default() };
+    let all = stored::list::<ResourceSpec>(context.on, &filter).await?;
+    match all.iter().find(|resource| resource.spec.through.as_ref() == Some(id)) {
+        None => Ok(()),
+        Some(resource) => {
+            let what = format!("resource {} goes through connector {name}", resource.name);
+            Err(Failure::new(Code::Locked, what)
+                .cure("let it go through another, or delete it first"))
+        }
+    }
+}
+
+/// Speaks to the server as a capture would; one that does not let it in is refused.
+async fn tried(
+    state: &State,
+    candidate: &Object<ConnectorSpec>,
+    password: Option<String>,
+) -> Outcome<Tried> {
+    let spec = &candidate.spec;
+    let place = match &spec.agent {
+        None => None,
+        Some(id) => Some(named(state, id, &candidate.tenant).await?),
+    };
+    let own = Passwords::named(candidate.id.as_str());
+    let whole = Resource {
+        name: candidate.name.clone(),
+        connector: spec.connector.clone(),
+        ..bare(Kind::Database)
+    };
+    let with_password =
+        ConnectorSpec { has_password: spec.has_password || password.is_some(), ..spec.clone() };
+    let resource = with_password.completes(whole, &own);
+    let mut passwords = state.passwords_for(&candidate.tenant, [&resource]).await?;
+    if let Some(password) = password {
+        passwords.insert(candidate.id.as_str(), password);
+    }
+    let work = Work::Reach { resource: Box::new(resource) };
+    let order = WorkOrder { passwords, ..WorkOrder::new(work, None) };
+    match hands::perform(state, &place, For::Request, order).await? {
+        Done::Reached(Reached { reaches, why_not_more }) => {
+            Ok(Tried { reaches: reaches.to_string(), why_not_more })
+        }
+        _ => Err(Error::unsupported("a connector was tried, and something else answered").into()),
+    }
+}
+
+/// Adds a connector, after it was tried out.
+#[utoipa::path(
+    post, path = "/api/v1/connectors", operation_id = "create-connector", tag = "connector",
+    request_body = NewObject<ConnectorSpec>,
+    responses(
+        (status = 201, body = Object<ConnectorSpec>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn create(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Body(new): Body<NewObject<ConnectorSpec>>,
+) -> Outcome<Response> {
+    new.spec.check()?;
+    let tenant = new.tenant.clone().unwrap_or_else(|| caller.actor.tenant.clone());
+    caller.check_id(&tenant, &format!("there is no tenant {tenant}"))?;
+    let now = state.now();
+    let candidate = Object {
+        id: state.new_id(),
+        tenant,
+        name: new.name.clone(),
+        version: 1,
+        created: now,
+        changed: now,
+        spec: new.spec.clone(),
+    };
+    tried(&state, &candidate, new.spec.password.clone()).await?;
+    let made = make(&state, &caller, new, async |_, _| Ok(())).await?;
+    Ok(crate::http::objects::answer(StatusCode::CREATED, made))
+}
+
+/// Changes a connector, after it was tried out as it is to be.
+#[utoipa::path(
+    patch, path = "/api/v1/connectors/{id}", operation_id = "change-connector", tag = "connector",
+    params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    request_body = ChangedObject<ConnectorSpec>,
+    responses(
+        (status = 200, body = Object<ConnectorSpec>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn change(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+    headers: HeaderMap,
+    Body(changed): Body<ChangedObject<ConnectorSpec>>,
+) -> Outcome<Response> {
+    let before = own::<ConnectorSpec>(&state, &caller, &id).await?;
+    if let Some(spec) = &changed.spec {
+        spec.check()?;
+        // The password that there is goes to the place where it went, until it is told again.
+        let is_elsewhere = spec.at != before.spec.at || spec.connector != before.spec.connector;
+        if is_elsewhere && spec.has_password && spec.password.is_none() {
+            let what = "the connector leads elsewhere from now on: its password is told again";
+            return Err(Failure::new(Code::Invalid, what));
+        }
+        let candidate = Object { spec: spec.clone(), ..before };
+        tried(&state, &candidate, spec.password.clone()).await?;
+    }
+    crate::http::objects::change::<ConnectorSpec>(&state, &caller, &id, &headers, changed).await
+}
+
+/// Tries it out now.
+#[utoipa::path(
+    post, path = "/api/v1/connectors/{id}/check", operation_id = "check-connector",
+    tag = "connector", params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Tried),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn check(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+) -> Outcome<Json<Tried>> {
+    let connector = own::<ConnectorSpec>(&state, &caller, &id).await?;
+    let found = tried(&state, &connector, None).await?;
+    let what = format!("connector {}", connector.name);
+    let change = state.catalog.change().await?;
+    change.commit(&entry(&state, &caller, &connector.tenant, "connector.check", &what)).await?;
+    Ok(Json(found))
+}
