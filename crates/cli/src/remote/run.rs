@@ -48,7 +48,7 @@ impl Verb for Command {
     fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
             Self::List(newest) => newest.tell(client, report, |client| list(client, &newest)),
-            Self::Show { id, watch } if watch.is_on() => watched(client, report, &id, watch),
+            Self::Show { id, watch } if watch.is_on() => watched(client, report, &id),
             Self::Show { id, watch: _ } => seen(&client.run(&id)?)?.tell(report),
             Self::Follow { id } => follow(client, report, &client.run(&id)?).map(drop),
             Self::Cancel { id } => {
@@ -89,11 +89,11 @@ fn seen(run: &Run) -> anyhow::Result<View> {
 }
 
 /// As the manager tells it, until it is over.
-fn watched(client: &Client, report: &Report, id: &Id, watch: Watch) -> anyhow::Result<()> {
+fn watched(client: &Client, report: &Report, id: &Id) -> anyhow::Result<()> {
     let env = Env::system();
     let mut heard: Option<Receiver<tintype_model::Result<Run>>> = None;
     let mut is_over = false;
-    watch.follow(view::interruptible()?, report, |cancel, is_first| {
+    view::follow(view::interruptible()?, report, |cancel, is_first| {
         if is_over {
             return Ok(None);
         }
@@ -112,16 +112,16 @@ fn watched(client: &Client, report: &Report, id: &Id, watch: Watch) -> anyhow::R
                 hear
             }
         };
-        let run = loop {
+        let (run, goes_on) = loop {
             match incoming.recv_timeout(LOOK) {
-                Ok(run) => break run?,
+                Ok(run) => break (run?, true),
                 Err(RecvTimeoutError::Timeout) if cancel.is_canceled() => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}
                 // The next look asks again.
-                Err(RecvTimeoutError::Disconnected) => break client.run(id)?,
+                Err(RecvTimeoutError::Disconnected) => break (client.run(id)?, false),
             }
         };
-        heard = Some(incoming);
+        heard = goes_on.then_some(incoming);
         is_over = run.state.is_over();
         seen(&run).map(Some)
     })

@@ -194,7 +194,7 @@ impl Watch {
         }
         let clock = Env::system().clock;
         let client = client.remembering();
-        self.follow(interruptible()?, report, |cancel, is_first| {
+        follow(interruptible()?, report, |cancel, is_first| {
             let until = clock.elapsed() + if is_first { Duration::ZERO } else { EVERY };
             while clock.elapsed() < until && !cancel.is_canceled() {
                 clock.sleep(LOOK);
@@ -206,45 +206,44 @@ impl Watch {
     pub(super) fn is_on(self) -> bool {
         self.watch
     }
+}
 
-    /// Tells what `next` gives until that gives nothing, or somebody interrupts it. A manager that
-    /// cannot be reached for a while is waited for.
-    pub(super) fn follow(
-        self,
-        cancel: Cancel,
-        report: &Report,
-        mut next: impl FnMut(&Cancel, bool) -> anyhow::Result<Option<View>>,
-    ) -> anyhow::Result<()> {
-        let mut last: Option<View> = None;
-        let mut is_away = false;
-        loop {
-            let looked = next(&cancel, last.is_none());
-            if cancel.is_canceled() {
-                return Ok(());
+/// Tells what `next` gives until that gives nothing, or somebody interrupts it. A manager that
+/// cannot be reached for a while is waited for.
+pub(super) fn follow(
+    cancel: Cancel,
+    report: &Report,
+    mut next: impl FnMut(&Cancel, bool) -> anyhow::Result<Option<View>>,
+) -> anyhow::Result<()> {
+    let mut last: Option<View> = None;
+    let mut is_away = false;
+    loop {
+        let looked = next(&cancel, last.is_none());
+        if cancel.is_canceled() {
+            return Ok(());
+        }
+        match (looked, &last) {
+            (Ok(None), _) => return Ok(()),
+            (Ok(Some(view)), None) => {
+                match std::io::stdout().is_terminal() && !report.is_json() {
+                    true => view.draw()?,
+                    false => view.tell(report)?,
+                }
+                last = Some(view);
             }
-            match (looked, &last) {
-                (Ok(None), _) => return Ok(()),
-                (Ok(Some(view)), None) => {
-                    match std::io::stdout().is_terminal() && !report.is_json() {
-                        true => view.draw()?,
-                        false => view.tell(report)?,
-                    }
+            (Ok(Some(view)), Some(before)) => {
+                is_away = false;
+                if view != *before {
+                    view.tell_again(report, before)?;
                     last = Some(view);
                 }
-                (Ok(Some(view)), Some(before)) => {
-                    is_away = false;
-                    if view != *before {
-                        view.tell_again(report, before)?;
-                        last = Some(view);
-                    }
-                }
-                (Err(error), Some(_)) if exit::kind_of(&error) == Some(ErrorKind::Unavailable) => {
-                    if !std::mem::replace(&mut is_away, true) {
-                        report.warn(format!("{error}; waiting for it"));
-                    }
-                }
-                (Err(error), _) => return Err(error),
             }
+            (Err(error), Some(_)) if exit::kind_of(&error) == Some(ErrorKind::Unavailable) => {
+                if !std::mem::replace(&mut is_away, true) {
+                    report.warn(format!("{error}; waiting for it"));
+                }
+            }
+            (Err(error), _) => return Err(error),
         }
     }
 }

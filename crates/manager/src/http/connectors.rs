@@ -18,7 +18,7 @@ use crate::catalog::objects::{self as stored, Filter};
 use crate::catalog::secrets;
 use crate::connectors::secret_of;
 use crate::http::failure::Failure;
-use crate::http::objects::{Context, Rules, entry, handlers_but_change, make, own};
+use crate::http::objects::{Context, Rules, candidate, entry, handlers_but_change, make, own};
 
 handlers_but_change!(ConnectorSpec, "connector", "/api/v1/connectors", "/api/v1/connectors/{id}");
 
@@ -137,19 +137,7 @@ pub(in crate::http) async fn create(
     caller: Asking,
     Body(new): Body<NewObject<ConnectorSpec>>,
 ) -> Outcome<Response> {
-    new.spec.check()?;
-    let tenant = new.tenant.clone().unwrap_or_else(|| caller.actor.tenant.clone());
-    caller.check_id(&tenant, &format!("there is no tenant {tenant}"))?;
-    let now = state.now();
-    let candidate = Object {
-        id: state.new_id(),
-        tenant,
-        name: new.name.clone(),
-        version: 1,
-        created: now,
-        changed: now,
-        spec: new.spec.clone(),
-    };
+    let candidate = candidate(&state, &caller, new.clone())?;
     tried(&state, &candidate, new.spec.password.clone()).await?;
     let made = make(&state, &caller, new, async |_, _| Ok(())).await?;
     Ok(crate::http::objects::answer(StatusCode::CREATED, made))

@@ -162,6 +162,20 @@ pub(super) async fn create<S: Rules>(
     Ok(answer(StatusCode::CREATED, made))
 }
 
+/// An object as it would be made, for what is tried out before.
+pub(super) fn candidate<S: Rules>(
+    state: &State,
+    caller: &Caller,
+    new: NewObject<S>,
+) -> Outcome<Object<S>> {
+    new.spec.check()?;
+    let tenant = new.tenant.unwrap_or_else(|| caller.actor.tenant.clone());
+    caller.check_id(&tenant, &format!("there is no tenant {tenant}"))?;
+    let (id, now) = (state.new_id(), state.now());
+    let (name, spec) = (new.name, new.spec);
+    Ok(Object { id, tenant, name, version: 1, created: now, changed: now, spec })
+}
+
 /// Makes an object, and what belongs to it in the same change.
 pub(super) async fn make<S: Rules>(
     state: &State,
@@ -170,23 +184,10 @@ pub(super) async fn make<S: Rules>(
     also: impl AsyncFnOnce(&mut AnyConnection, &Object<S>) -> Outcome<()>,
 ) -> Outcome<Object<S>> {
     check_name(&new.name)?;
-    new.spec.check()?;
-    let tenant = new.tenant.unwrap_or_else(|| caller.actor.tenant.clone());
+    let mut object = candidate(state, caller, new)?;
     let mut change = state.catalog.change().await?;
-    let of = objects::get::<TenantSpec>(change.on(), &tenant).await;
-    let missing = format!("there is no tenant {tenant}");
-    caller.check_id(&tenant, &missing)?;
-    caller.check(&of?, &missing)?;
-    let now = state.now();
-    let mut object = Object {
-        id: state.new_id(),
-        tenant,
-        name: new.name,
-        version: 1,
-        created: now,
-        changed: now,
-        spec: new.spec,
-    };
+    let of = objects::get::<TenantSpec>(change.on(), &object.tenant).await;
+    caller.check(&of?, &format!("there is no tenant {}", object.tenant))?;
     let mut context = Context { state, caller, on: change.on() };
     S::may_become(&mut context, None, &mut object).await?;
     objects::insert(change.on(), &object).await?;

@@ -15,7 +15,7 @@ use crate::catalog::secrets::{self, Of};
 use crate::catalog::{facts, repositories};
 use crate::http::failure::Failure;
 use crate::http::input::{cursor_of, limit_of, page};
-use crate::http::objects::{Context, Rules, entry, handlers_of_one, make, own};
+use crate::http::objects::{Context, Rules, candidate, entry, handlers_of_one, make, own};
 use crate::vaults::{ACCESS_SECRET, AGENT_ACCESS_SECRET};
 
 handlers_of_one!(StorageSpec, "storage", "/api/v1/storages/{id}");
@@ -202,24 +202,13 @@ pub(in crate::http) async fn create(
     caller: Asking,
     Body(new): Body<NewObject<StorageSpec>>,
 ) -> Outcome<Response> {
-    new.spec.check()?;
-    let tenant = new.tenant.clone().unwrap_or_else(|| caller.actor.tenant.clone());
-    caller.check_id(&tenant, &format!("there is no tenant {tenant}"))?;
+    let candidate = candidate(&state, &caller, new.clone())?;
     if !caller.actor.is_system {
         let what = "a storage is added by an administrator of the system";
         return Err(Failure::new(Code::NotAllowed, what));
     }
-    let now = state.now();
-    let candidate = Object {
-        id: state.new_id(),
-        tenant,
-        name: new.name.clone(),
-        version: 1,
-        created: now,
-        changed: now,
-        spec: new.spec.clone(),
-    };
     let found = tried(&state, &candidate).await?;
+    let now = found.checked;
     let made = make(&state, &caller, new, async |on, made: &Object<StorageSpec>| {
         Ok(facts::set_state(on, "storage", &made.id, now, &found).await?)
     });

@@ -1,6 +1,9 @@
 //! Agents as their manager sees them: joining, identities, rights. What they do on their hosts is in
 //! the tests of the program.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::KeyPair;
@@ -164,9 +167,13 @@ fn a_copy_of_an_identity_gets_no_work_and_is_told_of() {
     let agent = joined(&lab, &administrator, &system, "one");
     let id: Id = agent.id.parse().unwrap();
     let (first, second) = (agent.client(&lab), agent.client(&lab));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let ends = Arc::clone(&is_over);
     let working = std::thread::spawn(move || {
-        // Until the manager ends.
-        while first.work(&AskWork { waits: true, ..ask() }).is_ok() {}
+        while !ends.load(Ordering::SeqCst) {
+            // The other one may have been a moment earlier.
+            let _ = first.work(&AskWork { waits: true, ..ask() });
+        }
     });
     let copy = AskWork { instance: "b".into(), ..ask() };
     let refused = (0..100).find_map(|_| {
@@ -178,6 +185,7 @@ fn a_copy_of_an_identity_gets_no_work_and_is_told_of() {
     assert!(refused.message().contains("remove its data directory"), "{refused}");
     let state = administrator.agent_state(&id).unwrap();
     assert!(state.refused.unwrap().contains("uses the same identity"));
+    is_over.store(true, Ordering::SeqCst);
     drop(lab);
     working.join().unwrap();
 }
