@@ -51,6 +51,9 @@ const ANSWER: Duration = Duration::from_mins(1);
 /// Of an answer.
 const MOST_BYTES: u64 = 64 << 20;
 
+/// What was read, by path: its `ETag`, and the text.
+type Remembered = BTreeMap<String, (String, String)>;
+
 /// One manager, and as whom one speaks to it.
 #[derive(Clone)]
 pub struct Client {
@@ -58,8 +61,8 @@ pub struct Client {
     /// `https://host:port`
     base: String,
     bearer: Option<String>,
-    /// What was read, with its `ETag`, by path; none: nothing is remembered.
-    remembered: Option<Arc<Mutex<BTreeMap<String, (String, String)>>>>,
+    /// None: nothing is remembered.
+    remembered: Option<Arc<Mutex<Remembered>>>,
 }
 
 /// What a manager answered.

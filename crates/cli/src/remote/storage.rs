@@ -163,7 +163,9 @@ fn key(id: String, option: &str, variable: &str) -> anyhow::Result<AccessKey> {
 fn warned(client: &Client, report: &Report, storage: &Object<StorageSpec>) -> anyhow::Result<()> {
     let state: StorageState = client.get(&format!("/storages/{}/state", storage.id))?;
     let warned = state.checks.iter().filter(|check| check.outcome == Verdict::Warn);
-    warned.for_each(|check| report.warn(show::check(check)));
+    for check in warned {
+        report.warn(show::check(check));
+    }
     Ok(())
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Watch {
 }
 
 // The newest of a long list.
-#[derive(clap::Args, Clone, Copy)]
+#[derive(clap::Args)]
 pub(crate) struct Newest {
     #[arg(long, value_name = "N", default_value_t = 50)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -100,8 +100,12 @@ impl View {
             report.event(event, fields.clone())?;
         }
         self.lines.iter().try_for_each(|line| report.text(line))?;
-        self.notes.iter().for_each(|note| report.note(note));
-        self.warnings.iter().for_each(|warning| report.warn(warning));
+        for note in &self.notes {
+            report.note(note);
+        }
+        for warning in &self.warnings {
+            report.warn(warning);
+        }
         Ok(())
     }
 

@@ -160,7 +160,11 @@ impl Vault {
         snapshot: &Snapshot,
         cancel: &Cancel,
     ) -> Result<Option<LeftRestore>> {
-        self.restoring(snapshot, cancel, &Progress::default(), |restore| restore.left())
+        // Of any lifetime, which the method itself is not.
+        fn left(restore: &Restore<'_>) -> Result<Option<LeftRestore>> {
+            restore.left()
+        }
+        self.restoring(snapshot, cancel, &Progress::default(), left)
     }
 
     /// Takes that back.
@@ -170,7 +174,10 @@ impl Vault {
         cancel: &Cancel,
         progress: &Progress,
     ) -> Result<Undone> {
-        self.restoring(snapshot, cancel, progress, |restore| restore.undo())
+        fn undo(restore: &Restore<'_>) -> Result<Undone> {
+            restore.undo()
+        }
+        self.restoring(snapshot, cancel, progress, undo)
     }
 
     /// Plans it, and with `apply` does it: what is in the way stays unless `overwrite`.
