@@ -85,14 +85,15 @@ impl<'p> Served<'p> {
         let login = login.arg("--password-file").arg(one_time);
         login.arg("--new-password-file").arg(chosen).run()?;
         let token = ["token", "create", "load", "--role", "administrator"];
-        served.token = place.tintype(token).read()?.trim().to_owned();
+        place.tintype(token).read()?.trim().clone_into(&mut served.token);
         place.secret("token", &served.token)?;
         Ok(served)
     }
 
     pub(super) fn again(place: &'p Place) -> anyhow::Result<Self> {
         let (mut served, _) = Self::start(place)?;
-        served.token = std::fs::read_to_string(place.path().join("token"))?.trim().to_owned();
+        let token = std::fs::read_to_string(place.path().join("token"))?;
+        token.trim().clone_into(&mut served.token);
         Ok(served)
     }
 

@@ -170,7 +170,7 @@ impl std::error::Error for Away {}
 /// Whether something failed only because the database does not answer.
 pub(crate) fn is_away(error: &Error) -> bool {
     use std::error::Error as _;
-    error.source().is_some_and(|source| source.is::<Away>())
+    matches!(error.source(), Some(source) if source.is::<Away>())
 }
 
 /// What to do about an error of the database.
