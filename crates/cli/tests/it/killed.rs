@@ -232,17 +232,14 @@ impl World {
         env.tasks.spawn(kill).unwrap();
         let begun = self.begin(doing);
         is_done.recv().unwrap();
-        match kills_agent {
-            true => {
-                drop(self.agent.take());
-                let agent = Agent::start(&self.lab, "web1", &[]);
-                agent.works();
-                self.agent = Some(agent);
-            }
-            false => {
-                drop(self.served.take());
-                self.served = Some(serve_at(&self.lab, None, &self.address));
-            }
+        if kills_agent {
+            drop(self.agent.take());
+            let agent = Agent::start(&self.lab, "web1", &[]);
+            agent.works();
+            self.agent = Some(agent);
+        } else {
+            drop(self.served.take());
+            self.served = Some(serve_at(&self.lab, None, &self.address));
         }
         self.settle(doing, begun.ok());
     }
