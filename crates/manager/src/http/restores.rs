@@ -9,9 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tintype_api::page::{DEFAULT_LIMIT, Page};
 use tintype_api::problem::{Code, Problem};
-use tintype_api::restore::{
-    ApplyRestore, NewRestore, NotRestored, Restore, RestorePlan, Standing,
-};
+use tintype_api::restore::{ApplyRestore, NewRestore, NotRestored, Restore, RestorePlan, Standing};
 use tintype_api::run::{Run, RunKind, RunState};
 use tintype_api::snapshot::SnapshotScope;
 use tintype_model::identifier::Id;

@@ -51,7 +51,6 @@ pub async fn standing(state: &State, run: &Id) -> Result<Vec<HostStanding>> {
     Ok(all)
 }
 
-
 impl Applying<'_> {
     /// Takes back what of them was interrupted, the last host first.
     pub(super) async fn back(&self, plans: Vec<HostPlan>) -> Result<Ended> {

@@ -7,8 +7,8 @@ pub(crate) mod care;
 mod dispatcher;
 mod handle;
 mod hosts;
-mod quota;
 pub mod interrupted;
+mod quota;
 pub mod restore;
 pub mod snapshot;
 
