@@ -1,10 +1,14 @@
 //! Protection policies: what is snapshotted when, where to, and for how long (docs/schedules.md).
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tintype_model::identifier::Id;
-use tintype_model::profile::{Period, Profile, Scope};
+use tintype_model::profile::{Excluded, Period, Profile, Scope};
 use utoipa::{IntoParams, ToSchema};
+
+use crate::snapshot::ExcludedSchema;
 
 /// The fields of a profile; its name is that of the object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -23,6 +27,10 @@ pub struct ProfileSpec {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schema(max_length = 4096)]
     pub note: String,
+    /// What of the manager's state is left out; of full and manager snapshots.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<ExcludedSchema>)]
+    pub exclude: BTreeSet<Excluded>,
 }
 
 fn yes() -> bool {
@@ -49,15 +57,15 @@ pub(crate) struct PartialSchema {
 
 impl ProfileSpec {
     pub fn named(&self, name: &str) -> Profile {
-        let Self { enabled, scope, periods, storage, note } = self.clone();
-        Profile { name: name.to_owned(), enabled, scope, periods, storage, note }
+        let Self { enabled, scope, periods, storage, note, exclude } = self.clone();
+        Profile { name: name.to_owned(), enabled, scope, periods, storage, note, exclude }
     }
 }
 
 impl From<Profile> for ProfileSpec {
     fn from(profile: Profile) -> Self {
-        let Profile { name: _, enabled, scope, periods, storage, note } = profile;
-        Self { enabled, scope, periods, storage, note }
+        let Profile { name: _, enabled, scope, periods, storage, note, exclude } = profile;
+        Self { enabled, scope, periods, storage, note, exclude }
     }
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tintype_model::identifier::Id;
 use tintype_model::item::Outcome;
+pub use tintype_model::profile::Excluded;
 use tintype_model::resource::{Consistency, Kind};
 use utoipa::{IntoParams, ToSchema};
 
@@ -66,31 +67,17 @@ pub struct Snapshot {
     pub skipped: u32,
     /// What of the manager's state was left out on purpose.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<ExcludedSchema>)]
     pub excluded: BTreeSet<Excluded>,
 }
 
-/// What of the manager's state can be left out of a snapshot.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Excluded {
-    /// Passwords, tokens, access keys of storages and connectors, the key of the agents' authority.
+#[derive(ToSchema)]
+#[schema(as = Excluded, rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes a type of another crate")]
+pub(crate) enum ExcludedSchema {
     Credentials,
-    /// The audit log.
     Events,
-    /// Runs that have ended, and what they logged.
     Logs,
-}
-
-impl Excluded {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Credentials => "credentials",
-            Self::Events => "events",
-            Self::Logs => "logs",
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -211,6 +198,7 @@ pub struct NewSnapshot {
     pub trigger: Trigger,
     /// What of the manager's state is left out; of full and manager snapshots.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<ExcludedSchema>)]
     pub exclude: BTreeSet<Excluded>,
 }
 

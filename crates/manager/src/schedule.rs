@@ -171,6 +171,7 @@ async fn scheduled(state: &State, due: &Due, object: &Object<ProfileSpec>) -> Re
     let (scope, names) = match &object.spec.scope {
         Scope::Full if is_system => (SnapshotScope::Full, BTreeSet::new()),
         Scope::Full => (SnapshotScope::Tenant, BTreeSet::new()),
+        Scope::Manager => (SnapshotScope::Manager, BTreeSet::new()),
         Scope::Partial { resources, tags } => {
             // One that is gone stops nothing: the others are still to be kept.
             let here = resources.iter().filter(|name| all.iter().any(|r| r.name == **name));
@@ -197,7 +198,10 @@ async fn scheduled(state: &State, due: &Due, object: &Object<ProfileSpec>) -> Re
         is_private: false,
         read_all: false,
         trigger: Trigger::Schedule,
-        exclude: BTreeSet::new(),
+        exclude: match scope.holds_manager() {
+            true => object.spec.exclude.clone(),
+            false => BTreeSet::new(),
+        },
     };
     let spec = Spec {
         new,
@@ -252,6 +256,7 @@ fn care_profiles() -> Vec<Profile> {
         periods: vec![Period::new("always", frequency, "UTC")],
         storage: None,
         note: String::new(),
+        exclude: BTreeSet::new(),
     };
     care.into_iter().map(profile).collect()
 }

@@ -1,7 +1,8 @@
 //! A document that says which test shows something names one that is there.
 //!
 //! In `code spans`: `file.rs::name`, `folder/file.rs::{one, beginning_of_another…}`, `module::name`, and
-//! a bare `beginning_of_a_name…`. All before the name are folders, files, modules or types of it.
+//! a bare `beginning_of_a_name…`. All before the name are folders, files, modules or types of it; a name
+//! may be that of a module, too: then all of it is meant.
 
 use super::Finding;
 
@@ -44,7 +45,8 @@ impl Source {
             true => function.starts_with(name),
             false => function == name,
         };
-        parts.iter().all(|part| self.parts.contains(part)) && self.functions.iter().any(fits)
+        let is_there = self.functions.iter().any(fits) || self.parts.iter().any(fits);
+        is_there && parts.iter().all(|part| self.parts.contains(part))
     }
 }
 
@@ -112,6 +114,7 @@ mod tests {
             "`manager/tests/it/lost.rs::a_test…`",
             "`lost::{a_test…, commit}`, `lost::Change::commit`",
             "`a_test_that…`",
+            "`it::lost`",
             "`tintype restore ID`, `lost.rs`, `run_log`, `{a, b}::c d`",
         ];
         for text in there {

@@ -33,9 +33,22 @@ impl Rules for ProfileSpec {
     ) -> Outcome<()> {
         check_name(&after.name)?;
         let is_of_system = after.tenant == context.state.system;
-        if after.spec.scope == Scope::Full && is_of_system && !context.caller.actor.is_system {
-            let what = "full snapshots are for administrators of the system";
+        let holds_manager = match &after.spec.scope {
+            Scope::Full => is_of_system,
+            Scope::Manager if is_of_system => true,
+            Scope::Manager => {
+                let what = "the manager's state is of the system; of one tenant: scope `full`";
+                return Err(Failure::new(Code::Invalid, what));
+            }
+            Scope::Partial { .. } => false,
+        };
+        if holds_manager && !context.caller.actor.is_system {
+            let what = "full and manager snapshots are for administrators of the system";
             return Err(Failure::new(Code::NotAllowed, what));
+        }
+        if !holds_manager && !after.spec.exclude.is_empty() {
+            let what = "`exclude` is of the manager's state, which this profile does not take";
+            return Err(Failure::new(Code::Invalid, what));
         }
         if let Scope::Partial { resources, .. } = &after.spec.scope {
             for name in resources {

@@ -200,13 +200,11 @@ pub struct BroughtBack {
 pub async fn bring_back(options: &Options, name: &str) -> Result<BroughtBack> {
     let copy = find(&options.data, name)?;
     let catalog = serve::as_it_stands(options).await?;
-    let undo = match catalog.version().await? {
-        None => None,
-        Some(_) => {
-            let now = options.env.clock.now();
-            Some(take(&catalog, &options.data, Why::Undo, now).await?)
-        }
-    };
+    let mut undo = None;
+    if catalog.version().await?.is_some() {
+        let now = options.env.clock.now();
+        undo = Some(take(&catalog, &options.data, Why::Undo, now).await?);
+    }
     let mut change = catalog.change().await?;
     remake::begin_anew(change.on(), copy.head.version).await?;
     let mut rows: Option<(String, Table)> = None;

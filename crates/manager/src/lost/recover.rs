@@ -374,8 +374,9 @@ impl Recovery {
 
     /// All that is written to the catalog, or nothing.
     async fn switch(&mut self, options: &Options) -> Result<Switched> {
-        // One that is there stays: undo points are sealed with it.
-        let key = serve::master_key(options, true)?;
+        // One that is there stays: undo points are sealed with it. One that a running manager has from
+        // elsewhere is not replaced by another.
+        let key = serve::master_key(options, self.wanted.onto != Onto::Running)?;
         let random = &*options.env.random;
         let mut change = self.catalog.change().await?;
         let read = import(change.on(), &self.text, self.vault.key(), &key, random).await?;

@@ -14,7 +14,7 @@ use tintype_api::snapshot::{SnapshotScope, Trigger};
 use tintype_model::identifier::Id;
 use tintype_model::item::Descriptor;
 use tintype_model::plan::{Check, Stage};
-use tintype_model::resource::{Resource, Resources};
+use tintype_model::resource::{Kind, Resource, Resources};
 use tintype_model::{Error, Result};
 use tintype_runner::group::restore::{Broken, Destination, GroupPlan, Restored, Wanted};
 use tintype_runner::vault::work::{Access, Done, Work, WorkOrder};
@@ -93,6 +93,8 @@ pub async fn plan(state: &State, known: &Known, new: &NewRestore) -> Result<Plan
 struct PlannedPart {
     known: Known,
     wanted: Wanted,
+    /// What is restored in another way.
+    apart: Vec<NotRestored>,
     plans: Vec<(Place, HostPlan)>,
 }
 
@@ -137,6 +139,7 @@ async fn parts_of(state: &State, known: &Known, new: &NewRestore) -> Result<Vec<
 async fn plan_part(state: &State, known: Known, new: &NewRestore) -> Result<Option<PlannedPart>> {
     let tenant = &known.snapshot.tenant;
     let vault = vault_of(state, &known).await?;
+    let is_all = new.resources.is_empty() && new.as_new.is_empty();
     let (id, new) = (known.snapshot.id.clone(), new.clone());
     let (wanted, word, descriptor) = blocking(move || {
         let snapshot = vault.snapshot(&id)?;
@@ -146,10 +149,15 @@ async fn plan_part(state: &State, known: Known, new: &NewRestore) -> Result<Opti
         Ok((wanted(&descriptor, &new)?, Word::of(&snapshot), descriptor))
     })
     .await?;
-    let Some(wanted) = wanted else { return Ok(None) };
+    let Some(mut wanted) = wanted else { return Ok(None) };
+    let apart = if is_all { apart(&descriptor, &mut wanted) } else { Vec::new() };
     let current = resources_of(state, tenant).await?;
     let described = Resources::new(descriptor.resources.clone());
     let mut plans = Vec::new();
+    if wanted.names.is_empty() {
+        return Ok(Some(PlannedPart { known, wanted, apart, plans }));
+    }
+    let current = resources_of(state, tenant).await?;
     for (agent, part) in split(&wanted, word.as_ref(), &descriptor, &current)? {
         let place = place_of(state, agent.as_ref(), tenant)
             .await
@@ -168,7 +176,27 @@ async fn plan_part(state: &State, known: Known, new: &NewRestore) -> Result<Opti
         plans.push((place, HostPlan { snapshot, agent, plan: *plan }));
     }
     once(&mut plans, &described);
-    Ok(Some(PlannedPart { known, wanted, plans }))
+    Ok(Some(PlannedPart { known, wanted, apart, plans }))
+}
+
+/// Settings of a host are looked at one by one, not put over whatever is there: a restore of all does
+/// without them, and says how.
+fn apart(descriptor: &Descriptor, wanted: &mut Wanted) -> Vec<NotRestored> {
+    let is_apart = |name: &String| {
+        let mut items = descriptor.items.iter();
+        items.any(|item| item.name == *name && item.kind == Kind::Settings)
+    };
+    let names = std::mem::take(&mut wanted.names);
+    let (apart, rest): (Vec<_>, Vec<_>) = names.into_iter().partition(is_apart);
+    wanted.names = rest;
+    let told = |name: String| NotRestored {
+        reason: format!(
+            "settings are restored as files, those that are wanted: `tintype restore ID --path \
+             /settings/{name}/files/… --to DIR`"
+        ),
+        name,
+    };
+    apart.into_iter().map(told).collect()
 }
 
 /// The hooks of an application run on one host: that of its first component which is restored.
@@ -368,6 +396,7 @@ fn shown(parts: Vec<PlannedPart>, known: &Known) -> Result<Planned> {
     };
     let mut in_place = false;
     for part in &parts {
+        planned.missing.extend(part.apart.iter().cloned());
         for (place, plan) in &part.plans {
             add(&mut planned, &part.known.snapshot.tenant, place, plan);
             let items = &plan.plan.items;

@@ -8,7 +8,6 @@ mod begin;
 mod bundles;
 mod connectors;
 mod content;
-mod fixtures;
 mod guard;
 mod hooks;
 mod hostile;

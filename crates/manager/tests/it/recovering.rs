@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tintype_api::client::Client;
 use tintype_api::object::NewObject;
+use tintype_api::profile::ProfileSpec;
 use tintype_api::restore::NewRestore;
 use tintype_api::run::RunState;
 use tintype_api::snapshot::{Excluded, NewSnapshot, SnapshotScope};
@@ -13,6 +14,7 @@ use tintype_manager::catalog::rows::Table;
 use tintype_manager::lost::copy;
 use tintype_manager::lost::recover::{self, Onto, Step, Wanted};
 use tintype_manager::lost::settle::Certificate;
+use tintype_model::profile::Scope;
 use tintype_model::rights::Role;
 use tintype_model::{Error, ErrorKind};
 
@@ -40,6 +42,7 @@ fn another_manager_is_replaced_by_force_and_comes_back() {
     let (place, words) = vault_and_words(&mut first);
     Lab::on_each_owned(|mut lab| {
         // A manager that has begun and holds nothing is clean.
+        lab.administrator();
         lab.stop();
         let plan = lab.block_on(recover::plan(wanted(&place, &words, Onto::Clean), &lab.options()));
         let plan = plan.unwrap().plan();
@@ -224,6 +227,37 @@ fn tokens_and_certificate_are_kept_or_not_as_the_plan_says() {
         assert_eq!(client.whoami().is_ok(), !revoke_tokens);
         assert!(lab.login("system", "admin", PASSWORD).is_ok());
     }
+}
+
+#[test]
+fn a_profile_takes_the_manager_alone_without_what_it_leaves_out() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let spec = json!({
+        "scope": "manager", "exclude": ["logs"],
+        "periods": [{ "name": "h", "frequency": { "hourly": { "minute": 5 } } }],
+    });
+    let spec: ProfileSpec = serde_json::from_value(spec).unwrap();
+    let new = |tenant, spec: &ProfileSpec| {
+        client.create(&NewObject { name: "state".into(), tenant, spec: spec.clone() })
+    };
+    let acme = Lab::tenant(&client, "acme");
+    assert_eq!(new(Some(acme.id), &spec).unwrap_err().kind(), ErrorKind::Invalid);
+    let partial = Scope::Partial { resources: [].into(), tags: ["x".into()].into() };
+    let partial = ProfileSpec { scope: partial, ..spec.clone() };
+    assert_eq!(new(None, &partial).unwrap_err().kind(), ErrorKind::Invalid);
+    new(None, &spec).unwrap();
+    let lab = lab.restarted_later(2).unwrap();
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    for _ in 0..600 {
+        if let Some(snapshot) = listed(&client, "/snapshots").pop() {
+            assert_eq!(snapshot["scope"], "manager");
+            assert_eq!(snapshot["excluded"], json!(["logs"]));
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("nothing was taken");
 }
 
 /// Sessions are of the manager that was.

@@ -7,9 +7,10 @@ use serde_json::json;
 use tintype_api::client::Client;
 use tintype_api::object::NewObject;
 use tintype_api::resource::ResourceSpec;
-use tintype_api::restore::NewRestore;
+use tintype_api::restore::{NewRestore, RestoreFiles};
 use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
+use tintype_testkit::libvirt::Libvirt;
 
 use crate::lab::Lab;
 use crate::snapshots::{full, partial, succeeded, taken, volume};
@@ -53,17 +54,26 @@ fn everything_of_a_full_snapshot_comes_back_in_one_restore() {
     // All of it.
     write("broken again");
     let plan = client.plan_restore(&NewRestore::all_of(&whole.id)).unwrap();
-    assert_eq!(plan.items.len(), 4, "{plan:?}");
+    assert_eq!(plan.items.len(), 3, "{plan:?}");
+    assert_eq!(plan.missing.len(), 1, "settings are looked at one by one: {plan:?}");
+    assert!(plan.missing[0].reason.contains("--path /settings/host/files/"), "{plan:?}");
     assert_eq!(plan.confirm.as_deref(), Some(&whole.id[..8]));
     let run = client.apply_restore(&plan.run.id, plan.confirm.as_deref()).unwrap();
     let run = succeeded(&client, &run);
-    assert_eq!(read(), ["as it was"; 4].map(str::to_owned));
+    assert_eq!(read(), ["as it was", "as it was", "as it was", "broken again"]);
     assert_eq!(run.result["undo_points"].as_array().unwrap().len(), 3, "{run:?}");
     // A setting alone.
-    write("broken");
-    let new = NewRestore { resources: vec!["host".into()], ..NewRestore::all_of(&whole.id) };
+    let conf = lab.data().join("host.conf").canonicalize().unwrap();
+    let files = RestoreFiles {
+        path: format!("settings/host/files{}", conf.display()),
+        to: conf.parent().unwrap().display().to_string(),
+        agent: None,
+        overwrite: true,
+    };
+    let new = NewRestore { files: Some(files), ..NewRestore::all_of(&whole.id) };
     let plan = client.plan_restore(&new).unwrap();
-    succeeded(&client, &client.apply_restore(&plan.run.id, Some("host")).unwrap());
+    let run = client.apply_restore(&plan.run.id, plan.confirm.as_deref()).unwrap();
+    succeeded(&client, &run);
     assert_eq!(read()[3], "as it was");
     // What is partial is no whole, and what is not there is not offered.
     let refused = NewRestore { tenants: tenant, ..NewRestore::all_of(&part.id) };
@@ -74,4 +84,31 @@ fn everything_of_a_full_snapshot_comes_back_in_one_restore() {
     let refused = NewRestore { tenants: [later].into(), ..NewRestore::all_of(&whole.id) };
     let refused = client.plan_restore(&refused).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound, "{refused}");
+}
+
+/// A real one: its definition comes back, and it runs.
+#[test]
+fn a_network_comes_back_through_the_manager() {
+    let libvirt = Libvirt::start();
+    let xml = "<network><name>lan</name><bridge name='tt7'/>\
+        <ip address='192.168.213.1' netmask='255.255.255.0'/></network>";
+    libvirt.define_xml("net-define", xml);
+    libvirt.virsh(&["net-start", "lan"]);
+    let before = libvirt.virsh(&["net-dumpxml", "lan", "--inactive"]);
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let at = json!({ "network": "lan", "uri": libvirt.uri });
+    let spec = json!({ "kind": "network", "connector": "libvirt", "at": at });
+    let spec: ResourceSpec = serde_json::from_value(spec).unwrap();
+    client.create(&NewObject { name: "lan".into(), tenant: None, spec }).unwrap();
+    let whole = taken(&client, &full());
+    assert!(whole.is_complete, "{whole:?}");
+    libvirt.virsh(&["net-destroy", "lan"]);
+    libvirt.virsh(&["net-undefine", "lan"]);
+    let new = NewRestore { resources: vec!["lan".into()], ..NewRestore::all_of(&whole.id) };
+    let plan = client.plan_restore(&new).unwrap();
+    assert!(!plan.is_blocked, "{plan:?}");
+    let run = client.apply_restore(&plan.run.id, plan.confirm.as_deref()).unwrap();
+    succeeded(&client, &run);
+    assert_eq!(libvirt.virsh(&["net-dumpxml", "lan", "--inactive"]), before);
 }

@@ -7,6 +7,7 @@
 mod blackout;
 mod cron;
 mod due;
+mod excluded;
 mod frequency;
 mod immutable;
 mod jitter;
@@ -30,6 +31,7 @@ use crate::{Error, Result};
 
 pub use blackout::Blackout;
 pub use due::{Agenda, Broken, Due, ON_TIME, Standing, Why, due};
+pub use excluded::Excluded;
 pub use frequency::Frequency;
 pub use immutable::Immutable;
 pub use period::{MOST_MOMENTS, Missed, Period, Stamp, Upcoming};
@@ -60,6 +62,9 @@ pub struct Profile {
     pub storage: Option<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+    /// What of the manager's state is left out, where the scope holds that.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub exclude: BTreeSet<Excluded>,
 }
 
 /// What a profile takes.
@@ -68,6 +73,8 @@ pub struct Profile {
 pub enum Scope {
     /// Everything: in `system` the whole installation, else all that the tenant has.
     Full,
+    /// Of `system`: the manager's state alone.
+    Manager,
     /// The named resources, and those that have one of the tags when it runs.
     Partial {
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -86,6 +93,11 @@ impl Profile {
     fn check_fields(&self, zones: &TimeZoneDatabase) -> Result<()> {
         check_name(&self.name).map_err(|error| error.context("name"))?;
         self.scope.check()?;
+        if !self.exclude.is_empty() && matches!(self.scope, Scope::Partial { .. }) {
+            return Err(Error::invalid(
+                "exclude: it is of the manager's state, which a partial scope does not hold",
+            ));
+        }
         if let Some(storage) = &self.storage {
             check_name(storage).map_err(|error| error.context("storage"))?;
         }

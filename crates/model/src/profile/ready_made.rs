@@ -69,7 +69,7 @@ pub fn ready_made(time_zone: &str) -> Vec<Profile> {
 
 fn profile(name: &str, scope: Scope, periods: Vec<Period>, note: &str) -> Profile {
     let (name, note) = (name.to_owned(), note.to_owned());
-    Profile { name, enabled: false, scope, periods, storage: None, note }
+    Profile { name, enabled: false, scope, periods, storage: None, note, exclude: [].into() }
 }
 
 fn keep(span: Span) -> Retention {

@@ -18,6 +18,7 @@ fn profile(periods: Vec<Period>) -> Profile {
         periods,
         storage: None,
         note: String::new(),
+        exclude: [].into(),
     }
 }
 

@@ -20,6 +20,7 @@ fn profile(period: Period) -> Profile {
         periods: vec![period],
         storage: None,
         note: String::new(),
+        exclude: [].into(),
     }
 }
 
