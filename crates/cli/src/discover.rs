@@ -62,10 +62,19 @@ impl Discover {
         }
         let run = platform::looking(&Env::system(), &Cancel::default())?;
         if self.clean {
-            let resources = match &self.resources {
+            let mut resources = match &self.resources {
                 Some(path) => platform::load(path)?.resources,
                 None => Vec::new(),
             };
+            let Discovery { found, problems } = discover(&connectors, run.context());
+            problems.iter().for_each(|problem| report.warn(problem));
+            for Found { resource, .. } in found {
+                let is_it =
+                    |own: &Resource| own.connector == resource.connector && own.at == resource.at;
+                if !resources.iter().any(is_it) {
+                    resources.push(resource);
+                }
+            }
             for line in run.clean(&connectors, &resources)? {
                 report.event("removed", json!({ "what": line }))?;
                 report.text(format!("removed: {line}"))?;
@@ -114,11 +123,15 @@ fn listed(resource: &Resource) -> anyhow::Result<String> {
 /// The guard's process.
 pub(crate) fn guard() -> Exit {
     crate::app::log(0);
+    // Who ends a service tells all of its processes; this one ends when there is nothing to guard.
+    if let Err(error) = ctrlc::set_handler(|| {}) {
+        terminal::line(&format!("error: guard: {error}"));
+        return Exit::Failed;
+    }
     match tintype_runner::vault::guard(&Env::system()) {
-        Ok(thawed) if thawed.is_empty() => Exit::Complete,
-        Ok(thawed) => {
-            let names = thawed.join(", ");
-            terminal::line(&format!("the guard thawed {names}: the run died or was late"));
+        Ok(did) if did.is_empty() => Exit::Complete,
+        Ok(did) => {
+            did.iter().for_each(|what| terminal::line(&format!("guard: {what}")));
             Exit::Failed
         }
         Err(error) => {

@@ -93,7 +93,11 @@ impl Shown for ProfileSpec {
     const COLUMNS: &'static [&'static str] = &["enabled", "scope", "periods", "storage"];
 
     fn cells(&self) -> Vec<String> {
-        let scope = if self.scope == Scope::Full { "full" } else { "partial" };
+        let scope = match self.scope {
+            Scope::Full => "full",
+            Scope::Manager => "manager",
+            Scope::Partial { .. } => "partial",
+        };
         let periods: Vec<&str> = self.periods.iter().map(|p| &p.name[..]).collect();
         let storage = self.storage.clone().unwrap_or_else(|| "default".to_owned());
         vec![loud(self.enabled), scope.to_owned(), periods.join(", "), storage]

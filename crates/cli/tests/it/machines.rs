@@ -146,6 +146,23 @@ fn a_run_that_is_stopped_in_its_window_does_not_keep_its_guest_frozen() {
     assert_eq!(run.wait().unwrap().code(), Some(3), "the item failed, the run did not");
 }
 
+/// Nobody has described it.
+#[test]
+fn what_a_dead_run_left_in_a_machine_that_is_only_discovered_is_removed() {
+    let lab = Lab::new();
+    let mut guest = Guest::boot(&Options { words: "nowriter".into(), ..Options::default() });
+    let left = "tintype-00000000deadbeef-lock";
+    let node = json!({ "driver": "null-co", "node-name": left, "size": 512 });
+    guest.command("blockdev-add", node);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tintype"));
+    command.args(["discover", "--clean"]);
+    lab.prepare(&mut command);
+    let ran = Ran::of(&command.output().unwrap()).expect(0);
+    assert!(ran.out.contains(&format!("block node {left}")), "{} {}", ran.out, ran.err);
+    let nodes = guest.command("query-named-block-nodes", json!({ "flat": true }));
+    assert!(!nodes.to_string().contains(left));
+}
+
 /// The definition of a machine of libvirt may hold some.
 #[test]
 fn passwords_of_a_definition_are_not_printed_and_not_kept() {

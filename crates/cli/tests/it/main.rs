@@ -20,6 +20,7 @@ mod hostile;
 mod in_place;
 mod interrupted;
 mod killed;
+mod left_behind;
 mod life;
 mod machines;
 mod manager;

@@ -157,7 +157,6 @@ async fn plan_part(state: &State, known: Known, new: &NewRestore) -> Result<Opti
     if wanted.names.is_empty() {
         return Ok(Some(PlannedPart { known, wanted, apart, plans }));
     }
-    let current = resources_of(state, tenant).await?;
     for (agent, part) in split(&wanted, word.as_ref(), &descriptor, &current)? {
         let place = place_of(state, agent.as_ref(), tenant)
             .await

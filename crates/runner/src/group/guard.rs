@@ -1,37 +1,44 @@
-//! The guard: a process of its own that thaws what is frozen if the run dies or is late. A thread
-//! would die with the process that it is to guard against.
+//! The guard: a process of its own for what must be done although the run died. It thaws what is
+//! frozen if the run dies or is late, and removes what a dead run left. A thread would die with the
+//! process that it is to guard against.
 //!
-//! The run writes one line, what to thaw and until when; the guard answers `ready`. Then the run
-//! freezes, thaws and writes `done`. If the pipe closes before that or the deadline passes, the
-//! guard thaws, and says `thawed` for whoever still listens.
+//! The run writes lines, the guard's life is in [`life`]:
 //!
-//! What is needed for that may be held by the run itself: a monitor and an agent take one client at
-//! a time. So a run that was stopped is told to go on, and one that is stuck is killed.
+//! | the run writes | the guard answers |
+//! |---|---|
+//! | the order: who it is, what it captures | `ready` |
+//! | a window: what to thaw, and until when | `ready` |
+//! | `done`: all of the window is thawed | `ok`, or `thawed` if the guard had to do it |
+//! | `held`: not all of it is, and the run freezes no more | nothing; it goes on until all is |
+//! | `released`: nothing of the run is left | nothing; it ends once nothing is frozen |
+//!
+//! If the pipe closes before `released`, the run is dead.
 
-use std::io::{BufRead as _, BufReader, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+mod life;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
+use tintype_engine::env::Tasks;
+use tintype_model::resource::Resource;
 use tintype_model::{Error, Result};
-use tintype_source::connector::{Connector, Context, Guarded};
+use tintype_source::connector::{Context, Guarded};
 use tintype_source::host;
 
-/// The guard must be up within this time.
+pub use life::guard;
+
+/// The guard must be up within this time, and end when it has nothing to do any more.
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
-/// And must end, after it was told that all is thawed, before so many deadlines have passed: it may
-/// be thawing itself.
-const ENDS_WITHIN: u32 = 6;
-/// So long after the deadline, in parts of it, a run may still be waiting for what it thaws.
-const LATE: (u32, u32) = (3, 2);
-/// A longer order is refused.
-const ORDER_BYTES: u64 = 16 << 20;
+/// It must answer before so many deadlines have passed: it may be thawing itself.
+const ANSWERS_WITHIN: u32 = 6;
 
 /// How the guard is started: the program itself, with a hidden command.
 #[derive(Clone, Debug)]
@@ -43,17 +50,132 @@ pub struct GuardCommand {
 
 #[derive(Serialize, Deserialize)]
 struct Order {
-    deadline_ms: u64,
     /// The process that freezes.
     #[serde(default)]
     run: Option<u32>,
+    session: String,
+    /// Where it is known whether the session lives.
+    runtime_dir: PathBuf,
+    scratch: PathBuf,
+    /// Where to look for what it left.
+    resources: Vec<Resource>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Window {
+    deadline_ms: u64,
     guarded: Vec<Guarded>,
+}
+
+/// The guards of a run: one that watches, and those that have to go on.
+pub(super) struct Guards {
+    command: GuardCommand,
+    order: String,
+    tasks: Arc<dyn Tasks>,
+    watching: Option<Guard>,
+    left: Vec<Guard>,
+}
+
+impl Guards {
+    /// `resources`: of which something outlives the run.
+    pub(super) fn new(
+        command: &GuardCommand,
+        runtime_dir: PathBuf,
+        resources: Vec<Resource>,
+        context: &Context,
+    ) -> Result<Self> {
+        let order = Order {
+            run: Some(std::process::id()),
+            session: context.session.clone(),
+            runtime_dir,
+            scratch: context.scratch.clone(),
+            resources,
+        };
+        Ok(Self {
+            command: command.clone(),
+            order: line(&order)?,
+            tasks: Arc::clone(&context.tasks),
+            watching: None,
+            left: Vec::new(),
+        })
+    }
+
+    /// Starts one, if none watches.
+    pub(super) fn start(&mut self) -> Result<&mut Guard> {
+        if self.watching.is_none() {
+            self.watching = Some(Guard::start(&self.command, &self.order)?);
+        }
+        self.watching.as_mut().ok_or_else(|| Error::internal("there is a guard"))
+    }
+
+    /// From now on something may freeze.
+    pub(super) fn watch(&mut self, guarded: Vec<Guarded>, deadline: Duration) -> Result<()> {
+        let watched = self.start()?.watch(guarded, deadline);
+        if watched.is_err() {
+            self.watching = None;
+        }
+        watched
+    }
+
+    /// Everything is thawed. Fails if the guard had to do it, or does not answer: nobody knows then
+    /// what it has done, which is told by `unreleased`.
+    pub(super) fn done(&mut self, unreleased: &mut Vec<String>) -> Result<()> {
+        let Some(guard) = &mut self.watching else { return Ok(()) };
+        guard.tell("done");
+        match guard.answer(guard.deadline * ANSWERS_WITHIN)?.as_deref() {
+            Some("ok") => Ok(()),
+            Some("thawed") => Err(Error::unavailable(
+                "the guard thawed because the deadline passed: what was frozen is not of one moment",
+            )),
+            _ => {
+                let why = format!(
+                    "the guard of {} did not answer and was killed: see whether all of it is thawed",
+                    guard.names
+                );
+                guard.kill();
+                self.watching = None;
+                unreleased.push(why.clone());
+                Err(Error::unavailable(why))
+            }
+        }
+    }
+
+    /// Not everything is thawed, and nothing more is frozen: it goes on by itself.
+    pub(super) fn held(&mut self) {
+        if let Some(mut guard) = self.watching.take() {
+            guard.tell("held");
+            self.left.push(guard);
+        }
+    }
+
+    /// The run is over, and nothing of it is left.
+    pub(super) fn released(mut self) {
+        for guard in self.watching.iter_mut().chain(&mut self.left) {
+            guard.tell("released");
+        }
+        if let Some(mut guard) = self.watching.take() {
+            guard.end();
+        }
+    }
+}
+
+impl Drop for Guards {
+    fn drop(&mut self) {
+        for guard in self.watching.take().into_iter().chain(self.left.drain(..)) {
+            // The pipe closes with it; somebody must hear of its end.
+            let Guard { mut child, .. } = guard;
+            let reap = self.tasks.spawn(Box::new(move || drop(child.wait())));
+            if let Err(error) = reap {
+                tracing::warn!(%error, "nobody waits for the end of a guard");
+            }
+        }
+    }
 }
 
 /// A guard that watches.
 pub(super) struct Guard {
     child: Child,
-    orders: Option<ChildStdin>,
+    orders: ChildStdin,
     answers: BufReader<ChildStdout>,
     deadline: Duration,
     /// What it guards, for messages.
@@ -61,12 +183,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn start(
-        command: &GuardCommand,
-        guarded: Vec<Guarded>,
-        deadline: Duration,
-    ) -> Result<Self> {
-        let failed = |error| Error::io(error, "the guard that thaws if this process dies");
+    fn start(command: &GuardCommand, order: &str) -> Result<Self> {
         let mut child = host::command(&command.program)
             .args(&command.arguments)
             .envs(command.environment.iter().cloned())
@@ -76,19 +193,22 @@ impl Guard {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let mut orders = child.stdin.take();
-        let answers = BufReader::new(child.stdout.take().expect("piped"));
-        let run = Some(std::process::id());
-        let names: Vec<_> = guarded.iter().map(|guarded| &guarded.name[..]).collect();
-        let names = names.join(", ");
-        let order = Order { deadline_ms: deadline.as_millis() as u64, run, guarded };
-        let line =
-            serde_json::to_string(&order).map_err(|error| Error::internal(error.to_string()))?;
-        let written = orders.as_mut().map(|pipe| writeln!(pipe, "{line}"));
+        let piped = || Error::internal("a guard without pipes");
+        let orders = child.stdin.take().ok_or_else(piped)?;
+        let answers = BufReader::new(child.stdout.take().ok_or_else(piped)?);
+        let (deadline, names) = (STARTS_WITHIN, String::new());
         let mut guard = Self { child, orders, answers, deadline, names };
-        written.transpose().map_err(failed)?;
-        match guard.answer(STARTS_WITHIN)?.as_deref() {
-            Some("ready") => Ok(guard),
+        let ready = guard.orders.write_all(order.as_bytes()).map_err(failed);
+        let ready = ready.and_then(|()| guard.ready());
+        if ready.is_err() {
+            guard.kill();
+        }
+        ready.map(|()| guard)
+    }
+
+    fn ready(&mut self) -> Result<()> {
+        match self.answer(STARTS_WITHIN)?.as_deref() {
+            Some("ready") => Ok(()),
             other => Err(Error::unavailable(format!(
                 "the guard did not start ({}): nothing is frozen without it",
                 other.unwrap_or("no answer")
@@ -96,39 +216,33 @@ impl Guard {
         }
     }
 
-    /// Everything is thawed. Fails if the guard had to do it, or did not end; that also goes to
-    /// `unreleased`, because nobody knows then what it has done.
-    pub(super) fn done(mut self, unreleased: &Mutex<Vec<String>>) -> Result<()> {
-        let told = self.orders.take().map(|mut pipe| writeln!(pipe, "done"));
-        let answer = self.answer(STARTS_WITHIN);
-        if let Err(error) = self.end() {
-            unreleased.lock().expect("no panic while held").push(error.to_string());
-            return Err(error);
-        }
-        match (told, answer?.as_deref()) {
-            (Some(Ok(())), Some("ok")) => Ok(()),
-            _ => Err(Error::unavailable(
-                "the guard thawed because the deadline passed: what was frozen is not of one moment",
-            )),
+    fn watch(&mut self, guarded: Vec<Guarded>, deadline: Duration) -> Result<()> {
+        let names: Vec<_> = guarded.iter().map(|guarded| &guarded.name[..]).collect();
+        (self.names, self.deadline) = (names.join(", "), deadline);
+        let window = Window { deadline_ms: deadline.as_millis() as u64, guarded };
+        self.orders.write_all(line(&window)?.as_bytes()).map_err(failed)?;
+        self.ready()
+    }
+
+    /// One that is gone does not answer either.
+    fn tell(&mut self, word: &str) {
+        let _ = writeln!(self.orders, "{word}");
+    }
+
+    /// Waits for its end, after it was told that nothing is left for it to do.
+    fn end(&mut self) {
+        let ended = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty());
+        if ended.is_ok_and(|ended| is_readable(&ended, STARTS_WITHIN).is_ok_and(|ended| ended)) {
+            let _ = self.child.wait();
+        } else {
+            self.kill();
         }
     }
 
-    /// Waits for its end, which a thaw of its own may hold up.
-    fn end(&mut self) -> Result<()> {
-        let failed = |error| Error::io(error, "the guard");
-        if self.child.try_wait().map_err(failed)?.is_some() {
-            return Ok(());
-        }
-        let ended = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty());
-        let ended = ended.map_err(|errno| failed(errno.into()))?;
-        if is_readable(&ended, self.deadline * ENDS_WITHIN)? {
-            return self.child.wait().map(drop).map_err(failed);
-        }
-        self.child.kill().and_then(|()| self.child.wait()).map_err(failed)?;
-        Err(Error::unavailable(format!(
-            "the guard of {} did not end and was killed: see whether all of it is thawed",
-            self.names
-        )))
+    fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// The guard's next word; what else comes with its output is passed over.
@@ -140,7 +254,7 @@ impl Guard {
             let mut line = String::new();
             let mut limited = (&mut self.answers).take(64);
             let length = limited.read_line(&mut line);
-            match (length.map_err(|error| Error::io(error, "the guard"))?, line.trim()) {
+            match (length.map_err(failed)?, line.trim()) {
                 (0, _) => return Ok(None),
                 (_, word @ ("ready" | "ok" | "thawed")) => return Ok(Some(word.to_owned())),
                 _ => {}
@@ -149,14 +263,13 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
-    fn drop(&mut self) {
-        // The pipe closes, and a guard that was not told `done` thaws.
-        drop(self.orders.take());
-        if let Err(error) = self.end() {
-            tracing::error!(%error, "the guard");
-        }
-    }
+fn failed(error: std::io::Error) -> Error {
+    Error::io(error, "the guard that thaws if this process dies")
+}
+
+fn line(value: &impl Serialize) -> Result<String> {
+    let line = serde_json::to_string(value).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(line + "\n")
 }
 
 pub(super) fn is_readable(fd: &impl AsFd, within: Duration) -> Result<bool> {
@@ -168,130 +281,4 @@ pub(super) fn is_readable(fd: &impl AsFd, within: Duration) -> Result<bool> {
         Err(rustix::io::Errno::INTR) => Ok(false),
         Err(errno) => Err(Error::io(errno.into(), "a pipe")),
     }
-}
-
-/// The guard's life: standard input is where orders come from. Gives what it thawed.
-pub fn guard(connectors: &[Box<dyn Connector>], context: &Context) -> Result<Vec<String>> {
-    let mut orders = BufReader::new(std::io::stdin().lock());
-    let mut line = String::new();
-    (&mut orders)
-        .take(ORDER_BYTES)
-        .read_line(&mut line)
-        .map_err(|error| Error::io(error, "standard input"))?;
-    let order: Order = serde_json::from_str(&line)
-        .map_err(|error| Error::invalid(format!("this is no order for a guard: {error}")))?;
-    let run = order.run.and_then(Run::of_parent);
-    say("ready");
-    let deadline = Duration::from_millis(order.deadline_ms);
-    let end = context.clock.elapsed() + deadline;
-    let is_closed = match told(&mut orders, end, context)? {
-        Some(word) if word == "done" => {
-            say("ok");
-            return Ok(Vec::new());
-        }
-        told => told.is_some(),
-    };
-    let run = run.filter(|_| !is_closed);
-    // One that was stopped thaws as soon as it goes on.
-    run.iter().for_each(|run| run.signal(Signal::CONT));
-    let frozen = thaw(order.guarded.iter().collect(), connectors, context);
-    let late = end + deadline * LATE.0 / LATE.1;
-    if !frozen.is_empty()
-        && let Some(run) = &run
-        && told(&mut orders, late, context)?.is_none()
-    {
-        tracing::error!("the run is stuck and holds what is needed to thaw: it is killed");
-        run.kill()?;
-    }
-    for (guarded, first) in &frozen {
-        if let [(_, error)] = &thaw(vec![guarded], connectors, context)[..] {
-            tracing::error!(resource = %guarded.name, %error, %first, "cannot be thawed");
-        }
-    }
-    say("thawed");
-    // One that is late may freeze only now, and one that was being stopped go on only now.
-    loop {
-        let word = told(&mut orders, context.clock.elapsed() + deadline, context)?;
-        if word.as_deref() == Some("done") {
-            break;
-        }
-        run.iter().for_each(|run| run.signal(Signal::CONT));
-        thaw(order.guarded.iter().collect(), connectors, context);
-        if word.is_some() {
-            break;
-        }
-    }
-    Ok(order.guarded.into_iter().map(|guarded| guarded.name).collect())
-}
-
-/// The next word of the run until a moment; an empty one if it is dead.
-fn told(
-    orders: &mut BufReader<impl Read + AsFd>,
-    until: Duration,
-    context: &Context,
-) -> Result<Option<String>> {
-    loop {
-        let left = until.saturating_sub(context.clock.elapsed());
-        if left.is_zero() {
-            return Ok(None);
-        }
-        if orders.buffer().is_empty() && !is_readable(orders.get_ref(), left)? {
-            continue;
-        }
-        let mut line = String::new();
-        // What cannot be read says as much as an end.
-        let _ = orders.by_ref().take(64).read_line(&mut line);
-        return Ok(Some(line.trim().to_owned()));
-    }
-}
-
-/// All are tried: one that hangs or fails must not keep the others frozen. Gives what failed.
-fn thaw<'g>(
-    guarded: Vec<&'g Guarded>,
-    connectors: &[Box<dyn Connector>],
-    context: &Context,
-) -> Vec<(&'g Guarded, Error)> {
-    let failed = Mutex::new(Vec::new());
-    let tasks = guarded.into_iter().map(|guarded| {
-        let failed = &failed;
-        let thaw = move || {
-            let connector = connectors.iter().find(|c| c.name() == guarded.connector);
-            let result = connector.map(|connector| connector.thaw(&guarded.what, context));
-            if let Some(Err(error)) = result {
-                failed.lock().expect("no panic while held").push((guarded, error));
-            }
-        };
-        Box::new(thaw) as Box<dyn FnOnce() + Send + '_>
-    });
-    context.tasks.run(tasks.collect());
-    failed.into_inner().expect("no panic while held")
-}
-
-/// The process that freezes.
-struct Run(OwnedFd);
-
-impl Run {
-    /// None if it is dead already: then the parent is another.
-    fn of_parent(process: u32) -> Option<Self> {
-        let parent =
-            getppid().filter(|pid| pid.as_raw_nonzero().get().unsigned_abs() == process)?;
-        let opened = pidfd_open(parent, PidfdFlags::empty()).ok()?;
-        (getppid() == Some(parent)).then_some(Self(opened))
-    }
-
-    fn signal(&self, signal: Signal) {
-        // It may have ended meanwhile.
-        let _ = pidfd_send_signal(&self.0, signal);
-    }
-
-    /// Its sockets are closed when this returns, unless the kernel holds it.
-    fn kill(&self) -> Result<()> {
-        self.signal(Signal::KILL);
-        is_readable(&self.0, STARTS_WITHIN).map(drop)
-    }
-}
-
-/// Nobody may be there to hear it.
-fn say(word: &str) {
-    let _ = writeln!(std::io::stdout(), "{word}");
 }

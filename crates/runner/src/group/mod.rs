@@ -21,7 +21,7 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ use crate::snapshot::section::Section;
 use crate::snapshot::tally::Tally;
 use crate::snapshot::{self, Described, Desk, Feed, Group, Input, SnapshotOptions};
 use family::Family;
-use guard::Guard;
+use guard::Guards;
 use member::Member;
 use sessions::{Locks, Session};
 
@@ -115,6 +115,9 @@ pub struct Taken {
 /// A run on this host: what connectors get, and what goes when it ends.
 pub struct Run {
     context: Context,
+    runtime_dir: PathBuf,
+    /// What could not be ended still uses scratch.
+    is_left: AtomicBool,
     _session: Session,
 }
 
@@ -140,7 +143,8 @@ impl Run {
             written_devices: options.written_devices.clone(),
             passwords: options.passwords.clone(),
         };
-        Ok(Self { context, _session: session })
+        let (runtime_dir, is_left) = (options.runtime_dir.clone(), AtomicBool::new(false));
+        Ok(Self { context, runtime_dir, is_left, _session: session })
     }
 
     pub fn context(&self) -> &Context {
@@ -153,40 +157,55 @@ impl Run {
         connectors: &[Box<dyn Connector>],
         resources: &[Resource],
     ) -> Result<Vec<String>> {
-        let mut cleaned = Vec::new();
-        for connector in connectors {
-            let own: Vec<_> =
-                resources.iter().filter(|r| r.connector == connector.name()).collect();
-            match connector.clean(&own, &self.context) {
-                Ok(removed) => cleaned.extend(removed),
-                // What cannot be removed now is no reason to take no snapshot.
-                Err(error) => tracing::warn!(connector = connector.name(), %error,
-                    "what an earlier run left could not be removed"),
-            }
-        }
-        let above = self.context.scratch.parent().into_iter().flat_map(std::fs::read_dir);
-        for entry in above.flatten().flatten() {
-            let name = entry.file_name();
-            // Of other users' sessions nobody else knows whether they live.
-            let is_ours = entry
-                .path()
-                .symlink_metadata()
-                .is_ok_and(|found| found.uid() == rustix::process::geteuid().as_raw());
-            if is_ours
-                && self.context.is_dead(&name.to_string_lossy())
-                && std::fs::remove_dir_all(entry.path()).is_ok()
-            {
-                cleaned.push(format!("scratch directory {}", entry.path().display()));
-            }
+        let _alone = sessions::alone(&self.runtime_dir, &self.context);
+        let (cleaned, failed) = sweep(connectors, resources, &self.context);
+        for (connector, error) in failed {
+            // What cannot be removed now is no reason to take no snapshot.
+            tracing::warn!(connector, %error, "what an earlier run left could not be removed");
         }
         Ok(cleaned)
     }
 }
 
+/// What dead sessions left goes: leftovers of connectors, then scratch directories. Gives what went,
+/// in words, and what could not.
+fn sweep(
+    connectors: &[Box<dyn Connector>],
+    resources: &[Resource],
+    context: &Context,
+) -> (Vec<String>, Vec<(&'static str, Error)>) {
+    let (mut cleaned, mut failed) = (Vec::new(), Vec::new());
+    for connector in connectors {
+        let own: Vec<_> = resources.iter().filter(|r| r.connector == connector.name()).collect();
+        match connector.clean(&own, context) {
+            Ok(removed) => cleaned.extend(removed),
+            Err(error) => failed.push((connector.name(), error)),
+        }
+    }
+    let above = context.scratch.parent().into_iter().flat_map(std::fs::read_dir);
+    for entry in above.flatten().flatten() {
+        let name = entry.file_name();
+        // Of other users' sessions nobody else knows whether they live.
+        let is_ours = entry
+            .path()
+            .symlink_metadata()
+            .is_ok_and(|found| found.uid() == rustix::process::geteuid().as_raw());
+        if is_ours
+            && context.is_dead(&name.to_string_lossy())
+            && std::fs::remove_dir_all(entry.path()).is_ok()
+        {
+            cleaned.push(format!("scratch directory {}", entry.path().display()));
+        }
+    }
+    (cleaned, failed)
+}
+
 impl Drop for Run {
     fn drop(&mut self) {
         // What is still mounted or in use below stays, and the next run removes it.
-        let _ = std::fs::remove_dir_all(&self.context.scratch);
+        if !self.is_left.load(Ordering::Acquire) {
+            let _ = std::fs::remove_dir_all(&self.context.scratch);
+        }
     }
 }
 
@@ -283,7 +302,14 @@ pub fn snapshot(
     let cleaned = run.clean(connectors, &resources.resources)?;
     let marks = parent.as_ref().filter(|_| !options.read_all);
     let members = member::members(connectors, resources, &selected, marks, run.context());
+    let outlives = |resource: &&&Resource| {
+        connectors.iter().any(|c| c.name() == resource.connector && c.outlives())
+    };
+    let outliving = selected.iter().filter(outlives).map(|resource| (*resource).clone()).collect();
+    let guards = Guards::new(&group.guard, run.runtime_dir.clone(), outliving, run.context())?;
     let taking = Taking {
+        guards: Mutex::new(guards),
+        outliving: selected.iter().filter(outlives).map(|resource| &resource.name[..]).collect(),
         repository,
         resources,
         families: family::families(resources, &members),
@@ -305,6 +331,14 @@ pub fn snapshot(
     let outcome = snapshot::run(repository, input, options, progress);
     taking.after_run(&mut taking.members.lock().expect("no panic while held"));
     let unreleased = taking.release(outcome.is_ok());
+    let guards = taking.guards.into_inner().expect("no panic while held");
+    if unreleased.is_empty() {
+        guards.released();
+    } else {
+        // It tries again when this session is no more.
+        run.is_left.store(true, Ordering::Release);
+        drop(guards);
+    }
     let descriptor = taking.described.into_inner().expect("no panic while held");
     Ok(Taken {
         outcome: outcome?,
@@ -326,6 +360,9 @@ fn reason(why_not_more: Option<String>, missing: &[String]) -> Option<String> {
 }
 
 struct Taking<'t> {
+    guards: Mutex<Guards>,
+    /// Names of resources of which something would outlive a run that is killed.
+    outliving: HashSet<&'t str>,
     repository: &'t Repository,
     resources: &'t Resources,
     families: Vec<Family<'t>>,
@@ -414,6 +451,12 @@ impl Taking<'_> {
     }
 
     fn prepare(&self, members: &mut [Member]) {
+        let is_outliving = |member: &Member| self.outliving.contains(&member.resource.name[..]);
+        if members.iter().any(|member| is_outliving(member) && !member.is_failed())
+            && let Err(error) = self.guards.lock().expect("no panic while held").start()
+        {
+            members.iter_mut().filter(|m| is_outliving(m)).for_each(|member| member.fail(&error));
+        }
         let living = members.iter_mut().filter(|member| !member.is_failed());
         let waiting = Mutex::new(living);
         let work = || {
@@ -465,17 +508,12 @@ impl Taking<'_> {
             .filter_map(|number| members[*number].source.as_ref()?.guarded())
             .collect();
         let deadline = self.group.deadline;
-        let guard = match guarded.is_empty() {
-            true => Ok(None),
-            false => Guard::start(&self.group.guard, guarded, deadline).map(Some),
-        };
-        let guard = match guard {
-            Ok(guard) => guard,
-            Err(error) => {
-                numbers.iter().for_each(|number| members[*number].fail(&error));
-                return;
-            }
-        };
+        let mut guards = self.guards.lock().expect("no panic while held");
+        let is_guarded = !guarded.is_empty();
+        if is_guarded && let Err(error) = guards.watch(guarded, deadline) {
+            numbers.iter().for_each(|number| members[*number].fail(&error));
+            return;
+        }
         let mut chosen: Vec<(usize, &mut Member)> = members
             .iter_mut()
             .enumerate()
@@ -488,7 +526,14 @@ impl Taking<'_> {
         let sources: Vec<&mut Box<dyn Source>> =
             chosen.iter_mut().filter_map(|member| member.source.as_mut()).collect();
         let frozen = window::freeze(sources, deadline, self.repository.env());
-        let guarded = guard.map_or(Ok(()), |guard| guard.done(&self.unreleased));
+        let guarded = match (is_guarded, frozen.held) {
+            (false, _) => Ok(()),
+            (true, true) => {
+                guards.held();
+                Ok(())
+            }
+            (true, false) => guards.done(&mut self.unreleased.lock().expect("no panic while held")),
+        };
         let names = chosen.iter().map(|member| member.item.name.clone()).collect();
         for (member, result) in chosen.iter_mut().zip(frozen.members) {
             match (result, &guarded) {
@@ -653,6 +698,12 @@ impl Taking<'_> {
             if let Err(error) = source.release(released) {
                 let name = &member.item.name;
                 left.push(format!("{name}: not all is removed, the next run tries again: {error}"));
+            }
+            if source.is_held() {
+                let name = &member.item.name;
+                left.push(format!(
+                    "{name}: may still be frozen; its guard goes on for 15 minutes to thaw it"
+                ));
             }
         }
         left

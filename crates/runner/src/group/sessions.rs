@@ -5,12 +5,13 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use tintype_engine::env::Env;
 use tintype_engine::id::encode_hex;
 use tintype_model::{Error, Result};
-use tintype_source::connector::Living;
+use tintype_source::connector::{Context, Living};
 
 /// A session of this process.
 pub(super) struct Session {
@@ -63,6 +64,23 @@ impl Drop for Session {
         // One that stays counts as dead: nobody holds its lock.
         let _ = std::fs::remove_file(&self.file);
     }
+}
+
+/// So long one that removes leftovers waits for another that does.
+const CLEANS_WITHIN: Duration = Duration::from_mins(1);
+
+/// Two that remove the same leftovers would be in each other's way, and a machine's monitor takes
+/// one of them at a time. Ends with the value; none: the other takes too long to be waited for.
+pub(super) fn alone(dir: &Path, context: &Context) -> Option<File> {
+    let lock = File::open(dir).ok()?;
+    let until = context.clock.elapsed() + CLEANS_WITHIN;
+    while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        if context.cancel.is_canceled() || context.clock.elapsed() >= until {
+            return None;
+        }
+        context.clock.sleep(Duration::from_millis(50));
+    }
+    Some(lock)
 }
 
 /// The sessions whose locks are held.

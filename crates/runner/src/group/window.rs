@@ -1,6 +1,7 @@
 //! The window: everything that belongs together is frozen at one moment.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use tintype_source::connector::{Source, Turn};
 pub(super) struct Frozen {
     /// From before the first freeze to after the last thaw.
     pub seconds: f64,
+    /// Something may still be frozen.
+    pub held: bool,
     /// Of each member in order: how long it was frozen itself, or why its view is worth nothing.
     pub members: Vec<Result<f64>>,
 }
@@ -35,11 +38,13 @@ pub(super) fn freeze(members: Vec<&mut Box<dyn Source>>, deadline: Duration, env
     let meeting = (Mutex::new(to_come), Condvar::new());
     let mut results: Vec<Option<(Result<f64>, Duration, Duration)>> =
         order.iter().map(|_| None).collect();
+    let held = AtomicBool::new(false);
     let tasks =
         members.into_iter().zip(order).zip(&mut results).map(|((source, place), result)| {
-            let meeting = &meeting;
+            let (meeting, held) = (&meeting, &held);
             Box::new(move || {
                 *result = Some(freeze_one(source, place, deadline, meeting, env));
+                held.fetch_or(source.is_held(), Ordering::AcqRel);
             }) as Task<'_>
         });
     let tasks = tasks.collect();
@@ -48,7 +53,8 @@ pub(super) fn freeze(members: Vec<&mut Box<dyn Source>>, deadline: Duration, env
     let first = results.iter().map(|(_, begun, _)| *begun).min().unwrap_or_default();
     let last = results.iter().map(|(_, _, ended)| *ended).max().unwrap_or_default();
     let members = results.into_iter().map(|(result, ..)| result).collect();
-    Frozen { seconds: last.saturating_sub(first).as_secs_f64(), members }
+    let seconds = last.saturating_sub(first).as_secs_f64();
+    Frozen { seconds, held: held.into_inner(), members }
 }
 
 /// The place of each member: of those that hold up nobody each has its own, the last the first.

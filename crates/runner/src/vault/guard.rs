@@ -1,4 +1,4 @@
-//! The process that thaws what a run froze, when the run is dead or late.
+//! The process that thaws what a run froze, when the run is dead or late, and removes what it left.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use tintype_engine::env::Env;
 use tintype_model::Result;
 use tintype_source::connector::Context;
 
-/// The life of that process; orders come on standard input. Gives what it thawed. It makes nothing
-/// and removes nothing.
+/// The life of that process; orders come on standard input. Gives what it did that the run should
+/// have done, in words.
 pub fn guard(env: &Env) -> Result<Vec<String>> {
     let context = Context {
         clock: Arc::clone(&env.clock),

@@ -63,6 +63,12 @@ pub trait Connector: Send + Sync {
         Ok(())
     }
 
+    /// Whether what its sources make stays when the process that made it is killed: a process of its
+    /// own cleans then.
+    fn outlives(&self) -> bool {
+        false
+    }
+
     /// Removes whatever bears the name of a session that [is dead](Context::is_dead), thawing it
     /// first: jobs, nodes, exports, bitmaps, subvolumes, scratch files. Says what it removed, in
     /// words for people. `resources`: where to look, beside what can be found without.

@@ -57,6 +57,11 @@ pub trait Source: Send {
     /// says that the view is worth nothing.
     fn thaw(&mut self) -> Result<()>;
 
+    /// Whether it may still be frozen: asked after `thaw` and `release`. The guard goes on then.
+    fn is_held(&self) -> bool {
+        false
+    }
+
     /// What was frozen; readable until `release`. Parts sorted by [`Part::at`].
     fn view(&mut self) -> Result<View>;
 

@@ -82,6 +82,13 @@ impl Domain {
     }
 }
 
+/// Whether something is started with the host. `info`: the verb that says it.
+pub(crate) fn autostarts(virsh: &Virsh, info: &str, name: &str) -> Result<bool> {
+    let said = virsh.call(&[info, name])?;
+    let line = said.lines().find_map(|line| line.strip_prefix("Autostart:"));
+    Ok(line.is_some_and(|value| matches!(value.trim(), "yes" | "enable")))
+}
+
 impl DomainDisk {
     /// A volume of most pools is a file or device of this host.
     fn find_volume(&mut self, virsh: &Virsh) {

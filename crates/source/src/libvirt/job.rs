@@ -1,10 +1,11 @@
 //! The backup job of a machine, told by the names of its scratch files, which bear a session's.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tintype_model::{ErrorKind, Result};
 
-use super::virsh::Virsh;
+use super::virsh::{Virsh, is_gone};
 use super::xml::{children, of_child, parse};
 
 const ENDS: Duration = Duration::from_secs(20);
@@ -13,8 +14,8 @@ const ENDS: Duration = Duration::from_secs(20);
 pub(crate) fn end_job(virsh: &Virsh, domain: &str, ours: impl Fn(&str) -> bool) -> Result<bool> {
     let patience = virsh.patience(ENDS);
     let mut was_there = false;
-    while let Some(names) = scratch_of_job(virsh, domain)? {
-        if !names.iter().any(|name| ours(name)) {
+    while let Some(job) = look(virsh, domain)? {
+        if !job.files.iter().any(|name| ours(name)) {
             break;
         }
         was_there = true;
@@ -34,16 +35,23 @@ pub(crate) fn let_go_on(virsh: &Virsh, domain: &str) -> Result<()> {
     Ok(())
 }
 
-/// Names of the scratch files of the backup job that is at work.
-fn scratch_of_job(virsh: &Virsh, domain: &str) -> Result<Option<Vec<String>>> {
+/// A backup job that is at work.
+pub(crate) struct Job {
+    /// Names of its scratch files.
+    pub files: Vec<String>,
+    /// Of its exports.
+    pub socket: PathBuf,
+}
+
+pub(crate) fn look(virsh: &Virsh, domain: &str) -> Result<Option<Job>> {
     let job = match virsh.call(&["backup-dumpxml", domain]) {
-        // No job, no machine, no libvirt.
-        Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound) => {
-            return Ok(None);
-        }
+        // No job, or no machine.
+        Err(error) if error.is(ErrorKind::Invalid) || is_gone(&error) => return Ok(None),
         job => parse(&job?)?,
     };
     let disks = children(&job, "disks").flat_map(|disks| children(disks, "disk"));
     let files = disks.filter_map(|disk| of_child(disk, "scratch", "file"));
-    Ok(Some(files.map(|file| file.rsplit('/').next().unwrap_or_default().to_owned()).collect()))
+    let files = files.map(|file| file.rsplit('/').next().unwrap_or_default().to_owned());
+    let socket = of_child(&job, "server", "socket").unwrap_or_default();
+    Ok(Some(Job { files: files.collect(), socket: socket.into() }))
 }

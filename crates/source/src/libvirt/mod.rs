@@ -1,6 +1,7 @@
 //! Machines and networks that libvirt manages, reached by `virsh`.
 
 mod at;
+mod canary;
 mod clean;
 mod discover;
 mod domain;
@@ -68,6 +69,10 @@ impl Connector for LibvirtConnector {
         let guard: source::Guard = serde_json::from_value(guarded.clone())
             .map_err(|error| Error::internal(format!("what the guard was given: {error}")))?;
         guard.thaw(context)
+    }
+
+    fn outlives(&self) -> bool {
+        true
     }
 
     fn clean(&self, resources: &[&Resource], context: &Context) -> Result<Vec<String>> {

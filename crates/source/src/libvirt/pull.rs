@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tintype_model::{Error, Result};
+use tintype_model::{Error, ErrorKind, Result};
 use xmltree::{Element, XMLNode};
 
+use super::canary::{Monitor, doubt};
 use super::domain::{Domain, DomainDisk};
 use super::job::{end_job, let_go_on};
 use super::virsh::Virsh;
 use super::watch::Watched;
 use super::xml::{children, parse, write};
 use crate::connector::{Changed, Content, Context, Part, ReadImage as _};
-use crate::qemu::capture::{explained, image_node};
+use crate::qemu::capture::{explained, holds, image_node};
 use crate::qemu::definition::{DISKS, DiskFacts};
 use crate::qemu::mark::{Mark, MarkedDisk, outdated, record_name};
 use crate::vm::disk_file;
@@ -35,6 +36,10 @@ pub(crate) struct Pull {
     /// Disks of which only changes are asked, from this checkpoint.
     since: Option<Mark>,
     changed_only: Vec<String>,
+    /// That checkpoint and those after it, each with the disks that it records.
+    chain: Vec<(String, Vec<String>)>,
+    /// The new checkpoint can be told from one that somebody cleared.
+    is_proven: bool,
     pub read_whole: Vec<String>,
     disks: Vec<DomainDisk>,
     sizes: BTreeMap<String, u64>,
@@ -70,6 +75,8 @@ impl Pull {
             record: record_name(mark.as_ref(), context),
             since: None,
             changed_only: Vec::new(),
+            chain: Vec::new(),
+            is_proven: false,
             read_whole: Vec::new(),
             sizes: sizes(virsh, &domain.name, &disks)?,
             disks,
@@ -140,7 +147,32 @@ impl Pull {
             };
             self.read_whole.push(format!("disk {name} is read whole: {why}"));
         }
+        match self.chain_from(&mark.bitmap) {
+            Ok(chain) => self.chain = chain,
+            Err(error) => {
+                self.changed_only.clear();
+                self.read_whole.push(format!("all disks are read whole: {error}"));
+            }
+        }
         self.since = Some(mark);
+    }
+
+    /// What changed since a checkpoint is what it and all after it recorded.
+    fn chain_from(&self, first: &str) -> Result<Vec<(String, Vec<String>)>> {
+        let later = ["checkpoint-list", &self.domain, "--from", first, "--descendants", "--name"];
+        let later = self.virsh.call(&later)?;
+        let names = later.lines().map(str::trim).filter(|name| !name.is_empty());
+        let with_disks = std::iter::once(first).chain(names).map(|name| {
+            let ask = ["checkpoint-dumpxml", &self.domain, name, "--no-domain"];
+            let checkpoint = parse(&self.virsh.call(&ask)?)?;
+            let disks = children(&checkpoint, "disks").flat_map(|disks| children(disks, "disk"));
+            let recorded = disks.filter(|disk| {
+                disk.attributes.get("checkpoint").is_some_and(|how| how == "bitmap")
+            });
+            let disks = recorded.filter_map(|disk| disk.attributes.get("name").cloned()).collect();
+            Ok((name.to_owned(), disks))
+        });
+        with_disks.collect()
     }
 
     /// How much each disk has changed since a checkpoint; an error if its bitmaps are not there.
@@ -152,8 +184,15 @@ impl Pull {
     /// No new checkpoint can follow one without its bitmaps. Only what is ours is touched.
     fn forget_broken(&self, context: &Context) -> Result<()> {
         for name in checkpoints(&self.virsh, &self.domain)? {
-            if context.is_dead(&name) && self.recorded(&name).is_err() {
-                self.forget(&self.virsh, &name)?;
+            if !context.is_dead(&name) {
+                continue;
+            }
+            match self.recorded(&name) {
+                Err(error) if is_broken(&error) => self.forget(&self.virsh, &name)?,
+                // It says nothing of the checkpoint, on which other series may rely.
+                Err(error) => tracing::warn!(checkpoint = name, %error, "it is not known whether \
+                    this checkpoint is whole"),
+                Ok(_) => {}
             }
         }
         Ok(())
@@ -223,9 +262,17 @@ impl Pull {
     }
 
     /// What the job shows.
-    pub(crate) fn parts(&self, context: &Context) -> Result<Vec<Part>> {
+    pub(crate) fn parts(&mut self, context: &Context) -> Result<Vec<Part>> {
+        if self.checkpoint.is_some() {
+            let monitor = Monitor { virsh: &self.virsh, domain: &self.domain };
+            let proven = monitor.prove(&self.record, &self.label, &self.socket(), context);
+            if let Err(error) = &proven {
+                tracing::warn!(machine = self.domain, %error, "the next snapshot reads all");
+            }
+            self.is_proven = proven.is_ok();
+        }
         let mut parts = Vec::new();
-        for disk in &self.disks {
+        for disk in self.disks.clone() {
             let name = &disk.name;
             let part = self.part(name, context);
             parts.push(part.map_err(|error| error.context(format!("disk {name}")))?);
@@ -234,13 +281,23 @@ impl Pull {
         Ok(parts)
     }
 
-    fn part(&self, name: &str, context: &Context) -> Result<Part> {
+    fn part(&mut self, name: &str, context: &Context) -> Result<Part> {
         let (disk, place) = (name.to_owned(), self.scratch.place().to_owned());
         let explain = Box::new(move |error: Error| explained(error, &disk, &place));
         let image = NbdImage::open(&self.socket(), name, Waits::of(context), explain)?;
         let changed = if self.changed_only.iter().any(|disk| disk == name) {
             let bitmap = format!("backup-{name}");
-            Changed::Only(dirty(&self.socket(), name, &bitmap, Waits::of(context))?)
+            let ranges = dirty(&self.socket(), name, &bitmap, Waits::of(context))?;
+            let recorded = |(_, disks): &&(String, Vec<String>)| disks.iter().any(|d| d == name);
+            let mut chain = self.chain.iter().filter(recorded);
+            let size = image.size_bytes();
+            match chain.try_for_each(|(record, _)| doubt(record, size, |at| holds(&ranges, at))) {
+                Ok(()) => Changed::Only(ranges),
+                Err(why) => {
+                    self.read_whole.push(format!("disk {name} is read whole: {why}"));
+                    Changed::Unknown
+                }
+            }
         } else {
             Changed::Unknown
         };
@@ -256,7 +313,7 @@ impl Pull {
 
     /// What the next snapshot must know, if a checkpoint began.
     pub(crate) fn mark(&self) -> Option<Mark> {
-        self.checkpoint.as_ref()?;
+        self.checkpoint.as_ref().filter(|_| self.is_proven)?;
         let disks = self.disks.iter().filter(|disk| disk.format == "qcow2");
         let disks = disks.map(|disk| (disk.name.clone(), self.marked(disk))).collect();
         Some(Mark { bitmap: self.record.clone(), disks })
@@ -285,7 +342,14 @@ impl Pull {
     }
 }
 
-fn checkpoints(virsh: &Virsh, domain: &str) -> Result<Vec<String>> {
+/// Whether libvirt says that QEMU has not all bitmaps of a checkpoint.
+fn is_broken(error: &Error) -> bool {
+    let said = error.to_string();
+    error.is(ErrorKind::Invalid)
+        && ["inconsistent", "bitmap"].iter().any(|word| said.contains(word))
+}
+
+pub(crate) fn checkpoints(virsh: &Virsh, domain: &str) -> Result<Vec<String>> {
     let list = virsh.call(&["checkpoint-list", domain, "--name"])?;
     let names = list.lines().map(str::trim).filter(|name| !name.is_empty());
     Ok(names.map(str::to_owned).collect())

@@ -1,7 +1,7 @@
 //! Capture of a machine of libvirt.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,9 @@ use tintype_model::resource::{Consistency, Hook, Resource};
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::at::At;
-use super::domain::{Domain, DomainDisk};
+use super::domain::{Domain, DomainDisk, autostarts};
 use super::pull::Pull;
-use super::virsh::{Session, Virsh};
+use super::virsh::{Session, Virsh, is_gone};
 use crate::connector::{CapturePlan, Context, Guarded, Part, Released, Source, View};
 use crate::qemu::at::DiskAt;
 use crate::qemu::definition::{DiskFacts, Facts, NVRAM, WindowFacts};
@@ -42,8 +42,10 @@ impl Guard {
             let Err(error) = virsh.call_within(&["domfsthaw", &self.domain], THAW) else {
                 return Ok(());
             };
+            // One that is paused is as frozen as before when it goes on.
             let state = virsh.call(&["domstate", &self.domain]);
-            if state.is_ok_and(|state| state.trim() != "running") || error.is(ErrorKind::NotFound) {
+            let is_off = |state: String| matches!(state.trim(), "shut off" | "crashed");
+            if state.is_ok_and(is_off) || is_gone(&error) {
                 return Ok(());
             }
             patience.pause().map_err(|_| {
@@ -176,6 +178,13 @@ impl DomainSource {
         (took.as_secs_f64(), said)
     }
 
+    fn thaw_anew(&mut self) -> Result<()> {
+        let guard = Guard { uri: self.at.uri.clone(), domain: self.name.clone() };
+        let thawed = guard.thaw(&self.context);
+        self.asked &= thawed.is_err();
+        thawed
+    }
+
     fn parts_of_definition(&self, domain: &Domain) -> Result<Vec<Part>> {
         // With what a restore needs and libvirt shows to nobody else.
         let show = ["dumpxml", &self.name, "--inactive", "--security-info"];
@@ -186,8 +195,7 @@ impl DomainSource {
             if size > NVRAM_BYTES {
                 return Err(Error::unsupported(format!("nvram of {size} bytes")));
             }
-            let bytes = std::fs::read(nvram);
-            let bytes = bytes.map_err(|error| Error::io(error, nvram.display()))?;
+            let bytes = steady(nvram)?;
             parts.push(Part::object(NVRAM, bytes));
         }
         Ok(parts)
@@ -206,6 +214,8 @@ impl DomainSource {
             nvram,
             uuid: domain.map(|domain| domain.uuid.clone()),
             running: domain.is_some_and(|domain| !domain.is_off()),
+            autostart: domain.is_some()
+                && autostarts(&self.virsh, "dominfo", &self.name).unwrap_or_default(),
             read_whole: self.pull.iter().flat_map(|pull| pull.read_whole.clone()).collect(),
             window: self.pull.as_ref().map(|_| self.window),
         }
@@ -218,6 +228,20 @@ fn disks_of_files(disks: &[DomainDisk]) -> BTreeMap<String, DiskAt> {
         Some((disk.name.clone(), DiskAt { file, format: disk.format.clone() }))
     });
     disks.collect()
+}
+
+/// Firmware writes rarely and little; the same twice was not read in the middle of it.
+fn steady(nvram: &Path) -> Result<Vec<u8>> {
+    let read = || std::fs::read(nvram).map_err(|error| Error::io(error, nvram.display()));
+    let mut bytes = read()?;
+    for _ in 0..10 {
+        let again = read()?;
+        if again == bytes {
+            return Ok(bytes);
+        }
+        bytes = again;
+    }
+    Err(Error::unavailable("nvram: the firmware writes its variables all the time"))
 }
 
 /// `Froze 2 filesystem(s)`
@@ -318,23 +342,32 @@ impl Source for DomainSource {
     }
 
     fn thaw(&mut self) -> Result<()> {
-        if !std::mem::take(&mut self.asked) {
+        if !self.asked {
             return Ok(());
         }
         let name = self.name.clone();
         let (seconds, said) = self.timed(&["domfsthaw", &name], THAW);
         self.window.agent_thaw = seconds;
         match said.map(|said| count(&said, "Thawed")) {
-            Ok(0) if self.frozen > 0 => Err(Error::unavailable(
-                "the guest's file systems were thawed by another before their time: the view is \
-                 not what it should be",
-            )),
-            Ok(_) => Ok(()),
+            Ok(count) => {
+                self.asked = false;
+                if count > 0 || self.frozen == 0 {
+                    return Ok(());
+                }
+                Err(Error::unavailable(
+                    "the guest's file systems were thawed by another before their time: the view is \
+                     not what it should be",
+                ))
+            }
             Err(error) => {
-                Guard { uri: self.at.uri.clone(), domain: name }.thaw(&self.context)?;
+                self.thaw_anew()?;
                 Err(error.context("the guest agent answered no more while it was frozen"))
             }
         }
+    }
+
+    fn is_held(&self) -> bool {
+        self.asked
     }
 
     fn view(&mut self) -> Result<View> {
@@ -343,7 +376,7 @@ impl Source for DomainSource {
             Some(domain) => self.parts_of_definition(domain)?,
             None => Vec::new(),
         };
-        let (disks, facts, (consistency, why_not_more)) = match (self.off.take(), &self.pull) {
+        let (disks, facts, (consistency, why_not_more)) = match (self.off.take(), &mut self.pull) {
             (Some(off), _) => {
                 let (disks, facts) = off.into_parts(&self.context)?;
                 (disks, facts, off_level())
@@ -381,17 +414,18 @@ impl Source for DomainSource {
     fn release(&mut self, released: Released) -> Result<()> {
         drop(self.off.take());
         // Only if nobody did.
-        let thawed = if self.asked { self.thaw() } else { Ok(()) };
         self.session = None;
+        let thawed = if self.asked { self.thaw_anew() } else { Ok(()) };
         let Some(pull) = self.pull.take() else { return thawed };
         let virsh = Virsh::stubborn(&self.at.uri, &self.context);
         let ended = match Domain::look(&virsh, &self.name) {
             // What it held went with it; a checkpoint is found broken the next time.
             Ok(domain) if domain.is_off() => Ok(()),
-            Err(error) if error.is(ErrorKind::NotFound) => Ok(()),
+            Err(error) if is_gone(&error) => Ok(()),
             Err(error) => Err(error),
             Ok(_) => pull.end(&virsh, released == Released::Committed, &self.context),
         };
-        thawed.and(ended).and(pull.remove_scratch())
+        // QEMU writes there until the job is ended.
+        thawed.and(ended.and_then(|()| pull.remove_scratch()))
     }
 }

@@ -105,7 +105,7 @@ fn not_there(error: std::io::Error) -> Error {
 
 fn refused(name: &str, complaint: &str) -> Error {
     let complaint = complaint.trim().replace("error: ", "");
-    let missing = ["failed to get domain", "failed to get network", "Failed to connect socket"];
+    let missing = [NO_DOMAIN, "failed to get network", "Failed to connect socket"];
     // The last is what the guest's agent says of every command while another freezes.
     let busy = ["already has a", "another job", "the agent is in frozen state"];
     let kind = if missing.iter().any(|text| complaint.contains(text)) {
@@ -116,6 +116,13 @@ fn refused(name: &str, complaint: &str) -> Error {
         ErrorKind::Invalid
     };
     Error::new(kind, format!("{name}: {complaint}"))
+}
+
+const NO_DOMAIN: &str = "failed to get domain";
+
+/// Whether libvirt says that there is no such machine; one that does not answer says nothing.
+pub(crate) fn is_gone(error: &Error) -> bool {
+    error.is(ErrorKind::NotFound) && error.message().contains(NO_DOMAIN)
 }
 
 /// Killed when it is dropped.

@@ -203,6 +203,10 @@ impl Capture {
         Ok(())
     }
 
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
     /// Lets the guest run on, if this stopped it.
     pub(crate) fn resume(&mut self, running: &mut Running) -> Result<()> {
         if self.stopped {
@@ -281,11 +285,7 @@ impl Capture {
         whole: &mut Vec<String>,
     ) -> Result<Changed<Vec<Range<u64>>>> {
         let ranges = dirty(&self.socket, export, bitmap, Waits::of(context))?;
-        let is_changed = |at: u64| {
-            let next = ranges.partition_point(|range| range.end <= at);
-            ranges.get(next).is_some_and(|range| range.start <= at)
-        };
-        if canaries(bitmap, disk.size_bytes).into_iter().all(is_changed) {
+        if canaries(bitmap, disk.size_bytes).into_iter().all(|at| holds(&ranges, at)) {
             return Ok(Changed::Only(ranges));
         }
         whole.push(format!(
@@ -385,7 +385,7 @@ fn owner_of(qmp: &Qmp) -> Option<u32> {
 
 /// Positions that a bitmap has marked from its birth: spread over the disk by its name, so that no
 /// guest writes to all of them after somebody has cleared it, unless it writes to nearly all.
-fn canaries(bitmap: &str, size_bytes: u64) -> BTreeSet<u64> {
+pub(crate) fn canaries(bitmap: &str, size_bytes: u64) -> BTreeSet<u64> {
     let granules = size_bytes / GRANULE_BYTES;
     let count = (granules / 16).clamp(1, MOST_CANARIES);
     let mut state = bitmap.bytes().fold(0xcbf2_9ce4_8422_2325u64, |state, byte| {
@@ -400,6 +400,12 @@ fn canaries(bitmap: &str, size_bytes: u64) -> BTreeSet<u64> {
         positions.insert((mixed ^ (mixed >> 31)) % granules.max(1) * GRANULE_BYTES);
     }
     positions
+}
+
+/// Whether a position lies in one of sorted ranges.
+pub(crate) fn holds(ranges: &[Range<u64>], at: u64) -> bool {
+    let next = ranges.partition_point(|range| range.end <= at);
+    ranges.get(next).is_some_and(|range| range.start <= at)
 }
 
 pub(crate) fn image_node(size_bytes: u64, context: &Context) -> Node {

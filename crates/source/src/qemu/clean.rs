@@ -8,13 +8,15 @@ use tintype_model::{ErrorKind, Result};
 use super::at::At;
 use super::freeze::thaw_anew;
 use super::names::Names;
+use super::process::gone;
 use super::sweep::{Fate, Made, sweep};
 use crate::connector::{Context, LABEL, session_of};
 use crate::vm::qmp::Qmp;
+use crate::vm::server;
 use crate::vm::socket::Waits;
 
 pub(crate) fn clean(resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
-    let mut done = Vec::new();
+    let mut done = server::clean(context)?;
     let mut first = Ok(());
     for resource in resources.iter().filter(|resource| resource.connector == super::NAME) {
         // What is wrong with `at` is told by the capture.
@@ -32,10 +34,9 @@ pub(crate) fn clean(resources: &[&Resource], context: &Context) -> Result<Vec<St
 
 fn clean_one(at: &At, context: &Context) -> Result<Vec<String>> {
     let mut qmp = match Qmp::connect(&at.qmp, Waits::of(context)) {
-        // It is off; or another program holds the monitor, which then is not dead.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unavailable) => {
-            return Ok(Vec::new());
-        }
+        // Another program holds the monitor, which then is not dead.
+        Err(error) if error.is(ErrorKind::Unavailable) => return Ok(Vec::new()),
+        Err(error) if error.is(ErrorKind::NotFound) => return gone(&at.qmp).map(|()| Vec::new()),
         qmp => qmp?,
     };
     let made = Made::read(&mut qmp)?;

@@ -79,6 +79,9 @@ pub(crate) struct Facts {
     pub uuid: Option<String>,
     /// Whether the guest ran.
     pub running: bool,
+    /// Whether it is started with the host, where somebody does that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub autostart: bool,
     /// Why disks were read whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub read_whole: Vec<String>,

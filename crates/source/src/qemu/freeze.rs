@@ -9,10 +9,10 @@ use tintype_model::{Error, ErrorKind, Result};
 
 use super::machine::is_running;
 use super::names::Names;
+use super::process::{gone, monitor};
 use super::sweep::Made;
 use crate::connector::Context;
 use crate::vm::agent::Agent;
-use crate::vm::qmp::Qmp;
 use crate::vm::socket::Waits;
 
 /// Less than a guest under load needs is not enough; more than the guard waits is of no use.
@@ -38,12 +38,8 @@ impl Guard {
     }
 
     fn resume(&self, context: &Context) -> Result<()> {
-        let mut qmp = match Qmp::connect(&self.qmp, Waits::stubborn(context)) {
-            // QEMU is gone.
-            Err(error) if error.is(ErrorKind::NotFound) => return Ok(()),
-            // Or the one that stopped it lives and holds the monitor.
-            qmp => qmp?,
-        };
+        // An error, too, if the one that stopped it lives and holds the monitor.
+        let Some(mut qmp) = monitor(&self.qmp, Waits::stubborn(context))? else { return Ok(()) };
         let sign = Names(self.label.clone()).stop();
         if Made::read(&mut qmp)?.nodes.contains(&sign) && !is_running(&mut qmp)? {
             qmp.execute("cont", json!({}))?;
@@ -60,8 +56,8 @@ pub(crate) fn thaw_anew(path: &std::path::Path, context: &Context) -> Result<()>
         let thawed = Agent::connect(path, context, waits)
             .and_then(|mut agent| if agent.is_frozen()? { agent.thaw().map(drop) } else { Ok(()) });
         match thawed {
-            // The machine ended: nothing is frozen any more.
-            Err(error) if error.is(ErrorKind::NotFound) => return Ok(()),
+            // The machine ended, then nothing is frozen any more, or nobody can thaw it.
+            Err(error) if error.is(ErrorKind::NotFound) => return gone(path),
             Err(error) if patience.pause().is_err() => {
                 let what = "the guest's file systems may still be frozen; in the guest, end the \
                             freeze with `fsfreeze -u`, or restart it";

@@ -59,6 +59,10 @@ impl Connector for QemuConnector {
         guard.thaw(context)
     }
 
+    fn outlives(&self) -> bool {
+        true
+    }
+
     fn clean(&self, resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
         clean::clean(resources, context)
     }

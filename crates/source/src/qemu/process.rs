@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tintype_model::{Error, ErrorKind, Result};
+
 use super::machine::command_of;
+use crate::vm::qmp::Qmp;
+use crate::vm::socket::Waits;
 
 /// A command line has at most this many words that are looked at.
 const MOST_WORDS: usize = 10_000;
@@ -35,6 +39,30 @@ pub(crate) fn all() -> BTreeMap<i32, (Vec<String>, Command)> {
         is_qemu.then(|| (process, (words.clone(), parse(&words, &directory))))
     });
     found.collect()
+}
+
+/// A monitor. None if its QEMU is gone; an error if only the socket is.
+pub(crate) fn monitor(socket: &Path, waits: Waits) -> Result<Option<Qmp>> {
+    match Qmp::connect(socket, waits) {
+        Err(error) if error.is(ErrorKind::NotFound) => gone(socket).map(|()| None),
+        qmp => qmp.map(Some),
+    }
+}
+
+/// A socket that is gone does not say that the machine is: its QEMU may live, and hold all that it
+/// held. One that this user cannot see counts as gone.
+pub(crate) fn gone(socket: &Path) -> Result<()> {
+    let has = |command: &Command| {
+        command.agent.iter().chain(&command.qmp).any(|path| path.as_path() == socket)
+    };
+    match all().iter().find(|(_, (_, command))| has(command)) {
+        None => Ok(()),
+        Some((process, _)) => Err(Error::unavailable(format!(
+            "{}: the socket is gone, but the machine runs (QEMU, pid {process}), and what was made \
+             in it stays until it ends: restart it",
+            socket.display()
+        ))),
+    }
 }
 
 /// Reads a command line; paths that are not whole are from the directory.

@@ -1,11 +1,12 @@
 //! Capture of one machine.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 use tintype_model::item::HookRun;
 use tintype_model::resource::{Consistency, Hook, Resource};
-use tintype_model::{Error, ErrorKind, Result};
+use tintype_model::{Error, Result};
 
 use super::at::At;
 use super::capture::Capture;
@@ -14,9 +15,9 @@ use super::freeze::{Guard, thaw_anew};
 use super::mark::Mark;
 use super::off::{HELD, Off, WHY};
 use super::plan::{Found, Running, find};
+use super::process::monitor;
 use crate::connector::{CapturePlan, Context, Guarded, Part, Released, Source, View};
 use crate::vm::agent::Agent;
-use crate::vm::qmp::Qmp;
 use crate::vm::socket::Waits;
 
 const NVRAM_BYTES: u64 = 128 << 20;
@@ -28,7 +29,7 @@ pub(crate) struct QemuSource {
     found: Option<Found>,
     off: Option<Off>,
     capture: Option<Capture>,
-    /// Whether the agent was asked to freeze, and what it froze.
+    /// Whether the agent was asked to freeze and has not said since that it thawed, and what it froze.
     asked: bool,
     frozen: u64,
     window: WindowFacts,
@@ -93,22 +94,32 @@ impl QemuSource {
     fn thaw_guest(&mut self) -> Result<()> {
         let context = self.context.clone();
         let begun = context.clock.elapsed();
-        let asked = std::mem::take(&mut self.asked);
-        let Some(path) = self.at.agent.clone().filter(|_| asked) else { return Ok(()) };
+        let Some(path) = self.at.agent.clone().filter(|_| self.asked) else { return Ok(()) };
         let agent = self.running().and_then(|running| running.agent.take());
         let thawed = agent.ok_or_else(|| Error::unavailable("")).and_then(|mut agent| agent.thaw());
         self.window.agent_thaw = self.seconds(begun, ()).0;
         match thawed {
-            Ok(0) if self.frozen > 0 => Err(Error::unavailable(
-                "the guest's file systems were thawed by another before their time: the view is \
-                 not what it should be",
-            )),
-            Ok(_) => Ok(()),
+            Ok(count) => {
+                self.asked = false;
+                if count > 0 || self.frozen == 0 {
+                    return Ok(());
+                }
+                Err(Error::unavailable(
+                    "the guest's file systems were thawed by another before their time: the view is \
+                     not what it should be",
+                ))
+            }
             Err(_) => {
-                thaw_anew(&path, &context)?;
+                self.thaw_anew(&path)?;
                 Err(Error::unavailable("the guest agent answered no more while it was frozen"))
             }
         }
+    }
+
+    fn thaw_anew(&mut self, path: &Path) -> Result<()> {
+        let thawed = thaw_anew(path, &self.context);
+        self.asked &= thawed.is_err();
+        thawed
     }
 
     fn view_running(&mut self) -> Result<View> {
@@ -142,6 +153,7 @@ impl QemuSource {
             nvram: nvram.as_ref().map(DiskFacts::of),
             uuid,
             running: running.is_going,
+            autostart: false,
             read_whole,
             window: Some(self.window),
         };
@@ -171,10 +183,9 @@ impl QemuSource {
         let first = capture.end(&mut running.qmp, committed, &self.context);
         drop(running);
         let Err(first) = first else { return Ok(()) };
-        let mut qmp = match Qmp::connect(&self.at.qmp, waits) {
+        let Some(mut qmp) = monitor(&self.at.qmp, waits).map_err(|_| first)? else {
             // What was in QEMU went with it.
-            Err(error) if error.is(ErrorKind::NotFound) => return Ok(()),
-            qmp => qmp.map_err(|_| first)?,
+            return Ok(());
         };
         capture.end(&mut qmp, committed, &self.context)
     }
@@ -239,6 +250,10 @@ impl Source for QemuSource {
         self.thaw_guest().and(resumed)
     }
 
+    fn is_held(&self) -> bool {
+        self.asked || self.capture.as_ref().is_some_and(Capture::is_stopped)
+    }
+
     fn view(&mut self) -> Result<View> {
         match self.off.take() {
             Some(off) => self.view_off(off),
@@ -249,13 +264,17 @@ impl Source for QemuSource {
     fn release(&mut self, released: Released) -> Result<()> {
         drop(self.off.take());
         // Only if nobody did.
-        let thawed = if self.asked { self.thaw() } else { Ok(()) };
+        let thawed = match self.at.agent.clone().filter(|_| self.asked) {
+            Some(path) => self.thaw_anew(&path),
+            None => Ok(()),
+        };
         let Some(capture) = self.capture.take() else {
             self.found = None;
             return thawed;
         };
         let ended = self.end(&capture, released == Released::Committed);
-        thawed.and(ended).and(capture.remove_scratch())
+        // QEMU writes there until it is ended.
+        thawed.and(ended.and_then(|()| capture.remove_scratch()))
     }
 
     fn run_in_guest(&mut self, hook: &Hook) -> Result<HookRun> {

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tintype_model::{Error, Result};
 
 use super::socket::Waits;
 use crate::connector::Context;
-use crate::host;
+use crate::host::{self, processes};
 
 const START: Duration = Duration::from_secs(20);
 /// Connections at once.
@@ -116,6 +118,53 @@ impl Drop for DiskServer {
         // `close` tells; here nothing was written, or it failed already.
         let _ = self.stop();
     }
+}
+
+/// Ends servers of sessions that are no more, which keep a machine from being started: told by
+/// their sockets, which lie in the scratch directory of a session.
+pub(crate) fn clean(context: &Context) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    for process in processes::all() {
+        let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else { continue };
+        // What is looked at through it is what is ended.
+        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+        let Some(file) = left_behind(&process.arguments(), context) else { continue };
+        let ended = |within: Duration| {
+            let until = context.clock.elapsed() + within;
+            while !is_over(process.pid) {
+                if context.clock.elapsed() >= until {
+                    return false;
+                }
+                context.clock.sleep(Duration::from_millis(5));
+            }
+            true
+        };
+        for signal in [Signal::TERM, Signal::KILL] {
+            match pidfd_send_signal(&handle, signal) {
+                Err(Errno::SRCH) => break,
+                sent => sent.map_err(|errno| Error::io(errno.into(), &process))?,
+            }
+            if ended(START) {
+                break;
+            }
+        }
+        done.push(format!("{process}, which held {file}"));
+    }
+    Ok(done)
+}
+
+/// What a server of a dead session serves.
+fn left_behind(arguments: &[String], context: &Context) -> Option<String> {
+    let program = Path::new(arguments.first()?).file_name()?;
+    let at = arguments.iter().position(|word| word == "--socket")?;
+    let mut above = Path::new(arguments.get(at + 1)?).ancestors().filter_map(Path::file_name);
+    let is_dead = above.any(|name| context.is_dead(&name.to_string_lossy()));
+    (program == "qemu-nbd" && is_dead).then(|| arguments.last().cloned())?
+}
+
+/// One that nobody waits for stays, and holds nothing.
+fn is_over(pid: u32) -> bool {
+    std::fs::read_link(format!("/proc/{pid}/exe")).is_err()
 }
 
 fn free_place(scratch: &Path) -> Result<(PathBuf, PathBuf)> {

@@ -3,10 +3,60 @@
 use std::fs;
 
 use tintype_model::plan::Verdict;
-use tintype_model::resource::{Consistency, Kind};
+use tintype_model::resource::{Consistency, Kind, Resource};
 use tintype_source::connector::{Changed, Destination, Released};
 
-use crate::conformance::{Session, capture, connector, item, resource};
+use crate::conformance::{
+    Held, Session, World, capture, connector, item, resource, sources_conform,
+};
+
+/// One file of a host. It is shown, and restored singly: no target replaces it as a whole.
+struct OneFile(tempfile::TempDir);
+
+impl OneFile {
+    fn file(&self) -> std::path::PathBuf {
+        self.0.path().canonicalize().unwrap().join("number")
+    }
+}
+
+impl World for OneFile {
+    fn resource(&self) -> Resource {
+        let at = [("paths", serde_json::json!([self.file()]))];
+        resource(Kind::Settings, "host", "settings", &at)
+    }
+
+    fn write(&self, number: u64) {
+        let next = self.file().with_extension("next");
+        fs::write(&next, number.to_string()).unwrap();
+        fs::rename(next, self.file()).unwrap();
+    }
+
+    fn now(&self) -> u64 {
+        fs::read_to_string(self.file()).unwrap().parse().unwrap()
+    }
+
+    fn captured(&self, held: &Held) -> u64 {
+        let at = [&b"files"[..], self.file().as_os_str().as_encoded_bytes()].concat();
+        fs::read_to_string(held.path(&at)).unwrap().parse().unwrap()
+    }
+
+    fn state(&self) -> String {
+        self.now().to_string()
+    }
+
+    fn leftovers(&self) -> Vec<String> {
+        let names = fs::read_dir(self.0.path()).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name != "number").collect()
+    }
+}
+
+#[test]
+fn settings_of_a_host() {
+    let world = OneFile(tempfile::tempdir().unwrap());
+    world.write(1);
+    sources_conform(&world);
+}
 
 #[test]
 fn named_paths_packages_and_units() {

@@ -297,12 +297,12 @@ fn the_guard_thaws_at_the_deadline() {
 
 /// Nobody knows what it has done: its resource fails, and whoever took the snapshot is told.
 #[test]
-fn a_guard_that_does_not_end_is_killed_and_named() {
+fn a_guard_that_does_not_answer_is_killed_and_named() {
     let stage = Stage::new();
     // As if thawed at once.
     let file = stage.lab.path("thawed");
     std::fs::write(&file, "").unwrap();
-    let hangs = "read order; echo ready; read done; echo ok; exec sleep 60 >/dev/null";
+    let hangs = "read order; echo ready; read window; echo ready; read done; exec sleep 60";
     let guard = GuardCommand {
         program: "/bin/sh".into(),
         arguments: vec!["-c".into(), hangs.into()],
@@ -324,9 +324,30 @@ fn a_guard_that_does_not_end_is_killed_and_named() {
     let taken =
         group::snapshot(repository, &connectors, &resources, &[], &snapshot, &options, &progress);
     let taken = taken.unwrap();
-    let killed = "the guard of a did not end and was killed";
+    let killed = "the guard of a did not answer and was killed";
     assert!(taken.unreleased.iter().any(|what| what.contains(killed)), "{:?}", taken.unreleased);
     assert_eq!(outcomes(&taken), BTreeMap::from([("a", Outcome::Failed)]));
+}
+
+/// The guest still flushed when it was asked to thaw, and answers when the run is long over.
+#[test]
+fn what_could_not_be_thawed_is_told_and_its_guard_goes_on() {
+    let stage = Stage::new();
+    let file = stage.lab.path("thawed");
+    let held = resource("held", &format!("held {}", file.display()));
+    let taken = stage.take(vec![held, resource("good", "")]);
+    assert_eq!(outcomes(&taken)["held"], Outcome::Failed);
+    assert_eq!(outcomes(&taken)["good"], Outcome::Captured);
+    let told = taken.unreleased.join("; ");
+    assert!(told.contains("held: may still be frozen; its guard goes on"), "{told}");
+    assert!(!file.exists(), "nothing answers");
+    std::fs::write(file.with_extension("answers"), "").unwrap();
+    let clock = Env::system().clock;
+    let until = clock.elapsed() + Duration::from_secs(20);
+    while !file.exists() {
+        assert!(clock.elapsed() < until, "nobody thaws");
+        clock.sleep(Duration::from_millis(50));
+    }
 }
 
 /// A run that is killed closes its pipe to the guard.
@@ -345,9 +366,12 @@ fn the_guard_thaws_when_the_run_dies() {
     let guarded = serde_json::json!({
         "connector": "played", "name": "a", "what": { "file": file },
     });
-    let order = serde_json::json!({ "deadline_ms": 60_000, "guarded": [guarded] });
+    let session = "00000000deadbeef";
+    let order = serde_json::json!({ "session": session, "runtime_dir": stage.lab.path("run"),
+        "scratch": stage.lab.path(&format!("scratch/tintype-{session}")), "resources": [] });
+    let window = serde_json::json!({ "deadline_ms": 60_000, "guarded": [guarded] });
     let mut pipe = guard.stdin.take().unwrap();
-    std::io::Write::write_all(&mut pipe, format!("{order}\n").as_bytes()).unwrap();
+    std::io::Write::write_all(&mut pipe, format!("{order}\n{window}\n").as_bytes()).unwrap();
     drop(pipe);
     assert!(guard.wait().unwrap().success());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "thawed");

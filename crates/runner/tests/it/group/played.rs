@@ -62,6 +62,9 @@ impl std::fmt::Debug for Canceled {
     }
 }
 
+/// What a guard watches: one freezes for longer than the deadline, the other never thaws.
+const HELD: [&str; 2] = ["guarded", "held"];
+
 struct PlayedSource {
     name: String,
     does: String,
@@ -104,7 +107,11 @@ impl Connector for Played {
 
     fn thaw(&self, guarded: &Value, _: &Context) -> Result<()> {
         // In the guard's process: only files reach the test.
-        std::fs::write(guarded["file"].as_str().unwrap(), "thawed").unwrap();
+        let file = std::path::Path::new(guarded["file"].as_str().unwrap());
+        if guarded["held"] == true && !file.with_extension("answers").exists() {
+            return Err(Error::unavailable("it does not answer"));
+        }
+        std::fs::write(file, "thawed").unwrap();
         Ok(())
     }
 }
@@ -139,8 +146,8 @@ impl Source for PlayedSource {
     }
 
     fn guarded(&self) -> Option<Guarded> {
-        let file = self.does.strip_prefix("guarded ")?;
-        let what = json!({ "file": file });
+        let (how, file) = self.does.split_once(' ').filter(|(how, _)| HELD.contains(how))?;
+        let what = json!({ "file": file, "held": how == "held" });
         Some(Guarded { connector: "played".into(), name: self.name.clone(), what })
     }
 
@@ -162,7 +169,15 @@ impl Source for PlayedSource {
     }
 
     fn thaw(&mut self) -> Result<()> {
-        self.fails("thaw")
+        self.fails("thaw")?;
+        if self.is_held() {
+            return Err(Error::unavailable("it does not answer"));
+        }
+        Ok(())
+    }
+
+    fn is_held(&self) -> bool {
+        self.does.starts_with("held ")
     }
 
     fn view(&mut self) -> Result<View> {

@@ -47,10 +47,10 @@ impl Connector for Holding {
         Ok(())
     }
 
-    fn source(&self, resource: &Resource, _: &Context) -> Result<Box<dyn Source>> {
+    fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
         let how = resource.at["does"].as_str().unwrap().to_owned();
         let file = PathBuf::from(std::env::var_os(FILE).unwrap());
-        Ok(Box::new(HoldingSource { how, file, held: None }))
+        Ok(Box::new(HoldingSource { how, file, held: None, scratch: context.scratch.clone() }))
     }
 
     fn target(&self, _: &Context) -> Result<Box<dyn Target>> {
@@ -64,6 +64,20 @@ impl Connector for Holding {
             .map_err(|_| Error::unavailable("it is held"))?;
         thawed(&path, "guard");
         Ok(())
+    }
+
+    fn outlives(&self) -> bool {
+        true
+    }
+
+    /// Says so once the run that left something is dead.
+    fn clean(&self, resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
+        let left = PathBuf::from(std::env::var_os(FILE).unwrap()).with_extension("left");
+        let Ok(label) = std::fs::read_to_string(&left) else { return Ok(Vec::new()) };
+        let name = Path::new(&label).file_name().unwrap().to_str().unwrap();
+        assert!(context.is_dead(name) && resources[0].name == "a", "{label}");
+        std::fs::rename(&left, left.with_extension("cleaned")).unwrap();
+        Ok(vec![label])
     }
 }
 
@@ -79,6 +93,7 @@ struct HoldingSource {
     how: String,
     file: PathBuf,
     held: Option<File>,
+    scratch: PathBuf,
 }
 
 impl Source for HoldingSource {
@@ -100,6 +115,7 @@ impl Source for HoldingSource {
         flock(&file, FlockOperation::LockExclusive).unwrap();
         self.held = Some(file);
         match &self.how[..] {
+            "dies" => {}
             "stops" => kill_process(getpid(), Signal::STOP).unwrap(),
             _ => Env::system().clock.sleep(Duration::from_mins(1)),
         }
@@ -113,6 +129,11 @@ impl Source for HoldingSource {
     }
 
     fn view(&mut self) -> Result<View> {
+        if self.how == "dies" {
+            let left = self.file.with_extension("left");
+            std::fs::write(left, self.scratch.display().to_string()).unwrap();
+            kill_process(getpid(), Signal::KILL).unwrap();
+        }
         Ok(View {
             parts: vec![Part::object("a.json", "{}")],
             consistency: Consistency::Crash,
@@ -213,4 +234,28 @@ fn a_run_that_is_stuck_is_killed_and_the_guard_thaws() {
     let (status, by, took) = ran("hangs");
     assert_eq!((status.signal(), &by[..]), (Some(9), "guard"));
     assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+/// After its window: nothing is frozen any more, and what it made is there.
+#[test]
+fn a_run_that_is_killed_while_it_reads_is_cleaned_up_after_by_its_guard() {
+    let own = tempfile::tempdir().unwrap();
+    let file = own.path().join("held");
+    let mut run = Command::new(std::env::current_exe().unwrap())
+        .args(["group::stuck::the_run", "--exact", "--nocapture"])
+        .env(FILE, &file)
+        .env(HOW, "dies")
+        .env("TMPDIR", own.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(run.wait().unwrap().signal(), Some(9));
+    let cleaned = file.with_extension("cleaned");
+    let clock = Env::system().clock;
+    let until = clock.elapsed() + Duration::from_secs(20);
+    let scratch = || PathBuf::from(std::fs::read_to_string(&cleaned).unwrap());
+    while !cleaned.exists() || scratch().exists() {
+        assert!(clock.elapsed() < until, "it is not cleaned");
+        clock.sleep(Duration::from_millis(20));
+    }
 }

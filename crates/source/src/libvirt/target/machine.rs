@@ -102,6 +102,11 @@ fn in_place(plan: &mut Plan<'_>, at: &At, facts: &Facts) -> Result<()> {
         let show = ["dumpxml", &name, "--inactive", "--security-info"];
         let before = before.map(|_| virsh.call(&show)).transpose()?;
         define(plan, at, &name, xml, before);
+        if facts.autostart {
+            let text = format!("start the machine {name} with the host");
+            let (uri, what) = (at.uri.clone(), What::Domain);
+            plan.libvirt(Stage::Start, text, LibvirtStep::Autostart { uri, what, name });
+        }
     }
     for (stage, text, action) in keep_later(std::mem::take(&mut plan.replaced)) {
         plan.file(stage, text, action);
@@ -166,7 +171,7 @@ fn hooks_in_place(plan: &mut Plan<'_>, at: &At, resource: &Resource) -> Result<(
 
 fn start(plan: &mut Plan<'_>, at: &At, name: &str) {
     let (uri, what, name) = (at.uri.clone(), What::Domain, name.to_owned());
-    let start = LibvirtStep::Start { uri: uri.clone(), what, name: name.clone(), autostart: false };
+    let start = LibvirtStep::Start { uri: uri.clone(), what, name: name.clone() };
     plan.libvirt(Stage::Start, "start the machine", start);
     let health = LibvirtStep::Health { uri, name };
     plan.libvirt(Stage::Health, "see that it runs and its agent answers", health);

@@ -13,7 +13,7 @@ use tintype_model::plan::{Check, Stage, Step};
 use tintype_model::resource::{Kind, Resource};
 use tintype_model::{Error, ErrorKind, Result};
 
-use super::domain::Domain;
+use super::domain::{Domain, autostarts};
 use super::virsh::Virsh;
 use super::xml::{parse, text};
 use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
@@ -52,7 +52,12 @@ enum LibvirtStep {
         uri: String,
         what: What,
         name: String,
-        autostart: bool,
+    },
+    /// It is started with the host.
+    Autostart {
+        uri: String,
+        what: What,
+        name: String,
     },
     /// The agent answers.
     Health {
@@ -71,6 +76,8 @@ enum What {
 impl What {
     fn verb(self, verb: &'static str) -> String {
         match self {
+            // The one verb that names its kind.
+            Self::Domain if verb == "info" => "dominfo".to_owned(),
             Self::Domain => verb.to_owned(),
             Self::Network => format!("net-{verb}"),
         }
@@ -131,17 +138,22 @@ impl LibvirtStep {
                 define(&virsh, *what, xml, context)?;
                 Ok(Value::Null)
             }
-            Self::Start { uri, what, name, autostart } => {
+            Self::Start { uri, what, name } => {
                 let virsh = Virsh::new(uri, context);
                 let started = virsh.call_within(&[&what.verb("start"), name], machine::START);
                 let is_started = match started {
                     Err(error) if error.message().contains("already active") => false,
                     result => result.map(|_| true)?,
                 };
-                if *autostart {
+                Ok(json!({ IS_STARTED: is_started }))
+            }
+            Self::Autostart { uri, what, name } => {
+                let virsh = Virsh::new(uri, context);
+                let is_new = !autostarts(&virsh, &what.verb("info"), name)?;
+                if is_new {
                     virsh.call(&[&what.verb("autostart"), name])?;
                 }
-                Ok(json!({ IS_STARTED: is_started }))
+                Ok(json!({ IS_STARTED: is_new }))
             }
             Self::Health { uri, name } => {
                 machine::wait_for_agent(uri, name, context).map(|()| Value::Null)
@@ -163,7 +175,16 @@ impl LibvirtStep {
             }
             // What somebody else started goes on.
             Self::Start { .. } if done[IS_STARTED] == false => Ok(()),
-            Self::Start { uri, what, name, .. } => {
+            // Nor is it known of one that was interrupted who made it start with the host.
+            Self::Autostart { .. } if done[IS_STARTED] != true => Ok(()),
+            Self::Autostart { uri, what, name } => {
+                let virsh = Virsh::stubborn(uri, context);
+                match virsh.call(&[&what.verb("autostart"), name, "--disable"]) {
+                    Err(error) if is_not_there(&error) => Ok(()),
+                    result => result.map(drop),
+                }
+            }
+            Self::Start { uri, what, name } => {
                 let virsh = Virsh::stubborn(uri, context);
                 match virsh.call(&[&what.verb("destroy"), name]) {
                     Err(error) if is_not_there(&error) => Ok(()),

@@ -1,6 +1,7 @@
 //! A network is defined again, unless that would break one that runs.
 
-use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 
 use tintype_model::plan::{Check, Stage};
 use tintype_model::resource::Resource;
@@ -93,9 +94,13 @@ fn define(
     let step = LibvirtStep::Define { uri: uri.clone(), what, name: name.clone(), xml, before };
     plan.libvirt(Stage::Switch, text, step);
     if facts.active {
-        let autostart = facts.autostart;
         let text = format!("start the network {name}");
-        plan.libvirt(Stage::Start, text, LibvirtStep::Start { uri, what, name, autostart });
+        let (uri, name) = (uri.clone(), name.clone());
+        plan.libvirt(Stage::Start, text, LibvirtStep::Start { uri, what, name });
+    }
+    if facts.autostart {
+        let text = format!("start the network {name} with the host");
+        plan.libvirt(Stage::Start, text, LibvirtStep::Autostart { uri, what, name });
     }
 }
 
@@ -129,8 +134,10 @@ fn check_others(plan: &mut Plan<'_>, virsh: &Virsh, new: &Element, own: &str) ->
             let reason = format!("the network {name} has the same bridge");
             plan.check(Check::block("bridge", reason, "give the rule `bridge`"));
         }
-        if let Some(address) = addresses(new).intersection(&addresses(&other)).next() {
-            let reason = format!("the network {name} has the address {address} too");
+        let others = subnets(&other);
+        let both = |own: &&Subnet| others.iter().any(|other| own.overlaps(other));
+        if let Some(subnet) = subnets(new).iter().find(both) {
+            let reason = format!("the network {name} has addresses of {subnet} too");
             plan.check(Check::block("address", reason, "map it with a rule `replace:OLD`"));
         }
         let uuid = |network: &Element| text(network, &["uuid"]);
@@ -142,6 +149,76 @@ fn check_others(plan: &mut Plan<'_>, virsh: &Virsh, new: &Element, own: &str) ->
     Ok(())
 }
 
-fn addresses(network: &Element) -> BTreeSet<String> {
-    children(network, "ip").filter_map(|ip| ip.attributes.get("address").cloned()).collect()
+fn subnets(network: &Element) -> Vec<Subnet> {
+    children(network, "ip").filter_map(Subnet::read).collect()
+}
+
+/// The addresses that a network gives to its machines.
+struct Subnet {
+    address: IpAddr,
+    prefix: u32,
+}
+
+impl Subnet {
+    fn read(ip: &Element) -> Option<Self> {
+        let get = |name: &str| ip.attributes.get(name);
+        let address: IpAddr = get("address")?.parse().ok()?;
+        let mask = get("netmask").and_then(|mask| mask.parse::<Ipv4Addr>().ok());
+        let given = get("prefix").and_then(|prefix| prefix.parse().ok());
+        let given = given.or_else(|| mask.map(|mask| mask.to_bits().count_ones()));
+        // What libvirt takes where nothing is said.
+        let class = match address {
+            IpAddr::V4(v4) if v4.octets()[0] < 128 => 8,
+            IpAddr::V4(v4) if v4.octets()[0] < 192 => 16,
+            IpAddr::V4(_) => 24,
+            IpAddr::V6(_) => 64,
+        };
+        Some(Self { address, prefix: given.unwrap_or(class) })
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        let prefix = self.prefix.min(other.prefix);
+        match (self.address, other.address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let differs = own.to_bits() ^ other.to_bits();
+                differs.checked_shr(32u32.saturating_sub(prefix)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let differs = own.to_bits() ^ other.to_bits();
+                differs.checked_shr(128u32.saturating_sub(prefix)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Subnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_whose_addresses_overlap_are_found() {
+        let read = |text: &str| Subnet::read(&parse(&format!("<ip {text}/>")).unwrap()).unwrap();
+        let cases = [
+            ("address='10.0.0.1' netmask='255.255.255.0'", "address='10.0.0.77' prefix='24'", true),
+            ("address='10.0.0.1' prefix='24'", "address='10.0.1.1' prefix='24'", false),
+            ("address='10.0.0.1' prefix='16'", "address='10.0.1.1' prefix='24'", true),
+            ("address='192.168.1.1'", "address='192.168.1.200' prefix='30'", true),
+            ("address='0.0.0.1' prefix='0'", "address='9.9.9.9' prefix='32'", true),
+            ("address='fd00::1'", "address='fd00::2' prefix='120'", true),
+            ("address='fd00:1::1'", "address='fd00:2::1'", false),
+            ("address='10.0.0.1'", "address='fd00::1'", false),
+        ];
+        for (one, other, expected) in cases {
+            let (one_, other_) = (read(one), read(other));
+            assert_eq!(one_.overlaps(&other_), expected, "{one} {other}");
+            assert_eq!(other_.overlaps(&one_), expected, "{other} {one}");
+        }
+    }
 }

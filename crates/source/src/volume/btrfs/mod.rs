@@ -60,6 +60,10 @@ impl Connector for Btrfs {
         Ok(target::target(context))
     }
 
+    fn outlives(&self) -> bool {
+        true
+    }
+
     fn clean(&self, _: &[&Resource], context: &Context) -> Result<Vec<String>> {
         shelf::clean(context)
     }

@@ -52,6 +52,10 @@ impl Connector for Reflink {
         source::thaw_guarded(guarded)
     }
 
+    fn outlives(&self) -> bool {
+        true
+    }
+
     fn clean(&self, _: &[&Resource], context: &Context) -> Result<Vec<String>> {
         clone::clean(context)
     }

@@ -163,11 +163,15 @@ impl Source for Shared {
 
     fn thaw(&mut self) -> Result<()> {
         // Nothing was frozen, or somebody else did it.
-        let Some(_freezing) = self.frozen.take() else { return Ok(()) };
-        let ready = self.ready()?;
-        let thawed = ioctl::thaw(&ready.directory);
+        if self.frozen.is_none() {
+            return Ok(());
+        }
+        let thawed = ioctl::thaw(&self.ready()?.directory);
         if thawed.is_err() {
             self.is_taken = false;
+        }
+        if matches!(thawed, Ok(()) | Err(Errno::INVAL)) {
+            self.frozen = None;
         }
         match thawed {
             Ok(()) => self.ready()?.clone.remove_name(),
@@ -179,6 +183,10 @@ impl Source for Shared {
             ))),
             Err(errno) => Err(self.failed(errno)),
         }
+    }
+
+    fn is_held(&self) -> bool {
+        self.frozen.is_some()
     }
 
     fn view(&mut self) -> Result<View> {

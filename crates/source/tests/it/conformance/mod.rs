@@ -60,6 +60,11 @@ pub(crate) trait World: Sync {
         false
     }
 
+    /// Whether somebody can write while it is read; else it is kept from that.
+    fn writes_meanwhile(&self) -> bool {
+        true
+    }
+
     /// Devices of which the context says that they are written to.
     fn written_devices(&self) -> Vec<u64> {
         Vec::new()

@@ -11,7 +11,9 @@ use tintype_source::connector::{Changed, Content, Part, Released, Source};
 use super::{Ahead, Held, Session, World, capture, connector};
 
 pub(crate) fn sources_conform(world: &dyn World) {
-    what_was_frozen_is_read(world);
+    if world.writes_meanwhile() {
+        what_was_frozen_is_read(world);
+    }
     a_mark_leaves_nothing_out(world);
     release_leaves_nothing(world);
     a_kill_leaves_nothing(world);

@@ -184,7 +184,14 @@ impl Disk {
     fn leftovers(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.directory.path()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.starts_with("tintype-")).collect()
+        let mut left: Vec<String> = names.filter(|name| name.starts_with("tintype-")).collect();
+        // Who serves it keeps its machine from being started.
+        let ps = Command::new("ps").args(["-eo", "args"]).output().unwrap().stdout;
+        let ps = String::from_utf8_lossy(&ps).into_owned();
+        let file = self.file().display().to_string();
+        let servers = ps.lines().filter(|line| line.starts_with("qemu-nbd"));
+        left.extend(servers.filter(|line| line.contains(&file)).map(str::to_owned));
+        left
     }
 
     /// Beside it, in a directory of its own.
@@ -229,6 +236,10 @@ impl World for Off {
         self.0.leftovers()
     }
 
+    fn writes_meanwhile(&self) -> bool {
+        false
+    }
+
     fn as_new(&self) -> Option<AsNew> {
         let at = json!({ "qmp": self.0.at("copy/qmp") });
         std::fs::create_dir_all(self.0.at("copy")).unwrap();
@@ -240,6 +251,7 @@ impl World for Off {
 fn a_machine_that_is_off() {
     let world = Off(Disk::new());
     world.write(1);
+    sources_conform(&world);
     targets_conform(&world);
 }
 
@@ -275,6 +287,10 @@ impl World for OffOfLibvirt {
         self.disk.leftovers()
     }
 
+    fn writes_meanwhile(&self) -> bool {
+        false
+    }
+
     fn as_new(&self) -> Option<AsNew> {
         let at = json!({ "domain": "copy", "uri": self.libvirt.uri });
         Some(self.disk.copy(&at, &[], "copy-vda.raw"))
@@ -301,5 +317,6 @@ fn a_machine_of_libvirt_that_is_off() {
     );
     let world = OffOfLibvirt { disk, libvirt };
     world.write(1);
+    sources_conform(&world);
     targets_conform(&world);
 }

@@ -6,6 +6,7 @@ mod conformance;
 mod hotplug;
 mod libvirt;
 mod libvirt_off;
+mod networks;
 mod restore;
 mod support;
 mod switching;
