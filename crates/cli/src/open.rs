@@ -33,7 +33,7 @@ impl App {
     pub(crate) fn local_directory(&self) -> anyhow::Result<Option<PathBuf>> {
         Ok(match Self::location(self.url()?)? {
             Location::Directory(path) => Some(path),
-            Location::S3(_) => None,
+            _ => None,
         })
     }
 
@@ -50,7 +50,7 @@ impl App {
 
     /// What may be used to write into the repository.
     pub(crate) fn writer_budget(&self) -> anyhow::Result<Budget> {
-        let uploads = matches!(Self::location(self.url()?)?, Location::S3(_));
+        let uploads = Self::location(self.url()?)?.is_cloud();
         Ok(if uploads { self.budget.of_uploader() } else { self.budget })
     }
 
@@ -76,7 +76,7 @@ impl App {
     ) -> anyhow::Result<SharedBackend> {
         let usual = match Self::location(url)? {
             Location::Directory(_) => RetryPolicy::DIRECTORY,
-            Location::S3(_) => RetryPolicy::NETWORK,
+            _ => RetryPolicy::NETWORK,
         };
         let retry = self.global.tries.map(|attempts| RetryPolicy { attempts, ..usual });
         let limit = |rate: Option<crate::global::Rate>| rate.and_then(|rate| rate.0);

@@ -17,6 +17,13 @@ pub struct Point {
     pub free_bytes: u64,
 }
 
+/// What is still to come into a store that holds `used_bytes`: of each resource its whole content
+/// once. That compresses, and what is the same is kept once; it changes, and changes are kept too.
+pub fn needed_bytes(content_bytes: &[u64], used_bytes: u64) -> u64 {
+    let all = content_bytes.iter().fold(0_u64, |sum, bytes| sum.saturating_add(*bytes));
+    all.saturating_sub(used_bytes)
+}
+
 /// The moment at which nothing will be free: the line with the least squares through what was free
 /// in the last sixty days. None where it does not fill, or too little is known.
 pub fn full_at(history: &[Point], now: Timestamp) -> Option<Timestamp> {
@@ -90,6 +97,19 @@ mod tests {
         odd.push(Point { time: day(5000), free_bytes: 0 });
         assert_eq!(full_at(&odd, day(4000)), None);
         assert!(full_at(&odd, day(30)).is_some());
+    }
+
+    #[test]
+    fn each_content_comes_once() {
+        for (content, used, expected) in [
+            (&[][..], 0, 0),
+            (&[5, 7], 0, 12),
+            (&[5, 7], 10, 2),
+            (&[5, 7], 100, 0),
+            (&[u64::MAX, 7], 7, u64::MAX - 7),
+        ] {
+            assert_eq!(needed_bytes(content, used), expected, "{content:?} {used}");
+        }
     }
 
     #[test]

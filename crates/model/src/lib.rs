@@ -2,7 +2,9 @@
 //! which snapshots retention keeps, how a snapshot is named. No I/O, no clock, no threads: where
 //! code needs them, it is given the traits of [`mod@env`].
 
+pub mod bandwidth;
 pub mod cancel;
+pub mod clock;
 pub mod count;
 pub mod duration;
 pub mod entry;
@@ -21,5 +23,6 @@ pub mod rights;
 pub mod selector;
 pub mod size;
 pub mod skew;
+pub mod sync;
 
 pub use error::{Error, ErrorKind, Result};

@@ -3,8 +3,10 @@
 //! be installed or started is a failure, never a skip.
 #![expect(clippy::disallowed_methods, reason = "tests of real servers live in real time")]
 
+pub mod azurite;
 pub mod debian;
 pub mod env;
+pub mod fake_gcs;
 pub mod faulty_proxy;
 pub mod guest;
 pub mod hostile;

@@ -149,7 +149,7 @@ fn answers(port: u16) -> bool {
 }
 
 /// An authority of its own and a certificate for 127.0.0.1.
-fn certificates(directory: &Path) {
+pub(crate) fn certificates(directory: &Path) {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
     openssl(directory, &format!("req -x509 {key} -keyout ca.key -out ca.pem -days 9 -subj /CN=ca"));
     openssl(directory, &format!("req {key} -keyout server.key -out server.csr -subj /CN=server"));
@@ -162,7 +162,7 @@ fn certificates(directory: &Path) {
     openssl(directory, &format!("x509 -req -in server.csr -out server.pem {sign}"));
 }
 
-fn openssl(directory: &Path, arguments: &str) {
+pub(crate) fn openssl(directory: &Path, arguments: &str) {
     let arguments = arguments.split(' ');
     let output = Command::new("openssl").current_dir(directory).args(arguments).output();
     let output = output.expect("openssl can be run");

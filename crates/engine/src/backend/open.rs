@@ -11,11 +11,12 @@ use std::sync::Arc;
 
 use tintype_model::Result;
 
+use super::cloud::{azure, google};
 use super::s3::{AccessKey, S3Backend, S3Config};
 use super::url::Location;
 use super::{
-    BoundedBackend, Counters, CountingBackend, LimitedBackend, LocalBackend, Retries, RetryBackend,
-    RetryPolicy, SharedBackend, SingleWriterBackend,
+    BoundedBackend, Counters, CountingBackend, Limit, LimitedBackend, LocalBackend, Retries,
+    RetryBackend, RetryPolicy, SharedBackend, SingleWriterBackend,
 };
 use crate::env::Env;
 
@@ -23,6 +24,8 @@ use crate::env::Env;
 pub struct BackendOptions {
     pub limit_upload_bytes_per_second: Option<NonZeroU64>,
     pub limit_download_bytes_per_second: Option<NonZeroU64>,
+    /// What holds by the time of the week, for all backends that share it.
+    pub limit: Option<Arc<Limit>>,
     /// Requests at once.
     pub concurrency: usize,
     /// `None`: what suits the kind of store.
@@ -31,7 +34,8 @@ pub struct BackendOptions {
     pub single_writer: bool,
     /// Make the directory if it does not exist; a bucket is never made.
     pub create: bool,
-    /// `None`: from the environment; see [`super::s3`].
+    /// `None`: from the environment; see [`super::s3`], [`super::cloud::google`] and
+    /// [`super::cloud::azure`].
     pub access_key: Option<AccessKey>,
 }
 
@@ -40,6 +44,7 @@ impl Default for BackendOptions {
         Self {
             limit_upload_bytes_per_second: None,
             limit_download_bytes_per_second: None,
+            limit: None,
             concurrency: 32,
             retry: None,
             single_writer: false,
@@ -58,7 +63,7 @@ pub fn open_backend(url: &str, options: &BackendOptions, env: &Env) -> Result<Op
     let location = Location::parse(url)?;
     let policy = options.retry.unwrap_or(match location {
         Location::Directory(_) => RetryPolicy::DIRECTORY,
-        Location::S3(_) => RetryPolicy::NETWORK,
+        Location::S3(_) | Location::Google(_) | Location::Azure(_) => RetryPolicy::NETWORK,
     });
     let retries = Retries::new(policy, env);
     let driver: SharedBackend = match location {
@@ -68,6 +73,14 @@ pub fn open_backend(url: &str, options: &BackendOptions, env: &Env) -> Result<Op
             let mut config = S3Config::new(location);
             config.access_key.clone_from(&options.access_key);
             Arc::new(S3Backend::open(config, retries.clone(), env)?)
+        }
+        Location::Google(location) => {
+            let key = options.access_key.as_ref();
+            Arc::new(google::open(location, key, retries.clone(), env)?)
+        }
+        Location::Azure(location) => {
+            let key = options.access_key.as_ref();
+            Arc::new(azure::open(location, key, retries.clone())?)
         }
     };
     let counters = Arc::new(Counters::default());
@@ -92,6 +105,9 @@ fn around(
         (options.limit_upload_bytes_per_second, options.limit_download_bytes_per_second);
     if up.is_some() || down.is_some() {
         backend = Arc::new(LimitedBackend::new(backend, up, down, env));
+    }
+    if let Some(limit) = &options.limit {
+        backend = Arc::new(LimitedBackend::sharing(backend, limit.clone(), env));
     }
     Arc::new(RetryBackend::new(backend, retries))
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tintype_model::count::counted;
 use tintype_model::{ErrorKind, Result};
 
-use super::{Backend, Listed, PutStream, SharedBackend, StoreFeatures};
+use super::{Backend, Listed, PutStream, SharedBackend, StoreFeatures, Timestamp};
 use crate::env::{Clock, Env, Random};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,6 +209,10 @@ impl Backend for RetryBackend {
 
     fn store_features(&self) -> Result<StoreFeatures> {
         self.retries.run(|_| self.inner.store_features())
+    }
+
+    fn now(&self) -> Result<Option<Timestamp>> {
+        self.retries.run(|_| self.inner.now())
     }
 
     crate::pass_on!(reserve);

@@ -1,5 +1,6 @@
-//! Where a repository is, as people write it: a path, `file:///path`, or
-//! `s3://bucket/prefix?endpoint=https://host:port&region=…&ca=/file.pem&path-style=true&profile=…`.
+//! Where a repository is, as people write it: a path, `file:///path`,
+//! `s3://bucket/prefix?endpoint=https://host:port&region=…&ca=/file.pem&path-style=true&profile=…`,
+//! `gs://bucket/prefix` or `azure://account/container/prefix`, the last two with `endpoint` and `ca`.
 //!
 //! An unknown key is refused, since an option that does nothing is worse than none. Secrets
 //! never stand in a URL: it is printed, logged and kept in shell histories.
@@ -14,6 +15,8 @@ use super::name::check_name;
 pub enum Location {
     Directory(PathBuf),
     S3(S3Location),
+    Google(GoogleLocation),
+    Azure(AzureLocation),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,9 +35,35 @@ pub struct S3Location {
     pub profile: Option<String>,
 }
 
-const SUPPORTED: &str =
-    "supported are a path, file:///path and s3://bucket/prefix?endpoint=https://host";
-const S3_KEYS: [&str; 5] = ["endpoint", "region", "ca", "path-style", "profile"];
+/// A bucket of Google Cloud Storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GoogleLocation {
+    pub bucket: String,
+    /// Empty, or with a slash at its end.
+    pub prefix: String,
+    /// `None`: Google.
+    pub endpoint: Option<String>,
+    /// A file of PEM certificates that are trusted besides the system's.
+    pub ca: Option<PathBuf>,
+}
+
+/// A container of Azure Blob Storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AzureLocation {
+    pub account: String,
+    pub container: String,
+    /// Empty, or with a slash at its end.
+    pub prefix: String,
+    /// Of the account. `None`: Azure's.
+    pub endpoint: Option<String>,
+    /// A file of PEM certificates that are trusted besides the system's.
+    pub ca: Option<PathBuf>,
+}
+
+const SUPPORTED: &str = "supported are a path, file:///path, s3://bucket/prefix?endpoint=https://host, \
+                         gs://bucket/prefix and azure://account/container/prefix";
+const S3_KEYS: &[&str] = &["endpoint", "region", "ca", "path-style", "profile"];
+const CLOUD_KEYS: &[&str] = &["endpoint", "ca"];
 
 impl Location {
     pub fn parse(url: &str) -> Result<Self> {
@@ -48,15 +77,25 @@ impl Location {
             "file" if rest.starts_with('/') => Self::path(&decode(rest)?),
             "file" => Err(Error::invalid("file: needs three slashes: file:///path")),
             "s3" => Ok(Self::S3(S3Location::parse(rest)?)),
+            "gs" => Ok(Self::Google(GoogleLocation::parse(rest)?)),
+            "azure" => Ok(Self::Azure(AzureLocation::parse(rest)?)),
             other => {
                 Err(Error::invalid(format!("storage scheme {other:?} is unknown: {SUPPORTED}")))
             }
         }
     }
 
+    /// Across a network, by its own kind: a directory may be too.
+    pub fn is_cloud(&self) -> bool {
+        !matches!(self, Self::Directory(_))
+    }
+
     fn path(path: &str) -> Result<Self> {
-        if let Some(rest) = path.strip_prefix("s3:") {
-            return Err(Error::invalid(format!("write s3://{}", rest.trim_start_matches('/'))));
+        for scheme in ["s3", "gs", "azure"] {
+            if let Some(rest) = path.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(':')) {
+                let rest = rest.trim_start_matches('/');
+                return Err(Error::invalid(format!("write {scheme}://{rest}")));
+            }
         }
         Ok(Self::Directory(PathBuf::from(path)))
     }
@@ -71,40 +110,74 @@ fn split_scheme(url: &str) -> Option<(&str, &str)> {
     is_scheme.then_some((scheme, rest))
 }
 
-impl S3Location {
-    fn parse(rest: &str) -> Result<Self> {
+/// The place before the `?`, and what stands after it.
+struct Parts<'a> {
+    place: &'a str,
+    query: Vec<(&'a str, String)>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(rest: &'a str, credentials: &str) -> Result<Self> {
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         if place.contains('@') {
-            return Err(Error::invalid(
-                "a storage URL holds no credentials: use AWS_ACCESS_KEY_ID and \
-                 AWS_SECRET_ACCESS_KEY, a profile or a role",
-            ));
-        }
-        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-        if bucket.is_empty() {
-            return Err(Error::invalid("s3:// needs a bucket: s3://bucket/prefix"));
-        }
-        if bucket.contains(':') {
             return Err(Error::invalid(format!(
-                "{bucket:?} is no bucket; the server goes into the query: s3://bucket?endpoint=https://host:port"
+                "a storage URL holds no credentials: use {credentials}"
             )));
         }
+        let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((key, decode(value)?))
+        });
+        Ok(Self { place, query: pairs.collect::<Result<_>>()? })
+    }
+}
+
+/// A known key needs a value; an unknown one is refused, without its value: that may be a secret.
+fn check_key(key: &str, value: &str, known: &[&str]) -> Result<()> {
+    if !known.contains(&key) {
+        let nearest = nearest(key, known);
+        return Err(Error::invalid(format!(
+            "{key:?} in the storage URL is unknown; the nearest known key is {nearest:?}"
+        )));
+    }
+    match value {
+        "" => Err(Error::invalid(format!("{key} in the storage URL has no value"))),
+        _ => Ok(()),
+    }
+}
+
+/// Of a bucket and the like.
+fn check_place(name: &str, what: &str, example: &str) -> Result<()> {
+    if name.is_empty() {
+        return Err(Error::invalid(format!("the storage URL needs {what}: {example}")));
+    }
+    if name.contains(':') {
+        return Err(Error::invalid(format!(
+            "{name:?} is not {what}; the server goes into the query: {example}?endpoint=https://host:port"
+        )));
+    }
+    Ok(())
+}
+
+impl S3Location {
+    fn parse(rest: &str) -> Result<Self> {
+        let parts =
+            Parts::of(rest, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role")?;
+        let (bucket, prefix) = parts.place.split_once('/').unwrap_or((parts.place, ""));
+        check_place(bucket, "a bucket", "s3://bucket/prefix")?;
         let mut location = Self {
             bucket: bucket.to_owned(),
             prefix: prefix_of(&decode(prefix)?)?,
             ..Self::default()
         };
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            location.set(key, decode(value)?)?;
+        for (key, value) in parts.query {
+            check_key(key, &value, S3_KEYS)?;
+            location.set(key, value)?;
         }
         Ok(location)
     }
 
     fn set(&mut self, key: &str, value: String) -> Result<()> {
-        if S3_KEYS.contains(&key) && value.is_empty() {
-            return Err(Error::invalid(format!("{key} in the storage URL has no value")));
-        }
         match key {
             "endpoint" => self.endpoint = Some(endpoint(value)?),
             "region" => self.region = Some(value),
@@ -114,16 +187,66 @@ impl S3Location {
                     Error::invalid(format!("path-style is true or false, not {value:?}"))
                 })?);
             }
-            "profile" => self.profile = Some(value),
-            // The value is not repeated: it may be a secret.
-            _ => {
-                let nearest = nearest(key, &S3_KEYS);
-                return Err(Error::invalid(format!(
-                    "{key:?} in the storage URL is unknown; the nearest known key is {nearest:?}"
-                )));
-            }
+            _ => self.profile = Some(value),
         }
         Ok(())
+    }
+}
+
+/// `endpoint` and `ca`.
+fn cloud_query(query: Vec<(&str, String)>) -> Result<(Option<String>, Option<PathBuf>)> {
+    let (mut at, mut ca) = (None, None);
+    for (key, value) in query {
+        check_key(key, &value, CLOUD_KEYS)?;
+        match key {
+            "endpoint" => at = Some(endpoint(value)?),
+            _ => ca = Some(PathBuf::from(value)),
+        }
+    }
+    Ok((at, ca))
+}
+
+/// These stand in paths of requests as they are.
+fn check_characters(name: &str) -> Result<()> {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '$');
+    match name.chars().all(is_good) {
+        true => Ok(()),
+        false => {
+            Err(Error::invalid(format!("{name:?} cannot be the name of a bucket or container")))
+        }
+    }
+}
+
+impl GoogleLocation {
+    fn parse(rest: &str) -> Result<Self> {
+        let parts =
+            Parts::of(rest, "GOOGLE_APPLICATION_CREDENTIALS or the machine's service account")?;
+        let (bucket, prefix) = parts.place.split_once('/').unwrap_or((parts.place, ""));
+        check_place(bucket, "a bucket", "gs://bucket/prefix")?;
+        check_characters(bucket)?;
+        let (endpoint, ca) = cloud_query(parts.query)?;
+        let prefix = prefix_of(&decode(prefix)?)?;
+        Ok(Self { bucket: bucket.to_owned(), prefix, endpoint, ca })
+    }
+}
+
+impl AzureLocation {
+    fn parse(rest: &str) -> Result<Self> {
+        let parts = Parts::of(
+            rest,
+            "AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN or the machine's managed identity",
+        )?;
+        const EXAMPLE: &str = "azure://account/container/prefix";
+        let (account, below) = parts.place.split_once('/').unwrap_or((parts.place, ""));
+        let (container, prefix) = below.split_once('/').unwrap_or((below, ""));
+        check_place(account, "an account", EXAMPLE)?;
+        check_place(container, "a container", EXAMPLE)?;
+        check_characters(account)?;
+        check_characters(container)?;
+        let (endpoint, ca) = cloud_query(parts.query)?;
+        let prefix = prefix_of(&decode(prefix)?)?;
+        let (account, container) = (account.to_owned(), container.to_owned());
+        Ok(Self { account, container, prefix, endpoint, ca })
     }
 }
 
@@ -226,10 +349,29 @@ mod tests {
     }
 
     #[test]
+    fn google_and_azure() {
+        let expected = GoogleLocation {
+            bucket: "b".into(),
+            prefix: "one/".into(),
+            endpoint: Some("http://h:1".into()),
+            ca: Some("/ca.pem".into()),
+        };
+        let url = "gs://b/one?endpoint=http://h:1/&ca=/ca.pem";
+        assert_eq!(Location::parse(url).unwrap(), Location::Google(expected));
+        let expected = AzureLocation {
+            account: "a".into(),
+            container: "c".into(),
+            prefix: "one/two/".into(),
+            ..AzureLocation::default()
+        };
+        assert_eq!(Location::parse("azure://a/c/one/two").unwrap(), Location::Azure(expected));
+    }
+
+    #[test]
     fn refusals_say_what_to_write() {
         assert!(fails("s3://b?regoin=x").ends_with("nearest known key is \"region\""));
         assert!(fails("s3://b?pathstyle=true").ends_with("\"path-style\""));
-        assert!(fails("gs://b").contains("supported are a path, file:///path and s3://"));
+        assert!(fails("ftp://b").contains("supported are a path, file:///path, s3://"));
         assert!(fails("s3:bucket/x").contains("write s3://bucket/x"));
         assert!(fails("s3://host:9000/b").contains("endpoint="));
         assert!(fails("s3://b?endpoint=host").contains("must begin with https://"));
@@ -240,6 +382,17 @@ mod tests {
         }
         for bad in ["", "s3://", "s3://b?path-style=1", "s3://b/a%2", "file://x", "s3://b/../a"] {
             fails(bad);
+        }
+        assert!(fails("gs:bucket/x").contains("write gs://bucket/x"));
+        assert!(fails("azure://account").contains("azure://account/container/prefix"));
+        assert!(fails("gs://b?region=x").contains("the nearest known key is"));
+        assert!(fails("azure://host:1/c").contains("endpoint="));
+        for bad in ["gs://", "gs://b c", "azure://a/", "azure://a//p", "gs://b/../a", "gs://b?ca="]
+        {
+            fails(bad);
+        }
+        for secret in ["gs://key:hidden@b", "azure://a:hidden@b/c", "azure://a/b?sig=hidden"] {
+            assert!(!fails(secret).contains("hidden"), "{}", fails(secret));
         }
     }
 }

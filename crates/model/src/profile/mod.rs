@@ -18,7 +18,7 @@ mod schedule;
 mod time_of_day;
 mod weekday;
 mod words;
-mod zone;
+pub(crate) mod zone;
 
 use std::collections::BTreeSet;
 

@@ -37,7 +37,7 @@ impl TimeOfDay {
     }
 
     /// Minutes since midnight.
-    pub(super) fn minutes(self) -> usize {
+    pub(crate) fn minutes(self) -> usize {
         self.hour as usize * 60 + self.minute as usize
     }
 }

@@ -41,7 +41,7 @@ impl Weekday {
         self as usize
     }
 
-    pub(super) fn of(date: civil::Date) -> Self {
+    pub(crate) fn of(date: civil::Date) -> Self {
         Self::ALL[date.weekday().to_monday_zero_offset() as usize]
     }
 }

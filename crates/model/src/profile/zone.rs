@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// Longest name of a time zone, in bytes.
 const NAME_BYTES: usize = 64;
 
-pub(super) fn find(name: &str, zones: &TimeZoneDatabase) -> Result<TimeZone> {
+pub(crate) fn find(name: &str, zones: &TimeZoneDatabase) -> Result<TimeZone> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "/_+-".contains(c);
     let zone = if name.len() <= NAME_BYTES && name.chars().all(is_name) {
         zones.get(name).ok().filter(|zone| !zone.is_unknown())

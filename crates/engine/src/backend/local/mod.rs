@@ -29,7 +29,9 @@ use self::root::{Root, parent};
 use self::unfinished::{Unfinished, regular_size};
 pub use self::way::Way;
 use super::name::{check_name, check_prefix};
-use super::{Backend, Listed, PutStream, SCRATCH, StoreFeatures, check_limit, too_short};
+use super::{
+    Backend, Listed, PutStream, SCRATCH, StoreFeatures, Timestamp, check_limit, too_short,
+};
 
 pub struct LocalBackend {
     root: Arc<Root>,
@@ -182,6 +184,13 @@ impl Backend for LocalBackend {
             object_lock: Some(false),
             free_bytes: Some(stat.f_bavail.saturating_mul(stat.f_frsize)),
         })
+    }
+
+    /// The server's, where the directory is on one.
+    fn now(&self) -> Result<Option<Timestamp>> {
+        let mut file = Unfinished::create(&self.root, "clock")?;
+        file.append(b"x")?;
+        file.modified().map(Some)
     }
 
     fn sweep(&self) -> Result<u64> {

@@ -18,8 +18,8 @@ use tintype_model::{Error, Result};
 
 use super::root::{PRIVATE_FILE, Root, parent, relative};
 use super::way::Way;
-use crate::backend::PutStream;
 use crate::backend::name::TEMPORARY;
+use crate::backend::{PutStream, Timestamp};
 
 /// After so many bytes the kernel is asked to begin writing them, so that the fsync at the end
 /// finds little left to do.
@@ -85,6 +85,18 @@ impl Unfinished {
             let _ = rustix::fs::fadvise(&self.file, start, length, Advice::DontNeed);
             self.handed_over_bytes = self.written_bytes;
         }
+    }
+
+    /// When the file system thinks that it was last written to.
+    pub(super) fn modified(&self) -> Result<Timestamp> {
+        let fail = |error| self.root.fail(error, &self.name);
+        self.file.sync_all().map_err(fail)?;
+        let mask = StatxFlags::MTIME;
+        let fresh = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+        let stat = rustix::fs::statx(&self.file, "", fresh, mask)
+            .map_err(|errno| self.root.fail(errno, &self.name))?;
+        let (seconds, nanoseconds) = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
+        Ok(Timestamp::new(seconds, nanoseconds as i32).unwrap_or(Timestamp::MIN))
     }
 
     pub(super) fn publish(mut self) -> Result<()> {

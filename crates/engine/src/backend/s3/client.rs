@@ -15,6 +15,7 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use tintype_model::{Error, Result};
 
 use super::S3Config;
+use crate::backend::clock::Dates;
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// Nothing moves for so long: the connection is dead.
@@ -22,7 +23,7 @@ const STALLED: Duration = Duration::from_secs(30);
 /// What stores that have no regions expect.
 const ANY_REGION: &str = "us-east-1";
 
-pub(super) async fn build(config: &S3Config) -> Result<Client> {
+pub(super) async fn build(config: &S3Config, dates: Dates) -> Result<Client> {
     let location = &config.location;
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
@@ -55,7 +56,8 @@ pub(super) async fn build(config: &S3Config) -> Result<Client> {
         )));
     }
     let path_style = location.path_style.unwrap_or(location.endpoint.is_some());
-    let mut settings = aws_sdk_s3::config::Builder::from(&loaded).force_path_style(path_style);
+    let mut settings =
+        aws_sdk_s3::config::Builder::from(&loaded).force_path_style(path_style).interceptor(dates);
     if let Some(endpoint) = &location.endpoint {
         settings = settings.endpoint_url(endpoint);
     }

@@ -10,6 +10,7 @@
 
 mod client;
 mod credentials;
+mod dates;
 mod error;
 mod list;
 mod upload;
@@ -30,9 +31,12 @@ use tokio::sync::Semaphore;
 
 pub use self::credentials::AccessKey;
 use self::error::{Failure, classify, transfer};
+use super::clock::Dates;
 use super::name::{check_name, check_prefix};
 use super::url::S3Location;
-use super::{Backend, Listed, PutStream, Retries, StoreFeatures, check_limit, too_short};
+use super::{
+    Backend, Listed, PutStream, Retries, SCRATCH, StoreFeatures, Timestamp, check_limit, too_short,
+};
 use crate::env::Env;
 
 #[derive(Clone, Debug)]
@@ -60,6 +64,7 @@ pub struct S3Backend {
 
 struct Shared {
     client: Client,
+    dates: Dates,
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
     config: S3Config,
@@ -83,10 +88,12 @@ impl S3Backend {
             .enable_all()
             .build()
             .map_err(|error| Error::io(error, "cannot start the S3 client"))?;
-        let client = runtime.block_on(client::build(&config))?;
+        let dates = Dates::default();
+        let client = runtime.block_on(client::build(&config, dates.clone()))?;
         let endpoint = config.location.endpoint.as_deref();
         let shared = Shared {
             client,
+            dates,
             unsigned: endpoint.is_none_or(|url| url.starts_with("https://")),
             runtime: Some(runtime),
             conditional: AtomicBool::new(true),
@@ -381,6 +388,15 @@ impl Backend for S3Backend {
             free_bytes: None,
             total_bytes: None,
         })
+    }
+
+    fn now(&self) -> Result<Option<Timestamp>> {
+        self.shared.dates.forget();
+        // Whether there is such a thing does not matter, only that the store answers.
+        match self.shared.size(&format!("{SCRATCH}clock")) {
+            Err(error) if error.is(ErrorKind::Unavailable) => Err(error),
+            _ => Ok(self.shared.dates.last()),
+        }
     }
 
     fn sweep(&self) -> Result<u64> {

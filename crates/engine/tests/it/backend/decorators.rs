@@ -5,8 +5,8 @@ use std::time::Duration;
 use tintype_engine::backend::count::Op;
 use tintype_engine::backend::faults::{Condition, Effect};
 use tintype_engine::backend::{
-    Backend, Counters, CountingBackend, FaultyBackend, LimitedBackend, MemoryBackend, Retries,
-    RetryBackend, RetryPolicy, list_all,
+    Backend, Counters, CountingBackend, FaultyBackend, Limit, LimitedBackend, MemoryBackend,
+    Retries, RetryBackend, RetryPolicy, list_all,
 };
 use tintype_engine::env::testing::{ManualClock, manual};
 use tintype_engine::{Error, ErrorKind};
@@ -117,6 +117,37 @@ fn limits_hold_on_average_whatever_the_sizes() {
     }
     let after: Duration = clock.slept().iter().sum();
     assert_eq!(after, before + Duration::from_secs(8));
+}
+
+#[test]
+fn a_limit_by_the_time_of_the_week_ends_while_somebody_waits_for_it() {
+    let (env, clock) = manual(1);
+    let now = env.clock.now();
+    let window = |length: i64| {
+        let minute = |at: jiff::Timestamp| at.strftime("%H:%M").to_string();
+        let end = now + jiff::SignedDuration::from_mins(length);
+        let windows =
+            serde_json::json!([{ "from": minute(now), "to": minute(end), "rate": "64KiB/s" }]);
+        serde_json::from_value(serde_json::json!({ "windows": windows })).unwrap()
+    };
+    let limit = Arc::new(Limit::new(Some(window(2))));
+    let memory = Arc::new(MemoryBackend::new());
+    let limited = LimitedBackend::sharing(memory.clone(), limit.clone(), &env);
+    let other = LimitedBackend::sharing(memory, limit.clone(), &env);
+    limited.put("a", &vec![0; 30 << 16]).unwrap();
+    // Of another backend, which shares it.
+    other.put("b", &vec![0; 300 << 16]).unwrap();
+    assert_eq!(clock.slept().iter().sum::<Duration>(), Duration::from_secs(30));
+    // Five minutes of debt, of which the window's end is in two.
+    limited.put("c", b"x").unwrap();
+    let waited: Duration = clock.slept().iter().sum();
+    assert!(waited <= Duration::from_secs(121), "{waited:?}");
+    assert!(waited > Duration::from_secs(31), "{waited:?}");
+    let clock_of_window = env.clock.now();
+    assert!(clock_of_window.duration_since(now) <= jiff::SignedDuration::from_mins(3));
+    limit.set(None);
+    other.put("d", &vec![0; 30 << 16]).unwrap();
+    assert_eq!(clock.slept().iter().sum::<Duration>(), waited);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Backends: the conformance suite on every driver, and what each has of its own.
 
+mod clouds;
 mod crash;
 mod decorators;
 mod local;
