@@ -41,6 +41,7 @@ use crate::restore::{ApplyRestore, NewRestore, Restore, RestorePlan};
 use crate::run::{LogLine, Run};
 use crate::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotItem};
 use crate::storage::{StorageSpec, StorageState};
+use crate::sync::SyncSpec;
 use crate::tenant::TenantSpec;
 use crate::token::{MadeToken, TokenSpec};
 use crate::user::{NewPassword, NewUser, UserSpec};
@@ -127,6 +128,11 @@ impl Noun for ProfileSpec {
 impl Noun for ConnectorSpec {
     const PATH: &'static str = "/connectors";
     const NAME: &'static str = "connector";
+}
+
+impl Noun for SyncSpec {
+    const PATH: &'static str = "/syncs";
+    const NAME: &'static str = "sync";
 }
 
 impl Noun for AgentSpec {
@@ -493,6 +499,11 @@ impl Client {
     /// Tries it out now.
     pub fn check_connector(&self, id: &Id) -> Result<Tried> {
         self.send(Method::POST, &format!("/connectors/{id}/check"), None::<&()>, None)
+    }
+
+    /// Copies what is missing, now.
+    pub fn run_sync(&self, id: &Id) -> Result<Run> {
+        self.send(Method::POST, &format!("/syncs/{id}/run"), None::<&()>, None)
     }
 
     pub fn agent_state(&self, id: &Id) -> Result<AgentState> {

@@ -21,6 +21,7 @@ pub mod run;
 pub mod snapshot;
 pub mod status;
 pub mod storage;
+pub mod sync;
 pub mod tenant;
 pub mod token;
 pub mod user;

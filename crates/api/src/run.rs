@@ -54,6 +54,8 @@ pub enum RunKind {
     Verify,
     /// Looks whether a storage can still be used.
     CheckStorage,
+    /// Copies what another storage lacks.
+    Sync,
     /// Writes a snapshot as one file.
     Export,
     /// Brings a file from a URL.
@@ -63,13 +65,14 @@ pub enum RunKind {
 }
 
 impl RunKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Snapshot,
         Self::Restore,
         Self::Prune,
         Self::Gc,
         Self::Verify,
         Self::CheckStorage,
+        Self::Sync,
         Self::Export,
         Self::Fetch,
         Self::Import,
@@ -83,6 +86,7 @@ impl RunKind {
             Self::Gc => "gc",
             Self::Verify => "verify",
             Self::CheckStorage => "check-storage",
+            Self::Sync => "sync",
             Self::Export => "export",
             Self::Fetch => "fetch",
             Self::Import => "import",

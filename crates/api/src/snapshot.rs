@@ -46,6 +46,13 @@ pub struct Snapshot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub locked_until: Option<Timestamp>,
+    /// It is immutable: its lock is extended every day, and ends so many days after somebody asked for
+    /// that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlock_delay_days: Option<u32>,
+    /// Somebody asked: its lock is extended no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_unlocking: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verified>,
     /// Only administrators of the system see and restore it.
@@ -62,6 +69,13 @@ pub struct Snapshot {
     pub profile: Option<Id>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<String>,
+    /// Of a copy: id of the snapshot that it is a copy of, wherever that is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<String>,
+    /// Of a copy: id of the rule that made it and says how long it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub sync: Option<Id>,
     pub captured: u32,
     pub failed: u32,
     pub skipped: u32,
@@ -193,6 +207,10 @@ pub struct NewSnapshot {
     /// Read everything, also what seems unchanged.
     #[serde(default)]
     pub read_all: bool,
+    /// Workloads take part. Without it nothing is held still and no hook around that is run: copies are
+    /// as after a power failure.
+    #[serde(default = "yes")]
+    pub quiesce: bool,
     /// Why it is taken; `manual` or `pre-update`.
     #[serde(default)]
     pub trigger: Trigger,
@@ -200,6 +218,10 @@ pub struct NewSnapshot {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schema(value_type = Vec<ExcludedSchema>)]
     pub exclude: BTreeSet<Excluded>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What may change about a snapshot; what is left out stays.
@@ -225,6 +247,10 @@ pub struct ChangedSnapshot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 100)]
     pub lock_for: Option<String>,
+    /// Of an immutable one: true asks for its lock to end, after the delay that it has; false takes
+    /// that back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlock: Option<bool>,
 }
 
 /// Which snapshots: newest first.

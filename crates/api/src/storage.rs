@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tintype_model::bandwidth::Bandwidth;
 use tintype_model::plan::{Check, Verdict};
 use utoipa::ToSchema;
 
@@ -12,8 +13,8 @@ pub const INTERNAL: &str = "internal";
 #[serde(deny_unknown_fields)]
 pub struct StorageSpec {
     pub kind: StorageKind,
-    /// A whole path, or `s3://bucket/prefix?endpoint=https://host`; holds no credentials. The
-    /// internal one needs none.
+    /// A whole path, `s3://bucket/prefix?endpoint=https://host`, `gs://bucket/prefix` or
+    /// `azure://account/container/prefix`; holds no credentials. The internal one needs none.
     #[serde(default)]
     #[schema(max_length = 2000)]
     pub url: String,
@@ -34,6 +35,10 @@ pub struct StorageSpec {
     /// the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_access_key: Option<AccessKey>,
+    /// How much may go to and from it at which times of the week.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub bandwidth: Option<Bandwidth>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -47,16 +52,42 @@ pub enum StorageKind {
     Mounted,
     /// S3, or a store that speaks it.
     S3,
+    /// Google Cloud Storage.
+    Google,
+    /// Azure Blob Storage.
+    Azure,
+}
+
+impl StorageKind {
+    /// How the address of one that has an access key begins.
+    pub fn scheme(self) -> Option<&'static str> {
+        match self {
+            Self::Internal | Self::Directory | Self::Mounted => None,
+            Self::S3 => Some("s3://"),
+            Self::Google => Some("gs://"),
+            Self::Azure => Some("azure://"),
+        }
+    }
+
+    /// Of an address; one that has no scheme is a directory.
+    pub fn of(url: &str) -> Self {
+        let all = [Self::S3, Self::Google, Self::Azure];
+        let fits = |kind: &Self| kind.scheme().is_some_and(|scheme| url.starts_with(scheme));
+        all.into_iter().find(fits).unwrap_or(Self::Directory)
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccessKey {
+    /// Of S3: of the key. Of Google: the service account's e-mail address. Of Azure: what the secret
+    /// is, `account-key` or `sas`.
     #[schema(min_length = 1, max_length = 200)]
     pub id: String,
-    /// Written and never shown. Left out of a change: the one that there is.
+    /// Written and never shown. Left out of a change: the one that there is. Of Google: the whole key
+    /// file of the service account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(write_only, max_length = 1000)]
+    #[schema(write_only, max_length = 10_000)]
     pub secret: Option<String>,
 }
 

@@ -91,6 +91,8 @@ enum Command {
     Connector(remote::connector::Args),
     /// Places where snapshots are kept
     Storage(remote::storage::Args),
+    /// Second copies of snapshots in another storage
+    Sync(remote::sync::Args),
     /// What is snapshotted when, and for how long it is kept
     Profile(remote::profile::Args),
     /// Take, list, keep and delete snapshots
@@ -134,6 +136,7 @@ fn main() -> ExitCode {
         Command::Resource(args) => args.run(),
         Command::Connector(args) => args.run(),
         Command::Storage(args) => args.run(),
+        Command::Sync(args) => args.run(),
         Command::Profile(args) => args.run(),
         Command::Snapshot(args) => args.run(),
         Command::Restore(args) => args.run(),

@@ -10,6 +10,7 @@ use tintype_api::profile::ProfileSpec;
 use tintype_api::run::RunKind;
 use tintype_api::snapshot::{NewSnapshot, SnapshotScope, Trigger};
 use tintype_api::storage::StorageSpec;
+use tintype_api::sync::SyncSpec;
 use tintype_model::identifier::Id;
 use tintype_model::profile::{
     Due, Frequency, Period, Profile, Scope, Standing, TimeOfDay, Why, due,
@@ -22,6 +23,7 @@ use crate::catalog::{Change, answers, facts, failed, repositories, runs};
 use crate::http::once::KEPT as KEPT_ANSWERS;
 use crate::runs::begin::{self, MAINTENANCE, SCHEDULED, Wanted};
 use crate::runs::snapshot::{Spec, chosen};
+use crate::runs::sync;
 use crate::state::State;
 use crate::uploads;
 
@@ -50,6 +52,21 @@ pub async fn run(state: State, mut end: watch::Receiver<bool>) {
     }
 }
 
+/// Something with periods.
+struct Known<'a> {
+    /// As its moments are noted.
+    id: String,
+    profile: Profile,
+    since: Timestamp,
+    of: Of<'a>,
+}
+
+enum Of<'a> {
+    Care,
+    Profile(&'a Object<ProfileSpec>),
+    Sync(&'a Object<SyncSpec>),
+}
+
 /// Queues what is due now.
 pub async fn look(state: &State) -> Result<()> {
     if state.replaced_by.get().is_some() {
@@ -60,15 +77,28 @@ pub async fn look(state: &State) -> Result<()> {
     let profiles: Vec<Object<ProfileSpec>> = state.catalog.list(&filter).await?;
     let alive = time_of(state, ALIVE).await?.unwrap_or(now);
     let begun = time_of(state, SINCE).await?.unwrap_or(now);
-    let mut known: Vec<(String, Profile, Timestamp)> = care_profiles()
-        .into_iter()
-        .map(|profile| (format!("care {}", profile.name), profile, begun))
-        .collect();
-    known.extend(profiles.iter().map(|profile| {
-        (profile.id.to_string(), profile.spec.named(&profile.name), profile.changed)
-    }));
+    let rules: Vec<Object<SyncSpec>> = state.catalog.list(&filter).await?;
+    let care = care_profiles().into_iter().map(|profile| Known {
+        id: format!("care {}", profile.name),
+        profile,
+        since: begun,
+        of: Of::Care,
+    });
+    let of_profiles = profiles.iter().map(|object| Known {
+        id: object.id.to_string(),
+        profile: object.spec.named(&object.name),
+        since: object.changed,
+        of: Of::Profile(object),
+    });
+    let of_rules = rules.iter().map(|object| Known {
+        id: object.id.to_string(),
+        profile: object.spec.as_profile(&object.name),
+        since: object.changed,
+        of: Of::Sync(object),
+    });
+    let known: Vec<Known<'_>> = care.chain(of_profiles).chain(of_rules).collect();
     let mut standings = Vec::new();
-    for (id, profile, since) in &known {
+    for Known { id, profile, since, .. } in &known {
         for period in &profile.periods {
             let last = last_moment(state, id, &period.name, now).await?;
             standings.push(Standing { id, profile, period, since: *since, last });
@@ -81,11 +111,9 @@ pub async fn look(state: &State) -> Result<()> {
     }
     let is_any = !agenda.due.is_empty();
     for due in agenda.due {
-        let (_, profile, _) =
-            known.iter().find(|(id, ..)| *id == due.profile).expect("asked of it");
-        let object = profiles.iter().find(|object| object.id.as_str() == due.profile);
-        if let Err(error) = take_up(state, &due, profile, object).await {
-            tracing::error!(profile = profile.name, period = due.period, %error,
+        let of = known.iter().find(|known| known.id == due.profile).expect("asked of it");
+        if let Err(error) = take_up(state, &due, of).await {
+            tracing::error!(profile = of.profile.name, period = due.period, %error,
                 "what is due cannot be begun");
         }
     }
@@ -135,15 +163,16 @@ async fn forget(change: &mut Change, now: Timestamp) -> Result<()> {
 }
 
 /// The row of the moment and its runs, together or not at all.
-async fn take_up(
-    state: &State,
-    due: &Due,
-    profile: &Profile,
-    object: Option<&Object<ProfileSpec>>,
-) -> Result<()> {
-    let wanted = match object {
-        None => care(state, &profile.name).await?,
-        Some(object) => vec![scheduled(state, due, object).await?],
+async fn take_up(state: &State, due: &Due, known: &Known<'_>) -> Result<()> {
+    let wanted = match known.of {
+        Of::Care => care(state, &known.profile.name).await?,
+        Of::Profile(object) => vec![scheduled(state, due, object).await?],
+        Of::Sync(rule) => {
+            // A storage that is missing is said by the run.
+            let storage = state.named_storage(&rule.tenant, &rule.spec.to).await?;
+            let storage = storage.map(|storage| storage.id);
+            vec![sync::wanted(rule, storage, "manager".to_owned(), SCHEDULED, &why(due))]
+        }
     };
     let mut change = state.catalog.change().await?;
     let query = sqlx::query(
@@ -161,6 +190,14 @@ async fn take_up(
         begin::queue(state, change.on(), Wanted { not_before, ..wanted }).await?;
     }
     change.commit_own_books().await
+}
+
+fn why(due: &Due) -> String {
+    match &due.why {
+        Why::OnTime => String::new(),
+        Why::Blackout { ended } => format!(" (it waited for a blackout that ended at {ended})"),
+        Why::Missed { first, .. } => format!(" (missed since {first})"),
+    }
 }
 
 async fn scheduled(state: &State, due: &Due, object: &Object<ProfileSpec>) -> Result<Wanted> {
@@ -181,11 +218,7 @@ async fn scheduled(state: &State, due: &Due, object: &Object<ProfileSpec>) -> Re
     };
     let storage = storage_of(state, object).await?;
     let stamp = period.stamp(state.now(), tz::db())?;
-    let why = match &due.why {
-        Why::OnTime => String::new(),
-        Why::Blackout { ended } => format!(" (it waited for a blackout that ended at {ended})"),
-        Why::Missed { first, .. } => format!(" (missed since {first})"),
-    };
+    let why = why(due);
     let new = NewSnapshot {
         scope,
         tenant: Some(object.tenant.clone()),
@@ -197,6 +230,7 @@ async fn scheduled(state: &State, due: &Due, object: &Object<ProfileSpec>) -> Re
         keep: None,
         is_private: false,
         read_all: false,
+        quiesce: period.quiesce,
         trigger: Trigger::Schedule,
         exclude: match scope.holds_manager() {
             true => object.spec.exclude.clone(),
@@ -208,6 +242,7 @@ async fn scheduled(state: &State, due: &Due, object: &Object<ProfileSpec>) -> Re
         names,
         expiry: stamp.expiry,
         locked_until: stamp.locked_until,
+        unlock_delay_days: period.immutable.map(|immutable| immutable.unlock_delay_days),
         profile: Some(object.id.clone()),
         period: Some(period.name.clone()),
         copy: None,
@@ -233,11 +268,7 @@ async fn storage_of(
         // What is missing is said by the run.
         return Ok(state.default_storage(&object.tenant).await.ok());
     };
-    let mut on = state.catalog.read().await?;
-    let own = objects::named::<StorageSpec>(&mut on, &object.tenant, name).await?;
-    let shared = objects::named::<StorageSpec>(&mut on, &state.system, name).await?;
-    let shared = shared.filter(|storage| state.may_use(storage, &object.tenant));
-    Ok(own.or(shared))
+    state.named_storage(&object.tenant, name).await
 }
 
 /// Care that every installation takes from the start.

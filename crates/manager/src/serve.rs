@@ -408,6 +408,7 @@ fn internal_storage(system: &Id, id: Id, now: jiff::Timestamp) -> Object<Storage
             is_shared: true,
             access_key: None,
             agent_access_key: None,
+            bandwidth: None,
         },
     }
 }

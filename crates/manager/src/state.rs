@@ -1,12 +1,13 @@
 //! What every request and run of one manager shares.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use jiff::Timestamp;
 use tintype_model::env::{Clock, Random};
 use tintype_model::identifier::Id;
-use tintype_runner::vault::Host;
+use tintype_runner::vault::{Host, Limit};
 use tokio::sync::Semaphore;
 
 use crate::agents::authority::Authority;
@@ -49,6 +50,8 @@ pub struct Shared {
     /// What may be uploaded.
     pub limits: Limits,
     pub busy: Busy,
+    /// Of storages, by their ids.
+    pub bandwidths: Mutex<HashMap<Id, Arc<Limit>>>,
     /// Of agents.
     pub authority: Authority,
     /// What agents are to do.
@@ -107,6 +110,7 @@ impl Shared {
             reading: Arc::new(Semaphore::new(READ_AT_ONCE)),
             limits,
             busy: Busy::default(),
+            bandwidths: Mutex::default(),
             authority,
             outbox: Outbox::default(),
             addresses: OnceLock::new(),

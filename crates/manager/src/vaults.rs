@@ -1,25 +1,28 @@
 //! From a storage and a tenant to an opened repository.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tintype_api::object::Object;
+use tintype_api::resource::ResourceSpec;
 use tintype_api::storage::{AccessKey, StorageKind, StorageSpec, StorageState};
 use tintype_api::tenant::TenantSpec;
+use tintype_model::forecast;
 use tintype_model::identifier::Id;
 use tintype_model::plan::{Check, Verdict};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_runner::vault::work::Access;
-use tintype_runner::vault::{self, DataKey, Expected, Made, Place, Vault};
+use tintype_runner::vault::{self, DataKey, Expected, Limit, Made, Place, Vault};
 use zeroize::Zeroizing;
 
 use crate::agents;
 use crate::catalog::objects::{self, Filter, Kind as _};
 use crate::catalog::repositories::{self, Repository};
 use crate::catalog::secrets::{self, Of};
-use crate::catalog::{audit, facts};
+use crate::catalog::{audit, facts, snapshots};
 use crate::state::{Shared, State};
 use crate::usage;
 
@@ -39,6 +42,8 @@ pub const ACCESS_SECRET: &str = "access-secret";
 pub const AGENT_ACCESS_SECRET: &str = "agent-access-secret";
 /// Storages of one tenant that are looked at.
 const MOST_STORAGES: i64 = 1000;
+/// Of all tenants.
+const MOST_OBJECTS: i64 = 1_000_000;
 
 /// Work that blocks, away from the threads that answer.
 pub async fn blocking<T: Send + 'static>(
@@ -58,13 +63,25 @@ impl Shared {
         let spec = &storage.spec;
         if spec.kind == StorageKind::Internal {
             let directory = self.data.join("repositories");
-            return Place::parse(&directory.display().to_string(), None);
+            let place = Place::parse(&directory.display().to_string(), None)?;
+            return Ok(Place { limit: Some(self.limit_of(storage)), ..place });
         }
         let access = match &spec.access_key {
             None => None,
             Some(key) => Some(self.access_key(&storage.id, key, ACCESS_SECRET, secret).await?),
         };
-        Place::parse(&spec.url, access)
+        let limit = Some(self.limit_of(storage));
+        Ok(Place { limit, ..Place::parse(&spec.url, access)? })
+    }
+
+    /// What all runs of this host share of it, as its windows are now.
+    pub fn limit_of(&self, storage: &Object<StorageSpec>) -> Arc<Limit> {
+        let mut limits = self.bandwidths.lock().expect("no panic while held");
+        let limit = limits.entry(storage.id.clone()).or_default();
+        if limit.bandwidth() != storage.spec.bandwidth {
+            limit.set(storage.spec.bandwidth.clone());
+        }
+        Arc::clone(limit)
     }
 
     async fn access_key(
@@ -90,15 +107,16 @@ impl Shared {
         secret: Option<&str>,
     ) -> Result<Place> {
         let (spec, name) = (&storage.spec, &storage.name);
+        let limit = spec.bandwidth.clone().map(|bandwidth| Arc::new(Limit::new(Some(bandwidth))));
         match spec.kind {
             StorageKind::Internal | StorageKind::Directory => {
                 return Err(Error::unsupported(format!(
                     "storage {name} lies on the manager's host, where agents cannot reach it: use \
-                     one that speaks S3, or a file system that is mounted on all hosts"
+                     an object store, or a file system that is mounted on all hosts"
                 )));
             }
-            StorageKind::Mounted => return Place::parse(&spec.url, None),
-            StorageKind::S3 => {}
+            StorageKind::Mounted => return Ok(Place { limit, ..Place::parse(&spec.url, None)? }),
+            StorageKind::S3 | StorageKind::Google | StorageKind::Azure => {}
         }
         let (key, name_of_it) = match (&spec.agent_access_key, &spec.access_key) {
             (Some(key), _) => (key, AGENT_ACCESS_SECRET),
@@ -113,7 +131,7 @@ impl Shared {
         };
         let secret = secret.filter(|_| spec.agent_access_key.is_some());
         let access = self.access_key(&storage.id, key, name_of_it, secret).await?;
-        Place::parse(&spec.url, Some(access))
+        Ok(Place { limit, ..Place::parse(&spec.url, Some(access))? })
     }
 
     /// What opens a repository, for work that is done there.
@@ -137,24 +155,32 @@ impl Shared {
         })
     }
 
-    pub fn expected(storage: &StorageSpec, needed_bytes: Option<u64>) -> Expected {
+    pub fn expected(storage: &StorageSpec) -> Expected {
         let mount_point = storage.mount_point.as_ref().map(PathBuf::from);
-        Expected { mount_point, needed_bytes }
+        Expected { mount_point, ..Expected::default() }
     }
 
-    /// Looks whether it can be used, now, and how full it is.
+    /// Looks whether it can be used, now, and how full it is. `is_new`: it is not in use, or not for
+    /// so much; `secret` stands in for the one that is sealed.
     pub async fn look_at_storage(
         &self,
         storage: &Object<StorageSpec>,
         secret: Option<&str>,
         secret_of_agents: Option<&str>,
+        is_new: bool,
     ) -> Result<StorageState> {
         let place = self.place(storage, secret).await?;
         let of_agents = match &storage.spec.agent_access_key {
             None => None,
             Some(_) => Some(self.place_for_agents(storage, secret_of_agents).await?),
         };
-        let expected = Self::expected(&storage.spec, None);
+        let mut expected = Expected { is_new, ..Self::expected(&storage.spec) };
+        if storage.spec.kind == StorageKind::Internal && storage.spec.is_default {
+            let (at, env) = (place.clone(), self.host.env.clone());
+            let used = blocking(move || Ok(at.room(&env)?.used_bytes)).await?;
+            let content = self.content_for(storage).await?;
+            expected.needed_bytes = Some(forecast::needed_bytes(&content, used));
+        }
         let env = self.host.env.clone();
         let (mut checks, room) = blocking(move || {
             let mut checks = vault::check(&place, &expected, &env);
@@ -191,6 +217,27 @@ impl Shared {
         let usage = room.map(|room| usage::after(before, &room, now));
         checks.extend(usage.as_ref().and_then(usage::check));
         Ok(StorageState { usage, ..StorageState::new(now, checks) })
+    }
+
+    /// Bytes of each protected resource, as it was captured last, whose snapshots go to a storage
+    /// unless another is named.
+    async fn content_for(&self, storage: &Object<StorageSpec>) -> Result<Vec<u64>> {
+        let mut on = self.catalog.read().await?;
+        let filter = Filter { limit: MOST_OBJECTS, ..Filter::default() };
+        let others = objects::list::<StorageSpec>(&mut on, &filter).await?;
+        let others =
+            others.into_iter().filter(|other| other.spec.is_default && other.id != storage.id);
+        let elsewhere: BTreeSet<Id> = others.map(|other| other.tenant).collect();
+        let goes_here = |tenant: &Id| {
+            *tenant == storage.tenant || storage.spec.is_shared && !elsewhere.contains(tenant)
+        };
+        let mut content = Vec::new();
+        for resource in objects::list::<ResourceSpec>(&mut on, &filter).await? {
+            if resource.spec.is_protected && goes_here(&resource.tenant) {
+                content.extend(snapshots::last_bytes(&mut on, &resource.id).await?);
+            }
+        }
+        Ok(content)
     }
 
     /// The storage that a tenant's snapshots go to unless another is named.
@@ -240,7 +287,7 @@ impl Shared {
         let Access { place, key, mount_point, .. } = self.access(repository, &None).await?;
         let host = self.host.clone();
         let vault = blocking(move || {
-            vault::check_mount(&Expected { mount_point, needed_bytes: None }, &place)?;
+            vault::check_mount(&Expected { mount_point, ..Expected::default() }, &place)?;
             Vault::open(&place, key, &host)
         });
         match vault.await {
@@ -266,7 +313,7 @@ impl Shared {
         // A name of its own each: what an interrupted attempt left is in nobody's way.
         let place_below = format!("{}/{}", self.installation, id).to_lowercase();
         let place = self.place(storage, None).await?.below(&place_below);
-        let (host, expected) = (self.host.clone(), Self::expected(&storage.spec, None));
+        let (host, expected) = (self.host.clone(), Self::expected(&storage.spec));
         let made: Made = blocking(move || {
             vault::check_mount(&expected, &place)?;
             Vault::create(&place, parent.as_ref(), &host)

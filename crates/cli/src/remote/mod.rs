@@ -17,6 +17,7 @@ pub(crate) mod run;
 pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod storage;
+pub(crate) mod sync;
 pub(crate) mod tenant;
 pub(crate) mod token;
 pub(crate) mod user;

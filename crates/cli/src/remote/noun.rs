@@ -193,6 +193,32 @@ pub(super) fn find<S: Noun>(
     }
 }
 
+/// Makes the one of that name, or changes it.
+pub(super) fn apply<S: Noun>(
+    client: &Client,
+    report: &Report,
+    name: String,
+    spec: S,
+    tenant: Option<&str>,
+) -> anyhow::Result<()> {
+    let tenant = match tenant {
+        Some(name) => Tenants::of(client)?.id(name)?,
+        None => client.whoami()?.tenant,
+    };
+    let known = client.list::<S>()?;
+    match known.iter().find(|known| known.tenant == tenant && known.name == name) {
+        None => {
+            let tenant = Some(tenant);
+            told(report, "made", &client.create(&NewObject { name, tenant, spec })?)
+        }
+        Some(known) => {
+            let changed = ChangedObject { name: None, spec: Some(spec) };
+            let after = client.change(&known.id, Some(known.version), &changed)?;
+            told(report, "changed", &after)
+        }
+    }
+}
+
 /// As YAML that reads back as what it was.
 pub(super) fn document(report: &Report, what: &impl serde::Serialize) -> anyhow::Result<()> {
     yaml(what)?.lines().try_for_each(|line| report.text(line))

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tintype_api::client::Client;
-use tintype_api::object::{ChangedObject, NewObject, Object};
+use tintype_api::object::Object;
 use tintype_api::profile::{Going, NewPreview, ProfileSpec};
 use tintype_model::profile::{Profile, Scope};
 
-use super::noun::{self, One, Said, Shown, Tenants, Usual, Verb, loud};
+use super::noun::{self, One, Said, Shown, Usual, Verb, loud};
 use super::snapshot::short;
 use crate::document;
 use crate::exit::usage;
@@ -155,24 +155,8 @@ fn apply(
     tenant: Option<&str>,
 ) -> anyhow::Result<()> {
     let profile = load(file)?;
-    let tenant = match tenant {
-        Some(name) => Tenants::of(client)?.id(name)?,
-        None => client.whoami()?.tenant,
-    };
     let name = profile.name.clone();
-    let spec = ProfileSpec::from(profile);
-    let known = client.list::<ProfileSpec>()?;
-    match known.iter().find(|known| known.tenant == tenant && known.name == name) {
-        None => {
-            let tenant = Some(tenant);
-            noun::told(report, "made", &client.create(&NewObject { name, tenant, spec })?)
-        }
-        Some(known) => {
-            let changed = ChangedObject { name: None, spec: Some(spec) };
-            let after = client.change(&known.id, Some(known.version), &changed)?;
-            noun::told(report, "changed", &after)
-        }
-    }
+    noun::apply(client, report, name, ProfileSpec::from(profile), tenant)
 }
 
 fn next(client: &Client, report: &Report, one: &One) -> anyhow::Result<()> {

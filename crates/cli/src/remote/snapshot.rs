@@ -67,6 +67,13 @@ pub(crate) enum Command {
     },
     /// Nobody can delete it for so long; this cannot be taken back
     Lock { id: String, time: String },
+    /// Ask for the end of the lock of an immutable one, after the delay that it has
+    Unlock {
+        id: String,
+        /// It stays locked after all
+        #[arg(long)]
+        take_back: bool,
+    },
     /// Change its note
     Note { id: String, text: String },
     /// Delete it, if nothing protects it
@@ -139,6 +146,9 @@ pub(crate) struct Create {
     /// Read everything, also what seems unchanged
     #[arg(long)]
     read_all: bool,
+    /// Hold nothing still, and run no hook around that: copies are as after a power failure
+    #[arg(long)]
+    without_quiesce: bool,
     /// Do not wait for its end
     #[arg(long, conflicts_with = "before_update")]
     detach: bool,
@@ -206,6 +216,9 @@ impl Verb for Command {
             Self::Lock { id, time } => {
                 change(&id, ChangedSnapshot { lock_for: Some(time), ..Default::default() })
             }
+            Self::Unlock { id, take_back } => {
+                change(&id, ChangedSnapshot { unlock: Some(!take_back), ..Default::default() })
+            }
             Self::Note { id, text } => {
                 change(&id, ChangedSnapshot { note: Some(text), ..Default::default() })
             }
@@ -260,6 +273,9 @@ fn standing(snapshot: &Snapshot) -> String {
 
 /// What protects it longest, in words.
 fn kept(snapshot: &Snapshot) -> String {
+    if let (Some(days), false) = (snapshot.unlock_delay_days, snapshot.is_unlocking) {
+        return format!("immutable, until {days} days after `tintype snapshot unlock`");
+    }
     match (&snapshot.locked_until, snapshot.holds.first(), snapshot.expiry) {
         (Some(until), ..) => format!("locked until {}", show::time(*until)),
         (None, Some(reason), _) => format!("held: {reason}"),
@@ -281,15 +297,20 @@ impl List {
         }
         let page: Page<Snapshot> = client.get(&path)?;
         let mut view = View::default();
-        let columns = ["snapshot", "time", "tenant", "scope", "state", "size", "kept", "name"];
+        let columns =
+            ["snapshot", "time", "tenant", "scope", "state", "size", "kept", "storage", "name"];
+        let storages = client.list::<StorageSpec>()?;
         let mut table = Table::new(columns, &[5]);
         for one in page.items {
             view = view.with("snapshot", json!(one));
             let state = if one.is_complete { "complete" } else { "INCOMPLETE" };
-            let name = match one.trigger {
-                Trigger::PreRestore => "undo point of a restore".to_owned(),
+            let name = match (one.trigger, &one.copy_of) {
+                (Trigger::PreRestore, _) => "undo point of a restore".to_owned(),
+                (_, Some(first)) => format!("{} (copy of {})", one.name, short(first)),
                 _ => one.name.clone(),
             };
+            let storage = storages.iter().find(|storage| storage.id == one.storage);
+            let storage = storage.map(|storage| storage.name.clone());
             table.row([
                 short(&one.id).to_owned(),
                 show::time(one.time),
@@ -298,6 +319,7 @@ impl List {
                 state.to_owned(),
                 show::bytes(one.bytes),
                 kept(&one),
+                storage.unwrap_or_else(|| one.storage.to_string()),
                 name,
             ]);
         }
@@ -347,6 +369,7 @@ impl Create {
             keep: self.keep,
             is_private: self.private,
             read_all: self.read_all,
+            quiesce: !self.without_quiesce,
             trigger: if self.before_update { Trigger::PreUpdate } else { Trigger::Manual },
         };
         let begun = client.snapshot(&new)?;

@@ -4,14 +4,19 @@ use serde_json::json;
 use tintype_api::client::Client;
 use tintype_api::object::{NewObject, Object};
 use tintype_api::storage::{AccessKey, StorageKind, StorageSpec, StorageState};
+use tintype_model::bandwidth::Bandwidth;
 
 use tintype_model::plan::Verdict;
 
 use super::key;
 use super::noun::{self, One, Said, Shown, Tenants, Usual, Verb, word};
+use crate::document;
 use crate::exit::{Ended, Exit, usage};
 use crate::report::Report;
 use crate::show;
+
+/// A longer file is not one of ours.
+const FILE_BYTES: u64 = 1 << 20;
 
 pub(crate) type Args = Said<Command>;
 
@@ -22,12 +27,16 @@ Examples:
   tintype storage add nas --url /mnt/nas/tintype --mounted-at /mnt/nas
   TINTYPE_ACCESS_SECRET=… tintype storage add cloud --default \\
       --url 's3://bucket/tintype?endpoint=https://s3.example.com' --access-key AK123
+  TINTYPE_ACCESS_SECRET=\"$(cat key.json)\" tintype storage add google \\
+      --url gs://bucket/tintype --access-key name@project.iam.gserviceaccount.com
+  TINTYPE_ACCESS_SECRET=… tintype storage add azure \\
+      --url azure://account/container/tintype --access-key account-key
   tintype storage check cloud
   tintype storage list
   tintype storage key list vault
 
-A storage is tried out before it is accepted: reach, rights, whether it can tell writers apart,
-space. It is looked at again every day.")]
+A storage is tried out before it is accepted: reach, rights, whether it can tell writers apart, its
+clock, space. It is looked at again every day.")]
 #[command(mut_subcommand("delete", |it| it.about("Forget one that holds nothing")))]
 pub(crate) enum Command {
     #[command(flatten)]
@@ -35,13 +44,15 @@ pub(crate) enum Command {
     /// Add one, after it was tried out
     Add {
         name: String,
-        /// A whole path, or s3://bucket/prefix?endpoint=https://host
+        /// A whole path, s3://bucket/prefix?endpoint=https://host, gs://bucket/prefix or
+        /// azure://account/container/prefix
         #[arg(long)]
         url: String,
         /// Something must be mounted there: an empty directory is not the storage
         #[arg(long, value_name = "DIR")]
         mounted_at: Option<String>,
-        /// Id of the access key; its secret comes from TINTYPE_ACCESS_SECRET
+        /// Id of the access key; its secret comes from TINTYPE_ACCESS_SECRET. For Google the service
+        /// account's address, with its key file as secret; for Azure `account-key` or `sas`
         #[arg(long, value_name = "ID")]
         access_key: Option<String>,
         /// Id of the one that agents get, which need not be able to delete; its secret comes from
@@ -69,6 +80,17 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ID")]
         agent_access_key: Option<String>,
     },
+    /// How much may go to and from it at which times of the week, as a file says (YAML); `-` is
+    /// standard input
+    Bandwidth {
+        #[command(flatten)]
+        one: One,
+        #[arg(required_unless_present = "none")]
+        file: Option<std::path::PathBuf>,
+        /// Nothing is limited any more
+        #[arg(long, conflicts_with = "file")]
+        none: bool,
+    },
     /// Look now whether it can be used
     Check(One),
     /// What opens a repository in it besides the manager
@@ -90,10 +112,9 @@ impl Verb for Command {
                 tenant,
             } => {
                 let tenant = tenant.map(|name| Tenants::of(client)?.id(&name)).transpose()?;
-                let kind = match (url.starts_with("s3://"), &mounted_at) {
-                    (true, _) => StorageKind::S3,
-                    (false, Some(_)) => StorageKind::Mounted,
-                    (false, None) => StorageKind::Directory,
+                let kind = match (StorageKind::of(&url), &mounted_at) {
+                    (StorageKind::Directory, Some(_)) => StorageKind::Mounted,
+                    (kind, _) => kind,
                 };
                 let access_key = access_key.map(secret).transpose()?;
                 let agent_access_key = agent_access_key.map(secret_of_agents).transpose()?;
@@ -105,6 +126,7 @@ impl Verb for Command {
                     is_shared: shared,
                     access_key,
                     agent_access_key,
+                    bandwidth: None,
                 };
                 let made = client.create(&NewObject { name, tenant, spec })?;
                 noun::told(report, "added", &made)?;
@@ -125,6 +147,12 @@ impl Verb for Command {
                     false => Ok(()),
                 }
             }
+            Self::Bandwidth { one, file, .. } => {
+                let bandwidth = file.as_deref().map(windows).transpose()?;
+                one.change(client, report, None, |spec: &mut StorageSpec| {
+                    spec.bandwidth = bandwidth;
+                })
+            }
             Self::Check(one) => {
                 let storage = one.find::<StorageSpec>(client)?;
                 told(report, &client.check_storage(&storage.id)?)
@@ -141,6 +169,12 @@ impl Shown for StorageSpec {
         let kind = json!(self.kind).as_str().unwrap_or_default().to_owned();
         vec![kind, word(self.is_default), word(self.is_shared), self.url.clone()]
     }
+}
+
+fn windows(file: &std::path::Path) -> anyhow::Result<Bandwidth> {
+    let (name, text) = (file.display(), document::read(file, FILE_BYTES)?);
+    serde_norway::from_str(&text)
+        .map_err(|error| usage(format!("{name} describes no bandwidth: {error}")))
 }
 
 fn secret(id: String) -> anyhow::Result<AccessKey> {

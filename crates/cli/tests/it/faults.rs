@@ -69,6 +69,7 @@ fn new() -> NewSnapshot {
         keep: None,
         is_private: false,
         read_all: false,
+        quiesce: true,
         trigger: Trigger::Manual,
         exclude: [].into(),
     }

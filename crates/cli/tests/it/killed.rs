@@ -330,6 +330,7 @@ fn new(keep: &str) -> NewSnapshot {
         keep: Some(keep.to_owned()),
         is_private: false,
         read_all: false,
+        quiesce: true,
         trigger: Trigger::Manual,
         exclude: [].into(),
     }

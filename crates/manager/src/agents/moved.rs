@@ -50,7 +50,7 @@ async fn tell(state: &State) -> Result<()> {
         let storages: Vec<Object<StorageSpec>> = state.catalog.list(&all).await?;
         let reached = storages
             .into_iter()
-            .filter(|s| matches!(s.spec.kind, StorageKind::S3 | StorageKind::Mounted));
+            .filter(|s| s.spec.kind == StorageKind::Mounted || s.spec.kind.scheme().is_some());
         for storage in reached {
             leave(state, &storage, &name, &text)
                 .await
@@ -80,7 +80,7 @@ async fn leave(
     // One that was replaced must not call the agents back.
     state.still_leads(storage).await?;
     let place = state.place(storage, None).await?;
-    let expected = crate::state::Shared::expected(&storage.spec, None);
+    let expected = crate::state::Shared::expected(&storage.spec);
     let (name, text, env) = (name.to_owned(), text.to_owned(), state.host.env.clone());
     blocking(move || {
         tintype_runner::vault::check_mount(&expected, &place)?;

@@ -48,6 +48,10 @@ impl Kind for tintype_api::profile::ProfileSpec {
     const NAME: &'static str = "profile";
 }
 
+impl Kind for tintype_api::sync::SyncSpec {
+    const NAME: &'static str = "sync";
+}
+
 /// Which objects of a kind.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {

@@ -155,6 +155,17 @@ pub async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Known>>
     rows.map_err(|error| failed("reading", error))?.iter().map(known).collect()
 }
 
+/// How much of a resource was captured last.
+pub async fn last_bytes(on: &mut AnyConnection, resource: &Id) -> Result<Option<u64>> {
+    let query = sqlx::query(
+        "SELECT document FROM item WHERE resource = $1 AND outcome = 'captured' \
+         ORDER BY time DESC LIMIT 1",
+    );
+    let row = query.bind(resource.as_str()).fetch_optional(on).await;
+    let row = row.map_err(|error| failed("reading", error))?;
+    row.map(|row| Ok(item(&row)?.bytes)).transpose()
+}
+
 /// So many of a resource's snapshots in which something could not be read are passed over.
 const MOST_PASSED_OVER: i64 = 100;
 

@@ -22,6 +22,7 @@ mod snapshots;
 mod status;
 mod storages;
 mod strict;
+mod syncs;
 mod tenants;
 mod tokens;
 mod trials;
@@ -120,6 +121,12 @@ fn with_snapshots(routes: Routes) -> Routes {
         .on(Change, routes!(profiles::create))
         .on(Change, routes!(profiles::change))
         .on(Change, routes!(profiles::delete))
+        .on(See, routes!(syncs::list))
+        .on(See, routes!(syncs::get))
+        .on(Change, routes!(syncs::create))
+        .on(Change, routes!(syncs::change))
+        .on(Change, routes!(syncs::delete))
+        .on(Change, routes!(syncs::run))
         .on(See, routes!(snapshots::list))
         .on(See, routes!(snapshots::get))
         .on(See, routes!(snapshots::items))

@@ -27,6 +27,7 @@ use crate::catalog::snapshots::{Filter, Known};
 use crate::catalog::{runs as stored_runs, snapshots};
 use crate::runs::begin::{self, BY_HAND, Wanted};
 use crate::runs::captured::stand;
+use crate::runs::locks;
 use crate::runs::restore::vault_of;
 use crate::runs::snapshot::{Spec, chosen, expiry, resources_of};
 use crate::state::State;
@@ -163,8 +164,16 @@ pub(super) async fn create(
         }
     };
     let expiry = expiry(new.keep.as_deref(), state.now())?;
-    let (locked_until, profile, period, copy) = (None, None, None, None);
-    let spec = Spec { new, names, expiry, locked_until, profile, period, copy };
+    let spec = Spec {
+        new,
+        names,
+        expiry,
+        locked_until: None,
+        unlock_delay_days: None,
+        profile: None,
+        period: None,
+        copy: None,
+    };
     let wanted = Wanted {
         tenant: tenant.id.clone(),
         kind: RunKind::Snapshot,
@@ -262,6 +271,7 @@ fn changes(state: &State, changed: &ChangedSnapshot) -> Outcome<Vec<Change>> {
         })?;
         changes.push(Change::Lock(until));
     }
+    changes.extend(changed.unlock.map(locks::request));
     Ok(changes)
 }
 
@@ -337,6 +347,10 @@ pub(super) async fn change(
         ));
     }
     let changes = changes(&state, &changed)?;
+    if changed.unlock.is_some() && known.snapshot.unlock_delay_days.is_none() {
+        let what = format!("snapshot {id} is not immutable: its lock, if it has one, has an end");
+        return Err(Failure::new(Code::Invalid, what));
+    }
     may_lock(&state, &caller, &known.snapshot.tenant, &changes).await?;
     let mut after = known.snapshot.clone();
     for part in with_parts(&state, known).await? {

@@ -131,7 +131,9 @@ async fn of_storages(state: &State, filter: &Filter, found: &mut Found) -> Outco
     let is_elsewhere = |id: &Id| {
         let storage = storages.iter().find(|storage| storage.id == *id);
         storage.is_some_and(|storage| match storage.spec.kind {
-            StorageKind::Mounted | StorageKind::S3 => true,
+            StorageKind::Mounted | StorageKind::S3 | StorageKind::Google | StorageKind::Azure => {
+                true
+            }
             StorageKind::Internal | StorageKind::Directory => false,
         })
     };

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::tz;
 use tintype_api::object::{ChangedObject, NewObject};
 use tintype_api::page::DEFAULT_LIMIT;
 use tintype_api::problem::Code;
@@ -26,6 +27,8 @@ impl Rules for StorageSpec {
     fn check(&self) -> ModelResult<()> {
         let wrong = |what: &str| Err(Error::invalid(what.to_owned()));
         let is_path = self.url.starts_with('/') || self.url.starts_with("file:///");
+        let scheme = self.kind.scheme();
+        let fits = scheme.is_none_or(|scheme| self.url.starts_with(scheme));
         match self.kind {
             StorageKind::Internal if !self.url.is_empty() => {
                 return wrong("the internal storage has no `url`: it lies in the data directory");
@@ -34,8 +37,12 @@ impl Rules for StorageSpec {
             StorageKind::Directory | StorageKind::Mounted if !is_path => {
                 return wrong("`url` is the whole path of a directory, like /srv/tintype");
             }
-            StorageKind::S3 if !self.url.starts_with("s3://") => {
+            StorageKind::S3 if !fits => {
                 return wrong("`url` is like s3://bucket/prefix?endpoint=https://host");
+            }
+            StorageKind::Google if !fits => return wrong("`url` is like gs://bucket/prefix"),
+            StorageKind::Azure if !fits => {
+                return wrong("`url` is like azure://account/container/prefix");
             }
             _ => {
                 tintype_runner::vault::Place::parse(&self.url, None)?;
@@ -51,13 +58,21 @@ impl Rules for StorageSpec {
             (StorageKind::Mounted, Some(_)) | (_, None) => {}
             (_, Some(_)) => return wrong("only a storage of kind `mounted` has a `mount_point`"),
         }
-        if self.access_key.is_some() && self.kind != StorageKind::S3 {
-            return wrong("only a storage of kind `s3` has an `access_key`");
+        for (name, key) in
+            [("access_key", &self.access_key), ("agent_access_key", &self.agent_access_key)]
+        {
+            if key.is_some() && scheme.is_none() {
+                return wrong(&format!(
+                    "only a storage of kind `s3`, `google` or `azure` has an `{name}`"
+                ));
+            }
         }
-        if self.agent_access_key.is_some() && self.kind != StorageKind::S3 {
-            return wrong("only a storage of kind `s3` has an `agent_access_key`");
+        match &self.bandwidth {
+            Some(bandwidth) => {
+                bandwidth.check(tz::db()).map_err(|error| error.context("bandwidth"))
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn may_become(
@@ -84,6 +99,8 @@ impl Rules for StorageSpec {
         if after.spec.is_default {
             no_other_default(context, after).await?;
         }
+        // What goes on obeys it too.
+        state.limit_of(after);
         Ok(())
     }
 
@@ -174,7 +191,7 @@ async fn tried(state: &State, storage: &Object<StorageSpec>) -> Outcome<StorageS
     let secret = |key: &Option<AccessKey>| key.as_ref().and_then(|key| key.secret.clone());
     let own = secret(&storage.spec.access_key);
     let of_agents = secret(&storage.spec.agent_access_key);
-    let found = state.look_at_storage(storage, own.as_deref(), of_agents.as_deref()).await?;
+    let found = state.look_at_storage(storage, own.as_deref(), of_agents.as_deref(), true).await?;
     match found.checks.iter().find(|check| check.outcome == Verdict::Block) {
         None => Ok(found),
         Some(check) => {
@@ -238,9 +255,14 @@ pub(in crate::http) async fn change(
         spec.check()?;
         let mut candidate = before.clone();
         candidate.spec = spec.clone();
+        // The internal one was never added: it is accepted when snapshots are to go there.
+        let is_chosen = spec.kind == StorageKind::Internal
+            && (spec.is_default && !before.spec.is_default
+                || spec.is_shared && !before.spec.is_shared);
         let is_elsewhere = reaches(Some(&before)) != reaches(Some(&candidate))
             || spec.access_key != before.spec.access_key
-            || spec.agent_access_key != before.spec.agent_access_key;
+            || spec.agent_access_key != before.spec.agent_access_key
+            || is_chosen;
         if is_elsewhere && caller.actor.is_system && spec.kind == before.spec.kind {
             found = Some(tried(&state, &candidate).await?);
         }
@@ -334,7 +356,7 @@ pub(in crate::http) async fn check(
     OneId(id): OneId,
 ) -> Outcome<Json<StorageState>> {
     let storage = own::<StorageSpec>(&state, &caller, &id).await?;
-    let found = state.look_at_storage(&storage, None, None).await?;
+    let found = state.look_at_storage(&storage, None, None, false).await?;
     let mut change = state.catalog.change().await?;
     facts::set_state(change.on(), "storage", &id, found.checked, &found).await?;
     let what = format!("storage {}", storage.name);

@@ -10,6 +10,8 @@ use tintype_model::item::{Descriptor, Item, Outcome};
 use tintype_model::resource::Kind;
 use tintype_runner::vault::{self, MANAGER, Standing};
 
+use super::locks;
+
 /// In the options of a manifest, at [`MANAGER`]: what only the manager knew when it was taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Word {
@@ -78,6 +80,10 @@ pub struct Part {
     pub is_complete: bool,
 }
 
+/// Tag of a copy that a rule made, before the rule's id: said last, so that one with it is as the rule
+/// wants it.
+pub const SYNCED: &str = "sync:";
+
 impl Word {
     /// `None` where no manager took it.
     pub fn of(snapshot: &vault::Snapshot) -> Option<Self> {
@@ -121,12 +127,16 @@ pub fn describe(
         expiry: None,
         holds: BTreeSet::new(),
         locked_until: None,
+        unlock_delay_days: None,
+        is_unlocking: false,
         verified: None,
         is_private: word.is_private,
         full: word.full_run.as_ref().map(Id::to_string),
         run: word.run.clone(),
         profile: word.profile.clone(),
         period: word.period.clone(),
+        copy_of: manifest.origin.as_ref().map(|origin| origin.snapshot.to_string()),
+        sync: None,
         captured: count(Outcome::Captured),
         failed: count(Outcome::Failed),
         skipped: count(Outcome::Skipped),
@@ -142,6 +152,14 @@ pub fn stand(snapshot: &mut Snapshot, standing: &Standing) {
     snapshot.expiry = standing.expiry;
     snapshot.holds.clone_from(&standing.holds);
     snapshot.locked_until = standing.locked_until;
+    snapshot.unlock_delay_days = locks::delay_days(standing);
+    snapshot.is_unlocking = standing.tags.contains(locks::UNLOCKING);
+    snapshot.sync = standing.tags.iter().find_map(|tag| tag.strip_prefix(SYNCED)?.parse().ok());
+    if snapshot.sync.is_some() {
+        // The rule says how long it is kept, not what took the first.
+        snapshot.trigger = Trigger::Sync;
+        (snapshot.profile, snapshot.period) = (None, None);
+    }
     snapshot.verified =
         standing.verified.map(|(time, percent, damaged)| Verified { time, percent, damaged });
 }

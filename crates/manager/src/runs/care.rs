@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tintype_api::resource::ResourceSpec;
 use tintype_api::run::{LogLevel, RunState};
 use tintype_api::storage::StorageSpec;
+use tintype_api::sync::SyncSpec;
 use tintype_model::identifier::Id;
 use tintype_model::item::Outcome;
 use tintype_model::plan::Verdict;
@@ -14,9 +15,9 @@ use tintype_model::retention::{ExpiryPlan, PeriodKey, Taken};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_runner::vault::{Change, Vault};
 
-use super::Handle;
 use super::captured::stand;
 use super::dispatcher::{Ended, Write, nothing};
+use super::{Handle, locks};
 use crate::catalog::facts;
 use crate::catalog::objects::{Filter, Kind as _};
 use crate::catalog::repositories::{self, Repository};
@@ -41,7 +42,8 @@ fn ended(state: RunState, cause: Option<String>, result: Value, write: Write) ->
     Ended { state, result, cause, write }
 }
 
-/// Deletes what nothing keeps any more. What a repository says counts, not what the catalog does.
+/// Extends the locks of what is immutable, and deletes what nothing keeps any more. What a repository
+/// says counts, not what the catalog does.
 pub(super) async fn prune(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
     let (repository, vault) = opened(state, stored).await?;
     let filter = snapshots::Filter {
@@ -51,7 +53,10 @@ pub(super) async fn prune(state: &State, handle: &Arc<Handle>, stored: &Stored) 
         ..snapshots::Filter::default()
     };
     let mut on = state.catalog.read().await?;
-    let known = snapshots::list(&mut on, &filter).await?;
+    let mut known = snapshots::list(&mut on, &filter).await?;
+    drop(on);
+    let locked = locks::renew(state, &vault, &mut known).await?;
+    let mut on = state.catalog.read().await?;
     let mut taken = Vec::with_capacity(known.len());
     for one in &known {
         let items = snapshots::items(&mut on, &one.snapshot.id).await?;
@@ -85,7 +90,10 @@ pub(super) async fn prune(state: &State, handle: &Arc<Handle>, stored: &Stored) 
         let line = format!("part {id} of a run that was interrupted deleted");
         handle.log(state, LogLevel::Info, line).await;
     }
-    let result = json!({ "deleted": deleted.len(), "kept": plan.decisions.len() - deleted.len() });
+    let result = json!({
+        "deleted": deleted.len(), "kept": plan.decisions.len() - deleted.len(),
+        "locks_extended": locked,
+    });
     let write: Write = Box::new(move |change| {
         Box::pin(async move {
             for id in &deleted {
@@ -99,21 +107,27 @@ pub(super) async fn prune(state: &State, handle: &Arc<Handle>, stored: &Stored) 
 
 pub(crate) fn fact(known: &Known, items: &[tintype_api::snapshot::SnapshotItem]) -> Taken {
     let snapshot = &known.snapshot;
-    let period = snapshot.profile.as_ref().zip(snapshot.period.as_ref());
+    let of_profile = snapshot.profile.as_ref().zip(snapshot.period.as_ref());
+    let of_profile = of_profile.map(|(profile, period)| PeriodKey {
+        profile: profile.to_string(),
+        period: period.clone(),
+    });
     let whole = items.iter().filter(|i| i.outcome == Outcome::Captured && i.problems == 0);
     Taken {
         id: snapshot.id.clone(),
         time: snapshot.time,
-        period: period.map(|(profile, period)| PeriodKey {
-            profile: profile.to_string(),
-            period: period.clone(),
-        }),
+        period: snapshot.sync.as_ref().map(of_sync).or(of_profile),
         expiry: snapshot.expiry,
         held: snapshot.holds.iter().cloned().collect(),
         locked_until: snapshot.locked_until,
         is_complete: snapshot.is_complete,
         resources: whole.filter_map(|i| i.resource.as_ref().map(Id::to_string)).collect(),
     }
+}
+
+/// Copies of a rule, whatever its period is called.
+fn of_sync(rule: &Id) -> PeriodKey {
+    PeriodKey { profile: rule.to_string(), period: String::new() }
 }
 
 /// All that the manager knows, of all tenants.
@@ -132,6 +146,9 @@ pub(crate) async fn minimums(state: &State) -> Result<BTreeMap<PeriodKey, u32>> 
             let key = PeriodKey { profile: profile.id.to_string(), period: period.name.clone() };
             minimums.insert(key, period.minimum_count);
         }
+    }
+    for rule in state.catalog.list::<SyncSpec>(&filter).await? {
+        minimums.insert(of_sync(&rule.id), rule.spec.period.minimum_count);
     }
     Ok(minimums)
 }
@@ -241,7 +258,7 @@ pub(super) async fn check_storage(
 ) -> Result<Ended> {
     let id: Id = stored.storage.parse()?;
     let storage = state.catalog.get::<StorageSpec>(&id).await?;
-    let found = state.look_at_storage(&storage, None, None).await?;
+    let found = state.look_at_storage(&storage, None, None, false).await?;
     for check in found.checks.iter().filter(|check| check.outcome != Verdict::Pass) {
         let cure = check.cure.as_deref().unwrap_or_default();
         let line = format!("{}: {}; {cure}", check.name, check.message);

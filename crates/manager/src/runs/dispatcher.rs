@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::snapshot::MANAGER_NAME;
-use super::{Handle, bundles, care, restore, snapshot};
+use super::{Handle, bundles, care, restore, snapshot, sync};
 use crate::catalog::objects::Filter;
 use crate::catalog::runs::{self, End, Stored};
 use crate::catalog::{self, Change, audit};
@@ -250,6 +250,7 @@ async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result
         RunKind::Gc => care::gc(state, handle, stored).await,
         RunKind::Verify => care::verify(state, handle, stored).await,
         RunKind::CheckStorage => care::check_storage(state, handle, stored).await,
+        RunKind::Sync => sync::execute(state, handle, stored).await,
         RunKind::Export => bundles::export(state, handle, stored).await,
         RunKind::Fetch => bundles::fetch(state, handle, stored).await,
         RunKind::Import => bundles::import(state, handle, stored).await,
@@ -312,6 +313,7 @@ fn slot(state: &State, stored: &Stored) -> Slot {
             [Hold::Repository(text("repository"))].into()
         }
         RunKind::CheckStorage => [Hold::Repository(format!("check {}", stored.storage))].into(),
+        RunKind::Sync => [Hold::Repository(format!("sync {}", text("sync")))].into(),
         RunKind::Export => BTreeSet::new(),
         RunKind::Fetch | RunKind::Import => {
             [Hold::Repository(format!("upload {}", text("upload")))].into()

@@ -133,6 +133,7 @@ impl Hosts<'_> {
             resources: described(&order.resources, names),
             names: names.to_vec(),
             read_all: order.read_all,
+            without_quiesce: order.without_quiesce,
             part: Some(PartOf { part: part.clone(), places: places.to_vec(), known }),
             elsewhere: elsewhere(&order.resources, &order.names, names),
             ..Order::default()

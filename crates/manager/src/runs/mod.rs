@@ -8,9 +8,11 @@ mod dispatcher;
 mod handle;
 mod hosts;
 pub mod interrupted;
+pub(crate) mod locks;
 mod quota;
 pub mod restore;
 pub mod snapshot;
+pub mod sync;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

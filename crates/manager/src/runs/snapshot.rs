@@ -20,15 +20,15 @@ use tintype_model::identifier::Id;
 use tintype_model::item::Outcome;
 use tintype_model::resource::{Kind, Resource, Version};
 use tintype_model::{Error, Result};
+use tintype_runner::vault::Order;
 use tintype_runner::vault::work::Captured;
-use tintype_runner::vault::{Change, Order};
 
 use super::Handle;
 use super::begin::{SCHEDULED, Wanted};
 use super::captured::{LeftOut, Part, Skipped, Word, describe};
 use super::dispatcher::{Ended, Write, failed, goes_on};
 use super::hosts::{self, Hosts};
-use super::quota;
+use super::{locks, quota};
 use crate::catalog::is_away;
 use crate::catalog::objects::Filter;
 use crate::catalog::runs::Stored;
@@ -61,6 +61,9 @@ pub struct Spec {
     pub expiry: Option<Timestamp>,
     #[serde(default)]
     pub locked_until: Option<Timestamp>,
+    /// See [`locks`].
+    #[serde(default)]
+    pub unlock_delay_days: Option<u32>,
     #[serde(default)]
     pub profile: Option<Id>,
     #[serde(default)]
@@ -83,6 +86,7 @@ pub fn of_copy(state: &State, copy: &Copy, storage: Id) -> Result<Wanted> {
         keep: None,
         is_private: false,
         read_all: false,
+        quiesce: true,
         trigger: Trigger::PreUpgrade,
         exclude: BTreeSet::new(),
     };
@@ -91,6 +95,7 @@ pub fn of_copy(state: &State, copy: &Copy, storage: Id) -> Result<Wanted> {
         names: BTreeSet::new(),
         expiry: expiry(None, state.now())?,
         locked_until: None,
+        unlock_delay_days: None,
         profile: None,
         period: None,
         copy: Some(copy.name.clone()),
@@ -439,6 +444,7 @@ impl Taking<'_> {
             expiry: self.spec.expiry,
             manager: serde_json::to_value(word).unwrap_or_default(),
             read_all: new.read_all,
+            without_quiesce: !new.quiesce,
             part: None,
             elsewhere: BTreeSet::new(),
         }
@@ -465,11 +471,12 @@ impl Taking<'_> {
             None => hosts.take(order, word).await?,
         };
         let (vault, wanted) = (Arc::clone(hosts.vault), id.clone());
-        let (locked_until, by) = (self.spec.locked_until, hosts.by.to_owned());
+        let locks = locks::first(self.spec.locked_until, self.spec.unlock_delay_days);
+        let by = hosts.by.to_owned();
         let is_complete = blocking(move || {
             let snapshot = vault.snapshot(&wanted)?;
-            if let Some(until) = locked_until {
-                vault.change(&snapshot, &by, Change::Lock(until))?;
+            for change in locks {
+                vault.change(&snapshot, &by, change)?;
             }
             Ok(snapshot.manifest.complete)
         })

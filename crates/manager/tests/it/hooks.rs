@@ -2,11 +2,16 @@
 
 use serde_json::json;
 use tintype_api::object::NewObject;
+use tintype_api::profile::ProfileSpec;
 use tintype_api::resource::ResourceSpec;
+use tintype_api::run::RunState;
+use tintype_api::snapshot::NewSnapshot;
 use tintype_model::ErrorKind;
 use tintype_model::rights::Role;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, PASSWORD};
+use crate::snapshots::{partial, taken};
+use crate::syncs::{later, more};
 
 #[test]
 fn a_hook_is_tried_within_its_time() {
@@ -53,4 +58,40 @@ fn a_hook_is_tried_within_its_time() {
     assert_eq!(theirs.try_hook(&id, 0).unwrap_err().kind(), ErrorKind::Denied);
     let audit = client.audit(100).unwrap().items;
     assert!(audit.iter().any(|entry| entry.action == "hook.try" && entry.tenant == tenant));
+}
+
+#[test]
+fn without_quiesce_no_hook_around_the_window_is_run() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let (files, told) = (lab.data().join("files"), lab.data().join("told"));
+    std::fs::create_dir(&files).unwrap();
+    let hook = |phase: &str| {
+        let command = format!("echo {phase} >> {}", told.display());
+        json!({ "phase": phase, "command": ["sh", "-c", command] })
+    };
+    let spec = json!({
+        "kind": "volume", "connector": "files", "at": { "path": files },
+        "hooks": [hook("pre-quiesce"), hook("post-thaw")],
+    });
+    let spec: ResourceSpec = serde_json::from_value(spec).unwrap();
+    client.create(&NewObject { name: "files".into(), tenant: None, spec }).unwrap();
+    let quiet = NewSnapshot { quiesce: false, ..partial(&["files"]) };
+    assert!(taken(&client, &quiet).is_complete && !told.exists());
+    taken(&client, &partial(&["files"]));
+    assert_eq!(std::fs::read_to_string(&told).unwrap(), "pre-quiesce\npost-thaw\n");
+    std::fs::remove_file(&told).unwrap();
+    let spec = json!({
+        "scope": { "partial": { "resources": ["files"] } },
+        "periods": [{
+            "name": "daily", "frequency": { "daily": { "time": "02:30" } }, "quiesce": false,
+        }],
+    });
+    let spec = serde_json::from_value::<ProfileSpec>(spec).unwrap();
+    client.create(&NewObject { name: "quiet".into(), tenant: None, spec }).unwrap();
+    let lab = later(lab, 26);
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    let runs = more(&client, "snapshot", 2);
+    assert!(runs.iter().all(|run| run.state == RunState::Succeeded), "{runs:?}");
+    assert!(!told.exists(), "the profile said so");
 }

@@ -74,7 +74,7 @@ fn opens(lab: &Lab) -> bool {
         found.swap_remove(0).path()
     };
     let repository = below(&below(&lab.data().join("data/repositories")));
-    let place = Place { url: repository.display().to_string(), access: None };
+    let place = Place { url: repository.display().to_string(), access: None, limit: None };
     let scratch = lab.data().join("elsewhere");
     let host = Host {
         env: Env::system(),

@@ -27,6 +27,7 @@ pub(crate) fn elsewhere(lab: &Lab, client: &Client) -> Object<StorageSpec> {
         is_shared: true,
         access_key: None,
         agent_access_key: None,
+        bandwidth: None,
     };
     client.create(&NewObject { name: "vault".into(), tenant: None, spec }).unwrap()
 }
@@ -70,8 +71,8 @@ pub(crate) fn listed(client: &Client, path: &str) -> Vec<Value> {
     page.items
 }
 
-const LISTS: [&str; 6] =
-    ["/tenants", "/users", "/storages", "/resources", "/profiles", "/snapshots"];
+const LISTS: [&str; 7] =
+    ["/tenants", "/users", "/storages", "/resources", "/profiles", "/syncs", "/snapshots"];
 
 #[test]
 fn a_lost_manager_comes_back_from_the_store_and_twelve_words() {

@@ -21,5 +21,6 @@ mod rights;
 mod schedules;
 mod snapshots;
 mod storages;
+mod syncs;
 mod upgrades;
 mod whole;

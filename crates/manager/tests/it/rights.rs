@@ -117,11 +117,21 @@ fn victim(lab: &Lab, administrator: &Client, name: &str, wanted: Option<&str>) -
         }
         objects.insert("snapshot", snapshot);
     }
-    if wanted == Some("profile") {
-        let profile = json!({ "name": "p", "tenant": tenant, "spec": profile() });
-        objects.insert("profile", create("/profiles", &profile).to_string());
+    let of = |spec: Value| json!({ "name": "x", "tenant": tenant, "spec": spec });
+    let upload = json!({ "name": "u", "size_bytes": 5 });
+    let all = [("upload", upload), ("sync", of(rule())), ("profile", of(profile()))];
+    for (kind, new) in all.into_iter().filter(|(kind, _)| wanted == Some(*kind)) {
+        objects.insert(kind, create(&format!("/{kind}s"), &new).to_string());
     }
     Victim { name: name.to_owned(), tenant, objects, _server: server }
+}
+
+/// To the internal storage, which all may use here.
+fn rule() -> Value {
+    json!({
+        "to": "internal", "enabled": false,
+        "period": { "name": "daily", "frequency": { "daily": { "time": "02:30" } } },
+    })
 }
 
 fn profile() -> Value {
@@ -144,6 +154,7 @@ fn about(operation: &Operation) -> Option<&'static str> {
         "restore",
         "bundle",
         "upload",
+        "sync",
     ];
     if matches!(&operation.id[..], "plan-restore" | "diff-snapshots") {
         return Some("snapshot");
@@ -182,6 +193,12 @@ fn of_content(operation: &str, victim: &Victim) -> Option<(Option<&'static str>,
         }
         "list-keys" | "remove-key" => (Some("storage"), None),
         "add-key" => (Some("storage"), Some(json!({ "passphrase": "a passphrase of tests" }))),
+        "get-sync" | "delete-sync" | "run-sync" => (Some("sync"), None),
+        "change-sync" => (Some("sync"), Some(json!({ "name": "renamed" }))),
+        "create-sync" => {
+            let new = json!({ "name": "new", "tenant": victim.tenant, "spec": rule() });
+            (None, Some(new))
+        }
         "try-hook" => (Some("resource"), Some(json!({ "hook": 0 }))),
         "preview-profile" => {
             (Some("profile"), Some(json!({ "profile": victim.objects["profile"] })))
@@ -199,11 +216,9 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
         return found;
     }
     match operation {
-        "list-restores" => (None, None),
-        "list-storages" | "list-resources" | "list-profiles" | "list-snapshots" | "list-runs"
-        | "list-agents" | "fetch-work" | "renew-agent" | "report-work" | "deliver-work" => {
-            (None, None)
-        }
+        "list-storages" | "list-syncs" | "list-resources" | "list-profiles" | "list-snapshots"
+        | "list-runs" | "list-restores" | "list-agents" | "fetch-work" | "renew-agent"
+        | "report-work" | "deliver-work" => (None, None),
         "get-agent" | "get-agent-state" | "delete-agent" | "discover-agent" => {
             (Some("agent"), None)
         }

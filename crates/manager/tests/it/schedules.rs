@@ -7,13 +7,15 @@ use tintype_api::object::NewObject;
 use tintype_api::page::Page;
 use tintype_api::profile::{NewPreview, ProfileSpec};
 use tintype_api::run::{Run, RunKind, RunState};
-use tintype_api::snapshot::{NewSnapshot, Snapshot, Trigger};
+use tintype_api::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, Trigger};
 use tintype_manager::catalog::objects;
 use tintype_manager::catalog::runs::{self, Filter};
 use tintype_manager::schedule;
+use tintype_model::ErrorKind;
 
 use crate::lab::{Lab, PASSWORD};
 use crate::snapshots::{ended, full, partial, succeeded, taken, volume};
+use crate::syncs::{later, more, over};
 
 fn daily(enabled: bool) -> ProfileSpec {
     let spec = json!({
@@ -254,7 +256,7 @@ fn a_run_that_was_interrupted_goes_on_and_a_canceled_one_ends() {
 }
 
 /// So many hours after its beginning, when the profile has run so often and nothing is left to do.
-fn later(lab: Lab, hours: i64, runs: usize) -> (Lab, tintype_api::client::Client) {
+fn after_runs(lab: Lab, hours: i64, runs: usize) -> (Lab, tintype_api::client::Client) {
     let lab = lab.restarted_later(hours).unwrap();
     let client = lab.login("system", "admin", PASSWORD).unwrap();
     for _ in 0..1200 {
@@ -277,14 +279,14 @@ fn the_last_good_snapshot_of_a_resource_outlives_its_time() {
     let mut spec = daily(true);
     spec.periods[0].minimum_count = 0;
     client.create(&new("nightly", spec)).unwrap();
-    let (lab, client) = later(lab, 25, 1);
+    let (lab, client) = after_runs(lab, 25, 1);
     let all: Page<Snapshot> = client.get("/snapshots").unwrap();
     let [good] = &all.items[..] else { panic!("{all:?}") };
     assert!(good.is_complete && good.expiry.is_some());
     // From now on it cannot be captured, and days go by.
     std::fs::remove_dir_all(&files).unwrap();
-    let (lab, _) = later(lab, 25 + 24, 2);
-    let (_lab, client) = later(lab, 25 + 24 * 9, 3);
+    let (lab, _) = after_runs(lab, 25 + 24, 2);
+    let (_lab, client) = after_runs(lab, 25 + 24 * 9, 3);
     let prunes = care(&client, "prune");
     assert!(prunes.iter().all(|run| run.state == RunState::Succeeded), "{prunes:?}");
     let all: Page<Snapshot> = client.get("/snapshots").unwrap();
@@ -364,4 +366,63 @@ fn what_was_committed_before_its_manager_died_is_found_again() {
     assert_eq!(succeeded(&client, &run).result["snapshot"], before);
     let all: Page<Snapshot> = client.get("/snapshots").unwrap();
     assert_eq!(all.items.len(), 1, "it was not taken twice");
+}
+
+#[test]
+fn what_is_immutable_stays_locked_until_somebody_asked_and_waited() {
+    Lab::on_each_owned(|lab| {
+        let client = lab.administrator();
+        volume(&client, "files", &lab.data().join("files"));
+        let spec = json!({
+            "scope": { "partial": { "resources": ["files"] } },
+            "periods": [{
+                "name": "weekly", "frequency": { "weekly": { "weekday": "monday", "time": "02:30" } },
+                "retention": "1y", "minimum_count": 0, "immutable": { "unlock_delay_days": 3 },
+            }],
+        });
+        let spec = serde_json::from_value::<ProfileSpec>(spec).unwrap();
+        let new = NewObject { name: "ransom".into(), tenant: None, spec };
+        let profile = client.create(&new).unwrap();
+        let login = |lab: &Lab| lab.login("system", "admin", PASSWORD).unwrap();
+        let lab = later(lab, 24 * 8);
+        let client = login(&lab);
+        more(&client, "snapshot", 0);
+        let one = |client: &tintype_api::client::Client| {
+            let page: Page<Snapshot> = client.get("/snapshots?limit=1000").unwrap();
+            page.items.into_iter().next_back().unwrap()
+        };
+        let first = one(&client);
+        assert_eq!((first.unlock_delay_days, first.is_unlocking), (Some(3), false));
+        let days =
+            |one: &Snapshot| one.locked_until.unwrap().duration_since(first.time).as_hours() / 24;
+        assert!((3..=4).contains(&days(&first)), "{first:?}");
+        assert_eq!(client.delete_snapshot(&first.id).unwrap_err().kind(), ErrorKind::Locked);
+        // The profile may go: what it took stays as it is.
+        client.delete::<ProfileSpec>(&profile.id).unwrap();
+
+        let earlier = over(&client, "prune").len();
+        let lab = later(lab, 24 * 10);
+        let client = login(&lab);
+        more(&client, "prune", earlier);
+        assert!((5..=6).contains(&days(&one(&client))), "{:?}", one(&client));
+        let asked = ChangedSnapshot { unlock: Some(true), ..ChangedSnapshot::default() };
+        let asked = client.change_snapshot(&first.id, &asked).unwrap();
+        assert!(asked.is_unlocking && asked.locked_until == one(&client).locked_until);
+        assert_eq!(client.delete_snapshot(&first.id).unwrap_err().kind(), ErrorKind::Locked);
+        let log: serde_json::Value = client.get("/audit?limit=1000").unwrap();
+        assert!(log.to_string().contains("unlocking"), "{log}");
+
+        let earlier = over(&client, "prune").len();
+        let lab = later(lab, 24 * 15);
+        let client = login(&lab);
+        more(&client, "prune", earlier);
+        assert_eq!(one(&client).locked_until, asked.locked_until, "extended no more");
+        client.delete_snapshot(&first.id).unwrap();
+
+        // One that is not immutable has nothing to be asked for.
+        let plain = taken(&client, &partial(&["files"]));
+        let asked = ChangedSnapshot { unlock: Some(true), ..ChangedSnapshot::default() };
+        let refused = client.change_snapshot(&plain.id, &asked).unwrap_err();
+        assert!(refused.message().contains("is not immutable"), "{refused}");
+    });
 }

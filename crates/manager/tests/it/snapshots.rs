@@ -38,6 +38,7 @@ pub(crate) fn partial(names: &[&str]) -> NewSnapshot {
         keep: None,
         is_private: false,
         read_all: false,
+        quiesce: true,
         trigger: Trigger::Manual,
         exclude: [].into(),
     }
@@ -69,6 +70,22 @@ pub(crate) fn succeeded(client: &Client, run: &Run) -> Run {
 pub(crate) fn taken(client: &Client, new: &NewSnapshot) -> Snapshot {
     let run = succeeded(client, &client.snapshot(new).unwrap());
     client.get(&format!("/snapshots/{}", run.result["snapshot"].as_str().unwrap())).unwrap()
+}
+
+/// All that it holds, over what is there.
+pub(crate) fn restored(client: &Client, snapshot: &str) {
+    let new = NewRestore {
+        snapshot: snapshot.to_owned(),
+        resources: Vec::new(),
+        tenants: [].into(),
+        as_new: [].into(),
+        files: None,
+        without_undo_point: true,
+    };
+    let plan = client.plan_restore(&new).unwrap();
+    assert!(!plan.is_blocked, "{plan:?}");
+    let run = client.apply_restore(&plan.run.id, plan.confirm.as_deref()).unwrap();
+    succeeded(client, &run);
 }
 
 #[test]

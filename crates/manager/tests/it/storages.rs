@@ -8,7 +8,7 @@ use tintype_api::snapshot::Snapshot;
 use tintype_api::storage::{AccessKey, StorageKind, StorageSpec};
 use tintype_model::ErrorKind;
 use tintype_model::rights::Role;
-use tintype_testkit::seaweedfs;
+use tintype_testkit::{azurite, fake_gcs, seaweedfs};
 
 use crate::lab::Lab;
 use crate::lost::elsewhere;
@@ -38,6 +38,7 @@ fn a_store_that_speaks_s3_keeps_snapshots_and_its_secret_is_never_shown() {
             secret: Some(store.secret_key.into()),
         }),
         agent_access_key: None,
+        bandwidth: None,
     };
     let wrong = AccessKey { id: "nobody".into(), secret: Some("canary-of-tests".into()) };
     let wrong = StorageSpec { access_key: Some(wrong), ..spec.clone() };
@@ -186,6 +187,7 @@ fn a_tenant_sees_which_storages_it_may_use_and_not_where_they_are() {
         is_shared,
         access_key: None,
         agent_access_key: None,
+        bandwidth: None,
     };
     let new = NewObject { name: "far".into(), tenant: None, spec: of(true) };
     let far = client.create(&new).unwrap();
@@ -203,4 +205,131 @@ fn a_tenant_sees_which_storages_it_may_use_and_not_where_they_are() {
     assert_eq!((&second.items[0].name[..], second.next), ("far", None));
     client.change(&far.id, None, &changed(of(false))).unwrap();
     assert_eq!(names(), ["internal"]);
+}
+
+/// Snapshots go there and come back, and its key is shown nowhere.
+fn keeps_snapshots(kind: StorageKind, url: String, key: AccessKey, wrong: AccessKey, why: &str) {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let spec = StorageSpec {
+        kind,
+        url,
+        mount_point: None,
+        is_default: true,
+        is_shared: false,
+        access_key: Some(key),
+        agent_access_key: None,
+        bandwidth: None,
+    };
+    let new = |spec| NewObject { name: "cloud".into(), tenant: None, spec };
+    let refused = client.create(&new(StorageSpec { access_key: Some(wrong), ..spec.clone() }));
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains(why) && !refused.contains("canary"), "{refused}");
+    let other = StorageSpec { kind: StorageKind::S3, ..spec.clone() };
+    assert!(client.create(&new(other)).unwrap_err().message().contains("s3://"));
+    let made = client.create(&new(spec)).unwrap();
+    let files = lab.data().join("files");
+    volume(&client, "files", &files);
+    std::fs::write(files.join("a"), "in the cloud").unwrap();
+    let snapshot = taken(&client, &full());
+    assert_eq!(snapshot.storage, made.id);
+    std::fs::write(files.join("a"), "lost").unwrap();
+    crate::snapshots::restored(&client, &snapshot.id);
+    assert_eq!(std::fs::read_to_string(files.join("a")).unwrap(), "in the cloud");
+    let log: Value = client.get("/audit?limit=1000").unwrap();
+    for text in [log.to_string(), json!(made).to_string()] {
+        assert!(!text.contains("canary"), "{text}");
+    }
+}
+
+#[test]
+fn google_cloud_storage_keeps_snapshots() {
+    let store = fake_gcs::shared();
+    store.bucket("manager");
+    let key = |id: &str| AccessKey { id: id.into(), secret: Some(store.key_file.into()) };
+    keeps_snapshots(
+        StorageKind::Google,
+        format!("gs://manager/deep?endpoint={}", store.endpoint),
+        key(store.account),
+        key("somebody@else"),
+        "the key file is one of",
+    );
+}
+
+#[test]
+fn azure_blob_storage_keeps_snapshots() {
+    let store = azurite::shared();
+    store.container("manager");
+    let key = |secret: &str| AccessKey { id: "account-key".into(), secret: Some(secret.into()) };
+    keeps_snapshots(
+        StorageKind::Azure,
+        format!("azure://{}/manager/deep?endpoint={}", store.account, store.endpoint),
+        key(store.account_key),
+        key("Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5"),
+        "does not accept the key",
+    );
+}
+
+#[test]
+fn a_storage_whose_clock_is_off_is_refused_and_one_in_use_is_warned_of() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let vault = elsewhere(&lab, &client);
+    lab.shift(2);
+    let spec = StorageSpec { url: lab.data().join("x").display().to_string(), ..vault.spec };
+    let new = NewObject { name: "late".into(), tenant: None, spec };
+    let refused = client.create(&new).unwrap_err();
+    assert!(refused.message().contains("behind this host's"), "{refused}");
+    assert!(refused.message().contains("timedatectl"), "{refused}");
+    let state = client.check_storage(&vault.id).unwrap();
+    let clock = state.checks.iter().find(|check| check.name == "clock").unwrap();
+    assert_eq!(clock.outcome, tintype_model::plan::Verdict::Warn);
+    assert!(state.is_good, "what is there goes on being used");
+}
+
+#[test]
+fn the_internal_storage_is_refused_for_more_than_it_has_room_for() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let files = lab.data().join("files");
+    volume(&client, "files", &files);
+    elsewhere(&lab, &client);
+    // Nothing but a hole, which takes no room until it is filled.
+    std::fs::File::create(files.join("large")).unwrap().set_len(8 << 40).unwrap();
+    taken(&client, &partial(&["files"]));
+    let own = internal(&client);
+    let chosen = StorageSpec { is_default: true, ..own.spec.clone() };
+    let refused = client.change(&own.id, None, &changed(chosen.clone())).unwrap_err();
+    assert!(refused.message().contains("about 8 TiB will be needed"), "{refused}");
+    assert!(!internal(&client).spec.is_default);
+    std::fs::remove_file(files.join("large")).unwrap();
+    taken(&client, &partial(&["files"]));
+    client.change(&own.id, None, &changed(chosen)).unwrap();
+    assert!(internal(&client).spec.is_default);
+}
+
+#[test]
+fn bandwidth_holds_for_all_runs_of_a_storage_from_when_it_is_set() {
+    let mut lab = Lab::sqlite();
+    let client = lab.administrator();
+    let own = internal(&client);
+    let bandwidth = |zone: &str| {
+        let windows = json!([{ "from": "08:00", "to": "18:00", "rate": "20MiB" }]);
+        serde_json::from_value(json!({ "time_zone": zone, "windows": windows })).unwrap()
+    };
+    let with = |bandwidth| changed(StorageSpec { bandwidth, ..own.spec.clone() });
+    let refused = client.change(&own.id, None, &with(Some(bandwidth("Mars/Base")))).unwrap_err();
+    assert!(refused.message().contains("bandwidth"), "{refused}");
+    let berlin: tintype_model::bandwidth::Bandwidth = bandwidth("Europe/Berlin");
+    let after = client.change(&own.id, None, &with(Some(berlin.clone()))).unwrap();
+    assert_eq!(after.spec.bandwidth.as_ref(), Some(&berlin));
+    let state = lab.stopped_state();
+    lab.block_on(async {
+        let limit = state.place(&after, None).await.unwrap().limit.unwrap();
+        assert_eq!(limit.bandwidth(), Some(berlin));
+        let free = Object { spec: own.spec.clone(), ..after };
+        let same = state.place(&free, None).await.unwrap().limit.unwrap();
+        assert!(std::sync::Arc::ptr_eq(&limit, &same) && limit.bandwidth().is_none());
+        state.catalog.close().await;
+    });
 }

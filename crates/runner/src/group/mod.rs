@@ -65,6 +65,8 @@ pub struct GroupOptions {
     pub guard: GuardCommand,
     /// See [`Context::written_devices`].
     pub written_devices: Vec<u64>,
+    /// See [`Context::quiesce`]; without it no hook around the window is run either.
+    pub quiesce: bool,
     /// Not entered by walks: the repository itself and its cache.
     pub never_enter: Vec<(u64, u64)>,
     /// Memory of each walk.
@@ -94,6 +96,7 @@ impl GroupOptions {
             scratch_dir,
             deadline,
             guard,
+            quiesce: true,
             ahead_bytes,
             passwords: Passwords::default(),
             elsewhere: BTreeSet::new(),
@@ -142,6 +145,7 @@ impl Run {
             scratch,
             written_devices: options.written_devices.clone(),
             passwords: options.passwords.clone(),
+            quiesce: options.quiesce,
         };
         let (runtime_dir, is_left) = (options.runtime_dir.clone(), AtomicBool::new(false));
         Ok(Self { context, runtime_dir, is_left, _session: session })
@@ -396,7 +400,8 @@ impl Taking<'_> {
             for number in family.groups.values().flatten() {
                 members[*number].renew();
             }
-            let is_quiesced = self.hooks(&mut members, family, Phase::PreQuiesce);
+            let is_quiesced =
+                self.group.quiesce && self.hooks(&mut members, family, Phase::PreQuiesce);
             for numbers in family.groups.values() {
                 self.window(&mut members, numbers);
             }

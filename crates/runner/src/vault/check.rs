@@ -7,8 +7,8 @@ use tintype_engine::backend::{Backend, Listed, probe};
 use tintype_engine::env::Env;
 use tintype_engine::id::encode_hex;
 use tintype_model::plan::Check;
-use tintype_model::size;
 use tintype_model::{Error, ErrorKind, Result};
+use tintype_model::{clock, size};
 
 use super::Place;
 
@@ -20,11 +20,13 @@ const PROBES: &str = "tintype-trial/";
 pub struct Expected {
     /// Something must be mounted there: an empty directory below it is not the storage.
     pub mount_point: Option<PathBuf>,
-    /// What the next weeks are expected to need; none: not known.
+    /// What is known to come that is not there yet; none: not known.
     pub needed_bytes: Option<u64>,
+    /// It is not in use: what would be no more than a warning later is a reason to refuse it.
+    pub is_new: bool,
 }
 
-/// Of a place: reach, rights, put-if-absent, space. What could not be looked at, because something
+/// Of a place: reach, rights, put-if-absent, clock, space. What could not be looked at, because something
 /// before it failed, is left out. Writes small objects and removes them.
 pub fn check(place: &Place, expected: &Expected, env: &Env) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -146,20 +148,49 @@ fn look(place: &Place, expected: &Expected, env: &Env) -> Result<Vec<Check>> {
              writes",
         ),
     });
-    checks.push(space(&*backend, expected.needed_bytes));
+    checks.push(clock(&*backend, expected, env)?);
+    checks.push(space(&*backend, expected));
     Ok(checks)
 }
 
-fn space(backend: &dyn Backend, needed: Option<u64>) -> Check {
+fn clock(backend: &dyn Backend, expected: &Expected, env: &Env) -> Result<Check> {
+    let before = env.clock.now();
+    let told = backend.now()?;
+    let after = env.clock.now();
+    let Some(told) = told else {
+        return Ok(Check::pass("clock", "the store does not tell what time it is"));
+    };
+    Ok(match clock::too_far(clock::ahead(before, told, after)) {
+        None => Check::pass("clock", "the store's clock and this host's agree"),
+        Some(what) => refused_if_new(
+            "clock",
+            what,
+            "set both by the time of the network (`timedatectl set-ntp true`): when snapshots are due, \
+             and until when they are kept and locked, goes by these clocks",
+            expected,
+        ),
+    })
+}
+
+/// One that is in use goes on being used.
+fn refused_if_new(name: &str, what: String, cure: &str, expected: &Expected) -> Check {
+    match expected.is_new {
+        true => Check::block(name, what, cure),
+        false => Check::warn(name, what, cure),
+    }
+}
+
+fn space(backend: &dyn Backend, expected: &Expected) -> Check {
     let Some(free) = backend.store_features().ok().and_then(|features| features.free_bytes) else {
         return Check::pass("space", "the store does not tell how much is free");
     };
     let told = format!("{} are free", size::format(free));
-    match needed {
-        Some(needed) if needed > free => Check::block(
+    match expected.needed_bytes {
+        Some(needed) if needed > free => refused_if_new(
             "space",
             format!("{told}, and about {} will be needed", size::format(needed)),
             "make room, keep snapshots for a shorter time, or choose another storage",
+            expected,
         ),
         Some(needed) if needed > free / 10 * 8 => Check::warn(
             "space",
@@ -217,6 +248,11 @@ fn unescaped(text: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use jiff::{SignedDuration, Timestamp};
+    use tintype_model::env::Clock;
     use tintype_model::plan::Verdict;
 
     use super::*;
@@ -229,10 +265,10 @@ mod tests {
     #[test]
     fn an_empty_directory_is_no_mount() {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place { url: dir.path().display().to_string(), access: None };
-        let missing = Expected { mount_point: Some(dir.path().to_owned()), needed_bytes: None };
+        let place = Place { url: dir.path().display().to_string(), access: None, limit: None };
+        let missing = Expected { mount_point: Some(dir.path().to_owned()), ..Expected::default() };
         assert_eq!(verdicts(&place, &missing), [("mount".to_owned(), Verdict::Block)]);
-        let outside = Expected { mount_point: Some("/proc".into()), needed_bytes: None };
+        let outside = Expected { mount_point: Some("/proc".into()), ..Expected::default() };
         assert_eq!(verdicts(&place, &outside), [("mount".to_owned(), Verdict::Block)]);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
@@ -240,15 +276,48 @@ mod tests {
     #[test]
     fn a_directory_is_looked_at() {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place { url: dir.path().display().to_string(), access: None };
+        let place = Place { url: dir.path().display().to_string(), access: None, limit: None };
         let found = verdicts(&place, &Expected::default());
         let names: Vec<&str> = found.iter().map(|(name, _)| &name[..]).collect();
-        assert_eq!(names, ["reach", "rights", "put-if-absent", "space"]);
+        assert_eq!(names, ["reach", "rights", "put-if-absent", "clock", "space"]);
         assert!(found.iter().all(|(_, verdict)| *verdict == Verdict::Pass), "{found:?}");
-        let much = Expected { needed_bytes: Some(u64::MAX), ..Expected::default() };
-        let found = verdicts(&place, &much);
-        assert_eq!(found.last(), Some(&("space".to_owned(), Verdict::Block)));
+        for (is_new, expected) in [(true, Verdict::Block), (false, Verdict::Warn)] {
+            let much = Expected { needed_bytes: Some(u64::MAX), is_new, ..Expected::default() };
+            let found = verdicts(&place, &much);
+            assert_eq!(found.last(), Some(&("space".to_owned(), expected)));
+        }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    /// The real one, and six minutes.
+    struct Fast(Env);
+
+    impl Clock for Fast {
+        fn now(&self) -> Timestamp {
+            self.0.clock.now() + SignedDuration::from_mins(6)
+        }
+
+        fn elapsed(&self) -> Duration {
+            self.0.clock.elapsed()
+        }
+
+        fn sleep(&self, duration: Duration) {
+            self.0.clock.sleep(duration);
+        }
+    }
+
+    #[test]
+    fn a_store_whose_clock_is_off_is_refused_and_one_in_use_is_warned_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { url: dir.path().display().to_string(), access: None, limit: None };
+        let env = Env { clock: Arc::new(Fast(Env::system())), ..Env::system() };
+        for (is_new, expected) in [(true, Verdict::Block), (false, Verdict::Warn)] {
+            let checks = check(&place, &Expected { is_new, ..Expected::default() }, &env);
+            let clock = checks.iter().find(|check| check.name == "clock").unwrap();
+            assert_eq!(clock.outcome, expected);
+            assert!(clock.message.contains("behind this host's"), "{}", clock.message);
+            assert!(clock.cure.as_ref().unwrap().contains("timedatectl"));
+        }
     }
 
     #[test]

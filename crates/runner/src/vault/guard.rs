@@ -21,6 +21,7 @@ pub fn guard(env: &Env) -> Result<Vec<String>> {
         scratch: PathBuf::new(),
         written_devices: Vec::new(),
         passwords: tintype_source::connector::Passwords::default(),
+        quiesce: true,
     };
     crate::group::guard(&tintype_source::connectors(), &context)
 }

@@ -5,6 +5,7 @@ mod bundles;
 mod care;
 mod check;
 mod content;
+mod copy;
 pub mod discover;
 mod disks;
 mod guard;
@@ -35,6 +36,7 @@ pub use check::{Expected, check, check_key_of_agents, check_mount};
 pub use content::{
     Altered, At, Changed, Differences, FileInfo, Found, Held, Listed, Matches, OnDisk, View,
 };
+pub use copy::Copied;
 pub use disks::DiskPart;
 pub use guard::guard;
 pub use join::Whole;
@@ -43,7 +45,7 @@ pub use place::Place;
 pub use restore::{FilesOutcome, FilesTo, UndoOrder, Undoing};
 pub use room::Room;
 pub use take::{MANAGER, Order, PartOf};
-pub use tintype_engine::backend::AccessKey;
+pub use tintype_engine::backend::{AccessKey, Limit};
 pub use tintype_engine::cancel::Cancel;
 pub use tintype_engine::crypto::age::{AgeIdentity, AgeRecipient};
 pub use tintype_engine::crypto::age_file::SealFor;
@@ -256,7 +258,8 @@ mod tests {
     fn the_systems_key_opens_what_is_its_tenants() {
         let dir = tempfile::tempdir().unwrap();
         let host = host(dir.path());
-        let storage = Place { url: dir.path().join("s").display().to_string(), access: None };
+        let storage =
+            Place { url: dir.path().join("s").display().to_string(), access: None, limit: None };
         let (own, theirs) = (storage.below("own"), storage.below("theirs"));
         let system = Vault::create(&own, None, &host).unwrap();
         let tenant = Vault::create(&theirs, Some(system.vault.key()), &host).unwrap();
@@ -280,7 +283,8 @@ mod tests {
     #[test]
     fn what_a_host_captured_is_compared_with_what_it_captured_before() {
         let dir = tempfile::tempdir().unwrap();
-        let storage = Place { url: dir.path().join("s").display().to_string(), access: None };
+        let storage =
+            Place { url: dir.path().join("s").display().to_string(), access: None, limit: None };
         let key = Vault::create(&storage, None, &host(dir.path())).unwrap().vault.key().clone();
         let of = |origin: &str| {
             let host = Host { origin: Some(origin.to_owned()), ..host(dir.path()) };
@@ -336,7 +340,8 @@ mod tests {
     #[test]
     fn what_is_deleted_is_no_reason_to_borrow_for_ever() {
         let dir = tempfile::tempdir().unwrap();
-        let storage = Place { url: dir.path().join("s").display().to_string(), access: None };
+        let storage =
+            Place { url: dir.path().join("s").display().to_string(), access: None, limit: None };
         let host = host(dir.path());
         let vault = Vault::create(&storage, None, &host).unwrap().vault;
         let volume = |name: &str| {
@@ -366,7 +371,7 @@ mod tests {
     #[test]
     fn notes_are_read_without_a_key() {
         let dir = tempfile::tempdir().unwrap();
-        let storage = Place { url: dir.path().display().to_string(), access: None };
+        let storage = Place { url: dir.path().display().to_string(), access: None, limit: None };
         let env = Env::system();
         storage.leave_note("a/b", b"one", &env).unwrap();
         // The first word stays.

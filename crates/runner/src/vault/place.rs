@@ -1,10 +1,11 @@
 //! Where a repository lies, and how one gets in.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tintype_engine::backend::url::Location;
 use tintype_engine::backend::{
-    AccessKey, BackendOptions, Listed, SharedBackend, list_all, open_backend,
+    AccessKey, BackendOptions, Limit, Listed, SharedBackend, list_all, open_backend,
 };
 use tintype_engine::env::Env;
 use tintype_model::{Error, ErrorKind, Result};
@@ -24,6 +25,8 @@ pub struct Place {
     pub url: String,
     /// None: from the environment of the process.
     pub access: Option<AccessKey>,
+    /// What may go to and from it, together with all who share this.
+    pub limit: Option<Arc<Limit>>,
 }
 
 impl Place {
@@ -34,7 +37,7 @@ impl Place {
         {
             return Err(Error::invalid(format!("{url}: a storage is named by its whole path")));
         }
-        Ok(Self { url: url.to_owned(), access })
+        Ok(Self { url: url.to_owned(), access, limit: None })
     }
 
     /// The place of that name in it; `name` has lower case letters, digits, `.`, `_`, `-`, `/`.
@@ -46,7 +49,7 @@ impl Place {
             None => (&self.url[..], String::new()),
         };
         let url = format!("{}/{name}{query}", place.trim_end_matches('/'));
-        Self { url, access: self.access.clone() }
+        Self { url, access: self.access.clone(), limit: self.limit.clone() }
     }
 
     /// Where it is one of this host.
@@ -163,7 +166,9 @@ impl Place {
             made.map_err(|error| Error::io(error, directory.display()))?;
         }
         let access_key = self.access.clone();
-        let options = BackendOptions { create, single_writer, access_key, ..Default::default() };
+        let limit = self.limit.clone();
+        let options =
+            BackendOptions { create, single_writer, access_key, limit, ..Default::default() };
         let opened = open_backend(&self.url, &options, env).map_err(|error| {
             match error.is(ErrorKind::NotFound) {
                 true => Error::not_found(format!("{}: there is nothing", self.url)),
@@ -180,11 +185,14 @@ mod tests {
 
     #[test]
     fn below() {
-        let below = |url: &str| Place { url: url.into(), access: None }.below("a/b").url;
+        let below =
+            |url: &str| Place { url: url.into(), access: None, limit: None }.below("a/b").url;
         assert_eq!(below("/srv/x"), "/srv/x/a/b");
         assert_eq!(below("/srv/x?y/"), "/srv/x?y/a/b");
         assert_eq!(below("file:///srv"), "file:///srv/a/b");
         assert_eq!(below("s3://bucket?endpoint=http://h:1"), "s3://bucket/a/b?endpoint=http://h:1");
+        assert_eq!(below("gs://b?ca=/x"), "gs://b/a/b?ca=/x");
+        assert_eq!(below("azure://a/c"), "azure://a/c/a/b");
         assert_eq!(below("s3://bucket/p/?region=eu"), "s3://bucket/p/a/b?region=eu");
     }
 
@@ -192,6 +200,7 @@ mod tests {
     fn a_storage_has_a_whole_path() {
         assert!(Place::parse("srv/x", None).is_err());
         assert!(Place::parse("gs:x", None).is_err());
+        assert!(Place::parse("gs://x", None).is_ok());
         assert!(Place::parse("/srv/x", None).is_ok());
     }
 }

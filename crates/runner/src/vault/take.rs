@@ -45,6 +45,9 @@ pub struct Order {
     pub manager: Value,
     /// Read everything, also what seems unchanged.
     pub read_all: bool,
+    /// See [`GroupOptions::quiesce`].
+    #[serde(default)]
+    pub without_quiesce: bool,
     /// It is a part of a snapshot that others capture, too.
     #[serde(default)]
     pub part: Option<PartOf>,
@@ -102,7 +105,11 @@ impl Vault {
             expiry: order.expiry,
             options: said,
         };
-        let of_this = GroupOptions { elsewhere: order.elsewhere.clone(), ..self.group_options() };
+        let of_this = GroupOptions {
+            elsewhere: order.elsewhere.clone(),
+            quiesce: !order.without_quiesce,
+            ..self.group_options()
+        };
         let how = options(labels, parent, order.read_all, cancel);
         self.capture(&resources, &order.names, &how, &of_this, progress)
     }

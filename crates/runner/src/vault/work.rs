@@ -4,14 +4,16 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tintype_engine::backend::AccessKey;
+use tintype_engine::backend::{AccessKey, Limit};
 use tintype_engine::cancel::Cancel;
 use tintype_engine::crypto::keys::MasterKey;
 use tintype_engine::id::{decode_hex, encode_hex};
 use tintype_engine::repo::snapshots::Snapshot;
+use tintype_model::bandwidth::Bandwidth;
 use tintype_model::item::{Descriptor, Item, Window};
 use tintype_model::resource::{Hook, Resource};
 use tintype_model::{Error, Result};
@@ -117,6 +119,8 @@ impl fmt::Debug for Access {
 struct Keys {
     url: String,
     access: Option<(String, String, Option<String>)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bandwidth: Option<Bandwidth>,
     key: String,
     mount_point: Option<PathBuf>,
     storage: String,
@@ -130,7 +134,8 @@ impl From<Access> for Keys {
             (id.to_owned(), secret.to_owned(), token.map(str::to_owned))
         });
         let key = encode_hex(key.bytes());
-        Self { url: place.url, access: revealed, key, mount_point, storage }
+        let bandwidth = place.limit.and_then(|limit| limit.bandwidth());
+        Self { url: place.url, access: revealed, bandwidth, key, mount_point, storage }
     }
 }
 
@@ -143,8 +148,9 @@ impl TryFrom<Keys> for Access {
         decode_hex(&keys.key, &mut key).ok_or_else(wrong)?;
         let access = keys.access.as_ref();
         let access = access.map(|(id, secret, token)| AccessKey::new(id, secret, token.as_deref()));
+        let limit = keys.bandwidth.map(|bandwidth| Arc::new(Limit::new(Some(bandwidth))));
         Ok(Self {
-            place: Place::parse(&keys.url, access)?,
+            place: Place { limit, ..Place::parse(&keys.url, access)? },
             key: MasterKey::from_bytes(key),
             mount_point: keys.mount_point,
             storage: keys.storage,
@@ -252,7 +258,7 @@ pub fn perform(
     };
     let missing = || Error::invalid("the order names no repository");
     let Access { place, key, mount_point, storage: _ } = access.ok_or_else(missing)?;
-    check_mount(&Expected { mount_point, needed_bytes: None }, &place)?;
+    check_mount(&Expected { mount_point, ..Expected::default() }, &place)?;
     let vault = Vault::open(&place, key, host)?;
     let found = |id: &str| vault.snapshot(id);
     Ok(match work {
@@ -289,6 +295,11 @@ mod tests {
     fn an_order_travels_whole_and_shows_no_key() {
         let url = "s3://bucket/place?endpoint=http://h:1";
         let access = AccessKey::new("public-id", "canary-secret", Some("canary-token"));
+        let bandwidth = serde_json::json!({
+            "windows": [{ "from": "08:00", "to": "18:00", "rate": "20MiB" }],
+        });
+        let bandwidth: Bandwidth = serde_json::from_value(bandwidth).unwrap();
+        let limit = Some(Arc::new(Limit::new(Some(bandwidth.clone()))));
         let mut order = WorkOrder {
             work: Work::RestoreFiles {
                 snapshot: "s".into(),
@@ -296,7 +307,7 @@ mod tests {
                 apply: true,
             },
             access: Some(Access {
-                place: Place::parse(url, Some(access)).unwrap(),
+                place: Place { limit, ..Place::parse(url, Some(access)).unwrap() },
                 key: MasterKey::from_bytes([7; 32]),
                 mount_point: Some("/mnt".into()),
                 storage: "s3://bucket?endpoint=http://h:1".into(),
@@ -311,6 +322,7 @@ mod tests {
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
         let access = read.access.unwrap();
         assert_eq!((access.place.url.as_str(), access.key.bytes()), (url, &[7; 32]));
+        assert_eq!(access.place.limit.unwrap().bandwidth(), Some(bandwidth));
         let revealed = access.place.access.as_ref().unwrap().reveal();
         assert_eq!(revealed, ("public-id", "canary-secret", Some("canary-token")));
         let broken = text.replace("0707", "07");

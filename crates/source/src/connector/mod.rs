@@ -103,6 +103,8 @@ pub struct Context {
     /// and scratch.
     pub written_devices: Vec<u64>,
     pub passwords: Passwords,
+    /// Workloads take part. Without it no guest is held still: its copy is as after a power failure.
+    pub quiesce: bool,
 }
 
 /// Which sessions of this host are at work, asked at the moment: a session is known before it makes

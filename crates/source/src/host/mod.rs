@@ -35,6 +35,7 @@ mod tests {
             scratch: PathBuf::new(),
             written_devices: Vec::new(),
             passwords: crate::connector::Passwords::default(),
+            quiesce: true,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::qemu::at::DiskAt;
 use crate::qemu::definition::{DiskFacts, Facts, NVRAM, WindowFacts};
 use crate::qemu::mark::Mark;
 use crate::qemu::off::{HELD, Off, WHY};
+use crate::vm::NOT_QUIESCED;
 use crate::vm::agent::{self, FREEZE, run_hook};
 use crate::vm::socket::Waits;
 
@@ -273,6 +274,9 @@ impl Source for DomainSource {
         let answers = agent_answers(&self.virsh, domain);
         self.has_agent = answers.is_ok();
         self.why_no_agent = answers.err();
+        if self.has_agent && !self.context.quiesce {
+            self.why_no_agent = Some(NOT_QUIESCED.to_owned());
+        }
         let (reaches, why_not_more) = match &self.why_no_agent {
             Some(why) => (Consistency::Crash, Some(why.clone())),
             None => frozen_level(&self.at),
@@ -286,7 +290,8 @@ impl Source for DomainSource {
                 ));
             }
         }
-        let freezes = self.has_agent.then(|| "freezes the file systems of the guest".to_owned());
+        let is_held = self.has_agent && self.context.quiesce;
+        let freezes = is_held.then(|| "freezes the file systems of the guest".to_owned());
         Ok(CapturePlan { reaches, why_not_more, freezes })
     }
 
@@ -316,7 +321,7 @@ impl Source for DomainSource {
         if let Some(session) = &mut self.session {
             session.wait_as(Waits::stubborn(&self.context));
         }
-        if self.has_agent && self.pull.is_some() {
+        if self.has_agent && self.context.quiesce && self.pull.is_some() {
             self.asked = true;
             let (seconds, said) = self.timed(&["domfsfreeze", &name], FREEZE);
             self.window.agent_freeze = seconds;

@@ -9,6 +9,7 @@ use tintype_model::{Error, ErrorKind, Result};
 use super::at::At;
 use super::machine::{Devices, agent_listens, command_of, devices, is_running};
 use crate::connector::{CapturePlan, Context};
+use crate::vm::NOT_QUIESCED;
 use crate::vm::agent::Agent;
 use crate::vm::qmp::Qmp;
 use crate::vm::socket::Waits;
@@ -88,7 +89,10 @@ fn running(mut qmp: Qmp, at: &At, resource: &Resource, context: &Context) -> Res
         directory,
     };
     match running.find_agent(at, context)? {
-        Ok(agent) => running.agent = Some(agent),
+        Ok(agent) => {
+            running.agent = Some(agent);
+            running.why_no_agent = (!context.quiesce).then(|| NOT_QUIESCED.to_owned());
+        }
         Err(why) => running.why_no_agent = Some(why),
     }
     Ok(running)
@@ -162,9 +166,9 @@ impl Running {
             None => self.with_agent(at),
             Some(why) => (Consistency::Crash, Some(why.clone())),
         };
-        let freezes = match (self.is_going, &self.agent) {
-            (true, Some(_)) => Some("freezes the file systems of the guest".to_owned()),
-            (true, None) => Some("stops the guest for some milliseconds".to_owned()),
+        let freezes = match (self.is_going, &self.why_no_agent) {
+            (true, None) => Some("freezes the file systems of the guest".to_owned()),
+            (true, Some(_)) => Some("stops the guest for some milliseconds".to_owned()),
             (false, _) => None,
         };
         CapturePlan { reaches, why_not_more, freezes }

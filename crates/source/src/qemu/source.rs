@@ -62,9 +62,12 @@ impl QemuSource {
     }
 
     fn freeze_guest(&mut self) -> Result<()> {
-        let waits = Waits::stubborn(&self.context);
+        let (waits, quiesce) = (Waits::stubborn(&self.context), self.context.quiesce);
         let Some(running) = self.running() else { return Ok(()) };
         running.qmp.wait_as(waits.clone());
+        if !quiesce {
+            return Ok(());
+        }
         let Some(mut agent) = running.agent.take() else { return Ok(()) };
         agent.wait_as(waits);
         self.asked = true;

@@ -10,3 +10,6 @@ pub(crate) mod scratch;
 pub(crate) mod server;
 pub(crate) mod socket;
 pub(crate) mod steps;
+
+/// Why a guest that could be held still was not.
+pub(crate) const NOT_QUIESCED: &str = "the snapshot was to hold nothing still (without quiesce)";

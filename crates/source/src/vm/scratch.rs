@@ -108,6 +108,7 @@ mod tests {
             scratch: own.path().to_owned(),
             written_devices: Vec::new(),
             passwords: crate::connector::Passwords::default(),
+            quiesce: true,
         };
         let scratch = Scratch::make(Some(uid), &context).unwrap();
         let disk = scratch.place().join("disk-0");

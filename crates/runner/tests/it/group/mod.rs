@@ -55,6 +55,7 @@ impl Stage {
             written_devices: Vec::new(),
             passwords: tintype_source::connector::Passwords::default(),
             elsewhere: std::collections::BTreeSet::new(),
+            quiesce: true,
             never_enter: Vec::new(),
             ahead_bytes: 1 << 20,
         }
@@ -144,6 +145,7 @@ fn the_guard_of_these_tests() {
         scratch: std::path::PathBuf::new(),
         written_devices: Vec::new(),
         passwords: tintype_source::connector::Passwords::default(),
+        quiesce: true,
     };
     let played = Played { log: Log::default(), world: Arc::default() };
     group::guard(&[Box::new(played)], &context).unwrap();

@@ -165,6 +165,7 @@ fn the_guard() {
         scratch: PathBuf::new(),
         written_devices: Vec::new(),
         passwords: tintype_source::connector::Passwords::default(),
+        quiesce: true,
     };
     group::guard(&[Box::new(Holding)], &context).unwrap();
 }

@@ -113,6 +113,7 @@ impl Session {
             scratch: scratch.path().to_owned(),
             written_devices,
             passwords: tintype_source::connector::Passwords::default(),
+            quiesce: true,
         };
         Self { context, _scratch: scratch }
     }

@@ -45,6 +45,7 @@ impl World {
             scratch,
             written_devices: Vec::new(),
             passwords: tintype_source::connector::Passwords::default(),
+            quiesce: true,
         };
         Self { context, stored: DirStored { root }, _directory: directory }
     }

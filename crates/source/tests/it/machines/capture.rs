@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tintype_model::ErrorKind;
 use tintype_model::resource::{Consistency, Hook, HookPlace, OnError, Phase};
-use tintype_source::connector::{Connector, Released};
+use tintype_source::connector::{Connector, Context, Released};
 use tintype_source::qemu::QemuConnector;
 use tintype_testkit::guest::{Guest, Options};
 
@@ -153,6 +153,15 @@ fn discovery_finds_it_and_a_hook_runs_in_it() {
     assert_eq!(found.resource.name, "discovered");
     assert_eq!(found.reaches, Consistency::Filesystem);
     assert_eq!(found.resource.at["disks"]["vdb"]["format"], "qcow2");
+    // Without quiesce nothing in it is held still, and that is said.
+    let quiet = Context { quiesce: false, ..run.context.clone() };
+    let (_own, into) = directory();
+    let mut held = source(&found.resource, &quiet);
+    let taken = take(&mut *held, None, &into, Released::Failed).unwrap();
+    drop(held);
+    assert_eq!(taken.consistency, Consistency::Crash);
+    assert!(taken.why_not_more.unwrap().contains("hold nothing still"));
+    assert_eq!(taken.facts["window"]["agent_freeze"], 0.0, "{}", taken.facts);
     let mut source = source(&found.resource, &run.context);
     source.plan().unwrap();
     let mut hook = Hook {

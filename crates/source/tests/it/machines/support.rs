@@ -45,6 +45,7 @@ pub(crate) fn context(scratch: &Path) -> Context {
         scratch: scratch.to_owned(),
         written_devices: Vec::new(),
         passwords: tintype_source::connector::Passwords::default(),
+        quiesce: true,
     }
 }
 
