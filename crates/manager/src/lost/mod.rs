@@ -8,6 +8,7 @@ pub mod here;
 pub mod import;
 pub mod lead;
 pub mod look;
+mod own;
 pub mod page;
 pub mod rebuild;
 pub mod recover;

@@ -16,7 +16,7 @@ use tintype_api::object::Object;
 use tintype_api::restore::NewRestore;
 use tintype_api::run::RunKind;
 use tintype_api::snapshot::{Excluded, SnapshotScope};
-use tintype_api::storage::{StorageKind, StorageSpec};
+use tintype_api::storage::StorageSpec;
 use tintype_api::tenant::TenantSpec;
 use tintype_model::identifier::Id;
 use tintype_model::{Error, Result};
@@ -29,10 +29,10 @@ use super::lead::{self, Lead};
 use super::look::{Installation, installations};
 use super::rebuild::{Rebuilt, rebuild};
 use super::settle::{self, Choices};
-use super::{STATE_BYTES, STATE_PATH, here, switch};
+use super::{STATE_BYTES, STATE_PATH, here, own, switch};
 use crate::catalog::objects::{self, Filter};
 use crate::catalog::runs::{self, New};
-use crate::catalog::{Catalog, Change, audit, repositories};
+use crate::catalog::{Catalog, Change, audit};
 use crate::runs::begin::BY_HAND;
 use crate::runs::captured::Word;
 use crate::serve::{self, Options};
@@ -380,7 +380,9 @@ impl Recovery {
         let random = &*options.env.random;
         let mut change = self.catalog.change().await?;
         let read = import(change.on(), &self.text, self.vault.key(), &key, random).await?;
-        let storage = move_storage(&mut change, &self.vault, &self.wanted.place, options).await?;
+        let system = &read.system;
+        let storage =
+            own::settle(&mut change, &self.vault, &self.wanted, system, &key, options).await?;
         self.wanted.choices.write(change.on()).await?;
         let password = settle::password(change.on(), &read, options).await?;
         let lead = self.lead(&mut change, options).await?;
@@ -511,32 +513,4 @@ struct Switched {
     read: Head,
     password: Option<(String, String)>,
     run: Option<Id>,
-}
-
-/// The storage may be elsewhere now than when the snapshot was taken: another mount, a copy.
-async fn move_storage(
-    change: &mut Change,
-    vault: &Vault,
-    place: &Place,
-    options: &Options,
-) -> Result<Id> {
-    let all = repositories::list(change.on(), None).await?;
-    let Some(own) = all.iter().find(|repository| repository.engine_id == vault.id()) else {
-        return Err(Error::corrupt(
-            "the manager's state does not know the repository that it lies in",
-        ));
-    };
-    let mut storage = objects::get::<StorageSpec>(change.on(), &own.storage).await?;
-    if here::is_at(&storage.spec, place, options) {
-        return Ok(storage.id);
-    }
-    if storage.spec.kind == StorageKind::Internal {
-        // What was inside the lost data directory lies elsewhere from now on.
-        storage.spec.kind = StorageKind::Directory;
-        storage.name = format!("{}-recovered", storage.name);
-    }
-    storage.spec.url.clone_from(&place.url);
-    storage.version += 1;
-    objects::update(change.on(), &storage).await?;
-    Ok(storage.id)
 }

@@ -8,6 +8,7 @@ mod begin;
 mod bundles;
 mod connectors;
 mod content;
+mod fixtures;
 mod guard;
 mod hooks;
 mod hostile;
