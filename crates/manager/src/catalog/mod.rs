@@ -36,7 +36,7 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "begin", include_str!("../../migrations/0001_begin.sql")),
     (2, "runs", include_str!("../../migrations/0002_runs.sql")),
     (3, "answers", include_str!("../../migrations/0003_answers.sql")),
-    (7, "listing", include_str!("../../migrations/0007_listing.sql")),
+    (4, "listing", include_str!("../../migrations/0004_listing.sql")),
 ];
 
 /// Of the catalog that this program writes.

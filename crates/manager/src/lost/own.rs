@@ -21,7 +21,7 @@ const MOST_STORAGES: i64 = 10_000;
 
 /// Gives the storage. It may be elsewhere now than when the snapshot was taken: another mount, a copy.
 /// The state itself may be older than the repository, as that before an upgrade can be.
-pub async fn settle(
+pub(super) async fn settle(
     change: &mut Change,
     vault: &Vault,
     wanted: &Wanted,
