@@ -116,7 +116,11 @@ impl Source for HoldingSource {
         self.held = Some(file);
         match &self.how[..] {
             "dies" => {}
-            "stops" => kill_process(getpid(), Signal::STOP).unwrap(),
+            "stops" => {
+                kill_process(getpid(), Signal::STOP).unwrap();
+                // It may reach this thread last; the guard lets all go on after the deadline.
+                Env::system().clock.sleep(Duration::from_millis(1200));
+            }
             _ => Env::system().clock.sleep(Duration::from_mins(1)),
         }
         Ok(())
