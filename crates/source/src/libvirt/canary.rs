@@ -131,7 +131,6 @@ pub(crate) fn doubt(
         return Ok(());
     }
     Err(Error::unavailable(format!(
-        "its record of changes ({checkpoint}) was cleared by another program, or is one of another \
-         program, of which nobody knows that"
+        "its record of changes ({checkpoint}) was cleared by another program"
     )))
 }

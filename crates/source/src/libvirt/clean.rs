@@ -1,17 +1,14 @@
 //! What captures left in machines of libvirt when they were killed.
 
-use std::collections::BTreeSet;
-
 use tintype_model::Result;
 use tintype_model::resource::{Kind, Resource};
 
 use super::at::At;
 use super::canary::Monitor;
-use super::job::{Job, end_job, let_go_on, look};
-use super::pull::checkpoints;
+use super::job::{end_job, let_go_on, look};
 use super::source::Guard;
 use super::virsh::Virsh;
-use crate::connector::{Context, LABEL, session_of};
+use crate::connector::Context;
 use crate::vm::server;
 
 pub(crate) fn clean(resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
@@ -35,11 +32,13 @@ pub(crate) fn clean(resources: &[&Resource], context: &Context) -> Result<Vec<St
 /// until that is committed.
 fn clean_one(uri: &str, domain: &str, context: &Context) -> Result<Option<String>> {
     let virsh = Virsh::stubborn(uri, context);
-    if let Some(job) = look(&virsh, domain)?
-        && job.files.iter().any(|name| context.is_dead(name))
-        && let Err(error) = prove(&virsh, domain, &job, context)
+    let Some(job) = look(&virsh, domain)? else { return Ok(None) };
+    let monitor = Monitor { virsh: &virsh, domain };
+    if job.files.iter().any(|name| context.is_dead(name))
+        && let Err(error) = monitor.take_out(|name| context.is_dead(name))
     {
-        tracing::warn!(machine = domain, %error, "the next snapshot reads all");
+        // The job goes all the same.
+        tracing::warn!(machine = domain, %error, "a block node may be left");
     }
     if !end_job(&virsh, domain, |name| context.is_dead(name))? {
         return Ok(None);
@@ -51,18 +50,4 @@ fn clean_one(uri: &str, domain: &str, context: &Context) -> Result<Option<String
         Guard { uri: uri.to_owned(), domain: domain.to_owned() }.thaw(context)?;
     }
     Ok(Some(format!("vm {domain}: a backup job of a session that is no more")))
-}
-
-/// It may have been killed before it had marked what it recorded as its own.
-fn prove(virsh: &Virsh, domain: &str, job: &Job, context: &Context) -> Result<()> {
-    let monitor = Monitor { virsh, domain };
-    monitor.take_out(|name| context.is_dead(name))?;
-    let sessions: BTreeSet<&str> = job.files.iter().filter_map(|name| session_of(name)).collect();
-    for name in checkpoints(virsh, domain)? {
-        let Some(session) = session_of(&name).filter(|session| sessions.contains(session)) else {
-            continue;
-        };
-        monitor.prove(&name, &format!("{LABEL}{session}"), &job.socket, context)?;
-    }
-    Ok(())
 }

@@ -1,6 +1,5 @@
 //! The backup job of a machine, told by the names of its scratch files, which bear a session's.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tintype_model::{ErrorKind, Result};
@@ -39,8 +38,6 @@ pub(crate) fn let_go_on(virsh: &Virsh, domain: &str) -> Result<()> {
 pub(crate) struct Job {
     /// Names of its scratch files.
     pub files: Vec<String>,
-    /// Of its exports.
-    pub socket: PathBuf,
 }
 
 pub(crate) fn look(virsh: &Virsh, domain: &str) -> Result<Option<Job>> {
@@ -52,6 +49,5 @@ pub(crate) fn look(virsh: &Virsh, domain: &str) -> Result<Option<Job>> {
     let disks = children(&job, "disks").flat_map(|disks| children(disks, "disk"));
     let files = disks.filter_map(|disk| of_child(disk, "scratch", "file"));
     let files = files.map(|file| file.rsplit('/').next().unwrap_or_default().to_owned());
-    let socket = of_child(&job, "server", "socket").unwrap_or_default();
-    Ok(Some(Job { files: files.collect(), socket: socket.into() }))
+    Ok(Some(Job { files: files.collect() }))
 }

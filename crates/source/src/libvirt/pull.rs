@@ -36,8 +36,6 @@ pub(crate) struct Pull {
     /// Disks of which only changes are asked, from this checkpoint.
     since: Option<Mark>,
     changed_only: Vec<String>,
-    /// That checkpoint and those after it, each with the disks that it records.
-    chain: Vec<(String, Vec<String>)>,
     /// The new checkpoint can be told from one that somebody cleared.
     is_proven: bool,
     pub read_whole: Vec<String>,
@@ -75,7 +73,6 @@ impl Pull {
             record: record_name(mark.as_ref(), context),
             since: None,
             changed_only: Vec::new(),
-            chain: Vec::new(),
             is_proven: false,
             read_whole: Vec::new(),
             sizes: sizes(virsh, &domain.name, &disks)?,
@@ -147,32 +144,7 @@ impl Pull {
             };
             self.read_whole.push(format!("disk {name} is read whole: {why}"));
         }
-        match self.chain_from(&mark.bitmap) {
-            Ok(chain) => self.chain = chain,
-            Err(error) => {
-                self.changed_only.clear();
-                self.read_whole.push(format!("all disks are read whole: {error}"));
-            }
-        }
         self.since = Some(mark);
-    }
-
-    /// What changed since a checkpoint is what it and all after it recorded.
-    fn chain_from(&self, first: &str) -> Result<Vec<(String, Vec<String>)>> {
-        let later = ["checkpoint-list", &self.domain, "--from", first, "--descendants", "--name"];
-        let later = self.virsh.call(&later)?;
-        let names = later.lines().map(str::trim).filter(|name| !name.is_empty());
-        let with_disks = std::iter::once(first).chain(names).map(|name| {
-            let ask = ["checkpoint-dumpxml", &self.domain, name, "--no-domain"];
-            let checkpoint = parse(&self.virsh.call(&ask)?)?;
-            let disks = children(&checkpoint, "disks").flat_map(|disks| children(disks, "disk"));
-            let recorded = disks.filter(|disk| {
-                disk.attributes.get("checkpoint").is_some_and(|how| how == "bitmap")
-            });
-            let disks = recorded.filter_map(|disk| disk.attributes.get("name").cloned()).collect();
-            Ok((name.to_owned(), disks))
-        });
-        with_disks.collect()
     }
 
     /// How much each disk has changed since a checkpoint; an error if its bitmaps are not there.
@@ -288,10 +260,9 @@ impl Pull {
         let changed = if self.changed_only.iter().any(|disk| disk == name) {
             let bitmap = format!("backup-{name}");
             let ranges = dirty(&self.socket(), name, &bitmap, Waits::of(context))?;
-            let recorded = |(_, disks): &&(String, Vec<String>)| disks.iter().any(|d| d == name);
-            let mut chain = self.chain.iter().filter(recorded);
-            let size = image.size_bytes();
-            match chain.try_for_each(|(record, _)| doubt(record, size, |at| holds(&ranges, at))) {
+            let (size, since) = (image.size_bytes(), self.since.as_ref());
+            let record = since.map(|mark| mark.bitmap.as_str()).unwrap_or_default();
+            match doubt(record, size, |at| holds(&ranges, at)) {
                 Ok(()) => Changed::Only(ranges),
                 Err(why) => {
                     self.read_whole.push(format!("disk {name} is read whole: {why}"));
@@ -349,7 +320,7 @@ fn is_broken(error: &Error) -> bool {
         && ["inconsistent", "bitmap"].iter().any(|word| said.contains(word))
 }
 
-pub(crate) fn checkpoints(virsh: &Virsh, domain: &str) -> Result<Vec<String>> {
+fn checkpoints(virsh: &Virsh, domain: &str) -> Result<Vec<String>> {
     let list = virsh.call(&["checkpoint-list", domain, "--name"])?;
     let names = list.lines().map(str::trim).filter(|name| !name.is_empty());
     Ok(names.map(str::to_owned).collect())

@@ -267,10 +267,9 @@ impl Source for QemuSource {
     fn release(&mut self, released: Released) -> Result<()> {
         drop(self.off.take());
         // Only if nobody did.
-        let thawed = match self.at.agent.clone().filter(|_| self.asked) {
-            Some(path) => self.thaw_anew(&path),
-            None => Ok(()),
-        };
+        let thawed = if self.is_held() { self.thaw() } else { Ok(()) };
+        // By whatever connection.
+        let thawed = if self.is_held() { thawed } else { Ok(()) };
         let Some(capture) = self.capture.take() else {
             self.found = None;
             return thawed;
