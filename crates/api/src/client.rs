@@ -20,11 +20,11 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::agent::{
-    AgentSpec, AgentState, Discovered, Join, JoinToken, Joined, NewJoinToken, Renew, SERVER_NAME,
+    AgentState, Discovered, Join, JoinToken, Joined, NewJoinToken, Renew, SERVER_NAME,
 };
 use crate::audit::{AuditCheck, AuditEntry};
 use crate::bundle::{Bundle, NewBundle, NewImport, NewUpload, Secret, SecretsQuery, Upload};
-use crate::connector::{ConnectorSpec, Tried};
+use crate::connector::Tried;
 use crate::content::{
     DiffQuery, Differences, EntryQuery, Listing, Partition, Preview, SearchQuery, SearchResult,
     Versions, VersionsQuery,
@@ -32,17 +32,16 @@ use crate::content::{
 use crate::events::Events;
 use crate::key::{KeySlot, KeysQuery, NewKeySlot};
 use crate::login::{LoggedIn, Login, Session, Who};
+pub use crate::noun::Noun;
 use crate::object::{ChangedObject, NewObject, Object};
 use crate::page::Page;
 use crate::problem::{Code, MEDIA_TYPE, Problem};
 use crate::profile::{NewPreview, ProfileReading, ProfileSpec, RetentionPreview};
-use crate::resource::{NewTrial, ResourceSpec, Trial};
+use crate::resource::{NewTrial, Trial};
 use crate::restore::{ApplyRestore, NewRestore, Restore, RestorePlan};
 use crate::run::{LogLine, Run};
 use crate::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotItem};
-use crate::storage::{StorageSpec, StorageState};
-use crate::sync::SyncSpec;
-use crate::tenant::TenantSpec;
+use crate::storage::StorageState;
 use crate::token::{MadeToken, TokenSpec};
 use crate::user::{NewPassword, NewUser, UserSpec};
 use crate::work::{AskWork, Work, WorkDone, WorkHeard, WorkProgress};
@@ -85,59 +84,6 @@ pub struct Incoming {
     /// What is wrong with it.
     pub problem: Option<String>,
     pub body: Box<dyn Read + Send>,
-}
-
-/// A kind of object that has the usual five operations.
-pub trait Noun: Serialize + DeserializeOwned {
-    /// `/tenants`
-    const PATH: &'static str;
-    /// `tenant`
-    const NAME: &'static str;
-}
-
-impl Noun for TenantSpec {
-    const PATH: &'static str = "/tenants";
-    const NAME: &'static str = "tenant";
-}
-
-impl Noun for UserSpec {
-    const PATH: &'static str = "/users";
-    const NAME: &'static str = "user";
-}
-
-impl Noun for TokenSpec {
-    const PATH: &'static str = "/tokens";
-    const NAME: &'static str = "token";
-}
-
-impl Noun for StorageSpec {
-    const PATH: &'static str = "/storages";
-    const NAME: &'static str = "storage";
-}
-
-impl Noun for ResourceSpec {
-    const PATH: &'static str = "/resources";
-    const NAME: &'static str = "resource";
-}
-
-impl Noun for ProfileSpec {
-    const PATH: &'static str = "/profiles";
-    const NAME: &'static str = "profile";
-}
-
-impl Noun for ConnectorSpec {
-    const PATH: &'static str = "/connectors";
-    const NAME: &'static str = "connector";
-}
-
-impl Noun for SyncSpec {
-    const PATH: &'static str = "/syncs";
-    const NAME: &'static str = "sync";
-}
-
-impl Noun for AgentSpec {
-    const PATH: &'static str = "/agents";
-    const NAME: &'static str = "agent";
 }
 
 /// How an agent is known, and what it trusts.

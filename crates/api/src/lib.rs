@@ -11,6 +11,8 @@ pub mod content;
 pub mod events;
 pub mod key;
 pub mod login;
+#[cfg(feature = "client")]
+mod noun;
 pub mod object;
 pub mod page;
 pub mod problem;

@@ -98,7 +98,7 @@ impl Azurite {
 /// HMAC-SHA256 with the account's key.
 fn signature(text: &str) -> String {
     let key = piped(Command::new("openssl").args(["base64", "-d", "-A"]), ACCOUNT_KEY.as_bytes());
-    let key = key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let key = key.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let mut hmac = Command::new("openssl");
     hmac.args(["dgst", "-sha256", "-binary", "-mac", "HMAC", "-macopt"])
         .arg(format!("hexkey:{key}"));

@@ -9,7 +9,8 @@ use super::Finding;
 const DOCUMENTS: [&str; 2] = ["docs/promises.md", "docs/coming-from-"];
 
 pub(super) fn is_checked(path: &str) -> bool {
-    path.ends_with(".md") && DOCUMENTS.iter().any(|start| path.starts_with(start))
+    std::path::Path::new(path).extension().is_some_and(|end| end == "md")
+        && DOCUMENTS.iter().any(|start| path.starts_with(start))
 }
 
 /// A source file as names are looked up in it.

@@ -130,6 +130,7 @@ pub(super) struct Places<'p> {
     pub(super) through: Option<&'p str>,
 }
 
+#[expect(clippy::option_option, reason = "whether it is said, and whether it names one")]
 fn chosen<S: Noun>(client: &Client, name: Option<&str>) -> anyhow::Result<Option<Option<Id>>> {
     match name {
         None => Ok(None),

@@ -97,20 +97,19 @@ fn watched(client: &Client, report: &Report, id: &Id) -> anyhow::Result<()> {
         if is_over {
             return Ok(None);
         }
-        let incoming = match heard.take() {
-            Some(incoming) => incoming,
-            None => {
-                if !is_first {
-                    env.clock.sleep(LOOK);
-                }
-                let events = client.run_events(id)?;
-                let (tell, hear) = channel();
-                // It ends with the stream, or when nobody hears it any more.
-                env.tasks.spawn(Box::new(move || {
-                    let _ = events.runs().try_for_each(|run| tell.send(run));
-                }))?;
-                hear
+        let incoming = if let Some(incoming) = heard.take() {
+            incoming
+        } else {
+            if !is_first {
+                env.clock.sleep(LOOK);
             }
+            let events = client.run_events(id)?;
+            let (tell, hear) = channel();
+            // It ends with the stream, or when nobody hears it any more.
+            env.tasks.spawn(Box::new(move || {
+                let _ = events.runs().try_for_each(|run| tell.send(run).map_err(drop));
+            }))?;
+            hear
         };
         let (run, goes_on) = loop {
             match incoming.recv_timeout(LOOK) {

@@ -1,6 +1,7 @@
 //! A run that is killed (SIGKILL) while it reads: within seconds nothing of it is left, and nobody
 //! has to start another.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -46,6 +47,19 @@ fn on_host(session: &str, places: &[&str]) -> Vec<String> {
     left
 }
 
+fn described(btrfs: &Path, reflink: &Path, libvirt: &Libvirt, guest: &Guest) -> Value {
+    let volume = |name: &str, path: &Path| json!({ "kind": "volume", "name": name, "connector": name, "at": { "path": path } });
+    let domain = |name: &str| {
+        json!({ "kind": "vm", "name": name, "connector": "libvirt",
+            "at": { "domain": name, "uri": libvirt.uri } })
+    };
+    // The last one is opened when all others are.
+    let web = json!({ "kind": "vm", "name": "web", "connector": "qemu",
+        "at": { "qmp": guest.qmp, "agent": guest.agent } });
+    let (btrfs, reflink) = (volume("btrfs", btrfs), volume("reflink", reflink));
+    json!([btrfs, reflink, domain("off"), domain("one"), web])
+}
+
 #[test]
 fn within_seconds_nothing_is_left_of_a_run_that_was_killed_while_it_read() {
     if !is_root() {
@@ -66,21 +80,7 @@ fn within_seconds_nothing_is_left_of_a_run_that_was_killed_while_it_read() {
     libvirt.start_and_wait("one");
     let mut guest = Guest::boot(&Options { words: "nowriter".into(), ..Options::default() });
 
-    let volume = |name: &str, path: &std::path::Path| json!({ "kind": "volume", "name": name, "connector": name, "at": { "path": path } });
-    let domain = |name: &str| {
-        json!({ "kind": "vm", "name": name, "connector": "libvirt",
-            "at": { "domain": name, "uri": libvirt.uri } })
-    };
-    // The last one is opened when all others are.
-    let web = json!({ "kind": "vm", "name": "web", "connector": "qemu",
-        "at": { "qmp": guest.qmp, "agent": guest.agent } });
-    let resources = [
-        volume("btrfs", &subvolume),
-        volume("reflink", &upper.path),
-        domain("off"),
-        domain("one"),
-        web,
-    ];
+    let resources = described(&subvolume, &upper.path, &libvirt, &guest);
     lab.write("resources.yaml", json!({ "version": 1, "resources": resources }).to_string());
     let file = lab.text("resources.yaml");
     let mut run = lab.start(&["snapshot", "--resources", &file, "--limit-upload", "64KiB/s"]);

@@ -20,6 +20,7 @@ use tintype_runner::vault::{Cancel, Order, PartOf, Vault, Whole};
 
 use super::Handle;
 use super::captured::Word;
+use super::restore::{HostPlan, names_of};
 use crate::agents::hands::{self, For};
 use crate::agents::{Place, named};
 use crate::catalog::repositories::Repository;
@@ -255,6 +256,27 @@ fn failed(resources: &Resources, name: &str, error: &Error) -> Option<Item> {
         facts: serde_json::Value::Null,
         hooks: Vec::new(),
     })
+}
+
+/// The hooks of an application run on one host: that of its first component which is restored.
+pub(super) fn once(plans: &mut [(Place, HostPlan)], described: &Resources) {
+    let all: Vec<Vec<String>> = plans.iter().map(|(_, host)| names_of(&host.plan)).collect();
+    let is_here = |application: &Resource, number: usize| {
+        let mut parts = application.components.iter().map(|component| &component.resource);
+        let first = parts.find(|part| all.iter().any(|names| names.contains(part)));
+        first.is_none_or(|first| all[number].contains(first))
+    };
+    for (number, (_, HostPlan { plan, .. })) in plans.iter_mut().enumerate() {
+        for item in &mut plan.items {
+            let owner = described.owner_of(&item.resource.name);
+            if owner.is_some_and(|owner| !is_here(owner, number)) {
+                item.of_application.clear();
+            }
+        }
+        let by_name = described.by_name();
+        plan.applications
+            .retain(|one| by_name.get(&one.name[..]).is_none_or(|own| is_here(own, number)));
+    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use tintype_runner::vault::{FilesOutcome, FilesTo, UndoOrder, Vault};
 use super::Handle;
 use super::captured::{Word, describe};
 use super::dispatcher::{Ended, Write, failed, goes_on, nothing};
-use super::hosts::elsewhere;
+use super::hosts::{elsewhere, once};
 use super::snapshot::{MANAGER_NAME, expiry, resources_of};
 use crate::agents::hands::{self, For};
 use crate::agents::{Place, named, shown as shown_place};
@@ -196,27 +196,6 @@ fn apart(descriptor: &Descriptor, wanted: &mut Wanted) -> Vec<NotRestored> {
         name,
     };
     apart.into_iter().map(told).collect()
-}
-
-/// The hooks of an application run on one host: that of its first component which is restored.
-fn once(plans: &mut [(Place, HostPlan)], described: &Resources) {
-    let all: Vec<Vec<String>> = plans.iter().map(|(_, host)| names_of(&host.plan)).collect();
-    let is_here = |application: &Resource, number: usize| {
-        let mut parts = application.components.iter().map(|component| &component.resource);
-        let first = parts.find(|part| all.iter().any(|names| names.contains(part)));
-        first.is_none_or(|first| all[number].contains(first))
-    };
-    for (number, (_, HostPlan { plan, .. })) in plans.iter_mut().enumerate() {
-        for item in &mut plan.items {
-            let owner = described.owner_of(&item.resource.name);
-            if owner.is_some_and(|owner| !is_here(owner, number)) {
-                item.of_application.clear();
-            }
-        }
-        let by_name = described.by_name();
-        plan.applications
-            .retain(|one| by_name.get(&one.name[..]).is_none_or(|own| is_here(own, number)));
-    }
 }
 
 /// What a restore speaks to: what was captured, and where it goes instead.
@@ -671,7 +650,7 @@ impl Applying<'_> {
     }
 }
 
-fn names_of(plan: &GroupPlan) -> Vec<String> {
+pub(super) fn names_of(plan: &GroupPlan) -> Vec<String> {
     plan.items.iter().map(|item| item.item.name.clone()).collect()
 }
 

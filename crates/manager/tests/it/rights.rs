@@ -87,10 +87,6 @@ fn victim(lab: &Lab, administrator: &Client, name: &str, wanted: Option<&str>) -
         let connector = json!({ "name": "c", "tenant": tenant, "spec": spec });
         objects.insert("connector", create("/connectors", &connector).to_string());
     }
-    if wanted == Some("upload") {
-        let new = json!({ "name": "u", "size_bytes": 5 });
-        objects.insert("upload", create("/uploads", &new).to_string());
-    }
     if matches!(wanted, Some("resource" | "snapshot" | "run" | "restore" | "bundle")) {
         let path = lab.data().join(format!("{name}-files"));
         std::fs::create_dir(&path).unwrap();
@@ -207,6 +203,33 @@ fn of_content(operation: &str, victim: &Victim) -> Option<(Option<&'static str>,
     })
 }
 
+/// Operations that name no object.
+const OF_NOBODY: [&str; 23] = [
+    "logout",
+    "whoami",
+    "list-storages",
+    "list-syncs",
+    "list-resources",
+    "list-profiles",
+    "list-snapshots",
+    "list-runs",
+    "list-restores",
+    "list-agents",
+    "fetch-work",
+    "renew-agent",
+    "report-work",
+    "deliver-work",
+    "list-sessions",
+    "list-tenants",
+    "list-users",
+    "list-tokens",
+    "list-audit",
+    "check-audit",
+    "list-versions",
+    "get-status",
+    "list-ready-made-profiles",
+];
+
 /// Which of a victim's objects an operation is about, and a body that makes sense.
 fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Value>) {
     let new = |spec: Value| Some(json!({ "name": "new", "tenant": victim.tenant, "spec": spec }));
@@ -215,10 +238,10 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
     if let Some(found) = of_content(operation, victim) {
         return found;
     }
+    if OF_NOBODY.contains(&operation) {
+        return (None, None);
+    }
     match operation {
-        "list-storages" | "list-syncs" | "list-resources" | "list-profiles" | "list-snapshots"
-        | "list-runs" | "list-restores" | "list-agents" | "fetch-work" | "renew-agent"
-        | "report-work" | "deliver-work" => (None, None),
         "get-agent" | "get-agent-state" | "delete-agent" | "discover-agent" => {
             (Some("agent"), None)
         }
@@ -254,17 +277,6 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
         "get-restore" | "resume-restore" | "undo-restore" => (Some("restore"), None),
         "apply-restore" => (Some("restore"), Some(json!({ "confirm": "r" }))),
         "login" => (None, Some(json!({ "user": "x", "password": "x" }))),
-        "logout"
-        | "whoami"
-        | "list-sessions"
-        | "list-tenants"
-        | "list-users"
-        | "list-tokens"
-        | "list-audit"
-        | "check-audit"
-        | "list-versions"
-        | "get-status"
-        | "list-ready-made-profiles" => (None, None),
         "end-session" => (Some("session"), None),
         "get-tenant" | "delete-tenant" => (Some("tenant"), None),
         "change-tenant" => (Some("tenant"), Some(json!({ "spec": {} }))),

@@ -101,22 +101,18 @@ impl QemuSource {
         let agent = self.running().and_then(|running| running.agent.take());
         let thawed = agent.ok_or_else(|| Error::unavailable("")).and_then(|mut agent| agent.thaw());
         self.window.agent_thaw = self.seconds(begun, ()).0;
-        match thawed {
-            Ok(count) => {
-                self.asked = false;
-                if count > 0 || self.frozen == 0 {
-                    return Ok(());
-                }
-                Err(Error::unavailable(
-                    "the guest's file systems were thawed by another before their time: the view is \
-                     not what it should be",
-                ))
-            }
-            Err(_) => {
-                self.thaw_anew(&path)?;
-                Err(Error::unavailable("the guest agent answered no more while it was frozen"))
-            }
+        let Ok(count) = thawed else {
+            self.thaw_anew(&path)?;
+            return Err(Error::unavailable("the guest agent answered no more while it was frozen"));
+        };
+        self.asked = false;
+        if count > 0 || self.frozen == 0 {
+            return Ok(());
         }
+        Err(Error::unavailable(
+            "the guest's file systems were thawed by another before their time: the view is not \
+             what it should be",
+        ))
     }
 
     fn thaw_anew(&mut self, path: &Path) -> Result<()> {

@@ -96,14 +96,12 @@ fn check_key(key: &AccessKey) -> Result<()> {
 
 /// As it stands in a path or query.
 fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => out.push(byte.into()),
-            _ => out.push_str(&format!("%{byte:02X}")),
+    text.bytes().fold(String::with_capacity(text.len()), |out, byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+            out + char::from(byte).encode_utf8(&mut [0; 4])
         }
-    }
-    out
+        _ => out + &format!("%{byte:02X}"),
+    })
 }
 
 fn header(answer: &HttpResponse, name: &str) -> Option<String> {
@@ -229,13 +227,12 @@ impl Driver for Google {
 
     async fn page(&self, prefix: &str, token: Option<&str>) -> Answered<Page> {
         let (base, bucket) = (&self.base, &self.location.bucket);
-        let mut url = format!(
-            "{base}/storage/v1/b/{bucket}/o?fields=items(name,size),nextPageToken&prefix={}",
-            encoded(prefix)
+        let page = token.map(|token| format!("&pageToken={}", encoded(token)));
+        let url = format!(
+            "{base}/storage/v1/b/{bucket}/o?fields=items(name,size),nextPageToken&prefix={}{}",
+            encoded(prefix),
+            page.unwrap_or_default()
         );
-        if let Some(token) = token {
-            url.push_str(&format!("&pageToken={}", encoded(token)));
-        }
         let mut told = json(self.ask((Method::GET, url), &[], Bytes::new(), false).await?).await?;
         let items = match told["items"].take() {
             Value::Array(items) => items,
