@@ -59,16 +59,15 @@ fn victim(lab: &Lab, administrator: &Client, name: &str, wanted: Option<&str>) -
         let id = object.unwrap_or(&made)["id"].as_str();
         id.unwrap_or_else(|| panic!("{path}: {}", answer.text)).parse().unwrap()
     };
-    let user = json!({ "name": "u", "tenant": tenant, "spec": { "role": "viewer" } });
-    let user = create("/users", &user);
+    let viewer = |name| json!({ "name": name, "tenant": tenant, "spec": { "role": "viewer" } });
+    let user = create("/users", &viewer("u"));
     let password = json!({ "new": "a password of users" });
     let path = format!("/users/{user}/password");
     administrator.exchange("PUT", &path, Some(&password), None).unwrap();
     lab.login(name, "u", "a password of users").unwrap();
     let sessions: Page<Session> = administrator.get("/sessions").unwrap();
     let session = sessions.items.into_iter().find(|session| session.user == user).unwrap().id;
-    let token = json!({ "name": "t", "tenant": tenant, "spec": { "role": "viewer" } });
-    let token = create("/tokens", &token);
+    let token = create("/tokens", &viewer("t"));
     let objects = [("tenant", &tenant), ("user", &user), ("token", &token), ("session", &session)];
     let mut objects: BTreeMap<_, _> =
         objects.into_iter().map(|(kind, id)| (kind, id.to_string())).collect();
@@ -115,9 +114,10 @@ fn victim(lab: &Lab, administrator: &Client, name: &str, wanted: Option<&str>) -
     }
     let of = |spec: Value| json!({ "name": "x", "tenant": tenant, "spec": spec });
     let upload = json!({ "name": "u", "size_bytes": 5 });
-    let all = [("upload", upload), ("sync", of(rule())), ("profile", of(profile()))];
-    for (kind, new) in all.into_iter().filter(|(kind, _)| wanted == Some(*kind)) {
-        objects.insert(kind, create(&format!("/{kind}s"), &new).to_string());
+    for (kind, new) in [("upload", upload), ("sync", of(rule())), ("profile", of(profile()))] {
+        if wanted == Some(kind) {
+            objects.insert(kind, create(&format!("/{kind}s"), &new).to_string());
+        }
     }
     Victim { name: name.to_owned(), tenant, objects, _server: server }
 }
