@@ -50,6 +50,17 @@ struct Victim {
     _server: Option<Redis>,
 }
 
+/// Begun by a user `u`.
+fn session_of(lab: &Lab, administrator: &Client, tenant: &str, user: &Id) -> Id {
+    let password = json!({ "new": "a password of users" });
+    administrator
+        .exchange("PUT", &format!("/users/{user}/password"), Some(&password), None)
+        .unwrap();
+    lab.login(tenant, "u", "a password of users").unwrap();
+    let sessions: Page<Session> = administrator.get("/sessions").unwrap();
+    sessions.items.into_iter().find(|session| session.user == *user).unwrap().id
+}
+
 fn victim(lab: &Lab, administrator: &Client, name: &str, wanted: Option<&str>) -> Victim {
     let tenant = Lab::tenant(administrator, name).id;
     let create = |path: &str, body: &Value| -> Id {
@@ -61,12 +72,7 @@ fn victim(lab: &Lab, administrator: &Client, name: &str, wanted: Option<&str>) -
     };
     let viewer = |name| json!({ "name": name, "tenant": tenant, "spec": { "role": "viewer" } });
     let user = create("/users", &viewer("u"));
-    let password = json!({ "new": "a password of users" });
-    let path = format!("/users/{user}/password");
-    administrator.exchange("PUT", &path, Some(&password), None).unwrap();
-    lab.login(name, "u", "a password of users").unwrap();
-    let sessions: Page<Session> = administrator.get("/sessions").unwrap();
-    let session = sessions.items.into_iter().find(|session| session.user == user).unwrap().id;
+    let session = session_of(lab, administrator, name, &user);
     let token = create("/tokens", &viewer("t"));
     let objects = [("tenant", &tenant), ("user", &user), ("token", &token), ("session", &session)];
     let mut objects: BTreeMap<_, _> =
