@@ -278,7 +278,7 @@ pub async fn forget_plans(on: &mut AnyConnection, now: Timestamp) -> Result<()> 
     let query = sqlx::query(
         "DELETE FROM secret WHERE owner_kind = 'run' AND owner NOT IN \
          (SELECT id FROM run WHERE state IN ('planned', 'queued', 'running') \
-         OR (kind = 'restore' AND state IN ('failed', 'canceled') AND ended > $1))",
+         OR (kind = 'restore' AND state IN ('failed', 'canceled') AND attempts > 0 AND ended > $1))",
     );
     // A restore that was interrupted goes on with what was agreed to.
     let query = query.bind(at - RESTORE_LASTS.as_millis() as i64);
