@@ -25,7 +25,7 @@ pub fn shared() -> &'static RcloneS3 {
 }
 
 const ACCESS_KEY: &str = "TINTYPETESTKEY";
-const SECRET_KEY: &str = "tintype-test-secret";
+const SECRET_KEY: &str = "tintype-test-rclone-secret";
 const BUCKET: &str = "bucket";
 
 impl RcloneS3 {

@@ -131,8 +131,7 @@ fn every_event_of_the_commands_of_a_manager_is_documented_and_no_other() {
     let mut files = vec![root.join("src/own_manager.rs"), root.join("src/recover.rs")];
     let remote = std::fs::read_dir(root.join("src/remote")).unwrap();
     files.extend(remote.map(|entry| entry.unwrap().path()));
-    let mut told =
-        named(&read(&root.join("../api/src/client.rs")), &["const NAME: &'static str ="]);
+    let mut told = named(&read(&root.join("../api/src/noun.rs")), &["const NAME: &'static str ="]);
     for file in files {
         told.extend(named(&read(&file), &[".event(", ".with("]));
     }

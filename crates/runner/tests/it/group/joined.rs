@@ -51,6 +51,9 @@ fn part(
     let chosen = (resources.to_vec(), &names[..]);
     let from = (labels, parent.cloned());
     let taken = take_as(stage, &connectors, chosen, from, &Cancel::default(), &progress).unwrap();
+    if resources[0].connector != "played" {
+        assert!(taken.outcome.manifest.complete, "{:?}", taken.descriptor.items);
+    }
     (taken.outcome.snapshot(), progress.moved_bytes.load(Ordering::Relaxed))
 }
 
