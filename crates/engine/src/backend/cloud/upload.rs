@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tintype_model::{Error, Result};
+use tintype_model::{Error, ErrorKind, Result};
 use tokio::task::JoinHandle;
 
 use super::answer::Failure;
@@ -152,6 +152,7 @@ impl<D: Driver> PutStream for Upload<D> {
                 Err(failure) if attempt > 1 && !failure.is_retryable() => {
                     match shared.size(&self.name) {
                         Ok(size_bytes) if size_bytes == self.sent_bytes => Ok(()),
+                        Err(again) if again.is(ErrorKind::Unavailable) => Err(again),
                         _ => Err(failure.into_error()),
                     }
                 }

@@ -113,7 +113,7 @@ fn azure_blob_storage_conforms() {
 #[test]
 fn a_signature_that_cannot_delete_writes_and_reads() {
     let container = fresh_container();
-    let sas = AccessKey::new(SAS, &azurite::shared().sas(&container, "rcl"), None);
+    let sas = AccessKey::new(SAS, &azurite::shared().sas(&container, "rcwl"), None);
     let backend = open(&azure_url(&container, &azurite::shared().endpoint), sas);
     backend.put("a/b", b"abc").unwrap();
     assert_eq!(backend.put("a/b", b"x").unwrap_err().kind(), ErrorKind::AlreadyExists);
