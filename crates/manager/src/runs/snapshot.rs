@@ -61,7 +61,7 @@ pub struct Spec {
     pub expiry: Option<Timestamp>,
     #[serde(default)]
     pub locked_until: Option<Timestamp>,
-    /// See [`locks`].
+    /// Days that pass between an unlock asked for and the deletion it allows.
     #[serde(default)]
     pub unlock_delay_days: Option<u32>,
     #[serde(default)]
