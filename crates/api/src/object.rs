@@ -24,6 +24,9 @@ pub struct Object<S> {
     pub spec: S,
 }
 
+/// The name under which descriptions speak of it: `Object` means anything to those who make them.
+pub type Kept<S> = Object<S>;
+
 /// An object to be made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -18,7 +18,6 @@ pub struct ProfileSpec {
     pub enabled: bool,
     #[schema(value_type = ScopeSchema)]
     pub scope: Scope,
-    #[schema(value_type = Vec<Object>)]
     pub periods: Vec<Period>,
     /// Name of the storage; without one the tenant's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]

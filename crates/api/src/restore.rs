@@ -160,6 +160,7 @@ pub struct Restore {
 /// Where a restore stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = RestoreStanding)]
 pub enum Standing {
     /// Its plan waits for somebody who agrees.
     Planned,

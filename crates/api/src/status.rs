@@ -51,6 +51,7 @@ pub enum WarningCode {
 
 /// How one resource stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ResourceStanding)]
 pub struct Standing {
     #[schema(value_type = String)]
     pub id: Id,

@@ -37,7 +37,6 @@ pub struct StorageSpec {
     pub agent_access_key: Option<AccessKey>,
     /// How much may go to and from it at which times of the week.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
     pub bandwidth: Option<Bandwidth>,
 }
 

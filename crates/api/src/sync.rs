@@ -22,7 +22,6 @@ pub struct SyncSpec {
     pub to: String,
     /// When it copies what is missing, and how long copies are kept from when their snapshots were
     /// taken: a period as profiles have them.
-    #[schema(value_type = Object)]
     pub period: Period,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schema(max_length = 4096)]

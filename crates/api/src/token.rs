@@ -40,6 +40,7 @@ impl TokenSpec {
 /// A token that was just made: its secret is told this once.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct MadeToken {
+    #[schema(value_type = crate::object::Kept<TokenSpec>)]
     pub token: Object<TokenSpec>,
     pub secret: String,
 }

@@ -16,6 +16,7 @@ const MOST: usize = 50;
 /// Windows on the clock of a time zone; outside of all of them nothing is limited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Bandwidth {
     /// Name in the time zone database; default: UTC.
     #[serde(default = "utc")]
@@ -25,6 +26,7 @@ pub struct Bandwidth {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BandwidthWindow {
     /// On which days it begins; none means each day.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -41,6 +43,8 @@ pub struct BandwidthWindow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Rate(pub NonZeroU64);
+
+crate::openapi::described_as_text!(Rate, "Bytes in a second: `20MiB`.", "^[0-9.]+ ?[A-Za-z/]*$");
 
 impl TryFrom<String> for Rate {
     type Error = Error;

@@ -128,7 +128,7 @@ async fn tried(
     post, path = "/api/v1/connectors", operation_id = "create-connector", tag = "connector",
     request_body = NewObject<ConnectorSpec>,
     responses(
-        (status = 201, body = Object<ConnectorSpec>),
+        (status = 201, body = Kept<ConnectorSpec>),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -149,7 +149,7 @@ pub(in crate::http) async fn create(
     params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body = ChangedObject<ConnectorSpec>,
     responses(
-        (status = 200, body = Object<ConnectorSpec>),
+        (status = 200, body = Kept<ConnectorSpec>),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ),
 )]

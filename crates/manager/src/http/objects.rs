@@ -265,7 +265,7 @@ macro_rules! handlers_of_one {
         use axum::extract::State as AxumState;
         use axum::http::{HeaderMap, StatusCode};
         use axum::response::Response;
-        use tintype_api::object::Object;
+        use tintype_api::object::{Kept, Object};
         use tintype_api::page::{ListQuery, Page};
         use tintype_api::problem::Problem;
 
@@ -279,7 +279,7 @@ macro_rules! handlers_of_one {
             get, path = $one, operation_id = concat!("get-", $noun), tag = $noun,
             params(("id" = String, Path)),
             responses(
-                (status = 200, body = Object<$spec>),
+                (status = 200, body = Kept<$spec>),
                 (status = "default", body = Problem, content_type = "application/problem+json"),
             ),
         )]
@@ -317,7 +317,7 @@ macro_rules! list_handler {
             get, path = $all, operation_id = concat!("list-", $noun, "s"), tag = $noun,
             params(ListQuery),
             responses(
-                (status = 200, body = Page<Object<$spec>>),
+                (status = 200, body = Page<Kept<$spec>>),
                 (status = "default", body = Problem, content_type = "application/problem+json"),
             ),
         )]
@@ -350,7 +350,7 @@ macro_rules! handlers {
             params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
             request_body = ChangedObject<$spec>,
             responses(
-                (status = 200, body = Object<$spec>),
+                (status = 200, body = Kept<$spec>),
                 (status = "default", body = Problem, content_type = "application/problem+json"),
             ),
         )]
@@ -375,7 +375,7 @@ macro_rules! create_handler {
             post, path = $all, operation_id = concat!("create-", $noun), tag = $noun,
             request_body = NewObject<$spec>,
             responses(
-                (status = 201, body = Object<$spec>),
+                (status = 201, body = Kept<$spec>),
                 (status = "default", body = Problem, content_type = "application/problem+json"),
             ),
         )]

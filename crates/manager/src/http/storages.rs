@@ -210,7 +210,7 @@ async fn tried(state: &State, storage: &Object<StorageSpec>) -> Outcome<StorageS
     post, path = "/api/v1/storages", operation_id = "create-storage", tag = "storage",
     request_body = NewObject<StorageSpec>,
     responses(
-        (status = 201, body = Object<StorageSpec>),
+        (status = 201, body = Kept<StorageSpec>),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -238,7 +238,7 @@ pub(in crate::http) async fn create(
     params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body = ChangedObject<StorageSpec>,
     responses(
-        (status = 200, body = Object<StorageSpec>),
+        (status = 200, body = Kept<StorageSpec>),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -284,7 +284,7 @@ pub(in crate::http) async fn change(
     get, path = "/api/v1/storages", operation_id = "list-storages", tag = "storage",
     params(ListQuery),
     responses(
-        (status = 200, body = Page<Object<StorageSpec>>),
+        (status = 200, body = Page<Kept<StorageSpec>>),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ),
 )]

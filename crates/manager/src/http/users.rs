@@ -81,7 +81,7 @@ async fn not_the_last(context: &mut Context<'_>, user: &Object<UserSpec>) -> Out
     post, path = "/api/v1/users", operation_id = "create-user", tag = "user",
     request_body = NewUser,
     responses(
-        (status = 201, body = Object<UserSpec>),
+        (status = 201, body = Kept<UserSpec>),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ),
 )]

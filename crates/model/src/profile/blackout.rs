@@ -21,6 +21,7 @@ const MOST: usize = 50;
 /// A window on the clock of the period's time zone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Blackout {
     /// On which days it begins; none means each day.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]

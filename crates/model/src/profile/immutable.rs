@@ -22,6 +22,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Immutable {
     /// Days from the request to unlock a snapshot until it can be deleted.
     #[serde(default = "Immutable::default_delay")]

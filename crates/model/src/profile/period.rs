@@ -23,6 +23,7 @@ const SAMPLE: usize = 400;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Period {
     /// Unique in its profile. What was taken belongs to the period of this name.
     pub name: String,
@@ -60,6 +61,7 @@ pub struct Period {
 /// would be ten of the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Missed {
     /// One snapshot as soon as it can begin, for all of them together.
     #[default]

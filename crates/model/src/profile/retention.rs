@@ -23,6 +23,12 @@ pub enum Retention {
     For(SpanFieldwise),
 }
 
+crate::openapi::described_as_text!(
+    Retention,
+    "`7d`, `4w`, `1m` (a month), `1y6m`, or `forever`.",
+    r"^([0-9]+[hdwmy])+$|^forever$"
+);
+
 impl Retention {
     pub(super) fn check(self) -> Result<()> {
         let Self::For(SpanFieldwise(span)) = self else { return Ok(()) };

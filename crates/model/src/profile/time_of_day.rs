@@ -17,6 +17,12 @@ pub struct TimeOfDay {
     minute: i8,
 }
 
+crate::openapi::described_as_text!(
+    TimeOfDay,
+    "A time on the clock: `02:30`.",
+    r"^[0-2][0-9]:[0-5][0-9]$"
+);
+
 impl TimeOfDay {
     /// `None` if there is no such time.
     pub const fn new(hour: i8, minute: i8) -> Option<Self> {

@@ -1,0 +1,128 @@
+import { type InfiniteData, infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { api, ask } from "./client";
+import type { RunKind, RunState, SnapshotScope } from "./types";
+
+/**
+ * What can be asked for, each under one key whose first word is the kind of object. The stream of
+ * events names kinds, and what is known of a kind is asked for again (see live.ts).
+ */
+const LONG_PAGE = 1000;
+const PAGE = 200;
+
+export const whoami = queryOptions({
+  queryKey: ["whoami"],
+  queryFn: () => ask(api.GET("/api/v1/whoami")),
+  staleTime: Number.POSITIVE_INFINITY,
+  retry: false,
+});
+
+export const status = (tenant?: string) =>
+  queryOptions({
+    queryKey: ["status", tenant],
+    queryFn: () => ask(api.GET("/api/v1/status", { params: { query: { tenant } } })),
+  });
+
+export interface SnapshotsAsked {
+  tenant?: string;
+  scope?: SnapshotScope;
+  resource?: string;
+}
+
+export const snapshots = (asked: SnapshotsAsked) =>
+  infiniteQueryOptions({
+    queryKey: ["snapshot", "list", asked],
+    queryFn: ({ pageParam }) =>
+      ask(
+        api.GET("/api/v1/snapshots", {
+          params: { query: { ...asked, limit: PAGE, cursor: pageParam } },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+  });
+
+export const snapshot = (id: string) =>
+  queryOptions({
+    queryKey: ["snapshot", "one", id],
+    queryFn: () => ask(api.GET("/api/v1/snapshots/{id}", { params: { path: { id } } })),
+  });
+
+export const snapshotItems = (id: string) =>
+  queryOptions({
+    queryKey: ["snapshot", "items", id],
+    queryFn: () => ask(api.GET("/api/v1/snapshots/{id}/items", { params: { path: { id } } })),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
+export interface RunsAsked {
+  tenant?: string;
+  kind?: RunKind;
+  state?: RunState;
+}
+
+export const runs = (asked: RunsAsked, limit = PAGE) =>
+  infiniteQueryOptions({
+    queryKey: ["run", "list", asked, limit],
+    queryFn: ({ pageParam }) =>
+      ask(api.GET("/api/v1/runs", { params: { query: { ...asked, limit, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+  });
+
+export const run = (id: string) =>
+  queryOptions({
+    queryKey: ["run", "one", id],
+    queryFn: () => ask(api.GET("/api/v1/runs/{id}", { params: { path: { id } } })),
+  });
+
+export const runLog = (id: string) =>
+  queryOptions({
+    queryKey: ["run", "log", id],
+    queryFn: () =>
+      ask(
+        api.GET("/api/v1/runs/{id}/log", { params: { path: { id }, query: { limit: LONG_PAGE } } }),
+      ),
+  });
+
+const everything = { query: { limit: LONG_PAGE } };
+
+export const tenants = queryOptions({
+  queryKey: ["tenant", "list"],
+  queryFn: () => ask(api.GET("/api/v1/tenants", { params: everything })),
+});
+
+export const resources = queryOptions({
+  queryKey: ["resource", "list"],
+  queryFn: () => ask(api.GET("/api/v1/resources", { params: everything })),
+});
+
+export const storages = queryOptions({
+  queryKey: ["storage", "list"],
+  queryFn: () => ask(api.GET("/api/v1/storages", { params: everything })),
+});
+
+export const storageState = (id: string) =>
+  queryOptions({
+    queryKey: ["storage", "state", id],
+    queryFn: () => ask(api.GET("/api/v1/storages/{id}/state", { params: { path: { id } } })),
+  });
+
+export const profiles = queryOptions({
+  queryKey: ["profile", "list"],
+  queryFn: () => ask(api.GET("/api/v1/profiles", { params: everything })),
+});
+
+export const agents = queryOptions({
+  queryKey: ["agent", "list"],
+  queryFn: () => ask(api.GET("/api/v1/agents", { params: everything })),
+});
+
+export const connectors = queryOptions({
+  queryKey: ["connector", "list"],
+  queryFn: () => ask(api.GET("/api/v1/connectors", { params: everything })),
+});
+
+/** All rows of the pages that were asked for so far. */
+export function rowsOf<T>(data: InfiniteData<{ items: T[] }> | undefined): T[] {
+  return data?.pages.flatMap((page) => page.items) ?? [];
+}

@@ -1,0 +1,45 @@
+import type { components, paths } from "./v1";
+
+/** Types of `openapi/v1.json` under the names that screens use. */
+type Schemas = components["schemas"];
+type Body<P extends keyof paths> = paths[P] extends {
+  get: { responses: { 200: { content: { "application/json": infer B } } } };
+}
+  ? B
+  : never;
+type Item<P extends keyof paths> = Body<P> extends { items: (infer I)[] } ? I : never;
+
+export type Who = Schemas["Who"];
+export type Role = Schemas["Role"];
+export type Status = Schemas["Status"];
+export type Warning = Schemas["Warning"];
+export type Snapshot = Schemas["Snapshot"];
+export type SnapshotItem = Schemas["SnapshotItem"];
+export type SnapshotScope = Schemas["SnapshotScope"];
+export type NewSnapshot = Schemas["NewSnapshot"];
+export type ChangedSnapshot = Schemas["ChangedSnapshot"];
+export type Run = Schemas["Run"];
+export type RunKind = Schemas["RunKind"];
+export type RunState = Schemas["RunState"];
+export type LogLine = Schemas["LogLine"];
+export type RestorePlan = Schemas["RestorePlan"];
+export type NewRestore = Schemas["NewRestore"];
+export type Restore = Schemas["Restore"];
+export type Check = Schemas["Check"];
+export type Entry = Schemas["Entry"];
+export type Preview = Schemas["Preview"];
+export type Difference = Schemas["Difference"];
+export type Consistency = Schemas["Consistency"];
+export type Kind = Schemas["Kind"];
+export type StorageState = Schemas["StorageState"];
+export type AuditEntry = Schemas["AuditEntry"];
+
+export type Tenant = Item<"/api/v1/tenants">;
+export type Resource = Item<"/api/v1/resources">;
+export type Storage = Item<"/api/v1/storages">;
+export type Profile = Item<"/api/v1/profiles">;
+export type Connector = Item<"/api/v1/connectors">;
+export type Agent = Item<"/api/v1/agents">;
+export type User = Item<"/api/v1/users">;
+export type Token = Item<"/api/v1/tokens">;
+export type SyncRule = Item<"/api/v1/syncs">;

@@ -1,0 +1,65 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Outlet, useRouterState } from "@tanstack/react-router";
+import { Suspense, useEffect, useRef } from "react";
+import { Problem } from "../api/problem";
+import { whoami } from "../api/queries";
+import { ProblemNotice } from "../parts/notice/ProblemNotice";
+import { useWords } from "../words";
+import { Banner } from "./Banner";
+import { LiveProvider } from "./live";
+import { Login } from "./login/Login";
+import { NewPassword } from "./login/NewPassword";
+import { Navigation } from "./Navigation";
+import { Palette } from "./palette/Palette";
+import style from "./Shell.module.css";
+
+/** Who is not logged in is asked to, where he is: the address stays. */
+export function Shell() {
+  const who = useQuery(whoami);
+  const client = useQueryClient();
+  if (who.data?.must_change_password) return <NewPassword who={who.data} />;
+  if (who.data) return <Inside />;
+  if (who.error instanceof Problem && who.error.status === 401) {
+    return <Login onDone={() => client.resetQueries()} />;
+  }
+  if (who.error) return <ProblemNotice error={who.error} again={() => who.refetch()} />;
+  return null;
+}
+
+function Inside() {
+  const { shell } = useWords();
+  const main = useFocusOnNewScreen();
+  return (
+    <LiveProvider>
+      <a href="#main" className={style.skip}>
+        {shell.skip}
+      </a>
+      <div className={style.shell}>
+        <Navigation />
+        <div className={style.side}>
+          <Banner />
+          <main id="main" ref={main} tabIndex={-1} className={style.main}>
+            <Suspense>
+              <Outlet />
+            </Suspense>
+          </main>
+        </div>
+      </div>
+      <Palette />
+    </LiveProvider>
+  );
+}
+
+/** Another path is another page: those who listen begin at its beginning. */
+function useFocusOnNewScreen() {
+  const main = useRef<HTMLElement>(null);
+  const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname });
+  const before = useRef(path);
+  useEffect(() => {
+    if (before.current !== undefined && before.current !== path) {
+      main.current?.focus({ preventScroll: true });
+    }
+    before.current = path;
+  }, [path]);
+  return main;
+}

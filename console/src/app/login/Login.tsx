@@ -1,0 +1,66 @@
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, ask } from "../../api/client";
+import { csrf } from "../../api/csrf";
+import { Button } from "../../parts/button/Button";
+import { Form } from "../../parts/field/Form";
+import { TextField } from "../../parts/field/inputs";
+import { useTitle } from "../../parts/page/title";
+import { useWords } from "../../words";
+import { Door } from "./Door";
+
+export function Login({ onDone }: { onDone: () => void }) {
+  const { login: words } = useWords();
+  useTitle(words.title);
+  const [user, setUser] = useState("");
+  const [tenant, setTenant] = useState("");
+  const [password, setPassword] = useState("");
+  const login = useMutation({
+    mutationFn: () =>
+      ask(
+        api.POST("/api/v1/login", {
+          body: { user, password, tenant: tenant || null, cookie: true },
+        }),
+      ),
+    onSuccess: (session) => {
+      csrf.set(session.csrf_token ?? "");
+      onDone();
+    },
+  });
+  return (
+    <Door title={words.title}>
+      <Form
+        onSubmit={() => login.mutate()}
+        error={login.error}
+        actions={
+          <Button type="submit" kind="primary" isBusy={login.isPending}>
+            {words.submit}
+          </Button>
+        }
+      >
+        <TextField
+          label={words.user}
+          value={user}
+          onChange={setUser}
+          autoComplete="username"
+          autoFocus
+          required
+        />
+        <TextField
+          label={words.password}
+          type="password"
+          value={password}
+          onChange={setPassword}
+          autoComplete="current-password"
+          required
+        />
+        <TextField
+          label={words.tenant}
+          help={words.tenantHelp}
+          value={tenant}
+          onChange={setTenant}
+        />
+      </Form>
+    </Door>
+  );
+}

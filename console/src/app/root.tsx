@@ -1,0 +1,17 @@
+import type { QueryClient } from "@tanstack/react-query";
+import { createRootRouteWithContext, createRoute } from "@tanstack/react-router";
+import { Crash } from "./Crash";
+import { Nowhere } from "./Nowhere";
+import { Shell } from "./Shell";
+
+export interface Known {
+  client: QueryClient;
+}
+
+export const root = createRootRouteWithContext<Known>()({
+  notFoundComponent: Nowhere,
+  errorComponent: Crash,
+});
+
+/** All screens lie in it: who is not logged in sees none of them. */
+export const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });

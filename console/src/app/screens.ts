@@ -1,0 +1,6 @@
+import { overview } from "../screens/overview/screen";
+import { runs } from "../screens/runs/screen";
+import { snapshots } from "../screens/snapshots/screen";
+
+/** Every screen, in the order of the navigation. */
+export const screens = [overview, snapshots, runs] as const;

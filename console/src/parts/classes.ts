@@ -1,0 +1,3 @@
+/** Joins the names that are there. */
+export const classes = (...names: (string | false | undefined)[]): string =>
+  names.filter(Boolean).join(" ");

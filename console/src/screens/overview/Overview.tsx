@@ -1,0 +1,71 @@
+import { useQuery } from "@tanstack/react-query";
+import { status as statusQuery } from "../../api/queries";
+import type { Status } from "../../api/types";
+import { Loading } from "../../parts/loading/Loading";
+import { Notice } from "../../parts/notice/Notice";
+import { sentence } from "../../parts/notice/ProblemNotice";
+import { Page } from "../../parts/page/Page";
+import { Panel } from "../../parts/panel/Panel";
+import { When } from "../../parts/when/When";
+import { useWords } from "../../words";
+import { answerOf, SERIOUS } from "./answer";
+import { Recent } from "./Recent";
+import { ResourceTable } from "./ResourceTable";
+import { Space } from "./Space";
+import { Start } from "./Start";
+
+/** Can everything be restored, as of when? */
+export function Overview() {
+  const { screens } = useWords();
+  const query = useQuery(statusQuery());
+  return (
+    <Page title={screens.overview}>
+      <Loading of={query}>{(status) => <Answered status={status} />}</Loading>
+    </Page>
+  );
+}
+
+function Answered({ status }: { status: Status }) {
+  const { overview: words } = useWords();
+  return (
+    <>
+      <Answer status={status} />
+      <Start status={status} />
+      {status.warnings.map(({ code, what, cure }) => (
+        <Notice
+          key={`${code} ${what}`}
+          is={SERIOUS.has(code) ? "failed" : "attention"}
+          title={sentence(what)}
+        >
+          {sentence(cure)}
+        </Notice>
+      ))}
+      {status.resources.length > 0 && (
+        <Panel title={words.resources} isFlush>
+          <ResourceTable resources={status.resources} />
+        </Panel>
+      )}
+      <Space />
+      <Recent />
+    </>
+  );
+}
+
+function Answer({ status }: { status: Status }) {
+  const { overview: words } = useWords();
+  const answer = answerOf(status);
+  if (answer.all === 0) return <Notice is="none" title={words.noneYet} />;
+  const title =
+    answer.good === answer.all
+      ? words.allGood(answer.all)
+      : words.someGood(answer.good, answer.all);
+  return (
+    <Notice is={answer.standing} title={title}>
+      {answer.oldest && (
+        <>
+          {words.oldest} <When at={answer.oldest} />.
+        </>
+      )}
+    </Notice>
+  );
+}

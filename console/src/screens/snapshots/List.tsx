@@ -1,0 +1,123 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link, useNavigate } from "@tanstack/react-router";
+import { resources, rowsOf, snapshots } from "../../api/queries";
+import { useIsLost } from "../../app/live";
+import { useWho } from "../../app/session";
+import { Button } from "../../parts/button/Button";
+import { SelectField, TextField } from "../../parts/field/inputs";
+import { Filters } from "../../parts/filters/Filters";
+import { Loading } from "../../parts/loading/Loading";
+import { Empty } from "../../parts/notice/Empty";
+import { Page } from "../../parts/page/Page";
+import { Panel } from "../../parts/panel/Panel";
+import { Tabs } from "../../parts/tabs/Tabs";
+import { useWords } from "../../words";
+import { NewDialog } from "./new/NewDialog";
+import { SnapshotTable } from "./SnapshotTable";
+import { list } from "./screen";
+import { fits } from "./standing";
+import { isIn, scopeOf, TABS, type Tab } from "./tabs";
+
+export function List() {
+  const { snapshots: words, screens } = useWords();
+  const asked = list.useSearch();
+  const tab = asked.tab ?? "all";
+  return (
+    <Page title={screens.snapshots} answer={words.answer[tab]} actions={<Take />}>
+      <Tabs label={screens.snapshots}>
+        {TABS.map((each) => (
+          <Link
+            key={each}
+            to="/snapshots"
+            search={(now) => ({ ...now, tab: each === "all" ? undefined : each })}
+            aria-current={each === tab ? "page" : undefined}
+          >
+            {words.tabs[each]}
+          </Link>
+        ))}
+      </Tabs>
+      <Panel title={words.tabs[tab]} isFlush beside={<Choices />}>
+        <Rows tab={tab} />
+      </Panel>
+    </Page>
+  );
+}
+
+function Rows({ tab }: { tab: Tab }) {
+  const { snapshots: words } = useWords();
+  const { q, resource } = list.useSearch();
+  const query = useInfiniteQuery(snapshots({ scope: scopeOf(tab), resource }));
+  const more = query.hasNextPage && !query.isFetchingNextPage ? query.fetchNextPage : undefined;
+  const isFiltered = Boolean(q || resource);
+  return (
+    <Loading of={query} lines={8}>
+      {(data) => (
+        <SnapshotTable
+          label={words.tabs[tab]}
+          snapshots={rowsOf(data).filter((each) => isIn(tab, each) && (!q || fits(each, q)))}
+          onNearEnd={more}
+          empty={
+            <Empty title={isFiltered ? words.noneFound : words.none}>
+              {isFiltered ? undefined : words.noneWords[tab]}
+            </Empty>
+          }
+        />
+      )}
+    </Loading>
+  );
+}
+
+function Choices() {
+  const { snapshots: words } = useWords();
+  const { q, resource } = list.useSearch();
+  const navigate = useNavigate({ from: list.fullPath });
+  const known = useQuery(resources);
+  return (
+    <Filters>
+      <TextField
+        label={words.filter}
+        type="search"
+        placeholder={words.filterHelp}
+        value={q ?? ""}
+        onChange={(typed) =>
+          navigate({ search: (now) => ({ ...now, q: typed || undefined }), replace: true })
+        }
+      />
+      <SelectField
+        label={words.resource}
+        value={resource ?? ""}
+        onChange={(id) => navigate({ search: (now) => ({ ...now, resource: id || undefined }) })}
+      >
+        <option value="">{words.anyResource}</option>
+        {known.data?.items.map(({ id, name }) => (
+          <option key={id} value={id}>
+            {name}
+          </option>
+        ))}
+      </SelectField>
+    </Filters>
+  );
+}
+
+/** The dialog has an address: other screens lead to it. */
+function Take() {
+  const { snapshots: words, common } = useWords();
+  const who = useWho();
+  const isLost = useIsLost();
+  const { new: isOpen } = list.useSearch();
+  const navigate = useNavigate({ from: list.fullPath });
+  if (!who.may("snapshot")) return null;
+  const open = (is: true | undefined) => navigate({ search: (now) => ({ ...now, new: is }) });
+  return (
+    <>
+      <Button
+        kind="primary"
+        because={isLost ? common.offline : undefined}
+        onClick={() => open(true)}
+      >
+        {words.take}
+      </Button>
+      <NewDialog isOpen={isOpen === true} onClose={() => open(undefined)} />
+    </>
+  );
+}

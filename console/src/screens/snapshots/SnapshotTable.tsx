@@ -1,0 +1,99 @@
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import type { Snapshot } from "../../api/types";
+import { State } from "../../parts/state/State";
+import { type Column, Table } from "../../parts/table/Table";
+import { useNow } from "../../parts/when/now";
+import { When } from "../../parts/when/When";
+import { useFormat, useWords } from "../../words";
+import { isExpired, STANDINGS, stateOf } from "./standing";
+
+interface Props {
+  snapshots: Snapshot[];
+  label: string;
+  empty?: ReactNode;
+  onNearEnd?: (() => void) | undefined;
+}
+
+export function SnapshotTable({ snapshots, label, empty, onNearEnd }: Props) {
+  const now = useNow();
+  return (
+    <Table
+      label={label}
+      columns={useColumns()}
+      rows={snapshots}
+      rowKey={(snapshot) => snapshot.id}
+      isQuiet={(snapshot) => isExpired(snapshot, now)}
+      empty={empty}
+      onNearEnd={onNearEnd}
+    />
+  );
+}
+
+function useColumns(): Column<Snapshot>[] {
+  const { snapshots: words } = useWords();
+  const { columns } = words;
+  const format = useFormat();
+  const now = useNow();
+  return [
+    {
+      key: "taken",
+      title: columns.taken,
+      isHead: true,
+      cell: (snapshot) => (
+        <Link to="/snapshots/$id" params={{ id: snapshot.id }}>
+          <When at={snapshot.time} />
+        </Link>
+      ),
+    },
+    {
+      key: "what",
+      title: columns.what,
+      cell: ({ name, scope }) => name || words.unnamed(words.scopes[scope]),
+    },
+    {
+      key: "state",
+      title: columns.state,
+      cell: (snapshot) => {
+        const state = stateOf(snapshot, now);
+        return <State is={STANDINGS[state]}>{words.state[state]}</State>;
+      },
+    },
+    {
+      key: "items",
+      title: columns.items,
+      isNumber: true,
+      cell: ({ captured, failed, skipped }) => words.items(captured, captured + failed + skipped),
+    },
+    { key: "size", title: columns.size, isNumber: true, cell: ({ bytes }) => format.bytes(bytes) },
+    {
+      key: "stored",
+      title: columns.stored,
+      isNumber: true,
+      cell: ({ stored_bytes }) => format.bytes(stored_bytes),
+    },
+    { key: "why", title: columns.why, cell: (snapshot) => <Why snapshot={snapshot} /> },
+    { key: "expires", title: columns.expires, cell: (snapshot) => <Stays snapshot={snapshot} /> },
+  ];
+}
+
+function Why({ snapshot }: { snapshot: Snapshot }) {
+  const { snapshots: words } = useWords();
+  const told = words.triggers[snapshot.trigger] ?? snapshot.trigger;
+  return snapshot.profile ? `${told}: ${snapshot.profile}` : told;
+}
+
+/** How long it stays, and what speaks for it beside its expiry. */
+export function Stays({ snapshot }: { snapshot: Snapshot }) {
+  const { snapshots: words } = useWords();
+  const now = useNow();
+  const isHeld = (snapshot.holds ?? []).length > 0;
+  const isLocked = snapshot.locked_until && new Date(snapshot.locked_until) > now;
+  const also = [isHeld && words.held, isLocked && words.locked].filter(Boolean).join(", ");
+  return (
+    <>
+      {snapshot.expiry ? <When at={snapshot.expiry} /> : words.forEver}
+      {also && ` (${also})`}
+    </>
+  );
+}

@@ -1,0 +1,31 @@
+import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { shell } from "../../app/root";
+import { screen } from "../../app/screen";
+import { text } from "../../app/search";
+import { type Tab, tabOf } from "./tabs";
+
+export const list = createRoute({
+  getParentRoute: () => shell,
+  path: "/snapshots",
+  validateSearch: (search): { tab?: Tab; q?: string; resource?: string; new?: true } => ({
+    tab: tabOf(search.tab),
+    q: text(search.q),
+    resource: text(search.resource),
+    new: search.new === true ? true : undefined,
+  }),
+  component: lazyRouteComponent(() => import("./List"), "List"),
+});
+
+export const detail = createRoute({
+  getParentRoute: () => shell,
+  path: "/snapshots/$id",
+  component: lazyRouteComponent(() => import("./Detail"), "Detail"),
+});
+
+export const snapshots = screen({
+  name: "snapshots",
+  home: "/snapshots",
+  group: "protect",
+  needs: "see",
+  routes: [list, detail],
+});

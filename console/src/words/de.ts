@@ -1,0 +1,9 @@
+import { browse } from "./de/browse";
+import { common } from "./de/common";
+import { overview } from "./de/overview";
+import { runs } from "./de/runs";
+import { shell } from "./de/shell";
+import { snapshots } from "./de/snapshots";
+import type { Words } from "./index";
+
+export const de: Words = { ...common, ...shell, overview, snapshots, runs, browse };

@@ -1,0 +1,5 @@
+import type { Words } from "../index";
+
+export const browse: Words["browse"] = {
+  title: "Durchsuchen",
+};

@@ -1,0 +1,80 @@
+import type { Words } from "../index";
+
+type Part = Pick<
+  Words,
+  "common" | "problems" | "kinds" | "roles" | "consistency" | "outcomes" | "verdicts" | "charts"
+>;
+
+export const common: Part = {
+  common: {
+    loading: "Wird geladen …",
+    close: "Schließen",
+    cancel: "Abbrechen",
+    save: "Speichern",
+    add: "Hinzufügen",
+    remove: "Entfernen",
+    delete: "Löschen",
+    edit: "Ändern",
+    copy: "Kopieren",
+    copied: "Kopiert",
+    never: "nie",
+    none: "keine",
+    yes: "ja",
+    no: "nein",
+    more: "Mehr anzeigen",
+    all: "Alle",
+    name: "Name",
+    note: "Notiz",
+    state: "Zustand",
+    time: "Zeit",
+    size: "Größe",
+    tenant: "Mandant",
+    kind: "Art",
+    storage: "Speicher",
+    by: "Von",
+    typeToConfirm: (name) => `Zur Bestätigung ${name} eingeben`,
+    typeFirst: "Geben Sie zuerst den Namen ein",
+    notAllowed: "Das dürfen Sie nicht",
+    offline: "Die Verbindung zum Manager ist unterbrochen",
+    selected: (count) => `${count} ausgewählt`,
+  },
+  problems: {
+    unexpected: "Auf dieser Seite ist etwas schiefgegangen",
+    passing: "Das kann von selbst vorübergehen: Versuchen Sie es gleich noch einmal.",
+    again: "Noch einmal",
+  },
+  kinds: {
+    volume: "Volume",
+    database: "Datenbank",
+    vm: "Virtuelle Maschine",
+    network: "Netzwerk",
+    settings: "Einstellungen eines Hosts",
+    application: "Anwendung",
+    manager: "Manager",
+    tenant: "Mandant",
+  },
+  roles: {
+    viewer: "Betrachter",
+    operator: "Bediener",
+    restorer: "Wiederhersteller",
+    administrator: "Administrator",
+    auditor: "Prüfer",
+  },
+  consistency: {
+    application: "Anwendung",
+    filesystem: "Dateisystem",
+    crash: "Absturz",
+    none: "keine",
+    applicationWords: "Die Anwendung hat mitgemacht: wie nach einem sauberen Ende.",
+    filesystemWords: "Ihr Dateisystem war angehalten: keine halb geschriebene Datei.",
+    crashWords: "Ein Augenblick, wie nach einem Stromausfall.",
+    noneWords:
+      "Gelesen, während geschrieben wurde: Teile können aus verschiedenen Augenblicken stammen.",
+  },
+  outcomes: { captured: "erfasst", failed: "fehlgeschlagen", skipped: "ausgelassen" },
+  verdicts: { pass: "Gut", warn: "Sehen Sie hin", block: "Steht im Weg" },
+  charts: {
+    tooFew: "Noch zu wenige Tage für ein Bild.",
+    usage: (from, was, to, is) => `${was} am ${from}, ${is} am ${to}`,
+  },
+};

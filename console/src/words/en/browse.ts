@@ -1,0 +1,3 @@
+export const browse = {
+  title: "Browse",
+};

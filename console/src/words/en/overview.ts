@@ -1,0 +1,47 @@
+import { plural } from "../plural";
+
+export const overview = {
+  allGood: (count: number) =>
+    `${plural(count, "The one resource", `All ${count} resources`)} can be restored.`,
+  someGood: (good: number, all: number) => `${good} of ${all} resources can be restored.`,
+  noneYet: "Nothing is protected yet.",
+  oldest: "The oldest of these is of",
+  resources: "What can be restored",
+  lastGood: "Restorable as of",
+  verified: "Last verified",
+  next: "Next",
+  consistency: "Consistency",
+  trend: "Last outcomes",
+  neverCaptured: "No snapshot yet",
+  off: "Switched off",
+  noNext: "Nothing planned",
+  notVerified: "Not yet",
+  running: "Running now",
+  nothingRuns: "Nothing runs.",
+  recent: "Last runs",
+  allRuns: "All runs",
+  days: "The last fourteen days",
+  day: (day: string, complete: number, incomplete: number, failed: number) =>
+    `${day}: ${complete} complete, ${incomplete} incomplete, ${failed} failed`,
+  dayNothing: (day: string) => `${day}: nothing was taken`,
+  storages: "Space",
+  free: (free: string) => `${free} free`,
+  used: (used: string) => `${used} used by snapshots`,
+  fullAt: "Full, as it fills now:",
+  notFilling: "It does not fill.",
+  start: {
+    title: "Five steps to a proven restore",
+    storage: "Choose where snapshots are kept",
+    storageWords:
+      "The internal storage works at once, and is lost with this host. Add another one for disasters.",
+    resource: "Say what is to be protected",
+    resourceWords: "Look what is on this host, or on the host of an agent, and choose.",
+    profile: "Say when",
+    profileWords: "Ready-made schedules take a click.",
+    snapshot: "Take the first snapshot",
+    snapshotWords: "A full one: everything that is known.",
+    restore: "Prove it: restore something beside the original",
+    restoreWords: "A snapshot that nobody restored is a hope.",
+    done: "done",
+  },
+};
