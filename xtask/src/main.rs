@@ -8,6 +8,7 @@
 mod bench;
 mod clock;
 mod compare;
+mod console;
 mod demo;
 mod figures;
 mod fixtures;
@@ -15,6 +16,7 @@ mod interrupt;
 mod leftovers;
 mod load;
 mod mounts;
+mod node;
 mod openapi;
 mod paths;
 mod platform;
@@ -54,6 +56,8 @@ enum Command {
     Fixtures,
     /// Write openapi/v1.json anew, after a change of the API
     Openapi,
+    /// Build the web console, which a program that is built afterwards holds
+    Console,
     /// Seconds, memory and size, side by side with restic, kopia, rustic and borg
     Bench(bench::Args),
     /// A manager with 100 000 snapshots and 200 who ask it, on both databases (half an hour)
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Fixtures => fixtures::run(),
         Command::Openapi => openapi::run(),
+        Command::Console => console::run(),
         Command::Platform(args) => interrupt::install().and_then(|()| platform::run(&args)),
         Command::Mounts(args) => interrupt::install().and_then(|()| mounts::run(&args)),
         Command::Load(args) => interrupt::install().and_then(|()| load::run(&args)),

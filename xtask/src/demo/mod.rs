@@ -11,7 +11,7 @@ use crate::compare::{self, Depth};
 use crate::sh::Sh;
 use crate::table::{Table, bytes, count};
 use crate::walk::{self, Totals};
-use crate::{interrupt, paths};
+use crate::{console, interrupt, paths};
 use anyhow::{Context, bail};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -65,6 +65,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn build() -> anyhow::Result<PathBuf> {
     title("build the release binary");
+    console::for_release()?;
     Sh::cargo()?.args(["build", "--release", "-p", "tintype"]).run()?;
     let program = paths::target()?.join("release/tintype");
     println!("   {}", program.display());

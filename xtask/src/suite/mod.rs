@@ -3,9 +3,9 @@
 mod checks;
 mod reader;
 
-use crate::paths;
 use crate::sh::Sh;
 use crate::stage::{self, Stage};
+use crate::{console, paths};
 use anyhow::{Context, bail};
 
 #[derive(clap::Args)]
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 pub(crate) struct CiArgs {}
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     Stage { name: "fmt", title: "formatting", run: checks::fmt },
     Stage { name: "tidy", title: "house rules", run: checks::tidy },
     Stage { name: "clippy", title: "lints, warnings denied", run: checks::clippy },
@@ -30,6 +30,7 @@ const STAGES: [Stage; 8] = [
         title: "licences, duplicates, sources of dependencies",
         run: checks::deny,
     },
+    Stage { name: "console", title: "the console: types, lints, tests, size", run: console::test },
     Stage { name: "test", title: "unit, property and integration tests", run: checks::test },
     Stage { name: "doctest", title: "examples in the documentation", run: checks::doctest },
     Stage { name: "doc", title: "documentation builds, warnings denied", run: checks::doc },

@@ -4,6 +4,7 @@ mod agents;
 mod audits;
 mod bundles;
 mod connectors;
+mod console;
 mod content;
 mod described;
 pub mod failure;
@@ -32,9 +33,9 @@ mod users;
 mod work;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::{from_fn, map_response};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
 use tintype_api::problem::Code;
 use tintype_model::rights::Action;
@@ -88,7 +89,7 @@ pub fn application(state: State) -> (Router, OpenApi) {
     described::name_unsigned(&mut shown);
     let router = router
         .route("/api/v1/openapi.json", axum::routing::get(async move || Json(shown)))
-        .fallback(nothing_here)
+        .fallback(elsewhere)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(from_fn(unchanged::unchanged))
@@ -197,7 +198,15 @@ fn with_agents(routes: Routes) -> Routes {
         .on(Agent, routes!(work::done))
 }
 
-async fn nothing_here(uri: Uri) -> failure::Failure {
+/// The console, or nothing.
+async fn elsewhere(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    match console::answer(&console::embedded, &method, uri.path(), &headers) {
+        Some(response) => response,
+        None => nothing_here(&uri).into_response(),
+    }
+}
+
+fn nothing_here(uri: &Uri) -> failure::Failure {
     failure::Failure::new(Code::NotFound, format!("there is nothing at {}", uri.path()))
         .cure("see /api/v1/openapi.json")
 }

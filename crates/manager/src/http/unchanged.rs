@@ -46,7 +46,7 @@ fn is_json(response: &Response) -> bool {
 }
 
 /// Whether the list has it; that a tag is weak makes no difference here (RFC 9110, 13.1.2).
-fn names(tags: &HeaderValue, tag: &HeaderValue) -> bool {
+pub(super) fn names(tags: &HeaderValue, tag: &HeaderValue) -> bool {
     let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let (Ok(tags), Ok(tag)) = (tags.to_str(), tag.to_str()) else { return false };
     tags.split(',').any(|one| one.trim() == "*" || strong(one) == strong(tag))

@@ -7,6 +7,7 @@ mod audit;
 mod begin;
 mod bundles;
 mod connectors;
+mod console;
 mod content;
 mod fixtures;
 mod guard;
