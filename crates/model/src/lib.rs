@@ -13,6 +13,7 @@ pub mod error;
 pub mod forecast;
 pub mod identifier;
 pub mod item;
+pub mod patience;
 pub mod plan;
 pub mod profile;
 pub mod queue;
