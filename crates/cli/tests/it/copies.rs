@@ -1,7 +1,8 @@
 //! Second copies, bandwidth and locks by the command line.
 
-use crate::manager::{run, serve};
-use crate::support::Lab;
+use crate::agents::until;
+use crate::manager::{run, serve, serve_at};
+use crate::support::{Lab, noise};
 
 const RULE: &str = "\
 name: off-site
@@ -33,8 +34,6 @@ fn copied(lab: &Lab) -> String {
     let file = lab.text("rule.yaml");
     let ran = run(lab, &["sync", "apply", &file]).expect(0);
     assert!(ran.out.contains("off-site"), "{}", ran.out);
-    let ran = run(lab, &["sync", "apply", &file]).expect(0);
-    assert!(ran.out.contains("as described"), "{}", ran.out);
     let ran = run(lab, &["sync", "run", "off-site"]).expect(0);
     assert!(ran.out.contains("1 snapshot copied, 0 there already"), "{}", ran.out);
     let ran = run(lab, &["sync", "run", "off-site", "--json"]).expect(0);
@@ -56,7 +55,9 @@ fn the_rule_is_shown_and_changed(lab: &Lab) {
     let shown = run(lab, &["sync", "show", "off-site"]).expect(0).out;
     lab.write("shown.yaml", &shown);
     let ran = run(lab, &["sync", "apply", &lab.text("shown.yaml")]).expect(0);
-    assert!(ran.out.contains("as described"), "what is shown can be applied: {}", ran.out);
+    assert!(ran.out.contains("sync off-site changed"), "{}", ran.out);
+    let again = run(lab, &["sync", "show", "off-site"]).expect(0).out;
+    assert_eq!(again, shown, "what is shown can be applied");
     run(lab, &["sync", "disable", "off-site"]).expect(0);
     let rules = run(lab, &["sync", "list", "--json"]).expect(0).events();
     assert_eq!(
@@ -135,5 +136,55 @@ fn copies_locks_and_bandwidth_by_the_command_line() {
     the_rule_is_shown_and_changed(&lab);
     an_immutable_copy_is_unlocked_and_that_is_taken_back(&lab, &copy);
     bandwidth_is_set_and_taken_away(&lab);
+    assert_eq!(served.stop(), 0);
+}
+
+/// Slow enough that it is in the middle for a while.
+#[test]
+fn a_copy_whose_manager_was_killed_goes_on_where_it_was() {
+    let lab = Lab::new();
+    let served = serve(&lab, None);
+    served.login(&lab);
+    let web = lab.text("web");
+    lab.write("web/file", noise(1 << 20, "first"));
+    let volume = format!("kind: volume, name: web, connector: files, at: {{ path: {web} }}");
+    lab.write("resources.yaml", format!("version: 1\nresources:\n- {{ {volume} }}\n"));
+    run(&lab, &["resource", "apply", &lab.text("resources.yaml")]).expect(0);
+    run(&lab, &["snapshot", "create", "--app", "web"]).expect(0);
+    lab.write("web/file", noise(2 << 20, "second"));
+    run(&lab, &["snapshot", "create", "--app", "web"]).expect(0);
+    run(&lab, &["storage", "add", "vault", "--url", &lab.text("vault")]).expect(0);
+    lab.write("rule.yaml", RULE);
+    run(&lab, &["sync", "apply", &lab.text("rule.yaml")]).expect(0);
+    lab.write("slow.yaml", "windows:\n- { from: \"00:00\", to: \"00:00\", rate: 512KiB }\n");
+    run(&lab, &["storage", "bandwidth", "vault", &lab.text("slow.yaml")]).expect(0);
+    run(&lab, &["sync", "run", "off-site", "--no-wait"]).expect(0);
+    let synced = || {
+        let runs = run(&lab, &["run", "list", "--json"]).expect(0).events();
+        runs.into_iter().find(|run| run["kind"] == "sync").unwrap()
+    };
+    let of_vault = || {
+        let all = run(&lab, &["snapshot", "list", "--json"]).expect(0).events();
+        all.into_iter().filter(|one| one["trigger"] == "sync").collect::<Vec<_>>()
+    };
+    // The first is whole there, and the second has begun.
+    until("the second copy goes on", || synced()["progress"]["bytes"].as_u64() > Some(1 << 20));
+    assert!(of_vault().is_empty(), "nothing is shown before it is whole");
+    let address = served.url.strip_prefix("https://").unwrap().to_owned();
+    drop(served);
+    let served = serve_at(&lab, None, &address);
+    run(&lab, &["storage", "bandwidth", "vault", "--none"]).expect(0);
+    until("it goes on by itself", || synced()["state"] == "succeeded");
+    let result = synced()["result"].clone();
+    assert_eq!((&result["copied"], &result["there"]), (&1.into(), &1.into()), "{result}");
+    let copies = of_vault();
+    assert_eq!(copies.len(), 2, "{copies:?}");
+    for (copy, wanted) in copies.iter().zip([noise(2 << 20, "second"), noise(1 << 20, "first")]) {
+        assert_eq!(copy["is_complete"], true, "{copy}");
+        let (id, file) = (copy["id"].as_str().unwrap(), lab.text("got"));
+        let path = format!("{id}:/tenants/system/volumes/web/file");
+        run(&lab, &["snapshot", "get", &path, "-o", &file, "--overwrite"]).expect(0);
+        assert!(lab.read("got") == wanted, "{id} holds what its first holds");
+    }
     assert_eq!(served.stop(), 0);
 }

@@ -127,13 +127,13 @@ fn hooks_in_a_guest_are_tried_and_run_through_the_manager() {
     let served = serve(&lab, None);
     served.login(&lab);
     let mut guest = Guest::boot(&Options { words: "nowriter".into(), ..Options::default() });
-    let script = "echo $TINTYPE_PHASE >> /data/told; cat /data/told; exit $(cat /data/exit)";
+    let script = "echo in the guest >> /data/told; cat /data/told; exit $(cat /data/exit)";
     let hooks = [hook("pre-quiesce", script, "fail"), hook("post-restore", "ls /data", "fail")];
     guest.shell("echo 0 > /data/exit; sync");
     describe(&lab, &guest, &[], &hooks);
     run(&lab, &["resource", "apply", &lab.text("resources.yaml")]).expect(0);
     let tried = run(&lab, &["resource", "try-hook", "web", "pre-quiesce"]).expect(0);
-    assert!(tried.out.contains("  pre-quiesce"), "what it said: {}", tried.out);
+    assert!(tried.out.contains("  in the guest"), "what it said: {}", tried.out);
     guest.shell("echo 7 > /data/exit");
     let tried = run(&lab, &["resource", "try-hook", "web", "pre-quiesce", "--json"]).expect(1);
     let trial = &tried.events()[0]["trial"];

@@ -8,6 +8,7 @@ use serde_json::json;
 use tintype_api::client::Client;
 use tintype_api::object::{NewObject, Object};
 use tintype_api::page::Page;
+use tintype_api::resource::ResourceSpec;
 use tintype_api::restore::NewRestore;
 use tintype_api::run::{Run, RunState};
 use tintype_api::snapshot::{NewSnapshot, Snapshot};
@@ -19,7 +20,7 @@ use tintype_testkit::faulty_proxy::{Fault, FaultyProxy, Rule};
 use tintype_testkit::seaweedfs;
 
 use crate::lab::Lab;
-use crate::snapshots::{ended, full, partial, succeeded, taken, volume};
+use crate::snapshots::{full, partial, succeeded, taken, volume};
 
 const METHODS: [&str; 5] = ["GET", "HEAD", "PUT", "POST", "DELETE"];
 
@@ -56,19 +57,12 @@ pub(crate) fn storage(
     client.create(&NewObject { name: name.into(), tenant: None, spec }).unwrap()
 }
 
-/// One of its own.
-fn bucket_of(lab: &Lab) -> String {
-    let name = lab.data().file_name().unwrap().to_string_lossy().to_lowercase();
-    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    format!("away-{name}")
-}
-
 pub(crate) fn proxy() -> FaultyProxy {
     FaultyProxy::start(&seaweedfs::shared().endpoint, Vec::new())
 }
 
 fn until(client: &Client, run: &Run, what: impl Fn(&Run) -> bool) -> Run {
-    for _ in 0..600 {
+    for _ in 0..2400 {
         let now = client.run(&run.id).unwrap();
         if what(&now) {
             return now;
@@ -102,7 +96,7 @@ fn slow(client: &Client, dir: &Path) -> (PathBuf, PathBuf) {
         "kind": "volume", "connector": "files", "at": { "path": path },
         "hooks": [{ "phase": "pre-quiesce", "command": ["sh", "-c", script] }],
     });
-    let spec = serde_json::from_value::<tintype_api::resource::ResourceSpec>(spec).unwrap();
+    let spec = serde_json::from_value::<ResourceSpec>(spec).unwrap();
     client.create(&NewObject { name: "slow".into(), tenant: None, spec }).unwrap();
     (began, go)
 }
@@ -110,49 +104,48 @@ fn slow(client: &Client, dir: &Path) -> (PathBuf, PathBuf) {
 #[test]
 fn a_run_waits_for_its_storage_others_go_on_and_it_can_be_stopped() {
     let proxy = proxy();
-    Lab::on_each_owned(|lab| {
-        let lab = lab.hasty();
-        let client = lab.administrator();
-        let second = storage(&client, "second", &proxy, &bucket_of(&lab));
-        let files = lab.data().join("files");
-        volume(&client, "files", &files);
-        let (began, go) = slow(&client, lab.data());
-        std::fs::write(&go, "").unwrap();
-        let there = |names: &[&str]| {
-            let storage = Some(second.id.clone());
-            NewSnapshot { storage, ..partial(names) }
-        };
-        taken(&client, &there(&["files"]));
-        taken(&client, &there(&["slow"]));
+    let lab = Lab::sqlite().hasty();
+    let client = lab.administrator();
+    let second = storage(&client, "second", &proxy, "away");
+    let files = lab.data().join("files");
+    volume(&client, "files", &files);
+    let (began, go) = slow(&client, lab.data());
+    std::fs::write(&go, "").unwrap();
+    let there = |names: &[&str]| {
+        let storage = Some(second.id.clone());
+        NewSnapshot { storage, ..partial(names) }
+    };
+    taken(&client, &there(&["files"]));
+    taken(&client, &there(&["slow"]));
 
-        // In the middle of a capture.
-        std::fs::remove_file(&go).unwrap();
-        std::fs::write(lab.data().join("slow/file"), "new").unwrap();
-        let cut = client.snapshot(&there(&["slow"])).unwrap();
-        until(&client, &cut, |_| std::fs::read(&began).unwrap().len() == 4);
-        proxy.set(gone());
-        std::fs::write(&go, "").unwrap();
-        waits(&client, &cut, "second");
-        // Before one begins.
-        let late = client.snapshot(&there(&["files"])).unwrap();
-        waits(&client, &late, "second");
-        let unwanted = client.snapshot(&there(&["files"])).unwrap();
-        waits(&client, &unwanted, "second");
-        assert_eq!(client.cancel_run(&unwanted.id).unwrap().state, RunState::Canceled);
-        taken(&client, &partial(&["files"]));
+    // In the middle of a capture.
+    std::fs::remove_file(&go).unwrap();
+    std::fs::write(lab.data().join("slow/file"), "new").unwrap();
+    let cut = client.snapshot(&there(&["slow"])).unwrap();
+    until(&client, &cut, |_| std::fs::read(&began).unwrap().len() == 4);
+    proxy.set(gone());
+    std::fs::write(&go, "").unwrap();
+    waits(&client, &cut, "second");
+    // Before one begins.
+    let late = client.snapshot(&there(&["files"])).unwrap();
+    waits(&client, &late, "second");
+    let unwanted = client.snapshot(&there(&["files"])).unwrap();
+    waits(&client, &unwanted, "second");
+    assert_eq!(client.cancel_run(&unwanted.id).unwrap().state, RunState::Canceled);
+    taken(&client, &partial(&["files"]));
 
-        proxy.set(Vec::new());
-        for run in [&cut, &late] {
-            let run = succeeded(&client, run);
-            assert_eq!(run.attempts, 1, "that it waited is no death: {run:?}");
-        }
-        assert_eq!(client.run(&unwanted.id).unwrap().state, RunState::Canceled);
-        let log = client.run_log(&cut.id, 0).unwrap();
-        let said = |text: &str| log.iter().filter(|line| line.text.contains(text)).count();
-        let (away, again) = (said("does not answer since"), said("storage second answers again"));
-        assert!(away == 1 && again <= 1, "{log:#?}");
-        assert_eq!(snapshots_in(&client, &second).len(), 4, "nothing is lost or doubled");
-    });
+    proxy.set(Vec::new());
+    for run in [&cut, &late] {
+        let run = until(&client, run, |now| now.state.is_over());
+        assert_eq!(run.state, RunState::Succeeded, "{run:?}");
+        assert_eq!(run.attempts, 1, "that it waited is no death: {run:?}");
+    }
+    assert_eq!(client.run(&unwanted.id).unwrap().state, RunState::Canceled);
+    let log = client.run_log(&cut.id, 0).unwrap();
+    let said = |text: &str| log.iter().filter(|line| line.text.contains(text)).count();
+    let (away, again) = (said("does not answer since"), said("storage second answers again"));
+    assert!(away == 1 && again <= 1, "{log:#?}");
+    assert_eq!(snapshots_in(&client, &second).len(), 4, "nothing is lost or doubled");
 }
 
 fn impatient(lab: &Lab, most: Duration) -> Lab {
@@ -166,27 +159,29 @@ fn a_storage_that_stays_away_ends_a_run_and_a_full_snapshot_holds_the_rest() {
     let (proxy, lab) = (proxy(), Lab::sqlite());
     let lab = impatient(&lab, Duration::from_secs(1));
     let client = lab.administrator();
-    let second = storage(&client, "second", &proxy, "away-for-good");
     volume(&client, "files", &lab.data().join("files"));
     let tenant = Lab::tenant(&client, "acme").id;
-    let spec = StorageSpec { is_default: true, ..behind(&proxy, "away-of-acme") };
+    let spec = StorageSpec { is_default: true, ..behind(&proxy, "away-for-good") };
     let theirs = NewObject { name: "theirs".into(), tenant: Some(tenant.clone()), spec };
     client.create(&theirs).unwrap();
     let path = lab.data().join("of acme");
     std::fs::create_dir(&path).unwrap();
     let spec = json!({ "kind": "volume", "connector": "files", "at": { "path": path } });
-    let spec = serde_json::from_value::<tintype_api::resource::ResourceSpec>(spec).unwrap();
-    client.create(&NewObject { name: "site".into(), tenant: Some(tenant), spec }).unwrap();
-    taken(&client, &full());
+    let spec = serde_json::from_value::<ResourceSpec>(spec).unwrap();
+    client.create(&NewObject { name: "site".into(), tenant: Some(tenant.clone()), spec }).unwrap();
+    let over = |new: &NewSnapshot| {
+        let run = client.snapshot(new).unwrap();
+        until(&client, &run, |now| now.state.is_over())
+    };
+    assert_eq!(over(&full()).state, RunState::Succeeded);
 
     proxy.set(gone());
-    let new = NewSnapshot { storage: Some(second.id.clone()), ..partial(&["files"]) };
-    let failed = ended(&client, &client.snapshot(&new).unwrap());
+    let failed = over(&NewSnapshot { tenant: Some(tenant), ..partial(&["site"]) });
     assert_eq!(failed.state, RunState::Failed, "{failed:?}");
     let cause = failed.cause.unwrap();
-    assert!(cause.contains("long enough") && cause.contains("storage second"), "{cause}");
-    // Its own storage is there, and that of a tenant is waited for and then left out.
-    let run = ended(&client, &client.snapshot(&full()).unwrap());
+    assert!(cause.contains("long enough") && cause.contains("storage theirs"), "{cause}");
+    // The system's own is there; that of a tenant is waited for and then left out.
+    let run = over(&full());
     assert_eq!(run.state, RunState::Incomplete, "{run:?}");
     let log = client.run_log(&run.id, 0).unwrap();
     let said = |text: &str| log.iter().any(|line| line.text.contains(text));
@@ -196,7 +191,7 @@ fn a_storage_that_stays_away_ends_a_run_and_a_full_snapshot_holds_the_rest() {
 
 #[test]
 fn a_restore_whose_storage_goes_away_is_undone_and_begun_again() {
-    let (proxy, lab) = (proxy(), Lab::sqlite().hasty());
+    let (proxy, lab) = (proxy(), Lab::postgres().hasty());
     let client = lab.administrator();
     let second = storage(&client, "second", &proxy, "away-restore");
     let files = lab.data().join("files");
