@@ -63,6 +63,8 @@ pub struct Client {
     bearer: Option<String>,
     /// None: nothing is remembered.
     remembered: Option<Arc<Mutex<Remembered>>>,
+    /// An answer may take so long to begin.
+    patience: Duration,
 }
 
 /// What a manager answered.
@@ -140,6 +142,7 @@ impl Client {
             base: format!("https://{SERVER_NAME}:{port}"),
             bearer: None,
             remembered: None,
+            patience: ANSWER,
         })
     }
 
@@ -156,7 +159,7 @@ impl Client {
             .unversioned_rustls_crypto_provider(provider())
             .build();
         let config = config(tls).build();
-        Ok(Self { agent: config.into(), base, bearer, remembered: None })
+        Ok(Self { agent: config.into(), base, bearer, remembered: None, patience: ANSWER })
     }
 
     #[must_use]
@@ -168,6 +171,12 @@ impl Client {
     #[must_use]
     pub fn remembering(&self) -> Self {
         Self { remembered: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// For what takes longer than usual answers do.
+    #[must_use]
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { patience, ..self.clone() }
     }
 
     pub fn login(&self, login: &Login) -> Result<LoggedIn> {
@@ -500,6 +509,7 @@ impl Client {
     }
 
     /// Runs a hook of a resource, by its number.
+    /// It is waited for as long as the hook may take: see [`Client::with_patience`].
     pub fn try_hook(&self, resource: &Id, hook: usize) -> Result<Trial> {
         let new = NewTrial { hook };
         self.send(Method::POST, &format!("/resources/{resource}/hooks/try"), Some(&new), None)
@@ -639,6 +649,8 @@ impl Client {
         }
         let text = body.map(Value::to_string).unwrap_or_default();
         let request = request.body(text).map_err(|error| Error::invalid(error.to_string()))?;
+        let request = self.agent.configure_request(request);
+        let request = request.timeout_recv_response(Some(self.patience)).build();
         let answer = self.agent.run(request).map_err(|error| self.failed(&error))?;
         self.answer(answer)
     }

@@ -54,6 +54,8 @@ pub enum RunKind {
     Verify,
     /// Looks whether a storage can still be used.
     CheckStorage,
+    /// Looks whether agents and connectors are there, after a recovery.
+    CheckConnectors,
     /// Copies what another storage lacks.
     Sync,
     /// Writes a snapshot as one file.
@@ -65,13 +67,14 @@ pub enum RunKind {
 }
 
 impl RunKind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Snapshot,
         Self::Restore,
         Self::Prune,
         Self::Gc,
         Self::Verify,
         Self::CheckStorage,
+        Self::CheckConnectors,
         Self::Sync,
         Self::Export,
         Self::Fetch,
@@ -86,6 +89,7 @@ impl RunKind {
             Self::Gc => "gc",
             Self::Verify => "verify",
             Self::CheckStorage => "check-storage",
+            Self::CheckConnectors => "check-connectors",
             Self::Sync => "sync",
             Self::Export => "export",
             Self::Fetch => "fetch",

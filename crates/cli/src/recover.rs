@@ -203,9 +203,16 @@ fn done(report: &Report, recovered: &Recovered, options: &Options) -> anyhow::Re
     if let Some(undo) = &recovered.undo {
         report.note(format!("what was here comes back with: {undo}"));
     }
-    match recovered.is_back {
-        true => report.note("the manager has started again"),
-        false => report.note(format!("start it: tintype serve --data {}", options.data.display())),
+    let start = format!("start it: tintype serve --data {}", options.data.display());
+    match (recovered.is_back, recovered.was_running) {
+        (true, _) => report.note("the manager has started again"),
+        (false, false) => report.note(start),
+        (false, true) => report.warn(format!(
+            "the manager did not start again: its log says why; mend that and {start}"
+        )),
+    }
+    for run in &recovered.checks {
+        report.note(format!("checked again then: tintype run follow {run}"));
     }
     if let Some(run) = &recovered.run {
         report.note(format!("applications are restored by run {run}: tintype run follow {run}"));

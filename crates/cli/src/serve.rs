@@ -152,6 +152,7 @@ impl Own {
             guard: platform::guard_command()?,
             runtime: platform::runtime_dir(),
             limits: file.uploads.limits()?,
+            patience: file.runs.patience(),
         })
     }
 }

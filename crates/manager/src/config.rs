@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
+use tintype_model::patience::Patience;
 use tintype_model::{Error, Result};
 
 use crate::outside::Network;
@@ -25,6 +27,27 @@ pub struct File {
     pub names: Vec<String>,
     pub tls: TlsFile,
     pub uploads: UploadsFile,
+    pub runs: RunsFile,
+}
+
+/// How runs go on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunsFile {
+    /// A storage that does not answer is waited for at most so long; 0: not at all.
+    pub storage_wait_minutes: u32,
+}
+
+impl Default for RunsFile {
+    fn default() -> Self {
+        Self { storage_wait_minutes: 30 }
+    }
+}
+
+impl RunsFile {
+    pub fn patience(&self) -> Patience {
+        Patience { most: Duration::from_mins(self.storage_wait_minutes.into()) }
+    }
 }
 
 /// What may be uploaded.
@@ -56,10 +79,11 @@ pub struct TlsFile {
     pub key: Option<PathBuf>,
 }
 
-const KEYS: [(&str, &[&str]); 3] = [
-    ("", &["data", "listen", "database", "names", "tls", "uploads"]),
+const KEYS: [(&str, &[&str]); 4] = [
+    ("", &["data", "listen", "database", "names", "tls", "uploads", "runs"]),
     ("tls", &["certificate", "key"]),
     ("uploads", &["most", "allow"]),
+    ("runs", &["storage_wait_minutes"]),
 ];
 
 impl File {
@@ -67,11 +91,10 @@ impl File {
         let table: toml::Table =
             text.parse().map_err(|error: toml::de::Error| Error::invalid(error.to_string()))?;
         check_keys("", &table)?;
-        if let Some(tls) = table.get("tls").and_then(toml::Value::as_table) {
-            check_keys("tls", tls)?;
-        }
-        if let Some(uploads) = table.get("uploads").and_then(toml::Value::as_table) {
-            check_keys("uploads", uploads)?;
+        for (section, _) in &KEYS[1..] {
+            if let Some(table) = table.get(*section).and_then(toml::Value::as_table) {
+                check_keys(section, table)?;
+            }
         }
         let file: Self =
             table.try_into().map_err(|error: toml::de::Error| Error::invalid(error.to_string()))?;
@@ -128,9 +151,12 @@ mod tests {
     fn settings_are_read() {
         let text = "data = '/var/lib/tintype'\nlisten = '[::]:8443'\nnames = ['backup.example']\n\
                     [tls]\ncertificate = 'a.pem'\nkey = 'b.pem'\n\
-             [uploads]\nmost = '2GiB'\nallow = ['10.0.0.0/8']\n";
+             [uploads]\nmost = '2GiB'\nallow = ['10.0.0.0/8']\n\
+             [runs]\nstorage_wait_minutes = 5\n";
         let file = File::parse(text).unwrap();
         assert_eq!(file.uploads.limits().unwrap().most_bytes, 2 << 30);
+        assert_eq!(file.runs.patience().most, Duration::from_mins(5));
+        assert_eq!(RunsFile::default().patience().most, Duration::from_mins(30));
         assert_eq!(file.listen.unwrap().port(), 8443);
         assert_eq!(file.names, ["backup.example"]);
         assert_eq!(File::parse("").unwrap(), File::default());
@@ -143,6 +169,10 @@ mod tests {
             (
                 "[tls]\ncertifcate = 'x'",
                 "there is no setting `tls.certifcate`: did you mean `tls.certificate`?",
+            ),
+            (
+                "[runs]\nstorage_wait = 5",
+                "there is no setting `runs.storage_wait`: did you mean `runs.storage_wait_minutes`?",
             ),
             ("quux = 1", "there is no setting `quux`"),
         ];

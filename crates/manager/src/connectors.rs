@@ -3,18 +3,22 @@
 
 use std::collections::BTreeMap;
 
-use tintype_api::connector::{ConnectorSpec, PASSWORD_FILE};
+use tintype_api::connector::{ConnectorSpec, PASSWORD_FILE, Tried};
 use tintype_api::object::Object;
 use tintype_api::resource::ResourceSpec;
 use tintype_model::identifier::Id;
-use tintype_model::resource::Resource;
+use tintype_model::resource::{Kind, Resource};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_runner::vault::Passwords;
+use tintype_runner::vault::discover::Reached;
+use tintype_runner::vault::work::{Done, Work, WorkOrder};
 use zeroize::Zeroizing;
 
+use crate::agents::hands::{self, For};
+use crate::agents::named;
 use crate::catalog::objects::{self, Filter};
 use crate::catalog::secrets::{self, Of};
-use crate::state::Shared;
+use crate::state::{Shared, State};
 
 /// Name of a connector's secret.
 pub const PASSWORD: &str = "password";
@@ -53,7 +57,7 @@ impl Shared {
         resources: impl IntoIterator<Item = &'r Resource>,
     ) -> Result<Passwords> {
         let mut passwords = Passwords::default();
-        let named: Vec<(Id, &Resource)> = resources.into_iter().filter_map(named).collect();
+        let named: Vec<(Id, &Resource)> = resources.into_iter().filter_map(of_connector).collect();
         if named.is_empty() {
             return Ok(passwords);
         }
@@ -79,8 +83,42 @@ impl Shared {
     }
 }
 
+/// Speaks to the server as a capture would; one that does not let it in is refused.
+pub async fn tried(
+    state: &State,
+    candidate: &Object<ConnectorSpec>,
+    password: Option<String>,
+) -> Result<Tried> {
+    let spec = &candidate.spec;
+    let place = match &spec.agent {
+        None => None,
+        Some(id) => Some(named(state, id, &candidate.tenant).await?),
+    };
+    let own = Passwords::named(candidate.id.as_str());
+    let whole = Resource {
+        name: candidate.name.clone(),
+        connector: spec.connector.clone(),
+        ..bare(Kind::Database)
+    };
+    let with_password =
+        ConnectorSpec { has_password: spec.has_password || password.is_some(), ..spec.clone() };
+    let resource = with_password.completes(whole, &own);
+    let mut passwords = state.passwords_for(&candidate.tenant, [&resource]).await?;
+    if let Some(password) = password {
+        passwords.insert(candidate.id.as_str(), password);
+    }
+    let work = Work::Reach { resource: Box::new(resource) };
+    let order = WorkOrder { passwords, ..WorkOrder::new(work, None) };
+    match hands::perform(state, &place, For::Request, order).await? {
+        Done::Reached(Reached { reaches, why_not_more }) => {
+            Ok(Tried { reaches: reaches.to_string(), why_not_more })
+        }
+        _ => Err(Error::unsupported("a connector was tried, and something else answered")),
+    }
+}
+
 /// The connector whose password it names.
-fn named(resource: &Resource) -> Option<(Id, &Resource)> {
+fn of_connector(resource: &Resource) -> Option<(Id, &Resource)> {
     let file = resource.at.get(PASSWORD_FILE)?.as_str()?;
     Some((Passwords::connector_of(file)?.parse().ok()?, resource))
 }
@@ -88,4 +126,19 @@ fn named(resource: &Resource) -> Option<(Id, &Resource)> {
 fn text(secret: &Zeroizing<Vec<u8>>) -> Result<String> {
     let text = std::str::from_utf8(secret).map(str::to_owned);
     text.map_err(|_| Error::corrupt("the password of a connector"))
+}
+
+pub fn bare(kind: Kind) -> Resource {
+    Resource {
+        kind,
+        name: String::new(),
+        connector: String::new(),
+        at: serde_json::Map::new(),
+        tags: Vec::new(),
+        version: None,
+        consistency: None,
+        hooks: Vec::new(),
+        excludes: Vec::new(),
+        components: Vec::new(),
+    }
 }

@@ -22,6 +22,7 @@ use tintype_api::tenant::{SYSTEM, TenantSpec};
 use tintype_api::user::UserSpec;
 use tintype_model::env::Random;
 use tintype_model::identifier::Id;
+use tintype_model::patience::Patience;
 use tintype_model::rights::Role;
 use tintype_model::{Error, Result};
 use tintype_runner::group::GuardCommand;
@@ -71,6 +72,8 @@ pub struct Options {
     /// Where all programs of this host know of each other's runs.
     pub runtime: PathBuf,
     pub limits: uploads::Limits,
+    /// How long runs wait for a storage that does not answer.
+    pub patience: Patience,
 }
 
 /// A manager that listens.
@@ -286,6 +289,7 @@ pub(crate) async fn state(
         data: options.data.clone(),
         host,
         limits: options.limits.clone(),
+        patience: options.patience,
         authority,
     }))
 }

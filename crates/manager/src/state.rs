@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use jiff::Timestamp;
 use tintype_model::env::{Clock, Random};
 use tintype_model::identifier::Id;
+use tintype_model::patience::Patience;
 use tintype_runner::vault::{Host, Limit};
 use tokio::sync::Semaphore;
 
@@ -50,6 +51,8 @@ pub struct Shared {
     /// What may be uploaded.
     pub limits: Limits,
     pub busy: Busy,
+    /// With storages that do not answer.
+    pub patience: Patience,
     /// Of storages, by their ids.
     pub bandwidths: Mutex<HashMap<Id, Arc<Limit>>>,
     /// Of agents.
@@ -74,6 +77,7 @@ pub struct Parts {
     pub data: PathBuf,
     pub host: Host,
     pub limits: Limits,
+    pub patience: Patience,
     pub authority: Authority,
 }
 
@@ -91,6 +95,7 @@ impl Shared {
             host,
             authority,
             limits,
+            patience,
         } = parts;
         Arc::new(Self {
             catalog,
@@ -110,6 +115,7 @@ impl Shared {
             reading: Arc::new(Semaphore::new(READ_AT_ONCE)),
             limits,
             busy: Busy::default(),
+            patience,
             bandwidths: Mutex::default(),
             authority,
             outbox: Outbox::default(),

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 /// An exact length: `s`, `m` minutes, `h`, `d` of 24 hours, `w` of 7 days, or `ms`.
 pub fn parse(text: &str) -> Result<Duration> {
-    const EXAMPLE: &str = "10s, 5m, 1h30m or 2d";
+    const EXAMPLE: &str = "10s, 5m, 1h30m or 2d (m is minutes)";
     let mut total = Duration::ZERO;
     for (count, unit) in parts(text, EXAMPLE)? {
         let one = match unit {
@@ -35,7 +35,7 @@ pub fn parse(text: &str) -> Result<Duration> {
 
 /// A span on the calendar: `y`, `m` months, `w`, `d`, `h`.
 pub fn parse_span(text: &str) -> Result<Span> {
-    const EXAMPLE: &str = "3d, 1w or 1y5m7d2h (m is months)";
+    const EXAMPLE: &str = "12h, 3d, 1w or 1y5m7d2h";
     let mut span = Span::new();
     for (count, unit) in parts(text, EXAMPLE)? {
         let count = i64::try_from(count).map_err(|_| too_long(text, EXAMPLE))?;
@@ -45,7 +45,10 @@ pub fn parse_span(text: &str) -> Result<Span> {
             "w" => span.try_weeks(i64::from(span.get_weeks()).saturating_add(count)),
             "d" => span.try_days(i64::from(span.get_days()).saturating_add(count)),
             "h" => span.try_hours(i64::from(span.get_hours()).saturating_add(count)),
-            _ => return Err(bad_unit(text, unit, "y, m, w, d, h", EXAMPLE)),
+            _ => {
+                let units = "y years, m months, w weeks, d days, h hours";
+                return Err(bad_unit(text, unit, units, EXAMPLE));
+            }
         };
         span = result.map_err(|_| too_long(text, EXAMPLE))?;
     }
@@ -148,7 +151,11 @@ mod tests {
             assert!(message.contains(part) && message.contains("1h30m"), "{text}: {message}");
         }
         let message = parse_span("5s").unwrap_err().to_string();
-        assert!(message.contains("\"s\" is none of y, m, w, d, h"), "{message}");
+        assert!(message.contains("\"s\" is none of y years, m months, w"), "{message}");
+        let message = parse_span("5min").unwrap_err().to_string();
+        assert!(message.contains("\"min\" is none of") && message.contains("12h"), "{message}");
+        let message = parse("5months").unwrap_err().to_string();
+        assert!(message.contains("m is minutes"), "{message}");
         for text in ["99999y", "1h9223372036854775807h", "99999999999999999999d"] {
             let message = parse_span(text).unwrap_err().to_string();
             assert!(message.contains("too l"), "{text}: {message}");

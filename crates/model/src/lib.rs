@@ -14,6 +14,7 @@ pub mod forecast;
 pub mod identifier;
 pub mod item;
 mod openapi;
+pub mod patience;
 pub mod plan;
 pub mod profile;
 pub mod queue;

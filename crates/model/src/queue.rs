@@ -39,6 +39,8 @@ pub struct Slot {
     pub holds: BTreeSet<Hold>,
     /// It writes or reads a whole snapshot as one file on the manager's host.
     pub is_bundle: bool,
+    /// It asks whether its storage answers again: one does, for all that wait for it.
+    pub asks: bool,
 }
 
 /// How many at once.
@@ -92,7 +94,8 @@ fn wait_of(slot: &Slot, going: &[&Slot], reserved: &[&Slot], limits: &Limits) ->
         return Some(Wait::Host);
     }
     let same_storage = going.iter().filter(|o| !o.storage.is_empty() && o.storage == slot.storage);
-    if same_storage.count() >= limits.of_storage {
+    let is_asked = same_storage.clone().any(|other| other.asks);
+    if same_storage.count() >= limits.of_storage || (slot.asks && is_asked) {
         return Some(Wait::Storage);
     }
     let bundles = going.iter().filter(|other| other.is_bundle).count();
@@ -115,6 +118,7 @@ mod tests {
             storage: "s".into(),
             holds: holds.iter().cloned().collect(),
             is_bundle: false,
+            asks: false,
         }
     }
 
@@ -159,6 +163,18 @@ mod tests {
     }
 
     #[test]
+    fn one_asks_a_storage_for_all_that_wait_for_it() {
+        let asks = |id: &str, storage: &str| Slot {
+            asks: true,
+            storage: storage.into(),
+            ..slot(id, id, &[])
+        };
+        let waiting = [asks("a", "s"), asks("b", "s"), asks("c", "other"), slot("d", "d", &[])];
+        let decided = decide(&[], &waiting, &limits(9, 9, 9));
+        assert_eq!(decided, [None, Some(Wait::Storage), None, None]);
+    }
+
+    #[test]
     fn limits_hold_for_host_storage_and_tenant() {
         let waiting: Vec<_> = ["a", "a", "b", "c"].map(|t| slot(t, t, &[])).into_iter().collect();
         let of = |limits: &Limits| decide(&[], &waiting, limits);
@@ -190,6 +206,7 @@ mod tests {
                 storage: storage.to_string(),
                 holds: [resource(&tenant.to_string(), &hold.to_string())].into(),
                 is_bundle: false,
+                asks: false,
             }).collect();
             let decided = decide(&[], &slots, &limits(of_host, of_storage, of_tenant));
             let begun: Vec<&Slot> = slots.iter().zip(&decided)

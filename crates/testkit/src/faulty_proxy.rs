@@ -21,6 +21,8 @@ pub enum Fault {
     Delay(Duration),
     /// This request and all later ones find nobody there.
     Vanish,
+    /// This request and all later ones are answered 503, until there are other rules.
+    Outage,
 }
 
 /// Which requests: those with this method whose target contains all of these, from number
@@ -57,6 +59,7 @@ struct State {
     asked: Vec<String>,
     open: Vec<TcpStream>,
     vanished: bool,
+    is_out: bool,
 }
 
 pub struct FaultyProxy {
@@ -86,6 +89,7 @@ impl FaultyProxy {
         let mut state = self.lock();
         state.rules = rules.into_iter().map(|rule| (rule, 0)).collect();
         state.asked.clear();
+        state.is_out = false;
     }
 
     /// `METHOD target` of every request since the rules were set.
@@ -262,7 +266,11 @@ fn fault_of(first_line: &str, state: &Mutex<State>) -> Option<Fault> {
             fault = fault.or(Some(rule.fault));
         }
     }
-    fault
+    state.is_out |= matches!(fault, Some(Fault::Outage));
+    match state.is_out {
+        true => Some(Fault::Answer(503, "ServiceUnavailable")),
+        false => fault,
+    }
 }
 
 fn refuse(client: &mut impl io::Write, status: u16, code: &str) -> io::Result<()> {

@@ -164,7 +164,7 @@ pub(crate) struct Import {
     /// Name of a storage; default: the tenant's
     #[arg(long, value_name = "NAME")]
     storage: Option<String>,
-    /// 14d, 1y6m, never; default: a month
+    /// 14d, 1y6m (y years, m months, w, d, h), never; default: a month
     #[arg(long, value_name = "TIME")]
     keep: Option<String>,
     /// The tenant sees and restores it, too

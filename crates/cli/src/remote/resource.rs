@@ -1,6 +1,7 @@
 //! `resource`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tintype_api::agent::AgentSpec;
@@ -16,6 +17,9 @@ use crate::exit::{Ended, Exit, usage};
 use crate::platform;
 use crate::report::Report;
 use crate::show;
+
+/// Beyond the time of a hook.
+const ANSWER: Duration = Duration::from_mins(1);
 
 pub(crate) type Args = Said<Command>;
 
@@ -93,7 +97,9 @@ fn try_hooks(client: &Client, report: &Report, one: &One, phase: Phase) -> anyho
     let mut tried = 0;
     for (number, hook) in hooks {
         tried += 1;
-        let trial = client.try_hook(&resource.id, number)?;
+        // It is ended there when its time is over; what it said comes afterwards.
+        let within = Duration::from_secs(hook.timeout_seconds.into()) + ANSWER;
+        let trial = client.with_patience(within).try_hook(&resource.id, number)?;
         report
             .event("trial", json!({ "hook": number, "command": hook.command, "trial": trial }))?;
         let (command, took) = (hook.command.join(" "), show::seconds(trial.seconds));

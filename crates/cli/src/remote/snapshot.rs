@@ -54,7 +54,7 @@ pub(crate) enum Command {
     },
     /// Take one, and wait until it is done
     Create(Create),
-    /// Say how long it is kept: 30d, 1y6m, never
+    /// Say how long it is kept: 30d, 1y6m (y years, m months, w, d, h), never
     Keep { id: String, time: String },
     /// Let it stay whatever its expiry says, or no longer
     Hold {
@@ -134,7 +134,7 @@ pub(crate) struct Create {
     name: String,
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     note: String,
-    /// 14d, 1y6m, never; default: a month
+    /// 14d, 1y6m (y years, m months, w, d, h), never; default: a month
     #[arg(long, value_name = "TIME")]
     keep: Option<String>,
     /// Name of a storage; default: the tenant's

@@ -70,7 +70,7 @@ pub(crate) struct Expire {
 #[derive(clap::Args)]
 #[group(required = true, multiple = false)]
 struct Moment {
-    /// So long from now: 90d, 1y6m
+    /// So long from now: 90d, 1y6m (y years, m months, w, d, h)
     #[arg(long = "in", value_name = "TIME")]
     from_now: Option<String>,
     /// At this moment
@@ -117,7 +117,7 @@ pub(crate) struct Lock {
 #[derive(clap::Args)]
 #[group(required = true, multiple = false)]
 struct End {
-    /// So long from now: 30d, 1y6m
+    /// So long from now: 30d, 1y6m (y years, m months, w, d, h)
     #[arg(long = "for", value_name = "TIME")]
     from_now: Option<String>,
     /// Until this moment

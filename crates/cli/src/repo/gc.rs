@@ -34,10 +34,10 @@ pub(crate) struct Args {
     /// ones with what is needed of them
     #[arg(long)]
     rewrite_damaged: bool,
-    /// Give up when snapshots are still being written after this time
+    /// Give up when snapshots are still being written after this time (s, m minutes, h)
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::parse)]
     wait: Duration,
-    /// Take a writer for dead that gave no sign of life for this long
+    /// Take a writer for dead that gave no sign of life for this long (s, m minutes, h)
     #[arg(long, value_name = "TIME", default_value = "2h", value_parser = duration::parse)]
     fence_after: Duration,
     /// Give up a snapshot whose fate is lost or damaged: whatever is left of it goes. Its whole

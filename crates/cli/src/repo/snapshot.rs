@@ -98,7 +98,7 @@ pub(crate) struct Args {
     /// Let `prune` drop it after this moment, and not before
     #[arg(long, value_name = "WHEN", value_parser = when::parse, help_heading = "Labels")]
     expiry: Option<Timestamp>,
-    /// The same, counted from now: 30d, 1y6m
+    /// The same, counted from now: 30d, 1y6m (y years, m months, w, d, h)
     #[arg(long, value_name = "TIME", conflicts_with = "expiry", help_heading = "Labels")]
     expires_in: Option<String>,
     /// Name of the host, if not this one's

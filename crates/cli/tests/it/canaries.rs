@@ -139,6 +139,69 @@ fn plant(lab: &Lab, client: &Client, planted: &mut Planted) {
     other.exchange("GET", "/tenants", None, None).unwrap();
 }
 
+/// A database behind a connector; what runs while it is dumped is looked at.
+fn database(lab: &Lab, client: &Client, server: &Postgres, planted: &mut Planted) {
+    let password = "canary-of-a-connector";
+    planted.0.insert("a connector's password", password.to_owned());
+    server.sql(&format!("CREATE ROLE saver SUPERUSER LOGIN PASSWORD '{password}'"));
+    server.sql("CREATE DATABASE shop");
+    let at = json!({ "host": "127.0.0.1", "port": server.port, "user": "saver" });
+    let connector = json!({
+        "name": "orders",
+        "spec": { "connector": "postgres", "at": at, "password": password },
+    });
+    let connector = post(client, "/connectors", &connector);
+    std::fs::create_dir(lab.path("seen-by-database")).unwrap();
+    let looks = json!(["sh", "-c", LOOKS, lab.path("seen-by-database")]);
+    let resource = json!({
+        "name": "shop",
+        "spec": {
+            "kind": "database", "connector": "postgres", "through": connector["id"],
+            "at": { "mode": "logical", "databases": ["shop"] },
+            "hooks": [{ "phase": "post-thaw", "command": looks }],
+        },
+    });
+    post(client, "/resources", &resource);
+    let new = json!({ "scope": "partial", "resources": ["shop"] });
+    let taken = over(client, &post(client, "/snapshots", &new));
+    assert_eq!(taken.state.name(), "succeeded", "{taken:?} {:#?}", client.run_log(&taken.id, 0));
+    // One that is not let in says so, and not with what.
+    let wrong = "canary-of-a-wrong-connector";
+    planted.0.insert("a connector's wrong password", wrong.to_owned());
+    let wrong = json!({
+        "name": "wrong",
+        "spec": { "connector": "postgres", "at": at, "password": wrong },
+    });
+    let refused = client.exchange("POST", "/connectors", Some(&wrong), None).unwrap();
+    assert!(!refused.status.is_success());
+    planted.is_not_in("the refusal of a connector", refused.text.as_bytes());
+}
+
+/// Sealed or not: what is left out is not there.
+fn left_out(lab: &Lab) {
+    run(lab, &["snapshot", "create", "--manager", "--exclude-credentials"]).expect(0);
+    let zip = lab.text("bare.zip");
+    run(lab, &["snapshot", "export", "latest", "-o", &zip, "--plain"]).expect(0);
+    let unzip = Command::new("unzip").args(["-q", &zip, "-d"]).arg(lab.path("bare")).output();
+    assert!(unzip.unwrap().status.success());
+    let all = files(&lab.path("bare"));
+    let (_, state) = all.iter().find(|(path, _)| path.ends_with("state.jsonl")).unwrap();
+    let text = String::from_utf8(state.clone()).unwrap();
+    let rows = text.lines().skip(1).map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let (mut objects, mut keys) = (0, 0);
+    for row in rows {
+        match row["table"].as_str().unwrap() {
+            "password" | "bearer" => panic!("{row}"),
+            "secret" => {
+                assert!(row.to_string().contains(r#""owner_kind":"repository""#), "{row}");
+                keys += 1;
+            }
+            _ => objects += 1,
+        }
+    }
+    assert!(objects > 0 && keys > 0, "{text}");
+}
+
 /// In S3, with keys that only its requests are signed with.
 fn storage(lab: &Lab, planted: &mut Planted) {
     let store = seaweedfs::shared();
@@ -182,19 +245,23 @@ fn no_secret_leaves_the_place_where_it_belongs() {
     let authority = lab.read("data/tls/authority.pem");
     let client = Client::new(&served.url, Some(&authority), Some(token)).unwrap();
     plant(&lab, &client, &mut planted);
+    database(&lab, &client, &server, &mut planted);
     let master_key = lab.read_text("data/master.key");
     planted.0.insert("the master key", master_key.trim().to_owned());
     for (path, text) in answers(&client) {
         planted.is_not_in(&format!("the answer of {path}"), text.as_bytes());
     }
-    for seen in ["seen.env", "seen.ps"] {
-        planted.is_not_in(seen, &lab.read(&format!("seen/{seen}")));
+    for seen in
+        ["seen/seen.env", "seen/seen.ps", "seen-by-database/seen.env", "seen-by-database/seen.ps"]
+    {
+        planted.is_not_in(seen, &lab.read(seen));
     }
     let plain = lab.text("plain.zip");
     run(&lab, &["snapshot", "export", "latest", "-o", &plain, "--plain"]).expect(0);
     tintype_testkit::debian::need(&["unzip"], &["unzip"]);
     let unzip = Command::new("unzip").args(["-q", &plain, "-d"]).arg(lab.path("plain")).output();
     assert!(unzip.unwrap().status.success());
+    left_out(&lab);
     let dumped = Command::new(postgres::program("pg_dump"))
         .args(["-h", &host, "-p", &port.to_string(), "-U", "postgres", "postgres"])
         .output()
@@ -203,9 +270,11 @@ fn no_secret_leaves_the_place_where_it_belongs() {
     planted.is_not_in("the catalog", &dumped.stdout);
     assert_eq!(served.stop(), 0);
     planted.is_not_in("the log", &lab.read("log"));
-    planted.is_not_in("a plain bundle", &lab.read("plain.zip"));
-    for (path, bytes) in files(&lab.path("plain")) {
-        planted.is_not_in(&path, &bytes);
+    for bundle in ["plain", "bare"] {
+        planted.is_not_in(bundle, &lab.read(&format!("{bundle}.zip")));
+        for (path, bytes) in files(&lab.path(bundle)) {
+            planted.is_not_in(&path, &bytes);
+        }
     }
     planted.0.remove("the master key");
     for (path, bytes) in files(&lab.path("data")) {

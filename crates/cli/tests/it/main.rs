@@ -8,6 +8,7 @@ mod bundles;
 mod canaries;
 mod changing;
 mod commands;
+mod copies;
 mod deleting;
 mod described;
 mod destination;

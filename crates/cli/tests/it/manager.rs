@@ -94,6 +94,11 @@ impl Served {
         (self.url, self.password) = greeted(&mut self.lines);
     }
 
+    /// It ends by itself.
+    pub(crate) fn ended(mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
     pub(crate) fn stop(mut self) -> i32 {
         let pid = i32::try_from(self.child.id()).unwrap();
         let pid = rustix::process::Pid::from_raw(pid).unwrap();

@@ -98,3 +98,35 @@ fn the_sheet_is_printed(lab: &Lab) {
         assert!(code.contains(part.trim()), "{part} is not in {code}");
     }
 }
+
+/// Its settings are read anew at each start: with these it does not.
+#[test]
+fn a_manager_that_does_not_start_again_is_brought_back_by_the_printed_command() {
+    let lab = Lab::new();
+    let served = serve(&lab, None);
+    served.login(&lab);
+    let (vault, data) = (lab.text("vault"), lab.text("data"));
+    run(&lab, &["storage", "add", "vault", "--url", &vault, "--default"]).expect(0);
+    run(&lab, &["snapshot", "create", "--manager"]).expect(0);
+    let listed = run(&lab, &["snapshot", "list", "--json"]).expect(0).events();
+    let id = listed[0]["id"].as_str().unwrap().to_owned();
+    run(&lab, &["tenant", "create", "later"]).expect(0);
+    lab.write("data/tintype.toml", "lisen = '127.0.0.1:0'\n");
+    lab.write("good.toml", "");
+    let good = lab.text("good.toml");
+    let recover = ["recover", "--from", &vault, "--snapshot", &id, "--in-place", "--data", &data];
+    let more = ["--config", &good, "--confirm", &id[..8]];
+    // It ends by itself, and somebody has to see that.
+    let ended = std::thread::spawn(move || served.ended());
+    let ran = run(&lab, &[&recover[..], &more].concat()).expect(0);
+    assert_eq!(ended.join().unwrap(), 2);
+    assert!(ran.err.contains("the manager did not start again"), "{}", ran.err);
+    let undo = ran.err.lines().find_map(|line| line.split("comes back with: ").nth(1)).unwrap();
+    let words: Vec<&str> = undo.split_whitespace().map(|word| word.trim_matches('\'')).collect();
+    std::fs::remove_file(lab.path("data/tintype.toml")).unwrap();
+    run(&lab, &words[1..]).expect(0);
+    let served = serve(&lab, None);
+    login(&lab, &served);
+    run(&lab, &["tenant", "show", "later"]).expect(0);
+    assert_eq!(served.stop(), 0);
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tintype_engine::env::Env;
 
+use crate::agents::{Agent, served};
 use crate::manager::{run, serve, serve_at};
 use crate::support::Lab;
 
@@ -103,4 +104,61 @@ fn a_restore_that_was_interrupted_is_taken_back() {
     let log = run(&lab, &["audit", "list"]).expect(0).out;
     assert!(log.contains("restore.undo"), "{log}");
     assert_eq!(served.stop(), 0);
+}
+
+/// Its agent is killed in the middle; started again it gets the order again, and the run is stopped
+/// there.
+fn interrupted_elsewhere(lab: &Lab) -> (crate::manager::Served, Agent, String) {
+    let served = served(lab);
+    let agent = Agent::joined(lab, "web1");
+    lab.write("web/file", "as it was");
+    let (web, script) = (lab.text("web"), format!("cd {} && {WAITS}", lab.text("")));
+    let hook = format!("{{ phase: pre-restore, command: [ sh, -c, \"{script}\" ] }}");
+    let volume = format!("kind: volume, name: web, connector: files, at: {{ path: {web} }}");
+    let text = format!("version: 1\nresources:\n- {{ {volume}, hooks: [ {hook} ] }}\n");
+    lab.write("resources.yaml", text);
+    run(lab, &["agent", "apply", "web1", &lab.text("resources.yaml")]).expect(0);
+    run(lab, &["snapshot", "create", "--app", "web"]).expect(0);
+    lab.write("web/file", "broken");
+    let restore = ["restore", "latest", "--app", "web", "--confirm", "web"];
+    let mut following = crate::manager::program(lab, &restore).spawn().unwrap();
+    until("the restore begins", || began(lab) == 1);
+    following.kill().unwrap();
+    following.wait().unwrap();
+    // Its drop kills it.
+    drop(agent);
+    let agent = Agent::start(lab, "web1", &[]);
+    agent.works();
+    until("the restore goes on by itself", || began(lab) == 2);
+    let id = restores(lab)[0]["run"]["id"].as_str().unwrap().to_owned();
+    run(lab, &["run", "cancel", &id]).expect(0);
+    until("it stops", || restores(lab)[0]["standing"] == "interrupted");
+    let shown = run(lab, &["restore", "show", &id, "--json"]).expect(0).events().remove(0);
+    assert_eq!(shown["run"]["state"], "canceled", "one end: {shown}");
+    assert_eq!(shown["hosts"][0]["left"]["names"][0], "web", "{shown}");
+    assert_eq!(lab.read("web/file"), b"broken");
+    (served, agent, id)
+}
+
+#[test]
+fn a_restore_whose_agent_was_killed_goes_on() {
+    let lab = Lab::new();
+    let (served, agent, id) = interrupted_elsewhere(&lab);
+    lab.write("go", "");
+    run(&lab, &["restore", "resume", &id]).expect(0);
+    assert_eq!(lab.read("web/file"), b"as it was");
+    let all = restores(&lab);
+    assert!(all.iter().all(|one| one["standing"] != "interrupted"), "{all:?}");
+    assert_eq!((agent.end(), served.stop()), (0, 0));
+}
+
+#[test]
+fn a_restore_whose_agent_was_killed_is_taken_back() {
+    let lab = Lab::new();
+    let (served, agent, id) = interrupted_elsewhere(&lab);
+    run(&lab, &["restore", "undo", &id]).expect(0);
+    assert_eq!(lab.read("web/file"), b"broken");
+    let all = restores(&lab);
+    assert!(all.iter().all(|one| one["standing"] != "interrupted"), "{all:?}");
+    assert_eq!((agent.end(), served.stop()), (0, 0));
 }

@@ -178,7 +178,8 @@ impl Backend for RetryBackend {
         self.retries.run(|_| self.inner.stat(name))
     }
 
-    /// Only until the first object was given out: from then on the driver repeats pages itself.
+    /// Only until the first object was given out: from the second page on the driver repeats pages
+    /// itself.
     /// An error of `each` is passed on at once.
     fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
         let mut begun = false;

@@ -41,6 +41,23 @@ impl Drop for Waited {
     }
 }
 
+/// An agent does not answer, whatever its storage does.
+#[derive(Debug)]
+pub(super) struct Silent;
+
+impl std::fmt::Display for Silent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the order ends when its agent is silent")
+    }
+}
+
+impl std::error::Error for Silent {}
+
+pub(crate) fn is_silent(error: &Error) -> bool {
+    use std::error::Error as _;
+    matches!(error.source(), Some(source) if source.is::<Silent>())
+}
+
 /// Does it there, and gives what came of it.
 pub async fn perform(state: &State, place: &Place, of: For<'_>, order: WorkOrder) -> Result<Done> {
     let waited = Waited(Cancel::default());
@@ -124,4 +141,5 @@ fn away(agent: &Object<AgentSpec>, standing: &Standing) -> Error {
         "{last}: see that `tintype agent` runs on host {}, and that it reaches the manager",
         agent.spec.host
     ))
+    .with_source(Silent)
 }

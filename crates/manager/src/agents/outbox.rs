@@ -22,6 +22,8 @@ use tintype_runner::progress::Progress;
 use tintype_runner::vault::work::Done;
 use tokio::sync::{Notify, oneshot};
 
+use super::hands::Silent;
+
 /// An order that its agent begins so often ends it each time: it is given no more.
 const MOST_GIVEN: u32 = 3;
 /// An agent asks for work for so long.
@@ -278,7 +280,8 @@ impl Outbox {
             let error = Error::unavailable(format!(
                 "the agent ended {MOST_GIVEN} times while it was to {}: its log says why",
                 order.what
-            ));
+            ))
+            .with_source(Silent);
             let _ = order.answer.send(Err(error));
         }
         let (id, order) = desk.orders.iter_mut().find(|(_, order)| !order.is_given)?;

@@ -218,12 +218,18 @@ pub async fn end(
 }
 
 /// Gives a run back, so that it is begun again: what it has finished is kept.
-pub async fn give_back(on: &mut AnyConnection, id: &Id, owner: &str) -> Result<()> {
+pub async fn give_back(
+    on: &mut AnyConnection,
+    id: &Id,
+    owner: &str,
+    progress: &RunProgress,
+) -> Result<()> {
+    let text = serde_json::to_string(progress).unwrap_or_else(|_| "{}".into());
     let query = sqlx::query(
-        "UPDATE run SET state = 'queued', owner = '', attempts = attempts - 1 \
-         WHERE id = $1 AND owner = $2 AND state = 'running'",
+        "UPDATE run SET state = 'queued', owner = '', attempts = attempts - 1, progress = $1 \
+         WHERE id = $2 AND owner = $3 AND state = 'running'",
     );
-    let done = query.bind(id.as_str()).bind(owner).execute(on).await;
+    let done = query.bind(text).bind(id.as_str()).bind(owner).execute(on).await;
     done.map(drop).map_err(|error| failed("giving a run back", error))
 }
 

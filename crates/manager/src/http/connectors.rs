@@ -5,18 +5,13 @@ use tintype_api::object::{ChangedObject, NewObject};
 use tintype_api::problem::Code;
 use tintype_api::resource::ResourceSpec;
 use tintype_model::identifier::Id;
-use tintype_model::resource::{Kind, Resource};
 use tintype_model::{Error, Result as ModelResult};
 use tintype_runner::vault::Passwords;
-use tintype_runner::vault::discover::Reached;
-use tintype_runner::vault::work::{Done, Work, WorkOrder};
 
-use super::resources::{bare, exists};
-use crate::agents::hands::{self, For};
-use crate::agents::named;
+use super::resources::exists;
 use crate::catalog::objects::{self as stored, Filter};
 use crate::catalog::secrets;
-use crate::connectors::secret_of;
+use crate::connectors::{secret_of, tried};
 use crate::http::failure::Failure;
 use crate::http::objects::{Context, Rules, candidate, entry, handlers_but_change, make, own};
 
@@ -86,40 +81,6 @@ async fn unused(context: &mut Context<'_>, id: &Id, name: &str) -> Outcome<()> {
             Err(Failure::new(Code::Locked, what)
                 .cure("let it go through another, or delete it first"))
         }
-    }
-}
-
-/// Speaks to the server as a capture would; one that does not let it in is refused.
-async fn tried(
-    state: &State,
-    candidate: &Object<ConnectorSpec>,
-    password: Option<String>,
-) -> Outcome<Tried> {
-    let spec = &candidate.spec;
-    let place = match &spec.agent {
-        None => None,
-        Some(id) => Some(named(state, id, &candidate.tenant).await?),
-    };
-    let own = Passwords::named(candidate.id.as_str());
-    let whole = Resource {
-        name: candidate.name.clone(),
-        connector: spec.connector.clone(),
-        ..bare(Kind::Database)
-    };
-    let with_password =
-        ConnectorSpec { has_password: spec.has_password || password.is_some(), ..spec.clone() };
-    let resource = with_password.completes(whole, &own);
-    let mut passwords = state.passwords_for(&candidate.tenant, [&resource]).await?;
-    if let Some(password) = password {
-        passwords.insert(candidate.id.as_str(), password);
-    }
-    let work = Work::Reach { resource: Box::new(resource) };
-    let order = WorkOrder { passwords, ..WorkOrder::new(work, None) };
-    match hands::perform(state, &place, For::Request, order).await? {
-        Done::Reached(Reached { reaches, why_not_more }) => {
-            Ok(Tried { reaches: reaches.to_string(), why_not_more })
-        }
-        _ => Err(Error::unsupported("a connector was tried, and something else answered").into()),
     }
 }
 

@@ -10,7 +10,7 @@ use tintype_model::{Error, ErrorKind, Result as ModelResult};
 use tintype_runner::vault;
 
 use crate::catalog::objects::{self as stored, Filter};
-use crate::connectors::Connectors;
+use crate::connectors::{Connectors, bare};
 use crate::http::failure::Failure;
 use crate::http::objects::{Context, Rules, create_handler, handlers};
 use crate::runs::snapshot::MANAGER_NAME;
@@ -142,21 +142,6 @@ fn used_by(all: &[Resource], name: &str) -> Outcome<()> {
             let what = format!("{name} is part of application {}", application.name);
             Err(Failure::new(Code::Locked, what).cure("take it out of the application first"))
         }
-    }
-}
-
-pub(super) fn bare(kind: Kind) -> Resource {
-    Resource {
-        kind,
-        name: String::new(),
-        connector: String::new(),
-        at: serde_json::Map::new(),
-        tags: Vec::new(),
-        version: None,
-        consistency: None,
-        hooks: Vec::new(),
-        excludes: Vec::new(),
-        components: Vec::new(),
     }
 }
 

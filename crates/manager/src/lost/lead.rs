@@ -114,7 +114,11 @@ impl Shared {
             }
             Ok(found)
         });
-        match found.await? {
+        let found = found.await.map_err(|error| match error.is(ErrorKind::Unavailable) {
+            true => error.context(format!("storage {}", storage.name)),
+            false => error,
+        });
+        match found? {
             Some(other) if self.lead.is_replaced_by(&other) => {
                 tracing::error!(since = %other.since, "another manager leads this installation");
                 let error = replaced(&other);

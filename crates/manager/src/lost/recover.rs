@@ -35,6 +35,7 @@ use crate::catalog::runs::{self, New};
 use crate::catalog::{Catalog, Change, audit};
 use crate::runs::begin::BY_HAND;
 use crate::runs::captured::Word;
+use crate::runs::reach;
 use crate::serve::{self, Options};
 use crate::vaults::blocking;
 
@@ -117,7 +118,11 @@ pub struct Recovered {
     pub again: Vec<String>,
     /// The run that restores the applications when the manager has started.
     pub run: Option<Id>,
-    /// It was stopped, and has started again.
+    /// Runs that check storages, connectors and agents then.
+    pub checks: Vec<Id>,
+    /// It was stopped,
+    pub was_running: bool,
+    /// and has started again.
     pub is_back: bool,
 }
 
@@ -326,8 +331,9 @@ impl Recovery {
             );
         }
         add("make the list of snapshots anew from the repositories");
-        add("check every storage; agents come back by themselves, and `tintype agent list` names \
-             those that do not");
+        add("check every storage");
+        add("check every connector, and that every agent comes back by itself; what does not is \
+             listed with what to do");
         if self.with_applications() {
             add(
                 "restore every application and other resource over what is there, with undo points",
@@ -338,7 +344,7 @@ impl Recovery {
 
     /// Does it. `options` are those that it was planned with.
     pub async fn apply(mut self, options: &Options, told: Told<'_>) -> Result<Recovered> {
-        let mut was_running = false;
+        let mut was_running = None;
         if self.wanted.onto == Onto::Running {
             told(Step::Stop)?;
             let (data, clock) = (options.data.clone(), options.env.clock.clone());
@@ -363,11 +369,12 @@ impl Recovery {
         };
         let done = self.afterwards(options, switched, undo.as_ref(), told).await;
         let mut recovered = done.map_err(&back)?;
-        if was_running {
+        if let Some(process) = was_running {
             told(Step::Restart).map_err(&back)?;
             self.locks.clear();
             let (data, clock) = (options.data.clone(), options.env.clock.clone());
-            recovered.is_back = blocking(move || Ok(switch::is_back(&data, &*clock))).await?;
+            let back = blocking(move || Ok(switch::is_back(&data, process, &*clock))).await?;
+            (recovered.was_running, recovered.is_back) = (true, back);
         }
         Ok(recovered)
     }
@@ -387,7 +394,8 @@ impl Recovery {
         let password = settle::password(change.on(), &read, options).await?;
         let lead = self.lead(&mut change, options).await?;
         lead::set(change.on(), &lead).await?;
-        self.queue_checks(&mut change, options).await?;
+        let mut checks = self.queue_checks(&mut change, options).await?;
+        checks.extend(self.queue_check_of_connectors(&mut change, &read, options).await?);
         let run = match self.with_applications() {
             true => Some(self.queue_applications(&mut change, &read, &storage, options).await?),
             false => None,
@@ -406,7 +414,7 @@ impl Recovery {
             }),
         };
         change.commit(&told).await?;
-        Ok(Switched { key, read, password, run })
+        Ok(Switched { key, read, password, run, checks })
     }
 
     async fn lead(&self, change: &mut Change, options: &Options) -> Result<Lead> {
@@ -421,8 +429,8 @@ impl Recovery {
     }
 
     /// Of each storage, when the manager has started: they may look different from here.
-    async fn queue_checks(&self, change: &mut Change, options: &Options) -> Result<()> {
-        let now = options.env.clock.now();
+    async fn queue_checks(&self, change: &mut Change, options: &Options) -> Result<Vec<Id>> {
+        let (now, mut queued) = (options.env.clock.now(), Vec::new());
         let filter = Filter { limit: 1_000_000, ..Filter::default() };
         let storages: Vec<Object<StorageSpec>> = objects::list(change.on(), &filter).await?;
         for storage in storages {
@@ -439,8 +447,26 @@ impl Recovery {
                 is_planned: false,
             };
             runs::insert(change.on(), &run, now).await?;
+            queued.push(run.id);
         }
-        Ok(())
+        Ok(queued)
+    }
+
+    /// And of what is reached from here, or from the hosts of agents.
+    async fn queue_check_of_connectors(
+        &self,
+        change: &mut Change,
+        read: &Head,
+        options: &Options,
+    ) -> Result<Option<Id>> {
+        let now = options.env.clock.now();
+        let id = Id::new(now, &*options.env.random);
+        let at = Timestamp::UNIX_EPOCH;
+        let Some(run) = reach::wanted(change.on(), id, &read.system, at).await? else {
+            return Ok(None);
+        };
+        runs::insert(change.on(), &run, now).await?;
+        Ok(Some(run.id))
     }
 
     /// Agreed to with the plan; planned in detail when the manager has started, with its agents.
@@ -479,7 +505,7 @@ impl Recovery {
         undo: Option<&Copy>,
         told: Told<'_>,
     ) -> Result<Recovered> {
-        let Switched { key, read, password, run } = switched;
+        let Switched { key, read, password, run, checks } = switched;
         let keeps = self.wanted.onto == Onto::Running;
         let choices = &self.wanted.choices;
         choices.files(&self.catalog, &key, &read.installation, options, keeps).await?;
@@ -502,6 +528,8 @@ impl Recovery {
             one_time_password: password,
             again,
             run,
+            checks,
+            was_running: false,
             is_back: false,
         })
     }
@@ -513,4 +541,5 @@ struct Switched {
     read: Head,
     password: Option<(String, String)>,
     run: Option<Id>,
+    checks: Vec<Id>,
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tintype_model::env::Clock;
 use tintype_model::{Error, ErrorKind, Result};
 
@@ -52,12 +52,11 @@ pub fn wait(data: &Path) -> Result<()> {
         .map_err(|error| Error::io(error.into(), data.display()))
 }
 
-/// Ends the manager that runs with this data directory, if there is one: whether there was, and its
-/// lock.
-pub fn stop(data: &Path, clock: &dyn Clock) -> Result<(bool, File)> {
+/// Ends the manager that runs with this data directory, if there is one: its process, and its lock.
+pub fn stop(data: &Path, clock: &dyn Clock) -> Result<(Option<Pid>, File)> {
     let first = match alone(data) {
         Err(error) if error.is(ErrorKind::Locked) => error,
-        taken => return taken.map(|file| (false, file)),
+        taken => return taken.map(|file| (None, file)),
     };
     let path = data.join(LOCK);
     let text = std::fs::read_to_string(&path).map_err(|e| Error::io(e, path.display()))?;
@@ -69,7 +68,7 @@ pub fn stop(data: &Path, clock: &dyn Clock) -> Result<(bool, File)> {
     loop {
         match alone(data) {
             Err(error) if !error.is(ErrorKind::Locked) => return Err(error),
-            Ok(file) => return Ok((true, file)),
+            Ok(file) => return Ok((Some(pid), file)),
             Err(_) if clock.elapsed().saturating_sub(begun) > PATIENCE => {
                 return Err(Error::locked(
                     "the manager does not end: nothing was changed; stop it, and try again",
@@ -80,13 +79,16 @@ pub fn stop(data: &Path, clock: &dyn Clock) -> Result<(bool, File)> {
     }
 }
 
-/// Whether a manager runs with this data directory again, within a while.
-pub fn is_back(data: &Path, clock: &dyn Clock) -> bool {
+/// Whether the manager of that process works with this data directory again, within a while.
+pub fn is_back(data: &Path, process: Pid, clock: &dyn Clock) -> bool {
     let begun = clock.elapsed();
     while clock.elapsed().saturating_sub(begun) < BACK {
         // It says who it is when it has started; whoever takes the lock wipes that out.
         if std::fs::read_to_string(data.join(LOCK)).is_ok_and(|text| !text.trim().is_empty()) {
             return true;
+        }
+        if test_kill_process(process).is_err() {
+            return false;
         }
         clock.sleep(LOOK);
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tintype_api::object::Object;
 use tintype_api::run::{LogLevel, RunKind, RunState};
+use tintype_api::storage::StorageSpec;
 use tintype_api::tenant::TenantSpec;
 use tintype_model::identifier::Id;
 use tintype_model::queue::{Hold, Limits, Slot, decide};
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::snapshot::MANAGER_NAME;
-use super::{Handle, bundles, care, restore, snapshot, sync};
+use super::{Handle, bundles, care, reach, rest, restore, snapshot, sync};
 use crate::catalog::objects::Filter;
 use crate::catalog::runs::{self, End, Stored};
 use crate::catalog::{self, Change, audit};
@@ -100,8 +101,12 @@ impl Dispatcher {
         if open.iter().any(|stored| stored.run.state == RunState::Running) {
             self.revive(false).await?;
         }
-        let (running, waiting): (Vec<_>, Vec<_>) =
+        let rests = &state.living.rests;
+        rests.retain(&open.iter().map(|stored| &stored.run.id).collect());
+        let (running, mut waiting): (Vec<_>, Vec<_>) =
             open.into_iter().partition(|stored| stored.run.state == RunState::Running);
+        let elapsed = state.clock.elapsed();
+        waiting.retain(|stored| !rests.is_resting(&stored.run.id, elapsed));
         if waiting.is_empty() {
             return Ok(());
         }
@@ -185,7 +190,12 @@ impl Dispatcher {
         let (state, run) = (&self.state, &stored.run);
         let steps = runs::steps(&mut *state.catalog.read().await?, &run.id).await?;
         let (id, tenant) = (run.id.clone(), run.tenant.clone());
-        let handle = Arc::new(Handle::new(state, id, tenant, self.owner.clone(), steps));
+        let storage = match run.kind {
+            RunKind::CheckStorage => String::new(),
+            _ => stored.storage.clone(),
+        };
+        let handle = Handle::new(state, id, tenant, self.owner.clone(), steps, storage);
+        let handle = Arc::new(handle);
         state.living.add(&handle);
         let keeper = tokio::spawn(keep(Arc::clone(state), Arc::clone(&handle)));
         let done = execute(state, &handle, stored).await;
@@ -193,13 +203,37 @@ impl Dispatcher {
         self.end(&handle, stored, done).await
     }
 
+    /// It is begun again: at once, or when its storage may answer.
+    async fn give_back(&self, handle: &Handle, stored: &Stored, error: &Error) -> Result<()> {
+        let (state, run) = (&self.state, &stored.run);
+        if let Some(rest) = handle.waits(state, error) {
+            let storage: Object<StorageSpec> = state.catalog.get(&stored.storage.parse()?).await?;
+            let told = rest::told(state, &storage.name, &rest, error);
+            let end = rest::time(state, rest.since + state.patience.most);
+            if handle.rest.is_none_or(|before| before.since != rest.since) {
+                let line = format!("{told}: waiting for it, until {end} at most ({error})");
+                handle.log(state, LogLevel::Warning, line).await;
+            }
+            handle.doing(format!("waiting: {told}; it is given up at {end}"));
+            state.living.rests.put(&run.id, &stored.storage, rest);
+        }
+        let mut change = state.catalog.change().await?;
+        runs::give_back(change.on(), &run.id, &self.owner, &handle.shown(state)).await?;
+        change.commit_own_books().await
+    }
+
     async fn end(&self, handle: &Handle, stored: &Stored, done: Result<Ended>) -> Result<()> {
         let (state, run) = (&self.state, &stored.run);
-        if done.as_ref().is_err_and(|error| goes_on(handle, error)) {
-            let mut change = state.catalog.change().await?;
-            runs::give_back(change.on(), &run.id, &self.owner).await?;
-            return change.commit_own_books().await;
-        }
+        let done = match done {
+            Err(error) if goes_on(state, handle, &error) => {
+                return self.give_back(handle, stored, &error).await;
+            }
+            Err(error) if error.is(ErrorKind::Unavailable) && handle.rest.is_some() => {
+                Err(error.context("it was waited for long enough"))
+            }
+            done => done,
+        };
+        state.living.rests.remove(&run.id);
         let ended = done.unwrap_or_else(|error| failed(handle, &error));
         if let Some(cause) = &ended.cause {
             handle.log(state, LogLevel::Error, cause).await;
@@ -224,10 +258,12 @@ impl Dispatcher {
     }
 }
 
-/// What ends is this process or its database, not the run: that is begun again.
-pub(super) fn goes_on(handle: &Handle, error: &Error) -> bool {
+/// What ends is this process, its database or the storage, not the run: that is begun again.
+pub(super) fn goes_on(state: &State, handle: &Handle, error: &Error) -> bool {
     let is_wanted = !handle.is_unwanted.load(Ordering::Relaxed);
-    catalog::is_away(error) || (handle.cancel.is_canceled() && is_wanted)
+    catalog::is_away(error)
+        || (handle.cancel.is_canceled() && is_wanted)
+        || handle.waits(state, error).is_some()
 }
 
 pub(super) fn failed(handle: &Handle, error: &Error) -> Ended {
@@ -241,7 +277,16 @@ pub(super) fn failed(handle: &Handle, error: &Error) -> Ended {
 
 async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
     if !stored.storage.is_empty() && stored.run.kind != RunKind::CheckStorage {
-        state.still_leads(&state.catalog.get(&stored.storage.parse()?).await?).await?;
+        let storage: Object<StorageSpec> = state.catalog.get(&stored.storage.parse()?).await?;
+        if handle.rest.is_some() {
+            handle.doing(format!("asking whether storage {} answers again", storage.name));
+        }
+        state.still_leads(&storage).await?;
+        if state.living.rests.answers(&stored.storage) {
+            let line = format!("storage {} answers again", storage.name);
+            handle.log(state, LogLevel::Info, line).await;
+            state.living.changed.notify_one();
+        }
     }
     match stored.run.kind {
         RunKind::Snapshot => snapshot::execute(state, handle, stored).await,
@@ -250,6 +295,7 @@ async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result
         RunKind::Gc => care::gc(state, handle, stored).await,
         RunKind::Verify => care::verify(state, handle, stored).await,
         RunKind::CheckStorage => care::check_storage(state, handle, stored).await,
+        RunKind::CheckConnectors => reach::check(state, handle, stored).await,
         RunKind::Sync => sync::execute(state, handle, stored).await,
         RunKind::Export => bundles::export(state, handle, stored).await,
         RunKind::Fetch => bundles::fetch(state, handle, stored).await,
@@ -314,12 +360,13 @@ fn slot(state: &State, stored: &Stored) -> Slot {
         }
         RunKind::CheckStorage => [Hold::Repository(format!("check {}", stored.storage))].into(),
         RunKind::Sync => [Hold::Repository(format!("sync {}", text("sync")))].into(),
-        RunKind::Export => BTreeSet::new(),
+        RunKind::Export | RunKind::CheckConnectors => BTreeSet::new(),
         RunKind::Fetch | RunKind::Import => {
             [Hold::Repository(format!("upload {}", text("upload")))].into()
         }
     };
     let is_bundle = matches!(stored.run.kind, RunKind::Export | RunKind::Fetch | RunKind::Import);
     let (id, storage) = (stored.run.id.to_string(), stored.storage.clone());
-    Slot { id, tenant, storage, holds, is_bundle }
+    let asks = state.living.rests.asks(&stored.run.id);
+    Slot { id, tenant, storage, holds, is_bundle, asks }
 }

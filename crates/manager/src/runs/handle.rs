@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tintype_api::run::{LogLevel, RunProgress};
-use tintype_model::Result;
 use tintype_model::identifier::Id;
+use tintype_model::patience::Rest;
+use tintype_model::{Error, ErrorKind, Result};
 use tintype_runner::progress::Progress;
 use tintype_runner::vault::Cancel;
 
-use crate::catalog::runs;
+use crate::agents::hands;
+use crate::catalog::{self, runs};
 use crate::state::State;
 
 pub struct Handle {
@@ -25,6 +27,10 @@ pub struct Handle {
     pub progress: Arc<Progress>,
     doing: Mutex<String>,
     begun: Duration,
+    /// Where it writes to, or reads from; empty: what it does needs none, or is to tell that it is away.
+    pub(super) storage: String,
+    /// It has waited for that already.
+    pub(super) rest: Option<Rest>,
     /// Steps that were finished before.
     finished: Mutex<Vec<(String, Value)>>,
 }
@@ -36,8 +42,11 @@ impl Handle {
         tenant: Id,
         owner: String,
         finished: Vec<(String, Value)>,
+        storage: String,
     ) -> Self {
         Self {
+            rest: state.living.rests.get(&id),
+            storage,
             id,
             tenant,
             owner,
@@ -48,6 +57,20 @@ impl Handle {
             begun: state.clock.elapsed(),
             finished: Mutex::new(finished),
         }
+    }
+
+    /// How long it is to wait, if it failed because its storage does not answer. What else may work
+    /// later, a database or an agent, has its own way.
+    pub(super) fn waits(&self, state: &State, error: &Error) -> Option<Rest> {
+        let is_wanted = !self.is_unwanted.load(Ordering::Relaxed);
+        let is_of_storage = error.is(ErrorKind::Unavailable)
+            && !self.storage.is_empty()
+            && !catalog::is_away(error)
+            && !hands::is_silent(error);
+        if !is_of_storage || !is_wanted {
+            return None;
+        }
+        state.patience.after(self.rest.as_ref(), self.begun, state.clock.elapsed())
     }
 
     pub fn doing(&self, what: impl Into<String>) {

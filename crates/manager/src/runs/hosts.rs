@@ -70,8 +70,17 @@ impl Hosts<'_> {
         }
         let parts =
             groups.into_iter().map(|(agent, names)| self.group(agent, names, &order, &places));
-        let groups = join_all(parts).await;
+        let mut groups = join_all(parts).await;
         self.handle.cancel.check()?;
+        let waits = |group: &Group| {
+            let away = group.came.as_ref().err();
+            away.is_some_and(|error| self.handle.waits(self.state, error).is_some())
+        };
+        // What the other hosts captured is found when it answers.
+        let away = groups.iter().position(waits);
+        if let Some(error) = away.and_then(|at| groups.swap_remove(at).came.err()) {
+            return Err(error);
+        }
         if groups.iter().all(|group| group.came.is_err()) {
             let first = groups.into_iter().find_map(|group| group.came.err());
             return Err(first.unwrap_or_else(|| Error::internal("there is nothing to capture")));

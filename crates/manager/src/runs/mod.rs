@@ -10,6 +10,8 @@ mod hosts;
 pub mod interrupted;
 pub(crate) mod locks;
 mod quota;
+pub mod reach;
+mod rest;
 pub mod restore;
 pub mod snapshot;
 pub mod sync;
@@ -27,6 +29,8 @@ pub use handle::Handle;
 #[derive(Default)]
 pub struct Living {
     runs: Mutex<HashMap<Id, Arc<Handle>>>,
+    /// Those that wait for a storage.
+    rests: rest::Rests,
     /// Something was queued, ended or cancelled.
     pub changed: Notify,
 }

@@ -20,11 +20,11 @@ use tintype_runner::group::restore::{Broken, Destination, GroupPlan, Restored, W
 use tintype_runner::vault::work::{Access, Done, Work, WorkOrder};
 use tintype_runner::vault::{FilesOutcome, FilesTo, UndoOrder, Vault};
 
-use super::Handle;
 use super::captured::{Word, describe};
 use super::dispatcher::{Ended, Write, failed, goes_on, nothing};
 use super::hosts::{elsewhere, once};
 use super::snapshot::{MANAGER_NAME, expiry, resources_of};
+use super::{Handle, rest};
 use crate::agents::hands::{self, For};
 use crate::agents::{Place, named, shown as shown_place};
 use crate::catalog::repositories;
@@ -444,7 +444,7 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
         return applying.back(plans).await;
     }
     let ended = match applying.all(plans).await {
-        Err(error) if goes_on(handle, &error) => return Err(error),
+        Err(error) if goes_on(state, handle, &error) => return Err(error),
         // What it took of what it replaced is a snapshot nevertheless.
         Err(error) => Ended { result: json!({}), ..failed(handle, &error) },
         Ok(ended) => ended,
@@ -733,6 +733,10 @@ async fn broke(state: &State, handle: &Arc<Handle>, broken: Broken) -> Result<En
     let Broken { error, is_undone, left, is_restored, .. } = broken;
     if handle.cancel.is_canceled() {
         // It stays as it is, and goes on when the run is begun again.
+        return Err(error);
+    }
+    let waits = is_undone && handle.waits(state, &error).is_some();
+    if waits && rest::is_away(state, handle).await {
         return Err(error);
     }
     for what in &left {

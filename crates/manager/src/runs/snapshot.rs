@@ -225,7 +225,7 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
     let mut committed = Vec::new();
     match taking.all(&mut committed).await {
         Ok(last) => taking.ended(committed, last).await,
-        Err(error) if goes_on(handle, &error) => Err(error),
+        Err(error) if goes_on(state, handle, &error) => Err(error),
         // Parts of a full snapshot that never got there are snapshots of their tenants.
         Err(error) => {
             let write = taking.rows(&committed).await.map(written)?;
@@ -269,7 +269,7 @@ impl Taking<'_> {
     async fn all(&self, committed: &mut Vec<Committed>) -> Result<Committed> {
         let (state, handle) = (self.state, self.handle);
         let own = state.tenant(&self.stored.run.tenant).await?;
-        let mut left_out = Vec::new();
+        let (mut left_out, mut away) = (Vec::new(), None);
         if self.spec.new.scope == SnapshotScope::Full {
             let filter = Filter { limit: MOST_TENANTS, ..Filter::default() };
             let tenants: Vec<Object<TenantSpec>> = state.catalog.list(&filter).await?;
@@ -281,6 +281,10 @@ impl Taking<'_> {
                     Err(error) if handle.cancel.is_canceled() || is_away(&error) => {
                         return Err(error);
                     }
+                    // What can be done meanwhile is done.
+                    Err(error) if handle.waits(state, &error).is_some() => {
+                        away.get_or_insert(error);
+                    }
                     // Of one tenant: all others have their snapshot nevertheless.
                     Err(error) => {
                         let line = format!("tenant {}: failed: {error}", tenant.name);
@@ -289,6 +293,9 @@ impl Taking<'_> {
                     }
                 }
             }
+        }
+        if let Some(error) = away {
+            return Err(error);
         }
         let parts = committed.iter().map(Committed::part).collect();
         match self.tenant(&own, &Whole { parts, left_out }).await? {

@@ -20,7 +20,7 @@ use tintype_runner::vault::{self, Change, Vault};
 use super::begin::Wanted;
 use super::captured::{SYNCED, Word, describe};
 use super::dispatcher::{Ended, nothing};
-use super::{Handle, locks};
+use super::{Handle, locks, quota};
 use crate::catalog::objects::{self, Kind as _};
 use crate::catalog::repositories::{self, Repository};
 use crate::catalog::runs::Stored;
@@ -96,7 +96,7 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
             && source.storage != to.id
             && from.as_ref().is_none_or(|from| *from == source.storage)
     });
-    let mut told = Told::default();
+    let (mut told, mut away) = (Told::default(), None);
     for source in &sources {
         handle.cancel.check()?;
         let storage = state.catalog.get::<StorageSpec>(&source.storage).await?;
@@ -105,8 +105,15 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
         if let Err(error) = copying.copy(&mut told).await {
             handle.cancel.check()?;
             // The others are still to be kept twice.
+            if handle.waits(state, &error).is_some() {
+                away.get_or_insert(error);
+                continue;
+            }
             told.problems.push(format!("storage {}: {error}", storage.name));
         }
+    }
+    if let Some(error) = away {
+        return Err(error);
     }
     for problem in &told.problems {
         handle.log(state, LogLevel::Error, problem).await;
@@ -140,16 +147,24 @@ impl Copying<'_> {
         let (period, now) = (rule.spec.period.clone(), state.now());
         let (cancel, progress) = (handle.cancel.clone(), Arc::clone(&handle.progress));
         let (from, into) = (Arc::clone(&first), Arc::clone(&second));
-        let (copied, stamps) = blocking(move || {
+        let (stamps, is_new) = blocking(move || {
             let candidates: Vec<Candidate> =
                 from.whole_snapshots()?.iter().filter_map(candidate).collect();
             let wanted = sync::wanted(&candidates, &period, now, tz::db())?;
             let stamps: BTreeMap<String, Stamp> =
                 wanted.into_iter().map(|one| (one.id, one.stamp)).collect();
-            let ids: BTreeSet<String> = stamps.keys().cloned().collect();
-            Ok((from.copy_to(&into, &ids, &cancel, &progress)?, stamps))
+            let there = into.whole_snapshots()?;
+            let there: BTreeSet<String> = there.iter().filter_map(origin).collect();
+            let is_new = stamps.keys().any(|id| !there.contains(id));
+            Ok((stamps, is_new))
         })
         .await?;
+        if is_new {
+            quota::check(state, &state.tenant(&rule.tenant).await?).await?;
+        }
+        let (from, into) = (first, Arc::clone(&second));
+        let ids: BTreeSet<String> = stamps.keys().cloned().collect();
+        let copied = blocking(move || from.copy_to(&into, &ids, &cancel, &progress)).await?;
         let pairs: BTreeMap<String, Stamp> = copied
             .copied
             .iter()
@@ -213,6 +228,11 @@ fn candidate(found: &vault::Snapshot) -> Option<Candidate> {
         is_copy: found.manifest.origin.is_some(),
         is_undo_point: word.trigger == Trigger::PreRestore,
     })
+}
+
+/// What it is a copy of.
+fn origin(found: &vault::Snapshot) -> Option<String> {
+    found.manifest.origin.as_ref().map(|origin| origin.snapshot.to_string())
 }
 
 fn stamp_copy(

@@ -40,6 +40,9 @@ fn a_hook_is_tried_within_its_time() {
     assert_eq!(failed.exit, Some(3));
     assert!(failed.output.contains("for files in pre-quiesce"), "{failed:?}");
     assert!(failed.output.contains("wrong") && failed.failure.is_some());
+    let hasty = client.with_patience(std::time::Duration::from_millis(200));
+    let cut = hasty.try_hook(&id, 2).unwrap_err();
+    assert!(cut.kind() == ErrorKind::Unavailable && cut.message().contains("timeout"), "{cut}");
     let late = client.try_hook(&id, 2).unwrap();
     assert!(late.failure.unwrap().contains("did not end within 1 s") && late.seconds < 500.0);
     let missing = client.try_hook(&id, 3).unwrap();

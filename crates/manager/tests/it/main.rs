@@ -4,6 +4,7 @@
 
 mod agents;
 mod audit;
+mod away;
 mod begin;
 mod bundles;
 mod connectors;

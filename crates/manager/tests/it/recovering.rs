@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tintype_api::agent::AgentSpec;
 use tintype_api::client::Client;
-use tintype_api::object::NewObject;
+use tintype_api::connector::ConnectorSpec;
+use tintype_api::object::{NewObject, Object};
 use tintype_api::profile::ProfileSpec;
 use tintype_api::restore::NewRestore;
 use tintype_api::run::RunState;
 use tintype_api::snapshot::{Excluded, NewSnapshot, SnapshotScope};
 use tintype_api::token::TokenSpec;
+use tintype_manager::catalog::objects;
 use tintype_manager::catalog::rows::Table;
 use tintype_manager::lost::copy;
 use tintype_manager::lost::recover::{self, Onto, Step, Wanted};
@@ -215,6 +218,7 @@ fn tokens_and_certificate_are_kept_or_not_as_the_plan_says() {
         let plan = lab.block_on(recover::plan(wanted.clone(), &lab.options())).unwrap().plan();
         let says = |text: &str| plan.steps.iter().any(|step| step.contains(text));
         assert!(says("everybody logs in again") && says("check every storage"), "{plan:?}");
+        assert!(says("check every connector, and that every agent comes back"), "{plan:?}");
         assert_eq!(says("revoke all tokens"), revoke_tokens);
         assert_eq!(says("keep the certificate"), certificate == Certificate::Keep);
         recover(&lab, wanted, &lab.options()).unwrap();
@@ -298,4 +302,75 @@ fn the_state_holds_no_session_and_what_is_sealed_stays_so() {
 
 fn lab_system(client: &Client) -> tintype_model::identifier::Id {
     client.whoami().unwrap().tenant
+}
+
+/// Waits for the check that a recovery queues; agents have no time to come back.
+fn checked(mut lab: Lab, wanted: Wanted) -> (Lab, tintype_api::run::Run) {
+    lab.stop();
+    let recovered = recover(&lab, wanted, &lab.options()).unwrap();
+    let (state, _) = lab.block_on(tintype_manager::serve::open(&lab.options())).unwrap();
+    lab.block_on(async {
+        let mut change = state.catalog.change().await.unwrap();
+        let query =
+            "UPDATE run SET spec = '{\"agents_seconds\":0}' WHERE kind = 'check-connectors'";
+        let done = sqlx::query(query).execute(change.on()).await.unwrap();
+        assert_eq!(done.rows_affected(), 1);
+        change.commit_own_books().await.unwrap();
+        state.catalog.close().await;
+    });
+    let lab = lab.restarted().unwrap();
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    let id = recovered.checks.last().unwrap();
+    let run = ended(&client, &client.run(id).unwrap());
+    (lab, run)
+}
+
+#[test]
+fn connectors_and_agents_are_checked_again_and_what_is_away_is_listed_with_what_to_do() {
+    let mut lab = Lab::sqlite();
+    let client = lab.administrator();
+    elsewhere(&lab, &client);
+    let mut server = tintype_testkit::redis::Redis::start(&["--save", "", "--requirepass", "x"]);
+    let spec = json!({ "connector": "redis", "at": { "socket": server.socket }, "password": "x" });
+    let spec = serde_json::from_value::<ConnectorSpec>(spec).unwrap();
+    client.create(&NewObject { name: "orders".into(), tenant: None, spec }).unwrap();
+    let (state, now) = (lab.stopped_state(), jiff::Timestamp::UNIX_EPOCH);
+    let agent = Object {
+        id: state.new_id(),
+        tenant: state.system.clone(),
+        name: "web1".to_owned(),
+        version: 1,
+        created: now,
+        changed: now,
+        spec: AgentSpec { is_enabled: true, host: "web1.example".to_owned() },
+    };
+    lab.block_on(async {
+        let mut change = state.catalog.change().await.unwrap();
+        objects::insert(change.on(), &agent).await.unwrap();
+        change.commit_own_books().await.unwrap();
+        state.catalog.close().await;
+    });
+    let mut lab = lab.restarted().unwrap();
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    taken(&client, &of_manager(&[]));
+    let (place, words) = vault_and_words(&mut lab);
+    let (lab, run) = checked(lab, wanted(&place, &words, Onto::Any));
+    assert_eq!(run.state, RunState::Incomplete, "{run:?}");
+    assert_eq!((&run.result["agents"], &run.result["connectors"]), (&json!(1), &json!(1)));
+    let failed: Vec<&str> =
+        run.result["failed"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    let address = lab.url.strip_prefix("https://").unwrap();
+    let back = format!("`tintype agent --manager {address}`");
+    assert!(
+        failed.len() == 1 && failed[0].starts_with("agent web1 was not heard of"),
+        "{failed:?}"
+    );
+    assert!(failed[0].contains("web1.example") && failed[0].contains(&back), "{failed:?}");
+    server.stop();
+    let (lab, run) = checked(lab, wanted(&place, &words, Onto::Any));
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    let log = client.run_log(&run.id, 0).unwrap();
+    let away = log.iter().find(|line| line.text.starts_with("connector orders: ")).unwrap();
+    assert!(away.text.contains("`tintype connector check orders`"), "{away:?}");
+    assert_eq!(run.result["failed"].as_array().unwrap().len(), 2, "{run:?}");
 }

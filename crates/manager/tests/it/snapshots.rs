@@ -57,7 +57,8 @@ pub(crate) fn ended(client: &Client, run: &Run) -> Run {
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    panic!("{} does not end: {:?}", run.title, client.run(&run.id).unwrap());
+    let log = client.run_log(&run.id, 0).unwrap();
+    panic!("{} does not end: {:?} {log:#?}", run.title, client.run(&run.id).unwrap());
 }
 
 pub(crate) fn succeeded(client: &Client, run: &Run) -> Run {

@@ -8,6 +8,7 @@ use tintype_api::run::{Run, RunState};
 use tintype_api::snapshot::{ChangedSnapshot, Snapshot, Trigger};
 use tintype_api::storage::{AccessKey, StorageKind, StorageSpec};
 use tintype_api::sync::SyncSpec;
+use tintype_api::tenant::TenantSpec;
 use tintype_manager::lost::rebuild;
 use tintype_model::ErrorKind;
 use tintype_testkit::seaweedfs;
@@ -185,6 +186,49 @@ pub(crate) fn more(client: &Client, kind: &str, known: usize) -> Vec<Run> {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     panic!("no {kind} is due");
+}
+
+#[test]
+fn copies_count_in_the_quota_of_their_tenant() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    elsewhere(&lab, &client);
+    let files = lab.data().join("files");
+    volume(&client, "files", &files);
+    let internal = client_storage(&client, "internal");
+    let new = || tintype_api::snapshot::NewSnapshot {
+        storage: Some(internal.id.clone()),
+        ..partial(&["files"])
+    };
+    let mut noise = vec![0; 2 << 20];
+    blake3::Hasher::new().update(b"quota").finalize_xof().fill(&mut noise);
+    std::fs::write(files.join("a"), &noise).unwrap();
+    taken(&client, &new());
+    let rule = made(&client, SyncSpec { to: "vault".into(), ..rule("1y") });
+    let quota = |bytes: Option<u64>| {
+        let system = client.whoami().unwrap().tenant;
+        let tenant = client.object::<TenantSpec>(&system).unwrap();
+        let spec = TenantSpec { quota_bytes: bytes, ..tenant.spec };
+        let changed = tintype_api::object::ChangedObject { name: None, spec: Some(spec) };
+        client.change(&system, None, &changed).unwrap();
+    };
+    // More than the first takes, and less than both.
+    quota(Some(3 << 20));
+    synced(&client, &rule);
+    let refused = ended(&client, &client.snapshot(&new()).unwrap());
+    assert!(refused.cause.unwrap().contains("of a quota of"), "the copy counts");
+    // What is there is no reason to fail; what is new is not copied.
+    synced(&client, &rule);
+    quota(None);
+    let second = taken(&client, &new());
+    quota(Some(3 << 20));
+    let failed = ended(&client, &client.run_sync(&rule.id).unwrap());
+    assert_ne!(failed.state, RunState::Succeeded, "{failed:?}");
+    assert!(failed.cause.unwrap().contains("of a quota of"));
+    quota(None);
+    synced(&client, &rule);
+    let copies = listed(&client).into_iter().filter_map(|one| one.copy_of);
+    assert!(copies.collect::<Vec<_>>().contains(&second.id));
 }
 
 fn client_storage(client: &Client, name: &str) -> Object<StorageSpec> {

@@ -305,10 +305,15 @@ impl<D: Driver> Backend for CloudBackend<D> {
         let (what, key) = (format!("list of {prefix:?}"), shared.key(prefix));
         let mut token: Option<String> = None;
         loop {
-            let page = shared.retries.run(|_| {
+            let ask = |_| {
                 let page = shared.driver.page(&key, token.as_deref());
                 shared.call(0, &what, page).map_err(Failure::into_error)
-            })?;
+            };
+            let page = match &token {
+                // Whoever asked repeats it as a whole.
+                None => ask(1)?,
+                Some(_) => shared.retries.run(ask)?,
+            };
             for (key, size_bytes) in page.listed {
                 // What is no name of ours is passed over.
                 if let Some(name) = key.strip_prefix(shared.driver.prefix())

@@ -23,7 +23,7 @@ pub(super) fn list(
     let own = &shared.config.location.prefix;
     let mut token = None;
     loop {
-        let page = shared.retries.run(|_| {
+        let ask = |_| {
             let request = shared
                 .client
                 .list_objects_v2()
@@ -31,7 +31,12 @@ pub(super) fn list(
                 .prefix(format!("{own}{prefix}"))
                 .set_continuation_token(token.clone());
             shared.call(&format!("list of {prefix:?}"), request.send()).map_err(Failure::into_error)
-        })?;
+        };
+        let page = match &token {
+            // Whoever asked repeats it as a whole.
+            None => ask(1)?,
+            Some(_) => shared.retries.run(ask)?,
+        };
         for object in page.contents() {
             // What is no name of ours, such as the "directories" of some consoles, is passed over.
             let Some(name) = object.key().and_then(|key| key.strip_prefix(&**own)) else {
