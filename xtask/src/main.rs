@@ -58,6 +58,8 @@ enum Command {
     Openapi,
     /// Build the web console, which a program that is built afterwards holds
     Console,
+    /// The console's stories, told to the real program by a real browser
+    Stories(console::stories::Args),
     /// Seconds, memory and size, side by side with restic, kopia, rustic and borg
     Bench(bench::Args),
     /// A manager with 100 000 snapshots and 200 who ask it, on both databases (half an hour)
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         Command::Fixtures => fixtures::run(),
         Command::Openapi => openapi::run(),
         Command::Console => console::run(),
+        Command::Stories(args) => console::stories::run(&args),
         Command::Platform(args) => interrupt::install().and_then(|()| platform::run(&args)),
         Command::Mounts(args) => interrupt::install().and_then(|()| mounts::run(&args)),
         Command::Load(args) => interrupt::install().and_then(|()| load::run(&args)),

@@ -2,6 +2,7 @@
 //! what was installed and built says of what.
 
 mod budget;
+pub(crate) mod stories;
 
 use crate::stage::Outcome::{self, Done, Skipped};
 use crate::{node, paths};

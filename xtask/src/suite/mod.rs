@@ -21,7 +21,7 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 pub(crate) struct CiArgs {}
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Stage { name: "fmt", title: "formatting", run: checks::fmt },
     Stage { name: "tidy", title: "house rules", run: checks::tidy },
     Stage { name: "clippy", title: "lints, warnings denied", run: checks::clippy },
@@ -32,6 +32,7 @@ const STAGES: [Stage; 9] = [
     },
     Stage { name: "console", title: "the console: types, lints, tests, size", run: console::test },
     Stage { name: "test", title: "unit, property and integration tests", run: checks::test },
+    Stage { name: "stories", title: "the console in a browser", run: console::stories::test },
     Stage { name: "doctest", title: "examples in the documentation", run: checks::doctest },
     Stage { name: "doc", title: "documentation builds, warnings denied", run: checks::doc },
     Stage { name: "reader", title: "the independent reader of the format", run: reader::test },

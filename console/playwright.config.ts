@@ -1,0 +1,25 @@
+import { defineConfig } from "@playwright/test";
+
+/** Stories are told to the real program, by Debian's Chromium (`cargo xtask stories`). */
+export default defineConfig({
+  testDir: "stories",
+  outputDir: "stories/.results",
+  fullyParallel: false,
+  workers: 1,
+  retries: 0,
+  timeout: 120_000,
+  expect: { timeout: 20_000 },
+  reporter: [["list"]],
+  use: {
+    ignoreHTTPSErrors: true,
+    locale: "en-GB",
+    timezoneId: "Europe/Berlin",
+    viewport: { width: 1440, height: 900 },
+    trace: "off",
+    screenshot: "only-on-failure",
+    launchOptions: {
+      executablePath: process.env.TINTYPE_CHROMIUM ?? "/usr/bin/chromium",
+      args: ["--no-sandbox"],
+    },
+  },
+});

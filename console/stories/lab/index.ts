@@ -1,0 +1,63 @@
+import AxeBuilder from "@axe-core/playwright";
+import { test as base, expect, type Page } from "@playwright/test";
+import { Manager, PASSWORD, volume } from "./manager";
+
+export type { Manager };
+export { expect, PASSWORD, volume };
+
+interface Labs {
+  /** Just installed: nobody logged in yet. */
+  fresh: Manager;
+  /** Its administrator has a password, and nothing else was done. */
+  manager: Manager;
+}
+
+/** Each story has a manager of its own: what one does no other one sees. */
+export const test = base.extend<Labs>({
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures from it
+  fresh: async ({}, use) => {
+    const manager = new Manager();
+    await manager.start();
+    await use(manager);
+    await manager.end();
+  },
+  manager: async ({ fresh }, use) => {
+    fresh.logIn();
+    await use(fresh);
+  },
+});
+
+export async function logIn(
+  page: Page,
+  manager: Manager,
+  who = { user: "admin", tenant: "", password: PASSWORD },
+) {
+  await page.goto(manager.url);
+  await page.getByLabel("User").fill(who.user);
+  await page.getByLabel("Password").fill(who.password);
+  if (who.tenant) await page.getByLabel("Tenant").fill(who.tenant);
+  await page.getByRole("button", { name: "Log in" }).click();
+}
+
+/** Nothing that axe knows stands in anybody's way: WCAG 2.2, levels A and AA. */
+export async function isAccessible(page: Page) {
+  const found = await new AxeBuilder({ page })
+    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
+    .analyze();
+  const told = found.violations.map(
+    ({ id, help, nodes }) => `${id}: ${help}\n  ${nodes.map(({ html }) => html).join("\n  ")}`,
+  );
+  expect(told.join("\n")).toBe("");
+}
+
+/** What the browser complained of: a policy that was broken, a script that failed. */
+export function complaints(page: Page): string[] {
+  const heard: string[] = [];
+  page.on("pageerror", (error) => heard.push(String(error)));
+  page.on("console", (message) => {
+    const text = message.text();
+    const isAnswer = text.startsWith("Failed to load resource");
+    if (message.type() === "error" && !isAnswer) heard.push(text);
+  });
+  return heard;
+}
