@@ -14,9 +14,11 @@ use crate::agents::authority::Authority;
 use crate::agents::outbox::Outbox;
 use crate::auth::limiter::Limiter;
 use crate::catalog::Catalog;
+use crate::events::Hub;
 use crate::lost::lead::Lead;
 use crate::runs::Living;
 use crate::seal::MasterKey;
+use crate::standings::Books;
 use crate::uploads::{Busy, Limits};
 use crate::views::Views;
 
@@ -50,6 +52,9 @@ pub struct Shared {
     /// What may be uploaded.
     pub limits: Limits,
     pub busy: Busy,
+    /// For whoever waits for what changes.
+    pub events: Hub,
+    pub standings: Books,
     /// Of storages, by their ids.
     pub bandwidths: Mutex<HashMap<Id, Arc<Limit>>>,
     /// Of agents.
@@ -92,6 +97,7 @@ impl Shared {
             authority,
             limits,
         } = parts;
+        let events = Hub::new(&*random);
         Arc::new(Self {
             catalog,
             key,
@@ -110,6 +116,8 @@ impl Shared {
             reading: Arc::new(Semaphore::new(READ_AT_ONCE)),
             limits,
             busy: Busy::default(),
+            events,
+            standings: Books::default(),
             bandwidths: Mutex::default(),
             authority,
             outbox: Outbox::default(),
