@@ -562,14 +562,18 @@ impl Client {
 
     /// What the manager tells of a run, as it tells it.
     pub fn run_events(&self, id: &Id) -> Result<Events> {
-        let request = self.request("GET", &format!("/runs/{id}/events"));
+        self.events(&format!("/runs/{id}/events"))
+    }
+
+    pub(crate) fn events(&self, path: &str) -> Result<Events> {
+        let request = self.request("GET", path);
         let request = request.body(()).map_err(|error| Error::invalid(error.to_string()))?;
         let answer = self.agent.run(request).map_err(|error| self.failed(&error))?;
         if !answer.status().is_success() {
             return Err(self.refused(&self.answer(answer)?));
         }
         let body = answer.into_body().into_with_config().limit(u64::MAX).reader();
-        Ok(Events { base: self.base.clone(), lines: BufReader::new(Box::new(body)) })
+        Ok(Events { base: self.base.clone(), lines: BufReader::new(Box::new(body)), last_id: None })
     }
 
     fn send<T: DeserializeOwned>(
@@ -706,7 +710,7 @@ fn held<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Adds what is asked for.
-fn with_query(path: &str, query: &impl Serialize) -> Result<String> {
+pub(crate) fn with_query(path: &str, query: &impl Serialize) -> Result<String> {
     let fields = serde_json::to_value(query).map_err(|error| Error::internal(error.to_string()))?;
     let mut out = path.to_owned();
     for (name, value) in fields.as_object().into_iter().flatten() {

@@ -282,6 +282,74 @@ pub struct SearchQuery {
     pub limit: Option<u32>,
 }
 
+/// Something found in one of many snapshots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Sighting {
+    /// Id of the newest snapshot that was looked into and holds it.
+    pub snapshot: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Timestamp,
+    pub entry: Entry,
+}
+
+/// What was found, and how far it was looked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Sightings {
+    /// Of the newest snapshot first; each path once.
+    pub items: Vec<Sighting>,
+    /// So many snapshots were looked into.
+    pub looked_into: u64,
+    /// When the oldest of them was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Timestamp>,
+    /// Snapshots that hold more than is told: look for less in each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub has_more: Vec<String>,
+    /// Snapshots that could not be looked into, or not everywhere, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<UnreadSnapshot>,
+    /// `cursor` to go on with older snapshots; none: all were looked into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnreadSnapshot {
+    pub snapshot: String,
+    pub reason: String,
+}
+
+/// What is looked for in all snapshots of a tenant, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct AcrossQuery {
+    /// Like `*.conf`; with a slash it is matched with the whole path, `**` crosses slashes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// This text somewhere in the path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contains: Option<String>,
+    /// Only at or below this path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<EntryKind>,
+    /// Id of a tenant; default: that of whoever asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Id of a resource: only snapshots that hold it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// About so many; 1 to 1000, default 100. A snapshot that was begun is looked into to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// `next` of the answer before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
 /// Of which path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]

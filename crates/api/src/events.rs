@@ -9,16 +9,18 @@ use crate::run::Run;
 /// A longer line is none of a manager's.
 const LINE_BYTES: u64 = 16 << 20;
 
-/// Ends with the run that it tells of.
+/// Ends with the run that it tells of, or with the session.
 pub struct Events {
     pub(crate) base: String,
     pub(crate) lines: BufReader<Box<dyn Read + Send>>,
+    /// Of the last event that came whole: to go on behind it.
+    pub last_id: Option<String>,
 }
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Event {
-    /// `run`, `log`.
+    /// `run`, `log`; `change`, `reset`.
     pub name: String,
     pub data: String,
 }
@@ -53,8 +55,10 @@ impl Events {
 
     fn event(&mut self) -> Result<Option<Event>> {
         let mut event = Event::default();
+        let mut id = None;
         while let Some(line) = self.line()? {
             if line.is_empty() {
+                self.last_id = id.take().or(self.last_id.take());
                 if event != Event::default() {
                     return Ok(Some(event));
                 }
@@ -63,6 +67,7 @@ impl Events {
             let (field, value) = line.split_once(':').unwrap_or((&line, ""));
             let value = value.strip_prefix(' ').unwrap_or(value);
             match field {
+                "id" => id = Some(value.to_owned()),
                 "event" => value.clone_into(&mut event.name),
                 "data" if event.data.is_empty() => value.clone_into(&mut event.data),
                 "data" => {
@@ -93,12 +98,13 @@ mod tests {
         let text =
             ":keep\n\nevent: log\nid: 1\ndata: {\ndata: }\n\nevent:run\r\ndata: x\r\n\r\nevent";
         let lines = BufReader::new(Box::new(text.as_bytes()) as Box<dyn Read + Send>);
-        let events = Events { base: "b".into(), lines };
-        let found: Vec<Result<Event>> = events.collect();
+        let mut events = Events { base: "b".into(), lines, last_id: None };
+        let found: Vec<Result<Event>> = events.by_ref().collect();
         let [first, second, third] = &found[..] else { panic!("{found:?}") };
         let of = |name: &str, data: &str| Event { name: name.into(), data: data.into() };
         assert_eq!(first.as_ref().unwrap(), &of("log", "{\n}"));
         assert_eq!(second.as_ref().unwrap(), &of("run", "x"));
         assert!(third.as_ref().unwrap_err().to_string().contains("cut off"));
+        assert_eq!(events.last_id.as_deref(), Some("1"));
     }
 }

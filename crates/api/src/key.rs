@@ -19,9 +19,27 @@ pub struct KeySlot {
     pub problem: Option<String>,
     /// The manager, or its recovery sheet, opens the repository with it: it stays.
     pub is_own: bool,
+    /// Of a recovery key that was just made: told once, kept nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryWords>,
 }
 
-/// A slot to be added: one of `passphrase` and `recipient`.
+/// What goes onto paper: with these the storage is opened when the manager is gone.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RecoveryWords {
+    /// Twelve words. Whoever has them reads everything that the repository holds.
+    pub words: String,
+    /// What is typed to use them.
+    pub command: String,
+}
+
+impl std::fmt::Debug for RecoveryWords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecoveryWords").field("command", &self.command).finish_non_exhaustive()
+    }
+}
+
+/// A slot to be added: one of `passphrase`, `recipient` and `recovery`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewKeySlot {
@@ -34,6 +52,8 @@ pub struct NewKeySlot {
     /// An age recipient, `age1…`: its identity opens the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient: Option<String>,
+    /// A new recovery key of twelve words, which the answer tells once.
+    pub recovery: bool,
 }
 
 /// Of whose repository in the storage.

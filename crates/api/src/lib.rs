@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod audit;
 pub mod bundle;
+pub mod change;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod connector;
@@ -14,6 +15,8 @@ pub mod login;
 #[cfg(feature = "client")]
 mod noun;
 pub mod object;
+#[cfg(feature = "client")]
+mod overview;
 pub mod page;
 pub mod problem;
 pub mod profile;

@@ -49,6 +49,13 @@ pub struct Who {
     pub tenant_name: String,
     pub role: Role,
     pub must_change_password: bool,
+    /// Of `system`: sees, and acts on, all tenants.
+    #[serde(default)]
+    pub is_system: bool,
+    /// What it may, as each operation names it (`x-tintype-action`): on its own tenant, and of
+    /// `system` on all. The server refuses whatever is not there.
+    #[serde(default)]
+    pub actions: Vec<String>,
 }
 
 /// One login that is still valid.

@@ -107,3 +107,38 @@ pub struct Trial {
     pub failure: Option<String>,
     pub seconds: f64,
 }
+
+/// A description of resources, as somebody writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewReading {
+    /// YAML or JSON: the document of docs/resources.md, or one resource.
+    #[schema(max_length = 1_048_576)]
+    pub text: String,
+    /// Id of the tenant in which they are to be; default: that of whoever asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub tenant: Option<Id>,
+}
+
+/// What a description says, or what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ResourceReading {
+    /// To be created in this order; none where something is wrong.
+    pub resources: Vec<ReadResource>,
+    pub problems: Vec<ReadProblem>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ReadResource {
+    pub name: String,
+    pub spec: ResourceSpec,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReadProblem {
+    /// Both from 1.
+    pub line: u64,
+    pub column: u64,
+    pub what: String,
+}

@@ -104,6 +104,26 @@ pub struct RestorePlan {
     pub manager_command: Option<String>,
 }
 
+/// How a snapshot is restored as a whole, the manager with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WholeRestore {
+    /// To be typed on the manager's host: restores everything over what is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// To be typed on an empty machine that reaches the storage, when the manager's host is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_elsewhere: Option<String>,
+    /// What to know before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
+    /// What to do after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub afterwards: Vec<String>,
+    /// Why there is no such command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PlannedItem {
     pub name: String,

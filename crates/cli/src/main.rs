@@ -79,6 +79,8 @@ enum Command {
     Logout(remote::login::Logout),
     /// What can be restored as of when, and what speaks against it
     Status(remote::status::Args),
+    /// What changes, as it changes
+    Events(remote::events::Args),
     /// Isolated spaces of resources, users and snapshots
     Tenant(remote::tenant::Args),
     /// Those who log in
@@ -130,6 +132,7 @@ fn main() -> ExitCode {
         Command::Login(args) => args.run(),
         Command::Logout(args) => args.run(),
         Command::Status(args) => args.run(),
+        Command::Events(args) => args.run(),
         Command::Tenant(args) => args.run(),
         Command::User(args) => args.run(),
         Command::Token(args) => args.run(),

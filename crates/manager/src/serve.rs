@@ -44,7 +44,7 @@ use crate::runs::begin;
 use crate::runs::{self, Dispatcher};
 use crate::seal::MasterKey;
 use crate::state::{Parts, Shared, State};
-use crate::{http, schedule, tls, uploads};
+use crate::{events, http, schedule, tls, uploads};
 
 /// Name of the first administrator.
 pub const ADMINISTRATOR: &str = "admin";
@@ -124,14 +124,16 @@ impl Manager {
             end.await;
             ending.send_replace(true);
             state.outbox.close();
+            state.events.close();
         };
         let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&self.state)).run(ended.clone()));
         let clock = tokio::spawn(schedule::run(Arc::clone(&self.state), ended.clone()));
-        let notices = tokio::spawn(moved::run(Arc::clone(&self.state), ended));
+        let notices = tokio::spawn(moved::run(Arc::clone(&self.state), ended.clone()));
+        let changes = tokio::spawn(events::run(Arc::clone(&self.state), ended));
         let (router, _) = http::application(Arc::clone(&self.state));
         let service = router.into_make_service_with_connect_info::<Peer>();
         let served = axum::serve(self.listener, service).with_graceful_shutdown(end).await;
-        for task in [dispatcher, clock, notices] {
+        for task in [dispatcher, clock, notices, changes] {
             task.await.map_err(|error| Error::internal(format!("a task ended: {error}")))?;
         }
         self.state.catalog.close().await;

@@ -15,9 +15,11 @@ use crate::agents::authority::Authority;
 use crate::agents::outbox::Outbox;
 use crate::auth::limiter::Limiter;
 use crate::catalog::Catalog;
+use crate::events::Hub;
 use crate::lost::lead::Lead;
 use crate::runs::Living;
 use crate::seal::MasterKey;
+use crate::standings::Books;
 use crate::uploads::{Busy, Limits};
 use crate::views::Views;
 
@@ -53,6 +55,9 @@ pub struct Shared {
     pub busy: Busy,
     /// With storages that do not answer.
     pub patience: Patience,
+    /// For whoever waits for what changes.
+    pub events: Hub,
+    pub standings: Books,
     /// Of storages, by their ids.
     pub bandwidths: Mutex<HashMap<Id, Arc<Limit>>>,
     /// Of agents.
@@ -97,6 +102,7 @@ impl Shared {
             limits,
             patience,
         } = parts;
+        let events = Hub::new(&*random);
         Arc::new(Self {
             catalog,
             key,
@@ -116,6 +122,8 @@ impl Shared {
             limits,
             busy: Busy::default(),
             patience,
+            events,
+            standings: Books::default(),
             bandwidths: Mutex::default(),
             authority,
             outbox: Outbox::default(),

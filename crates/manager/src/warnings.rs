@@ -1,7 +1,9 @@
 //! What an administrator should know before the worst day: decided here, from what was found.
 
 use jiff::Timestamp;
-use tintype_api::status::{Standing, Warning, WarningCode};
+use tintype_api::status::{Health, Warning, WarningCode};
+
+use crate::standings::Row;
 
 /// So many names are told.
 const NAMED: usize = 5;
@@ -19,7 +21,7 @@ pub(crate) struct Found {
     pub(crate) bad_storages: Vec<(String, String)>,
     /// What is to be said of storages: name, what, cure.
     pub(crate) storages_warn: Vec<(String, String, String)>,
-    pub(crate) resources: Vec<Standing>,
+    pub(crate) resources: Vec<Row>,
     pub(crate) enabled_profiles: usize,
 }
 
@@ -50,19 +52,21 @@ pub(crate) fn warnings(found: &Found) -> Vec<Warning> {
         let what = format!("storage {name} cannot be used: {why}");
         warn(WarningCode::Storage, what, "mend it, then `tintype storage check`");
     }
-    let protected = || found.resources.iter().filter(|resource| resource.is_protected);
-    let never: Vec<&Standing> = protected().filter(|r| r.last_good.is_none()).collect();
+    let all_that_are = |health| -> Vec<&Row> {
+        found.resources.iter().filter(|row| row.health == health).collect()
+    };
+    let never = all_that_are(Health::Never);
     if !never.is_empty() {
         let what = format!("no snapshot holds {}", names(&never));
         let cure = "take one, and look why it fails (`tintype snapshot create`)";
         warn(WarningCode::NeverCaptured, what, cure);
     }
-    let off: Vec<&Standing> = found.resources.iter().filter(|r| !r.is_protected).collect();
+    let off = all_that_are(Health::Unprotected);
     if !off.is_empty() {
         let what = format!("not protected: {}", names(&off));
         warn(WarningCode::NotProtected, what, "`tintype resource protect` switches them on");
     }
-    if found.enabled_profiles == 0 && protected().next().is_some() {
+    if found.enabled_profiles == 0 && off.len() < found.resources.len() {
         warn(
             WarningCode::NoSchedule,
             "no profile is enabled: nothing is taken by itself".to_owned(),
@@ -75,7 +79,7 @@ pub(crate) fn warnings(found: &Found) -> Vec<Warning> {
     all
 }
 
-fn names(all: &[&Standing]) -> String {
+fn names(all: &[&Row]) -> String {
     let shown: Vec<&str> = all.iter().take(NAMED).map(|resource| &resource.name[..]).collect();
     match all.len().saturating_sub(NAMED) {
         0 => shown.join(", "),
@@ -91,14 +95,17 @@ mod tests {
         warnings(found).into_iter().map(|warning| warning.code).collect()
     }
 
-    fn resource(name: &str, is_protected: bool, is_captured: bool) -> Standing {
+    fn resource(name: &str, health: Health) -> Row {
         let id: tintype_model::identifier::Id = "0".repeat(26).parse().unwrap();
-        Standing {
+        Row {
             tenant: id.clone(),
             id,
             name: name.to_owned(),
-            is_protected,
-            last_good: is_captured.then_some(Timestamp::UNIX_EPOCH),
+            kind: tintype_model::resource::Kind::Volume,
+            health,
+            why_not: None,
+            last_good: None,
+            next: None,
         }
     }
 
@@ -124,9 +131,9 @@ mod tests {
             bad_storages: vec![("nas".into(), "nothing is mounted".into())],
             storages_warn: vec![("vault".into(), "91 % full".into(), "make room".into())],
             resources: vec![
-                resource("a", true, true),
-                resource("b", true, false),
-                resource("c", false, true),
+                resource("b", Health::Never),
+                resource("c", Health::Unprotected),
+                resource("a", Health::Good),
             ],
             ..Found::default()
         };
@@ -144,7 +151,7 @@ mod tests {
 
     #[test]
     fn many_names_are_counted() {
-        let resources = (0..8).map(|n| resource(&format!("r{n}"), true, false)).collect();
+        let resources = (0..8).map(|n| resource(&format!("r{n}"), Health::Never)).collect();
         let found = Found { resources, enabled_profiles: 1, ..Found::default() };
         assert_eq!(warnings(&found)[0].what, "no snapshot holds r0, r1, r2, r3, r4 and 3 more");
     }

@@ -25,6 +25,7 @@ pub mod rights;
 pub mod selector;
 pub mod size;
 pub mod skew;
+pub mod standing;
 pub mod sync;
 
 pub use error::{Error, ErrorKind, Result};

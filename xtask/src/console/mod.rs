@@ -55,7 +55,7 @@ fn install() -> anyhow::Result<()> {
 
 fn build() -> anyhow::Result<()> {
     let dist = folder().join("dist");
-    let mark = dist.join(".sources");
+    let mark = dist.join(".stamp");
     let now = fingerprint(sources()?);
     let is_built = dist.join("index.html").exists();
     if !(is_built && fs::read_to_string(&mark).is_ok_and(|before| before == now)) {

@@ -1,5 +1,6 @@
 //! What snapshots hold: `snapshot ls`, `find`, `cat`, `get`, `versions`, `diff`.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -10,7 +11,7 @@ use clap::builder::TypedValueParser;
 use serde_json::json;
 use tintype_api::client::Client;
 use tintype_api::content::{
-    Change, DiffQuery, Entry, EntryKind, EntryQuery, SearchQuery, VersionsQuery,
+    AcrossQuery, Change, DiffQuery, Entry, EntryKind, EntryQuery, SearchQuery, VersionsQuery,
 };
 use tintype_api::resource::ResourceSpec;
 use tintype_engine::id::{decode_hex, encode_hex};
@@ -241,6 +242,72 @@ impl Find {
                 Err(tintype_engine::Error::corrupt(what).into())
             }
         }
+    }
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Search {
+    /// Like '*.conf'; with a slash it is matched with the whole path
+    #[arg(required_unless_present = "contains")]
+    pattern: Option<String>,
+    /// This text somewhere in the path
+    #[arg(long, value_name = "TEXT", conflicts_with = "pattern")]
+    contains: Option<String>,
+    /// Only at or below this path
+    #[arg(long, value_name = "PATH")]
+    within: Option<String>,
+    /// In whose snapshots; default: one's own
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+}
+
+impl Search {
+    /// Until all snapshots were looked into, or so much was found.
+    pub(super) fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
+        let tenant = self.tenant.as_deref();
+        let tenant = tenant.map(|name| anyhow::Ok(Tenants::of(client)?.id(name)?.to_string()));
+        let mut query = AcrossQuery {
+            pattern: self.pattern,
+            contains: self.contains,
+            path: self.within,
+            tenant: tenant.transpose()?,
+            limit: Some(self.limit),
+            ..AcrossQuery::default()
+        };
+        // An answer begins with the snapshots behind those of the one before.
+        let (mut seen, mut unread) = (BTreeSet::new(), None);
+        loop {
+            let found = client.search_all(&query)?;
+            for sighting in found.items {
+                let tree = tree_entry(&sighting.entry);
+                if seen.len() < self.limit as usize && seen.insert(tree.path.clone()) {
+                    report.event("sighting", json!(sighting))?;
+                    let (id, path) = (&sighting.snapshot[..8], show::path(&tree.path));
+                    report.text(format!("{}  {id}:{path}", show::time(sighting.time)))?;
+                }
+            }
+            for id in found.has_more {
+                report.note(&format!("snapshot {} holds more: --within", &id[..8]));
+            }
+            unread = unread.or(found.unread.into_iter().next());
+            let is_enough = seen.len() >= self.limit as usize;
+            match found.next {
+                Some(next) if !is_enough => query.cursor = Some(next),
+                Some(_) => {
+                    let until = found.until.map(show::time).unwrap_or_default();
+                    report.note(&format!("snapshots before {until} were not looked into: --limit"));
+                    break;
+                }
+                None => break,
+            }
+        }
+        let Some(unread) = unread else { return Ok(()) };
+        let what = format!("snapshot {}: {}", unread.snapshot, unread.reason);
+        Err(tintype_engine::Error::corrupt(what).into())
     }
 }
 

@@ -20,6 +20,7 @@ use crate::show::{self, Table};
 Examples:
   tintype storage key list vault
   tintype storage key add vault --label on-call               a passphrase
+  tintype storage key add vault --recovery                    twelve words, for paper
   tintype storage key add vault --age age1… --tenant acme     for an age identity
   tintype storage key remove vault 3f2a
 
@@ -56,6 +57,9 @@ struct Add {
     /// For this age recipient instead of a passphrase
     #[arg(long, value_name = "RECIPIENT", conflicts_with_all = ["password_file", "password_command"])]
     age: Option<String>,
+    /// A new recovery key of twelve words, shown once
+    #[arg(long, conflicts_with_all = ["age", "password_file", "password_command"])]
+    recovery: bool,
     /// Read the new passphrase from a file (one line)
     #[arg(long, value_name = "FILE", conflicts_with = "password_command")]
     password_file: Option<PathBuf>,
@@ -79,6 +83,10 @@ impl Args {
                 let storage = storage(&add.storage)?;
                 let slot = client.add_key(&storage, &query, &add.wanted(report)?)?;
                 report.event("key", json!(slot))?;
+                if let Some(recovery) = &slot.recovery {
+                    report.text("these words open it; they are not shown again:")?;
+                    report.text(format!("\n  {}\n\nwith {}", recovery.words, recovery.command))?;
+                }
                 report.text(format!("key slot {} added", short(&slot)))
             }
             Command::Remove { storage: name, slot } => {
@@ -125,7 +133,10 @@ impl Add {
     fn wanted(&self, report: &Report) -> anyhow::Result<NewKeySlot> {
         let label = self.label.clone();
         if let Some(recipient) = self.age.clone() {
-            return Ok(NewKeySlot { label, passphrase: None, recipient: Some(recipient) });
+            return Ok(NewKeySlot { label, recipient: Some(recipient), ..NewKeySlot::default() });
+        }
+        if self.recovery {
+            return Ok(NewKeySlot { label, recovery: true, ..NewKeySlot::default() });
         }
         let sources = Sources {
             file: self.password_file.as_deref(),
@@ -135,6 +146,7 @@ impl Add {
             ..Sources::default()
         };
         let text = secret::new_text(&sources, "new passphrase: ", report)?;
-        Ok(NewKeySlot { label, passphrase: Some(text.to_string()), recipient: None })
+        let passphrase = Some(text.to_string());
+        Ok(NewKeySlot { label, passphrase, ..NewKeySlot::default() })
     }
 }

@@ -6,6 +6,7 @@ mod bundle;
 pub(crate) mod connector;
 mod content;
 mod contexts;
+pub(crate) mod events;
 mod fetch;
 mod key;
 pub(crate) mod login;

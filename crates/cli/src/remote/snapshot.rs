@@ -82,6 +82,10 @@ pub(crate) enum Command {
     Ls(content::Ls),
     /// Look for files by name, size and time
     Find(content::Find),
+    /// Look for files by name in all snapshots, the newest first
+    Search(content::Search),
+    /// How all of it is restored, the manager with it
+    Recovery { id: String },
     /// Print a file
     Cat(content::Cat),
     /// Download a file; goes on where an earlier attempt ended
@@ -199,6 +203,8 @@ impl Verb for Command {
             Self::Create(create) => create.run(client, report),
             Self::Ls(args) => args.run(client, report),
             Self::Find(args) => args.run(client, report),
+            Self::Search(args) => args.run(client, report),
+            Self::Recovery { id } => recovery(client, report, &id),
             Self::Cat(args) => args.run(client, report),
             Self::Get(args) => args.run(client, report),
             Self::Versions(args) => args.run(client, report),
@@ -237,6 +243,26 @@ pub(super) fn short(id: &str) -> &str {
 }
 
 /// By the start of its id, or `latest`.
+fn recovery(client: &Client, report: &Report, id: &str) -> anyhow::Result<()> {
+    let whole = client.whole_restore(&find(client, id)?.id)?;
+    report.event("whole-restore", json!(whole))?;
+    if let Some(why_not) = whole.why_not {
+        return report.text(format!("it is not restored as a whole: {why_not}"));
+    }
+    let places = [
+        ("on the manager's host", &whole.command),
+        ("on an empty machine, when that host is lost", &whole.command_elsewhere),
+    ];
+    for (place, command) in places.into_iter().filter_map(|(p, c)| Some((p, c.as_ref()?))) {
+        report.text(format!("{place}:\n  {command}"))?;
+    }
+    whole
+        .before
+        .iter()
+        .chain(&whole.afterwards)
+        .try_for_each(|words| report.text(format!("- {words}")))
+}
+
 pub(super) fn find(client: &Client, wanted: &str) -> anyhow::Result<Snapshot> {
     if wanted.len() == 32 {
         return Ok(client.get(&format!("/snapshots/{wanted}"))?);

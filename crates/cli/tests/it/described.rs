@@ -140,6 +140,12 @@ fn configuration(client: &Client, known: &BTreeMap<&str, String>) -> String {
             }
         }
     }
+    // The stream would go on.
+    text.push_str(
+        "[[operations]]\ninclude-name = \"GET /api/v1/events\"\n\
+         parameters = { \"query.follow\" = \"false\" }\n\
+         checks.negative_data_rejection.enabled = false\n",
+    );
     text
 }
 

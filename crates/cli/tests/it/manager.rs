@@ -276,8 +276,37 @@ fn a_snapshot_is_looked_into_and_carried_away_and_back() {
     run(&lab, &["snapshot", "get", &conf, "-o", &file]).expect(5);
     let ran = run(&lab, &["snapshot", "get", &conf, "-o", &file, "--overwrite"]).expect(0);
     assert!(!ran.out.contains("already"), "{}", ran.out);
+    overview(&lab);
     carried(&lab);
     assert_eq!(served.stop(), 0);
+}
+
+/// What is asked of everything at once.
+fn overview(lab: &Lab) {
+    let ran = run(lab, &["snapshot", "search", "*.ini"]).expect(0);
+    assert!(
+        ran.out.trim_end().ends_with("/tenants/system/volumes/web/deep/conf.ini"),
+        "{}",
+        ran.out
+    );
+    assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
+    let ran = run(lab, &["snapshot", "recovery", "latest"]).expect(0);
+    assert!(ran.out.contains("chosen resources only"), "{}", ran.out);
+    let ran = run(lab, &["status", "--name", "WE"]).expect(0);
+    let line = ran.out.lines().find(|line| line.starts_with("web")).unwrap();
+    assert!(line.trim_end().ends_with("++"), "the last two: {line}");
+    let days = run(lab, &["status", "--days", "2", "--json"]).expect(0).events();
+    let complete = days.iter().filter_map(|day| day["complete"].as_u64()).sum::<u64>();
+    assert_eq!(complete, 2, "{days:?}");
+    let until = run(lab, &["events", "--once", "--json"]).expect(0).events();
+    let from = until[0]["id"].as_str().unwrap().to_owned();
+    let ran = run(lab, &["storage", "key", "add", "internal", "--recovery", "--label", "safe"]);
+    let ran = ran.expect(0);
+    let words = ran.out.lines().find(|line| line.trim().split(' ').count() == 12);
+    assert!(words.is_some() && ran.out.contains("tintype recover --from"), "{}", ran.out);
+    run(lab, &["tenant", "create", "acme"]).expect(0);
+    let told = run(lab, &["events", "--once", "--after", &from]).expect(0).out;
+    assert!(told.starts_with("tenant ") && told.contains(" created"), "{told}");
 }
 
 /// Out as a file, back as a snapshot.

@@ -64,6 +64,25 @@ pub async fn recognise(
     method: &Method,
     headers: &HeaderMap,
 ) -> Outcome<Caller> {
+    let (caller, found) = found(state, action, method, headers).await?;
+    let now = state.now();
+    if now.duration_since(found.used) >= USE_IS_NOTED {
+        note_use(state, &found, now).await?;
+    }
+    Ok(caller)
+}
+
+/// Whoever asked once and is answered for long: as it is now. Being answered is no use of a session.
+pub async fn still(state: &State, action: Action, headers: &HeaderMap) -> Outcome<Caller> {
+    Ok(found(state, action, &Method::GET, headers).await?.0)
+}
+
+async fn found(
+    state: &State,
+    action: Action,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Outcome<(Caller, Bearer)> {
     let unknown = || {
         Failure::new(Code::LoginNeeded, "nobody is logged in, or no longer")
             .cure("log in (`tintype login`), or send a valid token")
@@ -86,11 +105,8 @@ pub async fn recognise(
     if !is_alive(&found, now) {
         return Err(unknown());
     }
-    let (who, user) = whose(&mut on, &found, now).await?.ok_or_else(unknown)?;
+    let (who, user) = whose(&mut on, state, &found, now).await?.ok_or_else(unknown)?;
     drop(on);
-    if now.duration_since(found.used) >= USE_IS_NOTED {
-        note_use(state, &found, now).await?;
-    }
     let is_user = found.owner_kind == Owner::User;
     let kind = if is_user { "user" } else { "token" };
     let caller = Caller {
@@ -101,13 +117,13 @@ pub async fn recognise(
         },
         name: format!("{kind} {}/{}", who.tenant_name, who.name),
         who,
-        bearer: found.id,
+        bearer: found.id.clone(),
         is_user,
         user,
         action,
     };
     caller.check_role()?;
-    Ok(caller)
+    Ok((caller, found))
 }
 
 fn is_alive(bearer: &Bearer, now: Timestamp) -> bool {
@@ -115,9 +131,26 @@ fn is_alive(bearer: &Bearer, now: Timestamp) -> bool {
     !is_idle && bearer.expires.is_none_or(|expires| expires > now)
 }
 
+/// With what it may, as the description of the API names it.
+pub fn with_rights(mut who: Who, tenant: &TenantSpec, system: &Id) -> Who {
+    who.is_system = who.tenant == *system;
+    let actor = Actor { tenant: who.tenant.clone(), is_system: who.is_system, role: who.role };
+    let TenantSpec { may_snapshot, may_restore, .. } = *tenant;
+    let allowance = Allowance { may_snapshot, may_restore };
+    let may = |action: &Action| {
+        let is_open = !who.must_change_password || *action == Action::Own;
+        let decided = decide(&actor, *action, &actor.tenant, allowance);
+        is_open && *action != Action::Public && decided == Decision::Allowed
+    };
+    let names = Action::ALL.into_iter().filter(may).map(serde_json::to_value);
+    who.actions = names.filter_map(|name| Some(name.ok()?.as_str()?.to_owned())).collect();
+    who
+}
+
 /// None where it counts no longer. With the user who acts, or for whom a token does.
 async fn whose(
     on: &mut sqlx::AnyConnection,
+    state: &State,
     bearer: &Bearer,
     now: Timestamp,
 ) -> Outcome<Option<(Who, Option<Id>)>> {
@@ -128,6 +161,8 @@ async fn whose(
         tenant_name: String::new(),
         role: user.spec.role,
         must_change_password: user.spec.must_change_password,
+        is_system: false,
+        actions: Vec::new(),
     };
     let (mut who, user) = match bearer.owner_kind {
         Owner::User => match enabled(on, &bearer.owner).await? {
@@ -149,12 +184,22 @@ async fn whose(
                 return Ok(None);
             }
             let Object { id, name, tenant, .. } = token;
-            let (tenant_name, must_change_password) = (String::new(), false);
-            (Who { id, name, tenant, tenant_name, role, must_change_password }, token.spec.maker)
+            let who = Who {
+                id,
+                name,
+                tenant,
+                tenant_name: String::new(),
+                role,
+                must_change_password: false,
+                is_system: false,
+                actions: Vec::new(),
+            };
+            (who, token.spec.maker)
         }
     };
-    who.tenant_name = objects::get::<TenantSpec>(on, &who.tenant).await?.name;
-    Ok(Some((who, user)))
+    let tenant = objects::get::<TenantSpec>(on, &who.tenant).await?;
+    who.tenant_name = tenant.name;
+    Ok(Some((with_rights(who, &tenant.spec, &state.system), user)))
 }
 
 async fn there<S: objects::Kind>(

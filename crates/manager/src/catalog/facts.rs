@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::AnyConnection;
+use tintype_api::change::Change;
 use tintype_model::identifier::Id;
 use tintype_model::{Error, Result};
 
-use super::{column, failed};
+use super::{column, events, failed};
 
 pub async fn get(on: &mut AnyConnection, name: &str) -> Result<Option<String>> {
     let row = sqlx::query("SELECT value FROM fact WHERE name = $1").bind(name);
@@ -75,5 +76,6 @@ pub async fn set_state(
          document = excluded.document",
     );
     let query = query.bind(kind).bind(id.as_str()).bind(now.as_millisecond()).bind(text);
-    query.execute(on).await.map(drop).map_err(|error| failed("writing", error))
+    query.execute(&mut *on).await.map_err(|error| failed("writing", error))?;
+    events::touch_object(on, kind, id.as_str(), Change::Changed).await
 }

@@ -2,12 +2,14 @@
 //! every statement here: `BIGINT`, `DOUBLE PRECISION` and `TEXT` only, arguments as `$1`.
 //!
 //! A change that somebody asked for is committed together with its entry in the audit log, and
-//! cannot be without ([`Change::commit`]).
+//! cannot be without ([`Change::commit`]). What it changed is numbered there, too ([`events`]).
 
 pub mod answers;
 pub mod audit;
 pub mod bearer;
+pub mod events;
 pub mod facts;
+pub mod items;
 pub mod objects;
 pub mod passwords;
 pub mod remake;
@@ -32,11 +34,12 @@ const READERS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// (number, name, statements); never changed once released.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "begin", include_str!("../../migrations/0001_begin.sql")),
     (2, "runs", include_str!("../../migrations/0002_runs.sql")),
     (3, "answers", include_str!("../../migrations/0003_answers.sql")),
     (4, "listing", include_str!("../../migrations/0004_listing.sql")),
+    (5, "events", include_str!("../../migrations/0005_events.sql")),
 ];
 
 /// Of the catalog that this program writes.
@@ -137,7 +140,13 @@ impl Change {
     }
 
     /// The manager's own book-keeping, of which nobody needs an account: progress, times of use.
-    pub async fn commit_own_books(self) -> Result<()> {
+    pub async fn commit_own_books(mut self) -> Result<()> {
+        events::number(self.on()).await?;
+        self.commit_untold().await
+    }
+
+    /// Of a catalog of whatever version, which nobody follows.
+    pub async fn commit_untold(self) -> Result<()> {
         self.0.commit().await.map_err(|error| failed("committing a change", error))
     }
 }

@@ -5,11 +5,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use tintype_api::change::Change;
 use tintype_api::object::Object;
 use tintype_model::identifier::Id;
 use tintype_model::{Error, ErrorKind, Result};
 
-use super::{Catalog, column, failed};
+use super::{Catalog, column, events, failed};
 
 /// What an object is of: `tenant`, `user`, …; the noun of the API and of the command line.
 pub trait Kind: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
@@ -129,9 +130,9 @@ pub async fn insert<S: Kind>(on: &mut AnyConnection, object: &Object<S>) -> Resu
     let query = query.bind(S::NAME).bind(object.id.as_str()).bind(object.tenant.as_str());
     let query = query.bind(&object.name).bind(object.version);
     let query = query.bind(object.created.as_millisecond()).bind(object.changed.as_millisecond());
-    let done = query.bind(text(&object.spec)?).execute(on).await;
+    let done = query.bind(text(&object.spec)?).execute(&mut *on).await;
     done.map_err(|error| taken(error, S::NAME, &object.name))?;
-    Ok(())
+    events::touch_object(on, S::NAME, object.id.as_str(), Change::Created).await
 }
 
 /// Writes name, spec, version and time of an object that was read at the version before.
@@ -144,14 +145,16 @@ pub async fn update<S: Kind>(on: &mut AnyConnection, object: &Object<S>) -> Resu
     let query = query.bind(&object.name).bind(object.version);
     let query = query.bind(object.changed.as_millisecond()).bind(text(&object.spec)?);
     let query = query.bind(S::NAME).bind(object.id.as_str()).bind(object.version - 1);
-    let done = query.execute(on).await.map_err(|error| taken(error, S::NAME, &object.name))?;
+    let done = query.execute(&mut *on).await;
+    let done = done.map_err(|error| taken(error, S::NAME, &object.name))?;
     if done.rows_affected() == 1 {
-        return Ok(());
+        return events::touch_object(on, S::NAME, object.id.as_str(), Change::Changed).await;
     }
     Err(Error::locked(format!("{} {} was changed meanwhile", S::NAME, object.name)))
 }
 
 pub async fn delete<S: Kind>(on: &mut AnyConnection, id: &Id) -> Result<()> {
+    events::touch_object(&mut *on, S::NAME, id.as_str(), Change::Deleted).await?;
     let query = sqlx::query("DELETE FROM object WHERE kind = $1 AND id = $2");
     let done = query.bind(S::NAME).bind(id.as_str()).execute(&mut *on).await;
     done.map_err(|error| failed("deleting", error))?;

@@ -6,11 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use tintype_api::change::Change;
 use tintype_api::run::{LogLevel, LogLine, Run, RunKind, RunProgress, RunState};
 use tintype_model::identifier::Id;
 use tintype_model::{Error, ErrorKind, Result};
 
-use super::{column, failed};
+use super::{column, events, failed};
 
 /// Whoever does not renew in this time has died.
 pub const LEASE: SignedDuration = SignedDuration::from_secs(30);
@@ -99,7 +100,8 @@ pub async fn insert(on: &mut AnyConnection, new: &New, now: Timestamp) -> Result
     let query = query.bind(state.name()).bind(&new.title).bind(&new.by).bind(new.priority);
     let query = query.bind(now.as_millisecond()).bind(new.not_before.as_millisecond());
     let query = query.bind(new.storage.as_ref().map_or("", Id::as_str)).bind(new.spec.to_string());
-    query.execute(on).await.map(drop).map_err(|error| failed("queueing a run", error))
+    query.execute(&mut *on).await.map_err(|error| failed("queueing a run", error))?;
+    events::touch_run(on, new.id.as_str(), Change::Created).await
 }
 
 /// `NotFound` where there is none.
@@ -148,6 +150,14 @@ pub async fn open(on: &mut AnyConnection, now: Timestamp, limit: i64) -> Result<
     rows.map_err(|error| failed("reading", error))?.iter().map(stored).collect()
 }
 
+/// Whether the run was changed, which is noted then.
+async fn touched(on: &mut AnyConnection, id: &Id, rows: u64) -> Result<bool> {
+    if rows > 0 {
+        events::touch_run(on, id.as_str(), Change::Changed).await?;
+    }
+    Ok(rows > 0)
+}
+
 fn until(now: Timestamp) -> i64 {
     now.as_millisecond() + LEASE.as_millis() as i64
 }
@@ -159,8 +169,9 @@ pub async fn claim(on: &mut AnyConnection, id: &Id, owner: &str, now: Timestamp)
          started = COALESCE(started, $3) WHERE id = $4 AND state = 'queued'",
     );
     let query = query.bind(owner).bind(until(now)).bind(now.as_millisecond()).bind(id.as_str());
-    let done = query.execute(on).await.map_err(|error| failed("claiming a run", error))?;
-    Ok(done.rows_affected() == 1)
+    let done = query.execute(&mut *on).await;
+    let done = done.map_err(|error| failed("claiming a run", error))?;
+    touched(on, id, done.rows_affected()).await
 }
 
 /// Renews the lease and writes how far it is. `None`: the run is no longer ours; else whether
@@ -210,10 +221,11 @@ pub async fn end(
     );
     let query = query.bind(end.state.name()).bind(end.cause.clone()).bind(end.result.to_string());
     let query = query.bind(text).bind(now.as_millisecond()).bind(id.as_str()).bind(owner);
-    let done = query.execute(on).await.map_err(|error| failed("ending a run", error))?;
-    match done.rows_affected() {
-        1 => Ok(()),
-        _ => Err(Error::new(ErrorKind::Locked, format!("run {id} was taken over by another"))),
+    let done = query.execute(&mut *on).await;
+    let done = done.map_err(|error| failed("ending a run", error))?;
+    match touched(on, id, done.rows_affected()).await? {
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::Locked, format!("run {id} was taken over by another"))),
     }
 }
 
@@ -229,8 +241,9 @@ pub async fn give_back(
         "UPDATE run SET state = 'queued', owner = '', attempts = attempts - 1, progress = $1 \
          WHERE id = $2 AND owner = $3 AND state = 'running'",
     );
-    let done = query.bind(text).bind(id.as_str()).bind(owner).execute(on).await;
-    done.map(drop).map_err(|error| failed("giving a run back", error))
+    let done = query.bind(text).bind(id.as_str()).bind(owner).execute(&mut *on).await;
+    let done = done.map_err(|error| failed("giving a run back", error))?;
+    touched(on, id, done.rows_affected()).await.map(drop)
 }
 
 /// Queues again what nobody has renewed (leases that end before a moment in milliseconds), and what
@@ -260,10 +273,11 @@ pub async fn revive(
             "UPDATE run SET state = $1, owner = '', ended = $2, cause = $3 \
              WHERE id = $4 AND state = 'running' AND (lease < $5 OR owner = $6)",
         );
-        let query = query.bind(state.name()).bind(ended).bind(cause).bind(id);
+        let query = query.bind(state.name()).bind(ended).bind(cause).bind(&id);
         let query = query.bind(leases_before).bind(owner);
         let done = query.execute(&mut *on).await;
         count += done.map_err(|error| failed("reviving runs", error))?.rows_affected();
+        events::touch_run(&mut *on, &id, Change::Changed).await?;
     }
     Ok(count)
 }
@@ -275,12 +289,16 @@ const RESTORE_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub async fn forget_plans(on: &mut AnyConnection, now: Timestamp) -> Result<()> {
     let query = sqlx::query(
         "UPDATE run SET state = 'canceled', ended = $1, cause = $2 \
-         WHERE state = 'planned' AND created < $3",
+         WHERE state = 'planned' AND created < $3 RETURNING id",
     );
     let at = now.as_millisecond();
     let query = query.bind(at).bind("nobody agreed to its plan within a day: plan it again");
     let query = query.bind(at - PLAN_LASTS.as_millis() as i64);
-    query.execute(&mut *on).await.map_err(|error| failed("ending plans", error))?;
+    let ended = query.fetch_all(&mut *on).await.map_err(|error| failed("ending plans", error))?;
+    for row in &ended {
+        let id: String = column(row, "id")?;
+        events::touch_run(&mut *on, &id, Change::Changed).await?;
+    }
     let query = sqlx::query(
         "DELETE FROM secret WHERE owner_kind = 'run' AND owner NOT IN \
          (SELECT id FROM run WHERE state IN ('planned', 'queued', 'running') \
@@ -297,8 +315,9 @@ pub async fn agree(on: &mut AnyConnection, id: &Id, by: &str) -> Result<bool> {
         "UPDATE run SET state = 'queued', actor = $1 WHERE id = $2 AND state = 'planned'",
     );
     let query = query.bind(by).bind(id.as_str());
-    let done = query.execute(on).await.map_err(|error| failed("queueing a run", error))?;
-    Ok(done.rows_affected() == 1)
+    let done = query.execute(&mut *on).await;
+    let done = done.map_err(|error| failed("queueing a run", error))?;
+    touched(on, id, done.rows_affected()).await
 }
 
 /// A queued one ends at once, a running one is asked to. False where it is over already.
@@ -310,9 +329,9 @@ pub async fn cancel(on: &mut AnyConnection, id: &Id, now: Timestamp) -> Result<b
     let query = query.bind(now.as_millisecond()).bind(id.as_str());
     let queued = query.execute(&mut *on).await.map_err(|error| failed("cancelling", error))?;
     let query = sqlx::query("UPDATE run SET canceling = 1 WHERE id = $1 AND state = 'running'");
-    let running = query.bind(id.as_str()).execute(on).await;
+    let running = query.bind(id.as_str()).execute(&mut *on).await;
     let running = running.map_err(|error| failed("cancelling", error))?;
-    Ok(queued.rows_affected() + running.rows_affected() > 0)
+    touched(on, id, queued.rows_affected() + running.rows_affected()).await
 }
 
 /// What of a run is finished.

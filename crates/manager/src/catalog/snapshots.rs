@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use tintype_api::change::Change;
 use tintype_api::snapshot::{Snapshot, SnapshotItem, SnapshotScope};
 use tintype_model::identifier::Id;
 use tintype_model::{Error, Result};
 
-use super::{column, failed};
+use super::items::item;
+use super::{column, events, failed};
 
 /// A snapshot, and in which repository it lies.
 #[derive(Clone, Debug)]
@@ -60,6 +61,9 @@ pub async fn put(
     let query = query.bind(snapshot.scope.name()).bind(time);
     let query = query.bind(i64::from(snapshot.is_private)).bind(text(snapshot)?);
     query.execute(&mut *on).await.map_err(|error| failed("writing", error))?;
+    // Of one that is known already nothing but the document is new.
+    let change = if items.is_some() { Change::Created } else { Change::Changed };
+    events::touch_snapshot(on, &snapshot.id, change).await?;
     let Some(items) = items else { return Ok(()) };
     delete_items(on, &snapshot.id).await?;
     for (n, item) in items.iter().enumerate() {
@@ -83,6 +87,7 @@ async fn delete_items(on: &mut AnyConnection, id: &str) -> Result<()> {
 }
 
 pub async fn delete(on: &mut AnyConnection, id: &str) -> Result<()> {
+    events::touch_snapshot(&mut *on, id, Change::Deleted).await?;
     delete_items(&mut *on, id).await?;
     let done = sqlx::query("DELETE FROM snapshot WHERE id = $1").bind(id).execute(on).await;
     done.map(drop).map_err(|error| failed("deleting", error))
@@ -102,12 +107,6 @@ pub async fn items(on: &mut AnyConnection, id: &str) -> Result<Vec<SnapshotItem>
     let query = sqlx::query("SELECT document FROM item WHERE snapshot = $1 ORDER BY n").bind(id);
     let rows = query.fetch_all(on).await.map_err(|error| failed("reading", error))?;
     rows.iter().map(item).collect()
-}
-
-fn item(row: &AnyRow) -> Result<SnapshotItem> {
-    let text: String = column(row, "document")?;
-    serde_json::from_str(&text)
-        .map_err(|error| Error::corrupt(format!("the catalog: an item: {error}")))
 }
 
 pub async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Known>> {
@@ -164,22 +163,4 @@ pub async fn last_bytes(on: &mut AnyConnection, resource: &Id) -> Result<Option<
     let row = query.bind(resource.as_str()).fetch_optional(on).await;
     let row = row.map_err(|error| failed("reading", error))?;
     row.map(|row| Ok(item(&row)?.bytes)).transpose()
-}
-
-/// So many of a resource's snapshots in which something could not be read are passed over.
-const MOST_PASSED_OVER: i64 = 100;
-
-/// When the newest snapshot was taken that holds a resource whole.
-pub async fn last_good(on: &mut AnyConnection, resource: &Id) -> Result<Option<Timestamp>> {
-    let query = sqlx::query(
-        "SELECT time, document FROM item WHERE resource = $1 AND outcome = 'captured' \
-         ORDER BY time DESC LIMIT $2",
-    );
-    let rows = query.bind(resource.as_str()).bind(MOST_PASSED_OVER).fetch_all(on).await;
-    for row in &rows.map_err(|error| failed("reading", error))? {
-        if item(row)?.problems == 0 {
-            return Ok(Timestamp::from_millisecond(column(row, "time")?).ok());
-        }
-    }
-    Ok(None)
 }

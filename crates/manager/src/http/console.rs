@@ -84,10 +84,8 @@ fn file(
         true => "public, max-age=31536000, immutable",
         false => "no-cache",
     };
-    let is_known = headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .any(|tags| unchanged::names(tags, &tag));
+    let is_known =
+        headers.get_all(header::IF_NONE_MATCH).iter().any(|tags| unchanged::names(tags, &tag));
     let mut response = match is_known {
         true => hardened(StatusCode::NOT_MODIFIED),
         false => hardened(([(header::CONTENT_TYPE, kind)], Body::from(bytes))),

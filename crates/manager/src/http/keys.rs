@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State as AxumState};
 use axum::http::StatusCode;
 use serde_json::json;
-use tintype_api::key::{KeySlot, KeysQuery, NewKeySlot};
+use tintype_api::key::{KeySlot, KeysQuery, NewKeySlot, RecoveryWords};
 use tintype_api::object::Object;
 use tintype_api::problem::{Code, Problem};
 use tintype_api::storage::StorageSpec;
@@ -89,6 +89,7 @@ impl Opened {
                 label: slot.label,
                 created: slot.created,
                 problem: slot.problem,
+                recovery: None,
             });
             Ok(slots.collect())
         });
@@ -117,6 +118,7 @@ pub(super) async fn list(
 enum Added {
     Passphrase(Passphrase),
     Recipient(AgeRecipient),
+    Recovery,
 }
 
 fn added(new: &NewKeySlot) -> Outcome<Added> {
@@ -125,6 +127,8 @@ fn added(new: &NewKeySlot) -> Outcome<Added> {
         return wrong("a label has at most 200 letters, on one line");
     }
     match (&new.passphrase, &new.recipient) {
+        (None, None) if new.recovery => Ok(Added::Recovery),
+        _ if new.recovery => wrong("a recovery key has words of its own: leave the others out"),
         (Some(text), None) if text.chars().count() >= LEAST_LETTERS => {
             Ok(Added::Passphrase(Passphrase::new(text.clone())?))
         }
@@ -133,11 +137,12 @@ fn added(new: &NewKeySlot) -> Outcome<Added> {
              all",
         ),
         (None, Some(text)) => Ok(Added::Recipient(text.parse()?)),
-        _ => wrong("give a `passphrase` or a `recipient`"),
+        _ => wrong("give a `passphrase`, a `recipient` or `recovery`"),
     }
 }
 
-/// Adds a passphrase, or an age recipient, that opens it from now on.
+/// Adds a passphrase, an age recipient or a recovery key that opens it from now on. The words of a
+/// recovery key are in this answer alone. The manager's master key is never told here.
 #[utoipa::path(
     post, path = "/api/v1/storages/{id}/keys", operation_id = "add-key", tag = "storage",
     params(("id" = String, Path), KeysQuery), request_body = NewKeySlot,
@@ -158,14 +163,30 @@ pub(super) async fn add(
     state.still_leads(&opened.storage).await?;
     let (vault, label) = (Arc::clone(&opened.vault), new.label.clone());
     let made = blocking(move || match added {
-        Added::Passphrase(passphrase) => vault.add_passphrase(passphrase, &label),
-        Added::Recipient(recipient) => vault.add_recipient(&recipient, &label),
+        Added::Passphrase(passphrase) => Ok((vault.add_passphrase(passphrase, &label)?, None)),
+        Added::Recipient(recipient) => Ok((vault.add_recipient(&recipient, &label)?, None)),
+        Added::Recovery => vault.add_recovery(&label).map(|(id, words)| (id, Some(words))),
     });
-    let made = made.await?;
-    note(&state, &caller, &opened, "key.add", json!({ "slot": made, "label": new.label })).await?;
+    let (made, words) = made.await?;
+    let detail = json!({ "slot": made, "label": new.label, "recovery": new.recovery });
+    note(&state, &caller, &opened, "key.add", detail).await?;
+    let command = command(&state, &opened).await?;
     let slot = opened.slots().await?.into_iter().find(|slot| slot.id == made);
-    let slot = slot.ok_or_else(|| Error::internal("a slot that was added is not there"))?;
+    let mut slot = slot.ok_or_else(|| Error::internal("a slot that was added is not there"))?;
+    slot.recovery = words.map(|words| RecoveryWords { words, command });
     Ok((StatusCode::CREATED, Json(slot)))
+}
+
+/// What words that open it are typed for: all of the installation, or one tenant's snapshots.
+async fn command(state: &State, opened: &Opened) -> Outcome<String> {
+    let url = state.place(&opened.storage, None).await?.url.replace('\'', "'\\''");
+    if opened.tenant == state.system {
+        return Ok(format!("tintype recover --from '{url}'"));
+    }
+    let mut on = state.catalog.read().await?;
+    let repository = repositories::of(&mut on, &opened.storage.id, &opened.tenant).await?;
+    let place = repository.map(|repository| repository.place).unwrap_or_default();
+    Ok(format!("tintype repo -r '{url}/{place}' list"))
 }
 
 async fn note(

@@ -19,7 +19,7 @@ use super::failure::{Failure, Outcome};
 use super::input::{Body, OneId};
 use super::objects::entry;
 use super::router::Asking;
-use crate::auth::caller::COOKIE;
+use crate::auth::caller::{COOKIE, with_rights};
 use crate::auth::{password, secret};
 use crate::catalog::bearer::{self, Bearer, Owner};
 use crate::catalog::{audit, objects, passwords};
@@ -136,7 +136,10 @@ pub(super) async fn login(
         tenant_name: tenant.name,
         role: user.spec.role,
         must_change_password: user.spec.must_change_password,
+        is_system: false,
+        actions: Vec::new(),
     };
+    let who = with_rights(who, &tenant.spec, &state.system);
     Ok(answer(who, session, login.cookie, expires))
 }
 

@@ -7,6 +7,7 @@ mod connectors;
 mod console;
 mod content;
 mod described;
+mod events;
 pub mod failure;
 mod input;
 mod keys;
@@ -15,6 +16,7 @@ mod objects;
 pub(crate) mod once;
 mod previews;
 mod profiles;
+mod readings;
 mod resources;
 mod restores;
 mod router;
@@ -30,6 +32,7 @@ mod trials;
 mod unchanged;
 mod uploads;
 mod users;
+mod whole;
 mod work;
 
 use axum::extract::DefaultBodyLimit;
@@ -102,6 +105,9 @@ fn with_snapshots(routes: Routes) -> Routes {
     use Action::{Change, Restore, See, SnapshotPartial};
     routes
         .on(See, routes!(status::get))
+        .on(See, routes!(status::resources))
+        .on(See, routes!(status::last_days))
+        .on(See, routes!(events::follow))
         .on(See, routes!(storages::list))
         .on(See, routes!(storages::get))
         .on(See, routes!(storages::state))
@@ -109,6 +115,8 @@ fn with_snapshots(routes: Routes) -> Routes {
         .on(Change, routes!(storages::change))
         .on(Change, routes!(storages::delete))
         .on(Change, routes!(storages::check))
+        .on(See, routes!(readings::schema))
+        .on(See, routes!(readings::read))
         .on(See, routes!(resources::list))
         .on(See, routes!(resources::get))
         .on(Change, routes!(resources::create))
@@ -131,10 +139,12 @@ fn with_snapshots(routes: Routes) -> Routes {
         .on(See, routes!(snapshots::list))
         .on(See, routes!(snapshots::get))
         .on(See, routes!(snapshots::items))
+        .on(See, routes!(whole::get))
         .on(See, routes!(content::tree))
         .on(See, routes!(content::partitions))
         .on(See, routes!(content::search))
         .on(See, routes!(content::versions))
+        .on(See, routes!(content::across::search))
         .on(See, routes!(content::diff))
         .on(Restore, routes!(content::files::download))
         .on(Restore, routes!(content::files::preview))

@@ -13,7 +13,6 @@ use tintype_api::restore::{ApplyRestore, NewRestore, NotRestored, Restore, Resto
 use tintype_api::run::{Run, RunKind, RunState};
 use tintype_api::snapshot::SnapshotScope;
 use tintype_model::identifier::Id;
-use tintype_model::rights::Role;
 use tintype_model::{Error, ErrorKind};
 use utoipa::IntoParams;
 
@@ -23,6 +22,7 @@ use super::objects::entry;
 use super::router::Asking;
 use super::runs::shown;
 use super::snapshots::find;
+use super::whole::manager_command;
 use crate::auth::caller::Caller;
 use crate::catalog::runs as stored;
 use crate::catalog::secrets::{self, Of};
@@ -101,18 +101,6 @@ pub(super) async fn create(
     let run = shown(&state, run);
     let plan = RestorePlan { run, items, missing, commands, is_blocked, confirm, manager_command };
     Ok((StatusCode::CREATED, Json(plan)))
-}
-
-/// What restores the manager itself together with everything, for those who may.
-async fn manager_command(state: &State, caller: &Caller, known: &Known) -> Outcome<Option<String>> {
-    let may = caller.actor.is_system && caller.actor.role == Role::Administrator;
-    if !may || !known.snapshot.scope.holds_manager() {
-        return Ok(None);
-    }
-    let storage = state.catalog.get(&known.snapshot.storage).await?;
-    let url = state.place(&storage, None).await?.url;
-    let (url, id) = (url.replace('\'', "'\\''"), &known.snapshot.id);
-    Ok(Some(format!("tintype recover --from '{url}' --snapshot {id} --in-place")))
 }
 
 fn is_alone(known: &Known) -> bool {

@@ -15,6 +15,7 @@ use tintype_api::run::{LogLine, Run, RunEvent, RunQuery};
 use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
 use tintype_model::rights::Role;
+use tokio::sync::watch;
 
 use super::failure::{Failure, Outcome};
 use super::input::{Asked, OneId, cursor_of, limit_of, page};
@@ -22,6 +23,7 @@ use super::objects::entry;
 use super::router::Asking;
 use crate::auth::caller::Caller;
 use crate::catalog::runs::{self as stored, Filter, Stored};
+use crate::events::ended;
 use crate::runs::begin;
 use crate::state::State;
 
@@ -181,7 +183,8 @@ pub(super) async fn events(
     find(&state, &caller, &id).await?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let after = last.and_then(|value| value.parse().ok()).unwrap_or(0);
-    let following = Following { state, id, after, last: None, ready: Vec::new(), is_over: false };
+    let (ending, ready) = (state.events.ending(), Vec::new());
+    let following = Following { state, id, after, last: None, ready, ending, is_over: false };
     let events = stream::unfold(following, |mut following| async move {
         let event = following.next().await?;
         Some((Ok(event), following))
@@ -196,6 +199,7 @@ struct Following {
     last: Option<Run>,
     /// In reverse order.
     ready: Vec<Event>,
+    ending: watch::Receiver<bool>,
     is_over: bool,
 }
 
@@ -209,7 +213,11 @@ impl Following {
                 return None;
             }
             if self.last.is_some() {
-                tokio::time::sleep(LOOK).await;
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK) => {}
+                    // A run that waits outlives the manager.
+                    () = ended(&mut self.ending) => return None,
+                }
             }
             // What cannot be read now is read the next time; a run that is gone ends it.
             match self.look().await {

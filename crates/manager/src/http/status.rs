@@ -1,26 +1,25 @@
 //! At a glance.
 
-use std::collections::BTreeSet;
-
 use axum::Json;
 use axum::extract::State as AxumState;
+use jiff::tz::TimeZone;
 use tintype_api::object::Object;
-use tintype_api::problem::Problem;
+use tintype_api::page::{DEFAULT_LIMIT, Page};
+use tintype_api::problem::{Code, Problem};
 use tintype_api::profile::ProfileSpec;
-use tintype_api::resource::ResourceSpec;
 use tintype_api::snapshot::SnapshotScope;
-use tintype_api::status::{Standing, Status, StatusQuery};
+use tintype_api::status::{Days, DaysQuery, Health, Standing, StandingsQuery, Status, StatusQuery};
 use tintype_api::storage::{StorageKind, StorageSpec, StorageState};
-use tintype_api::tenant::TenantSpec;
 use tintype_model::identifier::Id;
 use tintype_model::plan::Verdict;
-use tintype_model::resource::Kind;
 
-use super::failure::Outcome;
-use super::input::Asked;
+use super::failure::{Failure, Outcome};
+use super::input::{Asked, cursor_of, limit_of};
 use super::router::Asking;
 use crate::catalog::objects::{Filter, Kind as _};
 use crate::catalog::{facts, snapshots};
+use crate::days;
+use crate::standings::{self, Row};
 use crate::state::State;
 use crate::warnings::{Found, warnings};
 
@@ -45,10 +44,13 @@ pub(super) async fn get(
     let is_system = tenant.as_ref().is_none_or(|tenant| *tenant == state.system);
     let filter = Filter { tenant: tenant.clone(), limit: MOST, ..Filter::default() };
     let profiles: Vec<Object<ProfileSpec>> = state.catalog.list(&filter).await?;
+    let book = standings::book(&state, caller.actor.is_system).await?;
+    let is_wanted = |row: &&Row| tenant.as_ref().is_none_or(|tenant| row.tenant == *tenant);
+    let of_tenant = book.rows.iter().filter(is_wanted);
     let mut found = Found {
         is_system,
         replaced_since: state.replaced_by.get().map(|lead| lead.since),
-        resources: standings(&state, &filter).await?,
+        resources: of_tenant.cloned().collect(),
         enabled_profiles: profiles.iter().filter(|profile| profile.spec.enabled).count(),
         ..Found::default()
     };
@@ -59,42 +61,105 @@ pub(super) async fn get(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         installation: state.installation.clone(),
         warnings,
-        resources: found.resources,
+        counts: standings::counts(found.resources.iter()),
     }))
 }
 
-async fn standings(state: &State, filter: &Filter) -> Outcome<Vec<Standing>> {
-    let resources: Vec<Object<ResourceSpec>> = state.catalog.list(filter).await?;
-    let whole = Filter { limit: MOST, ..Filter::default() };
-    let tenants: Vec<Object<TenantSpec>> = state.catalog.list(&whole).await?;
-    let is_entitled =
-        |id: &Id| tenants.iter().any(|tenant| tenant.id == *id && tenant.spec.is_entitled);
-    // What is switched off for an application is so for its parts.
-    let is_off =
-        |r: &&Object<ResourceSpec>| r.spec.kind == Kind::Application && !r.spec.is_protected;
-    let off: BTreeSet<(Id, String)> = resources
-        .iter()
-        .filter(is_off)
-        .flat_map(|app| {
-            app.spec.components.iter().map(|part| (app.tenant.clone(), part.resource.clone()))
-        })
-        .collect();
+/// Each resource, the worst first.
+#[utoipa::path(
+    get, path = "/api/v1/status/resources", operation_id = "list-standings", tag = "status",
+    params(StandingsQuery),
+    responses(
+        (status = 200, body = Page<Standing>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn resources(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Asked(query): Asked<StandingsQuery>,
+) -> Outcome<Json<Page<Standing>>> {
+    let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
+    let tenant = caller.scope(query.tenant.as_deref().map(str::parse::<Id>).transpose()?);
+    let after = cursor_of(query.cursor.as_deref(), Place::read)?;
+    let with_private = caller.actor.is_system;
+    let book = standings::book(&state, with_private).await?;
+    let named = query.q.unwrap_or_default().to_lowercase();
+    let begin =
+        after.map_or(0, |after| book.rows.partition_point(|row| row.place() <= after.get()));
+    let wanted = |row: &&Row| {
+        tenant.as_ref().is_none_or(|tenant| row.tenant == *tenant)
+            && query.protected.is_none_or(|is| row.why_not.is_none() == is)
+            && query.health.is_none_or(|health| row.health == health)
+            && row.name.to_lowercase().contains(&named)
+    };
+    let mut found: Vec<&Row> = book.rows[begin..].iter().filter(wanted).take(limit + 1).collect();
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more).map(|row| Place::of(row).told());
     let mut on = state.catalog.read().await?;
-    let mut all = Vec::with_capacity(resources.len());
-    for resource in resources {
-        // An application is as good as its parts.
-        if resource.spec.kind == Kind::Application {
-            continue;
-        }
-        let last_good = snapshots::last_good(&mut on, &resource.id).await?;
-        let Object { id, tenant, name, spec, .. } = resource;
-        let of = (tenant, name);
-        let is_protected = spec.is_protected && is_entitled(&of.0) && !off.contains(&of);
-        let (tenant, name) = of;
-        all.push(Standing { id, tenant, name, is_protected, last_good });
+    let mut items = Vec::with_capacity(found.len());
+    for row in found {
+        items.push(standings::standing(&mut on, row, with_private).await?);
     }
-    all.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-    Ok(all)
+    Ok(Json(Page { items, next }))
+}
+
+/// Of a row in the list, whatever becomes of the row.
+struct Place(Health, i64, String, String);
+
+impl Place {
+    fn of(row: &Row) -> Self {
+        let (health, last, name, id) = row.place();
+        Self(health, last, name.to_owned(), id.to_owned())
+    }
+
+    fn get(&self) -> (Health, i64, &str, &str) {
+        (self.0, self.1, &self.2, &self.3)
+    }
+
+    /// Names may have dots, and stand last.
+    fn told(&self) -> String {
+        format!("{}.{}.{}.{}", self.0.name(), self.1, self.3, self.2)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(4, '.');
+        let health = parts.next()?;
+        let health = Health::ALL.into_iter().find(|known| known.name() == health)?;
+        let (last, id, name) = (parts.next()?.parse().ok()?, parts.next()?, parts.next()?);
+        Some(Self(health, last, name.to_owned(), id.to_owned()))
+    }
+}
+
+/// What was taken on the last days, one line a day.
+#[utoipa::path(
+    get, path = "/api/v1/status/days", operation_id = "list-days", tag = "status",
+    params(DaysQuery),
+    responses(
+        (status = 200, body = Days),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn last_days(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Asked(query): Asked<DaysQuery>,
+) -> Outcome<Json<Days>> {
+    let tenant = caller.scope(query.tenant.as_deref().map(str::parse::<Id>).transpose()?);
+    let name = query.zone.as_deref().unwrap_or("UTC");
+    let zone = TimeZone::get(name).map_err(|_| {
+        Failure::new(Code::Invalid, format!("there is no time zone {name}"))
+            .cure("write it like Europe/Berlin")
+    })?;
+    let count = query.days.unwrap_or(14);
+    if !(1..=366).contains(&count) {
+        return Err(Failure::new(Code::Invalid, "days are from 1 to 366"));
+    }
+    let mut all = days::empty(state.now(), &zone, count)?;
+    let mut on = state.catalog.read().await?;
+    days::count(&mut on, &mut all, tenant.as_ref(), caller.actor.is_system).await?;
+    Ok(Json(Days { zone: name.to_owned(), days: all }))
 }
 
 async fn of_storages(state: &State, filter: &Filter, found: &mut Found) -> Outcome<()> {

@@ -229,7 +229,7 @@ pub async fn bring_back(options: &Options, name: &str) -> Result<BroughtBack> {
         };
         table.insert(change.on(), &row).await.map_err(|error| damaged(error.to_string()))?;
     }
-    change.commit_own_books().await?;
+    change.commit_untold().await?;
     catalog.close().await;
     Ok(BroughtBack { copy, undo })
 }

@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tintype_api::audit::AuditEntry;
 use tintype_api::client::Client;
 use tintype_api::content::{
-    Change, DiffQuery, EntryKind, EntryQuery, SearchQuery, Shown, VersionsQuery,
+    AcrossQuery, Change, DiffQuery, EntryKind, EntryQuery, SearchQuery, Shown, VersionsQuery,
 };
 use tintype_api::page::Page;
 use tintype_api::snapshot::Snapshot;
@@ -430,4 +430,38 @@ fn files_on_disks_are_found_and_read() {
     assert!(matches!(shown, Shown::Text { text, .. } if text == "/dev/vda1 /"));
     let missing = client.tree(&snapshot.id, &EntryQuery { partition: Some(7), ..on("") });
     assert!(missing.unwrap_err().message().contains("no partition 7"));
+}
+
+#[test]
+fn names_are_looked_for_in_all_snapshots() {
+    Lab::on_each(|lab| {
+        let client = lab.administrator();
+        let files = files(lab, &client);
+        std::fs::write(files.join("stays.conf"), "1").unwrap();
+        std::fs::write(files.join("goes.conf"), "1").unwrap();
+        let older = taken(&client, &partial(&["files"]));
+        std::fs::remove_file(files.join("goes.conf")).unwrap();
+        let newer = taken(&client, &partial(&["files"]));
+        let pattern = Some("*.conf".to_owned());
+        let query = AcrossQuery { pattern, ..AcrossQuery::default() };
+        let all = client.search_all(&query).unwrap();
+        let found: Vec<(&str, &str)> = all
+            .items
+            .iter()
+            .map(|one| (&one.snapshot[..], one.entry.path.rsplit('/').next().unwrap()))
+            .collect();
+        let want = [(&newer.id[..], "stays.conf"), (&older.id[..], "goes.conf")];
+        assert_eq!(found, want, "each once, where it is newest");
+        assert_eq!((all.looked_into, all.until, all.next), (2, Some(older.time), None));
+        // Enough was found: the older one is looked into with the next answer.
+        let query = AcrossQuery { limit: Some(1), ..query };
+        let first = client.search_all(&query).unwrap();
+        assert_eq!((first.items.len(), first.looked_into), (1, 1));
+        let query = AcrossQuery { cursor: first.next, ..query };
+        let second = client.search_all(&query).unwrap();
+        assert_eq!((&second.items[0].snapshot, second.next), (&older.id, None));
+        assert_eq!(second.has_more, [older.id.clone()], "of two that it holds one is told");
+        let nothing = AcrossQuery::default();
+        assert_eq!(client.search_all(&nothing).unwrap_err().kind(), ErrorKind::Invalid);
+    });
 }

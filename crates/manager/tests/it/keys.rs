@@ -33,7 +33,7 @@ fn slots_are_added_and_removed_and_the_managers_stay() {
         let new = NewKeySlot {
             label: "on-call".into(),
             passphrase: Some(PASSPHRASE.into()),
-            recipient: None,
+            ..NewKeySlot::default()
         };
         let slot = client.add_key(&storage, &own, &new).unwrap();
         assert_eq!(
@@ -46,6 +46,7 @@ fn slots_are_added_and_removed_and_the_managers_stay() {
             NewKeySlot::default(),
             NewKeySlot { passphrase: Some("short".into()), ..NewKeySlot::default() },
             NewKeySlot { recipient: Some(recipient.into()), ..new.clone() },
+            NewKeySlot { recovery: true, ..new.clone() },
             NewKeySlot { recipient: Some("age1x".into()), ..NewKeySlot::default() },
         ];
         for new in wrong {
@@ -65,8 +66,37 @@ fn slots_are_added_and_removed_and_the_managers_stay() {
     });
 }
 
+#[test]
+fn new_recovery_words_are_told_once_and_open_the_storage() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let (storage, own) = (storage(&client).id, KeysQuery::default());
+    volume(&client, "files", &lab.data().join("files"));
+    taken(&client, &partial(&["files"]));
+    let new = NewKeySlot { label: "safe".into(), recovery: true, ..NewKeySlot::default() };
+    let slot = client.add_key(&storage, &own, &new).unwrap();
+    let told = slot.recovery.unwrap();
+    assert_eq!((&slot.kind[..], told.words.split(' ').count()), ("recovery", 12));
+    let place = lab.data().join("data/repositories");
+    assert_eq!(told.command, format!("tintype recover --from '{}'", place.display()));
+    assert!(unlocked(&lab, |place, host| Vault::unlock(place, &told.words, host).is_ok()));
+    let later = client.keys(&storage, &own).unwrap();
+    assert!(later.iter().all(|slot| slot.recovery.is_none()), "never again: {later:?}");
+    let audit = format!("{:?}", client.audit(1000).unwrap());
+    assert!(!audit.contains(&told.words) && audit.contains("key.add"));
+    client.remove_key(&storage, &own, &slot.id).unwrap();
+    assert!(!unlocked(&lab, |place, host| Vault::unlock(place, &told.words, host).is_ok()));
+}
+
 /// Whether the passphrase opens the only repository.
 fn opens(lab: &Lab) -> bool {
+    let passphrase = tintype_runner::vault::Passphrase::new(PASSPHRASE.into()).unwrap();
+    unlocked(lab, |place, host| {
+        Vault::unlock_with_passphrase(place, passphrase.clone(), host).is_ok()
+    })
+}
+
+fn unlocked(lab: &Lab, with: impl Fn(&Place, &Host) -> bool) -> bool {
     let below = |path: &std::path::Path| {
         let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
         let mut found: Vec<_> =
@@ -87,8 +117,7 @@ fn opens(lab: &Lab) -> bool {
         origin: None,
         passwords: tintype_runner::vault::Passwords::default(),
     };
-    let passphrase = tintype_runner::vault::Passphrase::new(PASSPHRASE.into()).unwrap();
-    Vault::unlock_with_passphrase(&place, passphrase, &host).is_ok()
+    with(&place, &host)
 }
 
 #[test]

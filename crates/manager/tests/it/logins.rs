@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tintype_api::client::Client;
 use tintype_api::object::{ChangedObject, NewObject};
+use tintype_api::tenant::TenantSpec;
 use tintype_api::token::{PREFIX, TokenSpec};
 use tintype_api::user::{NewPassword, NewUser, UserSpec};
 use tintype_model::ErrorKind;
@@ -213,4 +214,32 @@ fn a_cookie_changes_nothing_without_the_token_of_its_login() {
     assert_eq!(asked("POST", "/tenants", Some(&token)), 201);
     assert_eq!(asked("POST", "/logout", Some(&token)), 204);
     assert_eq!(asked("GET", "/tenants", None), 401);
+}
+
+#[test]
+fn everybody_is_told_what_they_may() {
+    let lab = Lab::sqlite();
+    let first = lab.first_password.clone().unwrap();
+    let begun = lab.login("system", "admin", &first).unwrap();
+    assert_eq!(begun.whoami().unwrap().actions, ["own"], "the password comes first");
+    let administrator = lab.administrator();
+    let who = administrator.whoami().unwrap();
+    assert!(who.is_system && who.actions.iter().any(|action| action == "system"), "{who:?}");
+    let home = Lab::tenant(&administrator, "home");
+    for (role, may_restore, actions) in [
+        (Role::Viewer, true, vec!["own", "see"]),
+        (Role::Restorer, true, vec!["own", "see", "restore"]),
+        (Role::Restorer, false, vec!["own", "see"]),
+        (Role::Auditor, true, vec!["own", "see", "audit"]),
+    ] {
+        let spec = TenantSpec { may_restore, ..home.spec.clone() };
+        let changed = ChangedObject { name: None, spec: Some(spec) };
+        administrator.change(&home.id, None, &changed).unwrap();
+        let name = format!("{role}-{may_restore}");
+        let who = lab.as_role(&administrator, &home.id, role, &name).whoami().unwrap();
+        assert_eq!(
+            (who.actions, who.is_system),
+            (actions.into_iter().map(str::to_owned).collect(), false)
+        );
+    }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tintype_api::object::{ChangedObject, NewObject, Object};
 use tintype_api::page::Page;
+use tintype_api::resource::{ReadResource, ResourceReading};
 use tintype_api::tenant::TenantSpec;
 use tintype_api::token::TokenSpec;
 use tintype_model::ErrorKind;
@@ -131,4 +132,29 @@ fn a_request_that_is_sent_again_is_done_once() {
             token.exchange_with("POST", "/tokens", Some(&body), &[("idempotency-key", "one")]);
         assert_eq!(theirs.unwrap().status, 403);
     });
+}
+
+/// As an editor asks for it, with the schema that helps.
+#[test]
+fn a_description_is_read_and_what_is_wrong_has_its_place() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let schema: Value = client.get("/resources/schema").unwrap();
+    assert!(schema["$defs"].is_object());
+    let read = |text: &str| -> ResourceReading {
+        let new = json!({ "text": text });
+        let answer = client.exchange("POST", "/resources/read", Some(&new), None).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        serde_json::from_str(&answer.text).unwrap()
+    };
+    let found = read("kind: volume\nname: files\nconnector: files\nat: { path: /srv }\n");
+    assert_eq!(found.problems, []);
+    for ReadResource { name, spec } in found.resources {
+        client.create(&NewObject { name, tenant: None, spec }).unwrap();
+    }
+    let found = read("kind: application\nname: shop\ncomponents: [{ resource: files }]\n");
+    assert_eq!((found.resources.len(), found.problems.len()), (1, 0), "of what is there already");
+    let found = read("kind: volume\nname: other\nconnector: files\nat: { paht: /srv }\n");
+    assert_eq!((found.problems[0].line, found.problems[0].column), (2, 7));
+    assert!(found.problems[0].what.contains("unknown field `paht`"), "{found:?}");
 }

@@ -82,6 +82,21 @@ fn another_manager_is_replaced_by_force_and_comes_back() {
     });
 }
 
+/// Without a plan, and why there is none.
+fn whole_restores(lab: &Lab, client: &Client, full: &str, line: &str) {
+    let whole = client.whole_restore(full).unwrap();
+    assert_eq!(whole.command.as_deref(), Some(line));
+    assert_eq!(whole.command_elsewhere.as_deref(), line.strip_suffix(" --in-place"));
+    assert!(whole.afterwards[0].contains("log in again"), "{whole:?}");
+    let partial = taken(client, &partial(&["files"]));
+    let none = client.whole_restore(&partial.id).unwrap();
+    assert!(none.command.is_none() && none.why_not.unwrap().contains("chosen resources only"));
+    let system = client.whoami().unwrap().tenant;
+    let viewer = lab.as_role(client, &system, Role::Viewer, "viewer");
+    let none = viewer.whole_restore(full).unwrap();
+    assert!(none.command.is_none() && none.why_not.unwrap().contains("administrators"));
+}
+
 /// Whatever step fails: what was there is there, or comes back with the command that is told.
 #[test]
 fn a_failed_recovery_in_place_leaves_what_was_there() {
@@ -99,7 +114,8 @@ fn a_failed_recovery_in_place_leaves_what_was_there() {
     let vault = lab.data().join("vault");
     let line =
         format!("tintype recover --from '{}' --snapshot {} --in-place", vault.display(), held.id);
-    assert_eq!(plan.manager_command, Some(line));
+    assert_eq!(plan.manager_command.as_ref(), Some(&line));
+    whole_restores(&lab, &client, &held.id, &line);
     let (place, _) = vault_and_words(&mut lab);
     // The manager that is here knows the key: no words.
     let wanted =

@@ -210,7 +210,7 @@ fn of_content(operation: &str, victim: &Victim) -> Option<(Option<&'static str>,
 }
 
 /// Operations that name no object.
-const OF_NOBODY: [&str; 23] = [
+const OF_NOBODY: [&str; 28] = [
     "logout",
     "whoami",
     "list-storages",
@@ -233,6 +233,11 @@ const OF_NOBODY: [&str; 23] = [
     "check-audit",
     "list-versions",
     "get-status",
+    "list-standings",
+    "get-resource-schema",
+    "search-all",
+    "list-days",
+    "follow-changes",
     "list-ready-made-profiles",
 ];
 
@@ -274,6 +279,10 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
         "change-profile" => (Some("profile"), renamed()),
         "create-profile" => (None, new(profile())),
         "read-profile" => (None, Some(profile())),
+        "read-resources" => {
+            (None, Some(json!({ "text": "kind: volume", "tenant": victim.tenant })))
+        }
+        "get-whole-restore" => (Some("snapshot"), None),
         "change-snapshot" => (Some("snapshot"), Some(json!({ "note": "x" }))),
         "create-snapshot" => (None, Some(partial)),
         "get-run" | "list-run-log" | "follow-run" | "cancel-run" => (Some("run"), None),
@@ -301,6 +310,8 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
 fn asked(operation: &str, victim: &Victim) -> String {
     let file = format!("tenants/{}/volumes/r/a", victim.name);
     match operation {
+        "follow-changes" => format!("?tenant={}&follow=false", victim.tenant),
+        "search-all" => format!("?tenant={}&contains=a", victim.tenant),
         "list-versions" => format!("?tenant={}&path={file}", victim.tenant),
         "send-upload" => "?offset=0".to_owned(),
         "list-keys" | "add-key" | "remove-key" => format!("?tenant={}", victim.tenant),

@@ -43,7 +43,7 @@ pub(crate) fn downgraded(lab: &mut Lab, version: i64) {
                 table.insert(change.on(), &row).await.unwrap();
             }
         }
-        change.commit_own_books().await.unwrap();
+        change.commit_untold().await.unwrap();
         assert_eq!(state.catalog.version().await.unwrap(), Some(version));
         state.catalog.close().await;
     });

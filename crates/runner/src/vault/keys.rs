@@ -52,6 +52,14 @@ impl Vault {
         Ok(self.repository.add_age_recipient(recipient, label)?.to_string())
     }
 
+    /// A slot that new words open: its id, and the words.
+    pub fn add_recovery(&self, label: &str) -> Result<(String, String)> {
+        let recovery = RecoveryKey::generate(self.repository.env());
+        let words = recovery.words().to_string();
+        let id = self.repository.add_key(&Secret::Recovery(recovery), label)?;
+        Ok((id.to_string(), words))
+    }
+
     /// Slots that these words open, or the key of the system's repository.
     pub fn slots_of(&self, words: &str, parent: Option<&MasterKey>) -> Result<Vec<String>> {
         let words = Secret::Recovery(RecoveryKey::parse(words)?);

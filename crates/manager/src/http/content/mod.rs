@@ -1,5 +1,6 @@
 //! What snapshots hold: directories, files, versions, differences.
 
+pub(super) mod across;
 pub(crate) mod download;
 pub(super) mod files;
 mod preview;
