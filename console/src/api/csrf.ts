@@ -1,8 +1,12 @@
-/** The token that goes with the session's cookie into each change. It opens nothing without the cookie. */
-const KEY = "tintype.csrf";
+/**
+ * The token that goes with the session's cookie into each change. Who logs in is told it, and so is whoever
+ * asks who he is with the cookie: it needs no keeping.
+ */
+let token = "";
 
 export const csrf = {
-  get: () => localStorage.getItem(KEY) ?? "",
-  set: (token: string) => localStorage.setItem(KEY, token),
-  forget: () => localStorage.removeItem(KEY),
+  get: () => token,
+  set: (next: string) => {
+    token = next;
+  },
 };

@@ -1,5 +1,6 @@
 import { type InfiniteData, infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, ask } from "./client";
+import { csrf } from "./csrf";
 import type { RunKind, RunState, SnapshotScope } from "./types";
 
 /**
@@ -11,7 +12,11 @@ const PAGE = 200;
 
 export const whoami = queryOptions({
   queryKey: ["whoami"],
-  queryFn: () => ask(api.GET("/api/v1/whoami")),
+  queryFn: async () => {
+    const me = await ask(api.GET("/api/v1/whoami"));
+    csrf.set(me.csrf_token ?? "");
+    return me;
+  },
   staleTime: Number.POSITIVE_INFINITY,
   retry: false,
 });
@@ -20,6 +25,27 @@ export const status = (tenant?: string) =>
   queryOptions({
     queryKey: ["status", tenant],
     queryFn: () => ask(api.GET("/api/v1/status", { params: { query: { tenant } } })),
+  });
+
+/** The worst first. */
+export const standings = (tenant?: string) =>
+  infiniteQueryOptions({
+    queryKey: ["status", "resources", tenant],
+    queryFn: ({ pageParam }) =>
+      ask(
+        api.GET("/api/v1/status/resources", {
+          params: { query: { tenant, limit: PAGE, cursor: pageParam } },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+  });
+
+export const days = (zone: string, count: number) =>
+  queryOptions({
+    queryKey: ["status", "days", zone, count],
+    queryFn: () =>
+      ask(api.GET("/api/v1/status/days", { params: { query: { zone, days: count } } })),
   });
 
 export interface SnapshotsAsked {

@@ -1,6 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, ask } from "../api/client";
-import { csrf } from "../api/csrf";
 import { Button } from "../parts/button/Button";
 import { LANGUAGES, type Language, useLanguage, useWords } from "../words";
 import style from "./Account.module.css";
@@ -15,7 +14,6 @@ export function Account() {
   const leave = useMutation({
     mutationFn: () => ask(api.POST("/api/v1/logout")),
     onSettled: () => {
-      csrf.forget();
       client.clear();
       location.assign("/");
     },

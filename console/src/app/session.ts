@@ -1,7 +1,7 @@
 import { useSuspenseQuery } from "@tanstack/react-query";
 import { whoami } from "../api/queries";
 import type { Who } from "../api/types";
-import { type May, may, SYSTEM } from "./rights";
+import { type May, may } from "./rights";
 
 export interface Me extends Who {
   may: (what: May) => boolean;
@@ -10,5 +10,5 @@ export interface Me extends Who {
 
 export function useWho(): Me {
   const { data } = useSuspenseQuery(whoami);
-  return { ...data, may: (what) => may(data, what), isSystem: data.tenant_name === SYSTEM };
+  return { ...data, may: (what) => may(data, what), isSystem: data.is_system ?? false };
 }

@@ -58,6 +58,16 @@ pub struct Who {
     pub actions: Vec<String>,
 }
 
+/// Whoever asks, and what its browser must send to change something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Myself {
+    #[serde(flatten)]
+    pub who: Who,
+    /// With a cookie: goes into `X-CSRF-Token` of every change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csrf_token: Option<String>,
+}
+
 /// One login that is still valid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Session {

@@ -6,9 +6,9 @@ import { Notice } from "../../parts/notice/Notice";
 import { sentence } from "../../parts/notice/ProblemNotice";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
-import { When } from "../../parts/when/When";
 import { useWords } from "../../words";
 import { answerOf, SERIOUS } from "./answer";
+import { Days } from "./Days";
 import { Recent } from "./Recent";
 import { ResourceTable } from "./ResourceTable";
 import { Space } from "./Space";
@@ -27,6 +27,7 @@ export function Overview() {
 
 function Answered({ status }: { status: Status }) {
   const { overview: words } = useWords();
+  const isAny = Object.values(status.counts).some((count) => count > 0);
   return (
     <>
       <Answer status={status} />
@@ -40,11 +41,12 @@ function Answered({ status }: { status: Status }) {
           {sentence(cure)}
         </Notice>
       ))}
-      {status.resources.length > 0 && (
+      {isAny && (
         <Panel title={words.resources} isFlush>
-          <ResourceTable resources={status.resources} />
+          <ResourceTable />
         </Panel>
       )}
+      <Days />
       <Space />
       <Recent />
     </>
@@ -59,13 +61,5 @@ function Answer({ status }: { status: Status }) {
     answer.good === answer.all
       ? words.allGood(answer.all)
       : words.someGood(answer.good, answer.all);
-  return (
-    <Notice is={answer.standing} title={title}>
-      {answer.oldest && (
-        <>
-          {words.oldest} <When at={answer.oldest} />.
-        </>
-      )}
-    </Notice>
-  );
+  return <Notice is={answer.standing} title={title} />;
 }

@@ -1,54 +1,99 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import type { Status } from "../../api/types";
+import { rowsOf, standings } from "../../api/queries";
+import type { Standing } from "../../api/types";
+import { Loading } from "../../parts/loading/Loading";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { When } from "../../parts/when/When";
 import { useWords } from "../../words";
+import { ConsistencyWord } from "../snapshots/ItemTable";
+import { HEALTHS } from "./answer";
+import { Trend } from "./Trend";
 
-type Row = Status["resources"][number];
-
-export function ResourceTable({ resources }: { resources: Row[] }) {
+export function ResourceTable() {
   const { overview: words } = useWords();
+  const query = useInfiniteQuery(standings());
+  const columns = useColumns();
+  const more = query.hasNextPage && !query.isFetchingNextPage ? query.fetchNextPage : undefined;
   return (
-    <Table
-      label={words.resources}
-      columns={useColumns()}
-      rows={resources}
-      rowKey={(row) => row.id}
-      isQuiet={(row) => !row.is_protected}
-    />
+    <Loading of={query}>
+      {(data) => (
+        <Table
+          label={words.resources}
+          columns={columns}
+          rows={rowsOf(data)}
+          rowKey={(row) => row.id}
+          isQuiet={(row) => !row.is_protected}
+          onNearEnd={more}
+        />
+      )}
+    </Loading>
   );
 }
 
-function useColumns(): Column<Row>[] {
-  const { overview: words, common } = useWords();
+function useColumns(): Column<Standing>[] {
+  const { overview: words, common, kinds } = useWords();
   return [
     {
       key: "name",
       title: common.name,
       isHead: true,
       cell: (row) => (
-        <Link to="/snapshots" search={{ resource: row.id }}>
-          {row.name}
-        </Link>
+        <>
+          <Link to="/snapshots" search={{ resource: row.id }}>
+            {row.name}
+          </Link>{" "}
+          <small>{kinds[row.kind]}</small>
+        </>
+      ),
+    },
+    {
+      key: "state",
+      title: common.state,
+      cell: (row) => (
+        <State is={HEALTHS[row.health]}>
+          {words.healths[row.health]}
+          {row.why_not && `: ${row.why_not}`}
+        </State>
       ),
     },
     { key: "last", title: words.lastGood, cell: (row) => <LastGood row={row} /> },
+    {
+      key: "consistency",
+      title: words.consistency,
+      cell: ({ consistency }) => consistency && <ConsistencyWord is={consistency} />,
+    },
+    {
+      key: "verified",
+      title: words.verified,
+      cell: ({ last_verified }) =>
+        last_verified ? <When at={last_verified} short /> : words.notVerified,
+    },
+    { key: "trend", title: words.trend, cell: ({ last }) => <Trend of={last} /> },
+    {
+      key: "next",
+      title: words.next,
+      cell: ({ next }) =>
+        next ? (
+          <>
+            <When at={next.time} short /> <small>{next.profile_name}</small>
+          </>
+        ) : (
+          words.noNext
+        ),
+    },
   ];
 }
 
-function LastGood({ row }: { row: Row }) {
+function LastGood({ row }: { row: Standing }) {
   const { overview: words } = useWords();
-  if (row.last_good) {
-    return (
-      <State is={row.is_protected ? "good" : "none"}>
-        <When at={row.last_good} />
-      </State>
-    );
-  }
-  return row.is_protected ? (
-    <State is="failed">{words.neverCaptured}</State>
-  ) : (
-    <State is="none">{words.off}</State>
+  if (!row.last_good) return words.neverCaptured;
+  const when = <When at={row.last_good} />;
+  if (!row.last_good_snapshot) return when;
+  return (
+    <Link to="/snapshots/$id" params={{ id: row.last_good_snapshot }}>
+      {when}
+    </Link>
   );
 }

@@ -18,7 +18,9 @@ export function Start({ status }: { status: Status }) {
   const planned = useQuery(profiles);
   const restored = useInfiniteQuery(runs({ kind: "restore", state: "succeeded" }, 1));
   if (!kept.data || !planned.data || !restored.data || !who.may("change")) return null;
-  const isTaken = status.resources.some(({ last_good }) => last_good);
+  const { counts } = status;
+  const isTaken = counts.good + counts.attention + counts.failed > 0;
+  const isAny = isTaken || counts.never + counts.unprotected > 0;
   const isElsewhere = kept.data.items.some(({ spec }) => spec.kind !== "internal");
   const isRestored = rowsOf(restored.data).length > 0;
   if (isTaken && isRestored) return null;
@@ -26,7 +28,7 @@ export function Start({ status }: { status: Status }) {
     <Panel title={words.title}>
       <ol className={style.steps}>
         <Step is={isElsewhere} title={words.storage} words={words.storageWords} />
-        <Step is={status.resources.length > 0} title={words.resource} words={words.resourceWords} />
+        <Step is={isAny} title={words.resource} words={words.resourceWords} />
         <Step
           is={planned.data.items.some(({ spec }) => spec.enabled)}
           title={words.profile}

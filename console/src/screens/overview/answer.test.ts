@@ -2,24 +2,22 @@ import { expect, test } from "vitest";
 import type { Status } from "../../api/types";
 import { answerOf } from "./answer";
 
-const status = (resources: object[], warnings: object[] = []): Status =>
-  ({ resources, warnings, installation: "i", time: "", version: "" }) as unknown as Status;
-const protectedOne = (last_good?: string) => ({ is_protected: true, last_good });
+const NONE = { good: 0, attention: 0, failed: 0, never: 0, unprotected: 0 };
+const status = (counts: object, ...codes: string[]): Status =>
+  ({
+    counts: { ...NONE, ...counts },
+    warnings: codes.map((code) => ({ code })),
+  }) as unknown as Status;
 
 test("green only if each that is to be protected can be restored and nothing warns", () => {
-  const one = protectedOne("2026-11-22T01:00:00Z");
-  const older = protectedOne("2026-11-20T01:00:00Z");
-  expect(answerOf(status([one, older]))).toEqual({
-    good: 2,
-    all: 2,
-    oldest: "2026-11-20T01:00:00Z",
-    standing: "good",
-  });
-  expect(answerOf(status([one, protectedOne()])).standing).toBe("failed");
-  expect(answerOf(status([one], [{ code: "no-full" }])).standing).toBe("failed");
-  expect(answerOf(status([one], [{ code: "storage-warns" }])).standing).toBe("attention");
+  expect(answerOf(status({ good: 2 }))).toEqual({ good: 2, all: 2, standing: "good" });
+  expect(answerOf(status({ good: 1, never: 1 }))).toEqual({ good: 1, all: 2, standing: "failed" });
+  expect(answerOf(status({ good: 1, failed: 1 }))).toEqual({ good: 2, all: 2, standing: "failed" });
+  expect(answerOf(status({ good: 1 }, "no-full")).standing).toBe("failed");
+  expect(answerOf(status({ good: 1 }, "storage-warns")).standing).toBe("attention");
+  expect(answerOf(status({ good: 1, attention: 1 })).standing).toBe("attention");
 });
 
 test("what is switched off does not count", () => {
-  expect(answerOf(status([{ is_protected: false }])).all).toBe(0);
+  expect(answerOf(status({ unprotected: 3 })).all).toBe(0);
 });

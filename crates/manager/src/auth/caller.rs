@@ -31,6 +31,8 @@ pub struct Caller {
     pub actor: Actor,
     /// Of the session or token that was presented.
     pub bearer: Id,
+    /// What changes must bring along, if it was presented as a cookie.
+    pub csrf_token: Option<String>,
     pub is_user: bool,
     /// Who acts, or for whom a token does.
     pub user: Option<Id>,
@@ -118,6 +120,7 @@ async fn found(
         name: format!("{kind} {}/{}", who.tenant_name, who.name),
         who,
         bearer: found.id.clone(),
+        csrf_token: presented.by_cookie.then(|| secret::csrf_token(presented.secret)),
         is_user,
         user,
         action,

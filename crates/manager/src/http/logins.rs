@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
 use serde_json::json;
-use tintype_api::login::{LoggedIn, Login, Session, Who};
+use tintype_api::login::{LoggedIn, Login, Myself, Session, Who};
 use tintype_api::object::Object;
 use tintype_api::page::Page;
 use tintype_api::problem::{Code, Problem};
@@ -200,12 +200,12 @@ pub(super) async fn logout(
 #[utoipa::path(
     get, path = "/api/v1/whoami", operation_id = "whoami", tag = "login",
     responses(
-        (status = 200, body = Who),
+        (status = 200, body = Myself),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn whoami(caller: Asking) -> Json<Who> {
-    Json(caller.who.clone())
+pub(super) async fn whoami(caller: Asking) -> Json<Myself> {
+    Json(Myself { who: caller.who.clone(), csrf_token: caller.csrf_token.clone() })
 }
 
 /// Open sessions: one's own, and for administrators those of their users.
