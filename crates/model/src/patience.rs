@@ -51,7 +51,7 @@ mod tests {
         let mut now = at(1000);
         while let Some(next) = patience.after(rest.as_ref(), now, now) {
             assert_eq!(next.since, at(1000));
-            asked.push((next.until - now).as_secs());
+            asked.push(next.until.saturating_sub(now).as_secs());
             (rest, now) = (Some(next), next.until);
         }
         assert_eq!(now, at(1000 + 1800), "the last attempt is at the end of it");

@@ -120,7 +120,7 @@ fn hooks_of_a_restore_run_in_the_guest_or_say_why_not() {
     drop(kept);
 }
 
-/// A trial, a capture and a copy of the machine, all through the manager.
+/// A trial that succeeds, one that fails, and a capture.
 #[test]
 fn hooks_in_a_guest_are_tried_and_run_through_the_manager() {
     let lab = Lab::new();
@@ -128,7 +128,7 @@ fn hooks_in_a_guest_are_tried_and_run_through_the_manager() {
     served.login(&lab);
     let mut guest = Guest::boot(&Options { words: "nowriter".into(), ..Options::default() });
     let script = "echo in the guest >> /data/told; cat /data/told; exit $(cat /data/exit)";
-    let hooks = [hook("pre-quiesce", script, "fail"), hook("post-restore", "ls /data", "fail")];
+    let hooks = [hook("pre-quiesce", script, "fail"), hook("post-restore", "true", "fail")];
     guest.shell("echo 0 > /data/exit; sync");
     describe(&lab, &guest, &[], &hooks);
     run(&lab, &["resource", "apply", &lab.text("resources.yaml")]).expect(0);
@@ -141,25 +141,6 @@ fn hooks_in_a_guest_are_tried_and_run_through_the_manager() {
     guest.shell("echo 0 > /data/exit; sync");
     run(&lab, &["snapshot", "create", "--app", "web"]).expect(0);
     assert_eq!(guest.shell("wc -l < /data/told").trim(), "3");
-    let place = lab.path("copy");
-    let set = |field: &str, at: &str| format!("web.{field}={}", place.join(at).display());
-    let original = guest.directory.display().to_string();
-    let rules = [
-        format!("web.directory={}", place.display()),
-        "web.start=yes".to_owned(),
-        format!("web.replace:{original}/={}/", place.display()),
-    ];
-    let sets = [set("qmp", "qmp"), set("agent", "agent")];
-    let mut words = vec!["restore", "latest", "--as-new", "web=copy"];
-    sets.iter().for_each(|set| words.extend(["--set", set]));
-    rules.iter().for_each(|rule| words.extend(["--rule", rule]));
-    let started = Started(place.join("qmp"));
-    run(&lab, &words).expect(0);
-    let runs = run(&lab, &["run", "list", "--json"]).expect(0).events();
-    let restore = runs.iter().find(|run| run["kind"] == "restore").unwrap();
-    let log = run(&lab, &["run", "log", restore["id"].as_str().unwrap()]).expect(0).out;
-    assert!(log.contains("hook post-restore /bin/sh -c ls /data: done"), "{log}");
-    drop(started);
     assert_eq!(served.stop(), 0);
 }
 
