@@ -4,7 +4,6 @@
 use crate::sh::{Sh, which};
 use crate::{paths, python};
 use std::env;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Node's own numbers; what is older lacks what Vite needs.
@@ -21,7 +20,7 @@ pub(crate) fn npm() -> anyhow::Result<Sh> {
     let bin = python::environment("node", PINNED)?;
     let rest = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths([bin.clone()].into_iter().chain(env::split_paths(&rest)))?;
-    Ok(sh(bin.join("npm")).env("PATH", OsString::from(path)))
+    Ok(sh(bin.join("npm")).env("PATH", path))
 }
 
 /// As Vite 8 asks: 20.19, 22.12, or a later one.

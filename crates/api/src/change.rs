@@ -119,7 +119,6 @@ pub struct ChangeEvent {
     pub event: String,
     /// To go on from; also comes alone.
     pub id: String,
-    /// As JSON; of `reset` `{}`.
-    #[schema(value_type = Option<Changed>)]
+    /// JSON: a [`Changed`]; of `reset` `{}`.
     pub data: String,
 }

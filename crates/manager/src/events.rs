@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tintype_model::env::Random;
+use tintype_runner::vault::encode_hex;
 use tokio::sync::{broadcast, watch};
 
 use crate::catalog::events::Batch;
@@ -34,7 +35,7 @@ impl Hub {
             batches: broadcast::channel(KEPT).0,
             ending: watch::channel(false).0,
             slots: Arc::new(tokio::sync::Semaphore::new(STREAMS)),
-            epoch: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            epoch: encode_hex(&bytes),
         }
     }
 

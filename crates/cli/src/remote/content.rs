@@ -291,7 +291,7 @@ impl Search {
                 }
             }
             for id in found.has_more {
-                report.note(&format!("snapshot {} holds more: --within", &id[..8]));
+                report.note(format!("snapshot {} holds more: --within", &id[..8]));
             }
             unread = unread.or(found.unread.into_iter().next());
             let is_enough = seen.len() >= self.limit as usize;
@@ -299,7 +299,7 @@ impl Search {
                 Some(next) if !is_enough => query.cursor = Some(next),
                 Some(_) => {
                     let until = found.until.map(show::time).unwrap_or_default();
-                    report.note(&format!("snapshots before {until} were not looked into: --limit"));
+                    report.note(format!("snapshots before {until} were not looked into: --limit"));
                     break;
                 }
                 None => break,

@@ -2,6 +2,7 @@
 //! in, and with which statuses an error may come.
 
 use serde_json::{Value, json};
+use tintype_api::change::Changed;
 use tintype_api::problem::MEDIA_TYPE;
 use tintype_model::rights::Action;
 use utoipa::openapi::extensions::ExtensionsBuilder;
@@ -13,6 +14,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{
     ContentBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Required, ResponseBuilder,
 };
+use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::once;
 use super::router::ACTION;
@@ -132,6 +134,10 @@ pub(super) fn finish(description: &mut OpenApi) {
         .content(MEDIA_TYPE, content)
         .build();
     components.responses.insert(PROBLEM.to_owned(), problem.into());
+    // Text of events is JSON, of which the description of a stream says nothing.
+    let mut in_events = vec![(Changed::name().into_owned(), Changed::schema())];
+    Changed::schemas(&mut in_events);
+    components.schemas.extend(in_events);
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("A token, or a session that was begun without `cookie`."))
