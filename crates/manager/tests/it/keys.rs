@@ -80,6 +80,7 @@ fn opens(lab: &Lab) -> bool {
         env: Env::system(),
         cache: None,
         runtime: scratch.join("run"),
+        state: scratch.clone(),
         scratch: scratch.clone(),
         journals: scratch.join("restores"),
         guard: lab.options().guard,

@@ -1,6 +1,7 @@
 //! A backup job of libvirt in pull mode: it keeps the old content of what the guest overwrites in
-//! scratch files, and shows the disks as they were as exports. A checkpoint begins with it, from
-//! which the next one asks for changes.
+//! scratch files, and shows the disks as they were as exports. A checkpoint, from which the next one
+//! asks for changes, is made before the window, where libvirt writes it down: what changes between it
+//! and the moment of the job is read twice, and nothing is missed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,9 +18,9 @@ use super::watch::Watched;
 use super::xml::{children, parse, write};
 use crate::connector::{Changed, Content, Context, Part, ReadImage as _};
 use crate::qemu::capture::{explained, holds, image_node};
-use crate::qemu::definition::{DISKS, DiskFacts};
-use crate::qemu::mark::{Mark, MarkedDisk, outdated, record_name};
+use crate::qemu::mark::{Mark, MarkedDisk, is_record, outdated, record_name};
 use crate::vm::disk_file;
+use crate::vm::facts::{DISKS, DiskFacts};
 use crate::vm::nbd::{NbdImage, dirty};
 use crate::vm::scratch::Scratch;
 use crate::vm::socket::Waits;
@@ -28,10 +29,10 @@ pub(crate) struct Pull {
     scratch: Scratch,
     pub job: PathBuf,
     /// None if no disk can record changes.
-    pub checkpoint: Option<PathBuf>,
+    checkpoint: Option<PathBuf>,
     /// What is made bears it.
     label: String,
-    /// The checkpoint that begins with the job.
+    /// The checkpoint that begins with this.
     record: String,
     /// Disks of which only changes are asked, from this checkpoint.
     since: Option<Mark>,
@@ -86,7 +87,15 @@ impl Pull {
         }
         pull.write_job()?;
         pull.make_scratch()?;
+        pull.begin_record()?;
         Ok(pull)
+    }
+
+    /// The last of all that is slow, so that little is recorded before the moment.
+    fn begin_record(&self) -> Result<()> {
+        let Some(checkpoint) = &self.checkpoint else { return Ok(()) };
+        let ask = ["checkpoint-create", &self.domain, &checkpoint.display().to_string()];
+        self.virsh.call(&ask).map(drop)
     }
 
     /// Else libvirt makes the files itself, with a job of QEMU for each, while the guest is frozen.
@@ -153,10 +162,10 @@ impl Pull {
         parse(&self.virsh.call(&ask)?)
     }
 
-    /// No new checkpoint can follow one without its bitmaps. Only what is ours is touched.
+    /// No new checkpoint can follow one without its bitmaps. Only what Tintype made is touched.
     fn forget_broken(&self, context: &Context) -> Result<()> {
         for name in checkpoints(&self.virsh, &self.domain)? {
-            if !context.is_dead(&name) {
+            if !is_record(&name) || context.is_alive(&name) {
                 continue;
             }
             match self.recorded(&name) {
@@ -301,7 +310,7 @@ impl Pull {
         let goes = match committed {
             true => {
                 let names = names.iter().map(String::as_str);
-                outdated(names, &self.record, |name| context.is_dead(name))
+                outdated(names, &self.record, |name| context.is_alive(name))
             }
             false => names.iter().map(String::as_str).filter(|name| *name == self.record).collect(),
         };
