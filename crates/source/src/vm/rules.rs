@@ -66,7 +66,7 @@ impl Rules {
         }
         let plain =
             |text: &&String| text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric());
-        if let Some(format) = self.formats.values().find(plain) {
+        if let Some(format) = self.formats.values().find(strange) {
             return Err(Error::invalid(format!("{format:?} is no format of a disk")));
         }
         if self.directory.as_ref().is_some_and(|directory| !directory.is_absolute()) {
