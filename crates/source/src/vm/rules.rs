@@ -64,7 +64,7 @@ impl Rules {
         if let Some(unknown) = named.into_iter().find(|name| !known(name)) {
             return Err(Error::invalid(format!("the snapshot has no disk {unknown}")));
         }
-        let plain =
+        let strange =
             |text: &&String| text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric());
         if let Some(format) = self.formats.values().find(strange) {
             return Err(Error::invalid(format!("{format:?} is no format of a disk")));
