@@ -1,7 +1,6 @@
 //! A backup job of libvirt in pull mode: it keeps the old content of what the guest overwrites in
-//! scratch files, and shows the disks as they were as exports. A checkpoint, from which the next one
-//! asks for changes, is made before the window, where libvirt writes it down: what changes between it
-//! and the moment of the job is read twice, and nothing is missed.
+//! scratch files, and shows the disks as they were as exports. A checkpoint begins with it, from
+//! which the next one asks for changes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,10 +28,10 @@ pub(crate) struct Pull {
     scratch: Scratch,
     pub job: PathBuf,
     /// None if no disk can record changes.
-    checkpoint: Option<PathBuf>,
+    pub checkpoint: Option<PathBuf>,
     /// What is made bears it.
     label: String,
-    /// The checkpoint that begins with this.
+    /// The checkpoint that begins with the job.
     record: String,
     /// Disks of which only changes are asked, from this checkpoint.
     since: Option<Mark>,
@@ -87,15 +86,7 @@ impl Pull {
         }
         pull.write_job()?;
         pull.make_scratch()?;
-        pull.begin_record()?;
         Ok(pull)
-    }
-
-    /// The last of all that is slow, so that little is recorded before the moment.
-    fn begin_record(&self) -> Result<()> {
-        let Some(checkpoint) = &self.checkpoint else { return Ok(()) };
-        let ask = ["checkpoint-create", &self.domain, &checkpoint.display().to_string()];
-        self.virsh.call(&ask).map(drop)
     }
 
     /// Else libvirt makes the files itself, with a job of QEMU for each, while the guest is frozen.

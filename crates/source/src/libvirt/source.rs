@@ -316,7 +316,10 @@ impl Source for DomainSource {
         }
         let Some(pull) = &self.pull else { return Ok(()) };
         let job = pull.job.display().to_string();
-        let words = ["backup-begin", &name, &job, "--reuse-external"];
+        let checkpoint = pull.checkpoint.as_ref().map(|path| path.display().to_string());
+        let mut words = vec!["backup-begin", &name, &job];
+        words.extend(checkpoint.as_deref());
+        words.push("--reuse-external");
         let (seconds, said) = self.timed(&words, BEGIN);
         self.window.switch = seconds;
         said?;
