@@ -10,7 +10,7 @@ use tintype_engine::env::Env;
 use tintype_model::resource::{Resource, Resources};
 use tintype_runner::vault::discover::{Discovery, Found, discover};
 
-use crate::exit::{self, Exit};
+use crate::exit::{self, Exit, usage};
 use crate::platform;
 use crate::report::Report;
 use crate::terminal;
@@ -24,11 +24,17 @@ Examples:
   tintype discover --schema                        the JSON Schema of that file
 
 Nothing is changed, and nothing is stored. What a killed run left behind (file-system snapshots,
-jobs of machines, scratch files) is removed by the next snapshot, or now by --clean.")]
+jobs of machines, scratch files) is removed by the next snapshot, or now by --clean. What runs of
+other installations left here, of containers that are gone or with another TINTYPE_RUNTIME_DIR, only
+--clean --all removes.")]
 pub(crate) struct Discover {
     /// Remove what killed runs left behind, and say what it was
     #[arg(long, conflicts_with = "schema")]
     clean: bool,
+    /// With --clean: also what other installations left on this host, as root and in no container, which
+    /// sees too little to know who is at work
+    #[arg(long, requires = "clean")]
+    all: bool,
     /// With --clean: where to look, beside what is found
     #[arg(long, value_name = "FILE", requires = "clean")]
     resources: Option<PathBuf>,
@@ -60,7 +66,11 @@ impl Discover {
             let text = serde_json::to_string_pretty(&schema).context("the schema")?;
             return crate::report::raw(format!("{text}\n").as_bytes());
         }
+        if self.all && !rustix::process::geteuid().is_root() {
+            return Err(usage("--all: only root sees which runs of others are at work"));
+        }
         let run = platform::looking(&Env::system(), &Cancel::default())?;
+        let run = if self.all { run.of_all() } else { run };
         if self.clean {
             let mut resources = match &self.resources {
                 Some(path) => platform::load(path)?.resources,

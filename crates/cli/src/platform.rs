@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
 use tintype_model::resource::Resources;
-use tintype_runner::group::{GroupOptions, GuardCommand, Run};
+use tintype_runner::group::{GroupOptions, GuardCommand, Places, Run};
 
 use crate::document;
 use crate::exit::usage;
@@ -26,17 +26,32 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Resources> {
     Ok(resources)
 }
 
+fn set(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// Where runs of this user know of each other.
 pub(crate) fn runtime_dir() -> PathBuf {
+    if let Some(dir) = set("TINTYPE_RUNTIME_DIR") {
+        return dir;
+    }
     if rustix::process::geteuid().is_root() {
         return PathBuf::from("/run/tintype");
     }
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     match set("XDG_RUNTIME_DIR") {
-        Some(dir) => Path::new(&dir).join("tintype"),
+        Some(dir) => dir.join("tintype"),
         None => std::env::temp_dir()
             .join(format!("tintype-runtime-{}", rustix::process::geteuid().as_raw())),
     }
+}
+
+/// What commands remember from one start of the host to the next.
+pub(crate) fn state_dir() -> anyhow::Result<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Ok("/var/lib/tintype".into());
+    }
+    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")));
+    Ok(state.context("neither XDG_STATE_HOME nor HOME is set")?.join("tintype"))
 }
 
 pub(crate) fn default_scratch() -> PathBuf {
@@ -57,7 +72,10 @@ pub(crate) fn group_options(
     ahead_bytes: usize,
 ) -> anyhow::Result<GroupOptions> {
     let scratch_dir = scratch.map_or_else(default_scratch, Path::to_path_buf);
-    let places = (runtime_dir(), scratch_dir);
+    let runtime_dir = runtime_dir();
+    // Without a home there is nothing better.
+    let state_dir = state_dir().unwrap_or_else(|_| runtime_dir.clone());
+    let places = Places { runtime_dir, state_dir, scratch_dir };
     Ok(GroupOptions::new(own, places, guard_command()?, deadline, ahead_bytes))
 }
 

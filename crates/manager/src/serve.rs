@@ -342,6 +342,7 @@ pub(crate) fn host(options: &Options) -> Result<Host> {
         env: options.env.clone(),
         cache: Some(below("cache")?),
         runtime: options.runtime.clone(),
+        state: options.data.clone(),
         scratch: below("scratch")?,
         journals: below("restores")?,
         guard: options.guard.clone(),

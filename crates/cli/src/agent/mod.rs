@@ -196,6 +196,7 @@ fn host(env: &Env, data: &Path, identity: &Identity) -> anyhow::Result<Host> {
         env: env.clone(),
         cache: Some(below("cache")?),
         runtime: platform::runtime_dir(),
+        state: data.to_owned(),
         scratch: below("scratch")?,
         journals: below("restores")?,
         guard: platform::guard_command()?,

@@ -2,7 +2,7 @@
 //! has to start another.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,12 +11,12 @@ use tintype_testkit::guest::{Guest, Options};
 use tintype_testkit::libvirt::Libvirt;
 use tintype_testkit::volumes::Mounted;
 
-use crate::support::{Lab, is_root, noise};
+use crate::support::{Lab, Ran, is_root, noise};
 
 const NOTHING: Vec<String> = Vec::new();
 
 /// Block nodes, exports and bitmaps of ours.
-fn in_machine(guest: &mut Guest) -> Vec<String> {
+pub(crate) fn in_machine(guest: &mut Guest) -> Vec<String> {
     let nodes = guest.command("query-named-block-nodes", json!({ "flat": true }));
     let exports = guest.command("query-block-exports", Value::Null);
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
@@ -96,7 +96,8 @@ fn within_seconds_nothing_is_left_of_a_run_that_was_killed_while_it_read() {
     let lock = names.iter().find_map(|name| name.strip_suffix("-lock")).unwrap();
     let session = lock.trim_start_matches("tintype-").to_owned();
     let places = [&btrfs.path, &below.path].map(|path| path.to_str().unwrap());
-    let places = [places[0], places[1], "/var/tmp", "/run/tintype"];
+    let runs = lab.text("runs");
+    let places = [places[0], places[1], "/var/tmp", &runs];
     let before = on_host(&session, &places);
     assert!(before.iter().any(|line| line.starts_with("qemu-nbd")), "{before:?}");
     assert!(libvirt.try_virsh(&["backup-dumpxml", "one"]).is_ok());
@@ -122,4 +123,105 @@ fn within_seconds_nothing_is_left_of_a_run_that_was_killed_while_it_read() {
     for place in [&subvolume, &upper.path] {
         std::fs::write(place.join("probe"), "x").unwrap();
     }
+}
+
+/// A snapshot that reads slowly, by runs that know of each other in a directory of their own, and the
+/// session it has.
+fn reading(lab: &Lab, runs: &str, guest: &mut Guest) -> (Child, String) {
+    let words = ["snapshot", "--resources", "resources.yaml", "--limit-upload", "64KiB/s"];
+    let mut command = lab.command(&words);
+    command.env("TINTYPE_RUNTIME_DIR", lab.path(runs)).env("TINTYPE_CACHE_DIR", lab.path("slow"));
+    let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let clock = Env::system().clock;
+    while guest.command("query-block-exports", Value::Null).as_array().unwrap().len() < 2 {
+        assert!(run.try_wait().unwrap().is_none(), "it is read");
+        clock.sleep(Duration::from_millis(20));
+    }
+    let names = in_machine(guest);
+    let lock = names.iter().find_map(|name| name.strip_suffix("-lock")).unwrap();
+    (run, lock.trim_start_matches("tintype-").to_owned())
+}
+
+/// With the guard, which would clean.
+fn kill_all(mut run: Child) {
+    let children = format!("/proc/{0}/task/{0}/children", run.id());
+    let children = std::fs::read_to_string(children).unwrap();
+    for child in children.split_whitespace() {
+        Command::new("kill").args(["-9", child]).status().unwrap();
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+}
+
+/// As in containers that share a file system, or suites of tests at once.
+#[test]
+fn runs_that_know_nothing_of_each_other_take_nothing_from_each_other() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::ready();
+    let btrfs = Mounted::new("btrfs");
+    let subvolume = btrfs.path.join("data");
+    let made = Command::new("btrfs").args(["subvolume", "create"]).arg(&subvolume).output();
+    assert!(made.unwrap().status.success());
+    std::fs::write(subvolume.join("noise"), noise(4 << 20, "registries")).unwrap();
+    let mut guest = Guest::boot(&Options { words: "nowriter".into(), ..Options::default() });
+    let resources = json!([
+        { "kind": "volume", "name": "data", "connector": "btrfs", "at": { "path": subvolume } },
+        { "kind": "vm", "name": "web", "connector": "qemu",
+            "at": { "qmp": guest.qmp, "agent": guest.agent } },
+    ]);
+    lab.write("resources.yaml", json!({ "version": 1, "resources": resources }).to_string());
+    let snapshot = |runs: &str| {
+        let mut command = lab.command(&["snapshot", "--resources", "resources.yaml"]);
+        Ran::of(&command.env("TINTYPE_RUNTIME_DIR", lab.path(runs)).output().unwrap())
+    };
+    let shelf = btrfs.path.join(".tintype-snapshots");
+    let left = |guest: &mut Guest, session: &str| {
+        let mut left = in_machine(guest);
+        left.extend(naming(session, "ls", &[shelf.to_str().unwrap()]));
+        left.retain(|name| name.contains(session));
+        left
+    };
+    let (mut run, session) = reading(&lab, "runs", &mut guest);
+    let at_work = left(&mut guest, &session);
+    // The volume is captured beside; of the machine there is one at a time.
+    let beside = snapshot("others").expect(3);
+    assert!(beside.out.contains("vm web: FAILED") && beside.out.contains("volume data: "));
+    assert!(!beside.out.contains("volume data: FAILED"), "{}", beside.out);
+    assert_eq!(left(&mut guest, &session), at_work);
+    assert!(run.try_wait().unwrap().is_none(), "it goes on");
+    kill_all(run);
+    // Nobody else cleans, also when it is dead; who shares its directory does, also if that is lost.
+    snapshot("others").expect(3);
+    assert_eq!(left(&mut guest, &session), at_work);
+    std::fs::remove_dir_all(lab.path("runs")).unwrap();
+    let after = snapshot("runs").expect(0);
+    assert!(after.err.contains("left by a run that was killed"), "{}", after.err);
+    assert_eq!(left(&mut guest, &session), NOTHING);
+}
+
+/// In namespaces of its own, where nothing else on this host can be cleaned.
+#[test]
+fn what_other_installations_left_goes_on_demand() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let script = "
+        set -e
+        for at in $(findmnt -rn -t btrfs -o TARGET); do umount -l \"$at\" || :; done
+        mount -t tmpfs tmpfs /var/tmp
+        mkdir /var/tmp/tintype-0123456789abcdef
+        \"$0\" discover --clean
+        ls /var/tmp
+        \"$0\" discover --clean --all
+        ls /var/tmp";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--pid", "--fork", "--mount-proc", "--", "sh", "-c", script]);
+    lab.prepare(command.arg(env!("CARGO_BIN_EXE_tintype")));
+    command.env("TINTYPE_RUNTIME_DIR", lab.path("runs"));
+    let ran = Ran::of(&command.output().unwrap()).expect(0);
+    let what = "removed: scratch directory /var/tmp/tintype-0123456789abcdef";
+    assert_eq!(ran.out, format!("tintype-0123456789abcdef\n{what}\n"), "{}", ran.err);
 }

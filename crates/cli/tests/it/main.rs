@@ -23,6 +23,7 @@ mod interrupted;
 mod killed;
 mod left_behind;
 mod life;
+mod machine_bad_days;
 mod machines;
 mod manager;
 mod matrix;

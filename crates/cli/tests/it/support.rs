@@ -110,6 +110,7 @@ impl Lab {
             .env("TINTYPE_PASSWORD", PASSWORD)
             .env("TINTYPE_REPOSITORY", self.path("repository"))
             .env("TINTYPE_CACHE_DIR", self.path("cache"))
+            .env("TINTYPE_RUNTIME_DIR", self.path("runs"))
             .current_dir(self.dir.path())
             .stdin(Stdio::null());
     }

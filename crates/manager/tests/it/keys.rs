@@ -110,6 +110,7 @@ fn unlocked(lab: &Lab, with: impl Fn(&Place, &Host) -> bool) -> bool {
         env: Env::system(),
         cache: None,
         runtime: scratch.join("run"),
+        state: scratch.clone(),
         scratch: scratch.clone(),
         journals: scratch.join("restores"),
         guard: lab.options().guard,

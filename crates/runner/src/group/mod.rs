@@ -49,17 +49,25 @@ use crate::snapshot::{self, Described, Desk, Feed, Group, Input, SnapshotOptions
 use family::Family;
 use guard::Guards;
 use member::Member;
-use sessions::{Locks, Session};
+use sessions::{Locks, OfAll, Session};
 
 /// So many resources are prepared side by side: it is mostly waiting for servers.
 const PREPARED_AT_ONCE: usize = 8;
 
-/// How resources are captured.
-pub struct GroupOptions {
+/// Where runs keep what they need while they work.
+#[derive(Clone)]
+pub struct Places {
     /// Where living sessions are known: one directory for all runs of a host.
     pub runtime_dir: PathBuf,
+    /// What tells this installation's leftovers from those of others is kept here over a restart.
+    pub state_dir: PathBuf,
     /// Below it each run makes a directory of its own; needs room for what changes while it reads.
     pub scratch_dir: PathBuf,
+}
+
+/// How resources are captured.
+pub struct GroupOptions {
+    pub places: Places,
     /// Nothing is frozen for longer.
     pub deadline: Duration,
     pub guard: GuardCommand,
@@ -81,19 +89,19 @@ impl GroupOptions {
     /// `own`: directories of this host that the run writes to.
     pub fn new(
         own: &[PathBuf],
-        (runtime_dir, scratch_dir): (PathBuf, PathBuf),
+        places: Places,
         guard: GuardCommand,
         deadline: Duration,
         ahead_bytes: usize,
     ) -> Self {
         let found = |path: &PathBuf| std::fs::metadata(path).ok();
         let never_enter = own.iter().filter_map(found).map(|found| (found.dev(), found.ino()));
-        let written = own.iter().chain([&scratch_dir, &runtime_dir]).filter_map(found);
+        let written =
+            own.iter().chain([&places.scratch_dir, &places.runtime_dir]).filter_map(found);
         Self {
             never_enter: never_enter.collect(),
             written_devices: written.map(|found| found.dev()).collect(),
-            runtime_dir,
-            scratch_dir,
+            places,
             deadline,
             guard,
             quiesce: true,
@@ -131,9 +139,10 @@ impl Run {
         cancel: &tintype_engine::cancel::Cancel,
         options: &GroupOptions,
     ) -> Result<Self> {
-        let session = Session::begin(&options.runtime_dir, repository_env)?;
-        let scratch = options.scratch_dir.join(format!("tintype-{}", session.name));
-        let made = std::fs::create_dir_all(&options.scratch_dir)
+        let Places { runtime_dir, state_dir, scratch_dir } = options.places.clone();
+        let session = Session::begin(&runtime_dir, &state_dir, repository_env)?;
+        let scratch = scratch_dir.join(format!("tintype-{}", session.name));
+        let made = std::fs::create_dir_all(&scratch_dir)
             .and_then(|()| std::fs::DirBuilder::new().mode(0o700).create(&scratch));
         made.map_err(|error| Error::io(error, scratch.display()))?;
         let context = Context {
@@ -141,18 +150,26 @@ impl Run {
             tasks: Arc::clone(&repository_env.tasks),
             cancel: cancel.clone(),
             session: session.name.clone(),
-            living: Arc::new(Locks(options.runtime_dir.clone())),
+            living: Arc::new(Locks(runtime_dir.clone())),
             scratch,
             written_devices: options.written_devices.clone(),
             passwords: options.passwords.clone(),
             quiesce: options.quiesce,
         };
-        let (runtime_dir, is_left) = (options.runtime_dir.clone(), AtomicBool::new(false));
+        let is_left = AtomicBool::new(false);
         Ok(Self { context, runtime_dir, is_left, _session: session })
     }
 
     pub fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// From now on what is [cleaned](Self::clean) is also what other installations left on this host.
+    /// Only root on the host itself, in no container, sees which of their runs are at work.
+    #[must_use]
+    pub fn of_all(mut self) -> Self {
+        self.context.living = Arc::new(OfAll(Locks(self.runtime_dir.clone())));
+        self
     }
 
     /// Removes what dead sessions left, in words: leftovers of connectors, then scratch directories.

@@ -75,6 +75,8 @@ pub struct Host {
     pub cache: Option<PathBuf>,
     /// Where runs know of each other: one directory for all programs of a host.
     pub runtime: PathBuf,
+    /// Keeps what tells its leftovers from those of others.
+    pub state: PathBuf,
     /// Needs room for what changes while runs read.
     pub scratch: PathBuf,
     /// Where unfinished restores are remembered.
@@ -241,6 +243,7 @@ mod tests {
             env: Env::system(),
             cache: None,
             runtime: dir.join("run"),
+            state: dir.to_owned(),
             scratch: dir.join("scratch"),
             journals: dir.join("restores"),
             guard: GuardCommand {

@@ -15,7 +15,7 @@ use tintype_model::resource::{Resource, Resources};
 use super::{Host, UndoOrder, Vault, WAITING_WORKERS, processors};
 use crate::group::parent::parent_of;
 use crate::group::undo_point::{self, Replaced};
-use crate::group::{self, BORROWS, GroupOptions, Taken};
+use crate::group::{self, BORROWS, GroupOptions, Places, Taken};
 use crate::progress::Progress;
 use crate::snapshot::part::{PART, Part};
 use crate::snapshot::{Labels, SnapshotOptions};
@@ -187,7 +187,11 @@ impl Host {
     /// `more`: directories besides its own that a run writes to.
     pub(super) fn group_options(&self, more: &[PathBuf]) -> GroupOptions {
         let own: Vec<PathBuf> = self.own.iter().chain(more).cloned().collect();
-        let places = (self.runtime.clone(), self.scratch.clone());
+        let places = Places {
+            runtime_dir: self.runtime.clone(),
+            state_dir: self.state.clone(),
+            scratch_dir: self.scratch.clone(),
+        };
         let guard = self.guard.clone();
         let passwords = self.passwords.clone();
         GroupOptions { passwords, ..GroupOptions::new(&own, places, guard, DEADLINE, AHEAD_BYTES) }

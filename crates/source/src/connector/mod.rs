@@ -93,7 +93,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     pub tasks: Arc<dyn Tasks>,
     pub cancel: Cancel,
-    /// Of this run: 16 hexadecimal digits. See [`Context::label`].
+    /// Of this run: 16 hexadecimal digits, the first eight those of all runs that know of each
+    /// other. See [`Context::label`].
     pub session: String,
     pub living: Arc<dyn Living>,
     /// A private directory that a run may fill, on a file system with room. Made by the runner,
@@ -107,10 +108,18 @@ pub struct Context {
     pub quiesce: bool,
 }
 
-/// Which sessions of this host are at work, asked at the moment: a session is known before it makes
-/// anything, so what bears the name of one that is unknown was left behind.
+/// Which sessions are at work, asked at the moment: a session is known before it makes anything, so
+/// what bears the name of one of ours that is not known was left behind.
 pub trait Living: Send + Sync {
+    /// Whether it is known to be at work.
     fn is_alive(&self, session: &str) -> bool;
+
+    /// Whether it would be known if it were: of one of a container that shares a file system with
+    /// this host nobody here knows whether it lives.
+    fn is_ours(&self, session: &str) -> bool {
+        let _ = session;
+        true
+    }
 }
 
 impl Living for BTreeSet<String> {
@@ -136,7 +145,14 @@ impl Context {
 
     /// Whether something of this name was left behind by a session that is no more.
     pub fn is_dead(&self, name: &str) -> bool {
-        session_of(name).is_some_and(|session| !self.living.is_alive(session))
+        session_of(name)
+            .is_some_and(|session| self.living.is_ours(session) && !self.living.is_alive(session))
+    }
+
+    /// Whether something of this name belongs to a session that is known to be at work. Asked of what
+    /// many may have made and that is worth little: records of changes.
+    pub(crate) fn is_alive(&self, name: &str) -> bool {
+        session_of(name).is_some_and(|session| self.living.is_alive(session))
     }
 }
 

@@ -4,6 +4,7 @@
 pub(crate) mod account;
 pub(crate) mod at;
 mod command;
+pub(crate) mod held;
 pub(crate) mod moment;
 pub(crate) mod moves;
 pub(crate) mod processes;
@@ -13,6 +14,7 @@ pub(crate) mod secret;
 pub(crate) mod space;
 
 pub use command::command;
+pub use processes::is_open_somewhere;
 
 #[cfg(test)]
 mod tests {

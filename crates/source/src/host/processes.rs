@@ -51,6 +51,15 @@ impl Process {
         stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
     }
 
+    /// Whether it has a file of this name open, wherever that lies, and also if it was removed.
+    fn has_named_open(&self, name: &str) -> bool {
+        let Ok(open) = std::fs::read_dir(format!("/proc/{}/fd", self.pid)) else { return false };
+        open.flatten().filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|path| {
+            let last = path.file_name().and_then(|last| last.to_str());
+            last.is_some_and(|last| last.strip_suffix(" (deleted)").unwrap_or(last) == name)
+        })
+    }
+
     fn has_open(&self, files: &BTreeSet<(u64, u64)>) -> bool {
         let Ok(open) = std::fs::read_dir(format!("/proc/{}/fd", self.pid)) else { return false };
         open.flatten().any(|fd| {
@@ -67,6 +76,11 @@ pub(crate) fn all() -> Vec<Process> {
     let mut found: Vec<Process> = numbers.filter_map(Process::find).collect();
     found.sort_by_key(|process| process.pid);
     found
+}
+
+/// Whether any process has a file of this name open, also one in a container, if this is the host.
+pub fn is_open_somewhere(name: &str) -> bool {
+    all().iter().any(|process| process.has_named_open(name))
 }
 
 /// Other processes that have one of these files open. A child of ours has all that we have open until

@@ -8,7 +8,7 @@ use xmltree::Element;
 
 use super::virsh::Virsh;
 use super::xml::{children, of_child, parse, text};
-use crate::qemu::definition::DiskFacts;
+use crate::vm::facts::DiskFacts;
 use crate::vm::place::resolved;
 
 /// A machine as libvirt knows it.
@@ -113,16 +113,13 @@ impl DomainDisk {
 
 fn read(definition: &Element, state: &str) -> Domain {
     let mut disks = Vec::new();
-    let (mut has_agent, mut has_threads) = (false, false);
+    let mut has_threads = false;
     for devices in children(definition, "devices") {
         disks.extend(children(devices, "disk").filter_map(disk));
         let threads = |kind| {
             children(devices, kind).any(|device| of_child(device, "driver", "iothread").is_some())
         };
         has_threads |= threads("disk") || threads("controller");
-        has_agent |= children(devices, "channel").any(|channel| {
-            of_child(channel, "target", "name").as_deref() == Some("org.qemu.guest_agent.0")
-        });
     }
     let labels = children(definition, "seclabel");
     let mut labels =
@@ -137,9 +134,17 @@ fn read(definition: &Element, state: &str) -> Domain {
         // `+64055:+64055`
         owner: owner
             .and_then(|label| label.split(':').next()?.trim_start_matches('+').parse().ok()),
-        has_agent,
+        has_agent: has_agent(definition),
         has_threads,
     }
+}
+
+/// Whether a definition has a port for a guest agent.
+pub(crate) fn has_agent(definition: &Element) -> bool {
+    let devices = children(definition, "devices");
+    devices.flat_map(|devices| children(devices, "channel")).any(|channel| {
+        of_child(channel, "target", "name").as_deref() == Some("org.qemu.guest_agent.0")
+    })
 }
 
 /// None for media and what is read only: they belong to nobody's machine.

@@ -17,9 +17,9 @@ use super::watch::Watched;
 use super::xml::{children, parse, write};
 use crate::connector::{Changed, Content, Context, Part, ReadImage as _};
 use crate::qemu::capture::{explained, holds, image_node};
-use crate::qemu::definition::{DISKS, DiskFacts};
-use crate::qemu::mark::{Mark, MarkedDisk, outdated, record_name};
+use crate::qemu::mark::{Mark, MarkedDisk, is_record, outdated, record_name};
 use crate::vm::disk_file;
+use crate::vm::facts::{DISKS, DiskFacts};
 use crate::vm::nbd::{NbdImage, dirty};
 use crate::vm::scratch::Scratch;
 use crate::vm::socket::Waits;
@@ -153,10 +153,10 @@ impl Pull {
         parse(&self.virsh.call(&ask)?)
     }
 
-    /// No new checkpoint can follow one without its bitmaps. Only what is ours is touched.
+    /// No new checkpoint can follow one without its bitmaps. Only what Tintype made is touched.
     fn forget_broken(&self, context: &Context) -> Result<()> {
         for name in checkpoints(&self.virsh, &self.domain)? {
-            if !context.is_dead(&name) {
+            if !is_record(&name) || context.is_alive(&name) {
                 continue;
             }
             match self.recorded(&name) {
@@ -301,7 +301,7 @@ impl Pull {
         let goes = match committed {
             true => {
                 let names = names.iter().map(String::as_str);
-                outdated(names, &self.record, |name| context.is_dead(name))
+                outdated(names, &self.record, |name| context.is_alive(name))
             }
             false => names.iter().map(String::as_str).filter(|name| *name == self.record).collect(),
         };

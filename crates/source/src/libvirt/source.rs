@@ -16,17 +16,17 @@ use super::pull::Pull;
 use super::virsh::{Session, Virsh, is_gone};
 use crate::connector::{CapturePlan, Context, Guarded, Part, Released, Source, View};
 use crate::qemu::at::DiskAt;
-use crate::qemu::definition::{DiskFacts, Facts, NVRAM, WindowFacts};
 use crate::qemu::mark::Mark;
 use crate::qemu::off::{HELD, Off, WHY};
-use crate::vm::NOT_QUIESCED;
 use crate::vm::agent::{self, FREEZE, run_hook};
+use crate::vm::facts::{DiskFacts, Facts, NVRAM, WindowFacts};
+use crate::vm::freeze::{NO_ANSWER, THAW, frozen_already, stayed, until_thawed};
+use crate::vm::level::{self, FREEZES, Level, NOT_QUIESCED, NOTHING_TO_FREEZE, PAUSED};
 use crate::vm::socket::Waits;
 
 pub(crate) const DEFINITION: &str = "domain.xml";
 const NVRAM_BYTES: u64 = 128 << 20;
 const BEGIN: Duration = Duration::from_mins(1);
-const THAW: Duration = Duration::from_secs(8);
 
 /// What the guard must know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,26 +38,21 @@ pub(crate) struct Guard {
 impl Guard {
     pub(crate) fn thaw(&self, context: &Context) -> Result<()> {
         let virsh = Virsh::stubborn(&self.uri, context);
-        let patience = Waits::stubborn(context).within(THAW);
-        loop {
+        until_thawed(context, || {
             let Err(error) = virsh.call_within(&["domfsthaw", &self.domain], THAW) else {
-                return Ok(());
+                return Ok(Ok(()));
             };
             // One that is paused is as frozen as before when it goes on.
             let state = virsh.call(&["domstate", &self.domain]);
             let is_off = |state: String| matches!(state.trim(), "shut off" | "crashed");
-            if state.is_ok_and(is_off) || is_gone(&error) {
-                return Ok(());
-            }
-            patience.pause().map_err(|_| {
-                error.context("the guest's file systems may still be frozen (virsh domfsthaw)")
-            })?;
-        }
+            let is_over = state.is_ok_and(is_off) || is_gone(&error);
+            Ok(if is_over { Ok(()) } else { Err(error) })
+        })
     }
 }
 
 /// The level that a machine can reach, and why not more.
-pub(crate) fn reach(virsh: &Virsh, domain: &Domain, at: &At) -> (Consistency, Option<String>) {
+pub(crate) fn reach(virsh: &Virsh, domain: &Domain, at: &At) -> Level {
     if let Some(why) = domain.out_of_reach(&[]) {
         return (Consistency::None, Some(why));
     }
@@ -65,34 +60,25 @@ pub(crate) fn reach(virsh: &Virsh, domain: &Domain, at: &At) -> (Consistency, Op
         return off_level();
     }
     match agent_answers(virsh, domain) {
-        Ok(()) => frozen_level(at),
-        Err(why) => (Consistency::Crash, Some(why)),
+        Ok(()) => level::frozen(at.application_hooks),
+        Err(why) => level::crash(why),
     }
 }
 
 /// libvirt says "shutdown" of every end that came from within the guest, also of one without
 /// anything written back.
-fn off_level() -> (Consistency, Option<String>) {
-    (Consistency::Crash, Some(WHY.to_owned()))
+fn off_level() -> Level {
+    level::crash(WHY)
 }
 
-fn frozen_level(at: &At) -> (Consistency, Option<String>) {
-    if at.application_hooks {
-        return (Consistency::Application, None);
-    }
-    let why = "the guest's file systems are frozen, its applications are not asked: give the guest \
-               agent a freeze hook for them, and set `application_hooks` in `at`";
-    (Consistency::Filesystem, Some(why.to_owned()))
-}
-
-fn agent_answers(virsh: &Virsh, domain: &Domain) -> Result<(), String> {
+pub(super) fn agent_answers(virsh: &Virsh, domain: &Domain) -> Result<(), String> {
     if !domain.has_agent {
         return Err("the machine has no port for a guest agent: add a channel \
                     `org.qemu.guest_agent.0` and install qemu-guest-agent in the guest"
             .to_owned());
     }
     if !domain.is_running() {
-        return Err("the machine is paused, so its agent cannot answer".to_owned());
+        return Err(PAUSED.to_owned());
     }
     ask_agent(virsh, &domain.name, "guest-ping", Value::Null)
         .map(drop)
@@ -278,20 +264,17 @@ impl Source for DomainSource {
             self.why_no_agent = Some(NOT_QUIESCED.to_owned());
         }
         let (reaches, why_not_more) = match &self.why_no_agent {
-            Some(why) => (Consistency::Crash, Some(why.clone())),
-            None => frozen_level(&self.at),
+            Some(why) => level::crash(why),
+            None => level::frozen(self.at.application_hooks),
         };
         if self.has_agent {
             let status = ask_agent(&self.virsh, &self.name, "guest-fsfreeze-status", Value::Null)?;
             if status.as_str() == Some("frozen") {
-                return Err(Error::locked(
-                    "the guest's file systems are frozen already, by another program or one that \
-                     was killed: thaw them (virsh domfsthaw), then try again",
-                ));
+                return Err(frozen_already("virsh domfsthaw"));
             }
         }
         let is_held = self.has_agent && self.context.quiesce;
-        let freezes = is_held.then(|| "freezes the file systems of the guest".to_owned());
+        let freezes = is_held.then(|| FREEZES.to_owned());
         Ok(CapturePlan { reaches, why_not_more, freezes })
     }
 
@@ -356,17 +339,11 @@ impl Source for DomainSource {
         match said.map(|said| count(&said, "Thawed")) {
             Ok(count) => {
                 self.asked = false;
-                if count > 0 || self.frozen == 0 {
-                    return Ok(());
-                }
-                Err(Error::unavailable(
-                    "the guest's file systems were thawed by another before their time: the view is \
-                     not what it should be",
-                ))
+                stayed(self.frozen, count)
             }
             Err(error) => {
                 self.thaw_anew()?;
-                Err(error.context("the guest agent answered no more while it was frozen"))
+                Err(error.context(NO_ANSWER))
             }
         }
     }
@@ -388,11 +365,10 @@ impl Source for DomainSource {
             }
             (None, Some(pull)) => {
                 let level = if self.frozen > 0 {
-                    frozen_level(&self.at)
+                    level::frozen(self.at.application_hooks)
                 } else {
-                    let none = "the guest agent found no file system that it can freeze";
-                    let why = self.why_no_agent.clone().unwrap_or_else(|| none.to_owned());
-                    (Consistency::Crash, Some(why))
+                    let why = self.why_no_agent.clone();
+                    level::crash(why.unwrap_or_else(|| NOTHING_TO_FREEZE.to_owned()))
                 };
                 (pull.parts(&self.context)?, pull.disk_facts(), level)
             }

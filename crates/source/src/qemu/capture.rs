@@ -227,7 +227,9 @@ impl Capture {
         let (mut parts, mut whole) = (Vec::new(), Vec::new());
         for (number, disk) in running.devices.disks.iter().enumerate() {
             let part = self.part(&mut running.qmp, number, disk, context, &mut whole);
-            parts.push(part.map_err(|error| error.context(format!("disk {}", disk.name)))?);
+            // A filter may have given up before anybody read.
+            let place = self.scratch.place();
+            parts.push(part.map_err(|error| explained(error, &disk.name, place))?);
         }
         parts.sort_by(|a, b| a.at.cmp(&b.at));
         Ok((parts, whole))
@@ -370,7 +372,8 @@ fn refuse_second(qmp: &mut Qmp, names: &Names, context: &Context) -> Result<()> 
     let own = made.at_work().find(|name| name.starts_with(&names.0));
     match other.or(own) {
         Some(name) => Err(Error::locked(format!(
-            "another snapshot of this machine is at work ({name}): wait for its end"
+            "another snapshot of this machine is at work ({name}): wait for its end; if none is, \
+             because it was killed where this host does not see it, `tintype discover --clean --all`"
         ))),
         None => Ok(()),
     }

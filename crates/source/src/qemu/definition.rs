@@ -1,20 +1,15 @@
 //! What a machine is, beside its disks: how QEMU was started, and what it had.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tintype_model::Result;
 
-use super::machine::Disk;
 use super::plan::Running;
-use crate::connector::Stored;
-use crate::host::space::Need;
 
-/// Where the parts of a machine lie.
+/// Where it lies.
 pub(crate) const DEFINITION: &str = "definition.json";
-pub(crate) const NVRAM: &str = "nvram";
-pub(crate) const DISKS: &str = "disks";
 
 /// `definition.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,60 +62,4 @@ fn without_ours(mut block: Value) -> Value {
         }
     }
     block
-}
-
-/// What a restore must know of a machine.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Facts {
-    pub disks: Vec<DiskFacts>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nvram: Option<DiskFacts>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uuid: Option<String>,
-    /// Whether the guest ran.
-    pub running: bool,
-    /// Whether it is started with the host, where somebody does that.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub autostart: bool,
-    /// Why disks were read whole.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub read_whole: Vec<String>,
-    /// How long each step of the window took, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<WindowFacts>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct DiskFacts {
-    pub name: String,
-    pub file: String,
-    pub format: String,
-    pub size_bytes: u64,
-    pub has_backing: bool,
-}
-
-impl DiskFacts {
-    pub(crate) fn of(disk: &Disk) -> Self {
-        Self {
-            name: disk.name.clone(),
-            file: disk.file.clone(),
-            format: disk.format.clone(),
-            size_bytes: disk.size_bytes,
-            has_backing: disk.has_backing,
-        }
-    }
-
-    /// What it takes where it is restored to: images are sparse.
-    pub(crate) fn need(&self, stored: &dyn Stored, file: &Path) -> Result<Need> {
-        let certain = stored.image_bytes(format!("{DISKS}/{}.img", self.name).as_bytes())?;
-        Ok(Need { path: file.to_owned(), certain, most: certain.max(self.size_bytes) })
-    }
-}
-
-/// In seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct WindowFacts {
-    pub agent_freeze: f64,
-    pub switch: f64,
-    pub agent_thaw: f64,
 }

@@ -1,11 +1,10 @@
 //! The guest's file systems, held still through its agent.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tintype_model::{Error, ErrorKind, Result};
+use tintype_model::{ErrorKind, Result};
 
 use super::machine::is_running;
 use super::names::Names;
@@ -13,10 +12,8 @@ use super::process::{gone, monitor};
 use super::sweep::Made;
 use crate::connector::Context;
 use crate::vm::agent::Agent;
+use crate::vm::freeze::until_thawed;
 use crate::vm::socket::Waits;
-
-/// Less than a guest under load needs is not enough; more than the guard waits is of no use.
-const THAW: Duration = Duration::from_secs(8);
 
 /// What the guard must know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,23 +45,15 @@ impl Guard {
     }
 }
 
-/// By a connection of its own, for as long as an agent may be busy.
+/// By a connection of its own.
 pub(crate) fn thaw_anew(path: &std::path::Path, context: &Context) -> Result<()> {
-    let patience = Waits::stubborn(context).within(THAW);
-    loop {
-        let waits = Waits::stubborn(context);
-        let thawed = Agent::connect(path, context, waits)
+    until_thawed(context, || {
+        let thawed = Agent::connect(path, context, Waits::stubborn(context))
             .and_then(|mut agent| if agent.is_frozen()? { agent.thaw().map(drop) } else { Ok(()) });
         match thawed {
             // The machine ended, then nothing is frozen any more, or nobody can thaw it.
-            Err(error) if error.is(ErrorKind::NotFound) => return gone(path),
-            Err(error) if patience.pause().is_err() => {
-                let what = "the guest's file systems may still be frozen; in the guest, end the \
-                            freeze with `fsfreeze -u`, or restart it";
-                return Err(Error::new(error.kind(), format!("{what}: {error}")));
-            }
-            Err(_) => {}
-            Ok(()) => return Ok(()),
+            Err(error) if error.is(ErrorKind::NotFound) => gone(path).map(Ok),
+            thawed => Ok(thawed),
         }
-    }
+    })
 }

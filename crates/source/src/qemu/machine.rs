@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tintype_model::{Error, Result};
 
+use crate::vm::facts::DiskFacts;
 use crate::vm::qmp::Qmp;
 
 /// A block device that the guest writes to or reads.
@@ -155,6 +156,18 @@ pub(crate) fn command_of(process: i32) -> Result<(Vec<String>, PathBuf)> {
     let mut words: Vec<String> = words.collect();
     words.pop();
     Ok((words, std::fs::read_link(place.join("cwd")).map_err(failed)?))
+}
+
+impl From<&Disk> for DiskFacts {
+    fn from(disk: &Disk) -> Self {
+        Self {
+            name: disk.name.clone(),
+            file: disk.file.clone(),
+            format: disk.format.clone(),
+            size_bytes: disk.size_bytes,
+            has_backing: disk.has_backing,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -58,14 +58,14 @@ pub(crate) fn is_record(name: &str) -> bool {
 }
 
 /// Which records go when one is committed: all others of its series, and of other series those that
-/// are too many. What belongs to a living session stays.
+/// are too many. What belongs to a session that is known to be at work stays.
 pub(crate) fn outdated<'n>(
     names: impl Iterator<Item = &'n str>,
     committed: &str,
-    is_dead: impl Fn(&str) -> bool,
+    is_alive: impl Fn(&str) -> bool,
 ) -> BTreeSet<&'n str> {
     let series = |name: &str| record_of(name).map(|(series, _)| series.to_owned());
-    let others = names.filter(|name| *name != committed && is_record(name) && is_dead(name));
+    let others = names.filter(|name| *name != committed && is_record(name) && !is_alive(name));
     let (mut goes, others): (BTreeSet<&str>, BTreeSet<&str>) =
         others.partition(|name| series(name) == series(committed));
     let mut others: Vec<_> = others.into_iter().map(|name| (record_of(name), name)).collect();
@@ -149,8 +149,8 @@ mod tests {
         names.extend([new.clone(), before.clone(), killed.clone(), alive.clone()]);
         names.push(format!("{LABEL}0000000000000001-new"));
         names.push("of-another-program".to_owned());
-        let is_dead = |name: &str| name != alive;
-        let goes = outdated(names.iter().map(String::as_str), &new, is_dead);
+        let is_alive = |name: &str| name == alive;
+        let goes = outdated(names.iter().map(String::as_str), &new, is_alive);
         let expected = [&names[0], &names[1], &before, &killed].map(String::as_str);
         assert_eq!(goes, BTreeSet::from(expected));
     }

@@ -14,8 +14,8 @@ use tintype_model::{Error, Result};
 
 use super::at::DiskAt;
 use super::capture::image_node;
-use super::definition::{DISKS, DiskFacts};
 use crate::connector::{Changed, Content, Context, Part, ReadImage};
+use crate::vm::facts::DiskFacts;
 use crate::vm::nbd::NbdImage;
 use crate::vm::server::{DiskServer, Mode};
 use crate::vm::socket::Waits;
@@ -72,7 +72,7 @@ impl Off {
             facts.push(DiskFacts { size_bytes, ..disk.clone() });
             let image = Arc::new(Served { image, _server: server });
             let node = image_node(size_bytes, context);
-            let at = format!("{DISKS}/{}.img", disk.name).into_bytes();
+            let at = disk.place().into_bytes();
             let content = Content::Image { node, image, changed: Changed::Unknown };
             parts.push(Part { at, content });
         }

@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use tintype_model::resource::{Consistency, Resource};
+use tintype_model::resource::Resource;
 use tintype_model::{Error, ErrorKind, Result};
 
 use super::at::At;
 use super::machine::{Devices, agent_listens, command_of, devices, is_running};
+use super::process::gone;
 use crate::connector::{CapturePlan, Context};
-use crate::vm::NOT_QUIESCED;
 use crate::vm::agent::Agent;
+use crate::vm::freeze::frozen_already;
+use crate::vm::level::{self, FREEZES, Level, NOT_QUIESCED, PAUSED};
 use crate::vm::qmp::Qmp;
 use crate::vm::socket::Waits;
 
@@ -40,6 +42,7 @@ pub(crate) enum Found {
 pub(crate) fn find(at: &At, resource: &Resource, context: &Context) -> Result<Found> {
     let qmp = match Qmp::connect(&at.qmp, Waits::of(context)) {
         Err(error) if error.is(ErrorKind::NotFound) => {
+            gone(&at.qmp)?;
             if at.disks.is_empty() {
                 return Err(Error::not_found(format!(
                     "no QEMU listens at {}: start the machine, or name its `disks` in `at`, so \
@@ -126,7 +129,7 @@ impl Running {
             ));
         };
         if !self.is_going {
-            return Ok(Err("the machine is paused, so its agent cannot answer".to_owned()));
+            return Ok(Err(PAUSED.to_owned()));
         }
         if !agent_listens(&mut self.qmp, path)? {
             let path = path.display();
@@ -140,10 +143,7 @@ impl Running {
             Err(error) => return Ok(Err(error.to_string())),
         };
         if agent.is_frozen()? {
-            return Err(Error::locked(
-                "the guest's file systems are frozen already, by another program or one that was \
-                 killed: thaw them (guest-fsfreeze-thaw), then try again",
-            ));
+            return Err(frozen_already("guest-fsfreeze-thaw"));
         }
         // Old agents cannot tell.
         self.system = agent.system().unwrap_or_default();
@@ -151,23 +151,18 @@ impl Running {
     }
 
     /// The level that a freeze by the agent gives, and why not more.
-    pub(crate) fn with_agent(&self, at: &At) -> (Consistency, Option<String>) {
+    pub(crate) fn with_agent(&self, at: &At) -> Level {
         // The agent of Windows freezes by its shadow copy service, in which applications take part.
-        if at.application_hooks || self.system["id"] == "mswindows" {
-            return (Consistency::Application, None);
-        }
-        let why = "the guest's file systems are frozen, its applications are not asked: give the \
-                   guest agent a freeze hook for them, and set `application_hooks` in `at`";
-        (Consistency::Filesystem, Some(why.to_owned()))
+        level::frozen(at.application_hooks || self.system["id"] == "mswindows")
     }
 
     pub(crate) fn plan(&self, at: &At) -> CapturePlan {
         let (reaches, why_not_more) = match &self.why_no_agent {
             None => self.with_agent(at),
-            Some(why) => (Consistency::Crash, Some(why.clone())),
+            Some(why) => level::crash(why),
         };
         let freezes = match (self.is_going, &self.why_no_agent) {
-            (true, None) => Some("freezes the file systems of the guest".to_owned()),
+            (true, None) => Some(FREEZES.to_owned()),
             (true, Some(_)) => Some("stops the guest for some milliseconds".to_owned()),
             (false, _) => None,
         };

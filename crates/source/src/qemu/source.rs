@@ -10,7 +10,7 @@ use tintype_model::{Error, Result};
 
 use super::at::At;
 use super::capture::Capture;
-use super::definition::{self, DEFINITION, DiskFacts, Facts, NVRAM, WindowFacts};
+use super::definition::{self, DEFINITION};
 use super::freeze::{Guard, thaw_anew};
 use super::mark::Mark;
 use super::off::{HELD, Off, WHY};
@@ -18,6 +18,9 @@ use super::plan::{Found, Running, find};
 use super::process::monitor;
 use crate::connector::{CapturePlan, Context, Guarded, Part, Released, Source, View};
 use crate::vm::agent::Agent;
+use crate::vm::facts::{DiskFacts, Facts, NVRAM, WindowFacts};
+use crate::vm::freeze::{NO_ANSWER, stayed};
+use crate::vm::level::{self, NOTHING_TO_FREEZE};
 use crate::vm::socket::Waits;
 
 const NVRAM_BYTES: u64 = 128 << 20;
@@ -103,16 +106,10 @@ impl QemuSource {
         self.window.agent_thaw = self.seconds(begun, ()).0;
         let Ok(count) = thawed else {
             self.thaw_anew(&path)?;
-            return Err(Error::unavailable("the guest agent answered no more while it was frozen"));
+            return Err(Error::unavailable(NO_ANSWER));
         };
         self.asked = false;
-        if count > 0 || self.frozen == 0 {
-            return Ok(());
-        }
-        Err(Error::unavailable(
-            "the guest's file systems were thawed by another before their time: the view is not \
-             what it should be",
-        ))
+        stayed(self.frozen, count)
     }
 
     fn thaw_anew(&mut self, path: &Path) -> Result<()> {
@@ -144,12 +141,11 @@ impl QemuSource {
         let (consistency, why_not_more) = if self.frozen > 0 {
             running.with_agent(&self.at)
         } else {
-            let none = "the guest agent found no file system that it can freeze".to_owned();
-            (Consistency::Crash, Some(running.why_no_agent.clone().unwrap_or(none)))
+            level::crash(running.why_no_agent.clone().unwrap_or(NOTHING_TO_FREEZE.to_owned()))
         };
         let facts = Facts {
-            disks: running.devices.disks.iter().map(DiskFacts::of).collect(),
-            nvram: nvram.as_ref().map(DiskFacts::of),
+            disks: running.devices.disks.iter().map(DiskFacts::from).collect(),
+            nvram: nvram.as_ref().map(DiskFacts::from),
             uuid,
             running: running.is_going,
             autostart: false,

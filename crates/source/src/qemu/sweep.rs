@@ -183,7 +183,7 @@ fn settle_bitmaps(
     let goes = match fate {
         Fate::Committed { record } => {
             let all = made.bitmaps.iter().map(|(_, bitmap)| &bitmap.name[..]);
-            outdated(all, record, |name| context.is_dead(name))
+            outdated(all, record, |name| context.is_alive(name))
         }
         Fate::Failed => BTreeSet::new(),
     };

@@ -23,6 +23,7 @@ use super::{Facts, STORED};
 use crate::connector::{
     CapturePlan, Content, Context, Guarded, Part, Released, Source, Turn, View,
 };
+use crate::host::held::Hold;
 use crate::host::space;
 
 /// How long the copy outside the window may take.
@@ -47,6 +48,8 @@ struct Live {
     wal: bool,
     /// SQLite's counter of changes by others, as it was for the whole time of the copy.
     copied: Option<i64>,
+    /// Of what it locks; goes after the connection.
+    hold: Hold,
 }
 
 impl SqliteSource {
@@ -81,7 +84,11 @@ impl SqliteSource {
                 patiently(&self.context, ask)
             })
             .map_err(|error| self.failed(error))?;
-        Ok(Live { connection, wal: mode == "wal", copied: None })
+        Ok(Live { connection, wal: mode == "wal", copied: None, hold: self.hold() })
+    }
+
+    fn hold(&self) -> Hold {
+        Hold::of([&self.path, &beside(&self.path, "-shm")].map(PathBuf::as_path))
     }
 
     fn failed(&self, error: rusqlite::Error) -> Error {
@@ -197,6 +204,11 @@ impl Source for SqliteSource {
     }
 
     fn freeze(&mut self) -> Result<()> {
+        // Its log may have begun since it was opened.
+        let hold = self.hold();
+        if let Some(live) = &mut self.live {
+            live.hold = hold;
+        }
         let Some(live) = &self.live else {
             return Err(Error::internal(format!("{}: frozen before it was prepared", self.name)));
         };

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::host::held;
 use crate::host::processes::Process;
 
 pub(super) const HEADER_BYTES: usize = 100;
@@ -50,13 +51,18 @@ pub(super) fn open_in(process: &Process) -> Vec<PathBuf> {
 fn is_database(path: &Path) -> bool {
     let regular = path.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.size() > 0);
     let mut header = [0; HEADER_BYTES];
-    regular
-        && File::open(path).is_ok_and(|mut file| file.read_exact(&mut header).is_ok())
-        && Header::parse(&header).is_some()
+    let mut is_read = |mut file: File| {
+        let read = file.read_exact(&mut header);
+        // Another part of this process may be capturing it.
+        held::close(file);
+        read.is_ok()
+    };
+    regular && File::open(path).is_ok_and(&mut is_read) && Header::parse(&header).is_some()
 }
 
 /// Whether this process holds a POSIX lock on a file, as SQLite takes them. All are lost when any
-/// part of the process closes the file, such as one that walks the directory; what was read
+/// part of the process closes the file, such as one that walks the directory (and does not close it by
+/// [`held::close`]); what was read
 /// without the lock is worth nothing.
 pub(super) fn is_locked_by_us(path: &Path) -> bool {
     let Ok(meta) = path.metadata() else { return false };

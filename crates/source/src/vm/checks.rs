@@ -9,6 +9,12 @@ use tintype_model::resource::{HookPlace, OnError, Phase, Resource};
 pub(crate) const OFF: &str = "the machine is off while it is replaced";
 pub(crate) const NOT_STARTED: &str = "no rule `start` asks for the new machine to run";
 
+pub(crate) const NO_AGENT: &str = "no guest agent is named (`agent` in `at`)";
+
+pub(crate) fn has_guest_hooks(resource: &Resource, phase: Phase) -> bool {
+    resource.hooks.iter().any(|hook| hook.place == HookPlace::Guest && hook.phase == phase)
+}
+
 /// Whether there are hooks of a phase that no guest can run: told before anything is done.
 pub(crate) fn guest_hooks(resource: &Resource, phase: Phase, why: &str) -> Option<Check> {
     let hooks = resource.hooks.iter();

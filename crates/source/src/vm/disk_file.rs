@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use tintype_model::{Error, Result};
 
@@ -12,7 +13,10 @@ use super::nbd::NbdSink;
 use super::server::{DiskServer, Mode};
 use super::socket::Waits;
 use crate::connector::{Context, ImageSink, Stored};
-use crate::host;
+use crate::host::{self, program};
+
+/// A qemu-img that only looks.
+const LOOKS_WITHIN: Duration = Duration::from_mins(1);
 
 /// Writes a stored image as a new file; what is there under that name goes.
 pub(crate) fn write(
@@ -73,6 +77,30 @@ pub(crate) fn create(file: &Path, format: &str, size_bytes: u64) -> Result<()> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(Error::invalid(format!("{}: cannot be made: {}", file.display(), said.trim())))
+}
+
+/// Whether a file is a disk of a format that a machine can open, and holds so much. One that a machine
+/// already has open is looked at all the same.
+pub(crate) fn look_at(file: &Path, format: &str, size_bytes: u64, context: &Context) -> Result<()> {
+    let shown = file.display();
+    let found = if format == "raw" {
+        file.metadata().map_err(|error| Error::io(error, &shown))?.len()
+    } else {
+        let mut command = host::command("qemu-img");
+        command.args(["info", "--force-share", "--output=json", "-f", format]).arg("--").arg(file);
+        let said = program::run(context, &mut command, LOOKS_WITHIN);
+        let said = said.map_err(|error| error.context(format!("{shown} cannot be opened")))?;
+        let said: serde_json::Value = serde_json::from_slice(&said)
+            .map_err(|error| Error::invalid(format!("qemu-img info {shown}: {error}")))?;
+        said["virtual-size"].as_u64().unwrap_or_default()
+    };
+    if found >= size_bytes {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "{shown} holds {found} bytes, and the disk that was captured {size_bytes}: it was changed \
+         while it was restored"
+    )))
 }
 
 struct RawSink<'a> {

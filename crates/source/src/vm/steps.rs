@@ -49,6 +49,12 @@ pub(crate) enum FileStep {
         file: PathBuf,
         old: Option<PathBuf>,
     },
+    /// What took its place is a disk of its format and size.
+    LookAtDisk {
+        file: PathBuf,
+        format: String,
+        size_bytes: u64,
+    },
     /// Right before the undo point.
     Watch {
         replaced: Vec<Replaced>,
@@ -67,7 +73,10 @@ impl FileStep {
             | Self::WriteObject { file, .. }
             | Self::WriteText { file, .. }
             | Self::Place { file, .. } => Some(file),
-            Self::MakeDirectory { .. } | Self::Watch { .. } | Self::Remove { .. } => None,
+            Self::MakeDirectory { .. }
+            | Self::LookAtDisk { .. }
+            | Self::Watch { .. }
+            | Self::Remove { .. } => None,
         }
     }
 }
@@ -101,6 +110,9 @@ impl FileStep {
                 write_file(file, text.as_bytes(), *executable)
             }
             Self::Place { new, file, old } => place(new, file, old.as_deref(), context),
+            Self::LookAtDisk { file, format, size_bytes } => {
+                disk_file::look_at(file, format, *size_bytes, context)
+            }
             Self::Watch { replaced } => {
                 replaced.iter().try_for_each(|replaced| moment::note(&replaced.moment))
             }
@@ -122,6 +134,7 @@ impl FileStep {
             Self::Place { new, file, old } => {
                 take_back(new, file, old.as_deref(), &context.stubborn())
             }
+            Self::LookAtDisk { .. } => Ok(()),
             Self::Watch { replaced } => {
                 replaced.iter().try_for_each(|replaced| moment::forget(&replaced.moment))
             }

@@ -75,12 +75,7 @@ impl Options {
 
 /// Where unfinished restores are remembered.
 fn journals() -> anyhow::Result<PathBuf> {
-    if rustix::process::geteuid().is_root() {
-        return Ok("/var/lib/tintype/restores".into());
-    }
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")));
-    Ok(state.context("neither XDG_STATE_HOME nor HOME is set")?.join("tintype/restores"))
+    Ok(platform::state_dir()?.join("restores"))
 }
 
 pub(super) fn run(

@@ -153,8 +153,8 @@ impl Life<'_> {
             } else {
                 self.context.clock.sleep(PAUSE);
             }
-            if matches!(word, Word::Released) {
-                // The run ends, and nobody must wait for the end of what it says.
+            if matches!(word, Word::Released | Word::Closed) {
+                // The run has ended, and nobody must wait for the end of what it says.
                 quiet();
             }
         }

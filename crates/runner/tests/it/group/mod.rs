@@ -18,7 +18,7 @@ use tintype_engine::env::Env;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_model::item::Outcome;
 use tintype_model::resource::{Resource, Resources};
-use tintype_runner::group::{self, GroupOptions, GuardCommand, Taken};
+use tintype_runner::group::{self, GroupOptions, GuardCommand, Places, Taken};
 use tintype_runner::progress::Progress;
 use tintype_runner::snapshot::{Labels, SnapshotOptions};
 use tintype_source::connector::{Connector, Context};
@@ -44,8 +44,11 @@ impl Stage {
     fn options(&self) -> GroupOptions {
         let again = ["group::the_guard_of_these_tests", "--exact", "--nocapture"];
         GroupOptions {
-            runtime_dir: self.lab.path("run"),
-            scratch_dir: self.lab.path("scratch"),
+            places: Places {
+                runtime_dir: self.lab.path("run"),
+                state_dir: self.lab.path("state"),
+                scratch_dir: self.lab.path("scratch"),
+            },
             deadline: Duration::from_secs(1),
             guard: GuardCommand {
                 program: std::env::current_exe().unwrap(),
@@ -196,7 +199,9 @@ fn what_belongs_together_is_frozen_together() {
     let stored = group::descriptor(&stage.lab.repository, &stage.lab.latest().unwrap()).unwrap();
     assert_eq!(stored.unwrap().items, taken.descriptor.items);
     assert_eq!(std::fs::read_dir(stage.lab.path("scratch")).unwrap().count(), 0);
-    assert_eq!(std::fs::read_dir(stage.lab.path("run")).unwrap().count(), 0);
+    let known = std::fs::read_dir(stage.lab.path("run")).unwrap().flatten();
+    let known: Vec<_> = known.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    assert!(known.len() == 1 && known[0].starts_with("of-"), "no session is left: {known:?}");
 }
 
 #[test]

@@ -5,28 +5,101 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use tintype_engine::cancel::Cancel;
 use tintype_model::ErrorKind;
-use tintype_runner::group::Run;
+use tintype_runner::group::{GroupOptions, Places, Run};
 
 use super::Stage;
+
+fn begin(stage: &Stage, options: &GroupOptions) -> Run {
+    Run::begin(stage.lab.repository.env(), &Cancel::default(), options).unwrap()
+}
+
+/// What a session left that the runs of `run` know, and that is no more.
+fn dead_beside(run: &Run) -> String {
+    format!("{}deadbeef", &run.context().session[..8])
+}
 
 #[test]
 fn living_runs_are_known_and_what_dead_ones_left_goes() {
     let stage = Stage::new();
-    let begin = || Run::begin(stage.lab.repository.env(), &Cancel::default(), &stage.options());
-    let (first, second) = (begin().unwrap(), begin().unwrap());
+    let (first, second) = (begin(&stage, &stage.options()), begin(&stage, &stage.options()));
     let label = first.context().label();
     assert!(!second.context().is_dead(&label), "it is at work");
-    let dead = stage.lab.path("scratch/tintype-00000000deadbeef");
+    let session = dead_beside(&first);
+    let dead = stage.lab.path(&format!("scratch/tintype-{session}"));
     fs::create_dir(&dead).unwrap();
     // The lock of one that was killed is free.
-    fs::write(stage.lab.path("run/00000000deadbeef"), "").unwrap();
+    fs::write(stage.lab.path(&format!("run/{session}")), "").unwrap();
     let cleaned = second.clean(&[], &[]).unwrap();
     assert_eq!(cleaned.len(), 1, "{cleaned:?}");
-    assert!(cleaned[0].contains("00000000deadbeef") && !dead.exists());
+    assert!(cleaned[0].contains(&session) && !dead.exists());
     assert!(first.context().scratch.exists(), "that of the living stays");
     drop(first);
     assert!(second.context().is_dead(&label));
     assert!(!second.context().is_dead("tintype-photos"), "no name of ours");
+}
+
+/// Containers, other users, other programs: what is alive elsewhere is not known here.
+#[test]
+fn runs_with_a_directory_of_their_own_are_left_alone() {
+    let stage = Stage::new();
+    let ours = begin(&stage, &stage.options());
+    let elsewhere = GroupOptions {
+        places: Places { runtime_dir: stage.lab.path("elsewhere"), ..stage.options().places },
+        ..stage.options()
+    };
+    let theirs = begin(&stage, &elsewhere);
+    let (label, scratch) = (theirs.context().label(), theirs.context().scratch.clone());
+    let dead = stage.lab.path(&format!("scratch/tintype-{}", dead_beside(&theirs)));
+    fs::create_dir(&dead).unwrap();
+    assert!(!ours.context().is_dead(&label));
+    assert_eq!(ours.clean(&[], &[]).unwrap(), Vec::<String>::new());
+    assert!(dead.exists() && scratch.exists());
+    // Of those who share a directory each cleans after the others, whatever they keep themselves.
+    let sharing = GroupOptions {
+        places: Places { state_dir: stage.lab.path("other state"), ..elsewhere.places.clone() },
+        ..stage.options()
+    };
+    let sharing = begin(&stage, &sharing);
+    assert_ne!(sharing.context().session[..8], theirs.context().session[..8]);
+    assert!(!sharing.context().is_dead(&label), "it is at work");
+    assert_eq!(sharing.clean(&[], &[]).unwrap().len(), 1);
+    assert!(!dead.exists() && scratch.exists());
+    // On demand what is at work is told by who has its lock open.
+    let all = begin(&stage, &stage.options()).of_all();
+    fs::create_dir(&dead).unwrap();
+    assert!(!all.context().is_dead(&label), "it is at work");
+    fs::remove_dir_all(stage.lab.path("elsewhere")).unwrap();
+    assert!(!all.context().is_dead(&label), "its lock was removed, and it is at work");
+    assert_eq!(all.clean(&[], &[]).unwrap().len(), 1);
+    assert!(!dead.exists() && scratch.exists());
+    drop(theirs);
+    assert!(all.context().is_dead(&label));
+}
+
+/// The directory of runs is in memory: a restart of the host empties it.
+#[test]
+fn what_was_left_before_a_restart_goes() {
+    let stage = Stage::new();
+    let before = begin(&stage, &stage.options());
+    let dead = stage.lab.path(&format!("scratch/tintype-{}", dead_beside(&before)));
+    fs::create_dir(&dead).unwrap();
+    drop(before);
+    fs::remove_dir_all(stage.lab.path("run")).unwrap();
+    let after = begin(&stage, &stage.options());
+    assert_eq!(after.clean(&[], &[]).unwrap().len(), 1);
+    assert!(!dead.exists());
+    // One that was cut short is no secret, and one without a place for it has one all the same.
+    fs::write(stage.lab.path("state/sessions"), "").unwrap();
+    let of_new = begin(&stage, &stage.options());
+    assert_ne!(of_new.context().session[..8], after.context().session[..8]);
+    assert_eq!(fs::read(stage.lab.path("state/sessions")).unwrap().len(), 32);
+    fs::write(stage.lab.path("file"), "").unwrap();
+    let without = GroupOptions {
+        places: Places { state_dir: stage.lab.path("file/state"), ..stage.options().places },
+        ..stage.options()
+    };
+    let number = |run: &Run| run.context().session[..8].to_owned();
+    assert_eq!(number(&begin(&stage, &without)), number(&begin(&stage, &without)));
 }
 
 /// Scratch is one directory for all users, and what lives is known to each user alone.
@@ -37,9 +110,10 @@ fn scratch_of_another_user_stays() {
         return;
     }
     let stage = Stage::new();
-    let run = Run::begin(stage.lab.repository.env(), &Cancel::default(), &stage.options()).unwrap();
-    let [of_another, ours] = ["00000000deadbeef", "00000000beefdead"].map(|session| {
-        let dir = stage.lab.path(&format!("scratch/tintype-{session}"));
+    let run = begin(&stage, &stage.options());
+    let number = &run.context().session[..8];
+    let [of_another, ours] = ["deadbeef", "beefdead"].map(|session| {
+        let dir = stage.lab.path(&format!("scratch/tintype-{number}{session}"));
         fs::create_dir(&dir).unwrap();
         dir
     });

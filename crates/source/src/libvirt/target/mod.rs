@@ -4,8 +4,6 @@ mod machine;
 mod network;
 mod renew;
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tintype_model::item::Item;
@@ -13,12 +11,13 @@ use tintype_model::plan::{Check, Stage, Step};
 use tintype_model::resource::{Kind, Resource};
 use tintype_model::{Error, ErrorKind, Result};
 
+use super::at;
 use super::domain::{Domain, autostarts};
 use super::virsh::Virsh;
 use super::xml::{parse, text};
 use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
-use crate::host::replaced::Replaced;
-use crate::vm::steps::{FileStep, step};
+use crate::vm::draft::Draft;
+use crate::vm::steps::FileStep;
 
 /// Of what a start gives: whether it was this one that started it.
 const IS_STARTED: &str = "started";
@@ -64,6 +63,12 @@ enum LibvirtStep {
         uri: String,
         name: String,
     },
+    /// The network is defined, and runs if it did.
+    NetworkHealth {
+        uri: String,
+        name: String,
+        active: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,21 +97,22 @@ impl Target for LibvirtTarget {
         destination: &Destination,
         stored: &dyn Stored,
     ) -> Result<TargetPlan> {
-        let plan = Plan {
-            context: &self.context,
-            item,
-            stored,
-            result: TargetPlan::default(),
-            replaced: Vec::new(),
+        let mut plan = Plan { item, draft: Draft::new(&self.context, stored) };
+        let at = match destination {
+            Destination::InPlace => &resource.at,
+            Destination::AsNew { at, .. } => at,
         };
-        let plan = match item.kind {
-            Kind::Network => network::plan(plan, resource, destination),
-            _ => machine::plan(plan, resource, destination),
+        let planned = match reached(&at::At::parse(at)?.uri, &self.context)? {
+            Some(refused) => {
+                // Nothing else can be looked at.
+                plan.check(refused);
+                Ok(())
+            }
+            None if item.kind == Kind::Network => network::plan(&mut plan, resource, destination),
+            None => machine::plan(&mut plan, resource, destination),
         };
-        let mut plan =
-            plan.map_err(|error| error.context(format!("{} {}", item.kind, item.name)))?;
-        plan.steps.sort_by_key(|step| step.stage);
-        Ok(plan)
+        planned.map_err(|error| error.context(format!("{} {}", item.kind, item.name)))?;
+        Ok(plan.draft.finish())
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
@@ -158,6 +164,9 @@ impl LibvirtStep {
             Self::Health { uri, name } => {
                 machine::wait_for_agent(uri, name, context).map(|()| Value::Null)
             }
+            Self::NetworkHealth { uri, name, active } => {
+                network::check(uri, name, *active, context).map(|()| Value::Null)
+            }
         }
     }
 
@@ -191,7 +200,7 @@ impl LibvirtStep {
                     result => result.map(drop),
                 }
             }
-            Self::Health { .. } => Ok(()),
+            Self::Health { .. } | Self::NetworkHealth { .. } => Ok(()),
         }
     }
 }
@@ -246,32 +255,36 @@ fn is_not_there(error: &Error) -> bool {
         || error.message().contains("not active")
 }
 
-/// A plan that grows.
+/// Who may speak to libvirt may define; why not, if it does not let us.
+fn reached(uri: &str, context: &Context) -> Result<Option<Check>> {
+    match Virsh::new(uri, context).call(&["uri"]) {
+        Err(error) if error.is(ErrorKind::Canceled) => Err(error),
+        Err(error) => {
+            let reason = format!("libvirt at {uri} lets nothing be defined: {error}");
+            let cure = "see that libvirtd runs, and run this as root, or as a user whom it lets \
+                        manage machines (group `libvirt`)";
+            Ok(Some(Check::block("permissions", reason, cure)))
+        }
+        Ok(_) => Ok(None),
+    }
+}
+
 struct Plan<'a> {
-    context: &'a Context,
     item: &'a Item,
-    stored: &'a dyn Stored,
-    result: TargetPlan,
-    /// Where what is replaced stays until the end.
-    replaced: Vec<Replaced>,
+    draft: Draft<'a>,
 }
 
 impl Plan<'_> {
     fn check(&mut self, check: Check) {
-        self.result.checks.push(check);
-    }
-
-    fn file(&mut self, stage: Stage, text: impl Into<String>, action: FileStep) {
-        self.result.places.extend(action.place().map(Path::to_path_buf));
-        self.result.steps.push(step(stage, text, &Action::File(action)));
+        self.draft.check(check);
     }
 
     fn libvirt(&mut self, stage: Stage, text: impl Into<String>, action: LibvirtStep) {
-        self.result.steps.push(step(stage, text, &Action::Libvirt(action)));
+        self.draft.step(stage, text, &action);
     }
 
     fn definition(&self, at: &str) -> Result<String> {
-        let bytes = self.stored.object(at.as_bytes(), DEFINITION_BYTES)?;
+        let bytes = self.draft.stored.object(at.as_bytes(), DEFINITION_BYTES)?;
         String::from_utf8(bytes).map_err(|error| Error::invalid(format!("{at}: {error}")))
     }
 }

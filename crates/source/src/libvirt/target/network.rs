@@ -10,17 +10,17 @@ use xmltree::Element;
 
 use super::renew::fresh_network;
 use super::{LibvirtStep, Plan, What};
-use crate::connector::{Destination, TargetPlan};
+use crate::connector::{Context, Destination};
 use crate::libvirt::at::At;
 use crate::libvirt::network::{DEFINITION, NetworkFacts, look};
 use crate::libvirt::virsh::Virsh;
 use crate::libvirt::xml::{children, of_child, parse, text, write};
 
 pub(super) fn plan(
-    mut plan: Plan<'_>,
+    plan: &mut Plan<'_>,
     resource: &Resource,
     destination: &Destination,
-) -> Result<TargetPlan> {
+) -> Result<()> {
     let facts: NetworkFacts = serde_json::from_value(plan.item.facts.clone()).map_err(|error| {
         Error::invalid(format!("the snapshot does not say what it holds: {error}"))
     })?;
@@ -28,25 +28,25 @@ pub(super) fn plan(
     match destination {
         Destination::InPlace => {
             let at = At::parse(&resource.at)?;
-            in_place(&mut plan, &at, stored, &facts)?;
+            in_place(plan, &at, stored, &facts)?;
         }
         Destination::AsNew { name, at, rules } => {
             let at = At::parse(at)?;
             let new = at.network.as_deref().unwrap_or(name).to_owned();
-            let session = &plan.context.session;
+            let session = &plan.draft.context.session;
             let element = fresh_network(parse(&stored)?, &new, rules, session)?;
-            let virsh = Virsh::new(&at.uri, plan.context);
-            check_name(&mut plan, &virsh, &new)?;
-            check_others(&mut plan, &virsh, &element, &new)?;
-            define(&mut plan, &at, &new, write(&element)?, None, &facts);
+            let virsh = Virsh::new(&at.uri, plan.draft.context);
+            check_name(plan, &virsh, &new)?;
+            check_others(plan, &virsh, &element, &new)?;
+            define(plan, &at, &new, write(&element)?, None, &facts);
         }
     }
-    Ok(plan.result)
+    Ok(())
 }
 
 fn in_place(plan: &mut Plan<'_>, at: &At, stored: String, facts: &NetworkFacts) -> Result<()> {
     let name = at.network()?.to_owned();
-    let virsh = Virsh::new(&at.uri, plan.context);
+    let virsh = Virsh::new(&at.uri, plan.draft.context);
     let before = match look(&virsh, &name) {
         Err(error) if error.is(ErrorKind::NotFound) => None,
         found => Some(found?),
@@ -72,7 +72,7 @@ fn in_place(plan: &mut Plan<'_>, at: &At, stored: String, facts: &NetworkFacts) 
         }
         _ => check_others(plan, &virsh, &element, &name)?,
     }
-    plan.result.replaces = before.is_some();
+    plan.draft.result.replaces = before.is_some();
     let is_active = before.as_ref().is_some_and(|(_, now)| now.active);
     let facts = NetworkFacts { active: facts.active && !is_active, ..facts.clone() };
     define(plan, at, &name, stored, before.map(|(definition, _)| definition), &facts);
@@ -88,7 +88,7 @@ fn define(
     facts: &NetworkFacts,
 ) {
     let (uri, name) = (at.uri.clone(), name.to_owned());
-    plan.result.brings.push(called(&name, &uri));
+    plan.draft.result.brings.push(called(&name, &uri));
     let text = format!("define the network {name}");
     let what = What::Network;
     let step = LibvirtStep::Define { uri: uri.clone(), what, name: name.clone(), xml, before };
@@ -100,8 +100,24 @@ fn define(
     }
     if facts.autostart {
         let text = format!("start the network {name} with the host");
+        let (uri, name) = (uri.clone(), name.clone());
         plan.libvirt(Stage::Start, text, LibvirtStep::Autostart { uri, what, name });
     }
+    let runs = if facts.active { "runs" } else { "is defined" };
+    let text = format!("see that the network {name} {runs}");
+    let health = LibvirtStep::NetworkHealth { uri, name, active: facts.active };
+    plan.libvirt(Stage::Health, text, health);
+}
+
+pub(super) fn check(uri: &str, name: &str, active: bool, context: &Context) -> Result<()> {
+    let (_, found) = look(&Virsh::new(uri, context), name)?;
+    if active && !found.active {
+        return Err(Error::unavailable(format!(
+            "the network {name} was started and does not run: see libvirt's log, and whether another \
+             program has its addresses"
+        )));
+    }
+    Ok(())
 }
 
 /// What machines on it need.

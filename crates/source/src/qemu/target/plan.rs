@@ -1,7 +1,6 @@
 //! Decides a restore.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -10,19 +9,21 @@ use tintype_model::plan::{Check, Stage};
 use tintype_model::resource::{Phase, Resource};
 use tintype_model::{Error, ErrorKind, Result};
 
+use super::MachineStep;
 use super::renew::{Renewal, fresh_mac, fresh_uuid, names, renewed, script};
-use super::{Action, MachineStep};
 use crate::connector::{Context, Destination, Stored, TargetPlan};
-use crate::host::replaced::Replaced;
-use crate::host::space::check_all;
 use crate::qemu::at::{At, DiskAt};
-use crate::qemu::definition::{DEFINITION, DISKS, Definition, DiskFacts, Facts, NVRAM};
+use crate::qemu::definition::{DEFINITION, Definition};
 use crate::qemu::process;
-use crate::vm::checks::{NOT_STARTED, OFF, guest_hooks, tools};
-use crate::vm::place::{in_use, resolved};
+use crate::vm::agent::Agent;
+use crate::vm::checks::{NO_AGENT, NOT_STARTED, OFF, guest_hooks, has_guest_hooks};
+use crate::vm::draft::Draft;
+use crate::vm::facts::{DiskFacts, Facts, NVRAM};
+use crate::vm::place::resolved;
 use crate::vm::qmp::Qmp;
+use crate::vm::rules::Rules;
 use crate::vm::socket::Waits;
-use crate::vm::steps::{FileStep, beside, keep_later, replaced, step};
+use crate::vm::steps::{FileStep, beside};
 
 const DEFINITION_BYTES: u64 = 64 << 20;
 
@@ -33,29 +34,18 @@ pub(super) fn plan(
     stored: &dyn Stored,
     context: &Context,
 ) -> Result<TargetPlan> {
-    let facts: Facts = serde_json::from_value(item.facts.clone()).map_err(|error| {
-        Error::invalid(format!("the snapshot does not say what it holds: {error}"))
-    })?;
+    let facts = Facts::of(item)?;
     let definition = definition(stored)?;
-    let mut plan = Plan {
-        facts,
-        definition,
-        stored,
-        context,
-        result: TargetPlan::default(),
-        replaced: Vec::new(),
-    };
+    let mut plan = Plan { facts, definition, draft: Draft::new(context, stored) };
     match destination {
         Destination::InPlace => plan.in_place(resource)?,
         Destination::AsNew { name, at, rules } => {
-            let rules = Rules::parse(rules, &plan.facts)?;
-            let hooks = guest_hooks(resource, Phase::PostRestore, NOT_STARTED);
-            plan.result.checks.extend(hooks.filter(|_| !rules.start));
-            plan.as_new(name, &At::parse(at)?, &rules)?;
+            let (at, rules) = (At::parse(at)?, Rules::parse(rules, &plan.facts, false)?);
+            plan.check_hooks(resource, &at, &rules)?;
+            plan.as_new(name, &at, &rules)?;
         }
     }
-    plan.result.steps.sort_by_key(|step| step.stage);
-    Ok(plan.result)
+    Ok(plan.draft.finish())
 }
 
 fn definition(stored: &dyn Stored) -> Result<Option<Definition>> {
@@ -68,69 +58,15 @@ fn definition(stored: &dyn Stored) -> Result<Option<Definition>> {
         .map_err(|error| Error::invalid(format!("{DEFINITION}: {error}")))
 }
 
-/// Rules of a restore as new.
-#[derive(Debug, Default)]
-struct Rules {
-    directory: Option<PathBuf>,
-    disks: Option<BTreeSet<String>>,
-    uuid: Option<String>,
-    start: bool,
-    formats: BTreeMap<String, String>,
-    macs: BTreeMap<String, String>,
-    replace: BTreeMap<String, String>,
-}
-
-impl Rules {
-    fn parse(rules: &BTreeMap<String, String>, facts: &Facts) -> Result<Self> {
-        let mut parsed = Self::default();
-        for (rule, value) in rules {
-            let value = value.clone();
-            match rule.split_once(':').unwrap_or((rule, "")) {
-                ("directory", "") => parsed.directory = Some(value.into()),
-                ("disks", "") => {
-                    let names: BTreeSet<_> =
-                        value.split(',').map(|n| n.trim().to_owned()).collect();
-                    let known = |name: &&String| facts.disks.iter().any(|disk| disk.name == **name);
-                    if let Some(unknown) = names.iter().find(|name| !known(name)) {
-                        return Err(Error::invalid(format!("the snapshot has no disk {unknown}")));
-                    }
-                    parsed.disks = Some(names);
-                }
-                ("uuid", "") => parsed.uuid = Some(value),
-                ("start", "") => parsed.start = value == "yes",
-                ("format", disk) => drop(parsed.formats.insert(disk.to_owned(), value)),
-                ("mac", old) => drop(parsed.macs.insert(old.to_ascii_lowercase(), value)),
-                ("replace", old) => drop(parsed.replace.insert(old.to_owned(), value)),
-                _ => {
-                    return Err(Error::invalid(format!(
-                        "there is no rule {rule:?}: there are `directory`, `disks`, `uuid`, \
-                         `start`, `format:DISK`, `mac:ADDRESS` and `replace:TEXT`"
-                    )));
-                }
-            }
-        }
-        Ok(parsed)
-    }
-}
-
 struct Plan<'a> {
     facts: Facts,
     definition: Option<Definition>,
-    stored: &'a dyn Stored,
-    context: &'a Context,
-    result: TargetPlan,
-    /// Where what is replaced stays until the end.
-    replaced: Vec<Replaced>,
+    draft: Draft<'a>,
 }
 
 impl Plan<'_> {
     fn check(&mut self, check: Check) {
-        self.result.checks.push(check);
-    }
-
-    fn step(&mut self, stage: Stage, text: impl Into<String>, action: FileStep) {
-        self.result.places.extend(action.place().map(Path::to_path_buf));
-        self.result.steps.push(step(stage, text, &Action::File(action)));
+        self.draft.check(check);
     }
 
     /// Where QEMU had a file; what is not a whole path is from its directory.
@@ -141,78 +77,44 @@ impl Plan<'_> {
         }
     }
 
-    fn write_disk(&mut self, disk: &DiskFacts, file: PathBuf, format: &str) {
-        let mebibytes = disk.size_bytes >> 20;
-        let text = format!("write disk {} ({mebibytes} MiB) to {}", disk.name, file.display());
-        let at = format!("{DISKS}/{}.img", disk.name);
-        let (format, size_bytes) = (format.to_owned(), disk.size_bytes);
-        self.step(Stage::Stage, text, FileStep::WriteDisk { at, file, format, size_bytes });
-    }
-
     fn in_place(&mut self, resource: &Resource) -> Result<()> {
         self.check_off(&At::of(resource)?.qmp)?;
         let hooks = [(Phase::PreRestore, OFF), (Phase::PostRestore, "you start the machine")];
         for (phase, why) in hooks {
-            self.result.checks.extend(guest_hooks(resource, phase, why));
+            self.draft.result.checks.extend(guest_hooks(resource, phase, why));
         }
-        let nvram = self.facts.nvram.clone();
-        let disks = self.facts.disks.clone();
-        let formats: BTreeSet<_> = disks.iter().map(|disk| disk.format.clone()).collect();
-        self.check(tools(&formats));
-        let mut places = Vec::new();
-        for (disk, is_nvram) in
-            disks.iter().map(|disk| (disk, false)).chain(nvram.iter().map(|nvram| (nvram, true)))
-        {
-            let file = resolved(&self.place_of(disk));
-            let is_there = std::fs::metadata(&file).is_ok();
-            self.check_file(&file);
-            self.check_chain(disk);
-            let new = beside(&file, "new", self.context);
-            if is_nvram {
-                let text = format!("write the firmware's variables to {}", new.display());
-                let at = NVRAM.to_owned();
-                self.step(Stage::Stage, text, FileStep::WriteObject { at, file: new.clone() });
-            } else {
-                self.write_disk(disk, new.clone(), &disk.format.clone());
-                places.push(disk.need(self.stored, &file)?);
-            }
-            self.replace(disk, new, file, is_there)?;
+        for disk in self.facts.disks.clone() {
+            let file = resolved(&self.place_of(&disk));
+            let new = self.draft.beside(&file, true);
+            self.check_chain(&disk);
+            self.draft.write_disk(&disk, new.clone(), &file, &disk.format)?;
+            self.replace(&disk, new, file)?;
         }
-        self.check(check_all(&places));
-        for (stage, text, action) in keep_later(std::mem::take(&mut self.replaced)) {
-            self.step(stage, text, action);
+        if let Some(nvram) = self.facts.nvram.clone() {
+            let file = resolved(&self.place_of(&nvram));
+            let new = self.draft.beside(&file, true);
+            self.draft.write_nvram(new.clone());
+            self.replace(&nvram, new, file)?;
         }
         Ok(())
     }
 
-    fn replace(
-        &mut self,
-        disk: &DiskFacts,
-        new: PathBuf,
-        file: PathBuf,
-        is_there: bool,
-    ) -> Result<()> {
-        let kept = is_there.then(|| replaced(&file, self.context));
-        if is_there {
-            self.result.replaces = true;
+    fn replace(&mut self, disk: &DiskFacts, new: PathBuf, file: PathBuf) -> Result<()> {
+        if self.draft.replace(new, file.clone()) {
             // The machine is off: what is replaced is captured as files, the firmware's variables
             // as a disk of their own.
             let format = disk.format.clone();
-            let place = serde_json::to_value(DiskAt { file: file.clone(), format })
+            let place = serde_json::to_value(DiskAt { file, format })
                 .map_err(|error| Error::internal(error.to_string()))?;
-            let disks = self.result.undo_at.entry("disks").or_insert_with(|| json!({}));
+            let disks = self.draft.result.undo_at.entry("disks").or_insert_with(|| json!({}));
             disks[&disk.name] = place;
         }
-        let text = format!("put it in the place of {}", file.display());
-        let old = kept.as_ref().and_then(|kept| Some(kept.files.first()?.0.clone()));
-        self.step(Stage::Switch, text, FileStep::Place { new, file, old });
-        self.replaced.extend(kept);
         Ok(())
     }
 
     fn check_off(&mut self, qmp: &Path) -> Result<()> {
         let cure = "shut the guest down, so that QEMU ends, and try again";
-        let check = match Qmp::connect(qmp, Waits::of(self.context)) {
+        let check = match Qmp::connect(qmp, Waits::of(self.draft.context)) {
             Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
             Err(error) if error.is(ErrorKind::NotFound) => {
                 Check::pass("running", "the machine is off")
@@ -224,27 +126,30 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// Of a file that is replaced.
-    fn check_file(&mut self, file: &Path) {
-        let shown = file.display();
-        self.result.checks.extend(in_use(file, self.context));
-        let directory = file.parent().unwrap_or(Path::new("/"));
-        match std::fs::metadata(file) {
-            Ok(found) if found.file_type().is_block_device() => {
-                let reason = format!("{shown} is a block device, which cannot be written beside");
-                let cure = "restore as new, then copy the image to the device";
-                self.check(Check::block("device", reason, cure));
+    /// Those before the restore run in the machine that was captured, those after it in the new one.
+    fn check_hooks(&mut self, resource: &Resource, at: &At, rules: &Rules) -> Result<()> {
+        if has_guest_hooks(resource, Phase::PreRestore) {
+            let original = At::of(resource)?;
+            let agent = original.agent.ok_or_else(|| Error::not_found(NO_AGENT));
+            let waits = Waits::of(self.draft.context);
+            match agent.and_then(|agent| Agent::connect(&agent, self.draft.context, waits)) {
+                Ok(_) => {
+                    self.check(Check::pass("agent", "the guest agent of the original answers"))
+                }
+                Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
+                Err(error) => {
+                    let hook = guest_hooks(resource, Phase::PreRestore, &error.to_string());
+                    self.draft.result.checks.extend(hook);
+                }
             }
-            Err(_) if file.symlink_metadata().is_ok() => {
-                let reason = format!("{shown} is a link that leads nowhere");
-                self.check(Check::block("place", reason, "remove it, or restore as new"));
-            }
-            _ if !directory.is_dir() => {
-                let reason = format!("{} is no directory", directory.display());
-                self.check(Check::block("place", reason, "make it, or restore as new"));
-            }
-            _ => {}
         }
+        let why = match (rules.start, &at.agent) {
+            (false, _) => NOT_STARTED,
+            (true, None) => NO_AGENT,
+            (true, Some(_)) => return Ok(()),
+        };
+        self.draft.result.checks.extend(guest_hooks(resource, Phase::PostRestore, why));
+        Ok(())
     }
 
     /// An image that was one of a chain is restored whole.
@@ -263,35 +168,22 @@ impl Plan<'_> {
         });
     }
 
-    fn check_free(&mut self, file: &Path) {
-        if file.symlink_metadata().is_ok() {
-            let reason = format!("{} exists", file.display());
-            self.check(Check::block("name", reason, "give another place, or move it away"));
-        }
-    }
-
     fn as_new(&mut self, name: &str, at: &At, rules: &Rules) -> Result<()> {
         let mut paths = BTreeMap::new();
-        let mut places = Vec::new();
-        let mut formats = BTreeSet::new();
         for disk in self.facts.disks.clone() {
-            if rules.disks.as_ref().is_some_and(|disks| !disks.contains(&disk.name)) {
+            if !rules.takes(&disk) {
                 continue;
             }
             let (file, format) = place_of_new(&disk, at, rules)?;
-            self.check_free(&file);
-            let new = beside(&file, "new", self.context);
-            self.write_disk(&disk, new.clone(), &format);
+            self.draft.check_free(&file);
+            let new = beside(&file, "new", self.draft.context);
+            self.draft.write_disk(&disk, new.clone(), &file, &format)?;
             let text = format!("put it at {}", file.display());
             let place = FileStep::Place { new, file: file.clone(), old: None };
-            self.step(Stage::Switch, text, place);
+            self.draft.file(Stage::Switch, text, &place);
             paths.insert(disk.file.clone(), file.display().to_string());
-            places.push(disk.need(self.stored, &file)?);
-            formats.insert(format);
             self.check_chain(&disk);
         }
-        self.check(tools(&formats));
-        self.check(check_all(&places));
         if let Some(directory) = rules.directory.as_ref().filter(|_| self.definition.is_some()) {
             self.machine(name, at, rules, directory, paths)?;
         } else if rules.start {
@@ -317,23 +209,18 @@ impl Plan<'_> {
             return Ok(());
         }
         let parsed = process::parse(&old.command, &old.directory);
-        if !directory.is_dir() {
-            let text = format!("make {}", directory.display());
-            let make = FileStep::MakeDirectory { path: directory.to_owned() };
-            self.result.steps.insert(0, step(Stage::Stage, text, &Action::File(make)));
-        }
+        self.draft.make_directory(directory);
         if let Some(nvram) = self.facts.nvram.clone() {
             let file = directory.join(NVRAM);
-            self.check_free(&file);
+            self.draft.check_free(&file);
             paths.insert(nvram.file.clone(), file.display().to_string());
-            let text = format!("write the firmware's variables to {}", file.display());
-            self.step(Stage::Stage, text, FileStep::WriteObject { at: NVRAM.into(), file });
+            self.draft.write_nvram(file);
         }
         let text = |path: &Path| path.display().to_string();
         paths.extend(parsed.qmp.first().map(|qmp| (text(qmp), text(&at.qmp))));
         let agents = parsed.agent.iter().zip(&at.agent);
         paths.extend(agents.map(|(old, new)| (text(old), text(new))));
-        let session = &self.context.session;
+        let session = &self.draft.context.session;
         let macs = parsed.macs.iter().map(|old| {
             let given = rules.macs.get(&old.to_ascii_lowercase()).cloned();
             (old.clone(), given.unwrap_or_else(|| fresh_mac(session, old)))
@@ -385,9 +272,9 @@ impl Plan<'_> {
             .map_err(|error| Error::internal(error.to_string()))?;
         for (name, text, executable) in [(DEFINITION, text, false), ("start.sh", start, true)] {
             let file = directory.join(name);
-            self.check_free(&file);
+            self.draft.check_free(&file);
             let what = format!("write {}", file.display());
-            self.step(Stage::Stage, what, FileStep::WriteText { file, text, executable });
+            self.draft.file(Stage::Stage, what, &FileStep::WriteText { file, text, executable });
         }
         Ok(())
     }
@@ -398,11 +285,9 @@ impl Plan<'_> {
             directory: directory.to_owned(),
             qmp: at.qmp.clone(),
         };
-        let steps = &mut self.result.steps;
-        steps.push(step(Stage::Start, "start the machine", &Action::Machine(start)));
+        self.draft.step(Stage::Start, "start the machine", &start);
         let health = MachineStep::Health { qmp: at.qmp.clone(), agent: at.agent.clone() };
-        let text = "see that it runs and its agent answers";
-        steps.push(step(Stage::Health, text, &Action::Machine(health)));
+        self.draft.step(Stage::Health, "see that it runs and its agent answers", &health);
     }
 
     /// Two machines of one identity disturb each other, and everybody who speaks with them.
@@ -443,24 +328,12 @@ impl Plan<'_> {
 
 /// The file and format of a disk of a new machine.
 fn place_of_new(disk: &DiskFacts, at: &At, rules: &Rules) -> Result<(PathBuf, String)> {
-    let asked = rules.formats.get(&disk.name);
+    let asked = rules.format_of(disk);
     if let Some(named) = at.disks.get(&disk.name) {
         return Ok((named.file.clone(), asked.unwrap_or(&named.format).clone()));
     }
     let format = asked.unwrap_or(&disk.format).clone();
-    let plain = |c: char| c.is_ascii_alphanumeric();
-    if format.is_empty() || !format.chars().all(plain) {
-        return Err(Error::invalid(format!("{format:?} is no format of a disk")));
-    }
-    let directory = rules.directory.as_ref().ok_or_else(|| {
-        Error::invalid(format!(
-            "where does disk {} go? name it in `disks`, or give the rule `directory`",
-            disk.name
-        ))
-    })?;
-    if !directory.is_absolute() {
-        return Err(Error::invalid("the rule `directory` is a whole path, from `/` on"));
-    }
+    let directory = rules.directory_for(disk)?;
     Ok((directory.join(format!("{}.{format}", disk.name)), format))
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Export, Kind, MOST_EXPORTS, MOST_INCLUDES, path};
+use super::{Export, Includes, Kind, MOST_EXPORTS, path};
 
 /// Drivers whose paths are directories of this host.
 const LOCAL: [&str; 4] = ["vfs", "xfs", "lustre", "gpfs"];
@@ -10,7 +10,7 @@ const LOCAL: [&str; 4] = ["vfs", "xfs", "lustre", "gpfs"];
 /// What cannot be understood is left out. `include`: the text of another file.
 pub(super) fn parse(text: &[u8], include: &mut dyn FnMut(&Path) -> Vec<u8>) -> Vec<Export> {
     let mut found = Vec::new();
-    read(text, include, &mut found, 0);
+    read(text, &mut Includes::new(include), &mut found, 0);
     found
 }
 
@@ -36,12 +36,7 @@ impl Block {
     }
 }
 
-fn read(
-    text: &[u8],
-    include: &mut dyn FnMut(&Path) -> Vec<u8>,
-    found: &mut Vec<Export>,
-    depth: usize,
-) {
+fn read(text: &[u8], includes: &mut Includes<'_>, found: &mut Vec<Export>, depth: usize) {
     let words = words(text);
     let mut blocks: Vec<String> = Vec::new();
     let mut export = Block::default();
@@ -51,9 +46,8 @@ fn read(
         let lower = String::from_utf8_lossy(word).to_lowercase();
         match (&lower[..], next) {
             ("%include", Some(file)) => {
-                if let Some(path) = path(file).filter(|_| depth < MOST_INCLUDES) {
-                    let text = include(&path);
-                    read(&text, include, found, depth + 1);
+                if let Some(text) = includes.read(file, depth) {
+                    read(&text, includes, found, depth + 1);
                 }
                 at += 1;
             }

@@ -18,7 +18,9 @@ use crate::host::{self, program};
 /// A longer configuration is not read.
 const MOST_BYTES: u64 = 4 << 20;
 /// Files that include each other deeper are not read.
-const MOST_INCLUDES: usize = 16;
+const MOST_DEPTH: usize = 16;
+/// Nor more of them in all: two that include each other twice are 2^16 at that depth.
+const MOST_INCLUDED: usize = 256;
 /// Samba may ask a directory service.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 /// More are left out.
@@ -45,6 +47,24 @@ pub(super) struct Export {
     pub name: String,
     pub kind: Kind,
     pub path: PathBuf,
+}
+
+/// The texts of the files that a configuration includes.
+struct Includes<'i> {
+    text: &'i mut dyn FnMut(&Path) -> Vec<u8>,
+    left: usize,
+}
+
+impl<'i> Includes<'i> {
+    fn new(text: &'i mut dyn FnMut(&Path) -> Vec<u8>) -> Self {
+        Self { text, left: MOST_INCLUDED }
+    }
+
+    fn read(&mut self, file: &[u8], depth: usize) -> Option<Vec<u8>> {
+        let file = path(file).filter(|_| depth < MOST_DEPTH)?;
+        self.left = self.left.checked_sub(1)?;
+        Some((self.text)(&file))
+    }
 }
 
 /// What is exported from directories that exist, by their real paths.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Export, Kind, MOST_EXPORTS, MOST_INCLUDES, path};
+use super::{Export, Includes, Kind, MOST_EXPORTS, path};
 
 /// Sections that are no directory of one's own.
 const NO_SHARES: [&str; 4] = ["global", "homes", "printers", "print$"];
@@ -13,7 +13,7 @@ type Section = BTreeMap<String, Vec<u8>>;
 /// What cannot be understood is left out. `include`: the text of another file.
 pub(super) fn parse(text: &[u8], include: &mut dyn FnMut(&Path) -> Vec<u8>) -> Vec<Export> {
     let mut sections: Vec<(String, Section)> = Vec::new();
-    read(text, &mut sections, include, 0);
+    read(text, &mut sections, &mut Includes::new(include), 0);
     let all: BTreeMap<String, Section> =
         sections.iter().map(|(name, section)| (name.to_lowercase(), section.clone())).collect();
     sections.iter().filter_map(|(name, section)| share(name, section, &all)).collect()
@@ -50,7 +50,7 @@ fn share(name: &str, section: &Section, all: &BTreeMap<String, Section>) -> Opti
 fn read(
     text: &[u8],
     sections: &mut Vec<(String, Section)>,
-    include: &mut dyn FnMut(&Path) -> Vec<u8>,
+    includes: &mut Includes<'_>,
     depth: usize,
 ) {
     for line in lines(text) {
@@ -77,9 +77,8 @@ fn read(
             .collect();
         let value = line[at + 1..].trim_ascii();
         if key == "include" {
-            if let Some(path) = path(unquoted(value)).filter(|_| depth < MOST_INCLUDES) {
-                let text = include(&path);
-                read(&text, sections, include, depth + 1);
+            if let Some(text) = includes.read(unquoted(value), depth) {
+                read(&text, sections, includes, depth + 1);
             }
         } else if let Some((_, section)) = sections.last_mut() {
             section.insert(key, value.to_vec());
@@ -150,6 +149,17 @@ mod tests {
                 ("more".into(), "/srv/more".into()),
             ]
         );
+    }
+
+    #[test]
+    fn files_that_include_themselves_often_are_read_so_often() {
+        let text = b"include = /x\ninclude = /x\n[a]\npath = /srv\n";
+        let mut read = 0;
+        let found = parse(text, &mut |_| {
+            read += 1;
+            text.to_vec()
+        });
+        assert_eq!((found.len(), read), (1, super::super::MOST_INCLUDED));
     }
 
     #[test]

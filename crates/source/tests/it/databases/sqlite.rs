@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tintype_model::ErrorKind;
 use tintype_model::plan::{Check, Stage};
 use tintype_model::resource::{Consistency, Resource};
-use tintype_source::connector::{Destination, Turn};
+use tintype_source::connector::{Destination, Released, Turn};
 
 use super::world::{World, as_new, blocked, connector, database};
 
@@ -295,6 +295,50 @@ fn a_lock_that_another_part_of_the_process_loses_is_noticed() {
     let error = source.view().err().expect("it is noticed");
     assert!(error.message().contains("lock"), "{error}");
     source.release(tintype_source::connector::Released::Failed).unwrap();
+}
+
+/// The manager and its agent look for databases while they capture some.
+#[test]
+fn a_discovery_in_the_same_process_loses_no_lock() {
+    for mode in ["wal", "delete"] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("shop.db");
+        let writer = make(&path, mode, 100);
+        let world = World::new();
+        let discover = || {
+            let found = connector("sqlite").discover(&world.context).unwrap();
+            let at = json!({ "path": path });
+            assert!(found.iter().any(|one| Value::from(one.resource.at.clone()) == at), "{mode}");
+        };
+        let mut source = world.source(&at(&path));
+        source.plan().unwrap();
+        source.prepare(None).unwrap();
+        source.freeze().unwrap();
+        discover();
+        let shm = directory.path().join("shop.db-shm");
+        let locked = if mode == "wal" { &shm } else { &path };
+        assert!(is_locked(locked), "{mode}");
+        source.thaw().unwrap();
+        discover();
+        source.view().unwrap_or_else(|error| panic!("{mode}: {error}"));
+        source.release(Released::Committed).unwrap();
+        drop((source, writer));
+        assert!(!is_locked(locked), "{mode}");
+    }
+}
+
+/// Whether this process holds a POSIX lock on a file.
+fn is_locked(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(meta) = path.metadata() else { return false };
+    let end = format!(":{}", meta.ino());
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    let own = std::process::id().to_string();
+    locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|fields| {
+        fields.contains(&"POSIX")
+            && fields.contains(&&own[..])
+            && fields.iter().any(|f| f.ends_with(&end))
+    })
 }
 
 #[test]

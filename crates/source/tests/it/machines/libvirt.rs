@@ -493,6 +493,10 @@ fn networks(libvirt: &Libvirt) {
         target.apply(step, &stored).unwrap();
     }
     assert_eq!(autostarts(libvirt, "net-info", "lan2"), "yes");
+    libvirt.virsh(&["net-destroy", "lan2"]);
+    let health = plan.steps.iter().find(|step| step.stage == Stage::Health).unwrap();
+    let error = target.apply(health, &stored).unwrap_err().to_string();
+    assert!(error.contains("lan2 was started and does not run"), "{error}");
     for step in plan.steps.iter().rev() {
         target.undo(step, &Value::Null).unwrap();
     }

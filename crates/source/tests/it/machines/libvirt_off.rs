@@ -121,6 +121,8 @@ fn what_definitions_say_and_what_becomes_of_them_between() {
     undefined_by_mistake(&libvirt);
     started_meanwhile(&libvirt);
     another_of_the_name(&libvirt);
+    firmware_and_networks_of_a_new_one(&libvirt);
+    libvirt_that_does_not_answer(&libvirt);
 }
 
 fn disks_that_are_no_files(libvirt: &Libvirt) {
@@ -257,4 +259,58 @@ fn another_of_the_name(libvirt: &Libvirt) {
     assert_eq!(libvirt.virsh(&["domstate", "new"]).trim(), "shut off");
     libvirt.virsh(&["undefine", "new"]);
     libvirt.virsh(&["undefine", "four"]);
+}
+
+fn firmware_and_networks_of_a_new_one(libvirt: &Libvirt) {
+    for name in ["lan", "other"] {
+        libvirt.define_xml("net-define", &format!("<network><name>{name}</name></network>"));
+    }
+    let at = |name: &str| libvirt.directory.join(name);
+    let (disk, vars) = (at("five.raw"), at("five.fd"));
+    fill(&disk, 1);
+    std::fs::write(&vars, "variables").unwrap();
+    let (disk, shown) = (file_disk("vda", &disk), vars.display());
+    libvirt.define_xml(
+        "define",
+        &format!(
+            "<domain type='qemu'><name>five</name><memory unit='MiB'>64</memory>\
+             <os><type arch='x86_64' machine='q35'>hvm</type>\
+             <loader readonly='yes' type='pflash'>/nowhere/code.fd</loader><nvram>{shown}</nvram></os>\
+             <features><acpi/></features>\
+             <devices>{disk}<interface type='network'><mac address='52:54:00:aa:bb:01'/>\
+             <source network='lan'/></interface></devices></domain>"
+        ),
+    );
+    let five = resource("libvirt", json!({ "domain": "five", "uri": libvirt.uri }));
+    let held = Held::of(&five).unwrap();
+    let place = at("of-six");
+    let mut destination = as_new(libvirt, "six", &place, false);
+    let mut rule = |name: &str, value: &str| {
+        let Destination::AsNew { rules, .. } = &mut destination else { unreachable!() };
+        rules.insert(name.to_owned(), value.to_owned());
+    };
+    rule("network:lan", "other");
+    rule("mac:52:54:00:AA:BB:01", "52:54:00:aa:bb:02");
+    let plan = held.plan(&destination);
+    held.apply(&plan.steps, &ALL).unwrap();
+    let six = libvirt.virsh(&["dumpxml", "six"]);
+    assert_eq!(std::fs::read_to_string(place.join("six-nvram")).unwrap(), "variables");
+    for there in ["network='other'", "52:54:00:aa:bb:02", "six-nvram", "six-vda.raw"] {
+        assert!(six.contains(there), "{there}: {six}");
+    }
+    for of_five in ["network='lan'", "52:54:00:aa:bb:01", "five"] {
+        assert!(!six.contains(of_five), "{of_five}: {six}");
+    }
+    held.undo(&plan.steps).unwrap();
+    libvirt.virsh(&["undefine", "five", "--keep-nvram"]);
+}
+
+fn libvirt_that_does_not_answer(libvirt: &Libvirt) {
+    let (_, held) = off(libvirt, "seven");
+    let mut away = held.resource.clone();
+    away.at.insert("uri".into(), json!("qemu+unix:///system?socket=/nowhere"));
+    let plan = held.target().plan(&held.item, &away, &Destination::InPlace, &held.stored).unwrap();
+    let check = plan.checks.iter().find(|check| check.outcome == Verdict::Block).unwrap();
+    assert!(check.name == "permissions" && check.cure.is_some(), "{check:?}");
+    libvirt.virsh(&["undefine", "seven"]);
 }

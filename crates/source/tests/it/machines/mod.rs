@@ -7,6 +7,7 @@ mod hotplug;
 mod libvirt;
 mod libvirt_off;
 mod networks;
+mod planned;
 mod restore;
 mod support;
 mod switching;
