@@ -6,6 +6,7 @@ pub(crate) mod at;
 mod command;
 pub(crate) mod moment;
 pub(crate) mod moves;
+pub(crate) mod permissions;
 pub(crate) mod processes;
 pub(crate) mod program;
 pub(crate) mod replaced;

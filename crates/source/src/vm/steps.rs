@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tintype_model::plan::{Stage, Step};
+use tintype_model::plan::Stage;
 use tintype_model::{Error, Result};
 
 use super::disk_file;
@@ -70,12 +70,6 @@ impl FileStep {
             Self::MakeDirectory { .. } | Self::Watch { .. } | Self::Remove { .. } => None,
         }
     }
-}
-
-/// A step with words for people.
-pub(crate) fn step<A: Serialize>(stage: Stage, text: impl Into<String>, action: &A) -> Step {
-    let action = serde_json::to_value(action).expect("it is plain data");
-    Step { stage, text: text.into(), action }
 }
 
 /// Name of a file beside another, of a run.

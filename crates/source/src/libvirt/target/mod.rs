@@ -16,9 +16,9 @@ use tintype_model::{Error, ErrorKind, Result};
 use super::domain::{Domain, autostarts};
 use super::virsh::Virsh;
 use super::xml::{parse, text};
-use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
+use crate::connector::{Context, Destination, Stored, Target, TargetPlan, action, step};
 use crate::host::replaced::Replaced;
-use crate::vm::steps::{FileStep, step};
+use crate::vm::steps::FileStep;
 
 /// Of what a start gives: whether it was this one that started it.
 const IS_STARTED: &str = "started";
@@ -110,23 +110,19 @@ impl Target for LibvirtTarget {
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
-        match action(step)? {
+        match action::<Action>(step)? {
             Action::File(file) => file.apply(stored, &self.context),
             Action::Libvirt(libvirt) => libvirt.apply(&self.context),
         }
     }
 
-    fn undo(&mut self, step: &Step, done: &Value) -> Result<()> {
-        match action(step)? {
+    fn undo(&mut self, step: &Step, done: &Value) -> Result<Value> {
+        match action::<Action>(step)? {
             Action::File(file) => file.undo(&self.context),
             Action::Libvirt(libvirt) => libvirt.undo(done, &self.context),
         }
+        .map(|()| Value::Null)
     }
-}
-
-fn action(step: &Step) -> Result<Action> {
-    serde_json::from_value(step.action.clone())
-        .map_err(|error| Error::internal(format!("step {}: {error}", step.text)))
 }
 
 impl LibvirtStep {

@@ -12,6 +12,7 @@ use tintype_model::{Error, ErrorKind, Result};
 
 use super::renew::{Renewal, fresh_mac, fresh_uuid, names, renewed, script};
 use super::{Action, MachineStep};
+use crate::connector::step;
 use crate::connector::{Context, Destination, Stored, TargetPlan};
 use crate::host::replaced::Replaced;
 use crate::host::space::check_all;
@@ -22,7 +23,7 @@ use crate::vm::checks::{NOT_STARTED, OFF, guest_hooks, tools};
 use crate::vm::place::{in_use, resolved};
 use crate::vm::qmp::Qmp;
 use crate::vm::socket::Waits;
-use crate::vm::steps::{FileStep, beside, keep_later, replaced, step};
+use crate::vm::steps::{FileStep, beside, keep_later, replaced};
 
 const DEFINITION_BYTES: u64 = 64 << 20;
 
