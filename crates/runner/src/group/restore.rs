@@ -230,7 +230,7 @@ pub struct Broken {
     pub is_undone: bool,
     /// Steps that could not be taken back.
     pub left: Vec<String>,
-    pub undo_point: Option<String>,
+    pub undo_point: Option<Box<str>>,
     /// Everything is restored; what only helped, or was replaced, is not all removed.
     pub is_restored: bool,
     /// Hooks were run before it; those after it were not.
@@ -402,7 +402,7 @@ impl Restore<'_> {
                 }
             };
         };
-        let undo_point = journal.undo_point.clone();
+        let undo_point = journal.undo_point.clone().map(String::into_boxed_str);
         let is_announced = journal.is_announced();
         let (mut is_undone, mut left) = (false, Vec::new());
         let is_restored = journal.is_beyond_return();

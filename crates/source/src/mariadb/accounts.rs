@@ -72,7 +72,8 @@ impl Accounts {
                 if there.contains(account) {
                     continue;
                 }
-                text.push_str(&format!("INSERT INTO {made}.made VALUES ({});\n", literal(account)));
+                let name = literal(account);
+                text.extend(["INSERT INTO ", &made, ".made VALUES (", &name, ");\n"]);
             }
             text.push_str(statement.sql());
             text.push_str(";\n");

@@ -148,12 +148,11 @@ pub(super) fn permissions(session: &mut Session, makes_accounts: bool) -> Result
         let cure = format!("GRANT {rights} ON *.* TO it, or name another `user`");
         let by_role = session.value("SELECT COALESCE(CURRENT_ROLE(), '')")?;
         // What a role gives is not listed here.
-        return Ok(match by_role.is_empty() {
-            true => Check::block("permissions", format!("{user} lacks {rights}"), cure),
-            false => {
-                let reason = format!("{user} has {rights} by its role {by_role}, or not at all");
-                Check::warn("permissions", reason, cure)
-            }
+        return Ok(if by_role.is_empty() {
+            Check::block("permissions", format!("{user} lacks {rights}"), cure)
+        } else {
+            let reason = format!("{user} has {rights} by its role {by_role}, or not at all");
+            Check::warn("permissions", reason, cure)
         });
     }
     // Views and routines run with the rights of whom they name.

@@ -272,7 +272,7 @@ impl Names {
         let session = &mut server.session(context)?;
         let filled = self.filled();
         if self.is_ours(session, filled)? {
-            if self.is_written(session, filled)? {
+            if is_written(session, filled)? {
                 relocate(server, filled, &self.undone, true, context)?;
                 set_comment(session, &self.undone, WRITTEN)?;
             } else {
@@ -280,19 +280,7 @@ impl Names {
             }
         }
         // Of one that was switched it is told already.
-        if self.replaces { Ok(Value::Null) } else { self.kept(session, &self.undone) }
-    }
-
-    /// Since it was filled. An attempt that did not end shows nobody anything.
-    fn is_written(&self, session: &mut Session, database: &str) -> Result<bool> {
-        let text = comment(session, database)?.unwrap_or_default();
-        let Some(restored) = noted(&text, RESTORED) else { return Ok(false) };
-        Ok(content(session, database)? != restored)
-    }
-
-    fn kept(&self, session: &mut Session, database: &str) -> Result<Value> {
-        let is_kept = comment(session, database)?.is_some();
-        Ok(if is_kept { json!({ KEPT: format!("database {database}") }) } else { Value::Null })
+        if self.replaces { Ok(Value::Null) } else { kept(session, &self.undone) }
     }
 
     /// Done a second time it sums up again: the undo point comes after it.
@@ -338,7 +326,7 @@ impl Names {
         if self.is_ours(session, &self.name)? {
             unused(session, &self.name)?;
             let is_whole = comment(session, &self.staged)?.is_none();
-            if is_whole && self.is_written(session, &self.name)? {
+            if is_whole && is_written(session, &self.name)? {
                 relocate(server, &self.name, &self.undone, true, context)?;
                 set_comment(session, &self.undone, WRITTEN)?;
             } else {
@@ -346,7 +334,7 @@ impl Names {
             }
         }
         relocate(server, &self.old, &self.name, true, context)?;
-        self.kept(session, &self.undone)
+        kept(session, &self.undone)
     }
 
     fn health(&self, session: &mut Session, tables: u64) -> Result<()> {
@@ -385,7 +373,7 @@ impl Names {
         if self.is_ours(session, &self.name)? {
             set_comment(session, &self.name, "")?;
         }
-        self.kept(session, &self.old)
+        kept(session, &self.old)
     }
 }
 
@@ -397,4 +385,16 @@ fn unused(session: &mut Session, database: &str) -> Result<()> {
             "{count} are connected to database {database}; stop what uses it, then go on, or back"
         ))),
     }
+}
+
+/// Whether somebody wrote to it since it was filled. An attempt that did not end shows nobody anything.
+fn is_written(session: &mut Session, database: &str) -> Result<bool> {
+    let text = comment(session, database)?.unwrap_or_default();
+    let Some(restored) = noted(&text, RESTORED) else { return Ok(false) };
+    Ok(content(session, database)? != restored)
+}
+
+fn kept(session: &mut Session, database: &str) -> Result<Value> {
+    let is_kept = comment(session, database)?.is_some();
+    Ok(if is_kept { json!({ KEPT: format!("database {database}") }) } else { Value::Null })
 }

@@ -79,7 +79,7 @@ fn settings(data: &Path) -> Result<BTreeMap<String, (u64, i64, i64)>> {
     for entry in data.read_dir().map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".conf") {
+        if entry.path().extension().is_some_and(|end| end == "conf") {
             let found = entry.metadata().map_err(failed)?;
             settings.insert(name, (found.size(), found.mtime(), found.mtime_nsec()));
         }

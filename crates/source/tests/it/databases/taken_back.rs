@@ -214,7 +214,7 @@ fn a_database_of_mariadb() {
         assert_eq!(back(&|| assert_eq!(number(name), "1")), None, "read alone");
         assert_eq!(server.sql("", ours), "NULL");
         let writes: [&dyn Fn(); 2] = [&|| drop(server.sql(name, "UPDATE a SET n = 3")), &|| {
-            drop(server.sql(name, "CREATE PROCEDURE p() SELECT 3"))
+            drop(server.sql(name, "CREATE PROCEDURE p() SELECT 3"));
         }];
         for (wrote, what) in writes.into_iter().zip(["SELECT n FROM a", "CALL p()"]) {
             let kept = back(wrote).unwrap();

@@ -261,7 +261,7 @@ impl DirStored {
                 std::io::copy(&mut *read, &mut file).map_err(|error| Error::io(error, at))?;
                 end()?;
             }
-            _ => panic!("no database has such a part"),
+            Content::Image { .. } => panic!("no database has such a part"),
         }
         Ok(())
     }
