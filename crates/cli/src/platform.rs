@@ -2,7 +2,6 @@
 //! keep what they need while they work.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tintype_engine::cancel::Cancel;
@@ -68,7 +67,6 @@ pub(crate) fn guard_command() -> anyhow::Result<GuardCommand> {
 pub(crate) fn group_options(
     own: &[PathBuf],
     scratch: Option<&Path>,
-    deadline: Duration,
     ahead_bytes: usize,
 ) -> anyhow::Result<GroupOptions> {
     let scratch_dir = scratch.map_or_else(default_scratch, Path::to_path_buf);
@@ -76,12 +74,12 @@ pub(crate) fn group_options(
     // Without a home there is nothing better.
     let state_dir = state_dir().unwrap_or_else(|_| runtime_dir.clone());
     let places = Places { runtime_dir, state_dir, scratch_dir };
-    Ok(GroupOptions::new(own, places, guard_command()?, deadline, ahead_bytes))
+    Ok(GroupOptions::new(own, places, guard_command()?, ahead_bytes))
 }
 
 /// A run that only looks.
 pub(crate) fn looking(env: &Env, cancel: &Cancel) -> anyhow::Result<Run> {
-    let options = group_options(&[], None, Duration::from_secs(10), 0)?;
+    let options = group_options(&[], None, 0)?;
     Ok(Run::begin(env, cancel, &options)?)
 }
 

@@ -2,15 +2,16 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tintype_engine::format::records::Manifest;
 use tintype_engine::id::encode_hex;
 use tintype_model::item::{ApplicationItem, Descriptor, HookRun, Item, Outcome};
+use tintype_model::resource::Resources;
 use tintype_runner::group::{self, BORROWS, Taken};
 use tintype_runner::progress::Progress;
 use tintype_runner::snapshot::{Labels, SnapshotOptions};
+use tintype_source::connector::CapturePlan;
 
 use super::snapshot::Args;
 use crate::app::App;
@@ -19,17 +20,16 @@ use crate::progress::Watched;
 use crate::report::Done;
 use crate::{platform, show};
 
-/// Nothing is frozen for longer.
-const DEADLINE: Duration = Duration::from_secs(10);
-
 pub(super) fn take(args: &Args, file: &Path, app: &App) -> anyhow::Result<Done> {
     let resources = platform::load(file)?;
     let names: Vec<String> =
         args.paths.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    if args.dry_run {
+        return preview(app, &resources, &names);
+    }
     let places = group::places(&resources, &names)?;
     let own: Vec<_> = app.local_directory()?.into_iter().chain(app.cache_root()).collect();
-    let options =
-        platform::group_options(&own, args.scratch.as_deref(), DEADLINE, app.budget.ahead_bytes)?;
+    let options = platform::group_options(&own, args.scratch.as_deref(), app.budget.ahead_bytes)?;
     let labels = args.labels(app)?;
     let repository = args.open(app)?;
     let own: HashSet<String> = places.iter().map(|place| encode_hex(place)).collect();
@@ -72,6 +72,37 @@ pub(super) fn take(args: &Args, file: &Path, app: &App) -> anyhow::Result<Done> 
     })?;
     tell(app, &taken)?;
     finish(app, &taken)
+}
+
+/// What a snapshot would reach and hold up.
+fn preview(app: &App, resources: &Resources, names: &[String]) -> anyhow::Result<Done> {
+    let run = platform::looking(&app.env, &app.cancel)?;
+    let connectors = tintype_source::connectors();
+    let found = group::preview(&connectors, resources, names, run.context())?;
+    let mut failed = 0;
+    for (name, plan) in &found {
+        match plan {
+            Ok(CapturePlan { reaches, why_not_more, freezes }) => {
+                app.report.event(
+                    "planned",
+                    json!({ "resource": name, "reaches": reaches, "why_not_more": why_not_more,
+                            "holds_up": freezes }),
+                )?;
+                let why = why_not_more.as_ref().map(|why| format!(" ({why})"));
+                let held = freezes.as_ref().map(|held| format!("; {held}"));
+                let (why, held) = (why.unwrap_or_default(), held.unwrap_or_default());
+                app.report.text(format!("{name}: consistency {reaches}{why}{held}"))?;
+            }
+            Err(error) => {
+                failed += 1;
+                let error = error.to_string();
+                app.report.event("planned", json!({ "resource": name, "error": error }))?;
+                app.report.warn(format!("{name}: would fail: {error}"));
+            }
+        }
+    }
+    let figures = json!({ "resources": found.len(), "failed": failed });
+    Ok(Done::of(Exit::of_outcome(failed > 0, false), figures))
 }
 
 fn tell(app: &App, taken: &Taken) -> anyhow::Result<()> {

@@ -68,6 +68,9 @@ pub(crate) struct Args {
     /// Where runs keep what changes while they read; default: /var/tmp
     #[arg(long, value_name = "DIR", help_heading = "Source", requires = "resources")]
     pub(super) scratch: Option<PathBuf>,
+    /// Take none: only say which consistency each resource would reach, and what is held up
+    #[arg(long, help_heading = "Source", requires = "resources")]
+    pub(super) dry_run: bool,
 
     /// Leave out what matches
     #[arg(long, value_name = "PATTERN", help_heading = "Left out")]

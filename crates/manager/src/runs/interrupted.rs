@@ -78,6 +78,7 @@ impl Applying<'_> {
                         let line = "hooks before the restore were run, and are not taken back";
                         self.handle.log(self.state, LogLevel::Warning, line).await;
                     }
+                    super::restore::told_written(self.state, self.handle, &undone.kept).await;
                     left.extend(undone.left);
                 }
                 Ok(_) => return Err(answered_something_else()),

@@ -717,6 +717,17 @@ async fn told(state: &State, handle: &Arc<Handle>, restored: &Restored) {
     }
 }
 
+/// What others wrote to what had been restored, before it was taken back.
+pub(super) async fn told_written(state: &State, handle: &Arc<Handle>, kept: &[(String, String)]) {
+    for (name, place) in kept {
+        let line = format!(
+            "{name}: what was restored was written to before it was taken back, so it stays: {place}; \
+             look what of it is needed, then remove it"
+        );
+        handle.log(state, LogLevel::Warning, line).await;
+    }
+}
+
 fn finished(missing: usize, kept: u64) -> Ended {
     let result = json!({ "missing": missing, "kept": kept });
     let (state, cause) = match missing {
@@ -730,7 +741,8 @@ fn finished(missing: usize, kept: u64) -> Ended {
 }
 
 async fn broke(state: &State, handle: &Arc<Handle>, broken: Broken) -> Result<Ended> {
-    let Broken { error, is_undone, left, is_restored, .. } = broken;
+    let Broken { error, is_undone, left, is_restored, kept, .. } = broken;
+    told_written(state, handle, &kept).await;
     if handle.cancel.is_canceled() {
         // It stays as it is, and goes on when the run is begun again.
         return Err(error);

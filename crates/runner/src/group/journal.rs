@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tintype_model::item::HookRun;
 use tintype_model::plan::Stage;
+use tintype_model::resource::Phase;
 use tintype_model::{Error, Result};
 use tintype_source::connector::{Context, KEPT};
 
@@ -31,16 +33,30 @@ pub(super) struct Journal {
     pub undo_point: Option<String>,
     /// Who carries it out; a dead one was interrupted.
     pub session: String,
-    /// The hooks before it were run.
-    pub is_announced: bool,
+    /// Hooks that have ended: none is run twice, and one that did not end is not forgotten.
+    #[serde(default)]
+    pub hooks: Vec<HookDone>,
     /// It is being taken back: what was begun may be undone halfway, and must not be gone on with.
     #[serde(default)]
     pub is_going_back: bool,
     /// Steps that were begun, in the order in which they were: item, number of the step, and what
     /// it gave; `None` while it is not done.
     pub begun: Vec<(usize, usize, Option<Value>)>,
+    /// What was written to what had been restored, and stays though it was taken back: resource and
+    /// place.
+    #[serde(default)]
+    pub kept_back: Vec<(String, String)>,
     #[serde(skip)]
     file: PathBuf,
+}
+
+/// A hook of a restore.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct HookDone {
+    /// Number of the item, and of the hook among those of its application and its own.
+    pub item: usize,
+    pub hook: usize,
+    pub run: HookRun,
 }
 
 impl Journal {
@@ -52,9 +68,10 @@ impl Journal {
             plan,
             undo_point: None,
             session,
-            is_announced: false,
+            hooks: Vec::new(),
             is_going_back: false,
             begun: Vec::new(),
+            kept_back: Vec::new(),
             file,
         }
     }
@@ -162,7 +179,8 @@ impl Journal {
         let fits = |(item, step, _): &(usize, usize, _)| {
             journal.plan.items.get(*item).is_some_and(|item| *step < item.plan.steps.len())
         };
-        if !journal.begun.iter().all(fits) {
+        let is_of_an_item = |done: &HookDone| done.item < journal.plan.items.len();
+        if !journal.begun.iter().all(fits) || !journal.hooks.iter().all(is_of_an_item) {
             return Err(Error::corrupt(format!("{}: names steps that are not", file.display())));
         }
         file.clone_into(&mut journal.file);
@@ -192,11 +210,14 @@ impl Journal {
     }
 
     /// The restore is done: what was planned and done stays as a record (`….done`), of the newest
-    /// [`MOST_RECORDS`]. What steps needed to know is not kept: it may hold passwords.
+    /// [`MOST_RECORDS`]. What steps needed to know, and hooks said, is not kept: it may hold passwords.
     pub(super) fn finish(&mut self) -> Result<()> {
         let failed = |error| Error::io(error, self.file.display());
         for step in self.plan.items.iter_mut().flat_map(|item| &mut item.plan.steps) {
             *step = step.shown();
+        }
+        for hook in &mut self.hooks {
+            hook.run.output.clear();
         }
         self.write_to(&self.file.with_extension(RECORD))?;
         self.remove()?;
@@ -224,6 +245,21 @@ impl Journal {
 
     pub(super) fn is_done(&self, item: usize, step: usize) -> bool {
         self.begun.iter().any(|(i, s, done)| (*i, *s) == (item, step) && done.is_some())
+    }
+
+    /// Whether hooks before the restore were run.
+    pub(super) fn is_announced(&self) -> bool {
+        self.hooks.iter().any(|done| done.run.phase == Phase::PreRestore)
+    }
+
+    pub(super) fn has_run(&self, item: usize, hook: usize) -> bool {
+        self.hooks.iter().any(|done| (done.item, done.hook) == (item, hook))
+    }
+
+    /// All hooks that were run, before an interruption too, each with its resource.
+    pub(super) fn runs(&self) -> Vec<(String, HookRun)> {
+        let name = |done: &HookDone| self.plan.items[done.item].resource.name.clone();
+        self.hooks.iter().map(|done| (name(done), done.run.clone())).collect()
     }
 
     /// Whether something of what was replaced may be gone.

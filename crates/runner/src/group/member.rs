@@ -6,7 +6,7 @@ use serde_json::Value;
 use tintype_model::item::{Descriptor, Item, Outcome};
 use tintype_model::resource::{Kind, Resource, Resources};
 use tintype_model::{Error, Result};
-use tintype_source::connector::{Connector, Context, Source, View};
+use tintype_source::connector::{CapturePlan, Connector, Context, Source};
 
 /// A resource that is captured.
 pub(super) struct Member {
@@ -18,7 +18,6 @@ pub(super) struct Member {
     pub is_quiesced: bool,
     /// Of the parent's item, if it fits.
     pub mark: Option<Value>,
-    pub view: Option<View>,
     /// See [`Source::missing`].
     pub missing: Vec<String>,
 }
@@ -110,11 +109,10 @@ pub(super) fn members(
             },
             is_quiesced: false,
             mark: mark_of(parent, resources, resource),
-            view: None,
             missing: Vec::new(),
         };
-        match source(connectors, resource, context) {
-            Ok(source) => member.source = Some(source),
+        match planned(connectors, resource, context) {
+            Ok((source, _)) => member.source = Some(source),
             Err(error) => member.fail(error),
         }
         members.push(member);
@@ -122,11 +120,12 @@ pub(super) fn members(
     members
 }
 
-fn source(
+/// What captures it, and what that will do.
+pub(super) fn planned(
     connectors: &[Box<dyn Connector>],
     resource: &Resource,
     context: &Context,
-) -> Result<Box<dyn Source>> {
+) -> Result<(Box<dyn Source>, CapturePlan)> {
     let mut source = connector(connectors, &resource.connector)?.source(resource, context)?;
     let plan = source.plan()?;
     if let Some(wanted) = resource.consistency
@@ -138,7 +137,7 @@ fn source(
             plan.why_not_more.unwrap_or_default()
         )));
     }
-    Ok(source)
+    Ok((source, plan))
 }
 
 /// Whether the descriptions say what their connectors need; looks at nothing.

@@ -11,6 +11,7 @@ pub(crate) mod hooks;
 mod journal;
 mod member;
 pub mod parent;
+mod preview;
 pub mod restore;
 mod sections;
 mod sessions;
@@ -41,6 +42,7 @@ use tintype_source::connector::{Connector, Context, Passwords, Released, Source}
 
 pub use guard::{GuardCommand, guard};
 pub use member::check;
+pub use preview::{Preview, preview};
 
 use crate::progress::Progress;
 use crate::snapshot::section::Section;
@@ -50,6 +52,9 @@ use family::Family;
 use guard::Guards;
 use member::Member;
 use sessions::{Locks, OfAll, Session};
+
+/// Nothing is frozen for longer.
+pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// So many resources are prepared side by side: it is mostly waiting for servers.
 const PREPARED_AT_ONCE: usize = 8;
@@ -68,7 +73,7 @@ pub struct Places {
 /// How resources are captured.
 pub struct GroupOptions {
     pub places: Places,
-    /// Nothing is frozen for longer.
+    /// [`DEADLINE`].
     pub deadline: Duration,
     pub guard: GuardCommand,
     /// See [`Context::written_devices`].
@@ -91,7 +96,6 @@ impl GroupOptions {
         own: &[PathBuf],
         places: Places,
         guard: GuardCommand,
-        deadline: Duration,
         ahead_bytes: usize,
     ) -> Self {
         let found = |path: &PathBuf| std::fs::metadata(path).ok();
@@ -102,7 +106,7 @@ impl GroupOptions {
             never_enter: never_enter.collect(),
             written_devices: written.map(|found| found.dev()).collect(),
             places,
-            deadline,
+            deadline: DEADLINE,
             guard,
             quiesce: true,
             ahead_bytes,
@@ -712,7 +716,6 @@ impl Taking<'_> {
         let mut members = self.members.lock().expect("no panic while held");
         let mut left = std::mem::take(&mut *self.unreleased.lock().expect("no panic while held"));
         for member in &mut *members {
-            member.view = None;
             let is_whole = !member.is_failed() && member.item.problems == 0;
             let counts = is_committed && is_whole && !self.borrows;
             let released = if counts { Released::Committed } else { Released::Failed };

@@ -18,9 +18,9 @@ use tintype_model::resource::{
 };
 use tintype_model::{Error, Result};
 pub use tintype_source::connector::Destination;
-use tintype_source::connector::{Connector, Context, Target, TargetPlan};
+use tintype_source::connector::{Connector, Context, KEPT, Target, TargetPlan};
 
-use super::journal::Journal;
+use super::journal::{HookDone, Journal};
 use super::stored::StoredItem;
 use super::{hooks, member};
 use crate::progress::Progress;
@@ -230,11 +230,14 @@ pub struct Broken {
     pub is_undone: bool,
     /// Steps that could not be taken back.
     pub left: Vec<String>,
-    pub undo_point: Option<String>,
+    pub undo_point: Option<Box<str>>,
     /// Everything is restored; what only helped, or was replaced, is not all removed.
     pub is_restored: bool,
     /// Hooks were run before it; those after it were not.
     pub is_announced: bool,
+    /// See [`Undone::kept`].
+    #[serde(default)]
+    pub kept: Vec<(String, String)>,
 }
 
 /// What became of a restore that was taken back.
@@ -242,6 +245,10 @@ pub struct Broken {
 pub struct Undone {
     /// Steps that could not be taken back.
     pub left: Vec<String>,
+    /// Where something stays of what had been restored, because it was written to before it was
+    /// taken back: resource and place.
+    #[serde(default)]
+    pub kept: Vec<(String, String)>,
     /// See [`Broken::is_announced`].
     pub is_announced: bool,
 }
@@ -395,15 +402,16 @@ impl Restore<'_> {
                 }
             };
         };
-        let undo_point = journal.undo_point.clone();
-        let is_announced = journal.is_announced || !restored.hooks.is_empty();
+        let undo_point = journal.undo_point.clone().map(String::into_boxed_str);
+        let is_announced = journal.is_announced();
         let (mut is_undone, mut left) = (false, Vec::new());
         let is_restored = journal.is_beyond_return();
         if !self.cancel.is_canceled() && !is_restored {
             left = Self::back(&mut journal, &mut targets);
             is_undone = left.is_empty();
         }
-        Err(Broken { error, is_undone, left, undo_point, is_restored, is_announced })
+        let kept = std::mem::take(&mut journal.kept_back);
+        Err(Broken { error, is_undone, left, undo_point, is_restored, is_announced, kept })
     }
 
     /// An interrupted restore of the snapshot, if there is one.
@@ -423,8 +431,9 @@ impl Restore<'_> {
             ));
         }
         let mut targets = self.targets(&journal.plan)?;
-        let is_announced = journal.is_announced;
-        Ok(Undone { left: Self::back(&mut journal, &mut targets), is_announced })
+        let is_announced = journal.is_announced();
+        let left = Self::back(&mut journal, &mut targets);
+        Ok(Undone { left, is_announced, kept: journal.kept_back })
     }
 
     fn targets(&self, plan: &GroupPlan) -> Result<Vec<Box<dyn Target>>> {
@@ -443,11 +452,7 @@ impl Restore<'_> {
     ) -> Result<()> {
         let reader = self.repository.reader()?;
         self.stage(journal, targets, &reader, Stage::Stage)?;
-        if !journal.is_announced {
-            self.hooks(&journal.plan, Phase::PreRestore, restored)?;
-            journal.is_announced = !restored.hooks.is_empty();
-            journal.write()?;
-        }
+        self.hooks(journal, Phase::PreRestore)?;
         // After all that is slow, so that as little as possible is written between it and the switch.
         let replaced = journal.plan.replaced();
         if let Some(undo_point) = undo_point
@@ -462,7 +467,8 @@ impl Restore<'_> {
         for stage in [Stage::Stop, Stage::Switch, Stage::Start, Stage::Health] {
             self.stage(journal, targets, &reader, stage)?;
         }
-        self.hooks(&journal.plan, Phase::PostRestore, restored)?;
+        self.hooks(journal, Phase::PostRestore)?;
+        restored.hooks = journal.runs();
         // From here on nothing is taken back: what was replaced goes.
         self.stage(journal, targets, &reader, Stage::Clean)?;
         restored.kept = journal.kept();
@@ -518,10 +524,16 @@ impl Restore<'_> {
             }
             let planned = &journal.plan.items[item];
             let step = &planned.plan.steps[at];
-            if let Err(error) = targets[item].undo(step, &done.unwrap_or(Value::Null)) {
-                left.push(format!("{}: {}: {error}", planned.item.name, step.text));
-                stuck.insert(item);
-                continue;
+            match targets[item].undo(step, &done.unwrap_or(Value::Null)) {
+                Ok(gives) => {
+                    let kept = gives[KEPT].as_str().map(str::to_owned);
+                    journal.kept_back.extend(kept.map(|place| (planned.item.name.clone(), place)));
+                }
+                Err(error) => {
+                    left.push(format!("{}: {}: {error}", planned.item.name, step.text));
+                    stuck.insert(item);
+                    continue;
+                }
             }
             journal.begun.remove(number);
             left.extend(journal.write().err().map(|error| error.to_string()));
@@ -532,10 +544,15 @@ impl Restore<'_> {
         left
     }
 
-    fn hooks(&self, plan: &GroupPlan, phase: Phase, restored: &mut Restored) -> Result<()> {
-        for item in &plan.items {
-            let hooks = item.of_application.iter().chain(&item.resource.hooks);
-            for hook in hooks.filter(|hook| hook.phase == phase) {
+    /// Each that did not end before an interruption. One that was stopped in its middle runs again.
+    fn hooks(&self, journal: &mut Journal, phase: Phase) -> Result<()> {
+        for number in 0..journal.plan.items.len() {
+            let item = journal.plan.items[number].clone();
+            let hooks = item.of_application.iter().chain(&item.resource.hooks).enumerate();
+            for (at, hook) in hooks.filter(|(_, hook)| hook.phase == phase) {
+                if journal.has_run(number, at) {
+                    continue;
+                }
                 let name = &item.resource.name;
                 let run = match hook.place {
                     HookPlace::Host => hooks::run(hook, name, self.repository.env(), self.cancel),
@@ -544,9 +561,12 @@ impl Restore<'_> {
                         .unwrap_or_else(|error| hooks::failed(hook, &error)),
                 };
                 let failure = run.failure.clone();
-                restored.hooks.push((name.clone(), run));
-                if let (Some(failure), OnError::Fail) = (failure, hook.on_error) {
+                if failure.is_some() {
                     self.cancel.check()?;
+                }
+                journal.hooks.push(HookDone { item: number, hook: at, run });
+                journal.write()?;
+                if let (Some(failure), OnError::Fail) = (failure, hook.on_error) {
                     let command = &hook.command[0];
                     return Err(Error::unavailable(format!(
                         "{name}: hook {command} of {phase}: {failure}"
@@ -561,8 +581,9 @@ impl Restore<'_> {
 impl Broken {
     /// Nothing was changed yet.
     fn before(error: Error) -> Self {
-        let (left, undo_point, is_restored, is_announced) = (Vec::new(), None, false, false);
-        Self { error, is_undone: true, left, undo_point, is_restored, is_announced }
+        let (left, kept, undo_point) = (Vec::new(), Vec::new(), None);
+        let (is_undone, is_restored, is_announced) = (true, false, false);
+        Self { error, is_undone, left, undo_point, is_restored, is_announced, kept }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,8 +25,6 @@ pub const MANAGER: &str = "manager";
 /// host has at the same path is something else, however alike it looks.
 pub(super) const ORIGINS: &str = "origins";
 
-/// Nothing is frozen for longer.
-const DEADLINE: Duration = Duration::from_secs(10);
 const AHEAD_BYTES: usize = 16 << 20;
 
 /// What is taken, and what is said of it.
@@ -194,7 +191,7 @@ impl Host {
         };
         let guard = self.guard.clone();
         let passwords = self.passwords.clone();
-        GroupOptions { passwords, ..GroupOptions::new(&own, places, guard, DEADLINE, AHEAD_BYTES) }
+        GroupOptions { passwords, ..GroupOptions::new(&own, places, guard, AHEAD_BYTES) }
     }
 }
 

@@ -6,6 +6,7 @@ mod guard;
 mod part;
 mod passwords;
 mod source;
+mod step;
 mod target;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ pub use guard::Guarded;
 pub use part::{Changed, Content, EndOfStream, Part, ReadImage};
 pub use passwords::Passwords;
 pub use source::{CapturePlan, Released, Source, Turn, View};
+pub(crate) use step::{action, step};
 pub use target::{
     Destination, FilesDone, ImageSink, KEPT, Stored, StoredEntry, Target, TargetPlan,
 };

@@ -23,8 +23,8 @@ pub enum Destination {
     AsNew { name: String, at: Map<String, Value>, rules: BTreeMap<String, String> },
 }
 
-/// Of what a step of [`Stage::Clean`](tintype_model::plan::Stage::Clean) gives: the place of what it
-/// did not remove, because it changed after the undo point and is in no snapshot.
+/// Of what a step of [`Stage::Clean`](tintype_model::plan::Stage::Clean) gives, and one that is
+/// undone: the place of what was not removed, because it is in no snapshot.
 pub const KEPT: &str = "kept";
 
 /// Restores one item. No step makes a choice: what it does stands in [`Step::action`].
@@ -43,8 +43,9 @@ pub trait Target: Send {
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value>;
 
     /// Takes one step back, also one that was interrupted (`done` is null then); called in reverse
-    /// order. After all are undone, what was there before runs as it did.
-    fn undo(&mut self, step: &Step, done: &Value) -> Result<()>;
+    /// order. After all are undone, what was there before runs as it did. What was restored goes,
+    /// unless it was written to since it took its place: that stays beside, and is given as [`KEPT`].
+    fn undo(&mut self, step: &Step, done: &Value) -> Result<Value>;
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -17,6 +17,11 @@ pub(crate) fn from_map<T: DeserializeOwned>(name: &str, at: &Map<String, Value>)
     serde_json::from_value(value).map_err(|error| Error::invalid(format!("{name}: at: {error}")))
 }
 
+/// Whether a server at this address may have its files here.
+pub(crate) fn is_this_host(host: &str) -> bool {
+    host.starts_with('/') || ["localhost", "127.0.0.1", "::1"].contains(&host)
+}
+
 /// A name for what was found at a path: `sqlite-srv-app-data.db`.
 pub(crate) fn name_from(prefix: &str, path: &Path) -> String {
     let mut name = prefix.to_owned();

@@ -7,6 +7,7 @@ mod command;
 pub(crate) mod held;
 pub(crate) mod moment;
 pub(crate) mod moves;
+pub(crate) mod permissions;
 pub(crate) mod processes;
 pub(crate) mod program;
 pub(crate) mod replaced;

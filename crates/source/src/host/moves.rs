@@ -2,7 +2,7 @@
 //!
 //! What is there goes aside first, then what was staged takes its place. Each rename refuses to
 //! replace anything, and both directions can be carried out again after an interruption: a move
-//! whose goal exists is done.
+//! whose goal exists is done. What was written to what was restored stays when it is taken back.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tintype_model::{Error, Result};
+
+use super::moment;
+use super::replaced::Replaced;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Moves {
@@ -20,12 +24,18 @@ pub(crate) struct Moves {
     pub(crate) aside: Vec<(PathBuf, PathBuf)>,
     /// What was staged → its place. The first one must exist and tells whether the switch is done.
     pub(crate) place: Vec<(PathBuf, PathBuf)>,
+    /// What was staged, of which the moment is noted right before it takes its place.
+    #[serde(default)]
+    pub(crate) written: Option<Replaced>,
 }
 
 impl Moves {
     pub(crate) fn apply(&self) -> Result<()> {
         // What stands there then is what was restored, and must not go aside.
         let is_placed = self.is_placed();
+        if let Some(written) = self.written.as_ref().filter(|_| !is_placed) {
+            written.watch()?;
+        }
         for (from, to) in self.aside.iter().filter(|_| !is_placed) {
             if !exists(to) && exists(from) {
                 rename(from, to)?;
@@ -44,7 +54,8 @@ impl Moves {
         self.sync()
     }
 
-    pub(crate) fn undo(&self) -> Result<()> {
+    /// Gives where what was restored stays, if it was written to.
+    pub(crate) fn undo(&self) -> Result<Value> {
         if self.is_placed() {
             for (from, to) in self.place.iter().rev() {
                 if !exists(from) && exists(to) {
@@ -57,7 +68,13 @@ impl Moves {
                 rename(to, from)?;
             }
         }
-        self.sync()
+        self.sync()?;
+        self.written.as_ref().map_or(Ok(Value::Null), Replaced::take_back)
+    }
+
+    /// The restore is done: there is no way back.
+    pub(crate) fn end(&self) -> Result<()> {
+        self.written.as_ref().map_or(Ok(()), |written| moment::forget(&written.moment))
     }
 
     /// Whether what was staged has taken its place.
@@ -114,6 +131,7 @@ mod tests {
             replaces: false,
             aside: vec![(at("db"), at("old"))],
             place: vec![(at("new"), at("db"))],
+            written: None,
         };
         moves.apply().unwrap();
         moves.apply().unwrap();
@@ -143,6 +161,7 @@ mod tests {
                     replaces: true,
                     aside: vec![(at("db"), at("old")), (at("db-wal"), at("old-wal"))],
                     place: vec![(at("new"), at("db")), (at("new-wal"), at("db-wal"))],
+                    written: None,
                 };
                 let all = moves.aside.iter().chain(&moves.place[..1]);
                 for (from, to) in all.take(done) {
@@ -166,6 +185,38 @@ mod tests {
                     assert_eq!(read("db-wal").as_deref(), Some("db-wal"));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_was_written_to_what_was_restored_stays_beside() {
+        for is_written in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let at = |name: &str| directory.path().join(name);
+            for name in ["db", "new"] {
+                std::fs::write(at(name), name).unwrap();
+            }
+            let written = Replaced { files: vec![(at("new"), at("undone"))], moment: at("moment") };
+            let moves = Moves {
+                replaces: true,
+                aside: vec![(at("db"), at("old"))],
+                place: vec![(at("new"), at("db"))],
+                written: Some(written),
+            };
+            moves.apply().unwrap();
+            moves.apply().unwrap();
+            if is_written {
+                std::fs::write(at("db"), "an order").unwrap();
+            }
+            let read = |name| std::fs::read_to_string(at(name)).ok();
+            for _ in 0..2 {
+                let given = moves.undo().unwrap();
+                assert_eq!(given[crate::connector::KEPT].is_string(), is_written);
+            }
+            assert_eq!(read("db").as_deref(), Some("db"));
+            assert_eq!(read("undone").as_deref(), is_written.then_some("an order"));
+            assert_eq!(at("new").exists(), !is_written, "unstaged by who staged it");
+            assert!(!at("moment").exists());
         }
     }
 }

@@ -52,6 +52,17 @@ pub(crate) fn check(path: &Path, needed: u64) -> Check {
     check_all(&[Need { path: path.to_owned(), certain: needed, most: needed }])
 }
 
+/// The same, where a server has its data. `own`: something there by which it is told that this is on
+/// this host.
+pub(crate) fn check_of_server(directory: &Path, own: Option<PathBuf>, needed: u64) -> Check {
+    if own.is_some_and(|own| own.symlink_metadata().is_ok()) {
+        return check(directory, needed);
+    }
+    let (shown, mib) = (directory.display(), needed >> 20);
+    let reason = format!("how much is free in {shown} of the server cannot be seen from here");
+    Check::warn("free-space", reason, format!("look whether {mib} MiB are free there"))
+}
+
 /// Whether all fits, by file system: blocks where something cannot be written, warns where what is
 /// written cannot grow to its full size.
 pub(crate) fn check_all(needs: &[Need]) -> Check {

@@ -1,13 +1,17 @@
 //! MariaDB (and MySQL as far as its own programs fit): each database by `mariadb-dump`, all from
 //! one moment. The programs of the server speak its protocol with all of its ways to log in.
 
+mod accounts;
 mod capture;
+mod checks;
 mod discover;
 mod programs;
+mod relocate;
 mod restore;
 mod session;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,6 +62,11 @@ impl At {
         "root".to_owned()
     }
 
+    /// Whether its files may be on this host.
+    fn is_here(&self) -> bool {
+        self.socket.is_some() || at::is_this_host(&self.host)
+    }
+
     fn shown(&self) -> String {
         match &self.socket {
             Some(path) => path.display().to_string(),
@@ -86,7 +95,11 @@ struct DatabaseFacts {
     collation: String,
 }
 
-/// Accounts and their rights, for whoever restores; not applied by itself.
+/// How long a program may work on all of a database, and say what it can.
+const MOST: Duration = Duration::from_hours(72);
+const HELP: Duration = Duration::from_mins(1);
+
+/// Accounts and their rights.
 const USERS: &str = "users.sql";
 
 impl Connector for MariaDb {

@@ -21,6 +21,8 @@ pub(super) struct Session {
     input: ChildStdin,
     asked: u64,
     read: Vec<u8>,
+    /// How long an answer may take.
+    patience: Duration,
     _login: Login,
 }
 
@@ -34,7 +36,15 @@ impl Session {
         command.args(["--connect-timeout=10", "--default-character-set=utf8mb4"]);
         let (running, input) = Running::start_with_input(context, &mut command)?;
         let name = name.to_owned();
-        let mut session = Self { name, running, input, asked: 0, read: Vec::new(), _login: login };
+        let mut session = Self {
+            name,
+            running,
+            input,
+            asked: 0,
+            read: Vec::new(),
+            patience: PATIENCE,
+            _login: login,
+        };
         session.ask("SET SESSION wait_timeout = 86400").map_err(|error| {
             let message = format!(
                 "{}; is MariaDB at {} running, and may {} log in?",
@@ -69,6 +79,14 @@ impl Session {
         }
     }
 
+    /// The same, of one that may read everything.
+    pub(super) fn ask_patiently(&mut self, sql: &str) -> Result<Vec<Row>> {
+        self.patience = super::MOST;
+        let rows = self.ask(sql);
+        self.patience = PATIENCE;
+        rows
+    }
+
     pub(super) fn value(&mut self, sql: &str) -> Result<String> {
         let first = self.ask(sql)?.into_iter().next().and_then(|row| row.into_iter().next());
         first.ok_or_else(|| Error::corrupt(format!("{}: no answer to {sql}", self.name)))
@@ -81,7 +99,7 @@ impl Session {
                 return Ok(String::from_utf8_lossy(&line[..end]).into_owned());
             }
             let mut buffer = [0; 8192];
-            self.running.wait_at_most(PATIENCE);
+            self.running.wait_at_most(self.patience);
             match self.running.read(&mut buffer) {
                 Ok(0) => return Err(self.ended()),
                 Ok(read) if self.read.len() < MOST_BYTES => self.read.extend(&buffer[..read]),

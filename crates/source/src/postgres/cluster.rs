@@ -50,6 +50,9 @@ pub(super) struct ClusterFacts {
     /// What it was started with, as `pg_ctl -o` does: it stands in no file.
     #[serde(default)]
     pub(super) command_line: BTreeMap<String, String>,
+    /// Captured as the files of a cluster that did not run.
+    #[serde(default)]
+    pub(super) stopped: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -157,6 +160,7 @@ pub(super) fn ask(sql: &mut Client, user: &str) -> Result<ClusterFacts> {
         tablespaces: Vec::new(),
         settings,
         command_line,
+        stopped: false,
     })
 }
 

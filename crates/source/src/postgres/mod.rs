@@ -17,12 +17,14 @@ mod restore;
 mod restore_logical;
 mod roles;
 mod scram;
+mod stopped;
 mod timeline;
 mod tls;
 mod unpack;
 mod wal;
 mod watch;
 mod wire;
+mod written;
 
 use std::path::PathBuf;
 
@@ -82,6 +84,9 @@ enum Mode {
     Physical,
     /// Each database as a dump, restorable alone and into another major version.
     Logical,
+    /// The files of a cluster in `data_directory` that does not run: a restore captures so what it
+    /// replaces.
+    Files,
 }
 
 impl At {
@@ -143,6 +148,7 @@ impl Connector for Postgres {
         Ok(match at.mode {
             Mode::Physical => Box::new(physical::PhysicalSource::new(&resource.name, at, context)),
             Mode::Logical => Box::new(logical::LogicalSource::new(resource, at, context)),
+            Mode::Files => Box::new(stopped::StoppedSource::new(&resource.name, at, context)?),
         })
     }
 

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tintype_model::item::Item;
 use tintype_model::plan::Check;
 use tintype_model::resource::Resource;
@@ -16,11 +17,12 @@ use tintype_model::{Error, Result};
 use super::At;
 use super::cluster::ClusterFacts;
 use super::included::Included;
-use super::programs;
+use super::{programs, unpack};
 use crate::connector::{Context, Destination};
 use crate::host::account::{Account, acting};
 use crate::host::moves::Moves;
-use crate::host::{account, at, processes, space};
+use crate::host::replaced::{Replaced, remove_all};
+use crate::host::{account, at, permissions, processes, space};
 
 /// In the data directory while it recovers: configuration, log and socket of that server.
 pub(super) const RECOVERY_DIRECTORY: &str = "tintype-recovery";
@@ -202,6 +204,70 @@ impl Place {
         self.beside("old")
     }
 
+    /// See [`written`](super::written).
+    pub(super) fn note(&self) -> PathBuf {
+        self.beside("switched")
+    }
+
+    pub(super) fn note_beside(&self) -> PathBuf {
+        self.beside("switched.new")
+    }
+
+    /// What stood there, as far as the snapshot has its like.
+    pub(super) fn replaced(&self) -> Replaced {
+        let spaces = self.tablespaces.iter().map(|space| {
+            let kept = self.space(space, "kept").join(&self.version_directory);
+            (space.old.clone(), kept)
+        });
+        let data = (self.old(), self.beside("kept"));
+        let files = std::iter::once(data).chain(spaces).collect();
+        Replaced { files, moment: self.beside("moment") }
+    }
+
+    /// Removes it, or keeps it so that it can be started where it is.
+    pub(super) fn remove_replaced(&self) -> Result<Value> {
+        let given = remove_all(&[self.replaced()])?;
+        self.link_to("kept")?;
+        Ok(given)
+    }
+
+    /// What was restored is staged again. If it was written to, it stays as a whole cluster.
+    pub(super) fn take_back(&self, is_changed: bool) -> Result<Value> {
+        let spaces = self.tablespaces.iter();
+        let spaces = spaces.map(|space| (space.staged.clone(), self.space(space, "undone")));
+        let data = (self.staged(), self.beside("undone"));
+        let files = std::iter::once(data).chain(spaces).collect();
+        let restored = Replaced { files, moment: self.note() };
+        if !is_changed && restored.kept().next().is_none() {
+            return Ok(Value::Null);
+        }
+        let given = restored.keep()?;
+        self.link_to("undone")?;
+        Ok(given)
+    }
+
+    /// A cluster that stays under another name finds its own tablespaces.
+    fn link_to(&self, what: &str) -> Result<()> {
+        let data = self.beside(what);
+        if !data.exists() {
+            return Ok(());
+        }
+        let spaces = self.tablespaces.iter();
+        let places = spaces.map(|space| (space.oid, self.space(space, what))).collect();
+        unpack::link(&data, &places, self.account)
+    }
+
+    fn space(&self, space: &TablespacePlace, what: &str) -> PathBuf {
+        space.location.join(format!("{}-{what}", self.label))
+    }
+
+    /// What a capture of a stopped cluster has of a tablespace, and where that is staged.
+    pub(super) fn spaces_of_stopped(&self) -> impl Iterator<Item = (u32, PathBuf, PathBuf)> {
+        self.tablespaces.iter().map(|space| {
+            (space.oid, space.staged.clone(), space.staged.join(&self.version_directory))
+        })
+    }
+
     /// The data directory as a whole; of a tablespace only what belongs to this version, since its
     /// directory may be a mount point and serve others too.
     pub(super) fn moves(&self) -> Moves {
@@ -209,6 +275,7 @@ impl Place {
             replaces: self.data.exists(),
             aside: vec![(self.data.clone(), self.old())],
             place: vec![(self.staged(), self.data.clone())],
+            written: None,
         };
         for tablespace in &self.tablespaces {
             let there = tablespace.location.join(&self.version_directory);
@@ -361,7 +428,15 @@ impl Place {
         let spaces: u64 = facts.tablespaces.iter().map(|tablespace| tablespace.bytes).sum();
         let log = facts.segments * facts.segment_bytes;
         checks.push(space::check(parent, facts.bytes.saturating_sub(spaces) + log));
+        // Beside it all is made by us, and given to the account; in it, and in tablespaces, by that.
+        checks.push(permissions::check(parent, None));
+        if facts.stopped && self.is_new {
+            let reason = "it was captured as the files of a stopped cluster";
+            let cure = "restore it in place, or its files with --to";
+            checks.push(Check::block("place", reason, cure));
+        }
         for (place, tablespace) in self.tablespaces.iter().zip(&facts.tablespaces) {
+            checks.push(permissions::check(&place.location, self.account));
             checks.push(space::check(&place.location, tablespace.bytes));
             if self.is_new && place.location.join(&self.version_directory).exists() {
                 let reason = format!("{} holds a tablespace", place.location.display());

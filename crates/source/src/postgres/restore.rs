@@ -1,27 +1,30 @@
 //! Restores what was captured of a server. A cluster is unpacked and recovered beside its place by
 //! a server that nobody else can reach; only when it has come to the moment of the snapshot is it
-//! switched for what stands there, which stays aside.
+//! switched for what stands there, which is captured as the files that it is and stays aside until the
+//! restore is done.
 
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tintype_model::item::Item;
 use tintype_model::plan::{Stage, Step};
 use tintype_model::resource::Resource;
 use tintype_model::{Error, Result};
 
 use super::client::{Client, Purpose};
+use super::cluster::ClusterFacts;
 use super::physical::MAINTENANCE;
 use super::place::{Place, RECOVERY_DIRECTORY, RECOVERY_PORT, Recovery};
 use super::programs;
 use super::restore_logical::{self, LogicalAction};
 use super::wire::literal;
-use super::{At, Facts, unpack};
-use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
+use super::{At, Facts, stopped, unpack, written};
+use crate::connector::{Context, Destination, Stored, Target, TargetPlan, action, step};
 use crate::host::account::{Account, acting, give};
+use crate::host::moment;
 use crate::host::moves::Moves;
 
 const TICK: Duration = Duration::from_millis(100);
@@ -36,10 +39,26 @@ pub(super) struct PostgresTarget {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Action {
     Unpack(Place),
-    Recover { place: Place, recovery: Recovery },
-    Switch { place: Place, moves: Moves },
+    /// What was captured of a stopped cluster.
+    Copy(Place),
+    Watch(Place),
+    Recover {
+        place: Place,
+        recovery: Recovery,
+    },
+    Switch {
+        place: Place,
+        moves: Moves,
+    },
     Start(Place),
-    Health { place: Place, databases: Vec<String> },
+    Health {
+        place: Place,
+        databases: Vec<String>,
+    },
+    Clean {
+        place: Place,
+        replaces: bool,
+    },
     Logical(LogicalAction),
 }
 
@@ -47,11 +66,6 @@ impl PostgresTarget {
     pub(super) fn new(context: &Context) -> Self {
         Self { context: context.clone() }
     }
-}
-
-pub(super) fn step(stage: Stage, text: String, action: Action) -> Step {
-    let action = serde_json::to_value(action).expect("it has texts and numbers only");
-    Step { stage, text, action }
 }
 
 impl Target for PostgresTarget {
@@ -69,55 +83,12 @@ impl Target for PostgresTarget {
             Facts::Physical(facts) => {
                 let (place, checks) =
                     Place::choose(item, resource, destination, &facts, &self.context)?;
-                let shown = place.data.display().to_string();
-                let moves = place.moves();
-                let mib = (facts.bytes + facts.segments * facts.segment_bytes) >> 20;
-                let moment = &facts.restore_point;
-                let aside = if place.data.exists() {
-                    format!(" ; what stands there stays as {}", place.old().display())
-                } else {
-                    String::new()
-                };
+                let replaces = !place.is_new && stopped::is_cluster(&place.data);
+                let undo_at = if replaces { stopped::undo_at(&place.data) } else { Map::new() };
                 let spaces = place.tablespaces.iter().map(|space| space.location.clone());
                 let places = std::iter::once(place.data.clone()).chain(spaces).collect();
-                let recovery = Recovery::new(&facts, &place);
-                let databases = facts.databases.clone();
-                let steps = vec![
-                    step(
-                        Stage::Stage,
-                        format!("unpack {mib} MiB beside {shown}"),
-                        Action::Unpack(place.clone()),
-                    ),
-                    step(
-                        Stage::Stage,
-                        format!(
-                            "recover it there up to {moment}, unreachable for others{}",
-                            recovery.text()
-                        ),
-                        Action::Recover { place: place.clone(), recovery },
-                    ),
-                    step(
-                        Stage::Switch,
-                        format!("put it at {shown}{aside}"),
-                        Action::Switch { place: place.clone(), moves },
-                    ),
-                    step(
-                        Stage::Start,
-                        format!(
-                            "start the server of {shown}; where it keeps no log of its own, it \
-                             writes {START_LOG} there until you start it anew"
-                        ),
-                        Action::Start(place.clone()),
-                    ),
-                    step(
-                        Stage::Health,
-                        format!("ask it on port {} for its databases", place.at.port),
-                        Action::Health { place, databases },
-                    ),
-                ];
-                // What is there stays whole beside it, and a stopped server could not be captured:
-                // no undo point is needed, and none could be taken.
-                Ok(TargetPlan { checks, steps, places, ..TargetPlan::default() })
+                let steps = steps(&place, &facts, replaces);
+                Ok(TargetPlan { checks, steps, replaces, undo_at, places, ..TargetPlan::default() })
             }
         }
     }
@@ -126,10 +97,13 @@ impl Target for PostgresTarget {
         let context = &self.context;
         match action(step)? {
             Action::Unpack(place) => unpack_all(&place, stored, context)?,
+            Action::Copy(place) => copy_all(&place, stored, context)?,
+            Action::Watch(place) => place.replaced().watch()?,
             Action::Recover { place, recovery } => recover(&place, &recovery, context)?,
             Action::Switch { place, moves } => {
                 if !moves.is_placed() {
                     unused(&place)?;
+                    written::note(&place)?;
                 }
                 let there =
                     if place.staged().exists() { place.staged() } else { place.data.clone() };
@@ -139,36 +113,88 @@ impl Target for PostgresTarget {
             }
             Action::Start(place) => start(&place, context)?,
             Action::Health { place, databases } => health(&place, &databases, context)?,
+            Action::Clean { place, replaces } => {
+                written::forget(&place)?;
+                if replaces {
+                    return place.remove_replaced();
+                }
+            }
             Action::Logical(action) => return action.apply(stored, context),
         }
         Ok(Value::Null)
     }
 
-    fn undo(&mut self, step: &Step, _: &Value) -> Result<()> {
+    fn undo(&mut self, step: &Step, _: &Value) -> Result<Value> {
         let context = &self.context;
         match action(step)? {
-            Action::Unpack(place) => {
+            Action::Unpack(place) | Action::Copy(place) => {
                 stop(&place, &place.staged(), "immediate", context)?;
-                place.remove_staged()
+                place.remove_staged()?;
             }
-            Action::Recover { place, .. } => stop(&place, &place.staged(), "immediate", context),
+            Action::Recover { place, .. } => stop(&place, &place.staged(), "immediate", context)?,
+            Action::Watch(place) => moment::forget(&place.replaced().moment)?,
             Action::Switch { place, moves } => {
                 if moves.is_placed() {
                     unused(&place)?;
                 }
                 place.make_empty()?;
-                moves.undo()
+                moves.undo()?;
+                let given = place.take_back(written::is_changed(&place))?;
+                written::forget(&place)?;
+                return Ok(given);
             }
-            Action::Start(place) => stop(&place, &place.data, "fast", context),
-            Action::Health { .. } => Ok(()),
-            Action::Logical(action) => action.undo(context),
+            Action::Start(place) => stop(&place, &place.data, "fast", context)?,
+            Action::Health { .. } => {}
+            Action::Clean { place, replaces } => {
+                if replaces {
+                    place.replaced().is_there()?;
+                }
+            }
+            Action::Logical(action) => return action.undo(context),
         }
+        Ok(Value::Null)
     }
 }
 
-fn action(step: &Step) -> Result<Action> {
-    serde_json::from_value(step.action.clone())
-        .map_err(|error| Error::invalid(format!("a step that is not of this connector: {error}")))
+fn steps(place: &Place, facts: &ClusterFacts, replaces: bool) -> Vec<Step> {
+    let shown = place.data.display();
+    let own = || place.clone();
+    let mib = (facts.bytes + facts.segments * facts.segment_bytes) >> 20;
+    let mut steps = Vec::new();
+    let mut add = |stage, text: String, action| steps.push(step(stage, text, &action));
+    if facts.stopped {
+        add(Stage::Stage, format!("write {mib} MiB beside {shown}"), Action::Copy(own()));
+    } else {
+        let recovery = Recovery::new(facts, place);
+        let unpack = format!("unpack {mib} MiB beside {shown}");
+        add(Stage::Stage, unpack, Action::Unpack(own()));
+        let (moment, more) = (&facts.restore_point, recovery.text());
+        let text = format!("recover it there up to {moment}, unreachable for others{more}");
+        add(Stage::Stage, text, Action::Recover { place: own(), recovery });
+    }
+    if replaces {
+        let text = format!("note the moment: what {shown} gets from here on is not removed");
+        add(Stage::Watch, text, Action::Watch(own()));
+    }
+    let stays = place.data.exists() && !replaces;
+    let aside = format!("; what stands there stays as {}", place.old().display());
+    let aside = if stays { aside } else { String::new() };
+    let switch = Action::Switch { place: own(), moves: place.moves() };
+    add(Stage::Switch, format!("put it at {shown}{aside}"), switch);
+    let text = format!(
+        "start the server of {shown}; where it keeps no log of its own, it writes {START_LOG} there \
+         until you start it anew"
+    );
+    add(Stage::Start, text, Action::Start(own()));
+    let text = format!("ask it on port {} for its databases", place.at.port);
+    let databases = facts.databases.clone();
+    add(Stage::Health, text, Action::Health { place: own(), databases });
+    let clean = match replaces {
+        true => format!("remove what stood at {shown} before"),
+        false => format!("{shown} is done"),
+    };
+    add(Stage::Clean, clean, Action::Clean { place: own(), replaces });
+    steps
 }
 
 /// Hours may have passed since the plan, and somebody may have started a server meanwhile.
@@ -214,6 +240,34 @@ fn unpack_all(place: &Place, stored: &dyn Stored, context: &Context) -> Result<(
     put(b"backup_manifest", &staged.join("backup_manifest"), place.account, stored)?;
     place.configure(&staged, stored)?;
     unpack::sync(&staged)
+}
+
+/// As it was, but for where its tablespaces are.
+fn copy_all(place: &Place, stored: &dyn Stored, context: &Context) -> Result<()> {
+    let staged = place.staged();
+    stop(place, &staged, "immediate", context)?;
+    unpack::fresh_directory(&staged, place.account)?;
+    copy(stopped::DATA.to_owned(), &staged, stored)?;
+    for (oid, space, inside) in place.spaces_of_stopped() {
+        unpack::fresh_directory(&space, place.account)?;
+        unpack::fresh_directory(&inside, place.account)?;
+        copy(format!("{}/{oid}", stopped::SPACES), &inside, stored)?;
+        unpack::sync(&space)?;
+    }
+    unpack::link(&staged, &place.staged_tablespaces(), place.account)?;
+    unpack::sync(&staged)
+}
+
+fn copy(at: String, to: &Path, stored: &dyn Stored) -> Result<()> {
+    let done = stored.files(at.as_bytes(), to)?;
+    match done.failed.first() {
+        None => Ok(()),
+        Some((path, why)) => Err(Error::unavailable(format!(
+            "{}: {}: {why}",
+            to.display(),
+            String::from_utf8_lossy(path)
+        ))),
+    }
 }
 
 /// The log goes to where the server looks for it by itself.

@@ -1,7 +1,7 @@
 //! Databases out of their dumps: each is filled under a name of ours and takes its own by rename;
 //! one that stands there goes aside until the restore is done.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,12 +14,12 @@ use tintype_model::{Error, Result};
 use super::client::{Client, Purpose};
 use super::logical::{DatabaseFacts, LogicalFacts, connected, remove_passwords};
 use super::physical::MAINTENANCE;
-use super::restore::{Action, step};
+use super::restore::Action;
 use super::roles::Roles;
 use super::wire::{identifier, literal};
 use super::{At, programs, watch};
-use crate::connector::{Context, Destination, Stored, TargetPlan};
-use crate::host::{at, program};
+use crate::connector::{Context, Destination, Stored, TargetPlan, step};
+use crate::host::{at, program, space};
 
 const MOST: Duration = Duration::from_hours(72);
 
@@ -80,6 +80,8 @@ pub(super) fn plan(
         let reason = "none of the chosen databases is in this snapshot";
         checks.push(Check::block("name", reason, "choose among those that it holds"));
     }
+    checks.push(permissions(&mut sql, !roles.names.is_empty())?);
+    checks.push(server.free_space(&mut sql, databases.iter().map(|d| d.bytes).sum()));
     let mut steps = Vec::new();
     let named = roles.names.join(", ");
     if !roles.names.is_empty() {
@@ -124,9 +126,13 @@ fn steps_of(server: &Server, database: DatabaseFacts, names: &Names) -> Vec<Step
         let watch = LogicalAction::Watch { server: server(), names: names() };
         let text = format!("count the changes of {name}: one that is changed from here on stays");
         steps.push(watch.step(Stage::Watch, text));
-        let clean = LogicalAction::Clean { server: server(), names: names() };
-        steps.push(clean.step(Stage::Clean, format!("drop what was {name} before")));
     }
+    let clean = LogicalAction::Clean { server: server(), names: names() };
+    let text = match names().replaces {
+        true => format!("drop what was {name} before"),
+        false => format!("{name} is done"),
+    };
+    steps.push(clean.step(Stage::Clean, text));
     steps
 }
 
@@ -136,6 +142,30 @@ fn check_roles(missing: &[String]) -> Check {
     }
     let found = format!("will be made: {}", missing.join(", "));
     Check::warn("roles", found, "make them before, if they shall differ")
+}
+
+/// Whether the user may make what is in the snapshot.
+fn permissions(sql: &mut Client, makes_roles: bool) -> Result<Check> {
+    let rights = "SELECT rolname, rolsuper, rolcreatedb, rolcreaterole FROM pg_roles \
+                  WHERE rolname = current_user";
+    let row = sql.query(rights)?.into_iter().next().unwrap_or_default();
+    let row: Vec<String> = row.into_iter().flatten().collect();
+    let [user, is_super, makes_databases, may_make_roles] = &row[..] else {
+        return Err(Error::corrupt("a server without its own user"));
+    };
+    let name = "permissions";
+    Ok(if is_super == "t" {
+        Check::pass(name, format!("{user} is a superuser"))
+    } else if makes_databases != "t" {
+        let cure = format!("ALTER ROLE {user} CREATEDB, or name another `user`");
+        Check::block(name, format!("{user} may not make databases"), cure)
+    } else if makes_roles && may_make_roles != "t" {
+        let cure = format!("make the missing roles before, or ALTER ROLE {user} CREATEROLE");
+        Check::block(name, format!("{user} may not make roles"), cure)
+    } else {
+        let reason = format!("{user} is no superuser: it can make only what is its own");
+        Check::warn(name, reason, "name a superuser as `user`, if it fails")
+    })
 }
 
 /// Its tablespace, if this server has one of that name.
@@ -179,6 +209,15 @@ fn check_name(name: &str, there: Option<u64>, in_place: bool) -> Check {
 impl Server {
     fn connect(&self, database: &str, context: &Context) -> Result<Client> {
         Client::connect(&self.name, &self.at, Purpose::Database(database), context)
+    }
+
+    /// Where its data directory is, as far as its user may know.
+    fn free_space(&self, sql: &mut Client, bytes: u64) -> Check {
+        let shown = sql.value("SHOW data_directory").unwrap_or_default();
+        let directory = Path::new(&shown);
+        let is_here = directory.is_absolute() && at::is_this_host(&self.at.host);
+        let own = Some(directory.join("PG_VERSION")).filter(|_| is_here);
+        space::check_of_server(directory, own, bytes)
     }
 
     fn check_version(
@@ -240,6 +279,11 @@ impl Server {
 }
 
 impl Names {
+    /// What was restored, where it stays though it was taken back.
+    fn undone(&self) -> String {
+        self.staged.replacen("-new-", "-undone-", 1)
+    }
+
     fn exists(sql: &mut Client, name: &str) -> Result<bool> {
         Ok(there(sql, name)?.is_some())
     }
@@ -285,7 +329,7 @@ impl Names {
 
 impl LogicalAction {
     fn step(self, stage: Stage, text: String) -> Step {
-        step(stage, text, Action::Logical(self))
+        step(stage, text, &Action::Logical(self))
     }
 
     pub(super) fn apply(&self, stored: &dyn Stored, context: &Context) -> Result<Value> {
@@ -306,7 +350,12 @@ impl LogicalAction {
                 watch::count(&connect, &names.name, &names.staged).map(|()| Value::Null)
             }
             Self::Switch { server, names } => {
-                names.apply(&mut server.connect(MAINTENANCE, context)?).map(|()| Value::Null)
+                let connect = |name: &str| server.connect(name, context);
+                let mut sql = server.connect(MAINTENANCE, context)?;
+                if Names::exists(&mut sql, &names.staged)? {
+                    watch::count_restored(&connect, &names.staged)?;
+                }
+                names.apply(&mut sql).map(|()| Value::Null)
             }
             Self::Health { server, names, tables } => {
                 let mut sql = server.connect(&names.name, context)?;
@@ -323,33 +372,39 @@ impl LogicalAction {
             }
             Self::Clean { server, names } => {
                 let connect = |name: &str| server.connect(name, context);
-                watch::drop_unchanged(&connect, &names.name, &names.old)
+                if names.replaces {
+                    return watch::drop_unchanged(&connect, &names.name, &names.old);
+                }
+                watch::forget(&connect, &names.name).map(|()| Value::Null)
             }
         }
     }
 
-    pub(super) fn undo(&self, context: &Context) -> Result<()> {
+    pub(super) fn undo(&self, context: &Context) -> Result<Value> {
         match self {
-            Self::Roles { server, roles } => roles.drop(&mut server.connect(MAINTENANCE, context)?),
+            Self::Roles { server, roles } => {
+                roles.drop(&mut server.connect(MAINTENANCE, context)?)?;
+            }
             Self::Fill { server, names, .. } => {
                 let mut sql = server.connect(MAINTENANCE, context)?;
-                sql.query(&format!("DROP DATABASE IF EXISTS {}", identifier(&names.staged)))
-                    .map(drop)
+                sql.query(&format!("DROP DATABASE IF EXISTS {}", identifier(&names.staged)))?;
             }
             Self::Switch { server, names } => {
-                names.undo(&mut server.connect(MAINTENANCE, context)?)
+                let connect = |name: &str| server.connect(name, context);
+                names.undo(&mut server.connect(MAINTENANCE, context)?)?;
+                return watch::keep_written(&connect, &names.staged, &names.undone());
             }
-            Self::Watch { .. } | Self::Health { .. } | Self::RolesDone { .. } => Ok(()),
+            Self::Watch { .. } | Self::Health { .. } | Self::RolesDone { .. } => {}
             Self::Clean { server, names } => {
                 let mut sql = server.connect(MAINTENANCE, context)?;
-                if Names::exists(&mut sql, &names.old)? {
-                    return Ok(());
+                if names.replaces && !Names::exists(&mut sql, &names.old)? {
+                    return Err(Error::not_found(format!(
+                        "database {} is dropped: the restore of {} is done and cannot be taken back",
+                        names.old, names.name
+                    )));
                 }
-                Err(Error::not_found(format!(
-                    "database {} is dropped: the restore of {} is done and cannot be taken back",
-                    names.old, names.name
-                )))
             }
         }
+        Ok(Value::Null)
     }
 }

@@ -1,6 +1,7 @@
-//! Whether a database that is replaced was written to after the undo point: then it is in no
-//! snapshot, and must not be dropped. Right before the undo point its changes are counted; until the
-//! restore is done the count stands in the comment of the database that was filled, behind its own.
+//! Whether a database that is replaced was written to after the undo point, and one that was restored
+//! before it is taken back: then it is in no snapshot, and must not be dropped. Right before the undo
+//! point, and before the switch, its changes are counted; until the restore is done both counts stand
+//! in the comment of the database that was filled, behind its own.
 //! The server itself refuses to rename one to which somebody is connected, and whoever disconnects
 //! leaves his count before he is gone. What the server notes of its own tables for its planner (ANALYZE,
 //! which autovacuum does at any time) does not count.
@@ -17,20 +18,61 @@ use crate::connector::KEPT;
 pub(super) type Connect<'c> = dyn Fn(&str) -> Result<Client> + 'c;
 
 const COUNTED: &str = "\ntintype: changes before: ";
+const RESTORED: &str = "\ntintype: changes when it was restored: ";
+const UNDONE: &str = "\ntintype: written to before the restore that made it was taken back";
 const STAYS: &str = "\ntintype: changed after the undo point of the restore that replaced it";
 
 /// Done a second time it counts again: the undo point comes after it.
 pub(super) fn count(connect: &Connect<'_>, name: &str, staged: &str) -> Result<()> {
     let changes = changes(&mut connect(name)?)?;
     let mut sql = connect(MAINTENANCE)?;
-    let (own, _) = parts(comment_of(&mut sql, staged)?);
+    let Parts { own, .. } = parts(comment_of(&mut sql, staged)?);
     comment(&mut sql, staged, &format!("{own}{COUNTED}{changes}"))
+}
+
+/// Right before it gets its name; done a second time the first count stays.
+pub(super) fn count_restored(connect: &Connect<'_>, staged: &str) -> Result<()> {
+    let mut sql = connect(MAINTENANCE)?;
+    let text = comment_of(&mut sql, staged)?;
+    if parts(text.clone()).restored.is_some() {
+        return Ok(());
+    }
+    let changes = changes(&mut connect(staged)?)?;
+    comment(&mut sql, staged, &format!("{text}{RESTORED}{changes}"))
+}
+
+/// What was restored bears the name again under which it was filled: if it was written to, it gets
+/// another, which is given as [`KEPT`].
+pub(super) fn keep_written(connect: &Connect<'_>, staged: &str, undone: &str) -> Result<Value> {
+    let sql = &mut connect(MAINTENANCE)?;
+    if is_there(sql, staged)? {
+        let Parts { own, restored, .. } = parts(comment_of(sql, staged)?);
+        let Some(restored) = restored else { return Ok(Value::Null) };
+        if restored == changes(&mut connect(staged)?)? {
+            return Ok(Value::Null);
+        }
+        let (from, to) = (identifier(staged), identifier(undone));
+        sql.query(&format!("ALTER DATABASE {from} RENAME TO {to}"))?;
+        comment(sql, undone, &format!("{own}{UNDONE}"))?;
+    }
+    let kept = is_there(sql, undone)?;
+    Ok(if kept { json!({ KEPT: format!("database {undone}") }) } else { Value::Null })
+}
+
+/// One that replaced nothing is done.
+pub(super) fn forget(connect: &Connect<'_>, name: &str) -> Result<()> {
+    let sql = &mut connect(MAINTENANCE)?;
+    let text = comment_of(sql, name)?;
+    match parts(text) {
+        Parts { own, restored: Some(_), .. } => comment(sql, name, &own),
+        _ => Ok(()),
+    }
 }
 
 /// Drops what was replaced, unless it was changed; gives its name then, as [`KEPT`].
 pub(super) fn drop_unchanged(connect: &Connect<'_>, name: &str, old: &str) -> Result<Value> {
     let sql = &mut connect(MAINTENANCE)?;
-    let (own, counted) = parts(comment_of(sql, name)?);
+    let Parts { own, counted, restored } = parts(comment_of(sql, name)?);
     let of_old = comment_of(sql, old)?;
     let is_changed = match &counted {
         _ if of_old.ends_with(STAYS) => true,
@@ -43,18 +85,27 @@ pub(super) fn drop_unchanged(connect: &Connect<'_>, name: &str, old: &str) -> Re
     if !is_changed {
         sql.query(&format!("DROP DATABASE IF EXISTS {}", identifier(old)))?;
     }
-    if counted.is_some() {
+    if counted.is_some() || restored.is_some() {
         comment(sql, name, &own)?;
     }
     Ok(if is_changed { json!({ KEPT: format!("database {old}") }) } else { Value::Null })
 }
 
-/// A comment's own text, and the count behind it.
-fn parts(comment: String) -> (String, Option<String>) {
-    match comment.rsplit_once(COUNTED) {
-        Some((own, counted)) => (own.to_owned(), Some(counted.to_owned())),
-        None => (comment, None),
-    }
+/// A comment's own text, and the counts behind it.
+struct Parts {
+    own: String,
+    counted: Option<String>,
+    restored: Option<String>,
+}
+
+fn parts(comment: String) -> Parts {
+    let split = |text: String, mark: &str| match text.rsplit_once(mark) {
+        Some((own, count)) => (own.to_owned(), Some(count.to_owned())),
+        None => (text, None),
+    };
+    let (rest, restored) = split(comment, RESTORED);
+    let (own, counted) = split(rest, COUNTED);
+    Parts { own, counted, restored }
 }
 
 /// How many rows of the database that one is connected to were ever made, changed and deleted, those

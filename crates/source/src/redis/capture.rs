@@ -13,7 +13,7 @@ use tintype_model::{Error, Result};
 
 use super::client::{Client, field};
 use super::rdb::Check;
-use super::{At, Facts, STORED};
+use super::{At, Facts, Names, STORED};
 use crate::connector::{CapturePlan, Content, Context, Part, Released, Source, View};
 use crate::host::space;
 
@@ -71,10 +71,13 @@ impl RedisSource {
             version,
             bytes: 0,
             directory,
-            dump_file: dump_file.unwrap_or_else(|| STORED.to_owned()),
-            append_only,
-            append_directory,
-            append_file: append_file.unwrap_or_else(|| "appendonly.aof".to_owned()),
+            names: Names {
+                dump_file: dump_file.unwrap_or_else(|| STORED.to_owned()),
+                append_only,
+                append_directory,
+                append_file: append_file.unwrap_or_else(|| "appendonly.aof".to_owned()),
+            },
+            stopped: None,
         })
     }
 

@@ -6,14 +6,15 @@ mod client;
 mod discover;
 mod rdb;
 mod restore;
+mod stopped;
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tintype_model::Result;
 use tintype_model::resource::Resource;
+use tintype_model::{Error, Result};
 
 use crate::connector::{CapturePlan, Connector, Context, Discovered, Source, Target};
 use crate::host::at;
@@ -40,6 +41,41 @@ struct At {
     /// Where it is restored to; default: where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     data_directory: Option<PathBuf>,
+    /// Of a server that does not run: the files that it reads in `data_directory`, which are
+    /// captured then. A restore says so of what it replaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stopped: Option<Names>,
+}
+
+/// Names of files in a data directory, as the server's configuration has them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+struct Names {
+    /// `dbfilename`.
+    dump_file: String,
+    /// Whether it reads its append-only file when it starts, and ignores the dump.
+    append_only: bool,
+    /// `appenddirname`, of servers that have one.
+    append_directory: Option<String>,
+    /// `appendfilename`.
+    append_file: String,
+}
+
+impl Names {
+    /// What the server reads.
+    fn own(&self) -> &str {
+        match (&self.append_directory, self.append_only) {
+            (_, false) => &self.dump_file,
+            (Some(parts), true) => parts,
+            (None, true) => &self.append_file,
+        }
+    }
+
+    /// All that it might read, `first` before the others.
+    fn all<'n>(&'n self, first: &'n str) -> Vec<&'n str> {
+        let all = [Some(&self.dump_file), Some(&self.append_file), self.append_directory.as_ref()];
+        let others = all.into_iter().flatten().map(|name| &name[..]).filter(|name| *name != first);
+        std::iter::once(first).chain(others).collect()
+    }
 }
 
 impl At {
@@ -65,11 +101,11 @@ struct Facts {
     version: String,
     bytes: u64,
     directory: PathBuf,
-    dump_file: String,
-    /// Whether it reads its append-only file when it starts, and ignores the dump.
-    append_only: bool,
-    append_directory: Option<String>,
-    append_file: String,
+    #[serde(flatten)]
+    names: Names,
+    /// Captured when it was stopped: what was there of its files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stopped: Option<Vec<String>>,
 }
 
 /// The one part.
@@ -97,7 +133,16 @@ impl Connector for Redis {
     }
 
     fn source(&self, resource: &Resource, context: &Context) -> Result<Box<dyn Source>> {
-        Ok(Box::new(capture::RedisSource::new(&resource.name, at::of(resource)?, context)))
+        let at: At = at::of(resource)?;
+        Ok(match &at.stopped {
+            Some(names) => {
+                let directory = at.data_directory.clone().ok_or_else(|| {
+                    Error::invalid(format!("{}: `stopped` needs a data_directory", resource.name))
+                })?;
+                Box::new(stopped::StoppedSource::new(&resource.name, directory, names.clone()))
+            }
+            None => Box::new(capture::RedisSource::new(&resource.name, at, context)),
+        })
     }
 
     fn target(&self, context: &Context) -> Result<Box<dyn Target>> {

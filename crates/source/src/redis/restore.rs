@@ -1,7 +1,8 @@
 //! A dump into the data directory of a server that does not run. One that reads its append-only
 //! file when it starts, and then ignores a dump, gets it as the base of such a file.
 //!
-//! What stands there goes aside and stays there: a stopped server cannot be captured first.
+//! What stands there goes aside until the restore is done. It is captured first, as the files that
+//! it is; so is what is restored from such a capture.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
@@ -9,7 +10,8 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use tintype_model::entry::Kind;
 use tintype_model::item::Item;
 use tintype_model::plan::{Check, Stage, Step};
 use tintype_model::resource::Resource;
@@ -17,11 +19,12 @@ use tintype_model::{Error, Result};
 
 use super::client::Client;
 use super::rdb::{Check as Sum, Checked};
-use super::{At, Facts, STORED};
-use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
+use super::{At, Facts, Names, STORED, stopped};
+use crate::connector::{Context, Destination, Stored, Target, TargetPlan, action, step};
 use crate::host::account::{Account, acting, give};
 use crate::host::moves::{Moves, sync_directory};
-use crate::host::{account, at, processes, space};
+use crate::host::replaced::{Replaced, remove, remove_all};
+use crate::host::{account, at, moment, permissions, processes, space};
 
 pub(super) struct RedisTarget {
     context: Context,
@@ -31,7 +34,13 @@ pub(super) struct RedisTarget {
 #[serde(rename_all = "kebab-case")]
 enum Action {
     Stage(Staged),
+    Watch(Replaced),
     Switch(Moves),
+    /// Of what was replaced, if there was something.
+    Clean {
+        replaced: Option<Replaced>,
+        moves: Moves,
+    },
 }
 
 /// What is written beside.
@@ -44,6 +53,9 @@ struct Staged {
     to: PathBuf,
     /// Name of the append-only file, whose base it becomes in a directory of its own.
     multi_part: Option<String>,
+    /// Of a stopped server: each file or directory, and where it is written.
+    #[serde(default)]
+    files: Vec<(String, PathBuf)>,
 }
 
 impl RedisTarget {
@@ -82,9 +94,10 @@ impl Target for RedisTarget {
         {
             Some("yes") => true,
             Some("no") => false,
-            _ => facts.append_only,
+            _ => facts.names.append_only,
         };
-        let places = Places::choose(&facts, &directory, append_only, &self.context.label());
+        let names = Names { append_only, ..facts.names.clone() };
+        let places = Places::choose(&facts, &names, &directory, &self.context.label());
         let mut checks = checks(&directory);
         checks.extend(check_answer(&item.name, &at, is_new, &self.context));
         checks.push(space::check(&directory, facts.bytes));
@@ -92,61 +105,63 @@ impl Target for RedisTarget {
         checks.push(check_place(&directory, exists && is_new));
         let owner = rules.and_then(|rules| rules.get("owner")).map(String::as_str);
         let owner = owner_of(&directory, owner.unwrap_or("redis"));
-        let (name, shown) = (item.name.clone(), directory.display().to_string());
+        checks.push(permissions::check(&directory, owner));
+        let (name, replaces) = (item.name.clone(), exists && !is_new);
+        let undo_at = if replaces { stopped::undo_at(&names, &directory) } else { Map::new() };
         let written = vec![directory.clone()];
-        let Places { moves, staged: to, multi_part } = places;
-        let staged = Staged { name, directory, owner, to, multi_part };
-        let what = if append_only { "as the base of its append-only file" } else { "as its dump" };
-        let aside =
-            if exists { "; what stands there stays beside it, named tintype-…-old" } else { "" };
-        let step = |stage, text, action| {
-            let action = serde_json::to_value(action).expect("it has texts and numbers only");
-            Step { stage, text, action }
+        let staged = Staged {
+            name,
+            directory,
+            owner,
+            to: places.staged.clone(),
+            multi_part: places.multi_part.clone(),
+            files: places.files.clone(),
         };
-        let steps = vec![
-            step(
-                Stage::Stage,
-                format!("write {} bytes in {shown} {what}", facts.bytes),
-                Action::Stage(staged),
-            ),
-            step(
-                Stage::Switch,
-                format!("give it its name{aside}; start Redis afterwards"),
-                Action::Switch(moves),
-            ),
-        ];
-        Ok(TargetPlan { checks, steps, places: written, ..TargetPlan::default() })
+        let steps = places.steps(staged, facts.bytes, append_only, replaces);
+        Ok(TargetPlan {
+            checks,
+            steps,
+            replaces,
+            undo_at,
+            places: written,
+            ..TargetPlan::default()
+        })
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
         match action(step)? {
             Action::Stage(staged) => staged.write(stored)?,
+            Action::Watch(replaced) => replaced.watch()?,
             Action::Switch(moves) => {
                 if !moves.is_placed() {
                     unused(&moves)?;
                 }
                 moves.apply()?;
             }
+            Action::Clean { replaced, moves } => {
+                moves.end()?;
+                return remove_all(replaced.as_slice());
+            }
         }
         Ok(Value::Null)
     }
 
-    fn undo(&mut self, step: &Step, _: &Value) -> Result<()> {
+    fn undo(&mut self, step: &Step, _: &Value) -> Result<Value> {
         match action(step)? {
-            Action::Stage(staged) => staged.remove(),
+            Action::Stage(staged) => staged.remove()?,
+            Action::Watch(replaced) => moment::forget(&replaced.moment)?,
             Action::Switch(moves) => {
                 if moves.is_placed() {
                     unused(&moves)?;
                 }
-                moves.undo()
+                return moves.undo();
+            }
+            Action::Clean { replaced, .. } => {
+                replaced.iter().try_for_each(Replaced::is_there)?;
             }
         }
+        Ok(Value::Null)
     }
-}
-
-fn action(step: &Step) -> Result<Action> {
-    serde_json::from_value(step.action.clone())
-        .map_err(|error| Error::invalid(format!("a step that is not of this connector: {error}")))
 }
 
 fn check_place(directory: &Path, taken: bool) -> Check {
@@ -191,7 +206,7 @@ fn checks(directory: &Path) -> Vec<Check> {
 }
 
 /// A server works in its data directory, and writes over the dump when it is stopped.
-fn servers_in(directory: &Path) -> Vec<processes::Process> {
+pub(super) fn servers_in(directory: &Path) -> Vec<processes::Process> {
     let real = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let here = |process: &processes::Process| {
         process.directory().is_some_and(|there| there == real) && process.pid != std::process::id()
@@ -204,15 +219,16 @@ fn unused(moves: &Moves) -> Result<()> {
     let directory = moves.place.first().and_then(|(_, place)| place.parent());
     let Some(directory) = directory else { return Ok(()) };
     let servers = servers_in(directory);
-    if servers.is_empty() {
-        return Ok(());
-    }
-    Err(Error::locked(format!(
+    if servers.is_empty() { Ok(()) } else { Err(in_use(directory, &servers)) }
+}
+
+pub(super) fn in_use(directory: &Path, servers: &[processes::Process]) -> Error {
+    Error::locked(format!(
         "{} runs in {}, and would write its own data over what is restored; stop it and run the \
          restore again",
-        processes::names(&servers),
+        processes::names(servers),
         directory.display()
-    )))
+    ))
 }
 
 /// As the directory is, or a user's if root has to make it.
@@ -226,32 +242,75 @@ fn owner_of(directory: &Path, user: &str) -> Account {
 
 struct Places {
     moves: Moves,
+    replaced: Replaced,
     staged: PathBuf,
     multi_part: Option<String>,
+    files: Vec<(String, PathBuf)>,
 }
 
 impl Places {
     /// All that a server might read goes aside; what is restored takes the place of what it reads.
-    fn choose(facts: &Facts, directory: &Path, append_only: bool, label: &str) -> Self {
-        let own = match (&facts.append_directory, append_only) {
-            (_, false) => &facts.dump_file,
-            (Some(parts), true) => parts,
-            (None, true) => &facts.append_file,
+    fn choose(facts: &Facts, names: &Names, directory: &Path, label: &str) -> Self {
+        // What tells whether the switch is done comes first.
+        let all = match &facts.stopped {
+            None => names.all(names.own()),
+            Some(there) => names.all(there.first().map_or(names.own(), |name| &**name)),
         };
-        let aside =
-            |name: &String| (directory.join(name), directory.join(format!("{label}-old-{name}")));
-        let all =
-            [Some(&facts.dump_file), Some(&facts.append_file), facts.append_directory.as_ref()];
-        let others = all.into_iter().flatten().filter(|name| *name != own);
-        let staged = directory.join(format!("{label}-new-{own}"));
-        let place = directory.join(own);
+        let named = |what: &str, name: &str| directory.join(format!("{label}-{what}-{name}"));
+        let pairs = |from: &str, to: &str| -> Vec<(PathBuf, PathBuf)> {
+            all.iter().map(|name| (named(from, name), named(to, name))).collect()
+        };
+        let there = |name: &str| directory.join(name);
+        let own = all[0];
+        let written = Replaced { files: pairs("new", "undone"), moment: named("switched", own) };
         let moves = Moves {
-            replaces: place.exists(),
-            aside: std::iter::once(own).chain(others).map(aside).collect(),
-            place: vec![(staged.clone(), place)],
+            replaces: there(own).exists(),
+            aside: all.iter().map(|name| (there(name), named("old", name))).collect(),
+            // What a server makes of the others goes with it when all is taken back.
+            place: all.iter().map(|name| (named("new", name), there(name))).collect(),
+            written: Some(written),
         };
-        let parts = append_only && facts.append_directory.is_some();
-        Self { moves, staged, multi_part: parts.then(|| facts.append_file.clone()) }
+        let replaced = Replaced { files: pairs("old", "kept"), moment: named("moment", own) };
+        let stopped = facts.stopped.iter().flatten();
+        let files = stopped.map(|name| (name.clone(), named("new", name))).collect();
+        let parts = names.append_only && names.append_directory.is_some();
+        let multi_part = parts.then(|| names.append_file.clone());
+        Self { moves, replaced, staged: named("new", own), multi_part, files }
+    }
+
+    fn steps(self, staged: Staged, bytes: u64, append_only: bool, replaces: bool) -> Vec<Step> {
+        let shown = staged.directory.display().to_string();
+        let what = match (&staged.files[..], append_only) {
+            ([_, ..], _) => "as the files that they were",
+            (_, true) => "as the base of its append-only file",
+            (_, false) => "as its dump",
+        };
+        let mut steps = vec![
+            step(
+                Stage::Stage,
+                format!("write {bytes} bytes in {shown} {what}"),
+                &Action::Stage(staged),
+            ),
+            step(
+                Stage::Switch,
+                "give it its name; start Redis afterwards",
+                &Action::Switch(self.moves.clone()),
+            ),
+        ];
+        let mut replaced = None;
+        if replaces {
+            let watch = Action::Watch(self.replaced.clone());
+            let text = format!("note the moment: what {shown} gets from here on is not removed");
+            steps.push(step(Stage::Watch, text, &watch));
+            replaced = Some(self.replaced);
+        }
+        let text = match replaces {
+            true => format!("remove what stood in {shown} before"),
+            false => format!("{shown} is done"),
+        };
+        steps.push(step(Stage::Clean, text, &Action::Clean { replaced, moves: self.moves }));
+        steps.sort_by_key(|step| step.stage);
+        steps
     }
 }
 
@@ -260,6 +319,9 @@ impl Staged {
         let failed = |error| Error::io(error, self.to.display());
         self.remove()?;
         self.directory().map_err(failed)?;
+        if !self.files.is_empty() {
+            return self.write_files(stored);
+        }
         let Some(file) = &self.multi_part else {
             self.dump(&self.to, stored)?;
             return sync_directory(&self.directory);
@@ -272,6 +334,32 @@ impl Staged {
         let mut made = self.create(&self.to.join(format!("{file}.manifest"))).map_err(failed)?;
         made.write_all(manifest.as_bytes()).and_then(|()| made.sync_all()).map_err(failed)?;
         sync_directory(&self.to)
+    }
+
+    /// As they were captured of a stopped server.
+    fn write_files(&self, stored: &dyn Stored) -> Result<()> {
+        for (name, to) in &self.files {
+            let at = stopped::at(name);
+            let is_directory = stored
+                .list(at.as_bytes())?
+                .iter()
+                .any(|entry| entry.at != at.as_bytes() || entry.node.kind == Kind::Directory);
+            let failed = |error| Error::io(error, to.display());
+            if is_directory {
+                DirBuilder::new().mode(0o700).create(to).map_err(failed)?;
+                let done = stored.files(at.as_bytes(), to)?;
+                if let Some((_, why)) = done.failed.first() {
+                    return Err(Error::unavailable(format!("{}: {why}", to.display())));
+                }
+                continue;
+            }
+            let mut file = self.create(to).map_err(failed)?;
+            stored.read(at.as_bytes(), &mut |read| {
+                io::copy(read, &mut file).map(drop).map_err(failed)
+            })?;
+            file.sync_all().map_err(failed)?;
+        }
+        sync_directory(&self.directory)
     }
 
     /// One that is there already stays.
@@ -301,11 +389,6 @@ impl Staged {
     }
 
     fn remove(&self) -> Result<()> {
-        let removed = match self.to.symlink_metadata() {
-            Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(&self.to),
-            Ok(_) => std::fs::remove_file(&self.to),
-            Err(_) => Ok(()),
-        };
-        removed.map_err(|error| Error::io(error, self.to.display()))
+        self.files.iter().map(|(_, to)| to).chain([&self.to]).try_for_each(|path| remove(path))
     }
 }

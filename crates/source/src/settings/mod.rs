@@ -204,7 +204,7 @@ impl Target for Nowhere {
         Err(not_ours(step))
     }
 
-    fn undo(&mut self, step: &Step, _: &Value) -> Result<()> {
+    fn undo(&mut self, step: &Step, _: &Value) -> Result<Value> {
         Err(not_ours(step))
     }
 }

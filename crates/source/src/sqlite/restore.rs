@@ -16,10 +16,10 @@ use tintype_model::{Error, Result};
 use super::copy::{damage, failed, open, open_unchanging, tables};
 use super::file::{COMPANIONS, HEADER_BYTES, Header, beside};
 use super::{At, Facts, STORED};
-use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
+use crate::connector::{Context, Destination, Stored, Target, TargetPlan, action, step};
 use crate::host::moves::{Moves, sync_directory};
 use crate::host::replaced::{Replaced, remove_all};
-use crate::host::{at, moment, processes, space};
+use crate::host::{at, moment, permissions, processes, space};
 
 /// Up to this size every page and index is compared, above it only the pages.
 const WHOLE_CHECK_BYTES: u64 = 4 << 30;
@@ -31,11 +31,25 @@ pub(super) struct SqliteTarget {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Action {
-    Stage { name: String, to: PathBuf, mode: u32, uid: u32, gid: u32, tables: u64 },
+    Stage {
+        name: String,
+        to: PathBuf,
+        mode: u32,
+        uid: u32,
+        gid: u32,
+        tables: u64,
+    },
     Switch(Moves),
-    Health { name: String, path: PathBuf },
-    Watch(PathBuf),
-    Clean(Replaced),
+    Health {
+        name: String,
+        path: PathBuf,
+    },
+    Watch(Replaced),
+    /// Of what was replaced, if there was something.
+    Clean {
+        replaced: Option<Replaced>,
+        moves: Moves,
+    },
 }
 
 impl SqliteTarget {
@@ -67,6 +81,8 @@ fn checks(
     let shown = path.display();
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mut checks = vec![space::check(directory, facts.bytes)];
+    checks.push(permissions::check(directory, None));
+    checks.extend(permissions::check_owner(path));
     if !directory.is_dir() {
         let reason = format!("{} is no directory", directory.display());
         checks.push(Check::block("place", reason, "make it first"));
@@ -135,36 +151,43 @@ impl Target for SqliteTarget {
             let all = std::iter::once("").chain(COMPANIONS);
             all.map(|suffix| (beside(from, suffix), beside(to, suffix))).collect::<Vec<_>>()
         };
-        let moves = Moves { replaces, aside: pairs(&path, &old), place: pairs(&staged, &path) };
-        let files = pairs(&old, &named("kept"));
-        let replaced = Replaced { files, moment: named("moment") };
+        let written =
+            Replaced { files: pairs(&staged, &named("undone")), moment: named("switched") };
+        let moves = Moves {
+            replaces,
+            aside: pairs(&path, &old),
+            place: pairs(&staged, &path),
+            written: Some(written),
+        };
+        let replaced = Replaced { files: pairs(&old, &named("kept")), moment: named("moment") };
         let (name, tables, places) = (item.name.clone(), facts.tables, vec![path.clone()]);
         let stage = Action::Stage { name: name.clone(), to: staged, mode, uid, gid, tables };
         let mut steps = vec![
             step(
                 Stage::Stage,
                 format!("write {} bytes beside {shown} and check them", facts.bytes),
-                stage,
+                &stage,
             ),
             step(
                 Stage::Switch,
                 format!("put the restored database at {shown}"),
-                Action::Switch(moves),
+                &Action::Switch(moves.clone()),
             ),
-            step(Stage::Health, format!("open {shown}"), Action::Health { name, path }),
+            step(Stage::Health, format!("open {shown}"), &Action::Health { name, path }),
         ];
         if replaces {
             steps.push(step(
                 Stage::Watch,
                 format!("note the moment: what {shown} gets from here on is not removed"),
-                Action::Watch(replaced.moment.clone()),
-            ));
-            steps.push(step(
-                Stage::Clean,
-                format!("remove what stood at {shown} before"),
-                Action::Clean(replaced),
+                &Action::Watch(replaced.clone()),
             ));
         }
+        let clean = match replaces {
+            true => format!("remove what stood at {shown} before"),
+            false => format!("{shown} is done"),
+        };
+        let replaced = Some(replaced).filter(|_| replaces);
+        steps.push(step(Stage::Clean, clean, &Action::Clean { replaced, moves }));
         steps.sort_by_key(|step| step.stage);
         Ok(TargetPlan { checks, steps, replaces, places, ..TargetPlan::default() })
     }
@@ -185,28 +208,34 @@ impl Target for SqliteTarget {
                 let connection = open(&name, &path)?;
                 tables(&connection).map_err(|error| failed(&name, &path, error))?;
             }
-            Action::Watch(moment) => moment::note(&moment)?,
-            Action::Clean(replaced) => return remove_all(&[replaced]),
+            Action::Watch(replaced) => replaced.watch()?,
+            Action::Clean { replaced, moves } => {
+                moves.end()?;
+                return remove_all(replaced.as_slice());
+            }
         }
         Ok(Value::Null)
     }
 
-    fn undo(&mut self, step: &Step, _: &Value) -> Result<()> {
+    fn undo(&mut self, step: &Step, _: &Value) -> Result<Value> {
         match action(step)? {
             Action::Stage { to, .. } => {
                 let all = std::iter::once("").chain(COMPANIONS);
-                remove(&all.map(|suffix| beside(&to, suffix)).collect::<Vec<_>>())
+                remove(&all.map(|suffix| beside(&to, suffix)).collect::<Vec<_>>())?;
             }
             Action::Switch(moves) => {
                 if moves.is_placed() {
                     unused(&moves, &self.context.stubborn())?;
                 }
-                moves.undo()
+                return moves.undo();
             }
-            Action::Health { .. } => Ok(()),
-            Action::Watch(moment) => moment::forget(&moment),
-            Action::Clean(replaced) => replaced.is_there(),
+            Action::Health { .. } => {}
+            Action::Watch(replaced) => moment::forget(&replaced.moment)?,
+            Action::Clean { replaced, .. } => {
+                replaced.iter().try_for_each(Replaced::is_there)?;
+            }
         }
+        Ok(Value::Null)
     }
 }
 
@@ -214,16 +243,6 @@ impl Target for SqliteTarget {
 fn unused(moves: &Moves, context: &Context) -> Result<()> {
     let places: Vec<&Path> = moves.place.iter().map(|(_, place)| &**place).collect();
     processes::unused(&places, "stop what uses it", context)
-}
-
-fn step(stage: Stage, text: String, action: Action) -> Step {
-    let action = serde_json::to_value(action).expect("it has texts and numbers only");
-    Step { stage, text, action }
-}
-
-fn action(step: &Step) -> Result<Action> {
-    serde_json::from_value(step.action.clone())
-        .map_err(|error| Error::invalid(format!("a step that is not of this connector: {error}")))
 }
 
 /// A new file, whatever stood under its name; all is done over its handle, so that nothing that is

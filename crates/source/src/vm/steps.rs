@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tintype_model::plan::{Stage, Step};
+use tintype_model::plan::Stage;
 use tintype_model::{Error, Result};
 
 use super::disk_file;
@@ -79,12 +79,6 @@ impl FileStep {
             | Self::Remove { .. } => None,
         }
     }
-}
-
-/// A step with words for people.
-pub(crate) fn step<A: Serialize>(stage: Stage, text: impl Into<String>, action: &A) -> Step {
-    let action = serde_json::to_value(action).expect("it is plain data");
-    Step { stage, text: text.into(), action }
 }
 
 /// Name of a file beside another, of a run.

@@ -29,6 +29,16 @@ pub(super) fn back(snapshot: &Snapshot) -> String {
     words.join(" ")
 }
 
+/// How what a restore left beside is removed, once nobody needs it.
+pub(super) fn remove(place: &str) -> String {
+    let paths = place.split(", ").filter(|path| path.starts_with('/'));
+    let paths: Vec<String> = paths.map(shell_word).collect();
+    match paths.is_empty() {
+        true => "look what of it is needed, then drop it".to_owned(),
+        false => format!("look what of it is needed, then rm -r {}", paths.join(" ")),
+    }
+}
+
 fn command(snapshot: &Snapshot) -> Vec<String> {
     let id = snapshot.id.short();
     ["tintype", "repo", "restore", &id, "--resources"].map(str::to_owned).into()

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
@@ -32,9 +31,6 @@ use crate::{platform, show, terminal};
 
 const HOOKS_LEFT: &str = "hooks were run before the restore, those after it were not: start again \
                           yourself what they stopped";
-
-/// Nothing is frozen for longer while the undo point is taken.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub(super) struct Options {
@@ -91,7 +87,7 @@ pub(super) fn run(
     only_for_files(args)?;
     let wanted = args.of_resources.wanted(args, &descriptor)?;
     let own: Vec<_> = app.local_directory()?.into_iter().chain(app.cache_root()).collect();
-    let options = platform::group_options(&own, None, DEADLINE, app.budget.ahead_bytes)?;
+    let options = platform::group_options(&own, None, app.budget.ahead_bytes)?;
     let run = Run::begin(&app.env, &app.cancel, &options)?;
     let connectors = tintype_source::connectors();
     let progress = Progress::default();
@@ -384,6 +380,7 @@ fn explain(args: &Args, app: &App, planned: &Restore<'_>, broken: &Broken) {
     if broken.is_announced && !app.cancel.is_canceled() {
         app.report.warn(HOOKS_LEFT);
     }
+    tell_written(app, &broken.kept);
     if broken.is_undone {
         app.report.note("everything is as it was before");
         return;
@@ -423,13 +420,30 @@ fn undone(app: &App, planned: &Restore<'_>, repository: &Repository) -> anyhow::
     if undone.is_announced {
         app.report.warn(HOOKS_LEFT);
     }
+    tell_written(app, &undone.kept);
     if left.is_empty() {
         app.report.text("everything is as it was before the restore")?;
     } else {
         let back = onward::back(planned.snapshot);
         app.report.note(format!("to take back the rest, once its cause is gone: {back}"));
     }
-    Ok(Done::of(Exit::of_outcome(!left.is_empty(), false), json!({ "left": left })))
+    let figures = json!({ "left": left, "kept": undone.kept.len() });
+    Ok(Done::of(Exit::of_outcome(!left.is_empty(), false), figures))
+}
+
+/// What others wrote to what had been restored.
+fn tell_written(app: &App, kept: &[(String, String)]) {
+    for (name, place) in kept {
+        let event = app.report.event("kept", json!({ "resource": name, "place": place }));
+        app.report.warn(format!(
+            "{name}: what was restored was written to before it was taken back, so it stays: {place}; \
+             {}",
+            onward::remove(place)
+        ));
+        if let Err(error) = event {
+            app.report.warn(error.to_string());
+        }
+    }
 }
 
 /// Of which snapshots there are interrupted restores.
@@ -459,7 +473,8 @@ fn finish(app: &App, restored: &Restored, count: usize, missing: usize) -> anyho
         app.report.event("kept", json!({ "resource": name, "place": place }))?;
         app.report.warn(format!(
             "{name}: what was replaced changed after the undo point, or is still written to, so it \
-             stays: {place}; look what of it is needed, then remove it"
+             stays: {place}; {}",
+            onward::remove(place)
         ));
     }
     let what = show::counted(count as u64, "resource", "resources");

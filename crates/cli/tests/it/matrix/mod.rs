@@ -24,10 +24,6 @@ trait Holder {
     /// What an administrator must do before and after a restore over it.
     fn stop(&mut self) {}
     fn start(&mut self) {}
-    /// What is stopped can be captured, so that a restore over it can be taken back.
-    fn has_undo_point(&self) -> bool {
-        true
-    }
     /// What must be said for a copy.
     fn options(&mut self) -> Vec<String>;
     fn read_copy(&mut self) -> u32;
@@ -179,10 +175,6 @@ impl Holder for Cluster {
         }
     }
 
-    fn has_undo_point(&self) -> bool {
-        self.logical
-    }
-
     fn options(&mut self) -> Vec<String> {
         if self.logical {
             return vec!["--rule".to_owned(), "it.database.shop=copy".to_owned()];
@@ -222,15 +214,6 @@ impl Holder for Maria {
         self.0.sql("shop", "select n from t").parse().unwrap()
     }
 
-    /// A database that is there is never replaced.
-    fn stop(&mut self) {
-        self.0.sql("", "drop database shop");
-    }
-
-    fn has_undo_point(&self) -> bool {
-        false
-    }
-
     fn options(&mut self) -> Vec<String> {
         vec!["--rule".to_owned(), "it.database.shop=copy".to_owned()]
     }
@@ -247,7 +230,8 @@ struct Redises {
     copy: Redis,
 }
 
-const SETTINGS: [&str; 2] = ["--save", ""];
+/// It keeps its data when it is stopped.
+const SETTINGS: [&str; 4] = ["--save", "", "--appendonly", "yes"];
 
 impl Holder for Redises {
     fn resource(&self) -> (&'static str, &'static str, Value) {
@@ -268,10 +252,6 @@ impl Holder for Redises {
 
     fn start(&mut self) {
         self.server.resume(&SETTINGS);
-    }
-
-    fn has_undo_point(&self) -> bool {
-        false
     }
 
     fn options(&mut self) -> Vec<String> {
@@ -316,17 +296,14 @@ fn over(lab: &Lab, holder: &mut dyn Holder) {
         let words = ["restore", snapshot, "--resources", "--in-place", "it", "--yes"];
         lab.run(&[&words[..], more].concat()).expect(0);
     };
-    let undoable = holder.has_undo_point();
     holder.stop();
-    run("latest", if undoable { &[] } else { &["--without-undo-point"] });
+    run("latest", &[]);
     holder.start();
     assert_eq!(holder.read(), 1);
-    if undoable {
-        holder.stop();
-        run(&lab.undo_point(), &["--without-undo-point"]);
-        holder.start();
-        assert_eq!(holder.read(), 2, "the undo point brings back what was replaced");
-    }
+    holder.stop();
+    run(&lab.undo_point(), &["--without-undo-point"]);
+    holder.start();
+    assert_eq!(holder.read(), 2, "the undo point brings back what was replaced");
 }
 
 fn needs_root() -> bool {
@@ -348,6 +325,6 @@ fn volumes_and_databases_with_every_restore() {
         every_restore(&mut Cluster::new(logical));
     }
     every_restore(&mut Maria(MariaDb::start()));
-    let (server, copy) = (Redis::start(&SETTINGS), Redis::start(&SETTINGS));
+    let (server, copy) = (Redis::start(&SETTINGS), Redis::start(&["--save", ""]));
     every_restore(&mut Redises { server, copy });
 }

@@ -15,8 +15,8 @@ use tintype_model::plan::{Check, Stage as StepStage, Step};
 use tintype_model::resource::{Component, Consistency, Kind, Resource};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{
-    CapturePlan, Changed, Connector, Content, Context, Destination, Discovered, Guarded, Part,
-    ReadImage, Released, Source, Stored, Target, TargetPlan, View,
+    CapturePlan, Changed, Connector, Content, Context, Destination, Discovered, Guarded, KEPT,
+    Part, ReadImage, Released, Source, Stored, Target, TargetPlan, View,
 };
 
 use crate::support::noise;
@@ -42,6 +42,8 @@ pub(super) struct World {
     pub(super) cancel_at: Option<(usize, Canceled)>,
     /// Taking back the switch of this one fails.
     pub(super) stuck: Option<&'static str>,
+    /// Somebody writes to what is restored.
+    pub(super) is_written: bool,
     pub(super) steps: usize,
 }
 
@@ -337,7 +339,7 @@ impl Target for PlayedTarget {
         if fails { Err(Error::unavailable("it broke")) } else { Ok(json!(at)) }
     }
 
-    fn undo(&mut self, step: &Step, _: &Value) -> Result<()> {
+    fn undo(&mut self, step: &Step, _: &Value) -> Result<Value> {
         let name = step.action.as_str().unwrap().to_owned();
         let mut world = self.world.lock().unwrap();
         if step.stage == StepStage::Switch && world.stuck == Some(&name) {
@@ -352,11 +354,14 @@ impl Target for PlayedTarget {
                 if let Some(old) = world.aside.remove(&name) {
                     world.live.get_mut(&name).unwrap().0 = old;
                 }
+                if world.is_written {
+                    return Ok(json!({ KEPT: format!("beside {name}") }));
+                }
             }
             StepStage::Start => world.live.get_mut(&name).unwrap().1 = false,
             StepStage::Watch | StepStage::Health => {}
             StepStage::Clean => return Err(Error::unsupported("what was replaced is gone")),
         }
-        Ok(())
+        Ok(Value::Null)
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use tintype_engine::cancel::Cancel;
-use tintype_model::resource::Resource;
+use tintype_engine::env::Env;
+use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource};
 use tintype_model::{Error, ErrorKind};
 use tintype_runner::group::restore::{Broken, GroupPlan, Restore, Restored, Wanted};
 use tintype_runner::group::{self, Run};
@@ -210,6 +211,86 @@ fn what_could_not_be_taken_back_is_tried_again() {
     assert_eq!(world(&stage), before());
     stage.world.lock().unwrap().fails_at = None;
     restore(&stage, &Cancel::default()).unwrap();
+    assert_eq!(world(&stage), after());
+}
+
+#[test]
+fn what_was_written_to_what_was_restored_is_told_when_it_is_taken_back() {
+    let expected = [("a", "beside a"), ("b", "beside b")].map(|(a, b)| (a.into(), b.into()));
+    let stage = stage();
+    {
+        let mut world = stage.world.lock().unwrap();
+        (world.fails_at, world.is_written) = (Some(STEPS - 2), true);
+    }
+    let broken = restore(&stage, &Cancel::default()).unwrap_err();
+    assert!(broken.is_undone, "{broken:?}");
+    assert_eq!(broken.kept, expected);
+    // And by somebody who comes later; one that is stuck says it the next time.
+    let cancel = Cancel::default();
+    {
+        let mut world = stage.world.lock().unwrap();
+        let at = world.steps + STEPS - 2;
+        (world.fails_at, world.cancel_at) = (None, Some((at, Canceled(cancel.clone()))));
+    }
+    let broken = restore(&stage, &cancel).unwrap_err();
+    assert!(broken.error.is(ErrorKind::Canceled) && broken.kept.is_empty(), "{broken:?}");
+    let undo = || begun(&stage, &Cancel::default(), |restore| restore.undo().unwrap());
+    stage.world.lock().unwrap().stuck = Some("b");
+    let undone = undo();
+    assert_eq!((undone.left.len(), &undone.kept[..]), (1, &expected[..1]));
+    stage.world.lock().unwrap().stuck = None;
+    assert_eq!(undo().kept, expected);
+}
+
+/// Those that ended do not run again, and those that did not are not forgotten.
+#[test]
+fn hooks_of_an_interrupted_restore_run_once() {
+    let stage = Stage::new();
+    let noted = stage.lab.path("noted");
+    let hook = |phase, line: &str| Hook {
+        phase,
+        command: ["sh", "-c", &format!("{line} >> {}", noted.display())].map(str::to_owned).into(),
+        place: HookPlace::Host,
+        timeout_seconds: 60,
+        on_error: OnError::Fail,
+    };
+    let (flag, go) = (stage.lab.path("flag"), stage.lab.path("go"));
+    let slow = format!(
+        "echo begun >> {}; test -e {} || {{ touch {}; sleep 100; }}; echo a",
+        noted.display(),
+        go.display(),
+        flag.display()
+    );
+    let with = |of: Resource, hooks: Vec<Hook>| Resource { hooks, ..of };
+    let resources = vec![
+        with(resource("a", ""), vec![hook(Phase::PostRestore, &slow)]),
+        with(
+            resource("b", ""),
+            vec![hook(Phase::PreRestore, "echo before"), hook(Phase::PostRestore, "echo b")],
+        ),
+        application("app", &["b", "a"]),
+    ];
+    assert!(stage.take(resources).outcome.manifest.complete);
+    *stage.world.lock().unwrap() = before();
+    let cancel = Cancel::default();
+    let interrupted = || {
+        let broken = restore(&stage, &cancel).unwrap_err();
+        assert!(broken.error.is(ErrorKind::Canceled) && broken.is_announced, "{broken:?}");
+    };
+    let stop = || {
+        while !flag.exists() {
+            std::thread::yield_now();
+        }
+        cancel.cancel();
+    };
+    Env::system().tasks.run(vec![Box::new(interrupted), Box::new(stop)]);
+    let lines = || std::fs::read_to_string(&noted).unwrap();
+    assert_eq!(lines(), "before\nb\nbegun\n");
+    std::fs::write(&go, "").unwrap();
+    let restored = restore(&stage, &Cancel::default()).unwrap();
+    assert_eq!(lines(), "before\nb\nbegun\nbegun\na\n", "it was stopped in its middle");
+    let of: Vec<&str> = restored.hooks.iter().map(|(of, _)| &of[..]).collect();
+    assert_eq!(of, ["b", "b", "a"], "all are told");
     assert_eq!(world(&stage), after());
 }
 

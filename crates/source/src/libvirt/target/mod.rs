@@ -15,7 +15,8 @@ use super::at;
 use super::domain::{Domain, autostarts};
 use super::virsh::Virsh;
 use super::xml::{parse, text};
-use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
+use crate::connector::{Context, Destination, Stored, Target, TargetPlan, action, step};
+use crate::host::replaced::Replaced;
 use crate::vm::draft::Draft;
 use crate::vm::steps::FileStep;
 
@@ -116,23 +117,19 @@ impl Target for LibvirtTarget {
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
-        match action(step)? {
+        match action::<Action>(step)? {
             Action::File(file) => file.apply(stored, &self.context),
             Action::Libvirt(libvirt) => libvirt.apply(&self.context),
         }
     }
 
-    fn undo(&mut self, step: &Step, done: &Value) -> Result<()> {
-        match action(step)? {
+    fn undo(&mut self, step: &Step, done: &Value) -> Result<Value> {
+        match action::<Action>(step)? {
             Action::File(file) => file.undo(&self.context),
             Action::Libvirt(libvirt) => libvirt.undo(done, &self.context),
         }
+        .map(|()| Value::Null)
     }
-}
-
-fn action(step: &Step) -> Result<Action> {
-    serde_json::from_value(step.action.clone())
-        .map_err(|error| Error::internal(format!("step {}: {error}", step.text)))
 }
 
 impl LibvirtStep {

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tintype_model::Result;
 use tintype_model::item::Item;
 use tintype_model::plan::Step;
 use tintype_model::resource::Resource;
-use tintype_model::{Error, Result};
 
-use crate::connector::{Context, Destination, Stored, Target, TargetPlan};
+use crate::connector::{Context, Destination, Stored, Target, TargetPlan, action};
 use crate::vm::steps::FileStep;
 
 pub(crate) struct QemuTarget {
@@ -48,7 +48,7 @@ impl Target for QemuTarget {
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
-        match action(step)? {
+        match action::<Action>(step)? {
             Action::File(file) => return file.apply(stored, &self.context),
             Action::Machine(MachineStep::Start { script, directory, qmp }) => {
                 health::start(&script, &directory, &qmp, &self.context)?;
@@ -60,16 +60,12 @@ impl Target for QemuTarget {
         Ok(Value::Null)
     }
 
-    fn undo(&mut self, step: &Step, _done: &Value) -> Result<()> {
-        match action(step)? {
+    fn undo(&mut self, step: &Step, _done: &Value) -> Result<Value> {
+        match action::<Action>(step)? {
             Action::File(file) => file.undo(&self.context),
             Action::Machine(MachineStep::Start { qmp, .. }) => health::stop(&qmp, &self.context),
             Action::Machine(MachineStep::Health { .. }) => Ok(()),
         }
+        .map(|()| Value::Null)
     }
-}
-
-fn action(step: &Step) -> Result<Action> {
-    serde_json::from_value(step.action.clone())
-        .map_err(|error| Error::internal(format!("step {}: {error}", step.text)))
 }

@@ -11,6 +11,7 @@ use tintype_model::{Error, ErrorKind, Result};
 
 use super::MachineStep;
 use super::renew::{Renewal, fresh_mac, fresh_uuid, names, renewed, script};
+use crate::connector::step;
 use crate::connector::{Context, Destination, Stored, TargetPlan};
 use crate::qemu::at::{At, DiskAt};
 use crate::qemu::definition::{DEFINITION, Definition};
@@ -23,7 +24,7 @@ use crate::vm::place::resolved;
 use crate::vm::qmp::Qmp;
 use crate::vm::rules::Rules;
 use crate::vm::socket::Waits;
-use crate::vm::steps::{FileStep, beside};
+use crate::vm::steps::{FileStep, beside, keep_later, replaced};
 
 const DEFINITION_BYTES: u64 = 64 << 20;
 

@@ -26,6 +26,12 @@ pub(super) struct Journal {
     /// See [`later::settled`](super::later::settled).
     #[serde(default)]
     pub settled: Vec<u64>,
+    /// The same of what was restored, once it is taken back.
+    #[serde(default)]
+    pub settled_back: Option<Vec<u64>>,
+    /// Names, escaped, that others made at the top beside the restored entries.
+    #[serde(default)]
+    pub added: Vec<String>,
     /// What was replaced is being removed: there is no way back.
     pub is_over: bool,
 }

@@ -44,6 +44,21 @@ impl Layout {
         self.container.join("moment")
     }
 
+    /// Made right before the switch: what is younger of what was restored, others wrote.
+    pub(super) fn switched(&self) -> PathBuf {
+        self.container.join("switched")
+    }
+
+    /// Made right after it, where entries are exchanged one by one.
+    pub(super) fn shown(&self) -> PathBuf {
+        self.container.join("shown")
+    }
+
+    /// What was restored, where it stays because it was written to before it was taken back.
+    pub(super) fn written(&self) -> PathBuf {
+        self.container.join("written")
+    }
+
     /// What was replaced, where it stays because it changed after the undo point.
     pub(super) fn kept(&self) -> PathBuf {
         self.container.join("replaced")

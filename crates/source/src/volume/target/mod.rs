@@ -30,7 +30,7 @@ use self::journal::{Journal, identity};
 use self::layout::Layout;
 use super::times::keeping_times;
 use super::{btrfs, exports, ioctl, place};
-use crate::connector::{Context, Destination, FilesDone, KEPT, Stored, Target, TargetPlan};
+use crate::connector::{Context, Destination, FilesDone, KEPT, Stored, Target, TargetPlan, action};
 
 /// See the module's head.
 pub(super) fn target(context: &Context) -> Box<dyn Target> {
@@ -50,13 +50,6 @@ enum Action {
     Switch(Layout),
     Look(Layout),
     Remove(Layout),
-}
-
-impl Action {
-    fn of(step: &Step) -> Result<Self> {
-        Self::deserialize(&step.action)
-            .map_err(|error| Error::invalid(format!("step {:?}: {error}", step.text)))
-    }
 }
 
 /// So many paths that could not be restored are named.
@@ -91,7 +84,7 @@ impl Target for Volume {
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {
         self.context.cancel.check()?;
-        match Action::of(step)? {
+        match action(step)? {
             Action::Stage(layout) => stage(&layout, stored),
             Action::Watch(layout) => later::mark(&layout).map(|()| Value::Null),
             Action::Switch(layout) => switch::switch(&layout).map(|()| Value::Null),
@@ -108,21 +101,24 @@ impl Target for Volume {
         }
     }
 
-    fn undo(&mut self, step: &Step, _: &Value) -> Result<()> {
-        match Action::of(step)? {
-            Action::Stage(layout) => unstage(&layout),
-            Action::Watch(layout) => later::unmark(&layout),
-            Action::Switch(layout) => switch::back(&layout),
-            Action::Look(_) => Ok(()),
+    fn undo(&mut self, step: &Step, _: &Value) -> Result<Value> {
+        match action(step)? {
+            Action::Stage(layout) => unstage(&layout)?,
+            Action::Watch(layout) => later::unmark(&layout)?,
+            Action::Switch(layout) => return take_back(&layout),
+            Action::Look(_) => {}
             Action::Remove(layout) => {
                 let is_over = match identity(&layout.container)? {
                     None => true,
                     Some(_) if identity(&layout.kept())?.is_some() => true,
                     Some(_) => Journal::read(&layout)?.is_some_and(|journal| journal.is_over),
                 };
-                if is_over { Err(switch::over(&layout)) } else { Ok(()) }
+                if is_over {
+                    return Err(switch::over(&layout));
+                }
             }
         }
+        Ok(Value::Null)
     }
 }
 
@@ -250,6 +246,14 @@ fn stage(layout: &Layout, stored: &dyn Stored) -> Result<Value> {
     Ok(json!({ "entries": entries, "bytes": bytes, "failed": named, "failed_count": failed.len() }))
 }
 
+/// Back to what stood there; what was restored stays beside if it was written to.
+fn take_back(layout: &Layout) -> Result<Value> {
+    switch::back(layout)?;
+    let written = layout.written();
+    let stays = identity(&written)?.is_some();
+    Ok(if stays { json!({ KEPT: written.to_string_lossy() }) } else { Value::Null })
+}
+
 fn unstage(layout: &Layout) -> Result<()> {
     match Journal::read(layout)? {
         Some(journal) if journal.is_over => Err(switch::over(layout)),
@@ -257,8 +261,16 @@ fn unstage(layout: &Layout) -> Result<()> {
             "{} holds what was replaced; undo the switch first",
             layout.container.display()
         ))),
+        None if identity(&layout.written())?.is_some() => remove_helpers(layout),
         None => remove_container(layout),
     }
+}
+
+fn remove_helpers(layout: &Layout) -> Result<()> {
+    for name in ["moment", "switched", "shown", "spare", "undone", "added", "old-top", "new-top"] {
+        remove_path(&layout.container.join(name))?;
+    }
+    Ok(())
 }
 
 /// From here on there is no way back. What changed after the undo point stays, and its place is told.
@@ -275,9 +287,7 @@ fn finish(layout: &Layout, cancel: &Cancel) -> Result<Value> {
         }
         switch::rename_if_there(&layout.staged(), &kept)?;
     }
-    for name in ["moment", "spare", "undone", "old-top", "new-top"] {
-        remove_path(&layout.container.join(name))?;
-    }
+    remove_helpers(layout)?;
     Journal::remove(layout)?;
     switch::sync(&layout.container)?;
     Ok(json!({ KEPT: kept.to_string_lossy() }))
@@ -289,7 +299,7 @@ fn remove_container(layout: &Layout) -> Result<()> {
     if identity(container)?.is_none() {
         return Ok(());
     }
-    for name in ["new", "spare", "undone", "old-top", "new-top"] {
+    for name in ["new", "spare", "undone", "added", "old-top", "new-top"] {
         remove_path(&container.join(name))?;
     }
     let parent = container.parent().unwrap_or(container);

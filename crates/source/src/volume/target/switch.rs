@@ -15,6 +15,7 @@ use super::journal::{Journal, identity};
 use super::later;
 use super::layout::Layout;
 use super::metadata::copy_metadata;
+use crate::host::moment;
 use crate::volume::escape::{escaped, plain};
 use crate::volume::times::{keeping_own_times, keeping_times};
 use crate::volume::{opened, place};
@@ -52,6 +53,7 @@ pub(super) fn switch(layout: &Layout) -> Result<()> {
     }
     if layout.only.is_none() {
         copy_metadata(&layout.tops().1, &layout.live)?;
+        moment::note(&layout.shown())?;
     }
     sync(&layout.live)
 }
@@ -84,17 +86,30 @@ fn begin(layout: &Layout) -> Result<Journal> {
             copy_metadata(from, to)?;
         }
     }
-    let settled = later::settled(layout)?;
-    let journal = Journal { entries, carried, settled, is_over: false };
+    let settled = later::settled(layout, &layout.moment())?;
+    moment::note(&layout.switched())?;
+    let journal = Journal { entries, carried, settled, ..Journal::default() };
     journal.write(layout)?;
     Ok(journal)
 }
 
-/// Takes it back; also a switch that was interrupted, or never began.
+/// Takes it back; also a switch that was interrupted, or never began. What was restored gets another
+/// place if it was written to.
 pub(super) fn back(layout: &Layout) -> Result<()> {
-    let Some(journal) = Journal::read(layout)? else { return Ok(()) };
+    let Some(mut journal) = Journal::read(layout)? else { return Ok(()) };
     if journal.is_over {
         return Err(over(layout));
+    }
+    if journal.settled_back.is_none() {
+        journal.settled_back = Some(later::settled_back(layout)?);
+        journal.added = added(layout, &journal)?;
+        journal.write(layout)?;
+    }
+    let aside = layout.container.join("added");
+    make(&aside)?;
+    for name in &journal.added {
+        let name = path_of(name);
+        rename_if_there(&layout.live.join(&name), &aside.join(&name))?;
     }
     for path in journal.carried.iter().rev() {
         carry::over(&layout.volume(), &layout.restored(), &path_of(path))?;
@@ -134,7 +149,41 @@ pub(super) fn back(layout: &Layout) -> Result<()> {
         copy_metadata(&layout.tops().0, &layout.live)?;
     }
     sync(&layout.live)?;
+    keep_written(layout, &journal)?;
+    moment::forget(&layout.switched())?;
+    moment::forget(&layout.shown())?;
     keeping_times(&layout.live, || Journal::remove(layout))
+}
+
+/// What was restored is staged again: it gets a place of its own if others wrote to it.
+fn keep_written(layout: &Layout, journal: &Journal) -> Result<()> {
+    if identity(&layout.written())?.is_some() {
+        return Ok(());
+    }
+    let is_written = !journal.added.is_empty() || later::is_written(layout, journal)?;
+    for name in &journal.added {
+        let name = path_of(name);
+        let aside = layout.container.join("added").join(&name);
+        rename_if_there(&aside, &layout.staged().join(&name))?;
+    }
+    if is_written {
+        rename_if_there(&layout.staged(), &layout.written())?;
+    }
+    Ok(())
+}
+
+/// Names at the top that are neither restored nor carried over, once all that was there is exchanged.
+fn added(layout: &Layout, journal: &Journal) -> Result<Vec<String>> {
+    if moment::noted(&layout.shown())?.is_none() {
+        return Ok(Vec::new());
+    }
+    let top = |path: &String| path_of(path).iter().next().map(PathBuf::from);
+    let known = journal.entries.iter().map(|(name, _)| name).chain(&journal.carried);
+    let known: BTreeSet<PathBuf> = known.filter_map(top).collect();
+    let is_other =
+        |name: &PathBuf| !known.contains(name) && layout.live.join(name) != layout.container;
+    let others = names(&layout.live)?.into_iter().filter(is_other);
+    Ok(others.map(|name| escaped(name.as_os_str().as_bytes())).collect())
 }
 
 pub(super) fn over(layout: &Layout) -> Error {

@@ -44,11 +44,6 @@ pub(crate) trait World: Sync {
     /// What bears a name of ours, wherever it may be, or is still held up; but for [`World::kept`].
     fn leftovers(&self) -> Vec<String>;
 
-    /// What was replaced and stays beside what was restored.
-    fn kept(&self) -> Vec<String> {
-        Vec::new()
-    }
-
     /// Does what users must do before a restore over the living resource: stop a server, drop a
     /// database. Gives whether something is still there to be replaced.
     fn make_way(&self) -> bool {

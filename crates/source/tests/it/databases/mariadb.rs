@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tintype_model::ErrorKind;
+use tintype_model::plan::{Stage, Verdict};
 use tintype_model::resource::{Consistency, Resource};
 use tintype_source::connector::{Destination, Released, Turn};
 use tintype_testkit::mariadb::{MariaDb, client};
 use tintype_testkit::volumes::Mounted;
 
-use super::world::{World, as_new, blocked, connector, database};
+use super::world::{World, as_new, blocked, connector, database, kept};
 
 fn at(server: &MariaDb) -> Value {
     json!({ "socket": server.socket })
@@ -82,29 +83,177 @@ fn all_databases_are_of_the_moment_of_the_freeze_while_a_writer_goes_on() {
     assert!(users.contains("CREATE USER"), "{users}");
 }
 
+/// With all that hangs together in it; what stands there goes when all is done.
 #[test]
-fn a_database_that_is_there_is_never_replaced() {
+fn a_database_that_is_there_is_replaced_whole() {
+    let server = MariaDb::start();
+    server.sql("", "CREATE DATABASE shop CHARACTER SET latin1 COMMENT 'ours'; CREATE USER app@'%'");
+    server.sql("", "GRANT SELECT ON shop.* TO app@'%'");
+    for sql in [
+        "CREATE TABLE t(n INT PRIMARY KEY, p INT) ENGINE=InnoDB",
+        "CREATE TABLE c(n INT, FOREIGN KEY (n) REFERENCES t(n)) ENGINE=InnoDB",
+        "CREATE SEQUENCE s START WITH 5",
+        "CREATE VIEW v AS SELECT n FROM t",
+        "CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.p = 7",
+        "CREATE PROCEDURE p() SELECT 'it''s; \\\\! no command'",
+        "INSERT INTO t VALUES(1, 0)",
+        "INSERT INTO c VALUES(1)",
+    ] {
+        server.sql("shop", sql);
+    }
+    let world = World::new();
+    let item = world.capture(&resource(&server), || (), || ()).unwrap();
+    let in_place = Destination::InPlace;
+    server.sql("shop", "INSERT INTO t VALUES(2, 0)");
+    let whole = |rows: &str, what: &str| {
+        assert_eq!(server.sql("shop", "SELECT GROUP_CONCAT(n) FROM v"), rows, "{what}");
+        assert_eq!(server.sql("shop", "CALL p()"), "it's; \\\\! no command", "{what}");
+        let made =
+            "INSERT INTO t VALUES(9, 0); SELECT p FROM t WHERE n = 9; DELETE FROM t WHERE n = 9";
+        assert_eq!(server.sql("shop", made), "7", "{what}");
+        let parent = client(&server.socket).args(["-e", "DELETE FROM shop.t WHERE n = 1"]).output();
+        assert!(!parent.unwrap().status.success(), "{what}: a child refers to it");
+        assert!(server.sql("", "SHOW CREATE DATABASE shop").contains("latin1"), "{what}");
+        let ours = "SELECT COUNT(*) FROM information_schema.schemata \
+                    WHERE schema_name LIKE 'tintype%' OR schema_comment LIKE 'tintype%'";
+        assert_eq!(server.sql("", ours), "0", "{what}");
+        let tables =
+            "SELECT COUNT(*) FROM information_schema.tables WHERE table_name LIKE 'tintype%'";
+        assert_eq!(server.sql("", tables), "0", "{what}");
+    };
+    world.undo_after_each_step(&item, &resource(&server), &in_place, |count| {
+        whole("1,2", &format!("undone after {count} steps"));
+        assert!(server.sql("", "SHOW CREATE DATABASE shop").contains("ours"));
+    });
+    let mut user = client(&server.socket)
+        .args(["--database=shop", "-e", "SELECT SLEEP(600)"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let users = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'shop'";
+    while server.sql("", users) == "0" {}
+    let (_, plan) = world.plan(&item, &resource(&server), &in_place);
+    assert_eq!(blocked(&plan.checks)[0].name, "running");
+    user.kill().unwrap();
+    user.wait().unwrap();
+    server.sql(
+        "",
+        "SELECT CONCAT('KILL ', id) INTO @k FROM information_schema.processlist \
+                    WHERE db = 'shop'; EXECUTE IMMEDIATE @k",
+    );
+    while server.sql("", users) != "0" {}
+    let before = world.before(&item, &resource(&server));
+    assert_eq!(before.at["databases"], json!(["shop"]), "exactly what is replaced");
+    world.restore(&item, &resource(&server), &in_place);
+    whole("1", "restored");
+    assert_eq!(
+        server.sql("", "SELECT COUNT(*) FROM mysql.db WHERE user = 'app'"),
+        "1",
+        "its rights"
+    );
+}
+
+#[test]
+fn a_database_that_changes_after_the_undo_point_stays() {
     let server = MariaDb::start();
     server.sql("", "CREATE DATABASE shop");
     server.sql("shop", "CREATE TABLE t(n INT) ENGINE=InnoDB");
     server.sql("shop", "INSERT INTO t VALUES(1)");
+    server.sql("shop", "CREATE VIEW v AS SELECT n FROM t");
     let world = World::new();
     let item = world.capture(&resource(&server), || (), || ()).unwrap();
-    let (_, plan) = world.plan(&item, &resource(&server), &Destination::InPlace);
-    assert_eq!(blocked(&plan.checks)[0].name, "name");
-    // Made by somebody else after the plan: it stays.
+    let (mut target, plan) = world.plan(&item, &resource(&server), &Destination::InPlace);
+    let mut last = Value::Null;
+    for step in &plan.steps {
+        last = target.apply(step, &world.stored).unwrap();
+        if step.stage == Stage::Watch {
+            server.sql("shop", "UPDATE t SET n = 2");
+        }
+    }
+    assert_eq!(server.sql("shop", "SELECT n FROM t"), "1");
+    let kept = kept(&last).unwrap();
+    assert_eq!(server.sql(kept.strip_prefix("database ").unwrap(), "SELECT n FROM v"), "2");
+    // A name that somebody took after the plan stays his.
     let rules = [("database.shop", "copy")];
     let (mut target, plan) = world.plan(&item, &resource(&server), &as_new(&at(&server), &rules));
     server.sql("", "CREATE DATABASE copy");
     target.apply(&plan.steps[0], &world.stored).unwrap_err();
     target.undo(&plan.steps[0], &Value::Null).unwrap();
     assert!(server.sql("", "SHOW DATABASES").contains("copy"));
-    server.sql("", "DROP DATABASE copy");
-    world.restore(&item, &resource(&server), &as_new(&at(&server), &rules));
-    assert_eq!(server.sql("copy", "SELECT n FROM t"), "1");
-    server.sql("", "DROP DATABASE shop");
-    world.restore(&item, &resource(&server), &Destination::InPlace);
-    assert_eq!(server.sql("shop", "SELECT n FROM t"), "1");
+    let (_, plan) = world.plan(&item, &resource(&server), &as_new(&at(&server), &rules));
+    assert_eq!(blocked(&plan.checks)[0].name, "name");
+}
+
+/// Those that are missing are made, with password and rights; those that are there stay.
+#[test]
+fn accounts_of_the_snapshot_log_in_afterwards() {
+    let server = MariaDb::start();
+    server.sql("", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE t(n INT) ENGINE=InnoDB");
+    server.sql("shop", "INSERT INTO t VALUES(1)");
+    server.sql("", "CREATE USER app@'localhost' IDENTIFIED BY 'a;b''c'; CREATE ROLE reader");
+    server.sql("", "GRANT SELECT ON shop.* TO reader; GRANT reader TO app@'localhost'");
+    server.sql("", "SET DEFAULT ROLE reader FOR app@'localhost'");
+    server.sql("", "CREATE USER other@'localhost' IDENTIFIED BY 'old'");
+    let world = World::new();
+    let item = world.capture(&resource(&server), || (), || ()).unwrap();
+    let copy = MariaDb::start();
+    copy.sql("", "CREATE USER other@'localhost' IDENTIFIED BY 'new'");
+    let logs_in = |user: &str, password: &str| {
+        let mut client = client(&copy.socket);
+        client.args([&format!("-u{user}"), &format!("-p{password}"), "-e", "SELECT n FROM shop.t"]);
+        client.output().unwrap()
+    };
+    let to = as_new(&at(&copy), &[]);
+    let (_, plan) = world.plan(&item, &resource(&server), &to);
+    let check = plan.checks.iter().find(|check| check.name == "accounts").unwrap();
+    assert!(check.message.contains("'app'@'localhost', 'reader'"), "{check:?}");
+    assert!(!check.message.contains("'other'"), "{check:?}");
+    let accounts = "SELECT GROUP_CONCAT(user ORDER BY 1) FROM mysql.user \
+                    WHERE user IN ('app', 'reader', 'other')";
+    world.undo_after_each_step(&item, &resource(&server), &to, |count| {
+        assert_eq!(copy.sql("", accounts), "other", "undone after {count} steps");
+    });
+    world.restore(&item, &resource(&server), &to);
+    let said = logs_in("app", "a;b'c");
+    assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "1", "{said:?}");
+    assert!(!String::from_utf8_lossy(&logs_in("other", "old").stderr).contains("SELECT command"));
+    assert!(String::from_utf8_lossy(&logs_in("other", "new").stderr).contains("SELECT command"));
+    assert!(!copy.sql("", "SHOW DATABASES").contains("tintype"));
+    // And none, if that is wanted.
+    let none = MariaDb::start();
+    world.restore(&item, &resource(&server), &as_new(&at(&none), &[("accounts", "none")]));
+    assert_eq!(none.sql("", accounts), "NULL");
+}
+
+#[test]
+fn a_user_that_may_not_restore_is_told_before() {
+    let server = MariaDb::start();
+    server.sql("", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE t(n INT) ENGINE=InnoDB");
+    let world = World::new();
+    let item = world.capture(&resource(&server), || (), || ()).unwrap();
+    server
+        .sql("", "CREATE USER less@'localhost'; GRANT SELECT, PROCESS ON *.* TO less@'localhost'");
+    let at = json!({ "socket": server.socket, "user": "less" });
+    let rules = [("database.shop", "copy"), ("accounts", "none")];
+    let check = |at: &Value, name: &str| {
+        let (_, plan) = world.plan(&item, &resource(&server), &as_new(at, &rules));
+        plan.checks.into_iter().find(|check| check.name == name).unwrap()
+    };
+    let refused = check(&at, "permissions");
+    assert_eq!(refused.outcome, Verdict::Block);
+    assert!(refused.message.contains("less@localhost lacks INSERT, CREATE"), "{refused:?}");
+    server.sql("", "GRANT ALL ON *.* TO less@'localhost'");
+    assert_eq!(check(&at, "permissions").outcome, Verdict::Pass);
+    let of_root = check(&at, "free-space");
+    assert!(of_root.message.contains("MiB free"), "{of_root:?}");
+    // Of another host it cannot be known.
+    let far = json!({ "host": "127.0.0.2", "port": server.port, "user": "less" });
+    server.sql("", "CREATE USER less@'%'; GRANT ALL ON *.* TO less@'%'");
+    if std::net::TcpStream::connect(("127.0.0.2", server.port)).is_ok() {
+        assert_eq!(check(&far, "free-space").outcome, Verdict::Warn);
+    }
 }
 
 #[test]

@@ -10,4 +10,5 @@ mod postgres_tls;
 mod postgres_versions;
 mod redis;
 mod sqlite;
+mod taken_back;
 mod world;

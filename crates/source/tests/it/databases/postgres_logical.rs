@@ -3,7 +3,7 @@
 use serde_json::json;
 use tintype_model::ErrorKind;
 use tintype_model::item::Item;
-use tintype_model::plan::Stage;
+use tintype_model::plan::{Stage, Verdict};
 use tintype_model::resource::{Consistency, Resource};
 use tintype_source::connector::Destination;
 use tintype_testkit::postgres::Postgres;
@@ -299,4 +299,35 @@ fn roles_are_made_all_or_none_and_only_own_ones_are_dropped() {
                     ORDER BY rolname) FROM pg_roles WHERE rolname IN ('app', 'team')";
     assert_eq!(other.sql(comments), "of\nALTER ROLE app WITH SUPERUSER;\nus,-");
     assert_eq!(other.sql("SELECT rolsuper FROM pg_roles WHERE rolname = 'app'"), "f");
+}
+
+#[test]
+fn a_user_that_may_not_restore_is_told_before() {
+    let server = Postgres::start();
+    server.sql("CREATE DATABASE shop");
+    server.sql("CREATE ROLE less LOGIN");
+    let world = World::new();
+    let at = |user: &str| {
+        json!({
+            "host": server.host(), "port": server.port, "user": user, "mode": "logical",
+            "databases": ["shop"],
+        })
+    };
+    let resource = database("postgres", at("postgres"));
+    let item = world.capture(&resource, || (), || ()).unwrap();
+    let check = |user: &str, name: &str| {
+        let to = as_new(&at(user), &[("database.shop", "copy")]);
+        let (_, plan) = world.plan(&item, &resource, &to);
+        plan.checks.into_iter().find(|check| check.name == name).unwrap()
+    };
+    let refused = check("less", "permissions");
+    assert_eq!(refused.outcome, Verdict::Block);
+    assert!(refused.message.contains("less may not make databases"), "{refused:?}");
+    assert_eq!(check("less", "free-space").outcome, Verdict::Warn, "it may not ask where data is");
+    server.sql("ALTER ROLE less CREATEDB");
+    assert_eq!(check("less", "permissions").outcome, Verdict::Warn);
+    assert_eq!(check("postgres", "permissions").outcome, Verdict::Pass);
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(check("postgres", "free-space").outcome, Verdict::Pass);
+    }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tintype_model::ErrorKind;
+use tintype_model::plan::Stage;
 use tintype_model::resource::{Consistency, Resource};
 use tintype_source::connector::{Destination, Released};
 use tintype_testkit::redis::Redis;
@@ -85,7 +86,8 @@ fn it_is_restored_in_place_for_a_server_that_reads_its_append_only_file() {
     let (mut target, plan) = world.plan(&item, &resource(&server), &Destination::InPlace);
     target.apply(&plan.steps[0], &world.stored).unwrap();
     server.resume(&settings);
-    let refused = target.apply(&plan.steps[1], &world.stored).unwrap_err();
+    let switch = plan.steps.iter().find(|step| step.stage == Stage::Switch).unwrap();
+    let refused = target.apply(switch, &world.stored).unwrap_err();
     assert!(refused.message().contains("redis-server (pid"), "{refused}");
     assert_eq!(server.ask(&["GET", "a"]), "2");
     server.stop();

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use tintype_model::cancel::Cancel;
 use tintype_model::entry::{Kind as EntryKind, Node};
 use tintype_model::item::{Item, Outcome};
-use tintype_model::plan::{Check, Step, Verdict};
+use tintype_model::plan::{Check, Stage, Step, Verdict};
 use tintype_model::resource::{Kind, Resource};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{
-    Connector, Content, Context, Destination, FilesDone, ImageSink, Part, Released, Source, Stored,
-    StoredEntry, Target, TargetPlan, View,
+    Connector, Content, Context, Destination, FilesDone, ImageSink, KEPT, Part, Released, Source,
+    Stored, StoredEntry, Target, TargetPlan, View,
 };
 use tintype_testkit::env::{RealClock, Threads};
 
@@ -119,6 +119,40 @@ impl World {
         }
     }
 
+    /// Restores, lets somebody write before it is done, and takes it back. Where that stays.
+    pub(crate) fn written_and_taken_back(
+        &self,
+        item: &Item,
+        resource: &Resource,
+        destination: &Destination,
+        write: impl FnOnce(),
+    ) -> Option<String> {
+        let (mut target, plan) = self.plan(item, resource, destination);
+        assert_eq!(blocked(&plan.checks), Vec::<&Check>::new());
+        let mut steps = in_order(&plan.steps);
+        steps.retain(|step| step.stage != Stage::Clean);
+        for step in &steps {
+            target.apply(step, &self.stored).unwrap_or_else(|e| panic!("{}: {e}", step.text));
+        }
+        write();
+        let mut stays = Vec::new();
+        for step in steps.iter().rev() {
+            let given = target.undo(step, &Value::Null);
+            stays.extend(kept(&given.unwrap_or_else(|error| panic!("{}: {error}", step.text))));
+        }
+        assert!(stays.len() <= 1, "{stays:?}");
+        stays.pop()
+    }
+
+    /// The resource as the undo point of a restore captures it.
+    pub(crate) fn before(&self, item: &Item, resource: &Resource) -> Resource {
+        let (_, plan) = self.plan(item, resource, &Destination::InPlace);
+        assert!(plan.replaces);
+        let mut before = resource.clone();
+        before.at.extend(plan.undo_at);
+        before
+    }
+
     /// For each number of steps: does so many, the next one halfway (interrupted), and undoes all.
     pub(crate) fn undo_after_each_step(
         &self,
@@ -129,10 +163,8 @@ impl World {
     ) {
         let (mut target, plan) = self.plan(item, resource, destination);
         // What cleans up ends a restore: nothing is undone after it.
-        let steps: Vec<&Step> = in_order(&plan.steps)
-            .into_iter()
-            .filter(|step| step.stage != tintype_model::plan::Stage::Clean)
-            .collect();
+        let steps: Vec<&Step> =
+            in_order(&plan.steps).into_iter().filter(|step| step.stage != Stage::Clean).collect();
         for count in 0..=steps.len() {
             let mut done = Vec::new();
             for step in &steps[..count] {
@@ -148,6 +180,11 @@ impl World {
             check(count);
         }
     }
+}
+
+/// What a restore that was taken back says to stay.
+pub(crate) fn kept(given: &Value) -> Option<String> {
+    Some(given[KEPT].as_str()?.split(", ").next()?.to_owned())
 }
 
 pub(crate) fn in_order(steps: &[Step]) -> Vec<&Step> {
@@ -214,13 +251,17 @@ impl DirStored {
         assert!(!path.exists(), "{}: twice", path.display());
         match part.content {
             Content::Object(bytes) => std::fs::write(path, bytes).unwrap(),
+            Content::Files { root, .. } => {
+                std::fs::create_dir(&path).unwrap();
+                copy_tree(&root, &path);
+            }
             Content::Stream { mut read, end, .. } => {
                 let mut file = std::fs::File::create(path).unwrap();
                 let at = String::from_utf8_lossy(&part.at).into_owned();
                 std::io::copy(&mut *read, &mut file).map_err(|error| Error::io(error, at))?;
                 end()?;
             }
-            _ => panic!("no database has such a part"),
+            Content::Image { .. } => panic!("no database has such a part"),
         }
         Ok(())
     }
@@ -266,7 +307,13 @@ impl Stored for DirStored {
         panic!("no database has images")
     }
 
-    fn files(&self, _: &[u8], _: &Path) -> Result<FilesDone> {
-        panic!("no database has walked files")
+    fn files(&self, at: &[u8], to: &Path) -> Result<FilesDone> {
+        copy_tree(&self.path(at), to);
+        Ok(FilesDone::default())
     }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+    assert!(copied.unwrap().success(), "{}", from.display());
 }

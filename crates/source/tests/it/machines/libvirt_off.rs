@@ -96,7 +96,7 @@ impl Held {
     fn undo(&self, steps: &[Step]) -> Result<()> {
         let mut target = self.target();
         let before = steps.iter().filter(|step| step.stage < Stage::Clean).rev();
-        let undone: Vec<_> = before.map(|step| target.undo(step, &Value::Null)).collect();
+        let undone: Vec<_> = before.map(|step| target.undo(step, &Value::Null).map(drop)).collect();
         undone.into_iter().collect()
     }
 }

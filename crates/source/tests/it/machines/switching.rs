@@ -76,7 +76,7 @@ impl Off {
     fn undo(&self, steps: &[Step]) -> tintype_model::Result<()> {
         let mut target = self.target();
         let before = steps.iter().filter(|step| step.stage < Stage::Clean).rev();
-        let undone: Vec<_> = before.map(|step| target.undo(step, &Value::Null)).collect();
+        let undone: Vec<_> = before.map(|step| target.undo(step, &Value::Null).map(drop)).collect();
         undone.into_iter().collect()
     }
 

@@ -311,6 +311,75 @@ fn nobody_cleans_up_a_restore_that_can_be_undone() {
     assert_eq!(world.now(), 5);
 }
 
+/// Whatever is written to what was restored stays when that is taken back, wherever it is.
+#[test]
+fn what_is_written_to_what_was_restored_stays_when_it_is_taken_back() {
+    type Write = fn(&Path);
+    if skipped_without_root("volumes") {
+        return;
+    }
+    let at_top = |path: &Path| fs::write(path.join("order"), b"order").unwrap();
+    let deep = |path: &Path| fs::write(path.join("deep/er/order"), b"order").unwrap();
+    let aged = |path: &Path| {
+        // As tools do that copy with all times.
+        at_top_of(path);
+        let file = fs::File::options().write(true).open(path.join("order")).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    };
+    let owned = |path: &Path| {
+        std::os::unix::fs::chown(path.join("a"), Some(7), None).unwrap();
+        fs::copy(path.join("a"), path.join("deep/order")).unwrap();
+        fs::write(path.join("deep/order"), b"order").unwrap();
+    };
+    let nothing = |_: &Path| {};
+    let writes: [(Write, bool); 5] =
+        [(at_top, true), (deep, true), (aged, true), (owned, true), (nothing, false)];
+    for is_mount in [true, false] {
+        for (number, (write, is_kept)) in writes.iter().enumerate() {
+            let ext4 = Mounted::new("ext4");
+            let path = if is_mount { ext4.path.clone() } else { ext4.path.join("volume") };
+            fs::create_dir_all(&path).unwrap();
+            let world = VolumeWorld::new("files", &path, vec![ext4]);
+            let held = held(&world, Released::Failed);
+            world.write(5);
+            // What was replaced may have something of the same name.
+            fs::write(path.join("order"), b"old").unwrap();
+            let before = world.state();
+            let session = Session::new(Vec::new());
+            let (mut target, plan) = plan(&world, &held, &session, &Destination::InPlace, 1);
+            let until = plan.steps.len() - 1;
+            for step in &plan.steps[..until] {
+                target.apply(step, &held).unwrap();
+            }
+            write(&path);
+            let mut stays = Vec::new();
+            for step in plan.steps[..until].iter().rev() {
+                let given = target.undo(step, &Value::Null).unwrap();
+                stays.extend(given["kept"].as_str().map(PathBuf::from));
+            }
+            let what = format!("{number}, {is_mount}");
+            let state = world.state();
+            let ours = |line: &&str| !line.starts_with("\"tintype-");
+            let state: Vec<&str> = state.lines().filter(ours).collect();
+            assert_eq!(state, before.lines().collect::<Vec<_>>(), "{what}");
+            assert_eq!(!stays.is_empty(), *is_kept, "{what}: {stays:?}");
+            let Some(stays) = stays.pop() else {
+                assert_eq!(world.leftovers(), Vec::<String>::new(), "{what}");
+                continue;
+            };
+            let top = if is_mount { stays.clone() } else { stays.join("volume") };
+            let found = ["order", "deep/order", "deep/er/order"].map(|name| top.join(name));
+            let found = found.iter().find(|path| path.exists()).unwrap_or_else(|| panic!("{what}"));
+            assert_eq!(fs::read(found).unwrap(), b"order", "{what}");
+            assert!(top.join("a").exists(), "{what}: with all that was restored");
+        }
+    }
+}
+
+fn at_top_of(path: &Path) {
+    fs::write(path.join("order"), b"order").unwrap();
+}
+
 /// Whatever is written after the undo point began is in no snapshot: it stays, wherever it is.
 #[test]
 fn what_is_written_after_the_undo_point_is_not_removed() {

@@ -62,9 +62,8 @@ impl Cluster {
         server
     }
 
-    fn ours(&self, old: bool) -> Vec<String> {
-        let beside = ours(self.data.parent().unwrap()).into_iter().chain(ours(&self.space));
-        beside.filter(|name| name.contains("-old") == old).collect()
+    fn ours(&self) -> Vec<String> {
+        ours(self.data.parent().unwrap()).into_iter().chain(ours(&self.space)).collect()
     }
 }
 
@@ -107,14 +106,10 @@ impl World for Cluster {
     }
 
     fn leftovers(&self) -> Vec<String> {
-        let mut found = self.ours(false);
+        let mut found = self.ours();
         let slots = self.server().sql("SELECT slot_name FROM pg_replication_slots");
         found.extend(slots.lines().map(|slot| format!("slot {slot}")));
         found
-    }
-
-    fn kept(&self) -> Vec<String> {
-        self.ours(true)
     }
 
     fn make_way(&self) -> bool {

@@ -40,10 +40,6 @@ impl RedisWorld {
         }
         server
     }
-
-    fn ours(&self, old: bool) -> Vec<String> {
-        ours(&self.data).into_iter().filter(|name| name.contains("-old-") == old).collect()
-    }
 }
 
 impl World for RedisWorld {
@@ -73,11 +69,7 @@ impl World for RedisWorld {
     }
 
     fn leftovers(&self) -> Vec<String> {
-        self.ours(false)
-    }
-
-    fn kept(&self) -> Vec<String> {
-        self.ours(true)
+        ours(&self.data)
     }
 
     fn make_way(&self) -> bool {
