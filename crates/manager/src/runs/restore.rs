@@ -1,14 +1,15 @@
 //! Restores: the plan that somebody agreed to is carried out, and no other.
 
+mod files;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tintype_api::object::Object;
 use tintype_api::resource::ResourceSpec;
-use tintype_api::restore::{NewRestore, NotRestored, PlannedItem, RestoreFiles};
+use tintype_api::restore::{NewRestore, NotRestored, PlannedItem};
 use tintype_api::run::{LogLevel, RunState};
 use tintype_api::snapshot::{SnapshotScope, Trigger};
 use tintype_model::identifier::Id;
@@ -18,10 +19,10 @@ use tintype_model::resource::{Kind, Resource, Resources};
 use tintype_model::{Error, Result};
 use tintype_runner::group::restore::{Broken, Destination, GroupPlan, Restored, Wanted};
 use tintype_runner::vault::work::{Access, Done, Work, WorkOrder};
-use tintype_runner::vault::{FilesOutcome, FilesTo, UndoOrder, Vault};
+use tintype_runner::vault::{UndoOrder, Vault};
 
 use super::captured::{Word, describe};
-use super::dispatcher::{Ended, Write, failed, goes_on, nothing};
+use super::dispatcher::{Ended, failed, goes_on, nothing};
 use super::hosts::{elsewhere, once};
 use super::snapshot::{MANAGER_NAME, expiry, resources_of};
 use super::{Handle, rest};
@@ -75,8 +76,8 @@ pub async fn plan(state: &State, known: &Known, new: &NewRestore) -> Result<Plan
     let tenant = &known.snapshot.tenant;
     if let Some(files) = &new.files {
         let place = place_of(state, files.agent.as_ref(), tenant).await?;
-        let outcome = files_there(state, known, &place, For::Request, files, false).await?;
-        return Ok(shown_files(files, outcome, tenant));
+        let outcome = files::there(state, known, &place, For::Request, files, false).await?;
+        return Ok(files::shown(files, outcome, tenant));
     }
     let mut parts = Vec::new();
     for part in parts_of(state, known, new).await? {
@@ -268,70 +269,6 @@ fn split(
     Ok(hosts.into_iter().map(|(agent, names)| (agent, part(names))).collect())
 }
 
-/// Plans a restore of files there, and with `apply` does it.
-async fn files_there(
-    state: &State,
-    known: &Known,
-    place: &Place,
-    of: For<'_>,
-    files: &RestoreFiles,
-    apply: bool,
-) -> Result<FilesOutcome> {
-    let (snapshot, to) = (known.snapshot.id.clone(), files_to(files)?);
-    let access = access_of(state, known, place).await?;
-    let work = Work::RestoreFiles { snapshot, to, apply };
-    match hands::perform(state, place, of, WorkOrder::new(work, Some(access))).await? {
-        Done::Files(outcome) => Ok(outcome),
-        _ => Err(answered_something_else()),
-    }
-}
-
-fn files_to(files: &RestoreFiles) -> Result<FilesTo> {
-    let directory = PathBuf::from(&files.to);
-    if !directory.is_absolute() {
-        return Err(Error::invalid("`to` is the whole path of a directory"));
-    }
-    let path = files.path.trim_matches('/').as_bytes().to_vec();
-    Ok(FilesTo { path, directory, overwrite: files.overwrite })
-}
-
-fn shown_files(files: &RestoreFiles, outcome: FilesOutcome, tenant: &Id) -> Planned {
-    let name = files.path.trim_matches('/').to_owned();
-    let FilesOutcome { counts, left } = outcome;
-    let to = format!("files into {}", files.to);
-    let steps = [
-        (counts.create, "created"),
-        (counts.replace, "replaced"),
-        (counts.keep, "left as they are, because they differ and are not to be replaced"),
-        (counts.same, "there already"),
-        (counts.refuse, "refused: something of another kind is in the way"),
-    ];
-    let steps = steps.iter().filter(|(count, _)| *count > 0);
-    let item = PlannedItem {
-        name: if name.is_empty() { "/".to_owned() } else { name },
-        tenant: tenant.clone(),
-        to,
-        bytes: counts.bytes,
-        agent: files.agent.clone(),
-        replaces: counts.replace > 0,
-        checks: Vec::new(),
-        steps: steps.map(|(count, what)| format!("{count} {what}")).collect(),
-    };
-    let missing = left.into_iter().map(|(path, reason)| NotRestored {
-        name: String::from_utf8_lossy(&path).into_owned(),
-        reason,
-    });
-    Planned {
-        confirm: item.replaces.then(|| item.name.clone()),
-        items: vec![item],
-        missing: missing.collect(),
-        commands: Vec::new(),
-        is_blocked: false,
-        sealed: None,
-        tenants: vec![tenant.clone()],
-    }
-}
-
 /// None where it holds nothing but the manager's state.
 fn wanted(descriptor: &Descriptor, new: &NewRestore) -> Result<Option<Wanted>> {
     let mut destinations = BTreeMap::new();
@@ -435,7 +372,7 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
     let known = snapshots::get(&mut *state.catalog.read().await?, &new.snapshot).await?;
     handle.doing("restoring");
     if let Some(files) = &new.files {
-        return write_files(state, handle, &known, files).await;
+        return files::write(state, handle, &known, files).await;
     }
     let plans = plans_of(state, handle, stored, &known, &new).await?;
     let parts = parts_in(state, &plans).await?;
@@ -765,31 +702,6 @@ async fn broke(state: &State, handle: &Arc<Handle>, broken: Broken) -> Result<En
     let result = json!({ "is_undone": is_undone, "left": left });
     let cause = Some(format!("{error}; {after}"));
     Ok(Ended { state: RunState::Failed, result, cause, write: nothing() })
-}
-
-async fn write_files(
-    state: &State,
-    handle: &Arc<Handle>,
-    known: &Known,
-    files: &RestoreFiles,
-) -> Result<Ended> {
-    let place = place_of(state, files.agent.as_ref(), &known.snapshot.tenant).await?;
-    let of = For::Step(handle, "files");
-    let FilesOutcome { counts, left } = files_there(state, known, &place, of, files, true).await?;
-    for (path, reason) in left.iter().take(1000) {
-        let line = format!("/{}: {reason}", String::from_utf8_lossy(path));
-        handle.log(state, LogLevel::Warning, line).await;
-    }
-    let result = json!({
-        "created": counts.create, "replaced": counts.replace, "same": counts.same,
-        "kept": counts.keep, "left": left.len(),
-    });
-    let (state, cause) = match left.len() {
-        0 => (RunState::Succeeded, None),
-        n => (RunState::Incomplete, Some(format!("{n} entries were not restored: see the log"))),
-    };
-    let write: Write = nothing();
-    Ok(Ended { state, result, cause, write })
 }
 
 /// No check may block.

@@ -460,7 +460,11 @@ fn names_are_looked_for_in_all_snapshots() {
         let query = AcrossQuery { cursor: first.next, ..query };
         let second = client.search_all(&query).unwrap();
         assert_eq!((&second.items[0].snapshot, second.next), (&older.id, None));
-        assert_eq!(second.has_more, [older.id.clone()], "of two that it holds one is told");
+        assert_eq!(
+            second.has_more,
+            std::slice::from_ref(&older.id),
+            "of two that it holds one is told"
+        );
         let nothing = AcrossQuery::default();
         assert_eq!(client.search_all(&nothing).unwrap_err().kind(), ErrorKind::Invalid);
     });

@@ -92,12 +92,7 @@ pub struct GroupOptions {
 
 impl GroupOptions {
     /// `own`: directories of this host that the run writes to.
-    pub fn new(
-        own: &[PathBuf],
-        places: Places,
-        guard: GuardCommand,
-        ahead_bytes: usize,
-    ) -> Self {
+    pub fn new(own: &[PathBuf], places: Places, guard: GuardCommand, ahead_bytes: usize) -> Self {
         let found = |path: &PathBuf| std::fs::metadata(path).ok();
         let never_enter = own.iter().filter_map(found).map(|found| (found.dev(), found.ino()));
         let written =

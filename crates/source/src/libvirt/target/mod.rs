@@ -15,8 +15,7 @@ use super::at;
 use super::domain::{Domain, autostarts};
 use super::virsh::Virsh;
 use super::xml::{parse, text};
-use crate::connector::{Context, Destination, Stored, Target, TargetPlan, action, step};
-use crate::host::replaced::Replaced;
+use crate::connector::{Context, Destination, Stored, Target, TargetPlan, action};
 use crate::vm::draft::Draft;
 use crate::vm::steps::FileStep;
 

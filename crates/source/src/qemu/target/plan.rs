@@ -11,7 +11,6 @@ use tintype_model::{Error, ErrorKind, Result};
 
 use super::MachineStep;
 use super::renew::{Renewal, fresh_mac, fresh_uuid, names, renewed, script};
-use crate::connector::step;
 use crate::connector::{Context, Destination, Stored, TargetPlan};
 use crate::qemu::at::{At, DiskAt};
 use crate::qemu::definition::{DEFINITION, Definition};
@@ -24,7 +23,7 @@ use crate::vm::place::resolved;
 use crate::vm::qmp::Qmp;
 use crate::vm::rules::Rules;
 use crate::vm::socket::Waits;
-use crate::vm::steps::{FileStep, beside, keep_later, replaced};
+use crate::vm::steps::{FileStep, beside};
 
 const DEFINITION_BYTES: u64 = 64 << 20;
 
@@ -135,7 +134,7 @@ impl Plan<'_> {
             let waits = Waits::of(self.draft.context);
             match agent.and_then(|agent| Agent::connect(&agent, self.draft.context, waits)) {
                 Ok(_) => {
-                    self.check(Check::pass("agent", "the guest agent of the original answers"))
+                    self.check(Check::pass("agent", "the guest agent of the original answers"));
                 }
                 Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
                 Err(error) => {

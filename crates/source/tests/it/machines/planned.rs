@@ -27,6 +27,13 @@ struct Held {
     _own: (tempfile::TempDir, tempfile::TempDir),
 }
 
+fn as_new(directory: &Path, more: &[(&str, &str)]) -> Destination {
+    let mut rules = BTreeMap::from([("directory".to_owned(), directory.display().to_string())]);
+    rules.extend(more.iter().map(|(rule, to)| ((*rule).to_owned(), (*to).to_owned())));
+    let Value::Object(at) = json!({ "qmp": directory.join("qmp") }) else { unreachable!() };
+    Destination::AsNew { name: "copy".into(), at, rules }
+}
+
 impl Held {
     fn new() -> Self {
         tintype_testkit::guest::parts();
@@ -83,18 +90,11 @@ impl Held {
         target.plan(&self.item, &self.resource, destination, &self.stored).unwrap()
     }
 
-    fn as_new(&self, directory: &Path, more: &[(&str, &str)]) -> Destination {
-        let mut rules = BTreeMap::from([("directory".to_owned(), directory.display().to_string())]);
-        rules.extend(more.iter().map(|(rule, to)| ((*rule).to_owned(), (*to).to_owned())));
-        let Value::Object(at) = json!({ "qmp": directory.join("qmp") }) else { unreachable!() };
-        Destination::AsNew { name: "copy".into(), at, rules }
-    }
-
     /// Up to a stage, and of it.
     fn apply(&self, plan: &TargetPlan, stages: &[Stage]) -> tintype_model::Result<()> {
         let mut target = QemuConnector.target(&self.run.context).unwrap();
-        let steps = plan.steps.iter().filter(|step| stages.contains(&step.stage));
-        steps.map(|step| target.apply(step, &self.stored).map(drop)).collect()
+        let mut steps = plan.steps.iter().filter(|step| stages.contains(&step.stage));
+        steps.try_for_each(|step| target.apply(step, &self.stored).map(drop))
     }
 
     fn hook(&mut self, phase: &str) {
@@ -119,7 +119,7 @@ const WRITTEN: [Stage; 2] = [Stage::Stage, Stage::Switch];
 fn as_new_it_has_firmware_of_its_own_and_the_network_that_a_rule_gives() {
     let held = Held::new();
     let copy = held.place.join("copy");
-    let plan = held.plan(&held.as_new(&copy, &[("replace:br=lan", "br=other")]));
+    let plan = held.plan(&as_new(&copy, &[("replace:br=lan", "br=other")]));
     assert_eq!(blocked(&plan), Vec::<&str>::new(), "{:?}", plan.checks);
     held.apply(&plan, &WRITTEN).unwrap();
     held.apply(&plan, &[Stage::Health]).unwrap();
@@ -166,11 +166,11 @@ fn where_nothing_may_be_written_nothing_is_restored() {
     let mounted = Mounted::tmpfs(&at, 3);
     let remount = ["-o", "remount,ro"].map(std::ffi::OsStr::new);
     crate::support::run("mount", &[&remount[..], &[at.as_os_str()]].concat());
-    let plan = held.plan(&held.as_new(&at.join("copy"), &[]));
+    let plan = held.plan(&as_new(&at.join("copy"), &[]));
     assert!(blocked(&plan).contains(&"permissions"), "{:?}", plan.checks);
     let said = found(&plan, "permissions")[0];
     assert!(said.message.contains("read-only") && said.cure.is_some(), "{said:?}");
-    let plan = held.plan(&held.as_new(&held.place.join("copy"), &[]));
+    let plan = held.plan(&as_new(&held.place.join("copy"), &[]));
     assert_eq!(found(&plan, "permissions")[0].outcome, Verdict::Pass);
     drop(mounted);
 }
@@ -181,12 +181,12 @@ fn hooks_in_a_guest_need_an_agent_that_answers() {
     let copy = held.place.join("copy");
     let start = [("start", "yes")];
     held.hook("pre-restore");
-    let plan = held.plan(&held.as_new(&copy, &start));
+    let plan = held.plan(&as_new(&copy, &start));
     assert_eq!(blocked(&plan), ["guest-hook"], "nothing listens: {:?}", plan.checks);
     held.hook("post-restore");
-    let plan = held.plan(&held.as_new(&copy, &start));
+    let plan = held.plan(&as_new(&copy, &start));
     assert_eq!(blocked(&plan), ["guest-hook"], "none is named for it: {:?}", plan.checks);
-    let mut destination = held.as_new(&copy, &start);
+    let mut destination = as_new(&copy, &start);
     if let Destination::AsNew { at, .. } = &mut destination {
         at.insert("agent".into(), json!(copy.join("agent")));
     }

@@ -1,0 +1,109 @@
+//! Files out of a snapshot, into a directory of a host.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+use tintype_api::restore::{NotRestored, PlannedItem, RestoreFiles};
+use tintype_api::run::{LogLevel, RunState};
+use tintype_model::identifier::Id;
+use tintype_model::{Error, Result};
+use tintype_runner::vault::work::{Done, Work, WorkOrder};
+use tintype_runner::vault::{FilesOutcome, FilesTo};
+
+use super::{Planned, access_of, answered_something_else, place_of};
+use crate::agents::Place;
+use crate::agents::hands::{self, For};
+use crate::catalog::snapshots::Known;
+use crate::runs::Handle;
+use crate::runs::dispatcher::{Ended, Write, nothing};
+use crate::state::State;
+
+/// Plans a restore of files there, and with `apply` does it.
+pub(super) async fn there(
+    state: &State,
+    known: &Known,
+    place: &Place,
+    of: For<'_>,
+    files: &RestoreFiles,
+    apply: bool,
+) -> Result<FilesOutcome> {
+    let (snapshot, to) = (known.snapshot.id.clone(), place_in(files)?);
+    let access = access_of(state, known, place).await?;
+    let work = Work::RestoreFiles { snapshot, to, apply };
+    match hands::perform(state, place, of, WorkOrder::new(work, Some(access))).await? {
+        Done::Files(outcome) => Ok(outcome),
+        _ => Err(answered_something_else()),
+    }
+}
+
+fn place_in(files: &RestoreFiles) -> Result<FilesTo> {
+    let directory = PathBuf::from(&files.to);
+    if !directory.is_absolute() {
+        return Err(Error::invalid("`to` is the whole path of a directory"));
+    }
+    let path = files.path.trim_matches('/').as_bytes().to_vec();
+    Ok(FilesTo { path, directory, overwrite: files.overwrite })
+}
+
+pub(super) fn shown(files: &RestoreFiles, outcome: FilesOutcome, tenant: &Id) -> Planned {
+    let name = files.path.trim_matches('/').to_owned();
+    let FilesOutcome { counts, left } = outcome;
+    let to = format!("files into {}", files.to);
+    let steps = [
+        (counts.create, "created"),
+        (counts.replace, "replaced"),
+        (counts.keep, "left as they are, because they differ and are not to be replaced"),
+        (counts.same, "there already"),
+        (counts.refuse, "refused: something of another kind is in the way"),
+    ];
+    let steps = steps.iter().filter(|(count, _)| *count > 0);
+    let item = PlannedItem {
+        name: if name.is_empty() { "/".to_owned() } else { name },
+        tenant: tenant.clone(),
+        to,
+        bytes: counts.bytes,
+        agent: files.agent.clone(),
+        replaces: counts.replace > 0,
+        checks: Vec::new(),
+        steps: steps.map(|(count, what)| format!("{count} {what}")).collect(),
+    };
+    let missing = left.into_iter().map(|(path, reason)| NotRestored {
+        name: String::from_utf8_lossy(&path).into_owned(),
+        reason,
+    });
+    Planned {
+        confirm: item.replaces.then(|| item.name.clone()),
+        items: vec![item],
+        missing: missing.collect(),
+        commands: Vec::new(),
+        is_blocked: false,
+        sealed: None,
+        tenants: vec![tenant.clone()],
+    }
+}
+
+pub(super) async fn write(
+    state: &State,
+    handle: &Arc<Handle>,
+    known: &Known,
+    files: &RestoreFiles,
+) -> Result<Ended> {
+    let place = place_of(state, files.agent.as_ref(), &known.snapshot.tenant).await?;
+    let of = For::Step(handle, "files");
+    let FilesOutcome { counts, left } = there(state, known, &place, of, files, true).await?;
+    for (path, reason) in left.iter().take(1000) {
+        let line = format!("/{}: {reason}", String::from_utf8_lossy(path));
+        handle.log(state, LogLevel::Warning, line).await;
+    }
+    let result = json!({
+        "created": counts.create, "replaced": counts.replace, "same": counts.same,
+        "kept": counts.keep, "left": left.len(),
+    });
+    let (state, cause) = match left.len() {
+        0 => (RunState::Succeeded, None),
+        n => (RunState::Incomplete, Some(format!("{n} entries were not restored: see the log"))),
+    };
+    let write: Write = nothing();
+    Ok(Ended { state, result, cause, write })
+}
