@@ -43,3 +43,9 @@ export type Agent = Item<"/api/v1/agents">;
 export type User = Item<"/api/v1/users">;
 export type Token = Item<"/api/v1/tokens">;
 export type SyncRule = Item<"/api/v1/syncs">;
+
+export type AsNew = Schemas["AsNew"];
+export type PlannedItem = Schemas["PlannedItem"];
+export type Verdict = Schemas["Verdict"];
+export type RestoreStanding = Schemas["RestoreStanding"];
+export type HostStanding = Schemas["HostStanding"];

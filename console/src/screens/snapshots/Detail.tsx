@@ -17,6 +17,7 @@ import { ItemTable } from "./ItemTable";
 import { Stays } from "./SnapshotTable";
 import { detail } from "./screen";
 import { stateOf } from "./standing";
+import { Uses } from "./Uses";
 
 export function Detail() {
   const { id } = detail.useParams();
@@ -35,6 +36,7 @@ function Shown({ snapshot }: { snapshot: Snapshot }) {
       answer={<When at={snapshot.time} />}
       actions={
         <>
+          <Uses snapshot={snapshot} />
           {snapshot.run && (
             <LinkButton to="/runs/$id" params={{ id: snapshot.run }}>
               {words.detail.log}
