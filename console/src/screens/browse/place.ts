@@ -83,7 +83,7 @@ function firstOdd(names: string[]): number {
   return at < 0 ? names.length : at + 1;
 }
 
-function splitHex(hex: string): string[] {
+export function splitHex(hex: string): string[] {
   const parts = [""];
   for (const byte of hex.match(/../g) ?? []) {
     if (byte === SLASH) parts.push("");

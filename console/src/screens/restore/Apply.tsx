@@ -8,7 +8,7 @@ import { Form } from "../../parts/field/Form";
 import { TypedName } from "../../parts/field/TypedName";
 import { Panel } from "../../parts/panel/Panel";
 import { useWords } from "../../words";
-import { sumsOf } from "./plan";
+import { sumsOf } from "./planned";
 
 /** The last word: with the name typed, where something that is there is replaced. */
 export function Apply({ plan }: { plan: RestorePlan }) {

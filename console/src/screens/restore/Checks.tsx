@@ -5,7 +5,7 @@ import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { useWords } from "../../words";
-import { checksOf, type NamedCheck, VERDICTS } from "./plan";
+import { checksOf, type NamedCheck, VERDICTS } from "./planned";
 
 /** What was looked at before anything is done: whatever stands in the way first, with its cure. */
 export function Checks({ plan }: { plan: RestorePlan }) {

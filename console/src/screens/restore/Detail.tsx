@@ -18,7 +18,7 @@ import { isOver } from "../runs/standing";
 import { Apply } from "./Apply";
 import { PlanPanels } from "./Plan";
 import { Print } from "./Print";
-import { standingOf } from "./plan";
+import { standingOf } from "./planned";
 import { Result } from "./Result";
 import { Stop } from "./Stop";
 import { detail } from "./screen";

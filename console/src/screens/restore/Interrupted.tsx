@@ -11,7 +11,7 @@ import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { useWords } from "../../words";
 import style from "./Plan.module.css";
-import { waysOf } from "./plan";
+import { waysOf } from "./planned";
 
 /** It ended in the middle: what its hosts have of it, on with it or back. */
 export function Interrupted({ restore }: { restore: Restore }) {

@@ -12,7 +12,7 @@ import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { When } from "../../parts/when/When";
 import { useWords } from "../../words";
-import { standingOf } from "./plan";
+import { standingOf } from "./planned";
 
 export function List() {
   const { restore: words, screens } = useWords();

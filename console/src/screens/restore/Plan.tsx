@@ -8,7 +8,7 @@ import { type Column, Table } from "../../parts/table/Table";
 import { useFormat, useWords } from "../../words";
 import { Checks } from "./Checks";
 import style from "./Plan.module.css";
-import { sumsOf } from "./plan";
+import { sumsOf } from "./planned";
 
 /** What will be done, in order of what one must know first. */
 export function PlanPanels({ plan, isAgreed }: { plan: RestorePlan; isAgreed: boolean }) {

@@ -10,7 +10,7 @@ import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
 import { secondsOf } from "../runs/standing";
 import { Interrupted } from "./Interrupted";
-import { resultOf, standingOf } from "./plan";
+import { resultOf, standingOf } from "./planned";
 
 /** What came of it, and the way back. */
 export function Result({ restore }: { restore: Restore }) {

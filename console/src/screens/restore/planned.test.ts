@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { HostStanding, Restore, RestorePlan, Run, Verdict } from "../../api/types";
-import { checksOf, resultOf, standingOf, sumsOf, waysOf } from "./plan";
+import { checksOf, resultOf, standingOf, sumsOf, waysOf } from "./planned";
 
 const check = (name: string, outcome: Verdict) => ({ name, outcome, message: "" });
 const planned = (name: string, replaces: boolean, checks = [check("space", "pass")]) => ({
