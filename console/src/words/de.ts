@@ -5,6 +5,16 @@ import { restore } from "./de/restore";
 import { runs } from "./de/runs";
 import { shell } from "./de/shell";
 import { snapshots } from "./de/snapshots";
+import { transfers } from "./de/transfers";
 import type { Words } from "./index";
 
-export const de: Words = { ...common, ...shell, overview, snapshots, runs, browse, restore };
+export const de: Words = {
+  ...common,
+  ...shell,
+  overview,
+  snapshots,
+  runs,
+  browse,
+  restore,
+  transfers,
+};

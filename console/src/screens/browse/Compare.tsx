@@ -2,17 +2,17 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { rowsOf, snapshots as snapshotsQuery } from "../../api/queries";
 import type { Snapshot } from "../../api/types";
+import { Fields } from "../../parts/field/Form";
 import { SelectField } from "../../parts/field/inputs";
-import { Filters } from "../../parts/filters/Filters";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { useFormat, useWords } from "../../words";
-import style from "./Browse.module.css";
+import { Trail } from "./Crumbs";
 import { Differing } from "./Differing";
 import { beforeOf, isBeside } from "./pair";
-import { type Compared, crumbsOf } from "./place";
+import type { Compared } from "./place";
 import { compare } from "./screen";
 
 /** What differs between two snapshots, directory by directory. */
@@ -20,40 +20,33 @@ export function Compare() {
   const { browse: words } = useWords();
   const query = useInfiniteQuery(snapshotsQuery({}));
   return (
-    <Page title={words.compareTwo} answer={words.compareWords} trail={<Trail />}>
+    <Page title={words.compareTwo} answer={words.compareWords} trail={<Way />}>
       <Loading of={query}>{(data) => <Two all={rowsOf(data)} />}</Loading>
     </Page>
   );
 }
 
-function Trail() {
-  const { browse: words, screens } = useWords();
-  const asked = compare.useSearch();
-  const crumbs = crumbsOf(asked);
+function Way() {
+  const { browse: words } = useWords();
+  const { from, to, path, hex } = compare.useSearch();
   return (
-    <nav aria-label={words.path}>
-      <ol className={style.crumbs}>
-        <li>
-          <Link to="/browse">{screens.browse}</Link>
-        </li>
-        <li>
-          <Link to="/browse/compare" search={{ from: asked.from, to: asked.to }}>
-            {words.root}
-          </Link>
-        </li>
-        {crumbs.map(({ name, place }, at) => (
-          <li key={place.path}>
-            <Link
-              to="/browse/compare"
-              search={{ from: asked.from, to: asked.to, path: place.path, hex: place.hex }}
-              aria-current={at === crumbs.length - 1 ? "page" : undefined}
-            >
-              {name}
-            </Link>
-          </li>
-        ))}
-      </ol>
-    </nav>
+    <Trail
+      place={{ path, hex }}
+      root={
+        <Link to="/browse/compare" search={{ from, to }} activeOptions={{ exact: true }}>
+          {words.root}
+        </Link>
+      }
+      link={(at, name) => (
+        <Link
+          to="/browse/compare"
+          search={{ from, to, path: at.path, hex: at.hex }}
+          activeOptions={{ exact: true }}
+        >
+          {name}
+        </Link>
+      )}
+    />
   );
 }
 
@@ -68,7 +61,7 @@ function Two({ all }: { all: Snapshot[] }) {
   return (
     <>
       <Panel title={words.which}>
-        <Filters>
+        <Fields>
           <Which
             label={words.older}
             value={from}
@@ -81,7 +74,7 @@ function Two({ all }: { all: Snapshot[] }) {
             all={all}
             onChange={(id) => change({ to: id, from: undefined })}
           />
-        </Filters>
+        </Fields>
       </Panel>
       {from && toId ? (
         <Differing from={from} to={toId} at={{ path: asked.path, hex: asked.hex }} />

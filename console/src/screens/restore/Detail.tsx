@@ -1,7 +1,5 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useEffect } from "react";
-import { run as runQuery } from "../../api/queries";
 import { plan as planQuery, restore as restoreQuery } from "../../api/restores";
 import type { Restore, RestorePlan } from "../../api/types";
 import { LinkButton } from "../../parts/button/LinkButton";
@@ -11,10 +9,9 @@ import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { useWords } from "../../words";
-import { useFollow } from "../runs/follow";
 import { Log } from "../runs/Log";
+import { useLiveRun } from "../runs/live";
 import { RunProgress } from "../runs/RunProgress";
-import { isOver } from "../runs/standing";
 import { Apply } from "./Apply";
 import { PlanPanels } from "./Plan";
 import { Print } from "./Print";
@@ -43,7 +40,7 @@ interface Props {
 
 function Shown({ restore, plan }: Props) {
   const { restore: words, screens } = useWords();
-  const run = useRunOf(restore);
+  const run = useLiveRun(restore.run, ["restore"], restore.standing === "going-on");
   const isPlanned = restore.standing === "planned";
   return (
     <Page
@@ -79,20 +76,6 @@ function Shown({ restore, plan }: Props) {
       {plan && isPlanned && <Apply plan={plan} />}
     </Page>
   );
-}
-
-/** The run as it goes on; when it is over, where the restore stands is asked for again. */
-function useRunOf(restore: Restore) {
-  const client = useQueryClient();
-  const { id } = restore.run;
-  const isOn = restore.standing === "going-on";
-  useFollow(id, isOn);
-  const { data } = useQuery({ ...runQuery(id), enabled: isOn });
-  const isNews = isOn && data !== undefined && isOver(data);
-  useEffect(() => {
-    if (isNews) client.invalidateQueries({ queryKey: ["restore"] });
-  }, [client, isNews]);
-  return isOn && data ? data : restore.run;
 }
 
 /** Nobody agrees to what he does not see. */

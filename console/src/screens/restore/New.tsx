@@ -72,7 +72,8 @@ function Chosen({ snapshot, items }: { snapshot: Snapshot; items: SnapshotItem[]
     onSuccess: (made) => {
       keepPlan(client, made);
       client.invalidateQueries({ queryKey: ["restore", "list"] });
-      navigate({ to: "/restore/$id", params: { id: made.run.id } });
+      const all = what === "all" ? true : undefined;
+      navigate({ to: "/restore/$id", params: { id: made.run.id }, search: { all } });
     },
   });
   const submit = () => {

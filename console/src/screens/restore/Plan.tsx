@@ -9,16 +9,18 @@ import { useFormat, useWords } from "../../words";
 import { Checks } from "./Checks";
 import style from "./Plan.module.css";
 import { sumsOf } from "./planned";
+import { detail } from "./screen";
 
 /** What will be done, in order of what one must know first. */
 export function PlanPanels({ plan, isAgreed }: { plan: RestorePlan; isAgreed: boolean }) {
   const { restore } = useWords();
   const words = restore.plan;
   const format = useFormat();
+  const isAll = detail.useSearch().all || plan.items.length === 0;
   const { created, replaced, refused, bytes } = sumsOf(plan);
   return (
     <>
-      {plan.manager_command && <Everything command={plan.manager_command} />}
+      {isAll && plan.manager_command && <Everything command={plan.manager_command} />}
       {plan.items.length > 0 && <Checks plan={plan} />}
       {plan.items.length > 0 && (
         <Panel

@@ -19,6 +19,8 @@ export const begin = createRoute({
 export const detail = createRoute({
   getParentRoute: () => shell,
   path: "/restore/$id",
+  // All was asked for, so the manager belongs to it.
+  validateSearch: (search): { all?: true } => ({ all: search.all === true ? true : undefined }),
   component: lazyRouteComponent(() => import("./Detail"), "Detail"),
 });
 

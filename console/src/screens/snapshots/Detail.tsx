@@ -13,6 +13,7 @@ import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
 import { Log } from "../runs/Log";
 import { Changes } from "./Changes";
+import { Download } from "./download/Download";
 import { ItemTable } from "./ItemTable";
 import { Stays } from "./SnapshotTable";
 import { detail } from "./screen";
@@ -37,6 +38,7 @@ function Shown({ snapshot }: { snapshot: Snapshot }) {
       actions={
         <>
           <Uses snapshot={snapshot} />
+          <Download snapshot={snapshot} />
           {snapshot.run && (
             <LinkButton to="/runs/$id" params={{ id: snapshot.run }}>
               {words.detail.log}

@@ -102,7 +102,7 @@ export const browse: Words["browse"] = {
     added: "neu",
     removed: "entfernt",
     content: "geändert",
-    metadata: "nur Angaben geändert",
+    metadata: "nur in Angaben",
     type: "andere Art",
   },
   differsBy: "Wie es anders ist",

@@ -100,7 +100,7 @@ export const browse = {
     added: "added",
     removed: "removed",
     content: "changed",
-    metadata: "only its details changed",
+    metadata: "in details only",
     type: "became another kind",
   },
   differsBy: "How it differs",
