@@ -28,9 +28,9 @@ function Shown({ preview: shown }: { preview: Preview }) {
     if (shown.text === "") return <Empty title={words.emptyFile} />;
     return (
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
-      <section className={style.text} aria-label={words.preview} tabIndex={0}>
+      <div className={style.text} tabIndex={0}>
         <pre>{shown.text}</pre>
-      </section>
+      </div>
     );
   }
   if (shown.shown === "picture") {
@@ -46,11 +46,10 @@ function Shown({ preview: shown }: { preview: Preview }) {
 
 /** Rows of a table, the first as its heads: files seldom say which it is. */
 function Rows({ rows }: { rows: string[][] }) {
-  const { browse: words } = useWords();
   const [heads = [], ...rest] = rows;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
-    <section className={style.text} aria-label={words.preview} tabIndex={0}>
+    <div className={style.text} tabIndex={0}>
       <table className={style.rows}>
         <thead>
           <tr>
@@ -74,6 +73,6 @@ function Rows({ rows }: { rows: string[][] }) {
           ))}
         </tbody>
       </table>
-    </section>
+    </div>
   );
 }

@@ -10,7 +10,7 @@ export function TwoTexts({ one, other }: { one: string; other: string }) {
   const rows = useMemo(() => folded(compare(one, other)), [one, other]);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
-    <section className={style.sides} aria-label={words.sideBySide} tabIndex={0}>
+    <div className={style.sides} tabIndex={0}>
       <table className={style.diff}>
         <thead>
           <tr>
@@ -38,7 +38,7 @@ export function TwoTexts({ one, other }: { one: string; other: string }) {
           )}
         </tbody>
       </table>
-    </section>
+    </div>
   );
 }
 
