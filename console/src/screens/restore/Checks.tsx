@@ -50,15 +50,16 @@ export function Checks({ plan }: { plan: RestorePlan }) {
           {words.blockedWords}
         </Notice>
       )}
-      <Panel title={words.title} beside={words.sums(blocks, warns, count("pass"))} isFlush>
-        <Table
-          label={words.title}
-          columns={columns}
-          rows={checks}
-          rowKey={({ of, name, message }) => `${of} ${name} ${message}`}
-          empty={<Notice is="none" title={words.none} />}
-        />
-      </Panel>
+      {checks.length > 0 && (
+        <Panel title={words.title} beside={words.sums(blocks, warns, count("pass"))} isFlush>
+          <Table
+            label={words.title}
+            columns={columns}
+            rows={checks}
+            rowKey={({ of, name, message }) => `${of} ${name} ${message}`}
+          />
+        </Panel>
+      )}
     </>
   );
 }

@@ -98,7 +98,7 @@ export const restore: Words["restore"] = {
     agreed: "Der Plan, dem zugestimmt wurde",
     sums: (created, replaced, refused, size) =>
       `${created} angelegt, ${replaced} ersetzt, ${refused} verweigert; ${size}`,
-    kept: "Es bleibt: Was der Snapshot nicht enthält, bleibt, wie es ist.",
+    kept: "Es bleibt: Ressourcen, die hier nicht genannt sind, bleiben, wie sie sind. Was ersetzt wird, kann verlieren, was seit dem Snapshot dazukam.",
     created: "angelegt",
     replaced: "ersetzt",
     refused: "Was nicht wiederhergestellt werden kann",
@@ -129,7 +129,6 @@ export const restore: Words["restore"] = {
       ]
         .filter(Boolean)
         .join(", "),
-    none: "Nichts musste geprüft werden.",
     blocked: "Das lässt sich nicht ausführen",
     blockedWords:
       "Etwas steht im Weg. Tun Sie, was unten genannt ist, und planen Sie dann noch einmal.",
@@ -169,11 +168,11 @@ export const restore: Words["restore"] = {
   results: {
     planned: { title: "Geplant", words: "" },
     "going-on": { title: "Sie läuft", words: "" },
-    done: { title: "Wiederhergestellt", words: "Jeder Schritt wurde getan und angesehen." },
+    done: { title: "Wiederhergestellt", words: "Jeder Schritt wurde getan." },
     undone: { title: "Zurückgenommen", words: "Alles ist, wie es vorher war." },
     interrupted: {
       title: "Sie endete mittendrin",
-      words: "Nichts ist verloren: Setzen Sie sie fort, oder nehmen Sie sie zurück.",
+      words: "Setzen Sie sie fort, oder nehmen Sie sie zurück.",
     },
     "followed-up": {
       title: "Ein anderer Lauf machte weiter",

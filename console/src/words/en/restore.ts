@@ -93,7 +93,7 @@ export const restore = {
     agreed: "The plan that was agreed to",
     sums: (created: number, replaced: number, refused: number, size: string) =>
       `${created} created, ${replaced} replaced, ${refused} refused; ${size}`,
-    kept: "Kept: whatever the snapshot does not hold stays as it is.",
+    kept: "Kept: resources that are not named here stay as they are. What is replaced may lose what came into it since the snapshot.",
     created: "created",
     replaced: "replaced",
     refused: "What cannot be restored",
@@ -124,7 +124,6 @@ export const restore = {
       ]
         .filter(Boolean)
         .join(", "),
-    none: "Nothing had to be checked.",
     blocked: "This cannot be applied",
     blockedWords: "Something stands in the way. Do what is named below, then plan again.",
     cure: "What helps",
@@ -163,11 +162,11 @@ export const restore = {
   results: {
     planned: { title: "Planned", words: "" },
     "going-on": { title: "It goes on", words: "" },
-    done: { title: "Restored", words: "Every step was done and looked at." },
+    done: { title: "Restored", words: "Every step was done." },
     undone: { title: "Taken back", words: "Everything is as it was before." },
     interrupted: {
       title: "It ended in the middle",
-      words: "Nothing is lost: go on with it, or take it back.",
+      words: "Go on with it, or take it back.",
     },
     "followed-up": { title: "Another run went on with it", words: "That one says how it ended." },
   },
