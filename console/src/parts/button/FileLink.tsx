@@ -13,7 +13,7 @@ export function FileLink({
   children: ReactNode;
 }) {
   return (
-    <a href={href} download={name} data-button className={classes(style.button, style.plain)}>
+    <a href={href} download={name} className={classes(style.button, style.plain)}>
       {children}
     </a>
   );

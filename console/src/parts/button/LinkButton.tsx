@@ -9,7 +9,7 @@ function Anchor({
   className,
   ...rest
 }: ComponentProps<"a"> & { kind?: ButtonKind }) {
-  return <a {...rest} data-button className={classes(style.button, style[kind], className)} />;
+  return <a {...rest} className={classes(style.button, style[kind], className)} />;
 }
 
 /** A link that looks like a button: it leads somewhere and changes nothing. */
