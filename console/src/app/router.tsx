@@ -20,8 +20,14 @@ export const client = new QueryClient({
 const tree = root.addChildren([shell.addChildren(routesOf())]);
 
 function routesOf() {
-  const [overview, snapshots, runs] = screens;
-  return [...overview.routes, ...snapshots.routes, ...runs.routes] as const;
+  const [overview, snapshots, restore, browse, runs] = screens;
+  return [
+    ...overview.routes,
+    ...snapshots.routes,
+    ...restore.routes,
+    ...browse.routes,
+    ...runs.routes,
+  ] as const;
 }
 
 export const router = createRouter({

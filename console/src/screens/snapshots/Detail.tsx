@@ -13,10 +13,12 @@ import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
 import { Log } from "../runs/Log";
 import { Changes } from "./Changes";
+import { Download } from "./download/Download";
 import { ItemTable } from "./ItemTable";
 import { Stays } from "./SnapshotTable";
 import { detail } from "./screen";
 import { stateOf } from "./standing";
+import { Uses } from "./Uses";
 
 export function Detail() {
   const { id } = detail.useParams();
@@ -35,6 +37,8 @@ function Shown({ snapshot }: { snapshot: Snapshot }) {
       answer={<When at={snapshot.time} />}
       actions={
         <>
+          <Uses snapshot={snapshot} />
+          <Download snapshot={snapshot} />
           {snapshot.run && (
             <LinkButton to="/runs/$id" params={{ id: snapshot.run }}>
               {words.detail.log}

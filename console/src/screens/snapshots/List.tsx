@@ -17,13 +17,23 @@ import { SnapshotTable } from "./SnapshotTable";
 import { list } from "./screen";
 import { fits } from "./standing";
 import { isIn, scopeOf, TABS, type Tab } from "./tabs";
+import { Upload } from "./upload/Upload";
 
 export function List() {
   const { snapshots: words, screens } = useWords();
   const asked = list.useSearch();
   const tab = asked.tab ?? "all";
   return (
-    <Page title={screens.snapshots} answer={words.answer[tab]} actions={<Take />}>
+    <Page
+      title={screens.snapshots}
+      answer={words.answer[tab]}
+      actions={
+        <>
+          <Upload />
+          <Take />
+        </>
+      }
+    >
       <Tabs label={screens.snapshots}>
         {TABS.map((each) => (
           <Link

@@ -7,6 +7,7 @@ import { useNow } from "../../parts/when/now";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
 import { isExpired, STANDINGS, stateOf } from "./standing";
+import { UsesLine } from "./Uses";
 
 interface Props {
   snapshots: Snapshot[];
@@ -74,6 +75,11 @@ function useColumns(): Column<Snapshot>[] {
     },
     { key: "why", title: columns.why, cell: (snapshot) => <Why snapshot={snapshot} /> },
     { key: "expires", title: columns.expires, cell: (snapshot) => <Stays snapshot={snapshot} /> },
+    {
+      key: "uses",
+      title: columns.uses,
+      cell: (snapshot) => <UsesLine snapshot={snapshot} />,
+    },
   ];
 }
 

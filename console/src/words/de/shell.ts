@@ -5,6 +5,8 @@ export const shell: Pick<Words, "groups" | "screens" | "shell" | "login"> = {
   screens: {
     overview: "Übersicht",
     snapshots: "Snapshots",
+    restore: "Wiederherstellen",
+    browse: "Durchsuchen",
     runs: "Läufe",
   },
   shell: {

@@ -53,6 +53,7 @@ export const snapshots: Words["snapshots"] = {
     stored: "Neu",
     expires: "Bleibt bis",
     why: "Warum",
+    uses: "Tun",
   },
   items: (captured, all) => `${captured} von ${all}`,
   forEver: "für immer",

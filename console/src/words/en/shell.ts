@@ -4,6 +4,8 @@ export const shell = {
   screens: {
     overview: "Overview",
     snapshots: "Snapshots",
+    restore: "Restore",
+    browse: "Browse",
     runs: "Runs",
   },
   shell: {

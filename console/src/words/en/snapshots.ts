@@ -52,6 +52,7 @@ export const snapshots = {
     stored: "New",
     expires: "Stays until",
     why: "Why",
+    uses: "Do",
   },
   items: (captured: number, all: number) => `${captured} of ${all}`,
   forEver: "for ever",

@@ -1,0 +1,101 @@
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { api, ask } from "./client";
+
+/** What snapshots hold: it never changes, so it is asked for once. */
+const PAGE = 1000;
+const FOUND = 500;
+const staleTime = Number.POSITIVE_INFINITY;
+
+export interface At {
+  path?: string;
+  path_hex?: string;
+  disk?: string;
+  partition?: number;
+}
+
+export const listing = (id: string, at: At) =>
+  infiniteQueryOptions({
+    queryKey: ["content", "tree", id, at],
+    queryFn: ({ pageParam }) =>
+      ask(
+        api.GET("/api/v1/snapshots/{id}/tree", {
+          params: { path: { id }, query: { ...at, limit: PAGE, cursor: pageParam } },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+    staleTime,
+  });
+
+export const partitions = (id: string, disk: string) =>
+  queryOptions({
+    queryKey: ["content", "partitions", id, disk],
+    queryFn: () =>
+      ask(
+        api.GET("/api/v1/snapshots/{id}/partitions", { params: { path: { id }, query: { disk } } }),
+      ),
+    staleTime,
+  });
+
+export const found = (id: string, contains: string, path: string | undefined) =>
+  queryOptions({
+    queryKey: ["content", "search", id, contains, path],
+    queryFn: () =>
+      ask(
+        api.GET("/api/v1/snapshots/{id}/search", {
+          params: { path: { id }, query: { ...patternOf(contains), path, limit: FOUND } },
+        }),
+      ),
+    staleTime,
+  });
+
+/** With a star it is a pattern, otherwise a part of the path. */
+const patternOf = (typed: string) =>
+  /[*?[]/.test(typed) ? { pattern: typed } : { contains: typed };
+
+export const preview = (id: string, at: At) =>
+  queryOptions({
+    queryKey: ["content", "preview", id, at],
+    queryFn: () =>
+      ask(
+        api.GET("/api/v1/snapshots/{id}/preview", { params: { path: { id }, query: { ...at } } }),
+      ),
+    staleTime,
+  });
+
+export const versions = (at: At, tenant: string) =>
+  queryOptions({
+    queryKey: ["snapshot", "versions", at, tenant],
+    queryFn: () => ask(api.GET("/api/v1/versions", { params: { query: { ...at, tenant } } })),
+  });
+
+export const differences = (from: string, to: string, at: At) =>
+  infiniteQueryOptions({
+    queryKey: ["content", "diff", from, to, at],
+    queryFn: ({ pageParam }) =>
+      ask(
+        api.GET("/api/v1/diff", {
+          params: { query: { from, to, ...at, limit: PAGE, cursor: pageParam } },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+    staleTime,
+  });
+
+export const differenceCounts = (from: string, to: string, at: At) =>
+  queryOptions({
+    queryKey: ["content", "diff-counts", from, to, at],
+    queryFn: () =>
+      ask(api.GET("/api/v1/diff", { params: { query: { from, to, ...at, summary: true } } })),
+    staleTime,
+  });
+
+/** Where a file is downloaded. One that was not captured whole is given only to those who say so. */
+export function fileAddress(id: string, at: At, isLost = false): string {
+  const query = new URLSearchParams(
+    Object.entries(at).map(([name, value]): [string, string] => [name, String(value)]),
+  );
+  if (isLost) query.set("incomplete", "true");
+  return `/api/v1/snapshots/${id}/file?${query}`;
+}

@@ -1,0 +1,36 @@
+import { queryOptions } from "@tanstack/react-query";
+import { api, ask } from "./client";
+import type { Upload } from "./types";
+
+/** Bundles and uploads change as their runs do, so they are asked for again with these. */
+export const secrets = (id: string) =>
+  queryOptions({
+    queryKey: ["content", "secrets", id],
+    queryFn: () => ask(api.GET("/api/v1/snapshots/{id}/secrets", { params: { path: { id } } })),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
+export const bundle = (id: string) =>
+  queryOptions({
+    queryKey: ["run", "bundle", id],
+    queryFn: () => ask(api.GET("/api/v1/bundles/{id}", { params: { path: { id } } })),
+  });
+
+export const bundleAddress = (id: string): string => `/api/v1/bundles/${id}/content`;
+
+export const upload = (id: string) =>
+  queryOptions({
+    queryKey: ["run", "upload", id],
+    queryFn: () => ask(api.GET("/api/v1/uploads/{id}", { params: { path: { id } } })),
+  });
+
+/** One piece of a file, as it is: the types of the API know bytes only as numbers. */
+export const putPiece = (id: string, offset: number, piece: Blob): Promise<Upload> =>
+  ask(
+    api.PUT("/api/v1/uploads/{id}/content", {
+      params: { path: { id }, query: { offset } },
+      headers: { "Content-Type": "application/octet-stream" },
+      body: piece as unknown as number[],
+      bodySerializer: (body) => body as unknown as Blob,
+    }),
+  );

@@ -1,0 +1,89 @@
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import type { Entry } from "../../api/types";
+import { sentence } from "../../parts/notice/ProblemNotice";
+import { State } from "../../parts/state/State";
+import { type Column, Table } from "../../parts/table/Table";
+import { When } from "../../parts/when/When";
+import { useFormat, useWords } from "../../words";
+import { changedOf, hasContent, placeAt } from "./entry";
+import { lastOf, type Place } from "./place";
+
+interface Props {
+  id: string;
+  entries: Entry[];
+  place: Place;
+  /** Whole paths, for entries of different places. */
+  isWhole?: boolean;
+  onNearEnd?: (() => void) | undefined;
+  empty: ReactNode;
+}
+
+export function EntryTable({ id, entries, place, isWhole = false, onNearEnd, empty }: Props) {
+  const { browse: words } = useWords();
+  return (
+    <Table
+      label={words.holds}
+      columns={useColumns(id, place, isWhole)}
+      rows={entries}
+      rowKey={(entry) => entry.path_hex ?? entry.path}
+      onNearEnd={onNearEnd}
+      empty={empty}
+    />
+  );
+}
+
+function useColumns(id: string, place: Place, isWhole: boolean): Column<Entry>[] {
+  const { browse: words } = useWords();
+  const { columns } = words;
+  const format = useFormat();
+  return [
+    {
+      key: "name",
+      title: columns.name,
+      isHead: true,
+      cell: (entry) => (
+        <>
+          <Link to="/browse/$id" params={{ id }} search={placeAt(entry, place)}>
+            {isWhole ? entry.path : lastOf(entry.path)}
+          </Link>
+          {entry.target && ` → ${entry.target}`}
+        </>
+      ),
+    },
+    { key: "kind", title: columns.kind, cell: ({ kind }) => words.kinds[kind] },
+    {
+      key: "size",
+      title: columns.size,
+      isNumber: true,
+      cell: (entry) => (hasContent(entry) ? format.bytes(entry.size) : ""),
+    },
+    {
+      key: "changed",
+      title: columns.changed,
+      cell: (entry) => {
+        const at = changedOf(entry);
+        return at ? <When at={at} /> : "";
+      },
+    },
+    {
+      key: "owner",
+      title: columns.owner,
+      cell: ({ user, uid, group, gid }) => `${user || uid}:${group || gid}`,
+    },
+    { key: "mode", title: columns.mode, cell: ({ mode }) => <code>{mode}</code> },
+    { key: "problem", title: columns.problem, cell: (entry) => <Trouble entry={entry} /> },
+  ];
+}
+
+/** Why an entry is not what it should be, in words. */
+export function Trouble({ entry }: { entry: Entry }) {
+  const { browse: words } = useWords();
+  if (!entry.is_lost && !entry.problem) return entry.path_hex ? words.oddName : "";
+  return (
+    <State is={entry.is_lost ? "failed" : "attention"}>
+      {entry.is_lost && `${words.lost} `}
+      {entry.problem && sentence(entry.problem)}
+    </State>
+  );
+}

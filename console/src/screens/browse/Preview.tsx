@@ -1,0 +1,78 @@
+import { useQuery } from "@tanstack/react-query";
+import { type At, preview } from "../../api/content";
+import type { Preview } from "../../api/types";
+import { Loading } from "../../parts/loading/Loading";
+import { Empty } from "../../parts/notice/Empty";
+import { Panel } from "../../parts/panel/Panel";
+import { useWords } from "../../words";
+import style from "./Browse.module.css";
+import { lastOf } from "./place";
+
+/** The beginning of a file, as far as it can be shown. */
+export function PreviewPanel({ id, at }: { id: string; at: At }) {
+  const { browse: words } = useWords();
+  const query = useQuery(preview(id, at));
+  const isCut = query.data && "is_cut" in query.data && query.data.is_cut;
+  return (
+    <Panel title={words.preview} beside={isCut && words.cut} isFlush>
+      <Loading of={query} lines={10}>
+        {(shown) => <Shown preview={shown} />}
+      </Loading>
+    </Panel>
+  );
+}
+
+function Shown({ preview: shown }: { preview: Preview }) {
+  const { browse: words } = useWords();
+  if (shown.shown === "text") {
+    if (shown.text === "") return <Empty title={words.emptyFile} />;
+    return (
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+      <div className={style.text} tabIndex={0}>
+        <pre>{shown.text}</pre>
+      </div>
+    );
+  }
+  if (shown.shown === "picture") {
+    return (
+      <div className={style.picture}>
+        <img src={`data:${shown.media_type};base64,${shown.data}`} alt={lastOf(shown.entry.path)} />
+      </div>
+    );
+  }
+  if (shown.shown === "table") return <Rows rows={shown.rows} />;
+  return <Empty title={words.binary}>{words.binaryWords}</Empty>;
+}
+
+/** Rows of a table, the first as its heads: files seldom say which it is. */
+function Rows({ rows }: { rows: string[][] }) {
+  const [heads = [], ...rest] = rows;
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+    <div className={style.text} tabIndex={0}>
+      <table className={style.rows}>
+        <thead>
+          <tr>
+            {heads.map((head, at) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: columns of a file never move
+              <th key={at} scope="col">
+                {head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rest.map((row, line) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: rows of a file never move
+            <tr key={line}>
+              {row.map((cell, at) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: columns of a file never move
+                <td key={at}>{cell}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,42 @@
+import { Link } from "@tanstack/react-router";
+import type { Snapshot } from "../../api/types";
+import { useWho } from "../../app/session";
+import { LinkButton } from "../../parts/button/LinkButton";
+import { useWords } from "../../words";
+import style from "./Uses.module.css";
+
+/** What a snapshot is for: to look into it, and to bring something back. */
+export function Uses({ snapshot: { id } }: { snapshot: Snapshot }) {
+  const { snapshots: words } = useWords();
+  const who = useWho();
+  return (
+    <>
+      <LinkButton to="/browse/$id" params={{ id }}>
+        {words.browse}
+      </LinkButton>
+      {who.may("restore") && (
+        <LinkButton kind="primary" to="/restore/new" search={{ snapshot: id }}>
+          {words.restore}
+        </LinkButton>
+      )}
+    </>
+  );
+}
+
+/** The same in a row of a list. */
+export function UsesLine({ snapshot: { id } }: { snapshot: Snapshot }) {
+  const { snapshots: words } = useWords();
+  const who = useWho();
+  return (
+    <span className={style.line}>
+      <Link to="/browse/$id" params={{ id }}>
+        {words.browse}
+      </Link>
+      {who.may("restore") && (
+        <Link to="/restore/new" search={{ snapshot: id }}>
+          {words.restore}
+        </Link>
+      )}
+    </span>
+  );
+}

@@ -1,0 +1,39 @@
+import { useNavigate } from "@tanstack/react-router";
+import type { Snapshot } from "../../../api/types";
+import { useIsLost } from "../../../app/live";
+import { useWho } from "../../../app/session";
+import { Button } from "../../../parts/button/Button";
+import { Modal } from "../../../parts/dialog/Modal";
+import { useWords } from "../../../words";
+import { detail } from "../screen";
+import { BundleForm } from "./BundleForm";
+import { Making } from "./Making";
+
+/** The way to a file of a snapshot: its dialog has an address, also while the file is being made. */
+export function Download({ snapshot }: { snapshot: Snapshot }) {
+  const { snapshots, transfers, common } = useWords();
+  const who = useWho();
+  const isLost = useIsLost();
+  const { download } = detail.useSearch();
+  const navigate = useNavigate({ from: detail.fullPath });
+  if (!who.may("system")) return null;
+  const open = (is: true | string | undefined) => navigate({ search: { download: is } });
+  return (
+    <>
+      <Button because={isLost ? common.offline : undefined} onClick={() => open(true)}>
+        {snapshots.download}
+      </Button>
+      <Modal
+        title={transfers.download.title}
+        isOpen={download !== undefined}
+        onClose={() => open(undefined)}
+      >
+        {typeof download === "string" ? (
+          <Making id={download} onGone={() => open(undefined)} />
+        ) : (
+          <BundleForm id={snapshot.id} onClose={() => open(undefined)} onMade={open} />
+        )}
+      </Modal>
+    </>
+  );
+}

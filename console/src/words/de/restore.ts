@@ -1,0 +1,195 @@
+import type { Words } from "../index";
+import { plural } from "../plural";
+
+const things = (count: number) => `${count} ${plural(count, "Sache", "Sachen")}`;
+
+export const restore: Words["restore"] = {
+  answer: "Was zurückkäme, was es ersetzen würde und was bisher daraus wurde.",
+  begin: "Wiederherstellen",
+  soFar: "Bisher",
+  none: "Noch wurde nichts wiederhergestellt",
+  noneWords:
+    "Eine Wiederherstellung wird zuerst geplant und gezeigt. Nichts geschieht, bevor Sie dem Plan zustimmen.",
+  columns: {
+    what: "Was",
+    state: "Zustand",
+    from: "Aus Snapshot",
+    when: "Geplant",
+    by: "Verlangt von",
+  },
+  standings: {
+    planned: "geplant, nichts wurde getan",
+    "going-on": "läuft",
+    done: "fertig",
+    undone: "zurückgenommen",
+    interrupted: "mittendrin geendet",
+    "followed-up": "ein anderer Lauf machte weiter",
+  },
+  toSnapshot: "Zum Snapshot",
+  print: "Drucken",
+  live: "Wie weit",
+  log: "Protokoll",
+  noPlan: "Der Plan ist nicht mehr hier",
+  noPlanWords:
+    "Er wurde in einem anderen Fenster gemacht, oder bevor dieses geschlossen wurde. Planen Sie noch einmal, um zu sehen, was getan würde, bevor Sie zustimmen.",
+  planAgain: "Noch einmal planen",
+  new: {
+    title: "Wiederherstellen",
+    answer:
+      "Wählen Sie, was und wohin. Dann sehen Sie den Plan; nichts geschieht, bevor Sie ihm zustimmen.",
+    from: "Aus diesem Snapshot",
+    another: "Ein anderer",
+    what: "Was",
+    howMuch: "Wie viel",
+    all: "Alles, was er enthält",
+    allWords: {
+      full: "Jede Ressource jedes Mandanten, über das, was da ist. Der Plan nennt auch den Befehl, der den Manager selbst zurückbringt.",
+      tenant: "Alles, was der Mandant hat, über das, was da ist.",
+      manager: "Der Manager selbst: Der Plan nennt den Befehl, der das tut.",
+      partial: "",
+    },
+    neverAll:
+      "Dies ist ein Teil-Snapshot: Er enthält nur ausgewählte Ressourcen und kann deshalb nicht alles zurückbringen. Dafür braucht es einen vollen.",
+    part: "Ausgewählte Ressourcen",
+    partWords: "Über das, was da ist, oder daneben unter einem anderen Namen.",
+    files: "Eine Datei oder ein Verzeichnis",
+    filesWords: "In ein Verzeichnis geschrieben, neben allem anderen.",
+    resources: "Ressourcen und Anwendungen",
+    incomplete:
+      "In diesem Snapshot wurde nicht alles erfasst: Was fehlschlug, lässt sich nicht wählen.",
+    path: "Pfad im Snapshot",
+    pathHelp: "Eine Datei, oder ein Verzeichnis mit allem, was darin ist.",
+    look: "Danach suchen",
+    where: "Wohin",
+    chooseFirst: "Wählen Sie zuerst, was wiederhergestellt werden soll.",
+    allInPlace: "Alles geht dorthin, wo es war, über das, was da ist.",
+    inPlace: "Wo es war",
+    inPlaceWords: "Was da ist, wird ersetzt.",
+    asNew: "Als Neues",
+    asNewWords: "Was da ist, bleibt, wie es ist.",
+    onlySystem: "Nur wer das System betreut, darf einen anderen Ort auf einem Host wählen.",
+    newName: "Neuer Name",
+    at: "Ort",
+    atHelp: "Was anders ist, eines je Zeile: path=/srv/copy",
+    rules: "Regeln",
+    rulesHelp: "Was im Neuen anders sein muss, eines je Zeile: port=5433",
+    wrong: (line) => `„${line}“ ist nicht wie feld=wert.`,
+    to: "Verzeichnis",
+    toHelp: "Der ganze Pfad eines Verzeichnisses auf dem Host. Es wird angelegt, wenn es fehlt.",
+    host: "Host",
+    ownHost: "Der des Managers",
+    overwrite: "Dateien ersetzen, die es gibt und die anders sind",
+    overwriteWords: "Sonst bleiben sie.",
+    undoPoint: "Zuerst einen Snapshot von dem aufnehmen, was ersetzt wird",
+    undoPointWords:
+      "Der Weg zurück. Lassen Sie ihn nur weg, wenn das, was da ist, nichts wert ist.",
+    plan: "Plan zeigen",
+    lacks: {
+      snapshot: "Wählen Sie einen Snapshot.",
+      resources: "Wählen Sie mindestens eine Ressource.",
+      path: "Sagen Sie, welche Datei oder welches Verzeichnis des Snapshots.",
+      to: "Sagen Sie, in welches Verzeichnis.",
+      name: "Geben Sie jedem Neuen einen Namen.",
+      fields: "Ein Ort oder eine Regel ist nicht wie feld=wert.",
+    },
+  },
+  plan: {
+    title: "Was getan würde",
+    agreed: "Der Plan, dem zugestimmt wurde",
+    sums: (created, replaced, refused, size) =>
+      `${created} angelegt, ${replaced} ersetzt, ${refused} verweigert; ${size}`,
+    kept: "Es bleibt: Ressourcen, die hier nicht genannt sind, bleiben, wie sie sind. Was ersetzt wird, kann verlieren, was seit dem Snapshot dazukam.",
+    created: "angelegt",
+    replaced: "ersetzt",
+    refused: "Was nicht wiederhergestellt werden kann",
+    columns: {
+      name: "Ressource",
+      does: "Wird",
+      to: "Wohin",
+      size: "Größe",
+      steps: "Schritte",
+    },
+    commands: "Befehle aus dem Snapshot",
+    commandsWords: "Sie stehen im Snapshot und werden auf den Hosts dieser Ressourcen ausgeführt.",
+    everything: "Alles, mit dem Manager selbst",
+    everythingWords:
+      "Geben Sie dies auf dem Host des Managers ein. Es ersetzt den Zustand des Managers und stellt dann alles wieder her, was der Snapshot enthält. Darunter steht, was diese Seite ohne ihn tun kann: alles außer dem Manager.",
+    command: "Befehl",
+    logIn: "Danach müssen Sie sich neu anmelden",
+    logInWords:
+      "Benutzer, Passwörter und Tokens sind dann die aus der Zeit des Snapshots. Sitzungen enden, auch diese.",
+  },
+  checks: {
+    title: "Prüfungen",
+    sums: (blocks, warns, good) =>
+      [
+        blocks > 0 && `${blocks} ${plural(blocks, "steht", "stehen")} im Weg`,
+        warns > 0 && `${warns} anzusehen`,
+        `${good} gut`,
+      ]
+        .filter(Boolean)
+        .join(", "),
+    blocked: "Das lässt sich nicht ausführen",
+    blockedWords:
+      "Etwas steht im Weg. Tun Sie, was unten genannt ist, und planen Sie dann noch einmal.",
+    cure: "Was hilft",
+    columns: { outcome: "Ergebnis", what: "Was geprüft wurde", found: "Befund" },
+    names: {
+      target: "Ort",
+      place: "Ort",
+      "free-space": "freier Platz",
+      permissions: "Rechte",
+      "read-only": "beschreibbar",
+      whole: "ganz oder gar nicht",
+      running: "in Gebrauch",
+      version: "Version",
+    },
+  },
+  apply: {
+    title: "Dem Plan zustimmen",
+    do: "Jetzt wiederherstellen",
+    adds: "Nichts, was da ist, wird ersetzt.",
+    replaces: (count) =>
+      `${things(count)}, die es schon gibt, ${plural(count, "wird", "werden")} ersetzt.`,
+    blocked: "Er lässt sich nicht ausführen: Etwas steht im Weg.",
+  },
+  result: {
+    facts: "Angaben",
+    written: "Geschrieben",
+    kept: "Behalten, weil es sich inzwischen änderte",
+    missing: "Nicht wiederhergestellt",
+    undoPoint: "Snapshot dessen, was ersetzt wurde",
+    followedBy: "Fortgesetzt von",
+    toRun: "einem anderen Lauf",
+    undo: "Zurückholen, was ersetzt wurde",
+    undoWords: "Was ersetzt wurde, liegt in einem eigenen Snapshot und lässt sich zurückholen.",
+    notAll: (count) => `Wiederhergestellt, außer ${things(count)}`,
+  },
+  results: {
+    planned: { title: "Geplant", words: "" },
+    "going-on": { title: "Sie läuft", words: "" },
+    done: { title: "Wiederhergestellt", words: "Jeder Schritt wurde getan." },
+    undone: { title: "Zurückgenommen", words: "Alles ist, wie es vorher war." },
+    interrupted: {
+      title: "Sie endete mittendrin",
+      words: "Setzen Sie sie fort, oder nehmen Sie sie zurück.",
+    },
+    "followed-up": {
+      title: "Ein anderer Lauf machte weiter",
+      words: "Er sagt, wie es endete.",
+    },
+  },
+  interrupted: {
+    title: "Weiter oder zurück",
+    words:
+      "Fortsetzen tut, was vom vereinbarten Plan übrig ist. Zurücknehmen macht alles, wie es vorher war.",
+    resume: "Fortsetzen",
+    undo: "Zurücknehmen",
+    notNow: "Ihre Hosts sagen, dass das jetzt nicht geht.",
+    left: (begun, steps, names) => `${begun} von ${steps} Schritten wurden begonnen: ${names}.`,
+    nothingLeft: "Hier ist nichts mehr davon.",
+    running: "Dort läuft sie noch.",
+    beyond: "Dort ist alles wiederhergestellt; nur Hilfsmittel sind noch da.",
+    goingBack: "Sie wurde gerade zurückgenommen.",
+  },
+};
