@@ -20,8 +20,8 @@ export const client = new QueryClient({
 const tree = root.addChildren([shell.addChildren(routesOf())]);
 
 function routesOf() {
-  const [overview, snapshots, runs] = screens;
-  return [...overview.routes, ...snapshots.routes, ...runs.routes] as const;
+  const [overview, snapshots, runs, storages] = screens;
+  return [...overview.routes, ...snapshots.routes, ...runs.routes, ...storages.routes] as const;
 }
 
 export const router = createRouter({

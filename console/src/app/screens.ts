@@ -1,6 +1,7 @@
 import { overview } from "../screens/overview/screen";
 import { runs } from "../screens/runs/screen";
 import { snapshots } from "../screens/snapshots/screen";
+import { storages } from "../screens/storages/screen";
 
 /** Every screen, in the order of the navigation. */
-export const screens = [overview, snapshots, runs] as const;
+export const screens = [overview, snapshots, runs, storages] as const;

@@ -4,6 +4,17 @@ import { overview } from "./de/overview";
 import { runs } from "./de/runs";
 import { shell } from "./de/shell";
 import { snapshots } from "./de/snapshots";
+import { storages } from "./de/storages";
+import { times } from "./de/times";
 import type { Words } from "./index";
 
-export const de: Words = { ...common, ...shell, overview, snapshots, runs, browse };
+export const de: Words = {
+  ...common,
+  ...shell,
+  overview,
+  snapshots,
+  runs,
+  browse,
+  storages,
+  times,
+};

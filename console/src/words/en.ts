@@ -4,5 +4,7 @@ import { overview } from "./en/overview";
 import { runs } from "./en/runs";
 import { shell } from "./en/shell";
 import { snapshots } from "./en/snapshots";
+import { storages } from "./en/storages";
+import { times } from "./en/times";
 
-export const en = { ...common, ...shell, overview, snapshots, runs, browse };
+export const en = { ...common, ...shell, overview, snapshots, runs, browse, storages, times };

@@ -6,6 +6,7 @@ export const shell: Pick<Words, "groups" | "screens" | "shell" | "login"> = {
     overview: "Übersicht",
     snapshots: "Snapshots",
     runs: "Läufe",
+    storages: "Speicher",
   },
   shell: {
     skip: "Zum Inhalt",

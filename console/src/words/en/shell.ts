@@ -5,6 +5,7 @@ export const shell = {
     overview: "Overview",
     snapshots: "Snapshots",
     runs: "Runs",
+    storages: "Storages",
   },
   shell: {
     skip: "Skip to the content",
