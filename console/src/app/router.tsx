@@ -20,8 +20,14 @@ export const client = new QueryClient({
 const tree = root.addChildren([shell.addChildren(routesOf())]);
 
 function routesOf() {
-  const [overview, snapshots, runs, storages] = screens;
-  return [...overview.routes, ...snapshots.routes, ...runs.routes, ...storages.routes] as const;
+  const [overview, snapshots, schedules, runs, storages] = screens;
+  return [
+    ...overview.routes,
+    ...snapshots.routes,
+    ...schedules.routes,
+    ...runs.routes,
+    ...storages.routes,
+  ] as const;
 }
 
 export const router = createRouter({

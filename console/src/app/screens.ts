@@ -1,7 +1,8 @@
 import { overview } from "../screens/overview/screen";
 import { runs } from "../screens/runs/screen";
+import { schedules } from "../screens/schedules/screen";
 import { snapshots } from "../screens/snapshots/screen";
 import { storages } from "../screens/storages/screen";
 
 /** Every screen, in the order of the navigation. */
-export const screens = [overview, snapshots, runs, storages] as const;
+export const screens = [overview, snapshots, schedules, runs, storages] as const;

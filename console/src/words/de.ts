@@ -2,6 +2,7 @@ import { browse } from "./de/browse";
 import { common } from "./de/common";
 import { overview } from "./de/overview";
 import { runs } from "./de/runs";
+import { schedules } from "./de/schedules";
 import { shell } from "./de/shell";
 import { snapshots } from "./de/snapshots";
 import { storages } from "./de/storages";
@@ -16,5 +17,6 @@ export const de: Words = {
   runs,
   browse,
   storages,
+  schedules,
   times,
 };

@@ -2,9 +2,20 @@ import { browse } from "./en/browse";
 import { common } from "./en/common";
 import { overview } from "./en/overview";
 import { runs } from "./en/runs";
+import { schedules } from "./en/schedules";
 import { shell } from "./en/shell";
 import { snapshots } from "./en/snapshots";
 import { storages } from "./en/storages";
 import { times } from "./en/times";
 
-export const en = { ...common, ...shell, overview, snapshots, runs, browse, storages, times };
+export const en = {
+  ...common,
+  ...shell,
+  overview,
+  snapshots,
+  runs,
+  browse,
+  storages,
+  schedules,
+  times,
+};

@@ -11,7 +11,7 @@ import style from "./Overview.module.css";
 
 /** The way from nothing to a restore that was tried. It goes when all its steps are done. */
 export function Start({ status }: { status: Status }) {
-  const { overview, snapshots, storages: places } = useWords();
+  const { overview, snapshots, storages: places, schedules: plans } = useWords();
   const words = overview.start;
   const who = useWho();
   const kept = useQuery(storages);
@@ -40,6 +40,7 @@ export function Start({ status }: { status: Status }) {
           is={planned.data.items.some(({ spec }) => spec.enabled)}
           title={words.profile}
           words={words.profileWords}
+          action={<LinkButton to="/schedules">{plans.add}</LinkButton>}
         />
         <Step
           is={isTaken}

@@ -1,8 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useChange } from "../../api/change";
 import { api, ask } from "../../api/client";
+import { Problem } from "../../api/problem";
 import { storageState } from "../../api/queries";
-import type { Check } from "../../api/types";
+import type { Check, StorageState } from "../../api/types";
 import { useBecause } from "../../app/because";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
@@ -16,6 +17,9 @@ import { When } from "../../parts/when/When";
 import { useWords } from "../../words";
 import { standingOfCheck } from "./standing";
 
+/** Nobody looked at it yet. */
+const NOTHING: StorageState = { checked: "", checks: [], is_good: true };
+
 /** What was looked at, what was found, and what helps. */
 export function Checks({ id }: { id: string }) {
   const { storages: words } = useWords();
@@ -23,6 +27,7 @@ export function Checks({ id }: { id: string }) {
   const because = useBecause();
   const query = useQuery(storageState(id));
   const columns = useColumns();
+  const isUnseen = query.error instanceof Problem && query.error.status === 404;
   const check = useChange(["storage", "status"], () =>
     ask(api.POST("/api/v1/storages/{id}/check", { params: { path: { id } } })),
   );
@@ -50,7 +55,7 @@ export function Checks({ id }: { id: string }) {
       }
     >
       {check.error && <ProblemNotice error={check.error} />}
-      <Loading of={query}>
+      <Loading of={isUnseen ? { ...query, data: NOTHING } : query}>
         {({ checks }) => (
           <Table
             label={words.checks}

@@ -56,9 +56,9 @@ const useState = (id: string) => useQuery(storageState(id)).data;
 
 function Standing({ id }: { id: string }) {
   const { storages: words } = useWords();
-  const state = useState(id);
-  if (!state) return null;
-  const standing = standingOf(state);
+  const { data: state, error } = useQuery(storageState(id));
+  if (!state && !error) return null;
+  const standing = state ? standingOf(state) : "none";
   return <State is={standing}>{words.standing[standing]}</State>;
 }
 

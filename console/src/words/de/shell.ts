@@ -7,6 +7,7 @@ export const shell: Pick<Words, "groups" | "screens" | "shell" | "login"> = {
     snapshots: "Snapshots",
     runs: "Läufe",
     storages: "Speicher",
+    schedules: "Zeitpläne",
   },
   shell: {
     skip: "Zum Inhalt",

@@ -68,6 +68,7 @@ export const storages: Words["storages"] = {
     "put-if-absent": "Zwei zugleich",
     clock: "Uhr",
     space: "Platz",
+    fill: "Wie voll",
   },
   found: "Was gefunden wurde",
   cure: "Was hilft",

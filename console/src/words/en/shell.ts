@@ -6,6 +6,7 @@ export const shell = {
     snapshots: "Snapshots",
     runs: "Runs",
     storages: "Storages",
+    schedules: "Schedules",
   },
   shell: {
     skip: "Skip to the content",

@@ -64,6 +64,7 @@ export const storages = {
     "put-if-absent": "Two at once",
     clock: "Clock",
     space: "Space",
+    fill: "How full",
   } as Record<string, string>,
   found: "What was found",
   cure: "What helps",
