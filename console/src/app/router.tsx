@@ -20,11 +20,12 @@ export const client = new QueryClient({
 const tree = root.addChildren([shell.addChildren(routesOf())]);
 
 function routesOf() {
-  const [overview, snapshots, schedules, runs, storages] = screens;
+  const [overview, snapshots, schedules, resources, runs, storages] = screens;
   return [
     ...overview.routes,
     ...snapshots.routes,
     ...schedules.routes,
+    ...resources.routes,
     ...runs.routes,
     ...storages.routes,
   ] as const;

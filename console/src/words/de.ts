@@ -1,6 +1,7 @@
 import { browse } from "./de/browse";
 import { common } from "./de/common";
 import { overview } from "./de/overview";
+import { resources } from "./de/resources";
 import { runs } from "./de/runs";
 import { schedules } from "./de/schedules";
 import { shell } from "./de/shell";
@@ -18,5 +19,6 @@ export const de: Words = {
   browse,
   storages,
   schedules,
+  resources,
   times,
 };

@@ -1,6 +1,7 @@
 import { browse } from "./en/browse";
 import { common } from "./en/common";
 import { overview } from "./en/overview";
+import { resources } from "./en/resources";
 import { runs } from "./en/runs";
 import { schedules } from "./en/schedules";
 import { shell } from "./en/shell";
@@ -17,5 +18,6 @@ export const en = {
   browse,
   storages,
   schedules,
+  resources,
   times,
 };

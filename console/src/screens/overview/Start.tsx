@@ -11,7 +11,7 @@ import style from "./Overview.module.css";
 
 /** The way from nothing to a restore that was tried. It goes when all its steps are done. */
 export function Start({ status }: { status: Status }) {
-  const { overview, snapshots, storages: places, schedules: plans } = useWords();
+  const { overview, snapshots, storages: places, schedules: plans, resources: things } = useWords();
   const words = overview.start;
   const who = useWho();
   const kept = useQuery(storages);
@@ -35,7 +35,12 @@ export function Start({ status }: { status: Status }) {
             </LinkButton>
           }
         />
-        <Step is={status.resources.length > 0} title={words.resource} words={words.resourceWords} />
+        <Step
+          is={status.resources.length > 0}
+          title={words.resource}
+          words={words.resourceWords}
+          action={<LinkButton to="/resources/new">{things.add}</LinkButton>}
+        />
         <Step
           is={planned.data.items.some(({ spec }) => spec.enabled)}
           title={words.profile}

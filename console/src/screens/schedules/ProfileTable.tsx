@@ -67,11 +67,15 @@ function useColumns(): Column<Profile>[] {
 const useReading = ({ spec }: Profile) => useQuery(reading(spec as ProfileSpec)).data?.periods;
 
 function Said({ profile }: { profile: Profile }) {
+  const { schedules } = useWords();
   const periods = useReading(profile);
+  const keeps = (profile.spec as ProfileSpec).periods.map(({ retention }) => retention);
   return (
     <ul>
-      {periods?.map(({ name, words }) => (
-        <li key={name}>{sentence(words)}</li>
+      {periods?.map(({ name, words }, at) => (
+        <li key={name}>
+          {sentence(words)} {schedules.kept(keeps[at] ?? "1m")}
+        </li>
       ))}
     </ul>
   );
@@ -98,7 +102,7 @@ export function Switch({ profile }: { profile: Profile }) {
   );
   const action = isOn ? words.switchOff : words.switchOn;
   return (
-    <div className={style.made}>
+    <div className={style.switch}>
       <Button
         because={because}
         isBusy={change.isPending}

@@ -15,6 +15,7 @@ export const schedules: Words["schedules"] = {
   use: "Ansehen und verwenden",
   when: "Wann und wie lange",
   next: "Nächster",
+  kept: (retention) => `Bleibt ${retention}.`,
   on: "an",
   off: "ausgeschaltet",
   onWords: "Er nimmt von selbst Snapshots auf.",

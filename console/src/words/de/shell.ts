@@ -7,6 +7,7 @@ export const shell: Pick<Words, "groups" | "screens" | "shell" | "login"> = {
     snapshots: "Snapshots",
     runs: "Läufe",
     storages: "Speicher",
+    resources: "Ressourcen",
     schedules: "Zeitpläne",
   },
   shell: {

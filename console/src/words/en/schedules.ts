@@ -11,6 +11,7 @@ export const schedules = {
   use: "Look and use",
   when: "When and how long",
   next: "Next",
+  kept: (retention: string) => `Kept ${retention}.`,
   on: "on",
   off: "switched off",
   onWords: "It takes snapshots by itself.",

@@ -6,6 +6,7 @@ export const shell = {
     snapshots: "Snapshots",
     runs: "Runs",
     storages: "Storages",
+    resources: "Resources",
     schedules: "Schedules",
   },
   shell: {
