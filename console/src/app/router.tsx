@@ -20,7 +20,7 @@ export const client = new QueryClient({
 const tree = root.addChildren([shell.addChildren(routesOf())]);
 
 function routesOf() {
-  const [overview, snapshots, schedules, resources, runs, storages] = screens;
+  const [overview, snapshots, schedules, resources, runs, storages, agents, connectors] = screens;
   return [
     ...overview.routes,
     ...snapshots.routes,
@@ -28,6 +28,8 @@ function routesOf() {
     ...resources.routes,
     ...runs.routes,
     ...storages.routes,
+    ...agents.routes,
+    ...connectors.routes,
   ] as const;
 }
 

@@ -1,3 +1,5 @@
+import { agents } from "../screens/agents/screen";
+import { connectors } from "../screens/connectors/screen";
 import { overview } from "../screens/overview/screen";
 import { resources } from "../screens/resources/screen";
 import { runs } from "../screens/runs/screen";
@@ -6,4 +8,13 @@ import { snapshots } from "../screens/snapshots/screen";
 import { storages } from "../screens/storages/screen";
 
 /** Every screen, in the order of the navigation. */
-export const screens = [overview, snapshots, schedules, resources, runs, storages] as const;
+export const screens = [
+  overview,
+  snapshots,
+  schedules,
+  resources,
+  runs,
+  storages,
+  agents,
+  connectors,
+] as const;

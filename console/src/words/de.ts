@@ -1,5 +1,7 @@
+import { agents } from "./de/agents";
 import { browse } from "./de/browse";
 import { common } from "./de/common";
+import { connectors } from "./de/connectors";
 import { overview } from "./de/overview";
 import { resources } from "./de/resources";
 import { runs } from "./de/runs";
@@ -20,5 +22,7 @@ export const de: Words = {
   storages,
   schedules,
   resources,
+  connectors,
+  agents,
   times,
 };

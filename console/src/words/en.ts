@@ -1,5 +1,7 @@
+import { agents } from "./en/agents";
 import { browse } from "./en/browse";
 import { common } from "./en/common";
+import { connectors } from "./en/connectors";
 import { overview } from "./en/overview";
 import { resources } from "./en/resources";
 import { runs } from "./en/runs";
@@ -19,5 +21,7 @@ export const en = {
   storages,
   schedules,
   resources,
+  connectors,
+  agents,
   times,
 };

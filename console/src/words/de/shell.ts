@@ -7,6 +7,8 @@ export const shell: Pick<Words, "groups" | "screens" | "shell" | "login"> = {
     snapshots: "Snapshots",
     runs: "Läufe",
     storages: "Speicher",
+    connectors: "Konnektoren",
+    agents: "Agenten",
     resources: "Ressourcen",
     schedules: "Zeitpläne",
   },

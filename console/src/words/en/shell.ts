@@ -6,6 +6,8 @@ export const shell = {
     snapshots: "Snapshots",
     runs: "Runs",
     storages: "Storages",
+    connectors: "Connectors",
+    agents: "Agents",
     resources: "Resources",
     schedules: "Schedules",
   },
