@@ -20,7 +20,21 @@ export const client = new QueryClient({
 const tree = root.addChildren([shell.addChildren(routesOf())]);
 
 function routesOf() {
-  const [overview, snapshots, schedules, resources, runs, storages, agents, connectors] = screens;
+  const [
+    overview,
+    snapshots,
+    schedules,
+    resources,
+    runs,
+    storages,
+    agents,
+    connectors,
+    tenants,
+    users,
+    tokens,
+    audit,
+    settings,
+  ] = screens;
   return [
     ...overview.routes,
     ...snapshots.routes,
@@ -30,6 +44,11 @@ function routesOf() {
     ...storages.routes,
     ...agents.routes,
     ...connectors.routes,
+    ...tenants.routes,
+    ...users.routes,
+    ...tokens.routes,
+    ...audit.routes,
+    ...settings.routes,
   ] as const;
 }
 

@@ -1,11 +1,16 @@
 import { agents } from "../screens/agents/screen";
+import { audit } from "../screens/audit/screen";
 import { connectors } from "../screens/connectors/screen";
 import { overview } from "../screens/overview/screen";
 import { resources } from "../screens/resources/screen";
 import { runs } from "../screens/runs/screen";
 import { schedules } from "../screens/schedules/screen";
+import { settings } from "../screens/settings/screen";
 import { snapshots } from "../screens/snapshots/screen";
 import { storages } from "../screens/storages/screen";
+import { tenants } from "../screens/tenants/screen";
+import { tokens } from "../screens/tokens/screen";
+import { users } from "../screens/users/screen";
 
 /** Every screen, in the order of the navigation. */
 export const screens = [
@@ -17,4 +22,9 @@ export const screens = [
   storages,
   agents,
   connectors,
+  tenants,
+  users,
+  tokens,
+  audit,
+  settings,
 ] as const;

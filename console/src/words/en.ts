@@ -1,4 +1,5 @@
 import { agents } from "./en/agents";
+import { audit } from "./en/audit";
 import { browse } from "./en/browse";
 import { common } from "./en/common";
 import { connectors } from "./en/connectors";
@@ -6,10 +7,14 @@ import { overview } from "./en/overview";
 import { resources } from "./en/resources";
 import { runs } from "./en/runs";
 import { schedules } from "./en/schedules";
+import { settings } from "./en/settings";
 import { shell } from "./en/shell";
 import { snapshots } from "./en/snapshots";
 import { storages } from "./en/storages";
+import { tenants } from "./en/tenants";
 import { times } from "./en/times";
+import { tokens } from "./en/tokens";
+import { users } from "./en/users";
 
 export const en = {
   ...common,
@@ -21,6 +26,11 @@ export const en = {
   storages,
   schedules,
   resources,
+  settings,
+  audit,
+  tokens,
+  users,
+  tenants,
   connectors,
   agents,
   times,

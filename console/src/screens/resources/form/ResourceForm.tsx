@@ -5,6 +5,7 @@ import { api, ask } from "../../../api/client";
 import { agents, connectors } from "../../../api/queries";
 import type { Consistency, Kind, Resource, ResourceSpec } from "../../../api/types";
 import { useBecause } from "../../../app/because";
+import { useWho } from "../../../app/session";
 import { Answers } from "../../../parts/field/Answers";
 import { Fields, Form } from "../../../parts/field/Form";
 import { Checkbox, SelectField, TextArea, TextField } from "../../../parts/field/inputs";
@@ -27,6 +28,7 @@ interface Props {
 /** What is to be protected, and how. */
 export function ResourceForm({ initial, resource, onDone, onCancel }: Props) {
   const { resources: words, storages, common, kinds, consistency: levels } = useWords();
+  const who = useWho();
   const isLost = useBecause();
   const [draft, setDraft] = useState(initial);
   const change = (over: Partial<Draft>) => setDraft((now) => ({ ...now, ...over }));
@@ -40,7 +42,9 @@ export function ResourceForm({ initial, resource, onDone, onCancel }: Props) {
     },
     (made) => onDone(made as Resource),
   );
-  const because = isLost ?? (draft.name ? undefined : words.nameFirst);
+  const because = who.may("change")
+    ? (isLost ?? (draft.name ? undefined : words.nameFirst))
+    : common.notAllowed;
   return (
     <Form
       onSubmit={() => !because && save.mutate(undefined)}
