@@ -11,11 +11,11 @@ import { Remove } from "../../parts/dialog/Remove";
 import { Loading } from "../../parts/loading/Loading";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
-import { State } from "../../parts/state/State";
 import { useWords } from "../../words";
 import { draftOf } from "./form/draft";
 import { ResourceForm } from "./form/ResourceForm";
 import { Hooks } from "./hooks/Hooks";
+import { Standing } from "./Standing";
 import { detail } from "./screen";
 
 export function Detail() {
@@ -26,15 +26,14 @@ export function Detail() {
 
 function Shown({ resource }: { resource: Resource }) {
   const { resources: words, screens, kinds } = useWords();
-  const isOn = resource.spec.is_protected !== false;
   return (
     <Page
       title={resource.name}
       trail={<Link to="/resources">{screens.resources}</Link>}
       answer={
-        <State is={isOn ? "good" : "none"}>
-          {kinds[resource.spec.kind]}: {isOn ? words.onWords : words.offWords}
-        </State>
+        <>
+          {kinds[resource.spec.kind]}. <Standing resource={resource} />
+        </>
       }
       actions={<Actions resource={resource} />}
     >

@@ -3,10 +3,11 @@ import { Link } from "@tanstack/react-router";
 import { agents } from "../../api/queries";
 import type { Resource } from "../../api/types";
 import { Empty } from "../../parts/notice/Empty";
-import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { useWords } from "../../words";
 import { placeOf } from "./choices";
+import style from "./Resources.module.css";
+import { Standing } from "./Standing";
 
 export function ResourceTable(props: { resources: Resource[]; isFiltered: boolean }) {
   const { resources: words, screens } = useWords();
@@ -47,20 +48,18 @@ function useColumns(): Column<Resource>[] {
     {
       key: "protected",
       title: common.state,
-      cell: ({ spec }) =>
-        spec.is_protected === false ? (
-          <State is="none">{words.off}</State>
-        ) : (
-          <State is="good">{words.on}</State>
-        ),
+      cell: (resource) => <Standing resource={resource} />,
     },
     {
       key: "place",
       title: words.place,
-      cell: ({ spec }) =>
-        spec.kind === "application"
-          ? (spec.components ?? []).map(({ resource }) => resource).join(", ")
-          : placeOf(spec),
+      cell: ({ spec }) => (
+        <span className={style.place}>
+          {spec.kind === "application"
+            ? (spec.components ?? []).map(({ resource }) => resource).join(", ")
+            : placeOf(spec)}
+        </span>
+      ),
     },
     {
       key: "host",

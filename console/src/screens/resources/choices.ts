@@ -45,5 +45,6 @@ export const tagsOf = (resources: Resource[]): string[] =>
 export function placeOf({ at }: Pick<Resource["spec"], "at">): string {
   const told = (at ?? {}) as Record<string, unknown>;
   const first = told.path ?? told.uri ?? told.host ?? told.qmp ?? Object.values(told)[0];
+  if (Array.isArray(first)) return first.join(", ");
   return typeof first === "string" ? first : first === undefined ? "" : JSON.stringify(first);
 }

@@ -142,7 +142,11 @@ function useColumns(
         ),
     },
     { key: "kind", title: common.kind, cell: ({ spec }) => kinds[spec.kind] },
-    { key: "place", title: words.place, cell: ({ spec }) => placeOf(spec as never) },
+    {
+      key: "place",
+      title: words.place,
+      cell: ({ spec }) => <span className={style.place}>{placeOf(spec as never)}</span>,
+    },
     { key: "reaches", title: words.reaches, cell: ({ reaches }) => levels[reaches] ?? reaches },
     {
       key: "why",
