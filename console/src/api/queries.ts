@@ -41,6 +41,18 @@ export const standings = (tenant?: string) =>
     getNextPageParam: (page) => page.next ?? undefined,
   });
 
+/** Of one resource, and of those whose names begin alike. */
+export const standingOf = (name: string) =>
+  queryOptions({
+    queryKey: ["status", "resource", name],
+    queryFn: () =>
+      ask(
+        api.GET("/api/v1/status/resources", {
+          params: { query: { q: name, limit: LONG_PAGE } },
+        }),
+      ),
+  });
+
 export const days = (zone: string, count: number) =>
   queryOptions({
     queryKey: ["status", "days", zone, count],

@@ -2,6 +2,7 @@ import { QueryClient } from "@tanstack/react-query";
 import { createRouter } from "@tanstack/react-router";
 import { Problem } from "../api/problem";
 import { root, shell } from "./root";
+import type { Screen } from "./screen";
 import { screens } from "./screens";
 
 const TRIES = 2;
@@ -17,18 +18,18 @@ export const client = new QueryClient({
   },
 });
 
-const tree = root.addChildren([shell.addChildren(routesOf())]);
+/** The routes of all screens, each with its own type: links are checked. */
+type RoutesOf<S extends readonly Screen[]> = S extends readonly [
+  infer First extends Screen,
+  ...infer Rest extends readonly Screen[],
+]
+  ? [...First["routes"], ...RoutesOf<Rest>]
+  : [];
 
-function routesOf() {
-  const [overview, snapshots, restore, browse, runs] = screens;
-  return [
-    ...overview.routes,
-    ...snapshots.routes,
-    ...restore.routes,
-    ...browse.routes,
-    ...runs.routes,
-  ] as const;
-}
+const routes = screens.flatMap((each: Screen) => [...each.routes]) as unknown as RoutesOf<
+  typeof screens
+>;
+const tree = root.addChildren([shell.addChildren(routes)]);
 
 export const router = createRouter({
   routeTree: tree,

@@ -1,11 +1,22 @@
+import { agents } from "./de/agents";
+import { audit } from "./de/audit";
 import { browse } from "./de/browse";
 import { common } from "./de/common";
+import { connectors } from "./de/connectors";
 import { overview } from "./de/overview";
+import { resources } from "./de/resources";
 import { restore } from "./de/restore";
 import { runs } from "./de/runs";
+import { schedules } from "./de/schedules";
+import { settings } from "./de/settings";
 import { shell } from "./de/shell";
 import { snapshots } from "./de/snapshots";
+import { storages } from "./de/storages";
+import { tenants } from "./de/tenants";
+import { times } from "./de/times";
+import { tokens } from "./de/tokens";
 import { transfers } from "./de/transfers";
+import { users } from "./de/users";
 import type { Words } from "./index";
 
 export const de: Words = {
@@ -17,4 +28,15 @@ export const de: Words = {
   browse,
   restore,
   transfers,
+  storages,
+  schedules,
+  resources,
+  settings,
+  audit,
+  tokens,
+  users,
+  tenants,
+  connectors,
+  agents,
+  times,
 };

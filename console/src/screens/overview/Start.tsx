@@ -11,7 +11,7 @@ import style from "./Overview.module.css";
 
 /** The way from nothing to a restore that was tried. It goes when all its steps are done. */
 export function Start({ status }: { status: Status }) {
-  const { overview, snapshots } = useWords();
+  const { overview, snapshots, storages: places, schedules: plans, resources: things } = useWords();
   const words = overview.start;
   const who = useWho();
   const kept = useQuery(storages);
@@ -27,12 +27,27 @@ export function Start({ status }: { status: Status }) {
   return (
     <Panel title={words.title}>
       <ol className={style.steps}>
-        <Step is={isElsewhere} title={words.storage} words={words.storageWords} />
-        <Step is={isAny} title={words.resource} words={words.resourceWords} />
+        <Step
+          is={isElsewhere}
+          title={words.storage}
+          words={words.storageWords}
+          action={
+            <LinkButton to="/storages" search={{ new: true }}>
+              {places.add}
+            </LinkButton>
+          }
+        />
+        <Step
+          is={isAny}
+          title={words.resource}
+          words={words.resourceWords}
+          action={<LinkButton to="/resources/new">{things.add}</LinkButton>}
+        />
         <Step
           is={planned.data.items.some(({ spec }) => spec.enabled)}
           title={words.profile}
           words={words.profileWords}
+          action={<LinkButton to="/schedules">{plans.add}</LinkButton>}
         />
         <Step
           is={isTaken}

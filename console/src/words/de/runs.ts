@@ -9,6 +9,7 @@ export const runs: Words["runs"] = {
     gc: "Platz freigeben",
     verify: "Prüfung",
     "check-storage": "Prüfung eines Speichers",
+    "check-connectors": "Prüfung von Konnektoren und Agenten",
     sync: "Abgleich",
     export: "Herunterladen",
     fetch: "Holen",

@@ -7,6 +7,7 @@ export const runs = {
     gc: "Free space",
     verify: "Verify",
     "check-storage": "Check of a storage",
+    "check-connectors": "Check of connectors and agents",
     sync: "Sync",
     export: "Download",
     fetch: "Fetch",

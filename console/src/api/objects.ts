@@ -1,0 +1,108 @@
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { api, ask } from "./client";
+import type { ProfileSpec } from "./types";
+
+/** Objects one by one, and what belongs to one of them; keys as in queries.ts. */
+const everything = { query: { limit: 1000 } };
+const AUDIT_PAGE = 200;
+const of = (id: string) => ({ params: { path: { id } } });
+
+export const storage = (id: string) =>
+  queryOptions({
+    queryKey: ["storage", "one", id],
+    queryFn: () => ask(api.GET("/api/v1/storages/{id}", of(id))),
+  });
+
+export const storageKeys = (id: string, tenant?: string) =>
+  queryOptions({
+    queryKey: ["storage", "keys", id, tenant],
+    queryFn: () =>
+      ask(api.GET("/api/v1/storages/{id}/keys", { params: { path: { id }, query: { tenant } } })),
+  });
+
+export const syncs = queryOptions({
+  queryKey: ["sync", "list"],
+  queryFn: () => ask(api.GET("/api/v1/syncs", { params: everything })),
+});
+
+export const profile = (id: string) =>
+  queryOptions({
+    queryKey: ["profile", "one", id],
+    queryFn: () => ask(api.GET("/api/v1/profiles/{id}", of(id))),
+  });
+
+export const readyMade = (zone: string) =>
+  queryOptions({
+    queryKey: ["profile", "ready-made", zone],
+    queryFn: () =>
+      ask(api.GET("/api/v1/profiles/ready-made", { params: { query: { time_zone: zone } } })),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
+/** What a profile says, in words; a reading is not kept long, since time goes on. */
+export const reading = (spec: ProfileSpec) =>
+  queryOptions({
+    queryKey: ["profile", "reading", spec],
+    queryFn: () => ask(api.POST("/api/v1/profiles/read", { body: spec })),
+    retry: false,
+  });
+
+export const retentionPreview = (id: string, spec?: ProfileSpec, on?: string) =>
+  queryOptions({
+    queryKey: ["profile", "preview", id, spec, on],
+    queryFn: () =>
+      ask(
+        api.POST("/api/v1/profiles/preview", {
+          body: { profile: id, spec: spec ?? null, on: on ?? null },
+        }),
+      ),
+    retry: false,
+  });
+
+export const resource = (id: string) =>
+  queryOptions({
+    queryKey: ["resource", "one", id],
+    queryFn: () => ask(api.GET("/api/v1/resources/{id}", of(id))),
+  });
+
+export const agentState = (id: string) =>
+  queryOptions({
+    queryKey: ["agent", "state", id],
+    queryFn: () => ask(api.GET("/api/v1/agents/{id}/state", of(id))),
+    // Nothing is told when an agent goes away: it only is not heard any more.
+    refetchInterval: 30_000,
+  });
+
+export const tenant = (id: string) =>
+  queryOptions({
+    queryKey: ["tenant", "one", id],
+    queryFn: () => ask(api.GET("/api/v1/tenants/{id}", of(id))),
+  });
+
+export const users = queryOptions({
+  queryKey: ["user", "list"],
+  queryFn: () => ask(api.GET("/api/v1/users", { params: everything })),
+});
+
+export const tokens = queryOptions({
+  queryKey: ["token", "list"],
+  queryFn: () => ask(api.GET("/api/v1/tokens", { params: everything })),
+});
+
+export const sessions = queryOptions({
+  queryKey: ["session", "list"],
+  queryFn: () => ask(api.GET("/api/v1/sessions")),
+});
+
+export const audit = (tenant?: string) =>
+  infiniteQueryOptions({
+    queryKey: ["audit", "list", tenant],
+    queryFn: ({ pageParam }) =>
+      ask(
+        api.GET("/api/v1/audit", {
+          params: { query: { tenant, limit: AUDIT_PAGE, cursor: pageParam } },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+  });

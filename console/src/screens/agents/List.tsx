@@ -1,0 +1,50 @@
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { agents as agentsQuery } from "../../api/queries";
+import { useBecause } from "../../app/because";
+import { Button } from "../../parts/button/Button";
+import { Modal } from "../../parts/dialog/Modal";
+import { Loading } from "../../parts/loading/Loading";
+import { Empty } from "../../parts/notice/Empty";
+import { Page } from "../../parts/page/Page";
+import { Panel } from "../../parts/panel/Panel";
+import { useWords } from "../../words";
+import { AgentPanel } from "./AgentPanel";
+import { Join } from "./Join";
+import { list } from "./screen";
+
+/** Which other hosts are reached, and which are away? */
+export function List() {
+  const { agents: words, screens } = useWords();
+  const because = useBecause();
+  const { join } = list.useSearch();
+  const navigate = useNavigate({ from: list.fullPath });
+  const query = useQuery(agentsQuery);
+  const open = (is: true | undefined) => navigate({ search: { join: is } });
+  return (
+    <Page
+      title={screens.agents}
+      answer={words.answer}
+      actions={
+        <Button kind="primary" because={because} onClick={() => open(true)}>
+          {words.add}
+        </Button>
+      }
+    >
+      <Loading of={query}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <Panel title={screens.agents}>
+              <Empty title={words.none}>{words.noneWords}</Empty>
+            </Panel>
+          ) : (
+            items.map((agent) => <AgentPanel key={agent.id} agent={agent} />)
+          )
+        }
+      </Loading>
+      <Modal title={words.add} isOpen={join === true} isWide onClose={() => open(undefined)}>
+        <Join onClose={() => open(undefined)} />
+      </Modal>
+    </Page>
+  );
+}

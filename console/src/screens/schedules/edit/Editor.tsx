@@ -1,0 +1,120 @@
+import { type ReactNode, useState } from "react";
+import { sent, unchanged, useChange } from "../../../api/change";
+import { api, ask } from "../../../api/client";
+import type { Profile, ProfileSpec } from "../../../api/types";
+import { useBecause } from "../../../app/because";
+import { useWho } from "../../../app/session";
+import { Button } from "../../../parts/button/Button";
+import { Answers } from "../../../parts/field/Answers";
+import { Form } from "../../../parts/field/Form";
+import { Checkbox, TextField } from "../../../parts/field/inputs";
+import { Panel } from "../../../parts/panel/Panel";
+import type { PeriodDraft } from "../../../parts/period/period";
+import { ownZone } from "../../../parts/period/ZoneField";
+import { useWords } from "../../../words";
+import style from "../Schedules.module.css";
+import { type Draft, further, specOf } from "./draft";
+import { PeriodFields } from "./PeriodFields";
+import { Reading } from "./Reading";
+import { ScopeFields } from "./ScopeFields";
+import { useSettled } from "./settled";
+
+interface Props {
+  initial: Draft;
+  /** None: it is made. */
+  profile?: Profile;
+  onDone: (profile: Profile) => unknown;
+  onCancel?: () => void;
+  /** What else is said about what is written. */
+  more?: (spec: ProfileSpec) => ReactNode;
+}
+
+/** A schedule while it is written: on one side what, on the other what that means. */
+export function Editor({ initial, profile, onDone, onCancel, more }: Props) {
+  const { schedules: words, common, storages } = useWords();
+  const who = useWho();
+  const isLost = useBecause();
+  const [draft, setDraft] = useState(initial);
+  const change = (over: Partial<Draft>) => setDraft((now) => ({ ...now, ...over }));
+  const settled = useSettled(specOf(draft));
+  const save = useChange(
+    ["profile", "status"],
+    () => {
+      const body = { name: draft.name, spec: sent(specOf(draft)) };
+      if (!profile) return ask(api.POST("/api/v1/profiles", { body }));
+      const params = { path: { id: profile.id }, header: unchanged(profile) };
+      return ask(api.PATCH("/api/v1/profiles/{id}", { params, body }));
+    },
+    (made) => onDone(made as Profile),
+  );
+  const put = (at: number, over: Partial<PeriodDraft>) =>
+    change({
+      periods: draft.periods.map((each, index) => (index === at ? { ...each, ...over } : each)),
+    });
+  const because = who.may("change")
+    ? (isLost ?? (draft.name ? undefined : words.nameFirst))
+    : common.notAllowed;
+  return (
+    <>
+      <div className={style.editor}>
+        <Panel title={words.what}>
+          <Form
+            onSubmit={() => !because && save.mutate(undefined)}
+            error={save.error}
+            actions={
+              <Answers
+                action={profile ? common.save : words.make}
+                isBusy={save.isPending}
+                because={because}
+                onCancel={onCancel}
+              />
+            }
+          >
+            <TextField
+              label={common.name}
+              help={storages.nameHelp}
+              value={draft.name}
+              onChange={(name) => change({ name })}
+            />
+            <Checkbox
+              label={words.isOn}
+              help={words.isOnHelp}
+              checked={draft.isEnabled}
+              onChange={(isEnabled) => change({ isEnabled })}
+            />
+            <ScopeFields draft={draft} change={change} />
+            {draft.periods.map((period, at) => (
+              <PeriodFields
+                // biome-ignore lint/suspicious/noArrayIndexKey: its name is being written
+                key={at}
+                draft={period}
+                change={(over) => put(at, over)}
+                onRemove={
+                  draft.periods.length > 1
+                    ? () => change({ periods: draft.periods.filter((_, index) => index !== at) })
+                    : undefined
+                }
+              />
+            ))}
+            <div>
+              <Button
+                onClick={() =>
+                  change({ periods: [...draft.periods, further(draft.periods, ownZone())] })
+                }
+              >
+                {words.period.add}
+              </Button>
+            </div>
+            <TextField
+              label={common.note}
+              value={draft.note}
+              onChange={(note) => change({ note })}
+            />
+          </Form>
+        </Panel>
+        <Reading spec={settled} />
+      </div>
+      {more?.(settled)}
+    </>
+  );
+}

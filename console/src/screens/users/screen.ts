@@ -1,0 +1,17 @@
+import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { shell } from "../../app/root";
+import { screen } from "../../app/screen";
+
+export const list = createRoute({
+  getParentRoute: () => shell,
+  path: "/users",
+  component: lazyRouteComponent(() => import("./List"), "List"),
+});
+
+export const users = screen({
+  name: "users",
+  home: "/users",
+  group: "system",
+  needs: "users",
+  routes: [list],
+});

@@ -1,0 +1,16 @@
+export const audit = {
+  answer: "Who did what, to what, and what came of it. Nothing here can be changed unnoticed.",
+  check: "Check the log",
+  export: "Export",
+  older: "Show older",
+  none: "Nothing was done yet",
+  whole: (entries: string) => `The log is whole: all ${entries} entries fit to each other.`,
+  head: "Kept elsewhere, the last hash shows later that nothing was cut off:",
+  broken: (n: string) => `Entry ${n} does not fit to what stands before it`,
+  brokenWords: "Somebody changed the log, or its file is damaged. Compare it with an export.",
+  n: "No.",
+  actor: "Who",
+  action: "What",
+  object: "To what",
+  outcome: "Outcome",
+};

@@ -1,0 +1,16 @@
+export const settings = {
+  answer: (name: string, role: string, tenant: string) => `${name}, ${role} of ${tenant}`,
+  look: "Language and look",
+  password: "Password",
+  passwordChanged: "The password was changed.",
+  sessions: "Logins",
+  user: "User",
+  thisOne: "this one",
+  address: "From",
+  begun: "Begun",
+  lastUsed: "Last used",
+  until: "Valid until",
+  end: "End",
+  endTitle: "End this login?",
+  endWords: "Whoever uses it must log in again.",
+};

@@ -1,0 +1,17 @@
+export const tokens = {
+  answer: "Secrets of programs. A token may no more than whoever made it.",
+  add: "Make a token",
+  make: "Make token",
+  none: "No token yet",
+  noneWords: "A program that speaks to the manager needs one.",
+  actsFor: "Acts for",
+  used: "Last used",
+  expires: "Valid until",
+  expiresHelp: "The end of this day; empty: until it is deleted",
+  untilDeleted: "until it is deleted",
+  once: "This secret is shown once. Copy it now.",
+  onceWords: "It is kept as a hash only and cannot be looked up later.",
+  secret: "Secret",
+  deleteTitle: (name: string) => `Delete the token ${name}?`,
+  deleteWords: "Programs that use it are refused from now on.",
+};

@@ -1,0 +1,25 @@
+export const users = {
+  answer: "Those who log in, and what they may.",
+  add: "Add a user",
+  none: "No user yet",
+  role: "Role",
+  roleWords: {
+    viewer: "Sees everything of the tenant, and changes nothing.",
+    operator: "Takes snapshots besides.",
+    restorer: "Restores besides, and reads files in snapshots.",
+    administrator: "May do everything.",
+    auditor: "Reads the audit log besides.",
+  },
+  on: "may log in",
+  mustChange: "must choose a password",
+  off: "may not log in",
+  mayLogIn: "May log in",
+  firstPassword: "First password",
+  firstPasswordHelp:
+    "Must be changed at the first login. Without one nobody can log in until it is set.",
+  setPassword: "Set password",
+  passwordWords: "Whoever logs in with it must choose another one.",
+  typeTwice: "Type the new password twice first",
+  deleteTitle: (name: string) => `Delete the user ${name}?`,
+  deleteWords: "Tokens that act for this user go, too.",
+};
