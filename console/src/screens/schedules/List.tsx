@@ -37,6 +37,7 @@ export function List() {
             key={each}
             to="/schedules"
             search={{ tab: each === "full" ? undefined : each }}
+            activeOptions={{ explicitUndefined: true }}
             aria-current={each === tab ? "page" : undefined}
           >
             {snapshots.tabs[each]}

@@ -11,6 +11,7 @@ import { Notice } from "../../parts/notice/Notice";
 import { useWords } from "../../words";
 import { ROLES } from "../users/choices";
 import { expiryOf } from "./expiry";
+import style from "./Tokens.module.css";
 
 /** A token is made, and its secret shown once. */
 export function TokenForm({ onClose }: { onClose: () => void }) {
@@ -24,12 +25,12 @@ export function TokenForm({ onClose }: { onClose: () => void }) {
   );
   if (make.data) {
     return (
-      <>
+      <div className={style.made}>
         <Notice is="attention" isNews title={words.once}>
           {words.onceWords}
         </Notice>
         <CopyLine text={make.data.secret} label={words.secret} />
-      </>
+      </div>
     );
   }
   return (

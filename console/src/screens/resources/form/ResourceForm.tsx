@@ -1,19 +1,17 @@
-import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { unchanged, useChange } from "../../../api/change";
 import { api, ask } from "../../../api/client";
-import { agents, connectors } from "../../../api/queries";
 import type { Consistency, Kind, Resource, ResourceSpec } from "../../../api/types";
 import { useBecause } from "../../../app/because";
 import { useWho } from "../../../app/session";
 import { Answers } from "../../../parts/field/Answers";
 import { Fields, Form } from "../../../parts/field/Form";
-import { Checkbox, SelectField, TextArea, TextField } from "../../../parts/field/inputs";
+import { Checkbox, SelectField, TextField } from "../../../parts/field/inputs";
 import { useWords } from "../../../words";
 import { CONNECTORS, KINDS } from "../choices";
-import { AtFields } from "./AtFields";
 import { type Draft, specOf } from "./draft";
 import { PartFields } from "./PartFields";
+import { PlaceFields } from "./PlaceFields";
 
 const LEVELS: readonly Consistency[] = ["application", "filesystem", "crash", "none"];
 
@@ -82,7 +80,7 @@ export function ResourceForm({ initial, resource, onDone, onCancel }: Props) {
       {draft.kind === "application" ? (
         <PartFields parts={draft.parts} onChange={(parts) => change({ parts })} />
       ) : (
-        <Place draft={draft} change={change} />
+        <PlaceFields draft={draft} change={change} />
       )}
       <Checkbox
         label={words.isProtected}
@@ -112,57 +110,5 @@ export function ResourceForm({ initial, resource, onDone, onCancel }: Props) {
         </SelectField>
       </Fields>
     </Form>
-  );
-}
-
-function Place({ draft, change }: { draft: Draft; change: (over: Partial<Draft>) => void }) {
-  const { resources: words } = useWords();
-  const hosts = useQuery(agents);
-  const servers = useQuery(connectors);
-  return (
-    <>
-      <Fields>
-        <SelectField label={words.host} value={draft.agent} onChange={(agent) => change({ agent })}>
-          <option value="">{words.ownHost}</option>
-          {hosts.data?.items.map(({ id, name }) => (
-            <option key={id} value={id}>
-              {name}
-            </option>
-          ))}
-        </SelectField>
-        <SelectField
-          label={words.connector}
-          value={draft.connector}
-          onChange={(connector) => change({ connector })}
-        >
-          {(CONNECTORS[draft.kind] ?? []).map((each) => (
-            <option key={each}>{each}</option>
-          ))}
-        </SelectField>
-        {(servers.data?.items.length ?? 0) > 0 && (
-          <SelectField
-            label={words.through}
-            help={words.throughHelp}
-            value={draft.through}
-            onChange={(through) => change({ through })}
-          >
-            <option value="">{words.direct}</option>
-            {servers.data?.items.map(({ id, name }) => (
-              <option key={id} value={id}>
-                {name}
-              </option>
-            ))}
-          </SelectField>
-        )}
-      </Fields>
-      <AtFields label={words.at} pairs={draft.at} onChange={(at) => change({ at })} />
-      <TextArea
-        label={words.excludes}
-        help={words.excludesHelp}
-        rows={3}
-        value={draft.excludes}
-        onChange={(excludes) => change({ excludes })}
-      />
-    </>
   );
 }

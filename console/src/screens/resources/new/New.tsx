@@ -27,6 +27,7 @@ export function New() {
             key={each}
             to="/resources/new"
             search={(now) => ({ ...now, way: each === "found" ? undefined : each })}
+            activeOptions={{ explicitUndefined: true }}
             aria-current={each === way ? "page" : undefined}
           >
             {words.ways[each]}

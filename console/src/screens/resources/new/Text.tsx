@@ -6,8 +6,8 @@ import { TextArea } from "../../../parts/field/inputs";
 import { useWords } from "../../../words";
 import { useAdd } from "./add";
 import { readDescribed, type Wanted } from "./described";
+import { YamlError } from "./flow";
 import { Outcomes } from "./Outcomes";
-import { YamlError } from "./yaml";
 
 const EXAMPLE = `resources:
 - name: documents

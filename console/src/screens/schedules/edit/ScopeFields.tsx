@@ -27,7 +27,7 @@ export function ScopeFields({ draft, change }: Props) {
         ]}
         onChange={(scope) => change({ scope, rest: {} })}
       />
-      {draft.scope === "partial" && <Partial draft={draft} change={change} />}
+      {draft.scope === "partial" && <Chosen draft={draft} change={change} />}
       <SelectField
         label={common.storage}
         value={draft.storage}
@@ -42,7 +42,7 @@ export function ScopeFields({ draft, change }: Props) {
   );
 }
 
-function Partial({ draft, change }: Props) {
+function Chosen({ draft, change }: Props) {
   const { schedules, kinds, snapshots } = useWords();
   const words = schedules.scope;
   const known = useQuery(resources);
