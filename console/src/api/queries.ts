@@ -41,14 +41,14 @@ export const standings = (tenant?: string) =>
     getNextPageParam: (page) => page.next ?? undefined,
   });
 
-/** Of one resource, and of those whose names begin alike. */
+/** Of those that have this in their names; of all without. */
 export const standingOf = (name: string) =>
   queryOptions({
     queryKey: ["status", "resource", name],
     queryFn: () =>
       ask(
         api.GET("/api/v1/status/resources", {
-          params: { query: { q: name, limit: LONG_PAGE } },
+          params: { query: { q: name || undefined, limit: LONG_PAGE } },
         }),
       ),
   });

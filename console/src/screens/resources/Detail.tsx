@@ -15,7 +15,7 @@ import { useWords } from "../../words";
 import { draftOf } from "./form/draft";
 import { ResourceForm } from "./form/ResourceForm";
 import { Hooks } from "./hooks/Hooks";
-import { Standing } from "./Standing";
+import { StandingOfOne } from "./Standing";
 import { detail } from "./screen";
 
 export function Detail() {
@@ -32,7 +32,7 @@ function Shown({ resource }: { resource: Resource }) {
       trail={<Link to="/resources">{screens.resources}</Link>}
       answer={
         <>
-          {kinds[resource.spec.kind]}. <Standing resource={resource} />
+          {kinds[resource.spec.kind]}. <StandingOfOne resource={resource} />
         </>
       }
       actions={<Actions resource={resource} />}

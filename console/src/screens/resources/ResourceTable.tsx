@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { agents } from "../../api/queries";
+import { agents, standingOf } from "../../api/queries";
 import type { Resource } from "../../api/types";
 import { Empty } from "../../parts/notice/Empty";
 import { type Column, Table } from "../../parts/table/Table";
@@ -31,6 +31,8 @@ export function ResourceTable(props: { resources: Resource[]; isFiltered: boolea
 function useColumns(): Column<Resource>[] {
   const { resources: words, common, kinds, consistency } = useWords();
   const hosts = useQuery(agents);
+  const standing = useQuery(standingOf(""));
+  const told = new Map(standing.data?.items.map((each) => [each.id, each]));
   const hostOf = (id: string | null | undefined) =>
     id ? (hosts.data?.items.find((agent) => agent.id === id)?.name ?? id) : words.ownHost;
   return [
@@ -48,7 +50,7 @@ function useColumns(): Column<Resource>[] {
     {
       key: "protected",
       title: common.state,
-      cell: (resource) => <Standing resource={resource} />,
+      cell: (resource) => <Standing resource={resource} told={told.get(resource.id)} />,
     },
     {
       key: "place",

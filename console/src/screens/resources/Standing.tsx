@@ -1,23 +1,27 @@
 import { useQuery } from "@tanstack/react-query";
 import { standingOf } from "../../api/queries";
-import type { Resource } from "../../api/types";
+import type { Resource, Standing as Told } from "../../api/types";
 import { State } from "../../parts/state/State";
 import { When } from "../../parts/when/When";
 import { useWords } from "../../words";
 import { HEALTHS } from "../overview/answer";
 
 /** What the manager says of it. That it is to be protected is a wish, and nothing is green for that. */
-export function Standing({ resource }: { resource: Resource }) {
+export function Standing({ resource, told }: { resource: Resource; told: Told | undefined }) {
   const { resources: words, overview } = useWords();
-  const found = useQuery(standingOf(resource.name)).data;
-  const known = found?.items.find(({ id }) => id === resource.id);
   if (resource.spec.is_protected === false) return <State is="none">{words.off}</State>;
-  if (!known) return <State is="none">{words.toBe}</State>;
-  if (!known.last_good) return <State is="failed">{words.notYet}</State>;
+  if (!told) return <State is="none">{words.toBe}</State>;
+  if (!told.last_good) return <State is="failed">{words.notYet}</State>;
   return (
-    <State is={HEALTHS[known.health]}>
-      {known.health !== "good" && `${overview.healths[known.health]}; `}
-      {words.asOf} <When at={known.last_good} />
+    <State is={HEALTHS[told.health]}>
+      {told.health !== "good" && `${overview.healths[told.health]}; `}
+      {words.asOf} <When at={told.last_good} />
     </State>
   );
+}
+
+/** The same of one alone, which is asked for. */
+export function StandingOfOne({ resource }: { resource: Resource }) {
+  const found = useQuery(standingOf(resource.name)).data;
+  return <Standing resource={resource} told={found?.items.find(({ id }) => id === resource.id)} />;
 }
