@@ -65,7 +65,7 @@ test("a snapshot that lacks something says what, why, and what helps", async ({
   await page.getByRole("link", { name: "Snapshots" }).click();
   const row = page.getByRole("row", { name: /incomplete/ });
   await expect(row).toContainText("2 of 3");
-  await row.getByRole("link").click();
+  await row.getByRole("rowheader").getByRole("link").click();
   await expect(page.getByText("1 failed")).toBeVisible();
   await expect(page.getByRole("row", { name: /^pictures/ })).toContainText("failed");
   await isAccessible(page);

@@ -1,6 +1,7 @@
 import { QueryClient } from "@tanstack/react-query";
 import { createRouter } from "@tanstack/react-router";
 import { Problem } from "../api/problem";
+import { Crash } from "./Crash";
 import { root, shell } from "./root";
 import type { Screen } from "./screen";
 import { screens } from "./screens";
@@ -35,6 +36,8 @@ export const router = createRouter({
   routeTree: tree,
   context: { client },
   defaultPreload: "intent",
+  // Of each screen: the rest stays.
+  defaultErrorComponent: Crash,
   scrollRestoration: true,
 });
 

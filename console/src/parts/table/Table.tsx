@@ -7,6 +7,8 @@ export interface Column<T> {
   key: string;
   title: string;
   cell: (row: T) => ReactNode;
+  /** Buttons and links: nobody who sees them needs a title for them. */
+  isAction?: boolean;
   /** Numbers stand at the end of their column. */
   isNumber?: boolean;
   /** Share of the width that is left; 0: as wide as what is in it needs. */
@@ -44,7 +46,7 @@ export function Table<T>(props: Props<T>) {
           <tr>
             {props.columns.map((column) => (
               <th key={column.key} scope="col" className={classes(column.isNumber && style.number)}>
-                {column.title}
+                {column.isAction ? <span className="unseen">{column.title}</span> : column.title}
               </th>
             ))}
           </tr>
@@ -142,7 +144,7 @@ function Row<T>({ row, index, columns, isQuiet, measure }: RowProps<T>) {
           );
         }
         return (
-          <td key={column.key} className={name} data-title={column.title}>
+          <td key={column.key} className={name} data-title={column.isAction ? "" : column.title}>
             {column.cell(row)}
           </td>
         );

@@ -71,7 +71,8 @@ function useColumns(onChange: (connector: Connector) => void): Column<Connector>
     },
     {
       key: "do",
-      title: "",
+      title: common.actions,
+      isAction: true,
       cell: (connector) => <Actions connector={connector} onChange={() => onChange(connector)} />,
     },
   ];

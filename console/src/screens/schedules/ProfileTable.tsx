@@ -58,7 +58,8 @@ function useColumns(): Column<Profile>[] {
     },
     {
       key: "do",
-      title: "",
+      title: common.actions,
+      isAction: true,
       cell: (profile) => who.may("change") && <Switch profile={profile} />,
     },
   ];

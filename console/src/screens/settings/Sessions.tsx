@@ -27,7 +27,7 @@ export function Sessions() {
 }
 
 function useColumns(): Column<Session>[] {
-  const { settings: words } = useWords();
+  const { settings: words, common } = useWords();
   const because = useBecause();
   return [
     {
@@ -42,7 +42,8 @@ function useColumns(): Column<Session>[] {
     { key: "expires", title: words.until, cell: ({ expires }) => <When at={expires} /> },
     {
       key: "do",
-      title: "",
+      title: common.actions,
+      isAction: true,
       cell: ({ id, is_this, user_name, address }) =>
         is_this ? null : (
           <Remove

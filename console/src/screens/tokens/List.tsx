@@ -78,7 +78,8 @@ function useColumns(): Column<Token>[] {
     },
     {
       key: "do",
-      title: "",
+      title: common.actions,
+      isAction: true,
       cell: (token) => (
         <Remove
           title={words.deleteTitle(token.name)}

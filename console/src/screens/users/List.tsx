@@ -75,6 +75,6 @@ function useColumns(): Column<User>[] {
           <State is="good">{spec.must_change_password ? words.mustChange : words.on}</State>
         ),
     },
-    { key: "do", title: "", cell: (user) => <Actions user={user} /> },
+    { key: "do", title: common.actions, isAction: true, cell: (user) => <Actions user={user} /> },
   ];
 }

@@ -12,6 +12,7 @@ export const common: Part = {
     cancel: "Abbrechen",
     save: "Speichern",
     add: "Hinzufügen",
+    actions: "Was man tun kann",
     remove: "Entfernen",
     delete: "Löschen",
     edit: "Ändern",

@@ -6,6 +6,7 @@ export const common = {
     cancel: "Cancel",
     save: "Save",
     add: "Add",
+    actions: "What can be done",
     remove: "Remove",
     delete: "Delete",
     edit: "Edit",

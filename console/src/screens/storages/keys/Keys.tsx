@@ -74,7 +74,8 @@ function useColumns(storage: Storage): Column<KeySlot>[] {
     },
     {
       key: "remove",
-      title: "",
+      title: common.actions,
+      isAction: true,
       cell: (slot) =>
         slot.is_own ? null : (
           <Remove

@@ -87,7 +87,8 @@ function useColumns(onChange: (rule: SyncRule) => void): Column<SyncRule>[] {
     },
     {
       key: "do",
-      title: "",
+      title: common.actions,
+      isAction: true,
       cell: (rule) => who.may("change") && <Actions rule={rule} onChange={() => onChange(rule)} />,
     },
   ];
