@@ -61,5 +61,10 @@ function Answer({ status }: { status: Status }) {
     answer.good === answer.all
       ? words.allGood(answer.all)
       : words.someGood(answer.good, answer.all);
-  return <Notice is={answer.standing} title={title} />;
+  const count = status.warnings.length;
+  return (
+    <Notice is={answer.standing} title={title}>
+      {count > 0 && words.lookBelow(count)}
+    </Notice>
+  );
 }

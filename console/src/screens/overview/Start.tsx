@@ -59,7 +59,12 @@ export function Start({ status }: { status: Status }) {
             </LinkButton>
           }
         />
-        <Step is={isRestored} title={words.restore} words={words.restoreWords} />
+        <Step
+          is={isRestored}
+          title={words.restore}
+          words={words.restoreWords}
+          action={<LinkButton to="/snapshots">{snapshots.restore}</LinkButton>}
+        />
       </ol>
     </Panel>
   );

@@ -6,6 +6,8 @@ export const overview: Words["overview"] = {
     plural(count, "Die eine Ressource kann", `Alle ${count} Ressourcen können`) +
     " wiederhergestellt werden.",
   someGood: (good, all) => `${good} von ${all} Ressourcen können wiederhergestellt werden.`,
+  lookBelow: (count) =>
+    `${count} ${plural(count, "Sache braucht", "Sachen brauchen")} Ihre Aufmerksamkeit, siehe unten.`,
   noneYet: "Noch ist nichts geschützt.",
   healths: {
     good: "gut",

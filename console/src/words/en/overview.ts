@@ -4,6 +4,8 @@ export const overview = {
   allGood: (count: number) =>
     `${plural(count, "The one resource", `All ${count} resources`)} can be restored.`,
   someGood: (good: number, all: number) => `${good} of ${all} resources can be restored.`,
+  lookBelow: (count: number) =>
+    `${count} ${plural(count, "thing needs", "things need")} your attention, below.`,
   noneYet: "Nothing is protected yet.",
   healths: {
     good: "good",
