@@ -176,16 +176,23 @@ fn a_run_that_is_stopped_in_its_window_does_not_keep_its_guest_frozen() {
 fn what_a_dead_run_left_in_a_machine_that_is_only_discovered_is_removed() {
     let lab = Lab::new();
     let mut guest = Guest::boot(&Options { words: "nowriter".into(), ..Options::default() });
-    let left = "tintype-00000000deadbeef-lock";
+    let look = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tintype"));
+        lab.prepare(command.arg("discover").args(arguments));
+        Ran::of(&command.output().unwrap()).expect(0)
+    };
+    // Whoever was at work here once left the number of those that know of each other.
+    look(&[]);
+    let signs = std::fs::read_dir(lab.path("runs")).unwrap();
+    let mut names = signs.map(|sign| sign.unwrap().file_name().into_string().unwrap());
+    let number = names.find_map(|name| Some(name.strip_prefix("of-")?.to_owned()));
+    let left = &format!("tintype-{}deadbeef-lock", number.unwrap());
     let node = json!({ "driver": "null-co", "node-name": left, "size": 512 });
     guest.command("blockdev-add", node);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tintype"));
-    command.args(["discover", "--clean"]);
-    lab.prepare(&mut command);
-    let ran = Ran::of(&command.output().unwrap()).expect(0);
+    let ran = look(&["--clean"]);
     assert!(ran.out.contains(&format!("block node {left}")), "{} {}", ran.out, ran.err);
     let nodes = guest.command("query-named-block-nodes", json!({ "flat": true }));
-    assert!(!nodes.to_string().contains(left));
+    assert!(!nodes.to_string().contains(left.as_str()));
 }
 
 /// The definition of a machine of libvirt may hold some.
