@@ -50,7 +50,11 @@ function useColumns(): Column<Snapshot>[] {
     {
       key: "what",
       title: columns.what,
-      cell: ({ name, scope }) => name || words.unnamed(words.scopes[scope]),
+      cell: ({ name, note, scope }) => (
+        <>
+          {name || words.unnamed(words.scopes[scope])} <small>{note}</small>
+        </>
+      ),
     },
     {
       key: "state",
