@@ -38,6 +38,8 @@ fn tell(filter: &[String]) -> anyhow::Result<()> {
         .env("TINTYPE_PROGRAM", paths::target()?.join("debug/tintype"))
         .env("TINTYPE_CHROMIUM", chromium)
         .env("TMPDIR", place.path())
+        // It would be left there.
+        .env("PWTEST_CACHE_DIR", folder().join("node_modules/.stories"))
         .run()?;
     place.check()
 }
