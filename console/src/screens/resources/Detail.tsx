@@ -29,7 +29,11 @@ function Shown({ resource }: { resource: Resource }) {
   return (
     <Page
       title={resource.name}
-      trail={<Link to="/resources">{screens.resources}</Link>}
+      trail={
+        <Link to="/resources" activeOptions={{ exact: true }}>
+          {screens.resources}
+        </Link>
+      }
       answer={
         <>
           {kinds[resource.spec.kind]}. <StandingOfOne resource={resource} />

@@ -45,7 +45,11 @@ function Shown({ restore, plan }: Props) {
   return (
     <Page
       title={run.title}
-      trail={<Link to="/restore">{screens.restore}</Link>}
+      trail={
+        <Link to="/restore" activeOptions={{ exact: true }}>
+          {screens.restore}
+        </Link>
+      }
       answer={<State is={standingOf(restore)}>{words.standings[restore.standing]}</State>}
       actions={
         <>

@@ -30,7 +30,11 @@ export function New() {
     <Page
       title={words.new.title}
       answer={words.new.answer}
-      trail={<Link to="/restore">{screens.restore}</Link>}
+      trail={
+        <Link to="/restore" activeOptions={{ exact: true }}>
+          {screens.restore}
+        </Link>
+      }
     >
       {snapshot ? <OfSnapshot id={snapshot} /> : <From />}
     </Page>

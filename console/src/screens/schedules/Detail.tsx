@@ -30,7 +30,11 @@ function Shown({ profile }: { profile: Profile }) {
   return (
     <Page
       title={profile.name}
-      trail={<Link to="/schedules">{screens.schedules}</Link>}
+      trail={
+        <Link to="/schedules" activeOptions={{ exact: true }}>
+          {screens.schedules}
+        </Link>
+      }
       answer={<State is={isOn ? "good" : "none"}>{isOn ? words.onWords : words.offWords}</State>}
       actions={who.may("change") && <Actions profile={profile} />}
     >

@@ -16,7 +16,14 @@ export function New() {
   const navigate = useNavigate();
   const query = useQuery(readyMade(ownZone()));
   return (
-    <Page title={words.add} trail={<Link to="/schedules">{screens.schedules}</Link>}>
+    <Page
+      title={words.add}
+      trail={
+        <Link to="/schedules" activeOptions={{ exact: true }}>
+          {screens.schedules}
+        </Link>
+      }
+    >
       <Loading of={query} lines={10}>
         {({ items }) => {
           const made = items.find(({ name }) => name === from);

@@ -33,7 +33,11 @@ function Shown({ snapshot }: { snapshot: Snapshot }) {
   return (
     <Page
       title={title}
-      trail={<Link to="/snapshots">{screens.snapshots}</Link>}
+      trail={
+        <Link to="/snapshots" activeOptions={{ exact: true }}>
+          {screens.snapshots}
+        </Link>
+      }
       answer={<When at={snapshot.time} />}
       actions={
         <>

@@ -32,7 +32,11 @@ function Shown({ storage }: { storage: Storage }) {
   return (
     <Page
       title={storage.name}
-      trail={<Link to="/storages">{screens.storages}</Link>}
+      trail={
+        <Link to="/storages" activeOptions={{ exact: true }}>
+          {screens.storages}
+        </Link>
+      }
       answer={<Answer id={storage.id} />}
       actions={<Changes storage={storage} />}
     >

@@ -25,7 +25,11 @@ export function Detail() {
       {(tenant) => (
         <Page
           title={tenant.name}
-          trail={<Link to="/tenants">{screens.tenants}</Link>}
+          trail={
+            <Link to="/tenants" activeOptions={{ exact: true }}>
+              {screens.tenants}
+            </Link>
+          }
           answer={tenant.name === SYSTEM ? words.root : tenant.spec.description}
           actions={<Delete tenant={tenant} />}
         >

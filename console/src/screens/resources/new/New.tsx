@@ -19,7 +19,11 @@ export function New() {
     <Page
       title={words.add}
       answer={words.wayWords[way]}
-      trail={<Link to="/resources">{screens.resources}</Link>}
+      trail={
+        <Link to="/resources" activeOptions={{ exact: true }}>
+          {screens.resources}
+        </Link>
+      }
     >
       <Tabs label={words.add}>
         {WAYS.map((each) => (
