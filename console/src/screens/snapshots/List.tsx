@@ -40,6 +40,7 @@ export function List() {
             key={each}
             to="/snapshots"
             search={(now) => ({ ...now, tab: each === "all" ? undefined : each })}
+            activeOptions={{ explicitUndefined: true }}
             aria-current={each === tab ? "page" : undefined}
           >
             {words.tabs[each]}
