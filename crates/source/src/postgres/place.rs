@@ -17,7 +17,7 @@ use tintype_model::{Error, Result};
 use super::At;
 use super::cluster::ClusterFacts;
 use super::included::Included;
-use super::{programs, unpack};
+use super::{programs, stopped, unpack};
 use crate::connector::{Context, Destination};
 use crate::host::account::{Account, acting};
 use crate::host::moves::Moves;
@@ -185,6 +185,7 @@ impl Place {
         };
         place.check(facts, &mut checks);
         checks.extend(place.check_command_line(facts));
+        checks.extend(place.check_log());
         place.check_identity(facts, rules, &mut checks);
         checks.extend(place.check_configuration());
         checks.extend(place.check_archive());
@@ -347,6 +348,19 @@ impl Place {
             ("is again", "put it into the configuration, so that whoever starts it next has it")
         };
         Some(Check::warn("options", format!("{reason}, {what}"), cure))
+    }
+
+    /// What is restored has its log in it, like every base backup.
+    fn check_log(&self) -> Option<Check> {
+        let log = stopped::log_elsewhere(&self.data)?;
+        let reason = format!(
+            "the log of the cluster that is there lies in {}; the restored one keeps its own in its \
+             data directory",
+            log.display()
+        );
+        let cure = "to have it there again, stop the server when all is done, move pg_wal there and \
+                    link to it; what lies there until then is not touched";
+        Some(Check::warn("log", reason, cure))
     }
 
     fn check_identity(

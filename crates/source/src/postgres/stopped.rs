@@ -19,6 +19,8 @@ use crate::files::ExcludesBuilder;
 /// In the snapshot: the data directory, and below the other each tablespace by its number.
 pub(super) const DATA: &str = "data";
 pub(super) const SPACES: &str = "tablespaces";
+/// In the data directory; a link, if the log lies on a disk of its own.
+const LOG: &str = "pg_wal";
 
 /// Of `global/pg_control`, `catalog/pg_control.h`: identifier, version of the file, version of the
 /// catalog, state.
@@ -31,9 +33,15 @@ pub(super) fn undo_at(data: &Path) -> Map<String, Value> {
     fields.as_object().cloned().unwrap_or_default()
 }
 
-/// Whether there is a cluster that can be captured so: one that has its log elsewhere cannot.
+/// Whether there is a cluster that can be captured so.
 pub(super) fn is_cluster(data: &Path) -> bool {
-    data.join("PG_VERSION").is_file() && !data.join("pg_wal").is_symlink()
+    data.join("PG_VERSION").is_file() && data.join(LOG).is_dir()
+}
+
+/// Where its log is, if that is elsewhere.
+pub(super) fn log_elsewhere(data: &Path) -> Option<PathBuf> {
+    let log = data.join(LOG);
+    log.is_symlink().then(|| log.canonicalize().ok()).flatten()
 }
 
 pub(super) struct StoppedSource {
@@ -56,8 +64,8 @@ impl StoppedSource {
         let (name, data) = (&self.name, self.data.display());
         if !is_cluster(&self.data) {
             return Err(Error::unsupported(format!(
-                "{name}: {data} holds no cluster of PostgreSQL with its log in it; say where it is \
-                 with data_directory"
+                "{name}: {data} holds no cluster of PostgreSQL with its log; say where it is with \
+                 data_directory"
             )));
         }
         match programs::running(&self.data) {
@@ -86,6 +94,8 @@ impl StoppedSource {
         let is_whole = SHUT_DOWN.contains(&number(16));
         let tablespaces = tablespaces(data, &version_directory, &self.context)?;
         let of_spaces: u64 = tablespaces.iter().map(|tablespace| tablespace.bytes).sum();
+        let log = log_elsewhere(data).map(|log| size_of(&log, &self.context)).transpose()?;
+        let of_log = log.unwrap_or_default();
         let (configuration, command_line) = started_with(data);
         let facts = ClusterFacts {
             version,
@@ -106,7 +116,7 @@ impl StoppedSource {
             restore_point: String::new(),
             segment_bytes: 0,
             segments: 0,
-            bytes: size_of(data, &self.context)? + of_spaces,
+            bytes: size_of(data, &self.context)? + of_spaces + of_log,
             tablespaces,
             settings: BTreeMap::new(),
             command_line,
@@ -182,7 +192,7 @@ fn started_with(data: &Path) -> (Option<PathBuf>, BTreeMap<String, String>) {
     (configuration.filter(|file| !file.starts_with(data)), settings)
 }
 
-fn part(at: String, root: PathBuf) -> Result<Part> {
+fn part(at: String, root: PathBuf, log: Option<PathBuf>) -> Result<Part> {
     let mut excludes = ExcludesBuilder::default();
     // Of a server that is gone.
     excludes.pattern(&root.join("postmaster.pid").to_string_lossy(), "files");
@@ -191,7 +201,7 @@ fn part(at: String, root: PathBuf) -> Result<Part> {
         excludes: Arc::new(excludes.build()?),
         one_file_system: true,
         never_enter: Vec::new(),
-        grafts: Vec::new(),
+        grafts: log.into_iter().map(|log| (LOG.into(), log)).collect(),
         changed: Changed::Unknown,
     };
     Ok(Part { at: at.into(), content })
@@ -219,10 +229,10 @@ impl Source for StoppedSource {
     fn view(&mut self) -> Result<View> {
         self.refuse()?;
         let (facts, consistency) = self.facts()?;
-        let mut parts = vec![part(DATA.to_owned(), self.data.clone())?];
+        let mut parts = vec![part(DATA.to_owned(), self.data.clone(), log_elsewhere(&self.data))?];
         for tablespace in &facts.tablespaces {
             let there = tablespace.location.join(&facts.version_directory);
-            parts.push(part(format!("{SPACES}/{}", tablespace.oid), there)?);
+            parts.push(part(format!("{SPACES}/{}", tablespace.oid), there, None)?);
         }
         let version = Some(facts.version.clone());
         let facts = serde_json::to_value(Facts::Physical(Box::new(facts)));

@@ -12,7 +12,7 @@ use tintype_model::plan::{Check, Stage};
 use super::checks::tools;
 use super::facts::{DiskFacts, NVRAM};
 use super::place::in_use;
-use super::steps::{FileStep, beside, keep_later, replaced};
+use super::steps::{FileStep, beside, keep_later, replaced, written};
 use crate::connector::step;
 use crate::connector::{Context, Stored, TargetPlan};
 use crate::host::replaced::Replaced;
@@ -24,6 +24,8 @@ pub(crate) struct Draft<'a> {
     pub result: TargetPlan,
     /// Where what is replaced stays until the end.
     replaced: Vec<Replaced>,
+    /// And where what takes its place stays, if that is taken back after it was written to.
+    written: Vec<Replaced>,
     /// Of the disks that are written.
     formats: BTreeSet<String>,
     needs: Vec<Need>,
@@ -31,8 +33,9 @@ pub(crate) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(context: &'a Context, stored: &'a dyn Stored) -> Self {
-        let (result, replaced) = (TargetPlan::default(), Vec::new());
-        Self { context, stored, result, replaced, formats: BTreeSet::new(), needs: Vec::new() }
+        let (replaced, written, needs) = (Vec::new(), Vec::new(), Vec::new());
+        let (result, formats) = (TargetPlan::default(), BTreeSet::new());
+        Self { context, stored, result, replaced, written, formats, needs }
     }
 
     pub(crate) fn check(&mut self, check: Check) {
@@ -126,9 +129,20 @@ impl<'a> Draft<'a> {
         let kept = is_there.then(|| replaced(&file, self.context));
         let old = kept.as_ref().and_then(|kept| Some(kept.files.first()?.0.clone()));
         let text = format!("put it in the place of {}", file.display());
-        self.file(Stage::Switch, text, &FileStep::Place { new, file, old });
+        self.switch(text, new, file, old);
         self.replaced.extend(kept);
         is_there
+    }
+
+    /// Where nothing is.
+    pub(crate) fn put(&mut self, new: PathBuf, file: PathBuf) {
+        self.switch(format!("put it at {}", file.display()), new, file, None);
+    }
+
+    fn switch(&mut self, text: String, new: PathBuf, file: PathBuf, old: Option<PathBuf>) {
+        let written = written(&new, &file, self.context);
+        self.written.push(written.clone());
+        self.file(Stage::Switch, text, &FileStep::Place { new, file, old, written });
     }
 
     pub(crate) fn finish(mut self) -> TargetPlan {
@@ -136,7 +150,9 @@ impl<'a> Draft<'a> {
         self.check(check_all(&self.needs));
         let may = permissions(&self.result.places);
         self.check(may);
-        for (stage, text, action) in keep_later(std::mem::take(&mut self.replaced)) {
+        let (replaced, written) = (&mut self.replaced, &mut self.written);
+        let later = keep_later(std::mem::take(replaced), std::mem::take(written));
+        for (stage, text, action) in later {
             self.file(stage, text, &action);
         }
         self.result.steps.sort_by_key(|step| step.stage);

@@ -15,15 +15,23 @@ use tintype_model::{Error, Result};
 
 use super::disk_file::remove;
 use crate::connector::Context;
+use crate::host::moment;
 use crate::host::moves::{rename, sync_directory};
 use crate::host::processes::{names, unused, with_open};
 
 const CURE: &str = "shut the machine down";
 
-/// The name is never without a file. A second time nothing is done.
-pub(crate) fn place(new: &Path, file: &Path, old: Option<&Path>, context: &Context) -> Result<()> {
+/// The name is never without a file. A second time nothing is done. `moment`: noted right before.
+pub(crate) fn place(
+    new: &Path,
+    file: &Path,
+    old: Option<&Path>,
+    moment: &Path,
+    context: &Context,
+) -> Result<()> {
     let Some(written) = found(new) else { return is_placed(new, file, old) };
     unused(&[file], CURE, context)?;
+    moment::note(moment)?;
     let Some(old) = old else {
         rename(new, file)?;
         return synced(file);
@@ -60,6 +68,7 @@ fn is_placed(new: &Path, file: &Path, old: Option<&Path>) -> Result<()> {
     )))
 }
 
+/// What was written is back under the name under which it was written.
 pub(crate) fn take_back(
     new: &Path,
     file: &Path,
@@ -73,12 +82,17 @@ pub(crate) fn take_back(
             return Ok(());
         }
         unused(&[file], CURE, context)?;
-        return remove(file);
+        rename(file, new)?;
+        return synced(file);
     };
     let Some(was) = found(old) else { return Ok(()) };
-    if now.is_none_or(|now| !is_same(&now, &was)) {
+    if now.as_ref().is_none_or(|now| !is_same(now, &was)) {
         unused(&[file], CURE, context)?;
-        std::fs::rename(old, file).map_err(|error| Error::io(error, file.display()))?;
+        let failed = |error: std::io::Error| Error::io(error, file.display());
+        if now.is_some() && found(new).is_none() {
+            std::fs::hard_link(file, new).map_err(failed)?;
+        }
+        std::fs::rename(old, file).map_err(failed)?;
     }
     // Two names of one file stay as they are.
     remove(old)?;

@@ -43,11 +43,13 @@ pub(crate) enum FileStep {
         text: String,
         executable: bool,
     },
-    /// What was written takes its place; what was there is kept.
+    /// What was written takes its place; what was there is kept. `written`: what takes its place, of
+    /// which the moment is noted right before.
     Place {
         new: PathBuf,
         file: PathBuf,
         old: Option<PathBuf>,
+        written: Replaced,
     },
     /// What took its place is a disk of its format and size.
     LookAtDisk {
@@ -59,9 +61,11 @@ pub(crate) enum FileStep {
     Watch {
         replaced: Vec<Replaced>,
     },
-    /// What was replaced, at last; but for what changed after the undo point.
+    /// What was replaced, at last; but for what changed after the undo point. There is no way back
+    /// from what was `written`.
     Remove {
         replaced: Vec<Replaced>,
+        written: Vec<Replaced>,
     },
 }
 
@@ -103,20 +107,26 @@ impl FileStep {
             Self::WriteText { file, text, executable } => {
                 write_file(file, text.as_bytes(), *executable)
             }
-            Self::Place { new, file, old } => place(new, file, old.as_deref(), context),
+            Self::Place { new, file, old, written } => {
+                place(new, file, old.as_deref(), &written.moment, context)
+            }
             Self::LookAtDisk { file, format, size_bytes } => {
                 disk_file::look_at(file, format, *size_bytes, context)
             }
             Self::Watch { replaced } => {
                 replaced.iter().try_for_each(|replaced| moment::note(&replaced.moment))
             }
-            Self::Remove { replaced } => return remove_all(replaced),
+            Self::Remove { replaced, written } => {
+                written.iter().try_for_each(|written| moment::forget(&written.moment))?;
+                return remove_all(replaced);
+            }
         };
         done.map(|()| Value::Null)
     }
 
-    pub(crate) fn undo(&self, context: &Context) -> Result<()> {
-        match self {
+    /// Gives where what was restored stays, if it was written to.
+    pub(crate) fn undo(&self, context: &Context) -> Result<Value> {
+        let undone = match self {
             // Only if nothing else is in it.
             Self::MakeDirectory { path } => {
                 let _ = std::fs::remove_dir(path);
@@ -125,15 +135,17 @@ impl FileStep {
             Self::WriteDisk { file, .. }
             | Self::WriteObject { file, .. }
             | Self::WriteText { file, .. } => disk_file::remove(file),
-            Self::Place { new, file, old } => {
-                take_back(new, file, old.as_deref(), &context.stubborn())
+            Self::Place { new, file, old, written } => {
+                take_back(new, file, old.as_deref(), &context.stubborn())?;
+                return written.take_back();
             }
             Self::LookAtDisk { .. } => Ok(()),
             Self::Watch { replaced } => {
                 replaced.iter().try_for_each(|replaced| moment::forget(&replaced.moment))
             }
-            Self::Remove { replaced } => replaced.iter().try_for_each(Replaced::is_there),
-        }
+            Self::Remove { replaced, .. } => replaced.iter().try_for_each(Replaced::is_there),
+        };
+        undone.map(|()| Value::Null)
     }
 }
 
@@ -143,17 +155,28 @@ pub(crate) fn replaced(file: &Path, context: &Context) -> Replaced {
     Replaced { files: vec![(named("old"), named("kept"))], moment: named("moment") }
 }
 
-/// The steps around the switch of what is replaced.
-pub(crate) fn keep_later(replaced: Vec<Replaced>) -> Vec<(Stage, &'static str, FileStep)> {
-    if replaced.is_empty() {
-        return Vec::new();
+/// What takes a file's place: where it stays if it is taken back after somebody wrote to it.
+pub(crate) fn written(new: &Path, file: &Path, context: &Context) -> Replaced {
+    let named = |what| beside(file, what, context);
+    Replaced { files: vec![(new.to_owned(), named("undone"))], moment: named("switched") }
+}
+
+/// The steps around the switch of what is replaced by what was written.
+pub(crate) fn keep_later(
+    replaced: Vec<Replaced>,
+    written: Vec<Replaced>,
+) -> Vec<(Stage, &'static str, FileStep)> {
+    let mut steps = Vec::new();
+    if !replaced.is_empty() {
+        let watch = FileStep::Watch { replaced: replaced.clone() };
+        let text = "note the moment: what is written from here on is not removed";
+        steps.push((Stage::Watch, text, watch));
     }
-    let watch = FileStep::Watch { replaced: replaced.clone() };
-    let remove = FileStep::Remove { replaced };
-    vec![
-        (Stage::Watch, "note the moment: what is written from here on is not removed", watch),
-        (Stage::Clean, "remove what was replaced", remove),
-    ]
+    if !written.is_empty() {
+        let remove = FileStep::Remove { replaced, written };
+        steps.push((Stage::Clean, "remove what was replaced", remove));
+    }
+    steps
 }
 
 fn write_file(file: &Path, bytes: &[u8], executable: bool) -> Result<()> {

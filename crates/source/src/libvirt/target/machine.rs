@@ -25,6 +25,7 @@ use crate::vm::facts::{Facts, NVRAM};
 use crate::vm::place::resolved;
 use crate::vm::rules::Rules;
 use crate::vm::socket::Waits;
+use crate::vm::steps::beside;
 
 pub(super) const START: Duration = Duration::from_mins(2);
 const BOOT: Duration = Duration::from_mins(5);
@@ -237,7 +238,9 @@ fn as_new(plan: &mut Plan<'_>, at: &At, name: &str, facts: &Facts, rules: Rules)
         let format = rules.format_of(disk).unwrap_or(&disk.format).clone();
         let file = directory.join(format!("{name}-{}.{format}", disk.name));
         plan.draft.check_free(&file);
-        plan.draft.write_disk(disk, file.clone(), &file, &format)?;
+        let new = beside(&file, "new", plan.draft.context);
+        plan.draft.write_disk(disk, new.clone(), &file, &format)?;
+        plan.draft.put(new, file.clone());
         disks.insert(disk.name.clone(), (file.display().to_string(), format));
     }
     let stored_nvram = plan.draft.stored.object(NVRAM.as_bytes(), 1 << 30).is_ok();

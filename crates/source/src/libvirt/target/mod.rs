@@ -124,7 +124,7 @@ impl Target for LibvirtTarget {
 
     fn undo(&mut self, step: &Step, done: &Value) -> Result<Value> {
         match action::<Action>(step)? {
-            Action::File(file) => file.undo(&self.context),
+            Action::File(file) => return file.undo(&self.context),
             Action::Libvirt(libvirt) => libvirt.undo(done, &self.context),
         }
         .map(|()| Value::Null)

@@ -62,7 +62,7 @@ impl Target for QemuTarget {
 
     fn undo(&mut self, step: &Step, _done: &Value) -> Result<Value> {
         match action::<Action>(step)? {
-            Action::File(file) => file.undo(&self.context),
+            Action::File(file) => return file.undo(&self.context),
             Action::Machine(MachineStep::Start { qmp, .. }) => health::stop(&qmp, &self.context),
             Action::Machine(MachineStep::Health { .. }) => Ok(()),
         }

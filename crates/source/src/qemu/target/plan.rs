@@ -178,9 +178,7 @@ impl Plan<'_> {
             self.draft.check_free(&file);
             let new = beside(&file, "new", self.draft.context);
             self.draft.write_disk(&disk, new.clone(), &file, &format)?;
-            let text = format!("put it at {}", file.display());
-            let place = FileStep::Place { new, file: file.clone(), old: None };
-            self.draft.file(Stage::Switch, text, &place);
+            self.draft.put(new, file.clone());
             paths.insert(disk.file.clone(), file.display().to_string());
             self.check_chain(&disk);
         }

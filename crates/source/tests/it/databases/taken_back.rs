@@ -152,6 +152,42 @@ fn a_cluster_of_postgres() {
     postgres::stop(&server.data, "fast");
 }
 
+/// Its log lies on a disk of its own.
+#[test]
+fn a_cluster_of_postgres_with_its_log_elsewhere() {
+    if skipped_without_root("postgres") {
+        return;
+    }
+    let mut server = Postgres::start();
+    server.persist();
+    server.sql("CREATE TABLE a AS SELECT 1 AS n");
+    let resource = database("postgres", json!({ "host": server.host(), "port": server.port }));
+    let world = World::new();
+    let item = world.capture(&resource, || (), || ()).unwrap();
+    server.stop("fast");
+    let (log, elsewhere) =
+        (server.data.join("pg_wal"), server.make_directory("own-disk").join("wal"));
+    std::fs::rename(&log, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &log).unwrap();
+    server.resume(&[]);
+    server.sql("UPDATE a SET n = 2");
+    // Only its log knows the last change.
+    server.stop("immediate");
+    let (_, plan) = world.plan(&item, &resource, &Destination::InPlace);
+    let warned = plan.checks.iter().find(|check| check.name == "log").unwrap();
+    assert!(warned.message.contains(&*elsewhere.to_string_lossy()), "{warned:?}");
+    let before = world.before(&item, &resource);
+    let point = World::new();
+    let undo_point = point.capture(&before, || (), || ()).unwrap();
+    world.restore(&item, &resource, &Destination::InPlace);
+    assert_eq!(server.sql("SELECT n FROM a"), "1");
+    postgres::stop(&server.data, "fast");
+    assert!(!log.is_symlink() && elsewhere.join("archive_status").is_dir());
+    point.restore(&undo_point, &before, &Destination::InPlace);
+    assert_eq!(server.sql("SELECT n FROM a"), "2");
+    postgres::stop(&server.data, "fast");
+}
+
 #[test]
 fn a_database_of_postgres() {
     let server = Postgres::start();

@@ -152,7 +152,6 @@ fn a_machine_that_was_started_meanwhile_keeps_its_disk() {
     assert_eq!(std::fs::read_dir(&off.place).unwrap().count(), 1);
 }
 
-/// Whether a process has a file open.
 /// It was started and shut down again between the undo point and the switch.
 #[test]
 fn what_a_machine_wrote_after_the_undo_point_is_not_removed() {
@@ -174,6 +173,38 @@ fn what_a_machine_wrote_after_the_undo_point_is_not_removed() {
     }
 }
 
+/// A machine ran on what was restored before the restore is taken back.
+#[test]
+fn what_was_written_to_a_restored_disk_stays_when_it_is_taken_back() {
+    for (was_there, is_written) in [(true, false), (true, true), (false, false), (false, true)] {
+        let off = Off::captured(|place| place.join("disk.raw"));
+        if !was_there {
+            std::fs::remove_file(&off.disk).unwrap();
+        }
+        let (mut target, mut steps) = (off.target(), off.steps());
+        steps.retain(|step| step.stage < Stage::Clean);
+        for step in &steps {
+            target.apply(step, &off.stored).unwrap();
+        }
+        if is_written {
+            let file = std::fs::File::options().write(true).open(&off.disk).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, &[3; 512], 0).unwrap();
+        }
+        let mut told = Vec::new();
+        for step in steps.iter().rev() {
+            let given = target.undo(step, &Value::Null).unwrap();
+            assert_eq!(target.undo(step, &Value::Null).unwrap(), given, "{}", step.text);
+            told.extend(given["kept"].as_str().map(|kept| std::fs::read(kept).unwrap()[0]));
+        }
+        assert_eq!(told, is_written.then_some(3).into_iter().collect::<Vec<u8>>());
+        let there = std::fs::read(&off.disk).ok().map(|bytes| bytes[0]);
+        assert_eq!(there, was_there.then_some(2));
+        let files = std::fs::read_dir(&off.place).unwrap().count();
+        assert_eq!(files, usize::from(was_there) + usize::from(is_written));
+    }
+}
+
+/// Whether a process has a file open.
 fn is_open(file: &Path) -> bool {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let mut open = processes.flat_map(|process| std::fs::read_dir(process.path().join("fd")));
