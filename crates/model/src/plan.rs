@@ -1,6 +1,8 @@
 //! Restores as values: what is checked, what is done, in which order. Printed, stored, then
 //! carried out without another decision.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,6 +20,19 @@ pub struct Check {
     /// What another part of the same restore may bring, so that this passes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unless: Option<String>,
+    /// Room that was looked for: what others of the same restore need there is added.
+    #[serde(skip)]
+    pub needs: Vec<Need>,
+}
+
+/// What goes to a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    pub path: PathBuf,
+    /// Bytes that are written for certain.
+    pub certain: u64,
+    /// What it can become.
+    pub most: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,8 +64,15 @@ impl Check {
         self
     }
 
+    /// See [`Check::needs`](field@Check::needs).
+    #[must_use]
+    pub fn needing(mut self, needs: &[Need]) -> Self {
+        self.needs = needs.to_vec();
+        self
+    }
+
     fn new(name: &str, outcome: Verdict, message: String, cure: Option<String>) -> Self {
-        Self { name: name.into(), outcome, message, cure, unless: None }
+        Self { name: name.into(), outcome, message, cure, unless: None, needs: Vec::new() }
     }
 }
 

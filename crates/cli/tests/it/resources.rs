@@ -55,6 +55,35 @@ fn items(ran: &Ran) -> Vec<Value> {
     ran.events().into_iter().filter(|event| event["event"] == "item").collect()
 }
 
+/// It changes nothing, here or in the repository.
+#[test]
+fn what_a_snapshot_would_do_is_told_without_one() {
+    let lab = shop();
+    let gone = json!([{ "kind": "database", "name": "gone", "connector": "sqlite",
+                        "at": { "path": lab.path("nowhere") } }]);
+    describe(&lab, &gone);
+    let ran = take(&lab, &["--dry-run"]).expect(3);
+    let planned = |name: &str| {
+        let mut events = ran.events().into_iter();
+        events.find(|event| event["event"] == "planned" && event["resource"] == name).unwrap()
+    };
+    assert_eq!(planned("files")["reaches"], "none");
+    assert!(planned("files")["why_not_more"].is_string());
+    assert_eq!(planned("db")["reaches"], "application");
+    assert!(planned("gone")["error"].as_str().unwrap().contains("nowhere"));
+    let ran = take(&lab, &["--dry-run", "db"]).expect(0);
+    let names =
+        ran.events().into_iter().filter_map(|event| event["resource"].as_str().map(str::to_owned));
+    assert_eq!(names.collect::<Vec<_>>(), ["db"]);
+    assert!(
+        lab.run(&["list", "--json"])
+            .expect(0)
+            .events()
+            .iter()
+            .all(|event| event["event"] != "snapshot")
+    );
+}
+
 /// Its new file would be written into what is switched away.
 #[test]
 fn a_database_in_a_volume_is_not_restored_together_with_it() {

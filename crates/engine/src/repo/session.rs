@@ -7,7 +7,7 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -32,7 +32,8 @@ pub struct Session<'r> {
     repository: &'r Repository,
     pub id: RandomId,
     kind: SessionKind,
-    beats: AtomicU32,
+    /// Of this process's clock.
+    begun_seconds: u64,
     next_beat_seconds: AtomicU64,
     segments: std::sync::Mutex<Vec<String>>,
 }
@@ -62,13 +63,13 @@ impl Repository {
             base_seq,
         };
         self.put_json(ObjectType::Session, &names::session(id), &record)?;
-        let next = self.env.clock.elapsed() + BEAT;
+        let begun_seconds = self.env.clock.elapsed().as_secs();
         Ok(Session {
             repository: self,
             id,
             kind,
-            beats: AtomicU32::new(0),
-            next_beat_seconds: AtomicU64::new(next.as_secs()),
+            begun_seconds,
+            next_beat_seconds: AtomicU64::new(begun_seconds + BEAT.as_secs()),
             segments: std::sync::Mutex::default(),
         })
     }
@@ -261,7 +262,8 @@ impl Session<'_> {
         names::segment(self.id, self.kind, number)
     }
 
-    /// Shows that this session lives, if it is time to.
+    /// Shows that this session lives, if it is time to. Each is numbered by the minutes since its
+    /// begin, so that one after a long silence makes up for it.
     pub fn beat(&self) -> Result<()> {
         let now = self.repository.env.clock.elapsed().as_secs();
         let due = self.next_beat_seconds.load(Ordering::Relaxed);
@@ -274,7 +276,8 @@ impl Session<'_> {
         {
             return Ok(());
         }
-        let number = self.beats.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = (now - self.begun_seconds) / BEAT.as_secs();
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
         match self.repository.backend.put(&names::beat(self.id, number), &[]) {
             Err(error) if !error.is(ErrorKind::AlreadyExists) => Err(error),
             _ => Ok(()),

@@ -211,6 +211,24 @@ fn a_gc_that_fails_ends_its_session() {
     assert_eq!(read_back(&repository, &found).unwrap(), wanted);
 }
 
+/// It waited for hours for something else, and is not taken for dead as soon as it goes on.
+#[test]
+fn a_sign_of_life_makes_up_for_a_long_silence() {
+    let (backend, repository) = repository();
+    let store = repository.begin_writing(SessionKind::Snapshot, None).unwrap();
+    repository.env().clock.sleep(Duration::from_hours(3));
+    store.beat().unwrap();
+    repository.env().clock.sleep(Duration::from_secs(61));
+    store.beat().unwrap();
+    let beats = list_all(&*backend, "beat/").unwrap();
+    let numbers: Vec<&str> =
+        beats.iter().map(|beat| beat.name.rsplit('/').next().unwrap()).collect();
+    assert_eq!(numbers, ["00000180", "00000181"]);
+    let options = GcOptions { fence_after: Duration::from_mins(5), ..GcOptions::default() };
+    repository.gc(&options).unwrap_err();
+    store.beat().unwrap();
+}
+
 /// A writer that is killed loses little: what it finished half a minute ago is in a segment.
 #[test]
 fn what_a_killed_writer_finished_is_reused() {

@@ -8,6 +8,7 @@ use tintype_engine::cancel::Cancel;
 use tintype_model::item::HookRun;
 use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource, Resources};
 
+use super::guard::OwedHook;
 use super::member::Member;
 use super::{Taking, hooks};
 
@@ -92,6 +93,31 @@ impl Taking<'_> {
         true
     }
 
+    /// The guard must know what is owed before anything is stopped; whether it does.
+    pub(super) fn owe(&self, members: &mut [Member], family: &Family<'_>) -> bool {
+        let numbers = family.numbers();
+        let is_here = |own: &&Resource| !self.group.elsewhere.contains(&own.name);
+        let own = numbers.iter().map(|number| &members[*number]);
+        let own = own.filter(|member| !member.is_failed()).map(|member| &member.resource);
+        let all: Vec<&Resource> = own.chain(family.application.filter(is_here)).collect();
+        let has = |phase: Phase| {
+            all.iter()
+                .flat_map(|of| of.hooks.iter().map(move |hook| (*of, hook)))
+                .filter(move |(_, hook)| hook.phase == phase)
+        };
+        if has(Phase::PreQuiesce).next().is_none() {
+            return true;
+        }
+        let owed = has(Phase::PostThaw)
+            .map(|(of, hook)| OwedHook { of: of.clone(), hook: hook.clone() })
+            .collect();
+        let owed = self.guards.lock().expect("no panic while held").owe(owed);
+        if let Err(error) = &owed {
+            numbers.iter().for_each(|number| members[*number].fail(error));
+        }
+        owed.is_ok()
+    }
+
     fn hooks_of(&self, member: &mut Member, phase: Phase) {
         // Of a pair both run or none.
         match phase {
@@ -121,7 +147,7 @@ impl Taking<'_> {
     fn on_host(&self, hook: &Hook, name: &str) -> HookRun {
         let never = Cancel::default();
         let cancel = if hook.phase.is_owed() { &never } else { &self.options.cancel };
-        hooks::run(hook, name, self.repository.env(), cancel)
+        hooks::run(hook, name, hooks::of(self.repository.env()), cancel)
     }
 
     /// The hooks that end a run, once: before the snapshot is described, or when it fails earlier.

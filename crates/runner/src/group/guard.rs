@@ -8,6 +8,7 @@
 //! |---|---|
 //! | the order: who it is, what it captures | `ready` |
 //! | a window: what to thaw, and until when | `ready` |
+//! | what is owed: hooks that must run because others ran before them | nothing |
 //! | `done`: all of the window is thawed | `ok`, or `thawed` if the guard had to do it |
 //! | `held`: not all of it is, and the run freezes no more | nothing; it goes on until all is |
 //! | `released`: nothing of the run is left | nothing; it ends once nothing is frozen |
@@ -28,7 +29,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 use tintype_engine::env::Tasks;
-use tintype_model::resource::Resource;
+use tintype_model::resource::{Hook, Resource};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{Context, Guarded};
 use tintype_source::host;
@@ -59,6 +60,18 @@ struct Order {
     scratch: PathBuf,
     /// Where to look for what it left.
     resources: Vec<Resource>,
+}
+
+/// A hook that must run, because others before it did, and the resource or application that it is of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct OwedHook {
+    pub of: Resource,
+    pub hook: Hook,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Owed {
+    owed: Vec<OwedHook>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -106,6 +119,21 @@ impl Guards {
             self.watching = Some(Guard::start(&self.command, &self.order)?);
         }
         self.watching.as_mut().ok_or_else(|| Error::internal("there is a guard"))
+    }
+
+    /// If the run dies from now on, the guard runs these; none: all were run.
+    pub(super) fn owe(&mut self, owed: Vec<OwedHook>) -> Result<()> {
+        let line = line(&Owed { owed })?;
+        let guard = self.start()?;
+        guard.orders.write_all(line.as_bytes()).map_err(failed)
+    }
+
+    /// All that was owed was run; a guard that has to go on may still have it.
+    pub(super) fn owe_nothing(&mut self) {
+        let Ok(line) = line(&Owed { owed: Vec::new() }) else { return };
+        for guard in self.watching.iter_mut().chain(&mut self.left) {
+            guard.tell(line.trim_end());
+        }
     }
 
     /// From now on something may freeze.
@@ -272,13 +300,16 @@ fn line(value: &impl Serialize) -> Result<String> {
     Ok(line + "\n")
 }
 
+/// A signal is no reason to wait less; it may make the wait longer.
 pub(super) fn is_readable(fd: &impl AsFd, within: Duration) -> Result<bool> {
     let mut fds = [PollFd::new(fd, PollFlags::IN)];
     let within =
         Timespec { tv_sec: within.as_secs() as i64, tv_nsec: i64::from(within.subsec_nanos()) };
-    match poll(&mut fds, Some(&within)) {
-        Ok(ready) => Ok(ready > 0),
-        Err(rustix::io::Errno::INTR) => Ok(false),
-        Err(errno) => Err(Error::io(errno.into(), "a pipe")),
+    loop {
+        match poll(&mut fds, Some(&within)) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(Error::io(errno.into(), "a pipe")),
+        }
     }
 }

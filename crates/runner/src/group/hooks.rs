@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tintype_engine::cancel::Cancel;
-use tintype_engine::env::{Env, Task};
+use tintype_engine::env::{Clock, Env, Task, Tasks};
 use tintype_model::Error;
 use tintype_model::item::HookRun;
 use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource};
@@ -21,9 +21,19 @@ use super::guard::is_readable;
 const OUTPUT_BYTES: usize = 16 << 10;
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
 
-/// Runs a hook on this host, without the secrets of our environment. It is ended with everything that it started when its time is over or
-/// the run is canceled.
-pub(crate) fn run(hook: &Hook, resource: &str, env: &Env, cancel: &Cancel) -> HookRun {
+/// What a hook needs of an environment.
+pub(crate) fn of(env: &Env) -> (&dyn Clock, &dyn Tasks) {
+    (&*env.clock, &*env.tasks)
+}
+
+/// Runs a hook on this host, without the secrets of our environment. It is ended with everything that
+/// it started when its time is over or the run is canceled.
+pub(crate) fn run(
+    hook: &Hook,
+    resource: &str,
+    (clock, tasks): (&dyn Clock, &dyn Tasks),
+    cancel: &Cancel,
+) -> HookRun {
     let spawned = tintype_source::host::command(&hook.command[0])
         .args(&hook.command[1..])
         .env("TINTYPE_RESOURCE", resource)
@@ -43,14 +53,14 @@ pub(crate) fn run(hook: &Hook, resource: &str, env: &Env, cancel: &Cancel) -> Ho
     let mut failure = None;
     {
         let (child, failure, output, ended) = (&mut child, &mut failure, &output, &ended);
-        let mut tasks: Vec<Task<'_>> = vec![Box::new(move || {
+        let mut all: Vec<Task<'_>> = vec![Box::new(move || {
             let limit = Duration::from_secs(hook.timeout_seconds.into());
-            *failure = wait(child, limit, env, cancel);
+            *failure = wait(child, limit, clock, cancel);
             ended.store(true, Ordering::Release);
         })];
-        tasks.extend(pipes.0.map(|pipe| Box::new(|| keep_last(pipe, output, ended)) as Task<'_>));
-        tasks.extend(pipes.1.map(|pipe| Box::new(|| keep_last(pipe, output, ended)) as Task<'_>));
-        env.tasks.run(tasks);
+        all.extend(pipes.0.map(|pipe| Box::new(|| keep_last(pipe, output, ended)) as Task<'_>));
+        all.extend(pipes.1.map(|pipe| Box::new(|| keep_last(pipe, output, ended)) as Task<'_>));
+        tasks.run(all);
     }
     let exit = child.wait().ok().and_then(|status| status.code());
     let output = output.into_inner().expect("no panic while held");
@@ -89,7 +99,7 @@ pub(super) fn said_version(
         timeout_seconds: 60,
         on_error: OnError::Continue,
     };
-    let run = run(&hook, resource, env, cancel);
+    let run = run(&hook, resource, of(env), cancel);
     let line = run.output.lines().next().filter(|_| run.failure.is_none())?;
     Some(line.trim().chars().take(200).collect())
 }
@@ -106,8 +116,8 @@ pub(crate) fn failed(hook: &Hook, error: &Error) -> HookRun {
 }
 
 /// Until it ends, or is ended; why, if it is.
-fn wait(child: &mut Child, limit: Duration, env: &Env, cancel: &Cancel) -> Option<String> {
-    let begun = env.clock.elapsed();
+fn wait(child: &mut Child, limit: Duration, clock: &dyn Clock, cancel: &Cancel) -> Option<String> {
+    let begun = clock.elapsed();
     let why = loop {
         match child.try_wait() {
             Ok(None) => {}
@@ -117,10 +127,10 @@ fn wait(child: &mut Child, limit: Duration, env: &Env, cancel: &Cancel) -> Optio
         if cancel.is_canceled() {
             break "the run was canceled".into();
         }
-        if env.clock.elapsed().saturating_sub(begun) >= limit {
+        if clock.elapsed().saturating_sub(begun) >= limit {
             break format!("did not end within {} s", limit.as_secs());
         }
-        env.clock.sleep(LOOKS_EVERY);
+        clock.sleep(LOOKS_EVERY);
     };
     end(child);
     Some(why)

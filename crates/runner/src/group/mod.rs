@@ -416,14 +416,16 @@ impl Taking<'_> {
             for number in family.groups.values().flatten() {
                 members[*number].renew();
             }
-            let is_quiesced =
-                self.group.quiesce && self.hooks(&mut members, family, Phase::PreQuiesce);
+            let is_quiesced = self.group.quiesce
+                && self.owe(&mut members, family)
+                && self.hooks(&mut members, family, Phase::PreQuiesce);
             for numbers in family.groups.values() {
                 self.window(&mut members, numbers);
             }
             // Also of what failed: what was stopped must go on.
             if is_quiesced {
                 self.hooks(&mut members, family, Phase::PostThaw);
+                self.guards.lock().expect("no panic while held").owe_nothing();
             }
         }
         let mut places = Vec::new();

@@ -19,11 +19,16 @@ use tintype_model::resource::{
 use tintype_model::{Error, Result};
 pub use tintype_source::connector::Destination;
 use tintype_source::connector::{Connector, Context, KEPT, Target, TargetPlan};
+use tintype_source::host::check_room;
 
 use super::journal::{HookDone, Journal};
+use super::read_descriptor;
 use super::stored::StoredItem;
 use super::{hooks, member};
 use crate::progress::Progress;
+
+/// So many snapshots are asked for the version of an application.
+const LOOKED_AT: usize = 20;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,7 +57,8 @@ pub struct GroupPlan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionChange {
     pub name: String,
-    /// What it says now; not known before `command` was run.
+    /// What it says now, not known before `command` was run; where a description says it, what the
+    /// newest snapshot has of it.
     pub from: Option<String>,
     /// Asked for that, once somebody agreed: it comes out of the snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -315,6 +321,7 @@ impl Restore<'_> {
         }
         settle(&mut items);
         within(&mut items);
+        room(&mut items);
         let mut seen = Vec::new();
         for item in &mut items {
             let owner = resources.owner_of(&item.resource.name);
@@ -324,8 +331,38 @@ impl Restore<'_> {
             }
         }
         let snapshot = self.snapshot.id.to_string();
-        let applications = versions(&resources, descriptor, &items);
+        let mut applications = versions(&resources, descriptor, &items);
+        self.last_versions(&reader, &mut applications)?;
         Ok(GroupPlan { snapshot, wanted: wanted.clone(), items, missing, applications })
+    }
+
+    /// What the newest snapshot has of versions for which there is no command.
+    fn last_versions(
+        &self,
+        reader: &ContentReader<'_>,
+        changes: &mut [VersionChange],
+    ) -> Result<()> {
+        let is_unknown = |change: &&mut VersionChange| change.command.is_none();
+        let mut unknown: Vec<_> = changes.iter_mut().filter(is_unknown).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let host = &self.snapshot.manifest.host;
+        let known = self.repository.snapshots()?.snapshots.into_iter().rev();
+        let newer = known.filter(|known| known.manifest.host == *host);
+        for snapshot in newer.take(LOOKED_AT) {
+            // A damaged one tells nothing of it.
+            let Ok(Some(descriptor)) = read_descriptor(reader, &snapshot) else { continue };
+            let version = |name: &str| {
+                descriptor.applications.iter().find(|a| a.name == name)?.version.clone()
+            };
+            unknown.iter_mut().for_each(|change| change.from = version(&change.name));
+            unknown.retain(|change| change.from.is_none());
+            if unknown.is_empty() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// What replaces the repository, or its cache, takes away what it restores from: a snapshot never
@@ -389,9 +426,10 @@ impl Restore<'_> {
         undo_point: Option<&UndoPoint<'_>>,
     ) -> Result<Restored, Broken> {
         let journal = Journal::begin(&self.journal, plan, self.context);
-        let mut journal = journal.map_err(Broken::before)?;
+        let mut journal = journal.map_err(|error| self.not_begun(error))?;
         let mut restored = Restored { resumed_steps: journal.begun.len(), ..Restored::default() };
-        let mut targets = self.targets(&journal.plan).map_err(Broken::before)?;
+        let targets = self.targets(&journal.plan);
+        let mut targets = targets.map_err(|error| self.not_begun(error))?;
         let result = self.forward(&mut journal, &mut targets, undo_point, &mut restored);
         let Err(error) = result else {
             return match journal.finish() {
@@ -412,6 +450,15 @@ impl Restore<'_> {
         }
         let kept = std::mem::take(&mut journal.kept_back);
         Err(Broken { error, is_undone, left, undo_point, is_restored, is_announced, kept })
+    }
+
+    /// This time. What an interrupted one had changed before is as that left it.
+    fn not_begun(&self, error: Error) -> Broken {
+        let is_untouched = match Journal::read(&self.journal) {
+            Ok(journal) => journal.is_none_or(|journal| journal.begun.is_empty()),
+            Err(_) => false,
+        };
+        Broken { is_undone: is_untouched, ..Broken::before(error) }
     }
 
     /// An interrupted restore of the snapshot, if there is one.
@@ -555,7 +602,9 @@ impl Restore<'_> {
                 }
                 let name = &item.resource.name;
                 let run = match hook.place {
-                    HookPlace::Host => hooks::run(hook, name, self.repository.env(), self.cancel),
+                    HookPlace::Host => {
+                        hooks::run(hook, name, hooks::of(self.repository.env()), self.cancel)
+                    }
                     HookPlace::Guest => item
                         .in_guest(hook, self)
                         .unwrap_or_else(|error| hooks::failed(hook, &error)),
@@ -625,6 +674,21 @@ fn within(items: &mut [ItemPlan]) {
     }
 }
 
+/// What each part needs alone may not be there for all of them.
+fn room(items: &mut [ItemPlan]) {
+    let checks = || items.iter().flat_map(|item| &item.plan.checks);
+    let needs: Vec<_> = checks().flat_map(|check| check.needs.clone()).collect();
+    let of_all = check_room(&needs);
+    let worst = checks().filter(|check| !check.needs.is_empty()).map(|check| check.outcome).max();
+    if items.len() > 1
+        && worst.is_some_and(|worst| of_all.outcome > worst)
+        && let Some(first) = items.first_mut()
+    {
+        let message = format!("all that is restored together: {}", of_all.message);
+        first.plan.checks.push(Check { message, ..of_all });
+    }
+}
+
 /// Below it, and in the same file system: what is mounted in a volume is not part of it.
 fn is_part(place: &Path, volume: &Path) -> bool {
     let device = |path: &Path| path.metadata().ok().map(|found| found.dev());
@@ -645,7 +709,7 @@ fn versions(
         let now = resources.resources.iter().find(|r| r.name == captured.name)?;
         now.components.iter().any(|c| in_place(&c.resource)).then(|| VersionChange {
             name: captured.name.clone(),
-            from: now.version.as_ref().and_then(Version::text),
+            from: None,
             command: now.version.as_ref().and_then(Version::command).map(<[_]>::to_vec),
             to: captured.version.clone(),
         })

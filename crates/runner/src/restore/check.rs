@@ -20,7 +20,8 @@ pub fn check(plan: &Plan, reader: &ContentReader<'_>) -> Vec<Check> {
 }
 
 fn finding(name: &'static str, outcome: Verdict, message: impl Into<String>) -> Check {
-    Check { name: name.into(), outcome, message: message.into(), cure: None, unless: None }
+    let (cure, unless, needs) = (None, None, Vec::new());
+    Check { name: name.into(), outcome, message: message.into(), cure, unless, needs }
 }
 
 /// Where the roots are put: for each the nearest directory that exists, each once.

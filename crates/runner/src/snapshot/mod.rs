@@ -29,7 +29,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tintype_engine::backend::local::is_remote;
@@ -496,6 +498,9 @@ impl Desk for Shared<'_, '_> {
     }
 }
 
+/// It is asked so often whether it is time to show that the session lives.
+const BEATS_EVERY: Duration = Duration::from_secs(5);
+
 /// Runs feeder, workers and tree side by side until all have ended.
 fn run_stages(
     repository: &Repository,
@@ -507,6 +512,7 @@ fn run_stages(
 ) -> Option<Built> {
     let built = Mutex::new(None);
     let made = &built;
+    let (fed, is_fed) = channel::<()>();
     let mut tasks = helpers;
     tasks.push(Box::new(move || {
         if let Err(error) = feed() {
@@ -514,6 +520,15 @@ fn run_stages(
         }
         shared.jobs.close();
         shared.steps.close();
+        drop(fed);
+    }));
+    // A dump that is waited for, or a hook, may be quiet for hours.
+    tasks.push(Box::new(move || {
+        while is_fed.recv_timeout(BEATS_EVERY) == Err(RecvTimeoutError::Timeout) {
+            if let Err(error) = shared.store.beat() {
+                tracing::warn!(%error, "a sign of life could not be given");
+            }
+        }
     }));
     for _ in 0..workers {
         tasks.push(Box::new(|| {

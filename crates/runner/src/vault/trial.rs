@@ -27,7 +27,7 @@ impl Host {
     ) -> Result<HookTrial> {
         let begun = self.env.clock.elapsed();
         let run = match hook.place {
-            HookPlace::Host => hooks::run(hook, &resource.name, &self.env, cancel),
+            HookPlace::Host => hooks::run(hook, &resource.name, hooks::of(&self.env), cancel),
             HookPlace::Guest => {
                 let run = Run::begin(&self.env, cancel, &self.group_options(&[]))?;
                 in_guest(&tintype_source::connectors(), hook, resource, run.context())

@@ -8,14 +8,17 @@ pub(crate) mod held;
 pub(crate) mod moment;
 pub(crate) mod moves;
 pub(crate) mod permissions;
+pub(crate) mod private;
 pub(crate) mod processes;
 pub(crate) mod program;
 pub(crate) mod replaced;
+pub(crate) mod rules;
 pub(crate) mod secret;
 pub(crate) mod space;
 
 pub use command::command;
 pub use processes::is_open_somewhere;
+pub use space::check_all as check_room;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -22,6 +22,10 @@ const TICK: Duration = Duration::from_millis(10);
 const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 /// Of what a program says, the last part is shown in errors.
 const SHOWN_BYTES: u64 = 2000;
+/// One that says more than this has gone wrong: all of it is kept in memory.
+const MOST_BYTES: u64 = 256 << 20;
+/// What is asked of a pipe at once: it takes so much as soon as it can be written to.
+const PIPE_BYTES: usize = 4096;
 
 /// Where a program of this name lies: in one of these directories, or in `PATH`.
 pub(crate) fn find(name: &str, directories: &[PathBuf]) -> Option<PathBuf> {
@@ -45,17 +49,46 @@ pub(crate) fn feed(
 ) -> Result<Vec<u8>> {
     command.stdin(Stdio::piped());
     run_with(context, command, most, |child| {
-        let mut input = child.stdin.take().expect("it was asked for");
+        let input = child.stdin.take().expect("it was asked for");
         let mut buffer = vec![0; 256 << 10];
         loop {
             context.cancel.check()?;
             let length = read.read(&mut buffer).map_err(|error| Error::io(error, "content"))?;
             // One that ends early says why itself.
-            if length == 0 || input.write_all(&buffer[..length]).is_err() {
+            if length == 0 || !give(context, &input, &buffer[..length], most)? {
                 return Ok(());
             }
         }
     })
+}
+
+/// Whether a program took all of it. It may take nothing for `most` at a time.
+fn give(context: &Context, input: &ChildStdin, bytes: &[u8], most: Duration) -> Result<bool> {
+    let tick = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+    let mut begun = context.clock.elapsed();
+    let mut left = bytes;
+    while !left.is_empty() {
+        context.cancel.check()?;
+        if context.clock.elapsed().saturating_sub(begun) > most {
+            let seconds = most.as_secs();
+            return Err(Error::unavailable(format!("it took nothing for {seconds} s")));
+        }
+        let mut polled = [PollFd::new(input, PollFlags::OUT)];
+        match poll(&mut polled, Some(&tick)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(errno) => return Err(Error::io(errno.into(), "a pipe")),
+        }
+        match rustix::io::write(input, &left[..left.len().min(PIPE_BYTES)]) {
+            Ok(length) => {
+                left = &left[length..];
+                begun = context.clock.elapsed();
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 fn run_with(
@@ -81,11 +114,16 @@ fn run_with(
             Err(error) => return Err(Error::io(error, name)),
         }
         let late = context.clock.elapsed().saturating_sub(begun) > most;
-        if late || context.cancel.is_canceled() {
+        let is_too_much = length(&output) + length(&errors) > MOST_BYTES;
+        if late || is_too_much || context.cancel.is_canceled() {
             end(&mut child);
             context.cancel.check()?;
             let seconds = most.as_secs();
-            return Err(Error::unavailable(format!("{name}: not done after {seconds} s")));
+            let why = match is_too_much {
+                true => format!("it says too much: {}", last_of(&errors)),
+                false => format!("not done after {seconds} s"),
+            };
+            return Err(Error::unavailable(format!("{name}: {why}")));
         }
         context.clock.sleep(TICK);
     };
@@ -94,7 +132,8 @@ fn run_with(
     }
     let mut bytes = Vec::new();
     output.seek(SeekFrom::Start(0)).map_err(|error| Error::io(error, &name))?;
-    output.read_to_end(&mut bytes).map_err(|error| Error::io(error, &name))?;
+    let read = output.take(MOST_BYTES).read_to_end(&mut bytes);
+    read.map_err(|error| Error::io(error, &name))?;
     Ok(bytes)
 }
 
@@ -117,9 +156,13 @@ fn shared(file: &File) -> Result<Stdio> {
     file.try_clone().map(Stdio::from).map_err(|error| Error::io(error, "output"))
 }
 
+fn length(said: &File) -> u64 {
+    said.metadata().map_or(0, |found| found.len())
+}
+
 /// Read by position: the offset belongs to the program, which may go on writing.
 fn last_of(said: &File) -> String {
-    let length = said.metadata().map_or(0, |meta| meta.len());
+    let length = length(said);
     let mut bytes = vec![0; length.min(SHOWN_BYTES) as usize];
     // What cannot be read is not shown.
     let read = said.read_at(&mut bytes, length.saturating_sub(SHOWN_BYTES)).unwrap_or_default();
@@ -167,6 +210,7 @@ impl Beside {
 
     /// What it said so far, if it is still running or written down; an error if it ended badly.
     pub(crate) fn said(&mut self) -> Result<Option<String>> {
+        self.is_bounded()?;
         match self.written.as_ref().map(Receiver::try_recv) {
             None => {}
             Some(Ok(Ok(_))) => self.written = None,
@@ -181,6 +225,15 @@ impl Beside {
             Ok(Some(status)) => self.ended(status).map(|()| None),
             Err(error) => Err(Error::io(error, &self.name)),
         }
+    }
+
+    /// An error once it says more than can be kept.
+    fn is_bounded(&self) -> Result<()> {
+        if length(&self.errors) <= MOST_BYTES {
+            return Ok(());
+        }
+        let last = last_of(&self.errors);
+        Err(Error::unavailable(format!("{}: it says too much: {last}", self.name)))
     }
 
     fn ended(&self, status: ExitStatus) -> Result<()> {
@@ -250,6 +303,7 @@ impl Read for Running {
         let begun = self.context.clock.elapsed();
         loop {
             self.context.cancel.check().map_err(io::Error::other)?;
+            self.program.is_bounded().map_err(io::Error::other)?;
             let waited = self.context.clock.elapsed().saturating_sub(begun);
             if self.patience.is_some_and(|patience| waited > patience) {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "it says nothing"));
@@ -325,6 +379,31 @@ mod tests {
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text.lines().count(), 100_000);
         assert!(text.ends_with("\n100000\n"));
+    }
+
+    /// One that takes nothing is not waited for longer than it may.
+    #[test]
+    fn what_is_given_to_a_program_is_given_with_a_bound() {
+        let context = context();
+        let text = vec![b'x'; 1 << 20];
+        let mut count = crate::host::command("sh");
+        count.args(["-c", "sleep 0.2; wc -c"]);
+        let said = feed(&context, &mut count, &mut &text[..], Duration::from_mins(1)).unwrap();
+        assert_eq!(String::from_utf8_lossy(&said).trim(), "1048576");
+        let sleep = || {
+            let mut sleep = crate::host::command("sleep");
+            sleep.arg("60");
+            sleep
+        };
+        let error = feed(&context, &mut sleep(), &mut &text[..], TICK).unwrap_err();
+        assert!(error.message().contains("took nothing"), "{error}");
+        let mut early = crate::host::command("sh");
+        early.args(["-c", "echo gone >&2; exit 3"]);
+        let error = feed(&context, &mut early, &mut &text[..], Duration::from_mins(1)).unwrap_err();
+        assert!(error.message().contains("gone"), "{error}");
+        context.cancel.cancel();
+        let error = feed(&context, &mut sleep(), &mut &text[..], Duration::from_mins(1));
+        assert!(error.unwrap_err().is(tintype_model::ErrorKind::Canceled));
     }
 
     /// Run as a process of its own; alone it does nothing.

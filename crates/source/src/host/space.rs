@@ -4,18 +4,8 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use tintype_model::plan::Check;
+use tintype_model::plan::{Check, Need};
 use tintype_model::{Error, Result};
-
-/// What goes to a place.
-#[derive(Clone, Debug)]
-pub(crate) struct Need {
-    pub(crate) path: PathBuf,
-    /// Bytes that are written for certain.
-    pub(crate) certain: u64,
-    /// What it can become.
-    pub(crate) most: u64,
-}
 
 /// `path`, or the nearest directory above it that is there.
 fn existing(path: &Path) -> &Path {
@@ -65,7 +55,7 @@ pub(crate) fn check_of_server(directory: &Path, own: Option<PathBuf>, needed: u6
 
 /// Whether all fits, by file system: blocks where something cannot be written, warns where what is
 /// written cannot grow to its full size.
-pub(crate) fn check_all(needs: &[Need]) -> Check {
+pub fn check_all(needs: &[Need]) -> Check {
     let mut places: BTreeMap<u64, (&Path, u64, u64)> = BTreeMap::new();
     for need in needs {
         let there = existing(&need.path);
@@ -76,7 +66,7 @@ pub(crate) fn check_all(needs: &[Need]) -> Check {
     }
     let checks = places.into_values().map(|(at, certain, most)| check_one(at, certain, most));
     let worst = checks.max_by_key(|check| check.outcome);
-    worst.unwrap_or_else(|| Check::pass("free-space", "nothing is written"))
+    worst.unwrap_or_else(|| Check::pass("free-space", "nothing is written")).needing(needs)
 }
 
 fn check_one(at: &Path, certain: u64, most: u64) -> Check {

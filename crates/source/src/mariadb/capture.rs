@@ -20,7 +20,7 @@ use crate::connector::{
     CapturePlan, Content, Context, EndOfStream, Guarded, Part, Released, Source, Turn, View,
 };
 use crate::host::program::{self, Beside};
-use crate::host::space;
+use crate::host::{private, space};
 
 const MOST: Duration = Duration::from_mins(10);
 /// How long the lock waits for running statements, and how long all dumps may take to begin.
@@ -238,7 +238,7 @@ impl MariaDbSource {
 /// A file in scratch for one dump.
 fn copy(context: &Context, name: &str, number: usize) -> Result<(PathBuf, File)> {
     let path = context.scratch.join(format!("{}-{name}-{number}.sql", context.label()));
-    let file = File::create(&path).map_err(|error| Error::io(error, path.display()))?;
+    let file = private::create(&path)?;
     Ok((path, file))
 }
 

@@ -19,7 +19,7 @@ use super::relocate::{
 use super::session::Session;
 use super::{At, DatabaseFacts, Facts};
 use crate::connector::{Context, Destination, KEPT, Stored, Target, TargetPlan, action, step};
-use crate::host::at;
+use crate::host::{at, rules};
 
 pub(super) struct MariaDbTarget {
     context: Context,
@@ -75,7 +75,10 @@ impl Target for MariaDbTarget {
             .map_err(|error| Error::corrupt(format!("{}: facts: {error}", item.name)))?;
         let (at, rules) = match destination {
             Destination::InPlace => (at::of::<At>(resource)?, None),
-            Destination::AsNew { name, at, rules } => (at::from_map::<At>(name, at)?, Some(rules)),
+            Destination::AsNew { name, at, rules } => {
+                rules::check(name, rules, &["accounts", "database."])?;
+                (at::from_map::<At>(name, at)?, Some(rules))
+            }
         };
         let in_place = rules.is_none();
         let rule = |name: &str| rules.and_then(|rules| rules.get(name));

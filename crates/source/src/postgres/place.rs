@@ -22,7 +22,7 @@ use crate::connector::{Context, Destination};
 use crate::host::account::{Account, acting};
 use crate::host::moves::Moves;
 use crate::host::replaced::{Replaced, remove_all};
-use crate::host::{account, at, permissions, processes, space};
+use crate::host::{account, at, permissions, processes, rules, space};
 
 /// In the data directory while it recovers: configuration, log and socket of that server.
 pub(super) const RECOVERY_DIRECTORY: &str = "tintype-recovery";
@@ -121,6 +121,16 @@ impl Recovery {
             // All of the log is in pg_wal already: an archive that has nothing.
             ("restore_command", "false".to_owned()),
             ("recovery_target_timeline", "current".to_owned()),
+            // What an earlier restore left in its configuration: two goals are refused, and whoever
+            // has none takes back the others' when it is read, so that ours comes last.
+            ("recovery_target", String::new()),
+            ("recovery_target_time", String::new()),
+            ("recovery_target_xid", String::new()),
+            ("recovery_target_lsn", String::new()),
+            ("recovery_end_command", String::new()),
+            ("archive_cleanup_command", String::new()),
+            ("recovery_min_apply_delay", "0".to_owned()),
+            ("primary_conninfo", String::new()),
             ("recovery_target_name", self.restore_point.clone()),
             ("recovery_target_action", "promote".to_owned()),
         ];
@@ -140,7 +150,10 @@ impl Place {
         let none = BTreeMap::new();
         let (at, rules, is_new) = match destination {
             Destination::InPlace => (At::of(resource)?, &none, false),
-            Destination::AsNew { name, at, rules } => (at::from_map::<At>(name, at)?, rules, true),
+            Destination::AsNew { name, at, rules } => {
+                rules::check(name, rules, &["owner", "identity", "tablespace."])?;
+                (at::from_map::<At>(name, at)?, rules, true)
+            }
         };
         let data = match (&at.data_directory, is_new) {
             (Some(directory), _) => directory.clone(),

@@ -19,7 +19,7 @@ use super::roles::Roles;
 use super::wire::{identifier, literal};
 use super::{At, programs, watch};
 use crate::connector::{Context, Destination, Stored, TargetPlan, step};
-use crate::host::{at, program, space};
+use crate::host::{at, program, rules, space};
 
 const MOST: Duration = Duration::from_hours(72);
 
@@ -64,6 +64,7 @@ pub(super) fn plan(
     let (at, rules, in_place) = match destination {
         Destination::InPlace => (At::of(resource)?, None, true),
         Destination::AsNew { name, at, rules } => {
+            rules::check(name, rules, &["database."])?;
             (at::from_map::<At>(name, at)?, Some(rules), false)
         }
     };

@@ -195,7 +195,7 @@ fn started_with(data: &Path) -> (Option<PathBuf>, BTreeMap<String, String>) {
 fn part(at: String, root: PathBuf, log: Option<PathBuf>) -> Result<Part> {
     let mut excludes = ExcludesBuilder::default();
     // Of a server that is gone.
-    excludes.pattern(&root.join("postmaster.pid").to_string_lossy(), "files");
+    excludes.pattern("/postmaster.pid", "files");
     let content = Content::Files {
         root,
         excludes: Arc::new(excludes.build()?),

@@ -17,6 +17,8 @@ use crate::connector::KEPT;
 /// Connects to a database of the server.
 pub(super) type Connect<'c> = dyn Fn(&str) -> Result<Client> + 'c;
 
+/// The server counts nothing: then nobody knows.
+const UNKNOWN: &str = "unknown";
 const COUNTED: &str = "\ntintype: changes before: ";
 const RESTORED: &str = "\ntintype: changes when it was restored: ";
 const UNDONE: &str = "\ntintype: written to before the restore that made it was taken back";
@@ -48,7 +50,7 @@ pub(super) fn keep_written(connect: &Connect<'_>, staged: &str, undone: &str) ->
     if is_there(sql, staged)? {
         let Parts { own, restored, .. } = parts(comment_of(sql, staged)?);
         let Some(restored) = restored else { return Ok(Value::Null) };
-        if restored == changes(&mut connect(staged)?)? {
+        if is_same(&restored, &changes(&mut connect(staged)?)?) {
             return Ok(Value::Null);
         }
         let (from, to) = (identifier(staged), identifier(undone));
@@ -76,7 +78,7 @@ pub(super) fn drop_unchanged(connect: &Connect<'_>, name: &str, old: &str) -> Re
     let of_old = comment_of(sql, old)?;
     let is_changed = match &counted {
         _ if of_old.ends_with(STAYS) => true,
-        Some(counted) if is_there(sql, old)? => *counted != changes(&mut connect(old)?)?,
+        Some(counted) if is_there(sql, old)? => !is_same(counted, &changes(&mut connect(old)?)?),
         _ => false,
     };
     if is_changed && !of_old.ends_with(STAYS) {
@@ -89,6 +91,10 @@ pub(super) fn drop_unchanged(connect: &Connect<'_>, name: &str, old: &str) -> Re
         comment(sql, name, &own)?;
     }
     Ok(if is_changed { json!({ KEPT: format!("database {old}") }) } else { Value::Null })
+}
+
+fn is_same(before: &str, now: &str) -> bool {
+    before == now && now != UNKNOWN
 }
 
 /// A comment's own text, and the counts behind it.
@@ -114,6 +120,9 @@ fn parts(comment: String) -> Parts {
 fn changes(sql: &mut Client) -> Result<String> {
     // Whoever owns it could have put functions of his own before the server's.
     sql.query("SET search_path TO pg_catalog")?;
+    if sql.value("SHOW track_counts")? != "on" {
+        return Ok(UNKNOWN.to_owned());
+    }
     sql.value(
         "SELECT tup_inserted + tup_updated + tup_deleted - ( \
            SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_all_tables \

@@ -3,7 +3,8 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,11 +12,11 @@ use tintype_model::entry::{Kind, Node};
 use tintype_model::resource::Consistency;
 use tintype_model::{Error, Result};
 
-use super::client::{Client, field};
+use super::client::{Client, Stop, field};
 use super::rdb::Check;
 use super::{At, Facts, Names, STORED};
 use crate::connector::{CapturePlan, Content, Context, Part, Released, Source, View};
-use crate::host::space;
+use crate::host::{private, space};
 
 /// A child process of the server that saves or rewrites already.
 const BUSY: Duration = Duration::from_mins(30);
@@ -23,6 +24,8 @@ const BUSY: Duration = Duration::from_mins(30);
 const SAVE: Duration = Duration::from_hours(2);
 const IN_WINDOW: Duration = Duration::from_secs(8);
 const TICK: Duration = Duration::from_millis(20);
+/// Who reads notices at once that its connection is gone.
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) struct RedisSource {
     name: String,
@@ -31,6 +34,7 @@ pub(super) struct RedisSource {
     copy: PathBuf,
     facts: Option<Facts>,
     client: Option<Client>,
+    receiving: Option<Receiving>,
     /// Of the dump, once it is whole.
     bytes: Option<u64>,
 }
@@ -39,7 +43,8 @@ impl RedisSource {
     pub(super) fn new(name: &str, at: At, context: &Context) -> Self {
         let copy = context.scratch.join(format!("{}-{name}.rdb", context.label()));
         let context = context.clone();
-        Self { name: name.to_owned(), at, context, copy, facts: None, client: None, bytes: None }
+        let (name, facts, client) = (name.to_owned(), None, None);
+        Self { name, at, context, copy, facts, client, receiving: None, bytes: None }
     }
 
     fn connect(&self) -> Result<Client> {
@@ -100,34 +105,54 @@ impl RedisSource {
             self.context.clock.sleep(TICK);
         }
     }
+}
 
-    /// The dump into scratch: a slow reader would be thrown out.
-    fn receive(&self, client: &mut Client) -> Result<u64> {
-        client.set_patience(SAVE);
-        let length = client.line()?;
-        let length = length.strip_prefix('$').and_then(|length| length.parse::<u64>().ok());
-        let length = length.ok_or_else(|| {
-            Error::unavailable(format!(
-                "{}: Redis could not save; look at its log and its disk",
-                self.name
-            ))
-        })?;
-        space::require(&self.name, &self.context.scratch, length)?;
-        let failed = |error| Error::io(error, self.copy.display());
-        let mut file = File::create(&self.copy).map_err(failed)?;
-        let mut buffer = vec![0; 256 << 10];
-        let mut check = Check::new();
-        let mut left = length;
-        while left > 0 {
-            let piece = &mut buffer[..left.min(256 << 10) as usize];
-            client.read_exact(piece)?;
-            check.update(piece);
-            file.write_all(piece).map_err(failed)?;
-            left -= piece.len() as u64;
-        }
-        check.finish(&self.name)?;
-        Ok(length)
+/// The dump on its way into scratch, from the fork on, whatever else the run does: a slow reader is
+/// thrown out.
+struct Receiving {
+    told: Receiver<Result<u64>>,
+    stop: Stop,
+}
+
+impl Receiving {
+    fn start(name: &str, copy: &Path, client: Client, context: &Context) -> Result<Self> {
+        let stop = client.stop()?;
+        let (tell, told) = channel();
+        let (name, copy, own) = (name.to_owned(), copy.to_owned(), context.clone());
+        // Nobody need be there any more to hear it.
+        let work = move || drop(tell.send(receive(&name, &copy, client, &own)));
+        context.tasks.spawn(Box::new(work))?;
+        Ok(Self { told, stop })
     }
+
+    fn end(self) {
+        self.stop.now();
+        let _ = self.told.recv_timeout(STOPS_WITHIN);
+    }
+}
+
+/// What comes after the dump is what changes; nobody needs it.
+fn receive(name: &str, copy: &Path, mut client: Client, context: &Context) -> Result<u64> {
+    client.set_patience(SAVE);
+    let length = client.line()?;
+    let length = length.strip_prefix('$').and_then(|length| length.parse::<u64>().ok());
+    let length = length.ok_or_else(|| {
+        Error::unavailable(format!("{name}: Redis could not save; look at its log and its disk"))
+    })?;
+    space::require(name, &context.scratch, length)?;
+    let mut file = private::create(copy)?;
+    let mut buffer = vec![0; 256 << 10];
+    let mut check = Check::new();
+    let mut left = length;
+    while left > 0 {
+        let piece = &mut buffer[..left.min(256 << 10) as usize];
+        client.read_exact(piece)?;
+        check.update(piece);
+        file.write_all(piece).map_err(|error| Error::io(error, copy.display()))?;
+        left -= piece.len() as u64;
+    }
+    check.finish(name)?;
+    Ok(length)
 }
 
 impl Source for RedisSource {
@@ -180,6 +205,10 @@ impl Source for RedisSource {
     }
 
     fn thaw(&mut self) -> Result<()> {
+        if let Some(client) = self.client.take() {
+            let receiving = Receiving::start(&self.name, &self.copy, client, &self.context)?;
+            self.receiving = Some(receiving);
+        }
         Ok(())
     }
 
@@ -188,9 +217,10 @@ impl Source for RedisSource {
             .facts
             .clone()
             .ok_or_else(|| Error::internal(format!("{}: shown before it was frozen", self.name)))?;
-        // What comes after the dump is what changes; nobody needs it.
-        if let Some(mut client) = self.client.take() {
-            self.bytes = Some(self.receive(&mut client)?);
+        if let Some(receiving) = self.receiving.take() {
+            let told = receiving.told.recv();
+            let ended = |_| Error::internal(format!("{}: nobody received its dump", self.name));
+            self.bytes = Some(told.map_err(ended)??);
         }
         facts.bytes = self
             .bytes
@@ -210,6 +240,7 @@ impl Source for RedisSource {
 
     fn release(&mut self, _: Released) -> Result<()> {
         self.client = None;
+        self.receiving.take().into_iter().for_each(Receiving::end);
         match std::fs::remove_file(&self.copy) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::io(error, self.copy.display()))

@@ -2,7 +2,7 @@
 //! (<https://redis.io/docs/latest/develop/reference/protocol-spec/>).
 
 use std::io::{self, BufRead as _, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -34,6 +34,19 @@ struct Patient {
 enum Socket {
     Unix(UnixStream),
     Tcp(TcpStream),
+}
+
+/// Ends a connection from which somebody else reads.
+pub(super) struct Stop(Socket);
+
+impl Stop {
+    pub(super) fn now(&self) {
+        // It may be gone already.
+        let _ = match &self.0 {
+            Socket::Unix(stream) => stream.shutdown(Shutdown::Both),
+            Socket::Tcp(stream) => stream.shutdown(Shutdown::Both),
+        };
+    }
 }
 
 impl Read for Patient {
@@ -90,6 +103,14 @@ impl Client {
     }
 
     /// How long the server may say nothing.
+    pub(super) fn stop(&self) -> Result<Stop> {
+        let copy = match &self.reader.get_ref().socket {
+            Socket::Unix(stream) => stream.try_clone().map(Socket::Unix),
+            Socket::Tcp(stream) => stream.try_clone().map(Socket::Tcp),
+        };
+        copy.map(Stop).map_err(|error| Error::io(error, &self.name))
+    }
+
     pub(super) fn set_patience(&mut self, patience: Duration) {
         self.reader.get_mut().patience = patience;
     }

@@ -24,7 +24,7 @@ use crate::connector::{Context, Destination, Stored, Target, TargetPlan, action,
 use crate::host::account::{Account, acting, give};
 use crate::host::moves::{Moves, sync_directory};
 use crate::host::replaced::{Replaced, remove, remove_all};
-use crate::host::{account, at, moment, permissions, processes, space};
+use crate::host::{account, at, moment, permissions, processes, rules, space};
 
 pub(super) struct RedisTarget {
     context: Context,
@@ -77,6 +77,7 @@ impl Target for RedisTarget {
         let (at, rules, is_new) = match destination {
             Destination::InPlace => (at::of::<At>(resource)?, None, false),
             Destination::AsNew { name, at, rules } => {
+                rules::check(name, rules, &["append-only", "owner"])?;
                 (at::from_map::<At>(name, at)?, Some(rules), true)
             }
         };
@@ -90,12 +91,8 @@ impl Target for RedisTarget {
                 )));
             }
         };
-        let append_only = match rules.and_then(|rules| rules.get("append-only")).map(String::as_str)
-        {
-            Some("yes") => true,
-            Some("no") => false,
-            _ => facts.names.append_only,
-        };
+        let asked = rules.map(|rules| rules::yes_or_no(&item.name, rules, "append-only"));
+        let append_only = asked.transpose()?.flatten().unwrap_or(facts.names.append_only);
         let names = Names { append_only, ..facts.names.clone() };
         let places = Places::choose(&facts, &names, &directory, &self.context.label());
         let mut checks = checks(&directory);

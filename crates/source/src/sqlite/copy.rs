@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tintype_model::{Error, ErrorKind, Result};
 
 use crate::connector::Context;
+use crate::host::private;
 
 const PAGES_OF_A_STEP: i32 = 1000;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -48,6 +49,7 @@ pub(super) fn copy(
     context: &Context,
 ) -> Result<()> {
     let fail = |error| failed(name, to, error);
+    private::create(to)?;
     let mut copy = Connection::open(to).map_err(fail)?;
     // Scratch: what a crash leaves of it is thrown away.
     copy.execute_batch("PRAGMA synchronous = OFF").map_err(fail)?;

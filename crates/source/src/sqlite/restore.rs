@@ -19,7 +19,7 @@ use super::{At, Facts, STORED};
 use crate::connector::{Context, Destination, Stored, Target, TargetPlan, action, step};
 use crate::host::moves::{Moves, sync_directory};
 use crate::host::replaced::{Replaced, remove_all};
-use crate::host::{at, moment, permissions, processes, space};
+use crate::host::{at, moment, permissions, processes, rules, space};
 
 /// Up to this size every page and index is compared, above it only the pages.
 const WHOLE_CHECK_BYTES: u64 = 4 << 30;
@@ -61,7 +61,10 @@ impl SqliteTarget {
 fn place(item: &Item, resource: &Resource, destination: &Destination) -> Result<PathBuf> {
     let path = match destination {
         Destination::InPlace => at::of::<At>(resource)?.path,
-        Destination::AsNew { name, at, .. } => at::from_map::<At>(name, at)?.path,
+        Destination::AsNew { name, at, rules } => {
+            rules::check(name, rules, &[])?;
+            at::from_map::<At>(name, at)?.path
+        }
     };
     let named = path.is_absolute() && path.file_name().is_some();
     // A link stays; what it points at is switched.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use serde::Serialize;
-use tintype_model::plan::{Check, Stage};
+use tintype_model::plan::{Check, Need, Stage};
 
 use super::checks::tools;
 use super::facts::{DiskFacts, NVRAM};
@@ -16,7 +16,7 @@ use super::steps::{FileStep, beside, keep_later, replaced, written};
 use crate::connector::step;
 use crate::connector::{Context, Stored, TargetPlan};
 use crate::host::replaced::Replaced;
-use crate::host::space::{Need, check_all};
+use crate::host::space::check_all;
 
 pub(crate) struct Draft<'a> {
     pub context: &'a Context,

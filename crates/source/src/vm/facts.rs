@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tintype_model::item::Item;
+use tintype_model::plan::Need;
 use tintype_model::{Error, Result};
 
 use crate::connector::Stored;
-use crate::host::space::Need;
 
 /// Where the parts of a machine lie.
 pub(crate) const NVRAM: &str = "nvram";

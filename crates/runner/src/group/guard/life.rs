@@ -10,10 +10,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::process::{PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal};
+use tintype_model::resource::HookPlace;
 use tintype_model::{Error, Result};
 use tintype_source::connector::{Connector, Context, Guarded, Living};
 
-use super::{Order, Window, is_readable};
+use super::{Order, Owed, OwedHook, Window, is_readable};
+use crate::group::hooks;
+use crate::group::restore::in_guest;
 use crate::group::sessions::{self, Locks};
 use crate::group::sweep;
 
@@ -49,7 +52,8 @@ pub fn guard(connectors: &[Box<dyn Connector>], context: &Context) -> Result<Vec
     let order: Order = serde_json::from_str(&line)
         .map_err(|error| Error::invalid(format!("this is no order for a guard: {error}")))?;
     let run = order.run.and_then(Run::of_parent);
-    let mut life = Life { orders, connectors, context, order, run, did: Vec::new() };
+    let (owed, did) = (Vec::new(), Vec::new());
+    let mut life = Life { orders, connectors, context, order, run, owed, did };
     say("ready");
     loop {
         let word = match life.told(context.clock.elapsed() + IDLE)? {
@@ -74,6 +78,8 @@ struct Life<'l> {
     context: &'l Context,
     order: Order,
     run: Option<Run>,
+    /// What the run must still do for whom it stopped.
+    owed: Vec<OwedHook>,
     did: Vec<String>,
 }
 
@@ -205,6 +211,7 @@ impl Life<'_> {
             }
             self.context.clock.sleep(Duration::from_millis(20));
         }
+        self.pay();
         let context = Context {
             living: Arc::new(AllBut(session)),
             scratch: self.order.scratch.clone(),
@@ -224,6 +231,28 @@ impl Life<'_> {
         }
     }
 
+    /// What was stopped goes on: nobody else is there to say so.
+    fn pay(&mut self) {
+        for OwedHook { of, hook } in std::mem::take(&mut self.owed) {
+            let (clock, tasks) = (&*self.context.clock, &*self.context.tasks);
+            let run = match hook.place {
+                HookPlace::Host => {
+                    hooks::run(&hook, &of.name, (clock, tasks), &self.context.cancel)
+                }
+                HookPlace::Guest => in_guest(self.connectors, &hook, &of, self.context)
+                    .unwrap_or_else(|error| hooks::failed(&hook, &error)),
+            };
+            let (name, command) = (&of.name, &hook.command[0]);
+            match run.failure {
+                None => self.did.push(format!("{name}: hook {command} was run: the run died")),
+                Some(failure) => {
+                    tracing::error!(resource = %name, hook = %command, failure, "the run died, and \
+                        what it owed could not be run");
+                }
+            }
+        }
+    }
+
     /// The next word of the run until a moment.
     fn told(&mut self, until: Duration) -> Result<Option<Word>> {
         loop {
@@ -236,6 +265,10 @@ impl Life<'_> {
             }
             // What cannot be read says as much as an end.
             let line = line(&mut self.orders).unwrap_or_default();
+            if let Ok(Owed { owed }) = serde_json::from_str(line.trim()) {
+                self.owed = owed;
+                continue;
+            }
             return Ok(Some(match line.trim() {
                 "done" => Word::Done,
                 "held" => Word::Held,

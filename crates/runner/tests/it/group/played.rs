@@ -11,7 +11,7 @@ use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
 use tintype_model::entry::{Kind as EntryKind, Node};
 use tintype_model::item::Item;
-use tintype_model::plan::{Check, Stage as StepStage, Step};
+use tintype_model::plan::{Check, Need, Stage as StepStage, Step};
 use tintype_model::resource::{Component, Consistency, Kind, Resource};
 use tintype_model::{Error, Result};
 use tintype_source::connector::{
@@ -289,13 +289,19 @@ impl Target for PlayedTarget {
     fn plan(
         &mut self,
         item: &Item,
-        _: &Resource,
+        resource: &Resource,
         _: &Destination,
         stored: &dyn Stored,
     ) -> Result<TargetPlan> {
         let listed = stored.list(b"")?;
         assert!(listed.iter().any(|entry| entry.at == b"c-stream"), "{listed:?}");
-        let checks = vec![Check::pass("world", "it is there")];
+        let mut checks = vec![Check::pass("world", "it is there")];
+        let does = resource.at["does"].as_str().unwrap();
+        if let Some((bytes, path)) = does.strip_prefix("needs ").and_then(|n| n.split_once(' ')) {
+            let bytes = bytes.parse().unwrap();
+            let need = Need { path: path.into(), certain: bytes, most: bytes };
+            checks.push(tintype_source::host::check_room(&[need]));
+        }
         let step = |stage| Step { stage, text: format!("{stage:?}"), action: json!(item.name) };
         let steps = STAGES.into_iter().map(step).collect();
         Ok(TargetPlan { checks, steps, replaces: true, ..TargetPlan::default() })

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
-use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource};
+use tintype_model::plan::Verdict;
+use tintype_model::resource::{Hook, HookPlace, OnError, Phase, Resource, Version};
 use tintype_model::{Error, ErrorKind};
 use tintype_runner::group::restore::{Broken, GroupPlan, Restore, Restored, Wanted};
 use tintype_runner::group::{self, Run};
@@ -305,12 +306,12 @@ fn two_restores_of_one_thing_exclude_each_other() {
                 second
                     .apply(plan, Some(&|_: &[Resource]| Err(Error::internal("never"))))
                     .unwrap_err()
-                    .error
             })
         };
         let undo_point = |_: &[Resource]| {
             for journal in ["journal/restore.json", "journal/other.json"] {
-                let error = other(journal);
+                let Broken { error, is_undone, .. } = other(journal);
+                assert_eq!(is_undone, journal == "journal/other.json", "the first has begun");
                 assert!(error.is(ErrorKind::Locked), "{journal}: {error}");
                 assert!(error.to_string().contains("running at this moment"), "{error}");
             }
@@ -406,6 +407,53 @@ fn another_restore_waits_until_the_interrupted_one_is_done() {
     });
     let broken = other.unwrap_err();
     assert!(broken.error.to_string().contains("--undo"), "{}", broken.error);
+}
+
+/// A text stands in the description, so that the newest snapshot knows what is there.
+#[test]
+fn a_plan_tells_from_which_version_to_which() {
+    let stage = Stage::new();
+    let taken = |version: &str| {
+        let mut app = application("app", &["a"]);
+        app.version = Some(Version::Text(version.into()));
+        stage.take(vec![resource("a", ""), app]);
+        stage.lab.latest().unwrap()
+    };
+    let [old, _] = ["1.0", "2.0"].map(taken);
+    let repository = &stage.lab.repository;
+    let cancel = Cancel::default();
+    let plan = begun(&stage, &cancel, |restore| {
+        let restore = Restore { snapshot: &old, ..copy_of(restore) };
+        let descriptor = group::descriptor(repository, &old).unwrap().unwrap();
+        restore.plan(&descriptor, &wanted()).unwrap()
+    });
+    let change = &plan.applications[0];
+    let found = (change.from.as_deref(), change.to.as_deref());
+    assert_eq!(found, (Some("2.0"), Some("1.0")));
+}
+
+/// Each alone would fit.
+#[test]
+fn what_is_restored_together_must_fit_together() {
+    let stage = Stage::new();
+    let found = rustix::fs::statvfs(stage.lab.path("").as_path()).unwrap();
+    let free = found.f_bavail * found.f_frsize;
+    let blocked = |bytes: u64| {
+        let needs = format!("needs {bytes} {}", stage.lab.path("").display());
+        let both = ["a", "b"].map(|name| resource(name, &needs));
+        stage.take(vec![both[0].clone(), both[1].clone(), application("app", &["a", "b"])]);
+        let cancel = Cancel::default();
+        begun(&stage, &cancel, |restore| {
+            let descriptor =
+                group::descriptor(restore.repository, restore.snapshot).unwrap().unwrap();
+            let plan = restore.plan(&descriptor, &wanted()).unwrap();
+            let block = plan.checks().find(|(_, check)| check.outcome == Verdict::Block);
+            block.map(|(_, check)| check.message.clone())
+        })
+    };
+    assert_eq!(blocked(1), None);
+    let message = blocked(free / 10 * 6).unwrap();
+    assert!(message.starts_with("all that is restored together"), "{message}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use serde_json::{Value, json};
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
-use tintype_model::resource::{Consistency, Resource, Resources};
+use tintype_model::resource::{Consistency, Hook, HookPlace, OnError, Phase, Resource, Resources};
 use tintype_model::{Error, Result};
 use tintype_runner::group::{self, GroupOptions};
 use tintype_runner::progress::Progress;
@@ -25,6 +25,7 @@ use tintype_source::connector::{
 use super::{Stage, resource};
 
 const FILE: &str = "TINTYPE_TEST_FILE";
+const RESUMED: &str = "TINTYPE_TEST_RESUMED";
 const HOW: &str = "TINTYPE_TEST_HOW";
 
 /// What it freezes is a lock that one process holds at a time, as the socket of a guest's agent.
@@ -179,7 +180,19 @@ fn the_guard() {
 fn the_run() {
     let Ok(how) = std::env::var(HOW) else { return };
     let stage = Stage::new();
-    let resources = Resources::new(vec![resource("a", &how)]);
+    let mut one = resource("a", &how);
+    if how == "owes" {
+        let resumed = format!("echo resumed > {}", std::env::var(RESUMED).unwrap());
+        let hook = |phase, command: &str| Hook {
+            phase,
+            command: ["sh", "-c", command].map(str::to_owned).to_vec(),
+            place: HookPlace::Host,
+            timeout_seconds: 10,
+            on_error: OnError::Fail,
+        };
+        one.hooks = vec![hook(Phase::PreQuiesce, "kill -9 $PPID"), hook(Phase::PostThaw, &resumed)];
+    }
+    let resources = Resources::new(vec![one]);
     let snapshot = SnapshotOptions {
         labels: Labels { roots: group::places(&resources, &[]).unwrap(), ..Labels::default() },
         parent: None,
@@ -239,6 +252,29 @@ fn a_run_that_is_stuck_is_killed_and_the_guard_thaws() {
     let (status, by, took) = ran("hangs");
     assert_eq!((status.signal(), &by[..]), (Some(9), "guard"));
     assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+/// It had stopped something, and is killed before it could start it again.
+#[test]
+fn what_a_run_that_dies_had_stopped_goes_on() {
+    let own = tempfile::tempdir().unwrap();
+    let resumed = own.path().join("resumed");
+    let mut run = Command::new(std::env::current_exe().unwrap())
+        .args(["group::stuck::the_run", "--exact", "--nocapture"])
+        .env(FILE, own.path().join("held"))
+        .env(RESUMED, &resumed)
+        .env(HOW, "owes")
+        .env("TMPDIR", own.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(run.wait().unwrap().signal(), Some(9));
+    let clock = Env::system().clock;
+    let until = clock.elapsed() + Duration::from_secs(20);
+    while std::fs::read_to_string(&resumed).unwrap_or_default() != "resumed\n" {
+        assert!(clock.elapsed() < until, "nobody says so");
+        clock.sleep(Duration::from_millis(20));
+    }
 }
 
 /// After its window: nothing is frozen any more, and what it made is there.

@@ -9,7 +9,7 @@ use tintype_model::plan::Check;
 use super::layout::Layout;
 use super::shares_of;
 use crate::connector::Context;
-use crate::host::processes;
+use crate::host::{processes, space};
 use crate::volume::escape::escaped;
 use crate::volume::exports::Export;
 use crate::volume::place::{At, is_mount_point};
@@ -66,7 +66,7 @@ pub(super) fn look(path: &Path, at: &At, context: &Context) -> Look {
 pub(super) fn checks(item: &Item, layout: &Layout, look: &Look, in_place: bool) -> Vec<Check> {
     let mut checks = vec![
         target(layout, look, in_place),
-        free_space(item, layout),
+        space::check(existing(layout), item.bytes),
         permissions(layout),
         writable(layout),
     ];
@@ -114,25 +114,6 @@ fn target(layout: &Layout, look: &Look, in_place: bool) -> Check {
 fn existing(layout: &Layout) -> &Path {
     let above = layout.live.ancestors().find(|path| path.is_dir());
     above.unwrap_or(Path::new("/"))
-}
-
-fn free_space(item: &Item, layout: &Layout) -> Check {
-    let name = "free-space";
-    let place = existing(layout);
-    let shown = place.display();
-    match statvfs(place) {
-        Err(errno) => Check::warn(name, format!("{shown}: {errno}"), "look at the free space"),
-        Ok(found) => {
-            let free = found.f_bavail.saturating_mul(found.f_frsize);
-            let need = item.bytes;
-            if free >= need {
-                Check::pass(name, format!("{need} bytes needed, {free} free at {shown}"))
-            } else {
-                let reason = format!("{need} bytes needed beside, only {free} free at {shown}");
-                Check::block(name, reason, "make room, or restore as new to another file system")
-            }
-        }
-    }
 }
 
 fn permissions(layout: &Layout) -> Check {

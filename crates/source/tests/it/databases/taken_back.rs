@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use serde_json::json;
-use tintype_source::connector::Destination;
+use tintype_source::connector::{Destination, Stored as _};
 use tintype_testkit::mariadb::MariaDb;
 use tintype_testkit::postgres::{self, Postgres};
 use tintype_testkit::redis::Redis;
@@ -161,6 +161,10 @@ fn a_cluster_of_postgres_with_its_log_elsewhere() {
     let mut server = Postgres::start();
     server.persist();
     server.sql("CREATE TABLE a AS SELECT 1 AS n");
+    // What an earlier recovery by another program left in its configuration is none of ours.
+    let marker = server.make_directory("marks").join("marker");
+    server.sql("ALTER SYSTEM SET recovery_target_time = '2020-01-01 00:00:00+00'");
+    server.sql(&format!("ALTER SYSTEM SET recovery_end_command = 'touch {}'", marker.display()));
     let resource = database("postgres", json!({ "host": server.host(), "port": server.port }));
     let world = World::new();
     let item = world.capture(&resource, || (), || ()).unwrap();
@@ -171,15 +175,21 @@ fn a_cluster_of_postgres_with_its_log_elsewhere() {
     std::os::unix::fs::symlink(&elsewhere, &log).unwrap();
     server.resume(&[]);
     server.sql("UPDATE a SET n = 2");
-    // Only its log knows the last change.
+    // Only its log knows the last change, and it had no time to take its leave.
     server.stop("immediate");
+    let mut gone = std::process::Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    std::fs::write(server.data.join("postmaster.pid"), format!("{}\n", gone.id())).unwrap();
     let (_, plan) = world.plan(&item, &resource, &Destination::InPlace);
     let warned = plan.checks.iter().find(|check| check.name == "log").unwrap();
     assert!(warned.message.contains(&*elsewhere.to_string_lossy()), "{warned:?}");
     let before = world.before(&item, &resource);
     let point = World::new();
     let undo_point = point.capture(&before, || (), || ()).unwrap();
+    let stored = point.stored.list(b"data").unwrap();
+    assert!(!stored.iter().any(|entry| entry.at.ends_with(b"postmaster.pid")), "it is of nobody");
     world.restore(&item, &resource, &Destination::InPlace);
+    assert!(!marker.exists());
     assert_eq!(server.sql("SELECT n FROM a"), "1");
     postgres::stop(&server.data, "fast");
     assert!(!log.is_symlink() && elsewhere.join("archive_status").is_dir());
@@ -226,6 +236,14 @@ fn a_database_of_postgres() {
         assert_eq!(number(kept), "3");
         server.sql(&format!("DROP DATABASE \"{kept}\""));
     }
+    // Nobody knows then.
+    server.sql("ALTER SYSTEM SET track_counts = off");
+    server.sql("SELECT pg_reload_conf()");
+    while server.sql("SHOW track_counts") != "off" {}
+    alone();
+    let kept = world.written_and_taken_back(&item, &resource, &Destination::InPlace, alone);
+    assert!(kept.unwrap().starts_with("database "));
+    assert_eq!(number("shop"), "2");
 }
 
 #[test]
