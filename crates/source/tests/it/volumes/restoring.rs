@@ -57,6 +57,22 @@ fn as_new(path: &Path) -> Destination {
     Destination::AsNew { name: "x".into(), at, rules: BTreeMap::default() }
 }
 
+#[test]
+fn a_rule_that_would_do_nothing_is_refused() {
+    let session = Session::new(Vec::new());
+    let top = tempfile::tempdir().unwrap();
+    let world = VolumeWorld::new("files", &top.path().join("volume"), Vec::new());
+    let held = held(&world, Released::Failed);
+    let mut destination = as_new(&top.path().join("copy"));
+    let Destination::AsNew { rules, .. } = &mut destination else { unreachable!() };
+    rules.insert("owner".to_owned(), "me".to_owned());
+    let resource = world.resource();
+    let mut target = connector("files").target(&session.context).unwrap();
+    let item = item(&resource, &held);
+    let refused = target.plan(&item, &resource, &destination, &held).unwrap_err();
+    assert!(refused.message().contains("owner"), "{refused}");
+}
+
 fn on_ext4() -> VolumeWorld {
     let ext4 = Mounted::new("ext4");
     let path = ext4.path.join("volume");
