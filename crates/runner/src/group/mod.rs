@@ -202,19 +202,11 @@ fn sweep(
             Err(error) => failed.push((connector.name(), error)),
         }
     }
-    let above = context.scratch.parent().into_iter().flat_map(std::fs::read_dir);
-    for entry in above.flatten().flatten() {
-        let name = entry.file_name();
-        // Of other users' sessions nobody else knows whether they live.
-        let is_ours = entry
-            .path()
-            .symlink_metadata()
-            .is_ok_and(|found| found.uid() == rustix::process::geteuid().as_raw());
-        if is_ours
-            && context.is_dead(&name.to_string_lossy())
-            && std::fs::remove_dir_all(entry.path()).is_ok()
-        {
-            cleaned.push(format!("scratch directory {}", entry.path().display()));
+    // What could not be cleaned may still be written there, or read by whoever tries again.
+    let scratch = if failed.is_empty() { context.dead_scratch() } else { Vec::new() };
+    for place in scratch {
+        if std::fs::remove_dir_all(&place).is_ok() {
+            cleaned.push(format!("scratch directory {}", place.display()));
         }
     }
     (cleaned, failed)

@@ -72,7 +72,7 @@ pub struct VersionChange {
 pub struct PlannedCommand {
     /// The resource, or the application.
     pub of: String,
-    /// The phase of a hook, or `version`.
+    /// The phase of a hook, `version`, or `start` of what is restored.
     pub when: String,
     pub place: HookPlace,
     pub command: Vec<String>,
@@ -168,6 +168,12 @@ impl GroupPlan {
                     });
                 }
             }
+            found.extend(item.plan.commands.iter().map(|command| PlannedCommand {
+                of: name.clone(),
+                when: "start".to_owned(),
+                place: HookPlace::Host,
+                command: command.clone(),
+            }));
             let version = item.resource.version.as_ref().and_then(Version::command);
             found.extend(
                 version.filter(|_| is_captured(item)).map(|c| PlannedCommand::version(name, c)),

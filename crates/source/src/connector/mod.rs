@@ -10,6 +10,7 @@ mod step;
 mod target;
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -149,6 +150,18 @@ impl Context {
     pub fn is_dead(&self, name: &str) -> bool {
         session_of(name)
             .is_some_and(|session| self.living.is_ours(session) && !self.living.is_alive(session))
+    }
+
+    /// Private directories of sessions of this user that are no more.
+    pub fn dead_scratch(&self) -> Vec<PathBuf> {
+        let above = self.scratch.parent().into_iter().flat_map(std::fs::read_dir);
+        let entries = above.flatten().flatten();
+        let dead = entries.filter(|entry| self.is_dead(&entry.file_name().to_string_lossy()));
+        // Of other users' sessions nobody else knows whether they live.
+        let own = rustix::process::geteuid().as_raw();
+        let places = dead.map(|entry| entry.path());
+        let is_own = |place: &PathBuf| place.symlink_metadata().is_ok_and(|at| at.uid() == own);
+        places.filter(is_own).collect()
     }
 
     /// Whether something of this name belongs to a session that is known to be at work. Asked of what

@@ -61,6 +61,9 @@ pub struct TargetPlan {
     /// Files and directories that it writes or replaces, by their whole paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<PathBuf>,
+    /// What it runs on this host because the snapshot says so: command lines, each as its words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<Vec<String>>,
     /// What others of the same restore may need, as [`Check::unless`](field@Check::unless) names it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brings: Vec<String>,

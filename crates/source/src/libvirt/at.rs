@@ -25,10 +25,12 @@ pub(crate) struct At {
     /// The guest's freeze hooks make its applications consistent. Nobody else can know.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub application_hooks: bool,
-    /// Disks by name, for a machine that is not defined, or whose definition names others. Used
-    /// while it is off.
+    /// Disks by name, for a machine that is not defined.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub disks: BTreeMap<String, DiskAt>,
+    /// While it is off, `disks` are read whatever its definition names: what a restore replaces.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub named_disks: bool,
 }
 
 impl At {

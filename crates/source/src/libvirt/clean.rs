@@ -1,19 +1,31 @@
 //! What captures left in machines of libvirt when they were killed.
 
-use tintype_model::Result;
 use tintype_model::resource::{Kind, Resource};
+use tintype_model::{Error, Result};
 
 use super::at::At;
 use super::canary::Monitor;
 use super::job::{end_job, let_go_on, look};
+use super::sign;
 use super::source::Guard;
 use super::virsh::Virsh;
+
 use crate::connector::Context;
 use crate::vm::server;
 
 pub(crate) fn clean(resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
     let mut done = server::clean(context)?;
     let mut first = Ok(());
+    for (sign, guard) in sign::left_behind(context) {
+        let domain = &guard.domain;
+        let thawed = guard.thaw(context).and_then(|()| {
+            std::fs::remove_file(&sign).map_err(|error| Error::io(error, sign.display()))
+        });
+        match thawed {
+            Ok(()) => done.push(format!("vm {domain}: a freeze of a session that is no more")),
+            Err(error) => first = first.and(Err(error.context(format!("vm {domain}")))),
+        }
+    }
     let ours =
         |resource: &&&Resource| resource.connector == super::NAME && resource.kind == Kind::Vm;
     for resource in resources.iter().filter(ours) {

@@ -6,7 +6,7 @@ use tintype_model::resource::{Consistency, Kind, Resource, check_name};
 
 use super::at::At;
 use super::domain::Domain;
-use super::source::reach;
+use super::source::{disks_of_files, reach};
 use super::virsh::Virsh;
 use crate::connector::{Context, Discovered};
 
@@ -26,7 +26,11 @@ pub(crate) fn discover_at(uri: &str, context: &Context) -> Result<Vec<Discovered
         context.cancel.check()?;
         // Undefined meanwhile.
         let Ok(domain) = Domain::look(&virsh, name) else { continue };
-        let at = at_of("domain", name, uri);
+        let mut at = at_of("domain", name, uri);
+        let disks = disks_of_files(&domain.disks);
+        if let Some(disks) = serde_json::to_value(&disks).ok().filter(|_| !disks.is_empty()) {
+            at.insert("disks".to_owned(), disks);
+        }
         let Ok(parsed) = At::parse(&at) else { continue };
         let (reaches, why_not_more) = reach(&virsh, &domain, &parsed);
         let resource = resource(Kind::Vm, name, at);
@@ -69,5 +73,49 @@ fn resource(kind: Kind, name: &str, at: Map<String, Value>) -> Resource {
         hooks: Vec::new(),
         excludes: Vec::new(),
         components: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use tintype_testkit::env::{RealClock, Threads};
+    use tintype_testkit::libvirt::Libvirt;
+
+    use super::*;
+
+    #[test]
+    fn machines_are_found_with_their_disks() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let libvirt = Libvirt::start();
+        let disk = libvirt.directory.join("one.raw");
+        std::fs::write(&disk, [0; 512]).unwrap();
+        let xml = format!(
+            "<domain type='qemu'><name>one</name><memory>1</memory><os><type arch='x86_64'>hvm\
+             </type></os><devices><disk type='file' device='disk'><driver name='qemu' type='raw'/>\
+             <source file='{}'/><target dev='vda' bus='virtio'/></disk></devices></domain>",
+            disk.display()
+        );
+        libvirt.define_xml("define", &xml);
+        let own = tempfile::tempdir().unwrap();
+        let context = Context {
+            clock: Arc::new(RealClock::start()),
+            tasks: Arc::new(Threads),
+            cancel: tintype_model::cancel::Cancel::default(),
+            session: "0123456789abcdef".into(),
+            living: Arc::new(BTreeSet::new()),
+            scratch: own.path().to_owned(),
+            written_devices: Vec::new(),
+            passwords: crate::connector::Passwords::default(),
+            quiesce: true,
+        };
+        let found = discover_at(&libvirt.uri, &context).unwrap();
+        let one = found.iter().find(|found| found.resource.at["domain"] == "one").unwrap();
+        let expected = json!({ "vda": { "file": disk, "format": "raw" } });
+        assert_eq!(one.resource.at["disks"], expected);
     }
 }

@@ -18,8 +18,13 @@ pub(crate) struct Domain {
     pub uuid: String,
     /// `running`, `paused`, `shut off`, …
     pub state: String,
+    /// It is off, with its memory saved: it would go on where it was, over whatever disks.
+    pub is_saved: bool,
     pub disks: Vec<DomainDisk>,
+    /// The file of the firmware's variables.
     pub nvram: Option<PathBuf>,
+    /// They are kept, wherever that is.
+    pub has_nvram: bool,
     /// Who QEMU runs as.
     pub owner: Option<u32>,
     pub has_agent: bool,
@@ -49,6 +54,10 @@ impl Domain {
         let mut domain = read(&definition, state.trim());
         for disk in &mut domain.disks {
             disk.find_volume(virsh);
+        }
+        if domain.is_off() {
+            domain.is_saved =
+                info(virsh, "dominfo", name, "Managed save:")?.as_deref() == Some("yes");
         }
         Ok(domain)
     }
@@ -82,11 +91,16 @@ impl Domain {
     }
 }
 
-/// Whether something is started with the host. `info`: the verb that says it.
-pub(crate) fn autostarts(virsh: &Virsh, info: &str, name: &str) -> Result<bool> {
-    let said = virsh.call(&[info, name])?;
-    let line = said.lines().find_map(|line| line.strip_prefix("Autostart:"));
-    Ok(line.is_some_and(|value| matches!(value.trim(), "yes" | "enable")))
+/// Whether something is started with the host. `verb`: the one that says it.
+pub(crate) fn autostarts(virsh: &Virsh, verb: &str, name: &str) -> Result<bool> {
+    let said = info(virsh, verb, name, "Autostart:")?;
+    Ok(matches!(said.as_deref(), Some("yes" | "enable")))
+}
+
+fn info(virsh: &Virsh, verb: &str, name: &str, what: &str) -> Result<Option<String>> {
+    let said = virsh.call(&[verb, name])?;
+    let line = said.lines().find_map(|line| line.strip_prefix(what));
+    Ok(line.map(|value| value.trim().to_owned()))
 }
 
 impl DomainDisk {
@@ -129,14 +143,25 @@ fn read(definition: &Element, state: &str) -> Domain {
         name: text(definition, &["name"]).unwrap_or_default(),
         uuid: text(definition, &["uuid"]).unwrap_or_default(),
         state: state.to_owned(),
+        is_saved: false,
         disks,
-        nvram: text(definition, &["os", "nvram"]).map(PathBuf::from),
+        nvram: nvram(definition),
+        has_nvram: children(definition, "os").any(|os| os.get_child("nvram").is_some()),
         // `+64055:+64055`
         owner: owner
             .and_then(|label| label.split(':').next()?.trim_start_matches('+').parse().ok()),
         has_agent: has_agent(definition),
         has_threads,
     }
+}
+
+/// The file of the firmware's variables: `<nvram>FILE</nvram>`, or as a disk says it.
+pub(crate) fn nvram(definition: &Element) -> Option<PathBuf> {
+    let source = || {
+        let nvram = definition.get_child("os")?.get_child("nvram")?;
+        of_child(nvram, "source", "file").or_else(|| of_child(nvram, "source", "dev"))
+    };
+    text(definition, &["os", "nvram"]).or_else(source).map(PathBuf::from)
 }
 
 /// Whether a definition has a port for a guest agent.

@@ -8,6 +8,7 @@ mod domain;
 mod job;
 mod network;
 mod pull;
+mod sign;
 mod source;
 mod target;
 mod virsh;

@@ -13,6 +13,7 @@ use tintype_model::{Error, ErrorKind, Result};
 use super::at::At;
 use super::domain::{Domain, DomainDisk, autostarts};
 use super::pull::Pull;
+use super::sign::Sign;
 use super::virsh::{Session, Virsh, is_gone};
 use crate::connector::{CapturePlan, Context, Guarded, Part, Released, Source, View};
 use crate::qemu::at::DiskAt;
@@ -26,7 +27,8 @@ use crate::vm::socket::Waits;
 
 pub(crate) const DEFINITION: &str = "domain.xml";
 const NVRAM_BYTES: u64 = 128 << 20;
-const BEGIN: Duration = Duration::from_mins(1);
+/// In the window: less than the guard waits.
+const BEGIN: Duration = Duration::from_secs(8);
 
 /// What the guard must know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,7 +59,7 @@ pub(crate) fn reach(virsh: &Virsh, domain: &Domain, at: &At) -> Level {
         return (Consistency::None, Some(why));
     }
     if domain.is_off() {
-        return off_level();
+        return off_level(Some(domain));
     }
     match agent_answers(virsh, domain) {
         Ok(()) => level::frozen(at.application_hooks),
@@ -67,9 +69,15 @@ pub(crate) fn reach(virsh: &Virsh, domain: &Domain, at: &At) -> Level {
 
 /// libvirt says "shutdown" of every end that came from within the guest, also of one without
 /// anything written back.
-fn off_level() -> Level {
+fn off_level(domain: Option<&Domain>) -> Level {
+    if domain.is_some_and(|domain| domain.is_saved) {
+        return level::crash(SAVED);
+    }
     level::crash(WHY)
 }
+
+const SAVED: &str = "the machine is off with its memory saved (virsh managedsave), which is not \
+                     captured: what it held back is not on the disks; start it for more";
 
 pub(super) fn agent_answers(virsh: &Virsh, domain: &Domain) -> Result<(), String> {
     if !domain.has_agent {
@@ -83,6 +91,15 @@ pub(super) fn agent_answers(virsh: &Virsh, domain: &Domain) -> Result<(), String
     ask_agent(virsh, &domain.name, "guest-ping", Value::Null)
         .map(drop)
         .map_err(|error| format!("the guest agent does not answer (is it installed?): {error}"))
+}
+
+/// Whether the agent can freeze, or why not. An error if another program froze.
+fn agent_freezes(virsh: &Virsh, domain: &str) -> Result<Result<(), String>> {
+    let status = ask_agent(virsh, domain, "guest-fsfreeze-status", Value::Null);
+    if status.as_ref().is_ok_and(|status| status.as_str() == Some("frozen")) {
+        return Err(frozen_already("virsh domfsthaw"));
+    }
+    level::freezes(status.map(drop))
 }
 
 fn ask_agent(virsh: &Virsh, domain: &str, command: &str, arguments: Value) -> Result<Value> {
@@ -107,6 +124,7 @@ pub(crate) struct DomainSource {
     has_agent: bool,
     why_no_agent: Option<String>,
     asked: bool,
+    sign: Sign,
     frozen: u64,
     window: WindowFacts,
 }
@@ -126,6 +144,7 @@ impl DomainSource {
             has_agent: false,
             why_no_agent: None,
             asked: false,
+            sign: Sign::default(),
             frozen: 0,
             window: WindowFacts::default(),
         })
@@ -134,14 +153,14 @@ impl DomainSource {
     /// Of a machine that is off, or not defined.
     fn disks_off(&self) -> BTreeMap<String, DiskAt> {
         match &self.domain {
-            Some(domain) if self.at.disks.is_empty() => disks_of_files(&self.disks(domain)),
+            Some(domain) if !self.at.named_disks => disks_of_files(&self.disks(domain)),
             _ => self.at.disks.clone(),
         }
     }
 
     fn plan_off(&self) -> Result<CapturePlan> {
         Off::check(&self.disks_off())?;
-        let (reaches, why_not_more) = off_level();
+        let (reaches, why_not_more) = off_level(self.domain.as_ref());
         Ok(CapturePlan { reaches, why_not_more, freezes: Some(HELD.to_owned()) })
     }
 
@@ -166,10 +185,20 @@ impl DomainSource {
     }
 
     fn thaw_anew(&mut self) -> Result<()> {
-        let guard = Guard { uri: self.at.uri.clone(), domain: self.name.clone() };
-        let thawed = guard.thaw(&self.context);
-        self.asked &= thawed.is_err();
+        let thawed = self.guard().thaw(&self.context);
+        if thawed.is_ok() {
+            self.is_thawed();
+        }
         thawed
+    }
+
+    fn guard(&self) -> Guard {
+        Guard { uri: self.at.uri.clone(), domain: self.name.clone() }
+    }
+
+    fn is_thawed(&mut self) {
+        self.asked = false;
+        self.sign.remove();
     }
 
     fn parts_of_definition(&self, domain: &Domain) -> Result<Vec<Part>> {
@@ -209,12 +238,22 @@ impl DomainSource {
     }
 }
 
-fn disks_of_files(disks: &[DomainDisk]) -> BTreeMap<String, DiskAt> {
+pub(super) fn disks_of_files(disks: &[DomainDisk]) -> BTreeMap<String, DiskAt> {
     let disks = disks.iter().filter_map(|disk| {
         let file = PathBuf::from(disk.source.as_ref()?);
         Some((disk.name.clone(), DiskAt { file, format: disk.format.clone() }))
     });
     disks.collect()
+}
+
+/// What is not there: one that never ran has none yet.
+fn without_nvram(domain: &Domain) -> Option<String> {
+    let place = match &domain.nvram {
+        _ if !domain.has_nvram => return None,
+        Some(file) => format!("{} is not there", file.display()),
+        None => "they are in no file of this host".to_owned(),
+    };
+    Some(format!("the firmware's variables are not captured: {place}"))
 }
 
 /// Firmware writes rarely and little; the same twice was not read in the middle of it.
@@ -258,8 +297,14 @@ impl Source for DomainSource {
             ));
         }
         let answers = agent_answers(&self.virsh, domain);
-        self.has_agent = answers.is_ok();
-        self.why_no_agent = answers.err();
+        let freezes = match answers {
+            // Nothing is asked of it.
+            Ok(()) if !self.context.quiesce => Ok(()),
+            Ok(()) => agent_freezes(&self.virsh, &self.name)?,
+            Err(why) => Err(why),
+        };
+        self.has_agent = freezes.is_ok();
+        self.why_no_agent = freezes.err();
         if self.has_agent && !self.context.quiesce {
             self.why_no_agent = Some(NOT_QUIESCED.to_owned());
         }
@@ -267,12 +312,6 @@ impl Source for DomainSource {
             Some(why) => level::crash(why),
             None => level::frozen(self.at.application_hooks),
         };
-        if self.has_agent {
-            let status = ask_agent(&self.virsh, &self.name, "guest-fsfreeze-status", Value::Null)?;
-            if status.as_str() == Some("frozen") {
-                return Err(frozen_already("virsh domfsthaw"));
-            }
-        }
         let is_held = self.has_agent && self.context.quiesce;
         let freezes = is_held.then(|| FREEZES.to_owned());
         Ok(CapturePlan { reaches, why_not_more, freezes })
@@ -294,8 +333,7 @@ impl Source for DomainSource {
     }
 
     fn guarded(&self) -> Option<Guarded> {
-        let guard = Guard { uri: self.at.uri.clone(), domain: self.name.clone() };
-        let what = serde_json::to_value(guard).ok().filter(|_| self.has_agent)?;
+        let what = serde_json::to_value(self.guard()).ok().filter(|_| self.has_agent)?;
         Some(Guarded { connector: super::NAME.into(), name: self.resource.name.clone(), what })
     }
 
@@ -305,12 +343,13 @@ impl Source for DomainSource {
             session.wait_as(Waits::stubborn(&self.context));
         }
         if self.has_agent && self.context.quiesce && self.pull.is_some() {
+            self.sign.write(&self.guard(), &self.context)?;
             self.asked = true;
             let (seconds, said) = self.timed(&["domfsfreeze", &name], FREEZE);
             self.window.agent_freeze = seconds;
             if said.as_ref().is_err_and(|error| error.is(ErrorKind::Locked)) {
                 // Another's freeze is not ended here.
-                self.asked = false;
+                self.is_thawed();
             }
             self.frozen = count(&said?, "Froze");
         }
@@ -338,7 +377,7 @@ impl Source for DomainSource {
         self.window.agent_thaw = seconds;
         match said.map(|said| count(&said, "Thawed")) {
             Ok(count) => {
-                self.asked = false;
+                self.is_thawed();
                 stayed(self.frozen, count)
             }
             Err(error) => {
@@ -361,7 +400,7 @@ impl Source for DomainSource {
         let (disks, facts, (consistency, why_not_more)) = match (self.off.take(), &mut self.pull) {
             (Some(off), _) => {
                 let (disks, facts) = off.into_parts(&self.context)?;
-                (disks, facts, off_level())
+                (disks, facts, off_level(domain.as_ref()))
             }
             (None, Some(pull)) => {
                 let level = if self.frozen > 0 {
@@ -374,6 +413,10 @@ impl Source for DomainSource {
             }
             (None, None) => return Err(Error::internal("nothing was prepared")),
         };
+        let has_nvram = parts.iter().any(|part| part.at == NVRAM.as_bytes());
+        let no_nvram = domain.as_ref().filter(|_| !has_nvram).and_then(without_nvram);
+        let whys: Vec<String> = why_not_more.into_iter().chain(no_nvram).collect();
+        let why_not_more = (!whys.is_empty()).then(|| whys.join("; "));
         parts.extend(disks);
         parts.sort_by(|a, b| a.at.cmp(&b.at));
         let facts = serde_json::to_value(self.facts(domain.as_ref(), facts)).unwrap_or_default();

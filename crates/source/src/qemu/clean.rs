@@ -34,8 +34,10 @@ pub(crate) fn clean(resources: &[&Resource], context: &Context) -> Result<Vec<St
 
 fn clean_one(at: &At, context: &Context) -> Result<Vec<String>> {
     let mut qmp = match Qmp::connect(&at.qmp, Waits::of(context)) {
-        // Another program holds the monitor, which then is not dead.
-        Err(error) if error.is(ErrorKind::Unavailable) => return Ok(Vec::new()),
+        // Another program holds the monitor: a run that lives, if none is dead.
+        Err(error) if error.is(ErrorKind::Unavailable) && context.dead_scratch().is_empty() => {
+            return Ok(Vec::new());
+        }
         Err(error) if error.is(ErrorKind::NotFound) => return gone(&at.qmp).map(|()| Vec::new()),
         qmp => qmp?,
     };

@@ -11,7 +11,7 @@ pub(crate) mod mark;
 mod names;
 pub(crate) mod off;
 mod plan;
-mod process;
+pub(crate) mod process;
 mod source;
 mod sweep;
 pub(crate) mod target;

@@ -142,8 +142,14 @@ impl Running {
             Err(error) if error.is(ErrorKind::Canceled) => return Err(error),
             Err(error) => return Ok(Err(error.to_string())),
         };
-        if agent.is_frozen()? {
-            return Err(frozen_already("guest-fsfreeze-thaw"));
+        if context.quiesce {
+            let is_frozen = agent.is_frozen();
+            if matches!(is_frozen, Ok(true)) {
+                return Err(frozen_already("guest-fsfreeze-thaw"));
+            }
+            if let Err(why) = level::freezes(is_frozen.map(drop))? {
+                return Ok(Err(why));
+            }
         }
         // Old agents cannot tell.
         self.system = agent.system().unwrap_or_default();

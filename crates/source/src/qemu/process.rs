@@ -33,12 +33,16 @@ pub(crate) fn all() -> BTreeMap<i32, (Vec<String>, Command)> {
     let found = numbers.filter_map(|process| {
         // Gone, or not ours to see.
         let (words, directory) = command_of(process).ok()?;
-        let program = Path::new(words.first()?).file_name()?.to_str()?;
-        let is_qemu =
-            program.starts_with("qemu-system-") || program == "qemu-kvm" || program == "kvm";
-        is_qemu.then(|| (process, (words.clone(), parse(&words, &directory))))
+        let is_one = is_qemu(words.first()?);
+        is_one.then(|| (process, (words.clone(), parse(&words, &directory))))
     });
     found.collect()
+}
+
+/// Whether a program is a QEMU, by its name.
+pub(crate) fn is_qemu(program: &str) -> bool {
+    let name = Path::new(program).file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("qemu-system-") || name == "qemu-kvm" || name == "kvm"
 }
 
 /// A monitor. None if its QEMU is gone; an error if only the socket is.

@@ -24,6 +24,9 @@ use crate::vm::level::{self, NOTHING_TO_FREEZE};
 use crate::vm::socket::Waits;
 
 const NVRAM_BYTES: u64 = 128 << 20;
+/// So long QEMU may take in the window, and as long to go on: with what the agent may take less than
+/// the guard waits before it kills the run, with all its other members.
+const WINDOW: Duration = Duration::from_secs(3);
 
 pub(crate) struct QemuSource {
     at: At,
@@ -92,6 +95,7 @@ impl QemuSource {
         else {
             return Ok(());
         };
+        running.qmp.bound(Some(WINDOW));
         let switched = capture.switch(running);
         self.window.switch = self.seconds(begun, ()).0;
         switched
@@ -163,7 +167,7 @@ impl QemuSource {
         Ok(View {
             parts,
             consistency: Consistency::Crash,
-            why_not_more: Some(WHY.to_owned()),
+            why_not_more: Some(why_off()),
             mark: None,
             facts: serde_json::to_value(facts).unwrap_or_default(),
             version: None,
@@ -186,6 +190,14 @@ impl QemuSource {
     }
 }
 
+/// Of a machine that is off only the disks are known.
+fn why_off() -> String {
+    format!(
+        "{WHY}; its definition and its firmware's variables are known only while it runs and are not \
+         captured: the last snapshot that was taken while it ran holds them"
+    )
+}
+
 impl Source for QemuSource {
     fn plan(&mut self) -> Result<CapturePlan> {
         // The sockets of before take one program at a time, also this one.
@@ -195,7 +207,7 @@ impl Source for QemuSource {
             Found::Running(running) => running.plan(&self.at),
             Found::Off => {
                 Off::check(&self.at.disks)?;
-                let why_not_more = Some(WHY.to_owned());
+                let why_not_more = Some(why_off());
                 let freezes = Some(HELD.to_owned());
                 CapturePlan { reaches: Consistency::Crash, why_not_more, freezes }
             }
@@ -239,7 +251,12 @@ impl Source for QemuSource {
 
     fn thaw(&mut self) -> Result<()> {
         let resumed = match (&mut self.found, &mut self.capture) {
-            (Some(Found::Running(running)), Some(capture)) => capture.resume(running),
+            (Some(Found::Running(running)), Some(capture)) => {
+                running.qmp.bound(Some(WINDOW));
+                let resumed = capture.resume(running);
+                running.qmp.bound(None);
+                resumed
+            }
             _ => Ok(()),
         };
         self.thaw_guest().and(resumed)

@@ -35,7 +35,8 @@ const WHY: &str = "files are read while others write; settings seldom change";
 #[serde(deny_unknown_fields)]
 struct At {
     /// Absolute paths of files and directories. If one is missing, the snapshot holds the others and
-    /// is incomplete.
+    /// is incomplete. Links on the way are followed: what lies below one is stored under its real
+    /// path, by which `excludes` know it.
     #[serde(default)]
     paths: Vec<PathBuf>,
     /// The list of installed packages, as `packages.txt`.
@@ -137,9 +138,20 @@ impl Source for Live {
     }
 
     fn view(&mut self) -> Result<View> {
-        let (present, missing): (Vec<_>, Vec<_>) =
-            self.at.paths.iter().cloned().partition(|path| path.symlink_metadata().is_ok());
+        let (mut present, mut missing, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
+        for path in &self.at.paths {
+            let Some(real) = paths::real(path) else {
+                missing.push(path.clone());
+                continue;
+            };
+            if real != *path {
+                elsewhere.push(format!("{} is stored as {}", path.display(), real.display()));
+            }
+            present.push(real);
+        }
         self.missing.clone_from(&missing);
+        let whys = std::iter::once(WHY.to_owned()).chain(elsewhere);
+        let why_not_more = Some(whys.collect::<Vec<_>>().join("; "));
         let excludes = paths::only(&present, &self.excludes)
             .map_err(|error| error.context(format_args!("settings {}", self.name)))?;
         let content = Content::Files {
@@ -164,7 +176,7 @@ impl Source for Live {
         Ok(View {
             parts,
             consistency: Consistency::None,
-            why_not_more: Some(WHY.into()),
+            why_not_more,
             mark: None,
             facts,
             version: None,

@@ -33,6 +33,16 @@ pub(super) fn usual() -> Vec<&'static str> {
     USUAL.into_iter().filter(|path| Path::new(path).symlink_metadata().is_ok()).collect()
 }
 
+/// Where it is: the links on the way are followed, one at its end is not. None if it is not there, or
+/// no pattern can name it.
+pub(super) fn real(path: &Path) -> Option<PathBuf> {
+    let real = match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => parent.canonicalize().ok()?.join(name),
+        _ => path.to_owned(),
+    };
+    (real.symlink_metadata().is_ok() && !is_unusual(&real)).then_some(real)
+}
+
 /// No pattern can name it exactly.
 pub(super) fn is_unusual(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();

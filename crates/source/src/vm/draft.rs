@@ -79,6 +79,14 @@ impl<'a> Draft<'a> {
         self.file(Stage::Stage, text, &FileStep::WriteObject { at: NVRAM.to_owned(), file });
     }
 
+    /// Of a machine that is new.
+    pub(crate) fn new_nvram(&mut self, file: PathBuf) {
+        self.check_free(&file);
+        let new = beside(&file, "new", self.context);
+        self.write_nvram(new.clone());
+        self.put(new, file);
+    }
+
     pub(crate) fn make_directory(&mut self, path: &Path) {
         if !path.is_dir() {
             let text = format!("make {}", path.display());

@@ -1,6 +1,7 @@
 //! Which consistency a machine can reach, and why not more, in the same words whoever runs it.
 
 use tintype_model::resource::Consistency;
+use tintype_model::{ErrorKind, Result};
 
 /// With what would help to reach more.
 pub(crate) type Level = (Consistency, Option<String>);
@@ -23,7 +24,39 @@ pub(crate) fn frozen(applications_take_part: bool) -> Level {
     (Consistency::Filesystem, Some(why.to_owned()))
 }
 
+/// What an agent says of freezing before it is asked to: one that cannot, or must not by its
+/// settings, is as good as none.
+pub(crate) fn freezes(said: Result<()>) -> Result<Result<(), String>> {
+    match said {
+        Err(error) if error.is(ErrorKind::Canceled) || error.is(ErrorKind::Locked) => Err(error),
+        Err(error) => Ok(Err(format!(
+            "the guest agent cannot freeze file systems (are `guest-fsfreeze-…` blocked in its \
+             settings, or not known to its system?): {error}"
+        ))),
+        Ok(()) => Ok(Ok(())),
+    }
+}
+
 /// As after a power failure.
 pub(crate) fn crash(why: impl Into<String>) -> Level {
     (Consistency::Crash, Some(why.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tintype_model::Error;
+
+    use super::*;
+
+    #[test]
+    fn an_agent_that_cannot_freeze_is_as_good_as_none() {
+        assert_eq!(freezes(Ok(())).unwrap(), Ok(()));
+        for error in [Error::unsupported("disabled"), Error::invalid("not now")] {
+            let why = freezes(Err(error)).unwrap().unwrap_err();
+            assert!(why.contains("guest-fsfreeze"), "{why}");
+        }
+        for error in [Error::locked("frozen"), Error::canceled("stopped")] {
+            assert!(freezes(Err(error)).is_err());
+        }
+    }
 }

@@ -146,7 +146,7 @@ fn is_same(a: &Metadata, b: &Metadata) -> bool {
 
 /// As a restore writes it, and nobody else but by chance.
 fn is_ours(file: &Metadata) -> bool {
-    file.is_file() && file.uid() == own_user() && file.mode() & 0o777 == 0o600
+    file.is_file() && file.uid() == own_user() && matches!(file.mode() & 0o777, 0o600 | 0o700)
 }
 
 fn own_user() -> u32 {

@@ -63,6 +63,8 @@ pub(crate) struct Qmp {
     socket: Socket,
     path: PathBuf,
     waits: Waits,
+    /// When what holds up a guest must be over.
+    until: Option<Duration>,
     /// Of the last command.
     id: u64,
     events: VecDeque<(String, Value)>,
@@ -75,7 +77,8 @@ impl Qmp {
         let patience = waits.within(GREETING);
         let socket = Socket::connect(path, &patience)?;
         let events = VecDeque::new();
-        let mut qmp = Self { socket, path: path.to_owned(), waits, id: 0, events, version: (0, 0) };
+        let path = path.to_owned();
+        let mut qmp = Self { socket, path, waits, until: None, id: 0, events, version: (0, 0) };
         let greeting = qmp.receive(&patience).map_err(|error| {
             let advice = "a QMP socket serves one program at a time, and another seems to hold \
                           this one: give the machine a `-qmp` socket for Tintype alone";
@@ -102,8 +105,18 @@ impl Qmp {
         self.waits = waits;
     }
 
+    /// From now on all commands together take at most so long; none: each as long as it may.
+    pub(crate) fn bound(&mut self, limit: Option<Duration>) {
+        self.until = limit.map(|limit| self.waits.elapsed() + limit);
+    }
+
+    fn limit(&self) -> Duration {
+        let left = self.until.map(|until| until.saturating_sub(self.waits.elapsed()));
+        left.map_or(COMMAND, |left| left.min(COMMAND))
+    }
+
     pub(crate) fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
-        let patience = self.waits.within(COMMAND);
+        let patience = self.waits.within(self.limit());
         self.id += 1;
         let mut line = json!({ "execute": command, "arguments": arguments, "id": self.id });
         if line["arguments"] == Value::Object(Map::new()) {
@@ -186,6 +199,48 @@ mod tests {
         let refusal = parse(br#"{"id":8,"error":{"class":"GenericError","desc":"no"}}"#).unwrap();
         let expected = Refusal { class: "GenericError".into(), description: "no".into() };
         assert_eq!(refusal, Message::Reply { id: Some(8), result: Err(expected) });
+    }
+
+    /// Each look at it takes a second.
+    struct Ticking(std::sync::atomic::AtomicU64);
+
+    impl tintype_model::env::Clock for Ticking {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::UNIX_EPOCH
+        }
+
+        fn elapsed(&self) -> Duration {
+            Duration::from_secs(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+        }
+
+        fn sleep(&self, _: Duration) {}
+    }
+
+    /// A QEMU that is stopped itself answers nothing: one member of a group fails, and not the run.
+    #[test]
+    fn what_holds_up_a_guest_is_bounded_as_a_whole() {
+        let (ours, _qemu) = std::os::unix::net::UnixStream::pair().unwrap();
+        let waits = Waits::by(std::sync::Arc::new(Ticking(0.into())));
+        let mut qmp = Qmp {
+            socket: Socket::of(ours, "a monitor".to_owned()).unwrap(),
+            path: PathBuf::from("a monitor"),
+            waits: waits.clone(),
+            until: None,
+            id: 0,
+            events: VecDeque::new(),
+            version: (7, 2),
+        };
+        let begun = waits.elapsed();
+        qmp.bound(Some(Duration::from_secs(8)));
+        for command in ["query-status", "stop", "cont"] {
+            let error = qmp.execute(command, json!({})).unwrap_err();
+            assert!(error.is(ErrorKind::Unavailable), "{error}");
+        }
+        assert!(waits.elapsed() - begun < COMMAND, "three commands together");
+        qmp.bound(None);
+        let begun = waits.elapsed();
+        qmp.execute("cont", json!({})).unwrap_err();
+        assert!(waits.elapsed() - begun >= COMMAND);
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Rules {
                     parsed.disks = Some(names.collect());
                 }
                 ("uuid", "") => parsed.uuid = Some(value),
-                ("start", "") => parsed.start = value == "yes",
+                ("start", "") => parsed.start = yes_or_no(rule, &value)?,
                 ("format", disk) => drop(parsed.formats.insert(disk.to_owned(), value)),
                 ("mac", old) => drop(parsed.macs.insert(old.to_ascii_lowercase(), value)),
                 ("network", old) if has_networks => {
@@ -69,10 +69,37 @@ impl Rules {
         if let Some(format) = self.formats.values().find(strange) {
             return Err(Error::invalid(format!("{format:?} is no format of a disk")));
         }
+        if let Some(wrong) = self.macs.values().find(|mac| !has_form(mac, ':', &[2; 6])) {
+            return Err(Error::invalid(format!(
+                "{wrong:?} is no network address, as 52:54:00:12:34:56"
+            )));
+        }
+        if let Some(wrong) = self.uuid.iter().find(|uuid| !has_form(uuid, '-', &[8, 4, 4, 4, 12])) {
+            return Err(Error::invalid(format!("{wrong:?} is no uuid")));
+        }
+        if self.replace.contains_key("") {
+            return Err(Error::invalid("the rule `replace:TEXT` names the text"));
+        }
         if self.directory.as_ref().is_some_and(|directory| !directory.is_absolute()) {
             return Err(Error::invalid("the rule `directory` is a whole path, from `/` on"));
         }
         Ok(())
+    }
+
+    /// What is named as old must be there: of the machine that was captured.
+    pub(crate) fn check_known(
+        &self,
+        macs: &BTreeSet<String>,
+        networks: &BTreeSet<String>,
+    ) -> Result<()> {
+        let has = |old: &String| macs.iter().any(|mac| mac.eq_ignore_ascii_case(old));
+        if let Some(unknown) = self.macs.keys().find(|old| !has(old)) {
+            return Err(Error::invalid(format!("the machine has no network address {unknown}")));
+        }
+        match self.networks.keys().find(|old| !networks.contains(*old)) {
+            Some(unknown) => Err(Error::invalid(format!("the machine is on no network {unknown}"))),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn takes(&self, disk: &DiskFacts) -> bool {
@@ -93,6 +120,23 @@ impl Rules {
             ))
         })
     }
+}
+
+fn yes_or_no(rule: &str, value: &str) -> Result<bool> {
+    match value {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(Error::invalid(format!("the rule `{rule}` is `yes` or `no`, not {value:?}"))),
+    }
+}
+
+/// Hexadecimal digits in groups of these lengths.
+fn has_form(text: &str, between: char, lengths: &[usize]) -> bool {
+    let groups: Vec<&str> = text.split(between).collect();
+    let is_one = |(group, length): (&&str, &usize)| {
+        group.len() == *length && group.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    groups.len() == lengths.len() && groups.iter().zip(lengths).all(is_one)
 }
 
 #[cfg(test)]
@@ -144,10 +188,25 @@ mod tests {
             ("format:vda", ""),
             ("directory", "vm"),
             ("start:now", "yes"),
+            ("start", "true"),
+            ("uuid", "new"),
+            ("mac:52:54:00:aa:00:01", "52:54"),
+            ("replace:", "x"),
             ("colour", "red"),
         ];
         for rule in bad {
             assert!(parse(&[rule], false).is_err(), "{rule:?}");
+        }
+        let known = |rule| {
+            let (macs, networks) = (["52:54:00:AA:00:01"], ["lan"]);
+            let own = |names: [&str; 1]| names.map(str::to_owned).into();
+            parse(&[rule], true).unwrap().check_known(&own(macs), &own(networks))
+        };
+        let to = "52:54:00:00:00:02";
+        known(("mac:52:54:00:aa:00:01", to)).unwrap();
+        known(("network:lan", "lan2")).unwrap();
+        for unknown in [("mac:52:54:00:aa:00:02", to), ("network:lam", "lan2")] {
+            assert!(known(unknown).is_err(), "{unknown:?}");
         }
         let none = parse(&[], true).unwrap();
         let error = none.directory_for(&facts().disks[0]).unwrap_err().to_string();

@@ -98,6 +98,32 @@ fn named_paths_packages_and_units() {
 }
 
 #[test]
+fn what_lies_below_a_link_is_stored_where_it_is() {
+    let top = tempfile::tempdir().unwrap();
+    let top = top.path().canonicalize().unwrap();
+    fs::create_dir_all(top.join("real/units")).unwrap();
+    fs::write(top.join("real/units/one"), b"1").unwrap();
+    std::os::unix::fs::symlink("real", top.join("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", top.join("broken")).unwrap();
+    let named = ["link/units", "broken/units", "broken"].map(|name| top.join(name));
+    let at = [("paths", serde_json::json!(named)), ("packages", false.into())];
+    let resource = resource(Kind::Settings, "host", "settings", &at);
+    let session = Session::new(Vec::new());
+    let mut source = connector("settings").source(&resource, &session.context).unwrap();
+    let held = capture(&mut *source, None, Released::Committed).unwrap();
+    let below = top.strip_prefix("/").unwrap();
+    let path = |name: &str| below.join(name).into_os_string().into_encoded_bytes();
+    let tree = &held.trees[0].1.0;
+    assert!(tree.contains_key(&path("real/units/one")) && tree.contains_key(&path("broken")));
+    assert_eq!(source.missing(), [format!("there is no {}", named[1].display())]);
+    let real = top.join("real/units");
+    assert_eq!(held.facts["paths"], serde_json::json!([real, named[2]]));
+    let said = held.why_not_more.unwrap();
+    let told = format!("{} is stored as {}", named[0].display(), real.display());
+    assert!(said.contains(&told), "{said}");
+}
+
+#[test]
 fn what_is_there_is_discovered_and_paths_are_checked() {
     let session = Session::new(Vec::new());
     let settings = connector("settings");

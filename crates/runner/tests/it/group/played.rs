@@ -304,7 +304,8 @@ impl Target for PlayedTarget {
         }
         let step = |stage| Step { stage, text: format!("{stage:?}"), action: json!(item.name) };
         let steps = STAGES.into_iter().map(step).collect();
-        Ok(TargetPlan { checks, steps, replaces: true, ..TargetPlan::default() })
+        let commands = vec![vec!["play".to_owned(), item.name.clone()]];
+        Ok(TargetPlan { checks, steps, replaces: true, commands, ..TargetPlan::default() })
     }
 
     fn apply(&mut self, step: &Step, stored: &dyn Stored) -> Result<Value> {

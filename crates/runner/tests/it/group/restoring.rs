@@ -75,6 +75,16 @@ fn with_restore<T>(
     })
 }
 
+#[test]
+fn what_a_target_runs_out_of_the_snapshot_is_told() {
+    let stage = stage();
+    with_restore(&stage, &Cancel::default(), |_, plan| {
+        let commands = plan.commands(false);
+        let told: Vec<_> = commands.iter().map(|c| (&c.when[..], c.command.join(" "))).collect();
+        assert_eq!(told, [("start", "play b".to_owned()), ("start", "play a".to_owned())]);
+    });
+}
+
 fn begun<T>(stage: &Stage, cancel: &Cancel, act: impl FnOnce(&Restore<'_>) -> T) -> T {
     let repository = &stage.lab.repository;
     let run = Run::begin(repository.env(), cancel, &stage.options()).unwrap();

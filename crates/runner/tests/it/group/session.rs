@@ -3,9 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use serde_json::Value;
 use tintype_engine::cancel::Cancel;
-use tintype_model::ErrorKind;
+use tintype_model::resource::Resource;
+use tintype_model::{Error, ErrorKind, Result};
 use tintype_runner::group::{GroupOptions, Places, Run};
+use tintype_source::connector::{Connector, Context, Discovered, Source, Target};
 
 use super::Stage;
 
@@ -132,4 +135,49 @@ fn a_directory_that_others_may_write_to_is_not_believed() {
     let begun = Run::begin(stage.lab.repository.env(), &Cancel::default(), &stage.options());
     let error = begun.err().unwrap();
     assert!(error.is(ErrorKind::Denied) && error.to_string().contains("0700"), "{error}");
+}
+
+/// One whose leftovers cannot be looked for.
+struct Busy;
+
+impl Connector for Busy {
+    fn name(&self) -> &'static str {
+        "busy"
+    }
+
+    fn schema(&self) -> Value {
+        Value::Null
+    }
+
+    fn discover(&self, _: &Context) -> Result<Vec<Discovered>> {
+        Ok(Vec::new())
+    }
+
+    fn check(&self, _: &Resource) -> Result<()> {
+        Ok(())
+    }
+
+    fn source(&self, _: &Resource, _: &Context) -> Result<Box<dyn Source>> {
+        Err(Error::unavailable("busy"))
+    }
+
+    fn target(&self, _: &Context) -> Result<Box<dyn Target>> {
+        Err(Error::unavailable("busy"))
+    }
+
+    fn clean(&self, _: &[&Resource], _: &Context) -> Result<Vec<String>> {
+        Err(Error::unavailable("another program holds it"))
+    }
+}
+
+#[test]
+fn what_could_not_be_cleaned_keeps_its_scratch() {
+    let stage = Stage::new();
+    let run = begin(&stage, &stage.options());
+    let dead = stage.lab.path(&format!("scratch/tintype-{}", dead_beside(&run)));
+    fs::create_dir(&dead).unwrap();
+    assert_eq!(run.clean(&[Box::new(Busy)], &[]).unwrap(), Vec::<String>::new());
+    assert!(dead.exists(), "something may still be written there");
+    assert_eq!(run.clean(&[], &[]).unwrap().len(), 1);
+    assert!(!dead.exists());
 }

@@ -11,13 +11,13 @@ use xmltree::Element;
 
 use super::network::called;
 use super::renew::{Renewal, domain as renewed};
-use super::{LibvirtStep, Plan, What};
+use super::{LibvirtStep, Plan, What, shared};
 use crate::connector::{Context, Destination};
 use crate::libvirt::at::At;
 use crate::libvirt::domain::{Domain, disk_names, has_agent, macs, networks};
 use crate::libvirt::source::{DEFINITION, agent_answers};
 use crate::libvirt::virsh::Virsh;
-use crate::libvirt::xml::{parse, text, write};
+use crate::libvirt::xml::{children, parse, text, write};
 use crate::qemu::at::DiskAt;
 use crate::qemu::target::renew::fresh_uuid;
 use crate::vm::checks::{NOT_STARTED, OFF, guest_hooks, has_guest_hooks};
@@ -61,6 +61,7 @@ fn in_place(plan: &mut Plan<'_>, at: &At, facts: &Facts) -> Result<()> {
     };
     let cure = "shut it down (virsh shutdown), and try again";
     plan.check(match &before {
+        Some(domain) if domain.is_saved => Check::block("running", SAVED, drop_saved(&name)),
         Some(domain) if !domain.is_off() => Check::block("running", "the machine runs", cure),
         Some(_) => Check::pass("running", "the machine is off"),
         None => Check::pass("running", "the machine is not defined"),
@@ -85,6 +86,7 @@ fn in_place(plan: &mut Plan<'_>, at: &At, facts: &Facts) -> Result<()> {
     if let Some(xml) = xml {
         let show = ["dumpxml", &name, "--inactive", "--security-info"];
         let before = before.map(|_| virsh.call(&show)).transpose()?;
+        check_programs(plan, &parse(&xml)?, before.as_deref().map(parse).transpose()?.as_ref());
         define(plan, at, &name, xml, before);
         if facts.autostart {
             let text = format!("start the machine {name} with the host");
@@ -110,7 +112,7 @@ fn replace_files(plan: &mut Plan<'_>, facts: &Facts, before: Option<&Domain>) ->
             replaced.insert(disk.name.clone(), DiskAt { file, format: disk.format.clone() });
         }
     }
-    let stored_nvram = plan.draft.stored.object(NVRAM.as_bytes(), 1 << 30).is_ok();
+    let stored_nvram = has_stored_nvram(plan);
     if let Some(nvram) = facts.nvram.as_ref().filter(|_| stored_nvram) {
         let file = resolved(Path::new(&nvram.file));
         let new = plan.draft.beside(&file, is_off);
@@ -124,9 +126,14 @@ fn replace_files(plan: &mut Plan<'_>, facts: &Facts, before: Option<&Domain>) ->
     if !are_named && !replaced.is_empty() {
         let disks = serde_json::to_value(replaced);
         let disks = disks.map_err(|error| Error::internal(error.to_string()))?;
-        plan.draft.result.undo_at.insert("disks".to_owned(), disks);
+        let undo_at = &mut plan.draft.result.undo_at;
+        undo_at.extend([("disks".to_owned(), disks), ("named_disks".to_owned(), true.into())]);
     }
     Ok(())
+}
+
+fn has_stored_nvram(plan: &Plan<'_>) -> bool {
+    plan.draft.stored.object(NVRAM.as_bytes(), 1 << 30).is_ok()
 }
 
 /// Disks that were excluded, or could not be captured then.
@@ -135,6 +142,12 @@ fn tell_left_out(plan: &mut Plan<'_>, definition: &Element, facts: &Facts, what:
     for name in disk_names(definition).into_iter().filter(|name| !is_captured(name)) {
         let reason = format!("disk {name} is not in the snapshot: {what}");
         plan.check(Check::warn("disks", reason, "bring it back by itself, if it is needed"));
+    }
+    let has_nvram = children(definition, "os").any(|os| os.get_child("nvram").is_some());
+    if has_nvram && !has_stored_nvram(plan) {
+        let reason = format!("the firmware's variables are not in the snapshot: {what}");
+        let cure = "see in its firmware that it still knows what to boot from";
+        plan.check(Check::warn("nvram", reason, cure));
     }
 }
 
@@ -216,6 +229,40 @@ fn check_identity(
     Ok(())
 }
 
+/// What libvirt runs because the definition says so: `now` is what it says of the machine that is
+/// there.
+fn check_programs(plan: &mut Plan<'_>, new: &Element, now: Option<&Element>) {
+    if let Some(program) = shared::no_qemu(new) {
+        let reason = format!("the machine would be run by {program}, which is no QEMU");
+        let cure = "restore its disks alone (--to), and define it by hand";
+        plan.check(Check::block("program", reason, cure));
+    }
+    let known = now.map(shared::commands).unwrap_or_default();
+    let new = shared::commands(new).into_iter().filter(|command| !known.contains(command));
+    plan.draft.result.commands.extend(new);
+}
+
+const SAVED: &str = "the machine is saved with its memory (virsh managedsave): its next start would \
+                     go on with that, over other disks";
+
+fn drop_saved(name: &str) -> String {
+    format!(
+        "start it and shut it down in the guest, or give its memory up \
+         (virsh managedsave-remove {name}), and try again"
+    )
+}
+
+/// Nor was it meanwhile.
+pub(super) fn not_saved(virsh: &Virsh, name: &str) -> Result<()> {
+    match Domain::look(virsh, name) {
+        Ok(domain) if domain.is_saved => {
+            Err(Error::locked(format!("{SAVED}; {}", drop_saved(name))))
+        }
+        Err(error) if !error.is(ErrorKind::NotFound) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn check_networks(plan: &mut Plan<'_>, virsh: &Virsh, new: &Element) -> Result<()> {
     let there = virsh.call(&["net-list", "--all", "--name"])?;
     let there: BTreeSet<&str> = there.lines().map(str::trim).collect();
@@ -230,6 +277,8 @@ fn check_networks(plan: &mut Plan<'_>, virsh: &Virsh, new: &Element) -> Result<(
 
 fn as_new(plan: &mut Plan<'_>, at: &At, name: &str, facts: &Facts, rules: Rules) -> Result<()> {
     let virsh = Virsh::new(&at.uri, plan.draft.context);
+    let stored = parse(&plan.definition(DEFINITION)?)?;
+    rules.check_known(&macs(&stored), &networks(&stored))?;
     let missing = "the rule `directory` is needed: where the disks go, a whole path";
     let directory = rules.directory.clone().ok_or_else(|| Error::invalid(missing))?;
     plan.draft.make_directory(&directory);
@@ -243,11 +292,9 @@ fn as_new(plan: &mut Plan<'_>, at: &At, name: &str, facts: &Facts, rules: Rules)
         plan.draft.put(new, file.clone());
         disks.insert(disk.name.clone(), (file.display().to_string(), format));
     }
-    let stored_nvram = plan.draft.stored.object(NVRAM.as_bytes(), 1 << 30).is_ok();
-    let nvram = stored_nvram.then(|| directory.join(format!("{name}-{NVRAM}")));
+    let nvram = has_stored_nvram(plan).then(|| directory.join(format!("{name}-{NVRAM}")));
     if let Some(file) = &nvram {
-        plan.draft.check_free(file);
-        plan.draft.write_nvram(file.clone());
+        plan.draft.new_nvram(file.clone());
     }
     let renewal = Renewal {
         name: name.to_owned(),
@@ -259,10 +306,16 @@ fn as_new(plan: &mut Plan<'_>, at: &At, name: &str, facts: &Facts, rules: Rules)
         replace: rules.replace,
         session: plan.draft.context.session.clone(),
     };
-    let stored = parse(&plan.definition(DEFINITION)?)?;
-    tell_left_out(plan, &stored, facts, "the new machine has none");
-    let definition = renewed(stored, &renewal);
+    tell_left_out(plan, &stored, facts, "the new machine has none of it");
+    let definition = renewed(stored.clone(), &renewal);
     check_identity(plan, &virsh, &definition, None)?;
+    check_programs(plan, &definition, None);
+    let shared = shared::places(&stored, &definition);
+    if !shared.is_empty() {
+        let reason = format!("the original has these places too: {}", shared.join("; "));
+        let cure = "map them with rules `replace:TEXT`; both machines cannot run at once else";
+        plan.check(Check::warn("places", reason, cure));
+    }
     check_networks(plan, &virsh, &definition)?;
     define(plan, at, name, write(&definition)?, None);
     if rules.start {

@@ -3,6 +3,7 @@
 mod machine;
 mod network;
 mod renew;
+mod shared;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -137,6 +138,9 @@ impl LibvirtStep {
             Self::Define { uri, what, name, xml, .. } => {
                 let virsh = Virsh::new(uri, context);
                 still_off(&virsh, *what, name)?;
+                if *what == What::Domain {
+                    machine::not_saved(&virsh, name)?;
+                }
                 define(&virsh, *what, xml, context)?;
                 Ok(Value::Null)
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tintype_model::{Error, Result};
-use xmltree::Element;
+use xmltree::{Element, XMLNode};
 
 use crate::libvirt::xml::{children_mut, set_text};
 use crate::qemu::target::renew::{fresh_mac, fresh_uuid};
@@ -29,8 +29,19 @@ pub(super) fn domain(mut domain: Element, renewal: &Renewal) -> Element {
     // Identities that libvirt makes anew.
     while domain.take_child("genid").is_some() {}
     for os in children_mut(&mut domain, "os") {
-        if let Some(nvram) = &renewal.nvram {
-            set_text(os, "nvram", nvram);
+        nvram(os, renewal.nvram.as_deref());
+    }
+    for sysinfo in children_mut(&mut domain, "sysinfo") {
+        for part in ["system", "baseBoard", "chassis"] {
+            for part in children_mut(sysinfo, part) {
+                // libvirt wants this one to be the machine's.
+                let is_uuid = |name: &String| name == "uuid";
+                for entry in children_mut(part, "entry") {
+                    if entry.attributes.get("name").is_some_and(is_uuid) {
+                        entry.children = vec![XMLNode::Text(renewal.uuid.clone())];
+                    }
+                }
+            }
         }
     }
     for devices in children_mut(&mut domain, "devices") {
@@ -46,6 +57,18 @@ pub(super) fn domain(mut domain: Element, renewal: &Renewal) -> Element {
         }
     }
     domain
+}
+
+/// Variables of its own: those that were stored, or new ones, of which libvirt chooses the place.
+fn nvram(os: &mut Element, file: Option<&str>) {
+    let Some(nvram) = os.get_mut_child("nvram") else { return };
+    nvram.children.clear();
+    nvram.attributes.remove("type");
+    match file {
+        Some(file) => nvram.children.push(XMLNode::Text(file.to_owned())),
+        None if nvram.attributes.contains_key("template") => {}
+        None => drop(os.take_child("nvram")),
+    }
 }
 
 fn disks(devices: &mut Element, renewal: &Renewal) {
@@ -119,6 +142,9 @@ pub(super) fn fresh_network(
     set_text(&mut network, "name", name);
     set_text(&mut network, "uuid", &fresh_uuid(session, name));
     while network.take_child("mac").is_some() {}
+    if rules.contains_key("bridge") && network.get_child("bridge").is_none() {
+        return Err(Error::invalid("the rule `bridge`: the network has none"));
+    }
     if let Some(bridge) = network.get_mut_child("bridge") {
         match rules.get("bridge") {
             Some(new) => drop(bridge.attributes.insert("name".into(), new.clone())),
@@ -139,9 +165,43 @@ fn replace_text(element: &mut Element, replace: &BTreeMap<String, String>) {
     element.attributes.values_mut().for_each(replaced);
     for child in &mut element.children {
         match child {
-            xmltree::XMLNode::Text(text) => replaced(text),
-            xmltree::XMLNode::Element(element) => replace_text(element, replace),
+            XMLNode::Text(text) => replaced(text),
+            XMLNode::Element(element) => replace_text(element, replace),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::libvirt::xml::{parse, text};
+
+    fn renewed(os: &str, nvram: Option<&str>) -> Element {
+        let old = format!(
+            "<domain><name>old</name><uuid>1</uuid><os>{os}</os><sysinfo type='smbios'><system>\
+             <entry name='serial'>7</entry><entry name='uuid'>1</entry></system></sysinfo></domain>"
+        );
+        let (name, uuid) = ("new".to_owned(), "2".to_owned());
+        let nvram = nvram.map(str::to_owned);
+        domain(parse(&old).unwrap(), &Renewal { name, uuid, nvram, ..Renewal::default() })
+    }
+
+    #[test]
+    fn no_firmware_variables_are_shared() {
+        let plain = "<nvram>/old</nvram>";
+        let as_disk = "<nvram type='file' template='/t'><source file='/old'/></nvram>";
+        for os in [plain, as_disk] {
+            let new = renewed(os, Some("/new"));
+            assert_eq!(text(&new, &["os", "nvram"]).as_deref(), Some("/new"));
+            assert!(!crate::libvirt::xml::write(&new).unwrap().contains("old"), "{os}");
+        }
+        assert!(renewed(plain, None).get_child("os").unwrap().get_child("nvram").is_none());
+        let new = renewed(as_disk, None);
+        let nvram = new.get_child("os").unwrap().get_child("nvram").unwrap();
+        assert!(nvram.children.is_empty() && nvram.attributes["template"] == "/t");
+        let system = new.get_child("sysinfo").unwrap().get_child("system").unwrap();
+        assert_eq!(text(system, &["entry"]).as_deref(), Some("7"));
+        assert!(!crate::libvirt::xml::write(&new).unwrap().contains(">1<"));
     }
 }

@@ -1,9 +1,10 @@
 //! A machine that was restored is started and looked at.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 use tintype_model::{Error, ErrorKind, Result};
 
@@ -31,18 +32,37 @@ pub(super) fn start(script: &Path, directory: &Path, qmp: &Path, context: &Conte
     command.arg("--").arg(script).current_dir(directory);
     let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
     let mut child = child.map_err(|error| Error::io(error, script.display()))?;
+    let opened = opens(&mut child, qmp, &said, context);
+    if opened.is_err() {
+        end(&mut child);
+    }
+    opened
+}
+
+fn opens(child: &mut Child, qmp: &Path, said: &Path, context: &Context) -> Result<()> {
     let patience = Waits::of(context).within(START);
     while !qmp.exists() || Qmp::connect(qmp, Waits::of(context)).is_err() {
-        let ended = child.try_wait().map_err(|error| Error::io(error, script.display()))?;
+        let ended = child.try_wait().map_err(|error| Error::io(error, "QEMU"))?;
         // One that goes into the background ends well at once.
         if ended.is_some_and(|status| !status.success()) {
-            let said = std::fs::read_to_string(&said).unwrap_or_default();
+            let said = std::fs::read_to_string(said).unwrap_or_default();
             let said: String = said.chars().take(2000).collect();
             return Err(Error::invalid(format!("QEMU does not start: {}", said.trim())));
         }
         patience.pause().map_err(|error| error.context("QEMU does not open its monitor"))?;
     }
     Ok(())
+}
+
+/// All of the session that is its own: what cannot be reached must not run, on disks that an undo
+/// takes away.
+fn end(child: &mut Child) {
+    let process = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    // What ended by itself is not there to be ended.
+    let _ = process.map(|process| kill_process_group(process, Signal::KILL));
+    // It may not have begun its session.
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// Its processors run and, where it has one, its agent answers.

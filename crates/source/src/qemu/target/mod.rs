@@ -4,6 +4,8 @@ mod health;
 mod plan;
 pub(crate) mod renew;
 
+pub(crate) use plan::shared_words;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};

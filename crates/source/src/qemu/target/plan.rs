@@ -36,11 +36,14 @@ pub(super) fn plan(
 ) -> Result<TargetPlan> {
     let facts = Facts::of(item)?;
     let definition = definition(stored)?;
+    let parsed = definition.iter().map(|old| process::parse(&old.command, &old.directory));
+    let macs: BTreeSet<String> = parsed.flat_map(|old| old.macs).collect();
     let mut plan = Plan { facts, definition, draft: Draft::new(context, stored) };
     match destination {
         Destination::InPlace => plan.in_place(resource)?,
         Destination::AsNew { name, at, rules } => {
             let (at, rules) = (At::parse(at)?, Rules::parse(rules, &plan.facts, false)?);
+            rules.check_known(&macs, &BTreeSet::new())?;
             plan.check_hooks(resource, &at, &rules)?;
             plan.as_new(name, &at, &rules)?;
         }
@@ -210,9 +213,8 @@ impl Plan<'_> {
         self.draft.make_directory(directory);
         if let Some(nvram) = self.facts.nvram.clone() {
             let file = directory.join(NVRAM);
-            self.draft.check_free(&file);
             paths.insert(nvram.file.clone(), file.display().to_string());
-            self.draft.write_nvram(file);
+            self.draft.new_nvram(file);
         }
         let text = |path: &Path| path.display().to_string();
         paths.extend(parsed.qmp.first().map(|qmp| (text(qmp), text(&at.qmp))));
@@ -243,10 +245,10 @@ impl Plan<'_> {
             );
             self.check(Check::block("disks", reason, cure));
         }
-        self.definition_steps(&old, &renewal, command, directory)?;
         if rules.start {
-            self.start_steps(at, directory);
+            self.start_steps(at, directory, &command);
         }
+        self.definition_steps(&old, &renewal, command, directory)?;
         Ok(())
     }
 
@@ -271,13 +273,24 @@ impl Plan<'_> {
         for (name, text, executable) in [(DEFINITION, text, false), ("start.sh", start, true)] {
             let file = directory.join(name);
             self.draft.check_free(&file);
+            let new = beside(&file, "new", self.draft.context);
             let what = format!("write {}", file.display());
-            self.draft.file(Stage::Stage, what, &FileStep::WriteText { file, text, executable });
+            let write = FileStep::WriteText { file: new.clone(), text, executable };
+            self.draft.file(Stage::Stage, what, &write);
+            self.draft.put(new, file);
         }
         Ok(())
     }
 
-    fn start_steps(&mut self, at: &At, directory: &Path) {
+    /// The command line comes out of the snapshot, whoever wrote that.
+    fn start_steps(&mut self, at: &At, directory: &Path, command: &[String]) {
+        let program = command.first().map_or("", String::as_str);
+        if !process::is_qemu(program) {
+            let reason = format!("the machine would be started by {program}, which is no QEMU");
+            let cure = "leave the rule `start` out, and look at the command in its start.sh";
+            self.check(Check::block("program", reason, cure));
+        }
+        self.draft.result.commands.push(command.to_vec());
         let start = MachineStep::Start {
             script: directory.join("start.sh"),
             directory: directory.to_owned(),
@@ -315,7 +328,7 @@ impl Plan<'_> {
                 self.check(Check::block("identity", reason, "choose others, by name and rules"));
             }
         }
-        let shared = shared_places(&old.command, command);
+        let shared = shared_words(&old.command, command);
         if !shared.is_empty() {
             let reason = format!("the original has these places too: {}", shared.join("; "));
             let cure = "map them with rules `replace:TEXT`; both machines cannot run at once else";
@@ -344,7 +357,7 @@ fn left_behind<'o>(old: &'o Definition, new: &[String], directory: &Path) -> BTr
 }
 
 /// Sockets, ports, logs and devices of the host that both command lines name.
-fn shared_places(old: &[String], new: &[String]) -> Vec<String> {
+pub(crate) fn shared_words(old: &[String], new: &[String]) -> Vec<String> {
     let with_place = |flag: &str, word: &str| match flag.trim_start_matches('-') {
         "qmp" | "qmp-pretty" | "monitor" | "serial" | "parallel" | "pidfile" | "vnc" | "spice"
         | "gdb" => !["none", "null", "stdio", "mon:stdio"].contains(&word),

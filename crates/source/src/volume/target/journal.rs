@@ -29,9 +29,13 @@ pub(super) struct Journal {
     /// The same of what was restored, once it is taken back.
     #[serde(default)]
     pub settled_back: Option<Vec<u64>>,
-    /// Names, escaped, that others made at the top beside the restored entries.
+    /// What others made at the top, beside the restored entries or in their places: name, escaped,
+    /// and what it is known by.
     #[serde(default)]
-    pub added: Vec<String>,
+    pub others: Vec<(String, Identity)>,
+    /// What was there before is back.
+    #[serde(default)]
+    pub is_back: bool,
     /// What was replaced is being removed: there is no way back.
     pub is_over: bool,
 }

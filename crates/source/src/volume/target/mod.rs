@@ -65,7 +65,14 @@ impl Target for Volume {
     ) -> Result<TargetPlan> {
         let (at, in_place) = match destination {
             Destination::InPlace => (place::At::of(&resource.name, &resource.at)?, true),
-            Destination::AsNew { name, at, .. } => (place::At::of(name, at)?, false),
+            Destination::AsNew { name, at, rules } => {
+                if let Some(rule) = rules.keys().next() {
+                    return Err(Error::invalid(format!(
+                        "there is no rule {rule:?} for a volume: `path` in `at` says where it goes"
+                    )));
+                }
+                (place::At::of(name, at)?, false)
+            }
         };
         // Its links are followed, as when it was captured.
         let path = at.path.canonicalize().unwrap_or_else(|_| at.path.clone());

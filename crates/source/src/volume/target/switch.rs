@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use tintype_model::{Error, Result};
 
 use super::carry;
-use super::journal::{Journal, identity};
+use super::journal::{Identity, Journal, identity};
 use super::later;
 use super::layout::Layout;
 use super::metadata::copy_metadata;
@@ -26,13 +26,18 @@ pub(super) fn switch(layout: &Layout) -> Result<()> {
         Some(journal) => journal,
         None => begin(layout)?,
     };
+    if moment::noted(&layout.shown())?.is_some() {
+        // All of it was done; what is there now is its users'.
+        return sync(&layout.live);
+    }
     make(&layout.spare())?;
     let carried: BTreeSet<PathBuf> = journal.carried.iter().map(|path| path_of(path)).collect();
     for (name, new) in &journal.entries {
         let name = path_of(name);
         let live = layout.live.join(&name);
         let staged = layout.staged().join(&name);
-        if identity(&live)?.as_ref() != Some(new) {
+        // Afterwards it is others': what they write there is not exchanged again.
+        if identity(&staged)?.as_ref() == Some(new) {
             into_place(&staged, &live, &layout.spare().join(&name))?;
         }
         // Between two renames it may have waited there.
@@ -102,14 +107,30 @@ pub(super) fn back(layout: &Layout) -> Result<()> {
     }
     if journal.settled_back.is_none() {
         journal.settled_back = Some(later::settled_back(layout)?);
-        journal.added = added(layout, &journal)?;
+        journal.others = added(layout, &journal)?;
+        journal.others.extend(written_anew(layout, &journal)?);
         journal.write(layout)?;
     }
+    if !journal.is_back {
+        exchange_back(layout, &journal)?;
+        journal.is_back = true;
+        journal.write(layout)?;
+    }
+    keep_written(layout, &journal)?;
+    moment::forget(&layout.switched())?;
+    moment::forget(&layout.shown())?;
+    keeping_times(&layout.live, || Journal::remove(layout))
+}
+
+fn exchange_back(layout: &Layout, journal: &Journal) -> Result<()> {
     let aside = layout.container.join("added");
     make(&aside)?;
-    for name in &journal.added {
+    for (name, other) in &journal.others {
         let name = path_of(name);
-        rename_if_there(&layout.live.join(&name), &aside.join(&name))?;
+        let live = layout.live.join(&name);
+        if identity(&live)?.as_ref() == Some(other) {
+            rename_if_there(&live, &aside.join(&name))?;
+        }
     }
     for path in journal.carried.iter().rev() {
         carry::over(&layout.volume(), &layout.restored(), &path_of(path))?;
@@ -131,6 +152,10 @@ pub(super) fn back(layout: &Layout) -> Result<()> {
             }
         } else {
             rename_if_there(&spare, &live)?;
+            // What was restored is gone, or aside: what was there waits yet.
+            if identity(&live)?.is_none() && identity(&staged)?.as_ref() != Some(new) {
+                rename_if_there(&staged, &live)?;
+            }
             // An undoing that was interrupted.
             rename_if_there(&layout.container.join("undone").join(&name), &staged)?;
         }
@@ -148,11 +173,7 @@ pub(super) fn back(layout: &Layout) -> Result<()> {
         }
         copy_metadata(&layout.tops().0, &layout.live)?;
     }
-    sync(&layout.live)?;
-    keep_written(layout, &journal)?;
-    moment::forget(&layout.switched())?;
-    moment::forget(&layout.shown())?;
-    keeping_times(&layout.live, || Journal::remove(layout))
+    sync(&layout.live)
 }
 
 /// What was restored is staged again: it gets a place of its own if others wrote to it.
@@ -160,8 +181,8 @@ fn keep_written(layout: &Layout, journal: &Journal) -> Result<()> {
     if identity(&layout.written())?.is_some() {
         return Ok(());
     }
-    let is_written = !journal.added.is_empty() || later::is_written(layout, journal)?;
-    for name in &journal.added {
+    let is_written = !journal.others.is_empty() || later::is_written(layout, journal)?;
+    for (name, _) in &journal.others {
         let name = path_of(name);
         let aside = layout.container.join("added").join(&name);
         rename_if_there(&aside, &layout.staged().join(&name))?;
@@ -173,7 +194,7 @@ fn keep_written(layout: &Layout, journal: &Journal) -> Result<()> {
 }
 
 /// Names at the top that are neither restored nor carried over, once all that was there is exchanged.
-fn added(layout: &Layout, journal: &Journal) -> Result<Vec<String>> {
+fn added(layout: &Layout, journal: &Journal) -> Result<Vec<(String, Identity)>> {
     if moment::noted(&layout.shown())?.is_none() {
         return Ok(Vec::new());
     }
@@ -182,8 +203,28 @@ fn added(layout: &Layout, journal: &Journal) -> Result<Vec<String>> {
     let known: BTreeSet<PathBuf> = known.filter_map(top).collect();
     let is_other =
         |name: &PathBuf| !known.contains(name) && layout.live.join(name) != layout.container;
-    let others = names(&layout.live)?.into_iter().filter(is_other);
-    Ok(others.map(|name| escaped(name.as_os_str().as_bytes())).collect())
+    let mut added = Vec::new();
+    for name in names(&layout.live)?.into_iter().filter(is_other) {
+        let found = identity(&layout.live.join(&name))?;
+        added.extend(found.map(|found| (escaped(name.as_os_str().as_bytes()), found)));
+    }
+    Ok(added)
+}
+
+/// What stands where restored entries were put, and is none of them: it was written anew, as many
+/// programs do, by a file beside and a rename.
+fn written_anew(layout: &Layout, journal: &Journal) -> Result<Vec<(String, Identity)>> {
+    let mut anew = Vec::new();
+    for (name, new) in &journal.entries {
+        let path = path_of(name);
+        let Some(found) = identity(&layout.live.join(&path))?.filter(|found| found != new) else {
+            continue;
+        };
+        let was_exchanged = identity(&layout.staged().join(&path))?.as_ref() != Some(new)
+            || identity(&layout.spare().join(&path))?.is_some();
+        anew.extend(was_exchanged.then(|| (name.clone(), found)));
+    }
+    Ok(anew)
 }
 
 pub(super) fn over(layout: &Layout) -> Error {
@@ -194,15 +235,19 @@ pub(super) fn over(layout: &Layout) -> Error {
     ))
 }
 
-/// Whether everything that was restored is in its place.
+/// Whether everything that was restored was put into its place. At the top others may have written
+/// since, by a file beside and a rename: only the top itself must still be the one.
 pub(super) fn is_in_place(layout: &Layout) -> Result<bool> {
     let Some(journal) = Journal::read(layout)? else { return Ok(false) };
     for (name, new) in &journal.entries {
-        if identity(&layout.live.join(path_of(name)))?.as_ref() != Some(new) {
+        let name = path_of(name);
+        let waits = identity(&layout.staged().join(&name))?.as_ref() == Some(new);
+        let is_top = layout.only.is_some();
+        if waits || is_top && identity(&layout.live.join(&name))?.as_ref() != Some(new) {
             return Ok(false);
         }
     }
-    Ok(true)
+    Ok(layout.volume().is_dir())
 }
 
 /// Puts `from` where `to` is; what was there is then where `from` was, or at `spare` where a file

@@ -30,6 +30,7 @@ pub(crate) struct Held {
     pub mark: Option<Value>,
     pub facts: Value,
     pub consistency: Consistency,
+    pub why_not_more: Option<String>,
     /// Of each part that is walked: its path, the tree, and what was said to have changed.
     pub trees: Vec<Tree>,
     /// Of each image: its path, and what was said to have changed.
@@ -80,11 +81,12 @@ impl Ahead {
 
     /// Reads all of a view that continues it.
     pub(crate) fn and(mut self, view: View) -> Held {
-        let View { parts, consistency, mark, facts, .. } = view;
+        let View { parts, consistency, why_not_more, mark, facts, .. } = view;
         assert!(parts.is_sorted_by_key(|part| part.at.clone()), "parts are sorted");
         self.keep(parts);
         let Self { dir, trees, images } = self;
-        Held { dir, mark, facts, consistency, trees, images, fails: false.into() }
+        let fails = false.into();
+        Held { dir, mark, facts, consistency, why_not_more, trees, images, fails }
     }
 
     fn keep(&mut self, parts: Vec<Part>) {

@@ -236,6 +236,13 @@ fn two_snapshots_of_one_machine_at_once_are_refused() {
     let error = two.plan().unwrap_err();
     assert!(error.to_string().contains("another seems to hold"), "{error}");
     two.release(Released::Failed).unwrap();
+    let top = tempfile::tempdir().unwrap();
+    let mut later = context(top.path());
+    later.living = Arc::clone(&second.context.living);
+    later.scratch = top.path().join(later.label());
+    std::fs::create_dir(top.path().join("tintype-00000000deadbeef")).unwrap();
+    let error = QemuConnector.clean(&[&first_resource], &later).unwrap_err();
+    assert!(error.is(ErrorKind::Unavailable), "what a dead one left may be there: {error}");
     // By another monitor it sees the first at work.
     second_resource.at.insert("qmp".into(), json!(guest.second_qmp));
     second_resource.at.remove("agent");
@@ -359,9 +366,20 @@ fn a_record_of_changes_outlives_a_restart_and_not_a_power_cut() {
 fn an_agent_that_does_not_answer_costs_seconds_and_the_level() {
     let mut guest = Guest::boot(&Options::default());
     let resource = qemu(&guest);
-    assert_eq!(guest.shell("kill -STOP $(cat /run/qemu-ga.pid) && echo yes").trim(), "yes");
     let run = run();
     let mut source = source(&resource, &run.context);
+    // As some distributions configure it.
+    let blocked = "old=$(cat /run/qemu-ga.pid); kill $old; \
+        while kill -0 $old 2>/dev/null; do usleep 50000; done; \
+        port=$(grep -l org.qemu.guest_agent.0 /sys/class/virtio-ports/*/name | head -n 1); \
+        port=${port%/name}; qemu-ga -d -m virtio-serial -p /dev/${port##*/} -t /run \
+        -b guest-fsfreeze-status,guest-fsfreeze-freeze >/dev/null 2>&1 && echo yes";
+    assert_eq!(guest.shell(blocked).trim(), "yes");
+    let plan = source.plan().unwrap();
+    assert_eq!(plan.reaches, tintype_model::resource::Consistency::Crash);
+    let why = plan.why_not_more.unwrap();
+    assert!(why.contains("guest-fsfreeze"), "{why}");
+    assert_eq!(guest.shell("kill -STOP $(cat /run/qemu-ga.pid) && echo yes").trim(), "yes");
     let begun = run.context.clock.elapsed();
     let plan = source.plan().unwrap();
     assert_eq!(plan.reaches, tintype_model::resource::Consistency::Crash);

@@ -90,6 +90,7 @@ fn a_machine_is_captured_by_changes_and_its_bad_days_pass() {
     }
     two_series(&libvirt, &resource, &mut mark, &into);
     cleared(&libvirt, &resource, &mut mark, &into);
+    killed_after_the_freeze(&libvirt, &resource, mark.as_ref());
     killed_in_the_window(&libvirt, &resource, mark.as_ref(), &into);
     let second = run();
     let mut first = source(&resource, &second.context);
@@ -154,6 +155,33 @@ fn cleared(libvirt: &Libvirt, resource: &Resource, mark: &mut Option<Value>, int
     std::fs::remove_file(into.join("domain.xml")).unwrap();
     check(into);
     *mark = taken.mark;
+}
+
+/// With its guard, and without a job that tells of it.
+fn killed_after_the_freeze(libvirt: &Libvirt, resource: &Resource, mark: Option<&Value>) {
+    use std::os::unix::fs::PermissionsExt;
+    let top = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(top.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let of_run = || {
+        let mut context = super::support::context(top.path());
+        context.scratch = top.path().join(context.label());
+        std::fs::create_dir(&context.scratch).unwrap();
+        context
+    };
+    let dead = of_run();
+    let mut killed = source(resource, &dead);
+    killed.plan().unwrap();
+    killed.prepare(mark).unwrap();
+    killed.freeze().unwrap();
+    drop(killed);
+    libvirt.virsh(&["domjobabort", "one"]);
+    let alive = LibvirtConnector.clean(&[], &dead).unwrap();
+    assert_eq!(alive, Vec::<String>::new(), "what lives is left alone");
+    let later = of_run();
+    let cleaned = LibvirtConnector.clean(&[], &later).unwrap();
+    assert_eq!(cleaned, ["vm one: a freeze of a session that is no more"]);
+    writes(libvirt, "one");
+    assert_eq!(LibvirtConnector.clean(&[], &later).unwrap(), Vec::<String>::new());
 }
 
 fn killed_in_the_window(libvirt: &Libvirt, resource: &Resource, mark: Option<&Value>, into: &Path) {

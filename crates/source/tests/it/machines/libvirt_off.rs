@@ -122,6 +122,9 @@ fn what_definitions_say_and_what_becomes_of_them_between() {
     started_meanwhile(&libvirt);
     another_of_the_name(&libvirt);
     firmware_and_networks_of_a_new_one(&libvirt);
+    firmware_named_as_a_disk(&libvirt);
+    saved_with_its_memory(&libvirt);
+    what_a_new_one_shares_and_runs(&libvirt);
     libvirt_that_does_not_answer(&libvirt);
 }
 
@@ -199,6 +202,7 @@ fn undefined_by_mistake(libvirt: &Libvirt) {
         let plan = held.plan(&Destination::InPlace);
         assert!(plan.replaces);
         assert_eq!(plan.undo_at["disks"]["vda"]["file"], json!(disk));
+        assert_eq!(plan.undo_at["named_disks"], json!(true));
         // As the undo point is taken.
         let mut before = held.resource.clone();
         before.at.extend(plan.undo_at.clone());
@@ -292,6 +296,20 @@ fn firmware_and_networks_of_a_new_one(libvirt: &Libvirt) {
     rule("network:lan", "other");
     rule("mac:52:54:00:AA:BB:01", "52:54:00:aa:bb:02");
     let plan = held.plan(&destination);
+    held.apply(&plan.steps, &[Stage::Stage]).unwrap();
+    let own = place.join("six-nvram");
+    std::fs::write(&own, "another's").unwrap();
+    let refused = held.apply(&plan.steps, &[Stage::Switch]).unwrap_err();
+    assert!(refused.is(ErrorKind::AlreadyExists), "{refused}");
+    held.undo(&plan.steps).unwrap();
+    assert_eq!(std::fs::read_to_string(&own).unwrap(), "another's");
+    std::fs::remove_dir_all(&place).unwrap();
+    let mut unknown = destination.clone();
+    if let Destination::AsNew { rules, .. } = &mut unknown {
+        rules.insert("network:nowhere".to_owned(), "other".to_owned());
+    }
+    let refused = held.target().plan(&held.item, &held.resource, &unknown, &held.stored);
+    assert!(refused.unwrap_err().message().contains("nowhere"));
     held.apply(&plan.steps, &ALL).unwrap();
     let six = libvirt.virsh(&["dumpxml", "six"]);
     assert_eq!(std::fs::read_to_string(place.join("six-nvram")).unwrap(), "variables");
@@ -313,4 +331,117 @@ fn libvirt_that_does_not_answer(libvirt: &Libvirt) {
     let check = plan.checks.iter().find(|check| check.outcome == Verdict::Block).unwrap();
     assert!(check.name == "permissions" && check.cure.is_some(), "{check:?}");
     libvirt.virsh(&["undefine", "seven"]);
+}
+
+fn told<'p>(plan: &'p TargetPlan, name: &str) -> Vec<&'p str> {
+    let checks = plan.checks.iter().filter(|check| check.name == name);
+    checks.filter(|check| check.cure.is_some()).map(|check| &check.message[..]).collect()
+}
+
+fn firmware_named_as_a_disk(libvirt: &Libvirt) {
+    let at = |name: &str| libvirt.directory.join(name);
+    let (disk, vars) = (at("eight.raw"), at("eight.fd"));
+    fill(&disk, 1);
+    std::fs::write(&vars, "variables").unwrap();
+    let (disk, shown) = (file_disk("vda", &disk), vars.display());
+    libvirt.define_xml(
+        "define",
+        &format!(
+            "<domain type='qemu'><name>eight</name><memory unit='MiB'>64</memory>\
+             <os><type arch='x86_64' machine='q35'>hvm</type>\
+             <loader readonly='yes' type='pflash'>/nowhere/code.fd</loader>\
+             <nvram type='file'><source file='{shown}'/></nvram></os>\
+             <features><acpi/></features><devices>{disk}</devices></domain>"
+        ),
+    );
+    let eight = resource("libvirt", json!({ "domain": "eight", "uri": libvirt.uri }));
+    let held = Held::of(&eight).unwrap();
+    assert_eq!(held.taken.objects["nvram"], b"variables");
+    let copy = as_new(libvirt, "copy", &at("of-copy"), false);
+    let plan = held.plan(&copy);
+    assert!(told(&plan, "nvram").is_empty(), "{:?}", plan.checks);
+    held.apply(&plan.steps, &ALL).unwrap();
+    let defined = libvirt.virsh(&["dumpxml", "copy"]);
+    assert!(defined.contains("copy-nvram") && !defined.contains("eight.fd"), "{defined}");
+    held.undo(&plan.steps).unwrap();
+    // Without them the new one must not take the original's.
+    std::fs::remove_file(&vars).unwrap();
+    let held = Held::of(&eight).unwrap();
+    let why = held.taken.why_not_more.clone().unwrap();
+    assert!(why.contains("eight.fd is not there"), "{why}");
+    let plan = held.plan(&copy);
+    assert_eq!(told(&plan, "nvram").len(), 1, "{:?}", plan.checks);
+    held.apply(&plan.steps, &ALL).unwrap();
+    let defined = libvirt.virsh(&["dumpxml", "copy"]);
+    assert!(!defined.contains("eight.fd"), "{defined}");
+    held.undo(&plan.steps).unwrap();
+    libvirt.virsh(&["undefine", "eight", "--keep-nvram"]);
+}
+
+fn saved_with_its_memory(libvirt: &Libvirt) {
+    let (disk, held) = off(libvirt, "nine");
+    let early = held.plan(&Destination::InPlace);
+    libvirt.virsh(&["start", "nine"]);
+    libvirt.virsh(&["managedsave", "nine"]);
+    let plan = held.target().plan(&held.item, &held.resource, &Destination::InPlace, &held.stored);
+    let plan = plan.unwrap();
+    let check = plan.checks.iter().find(|check| check.outcome == Verdict::Block).unwrap();
+    let cure = check.cure.as_deref().unwrap();
+    assert!(check.name == "running" && cure.contains("managedsave-remove nine"), "{check:?}");
+    let why = Held::of(&held.resource).unwrap().taken.why_not_more.unwrap();
+    assert!(why.contains("managedsave"), "{why}");
+    // It was saved after the plan was made.
+    held.apply(&early.steps, &[Stage::Stage]).unwrap();
+    let refused = held.apply(&early.steps, &[Stage::Switch]).unwrap_err();
+    assert!(refused.is(ErrorKind::Locked), "{refused}");
+    held.undo(&early.steps).unwrap();
+    assert_eq!(filled(&disk), 2);
+    libvirt.virsh(&["managedsave-remove", "nine"]);
+    held.plan(&Destination::InPlace);
+    libvirt.virsh(&["undefine", "nine"]);
+}
+
+fn what_a_new_one_shares_and_runs(libvirt: &Libvirt) {
+    let disk = libvirt.directory.join("ten.raw");
+    fill(&disk, 1);
+    let log = libvirt.directory.join("ten.log");
+    let devices = format!(
+        "{}<serial type='file'><source path='{}'/></serial>\
+         <graphics type='vnc' port='5977' autoport='no'/>",
+        file_disk("vda", &disk),
+        log.display()
+    );
+    let uuid = "11111111-2222-4333-8444-555555555555";
+    let identity = format!(
+        "<name>ten</name><uuid>{uuid}</uuid><sysinfo type='smbios'><system>\
+         <entry name='uuid'>{uuid}</entry></system></sysinfo>"
+    );
+    define_as(libvirt, &identity, &devices);
+    let ten = resource("libvirt", json!({ "domain": "ten", "uri": libvirt.uri }));
+    let held = Held::of(&ten).unwrap();
+    let copy = as_new(libvirt, "copy", &libvirt.directory.join("of-ten"), true);
+    let plan = held.plan(&copy);
+    let shared = told(&plan, "places").concat();
+    assert!(shared.contains("ten.log") && shared.contains("port 5977"), "{shared}");
+    assert!(plan.commands.is_empty(), "{:?}", plan.commands);
+    held.apply(&plan.steps, &[Stage::Stage, Stage::Switch]).unwrap();
+    let defined = libvirt.virsh(&["dumpxml", "copy"]);
+    assert!(!defined.contains(uuid), "{defined}");
+    held.undo(&plan.steps).unwrap();
+    // Of anybody's making.
+    let file = held.stored.0.join("domain.xml");
+    let stored = std::fs::read_to_string(&file).unwrap();
+    for (program, is_blocked) in [("/tmp/qemu-system-x86_64", false), ("/bin/sh", true)] {
+        let (begin, end) = ("<emulator>", "</emulator>");
+        let (before, rest) = stored.split_once(begin).unwrap();
+        let after = rest.split_once(end).unwrap().1;
+        std::fs::write(&file, format!("{before}{begin}{program}{end}{after}")).unwrap();
+        for destination in [&copy, &Destination::InPlace] {
+            let plan = held.target().plan(&held.item, &held.resource, destination, &held.stored);
+            let plan = plan.unwrap();
+            assert_eq!(!told(&plan, "program").is_empty(), is_blocked, "{:?}", plan.checks);
+            assert_eq!(plan.commands, [[program]], "{:?}", plan.commands);
+        }
+    }
+    libvirt.virsh(&["undefine", "ten"]);
 }

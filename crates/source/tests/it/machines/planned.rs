@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tintype_model::ErrorKind;
 use tintype_model::item::Item;
-use tintype_model::plan::{Check, Stage, Verdict};
+use tintype_model::plan::{Check, Stage, Step, Verdict};
 use tintype_model::resource::{Consistency, Hook, Resource};
 use tintype_source::connector::{Connector, Destination, TargetPlan};
 use tintype_source::qemu::QemuConnector;
@@ -191,4 +191,100 @@ fn hooks_in_a_guest_need_an_agent_that_answers() {
         at.insert("agent".into(), json!(copy.join("agent")));
     }
     assert_eq!(blocked(&held.plan(&destination)), Vec::<&str>::new());
+}
+
+/// The command line comes out of a snapshot, which may be of anybody's making.
+#[test]
+fn what_is_started_is_shown_beforehand_and_is_a_qemu() {
+    let held = Held::new();
+    let copy = held.place.join("copy");
+    assert!(held.plan(&as_new(&copy, &[("start", "no")])).commands.is_empty());
+    let plan = held.plan(&as_new(&copy, &[("start", "yes")]));
+    assert_eq!(blocked(&plan), Vec::<&str>::new(), "{:?}", plan.checks);
+    assert_eq!(plan.commands[0][..3], ["qemu-system-x86_64", "-name", "copy"]);
+    let file = held.stored.0.join("definition.json");
+    let mut definition: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    definition["command"] = json!(["/bin/sh", "-c", "echo"]);
+    std::fs::write(file, definition.to_string()).unwrap();
+    let plan = held.plan(&as_new(&copy, &[("start", "yes")]));
+    assert_eq!(blocked(&plan), ["program"]);
+    assert_eq!(plan.commands, [["/bin/sh", "-c", "echo"]]);
+}
+
+#[test]
+fn what_appeared_since_the_plan_is_not_removed() {
+    for name in ["nvram", "definition.json", "start.sh", "vda.qcow2"] {
+        let held = Held::new();
+        let copy = held.place.join("copy");
+        let plan = held.plan(&as_new(&copy, &[]));
+        assert_eq!(blocked(&plan), Vec::<&str>::new(), "{:?}", plan.checks);
+        held.apply(&plan, &[Stage::Stage]).unwrap();
+        let file = copy.join(name);
+        std::fs::write(&file, "another's").unwrap();
+        let refused = held.apply(&plan, &[Stage::Switch]).unwrap_err();
+        assert!(refused.is(ErrorKind::AlreadyExists), "{name}: {refused}");
+        let mut target = QemuConnector.target(&held.run.context).unwrap();
+        for step in plan.steps.iter().rev().filter(|step| step.stage <= Stage::Switch) {
+            target.undo(step, &Value::Null).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "another's");
+        assert_eq!(std::fs::read_dir(&copy).unwrap().count(), 1, "{name}");
+    }
+}
+
+/// On disks that the undo takes away.
+#[test]
+fn one_that_opens_no_monitor_does_not_run_on() {
+    let held = Held::new();
+    let (script, number) = (held.place.join("start.sh"), held.place.join("number"));
+    let line = format!(
+        "#!/bin/sh\nexec qemu-system-x86_64 -machine none -nodefaults -display none -pidfile {}\n",
+        number.display()
+    );
+    std::fs::write(&script, line).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&script, mode).unwrap();
+    let action = json!({ "do": "start", "script": script, "directory": held.place,
+        "qmp": held.place.join("qmp") });
+    let step = Step { stage: Stage::Start, text: "start it".to_owned(), action };
+    let mut target = QemuConnector.target(&held.run.context).unwrap();
+    let runs = || std::fs::read_to_string(&number).ok().filter(|text| text.ends_with('\n'));
+    let failed = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while runs().is_none() {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            // Sooner than it gives up.
+            held.run.context.cancel.cancel();
+        });
+        target.apply(&step, &held.stored).unwrap_err()
+    });
+    assert!(failed.is(ErrorKind::Canceled), "{failed}");
+    let process = runs().unwrap();
+    assert!(!Path::new("/proc").join(process.trim()).exists(), "QEMU {process} runs on");
+}
+
+#[test]
+fn rules_of_what_is_not_there_are_refused() {
+    let held = Held::new();
+    let mut target = QemuConnector.target(&held.run.context).unwrap();
+    let copy = held.place.join("copy");
+    for rule in [("mac:52:54:00:00:00:09", "52:54:00:00:00:01"), ("start", "true")] {
+        let destination = as_new(&copy, &[rule]);
+        let refused = target.plan(&held.item, &held.resource, &destination, &held.stored);
+        let refused = refused.unwrap_err();
+        assert!(refused.is(ErrorKind::Invalid), "{rule:?}: {refused}");
+    }
+}
+
+#[test]
+fn one_that_is_off_says_that_its_definition_is_not_captured() {
+    let held = Held::new();
+    let disk = held.place.join("off.raw");
+    std::fs::write(&disk, vec![1; DISK_BYTES]).unwrap();
+    let mut off = held.resource.clone();
+    off.at.insert("disks".into(), json!({ "vda": { "file": disk, "format": "raw" } }));
+    let plan = super::support::source(&off, &held.run.context).plan().unwrap();
+    let why = plan.why_not_more.unwrap();
+    assert!(why.contains("definition") && why.contains("not captured"), "{why}");
 }

@@ -57,6 +57,22 @@ fn as_new(path: &Path) -> Destination {
     Destination::AsNew { name: "x".into(), at, rules: BTreeMap::default() }
 }
 
+#[test]
+fn a_rule_that_would_do_nothing_is_refused() {
+    let session = Session::new(Vec::new());
+    let top = tempfile::tempdir().unwrap();
+    let world = VolumeWorld::new("files", &top.path().join("volume"), Vec::new());
+    let held = held(&world, Released::Failed);
+    let mut destination = as_new(&top.path().join("copy"));
+    let Destination::AsNew { rules, .. } = &mut destination else { unreachable!() };
+    rules.insert("owner".to_owned(), "me".to_owned());
+    let resource = world.resource();
+    let mut target = connector("files").target(&session.context).unwrap();
+    let item = item(&resource, &held);
+    let refused = target.plan(&item, &resource, &destination, &held).unwrap_err();
+    assert!(refused.message().contains("owner"), "{refused}");
+}
+
 fn on_ext4() -> VolumeWorld {
     let ext4 = Mounted::new("ext4");
     let path = ext4.path.join("volume");
@@ -331,9 +347,22 @@ fn what_is_written_to_what_was_restored_stays_when_it_is_taken_back() {
         fs::copy(path.join("a"), path.join("deep/order")).unwrap();
         fs::write(path.join("deep/order"), b"order").unwrap();
     };
+    // As most programs save: a file beside, then a rename.
+    let saved = |path: &Path| {
+        at_top_of(path);
+        fs::rename(path.join("order"), path.join("a")).unwrap();
+    };
+    let deleted = |path: &Path| fs::remove_file(path.join("b")).unwrap();
     let nothing = |_: &Path| {};
-    let writes: [(Write, bool); 5] =
-        [(at_top, true), (deep, true), (aged, true), (owned, true), (nothing, false)];
+    let writes: [(Write, bool); 7] = [
+        (at_top, true),
+        (deep, true),
+        (aged, true),
+        (owned, true),
+        (saved, true),
+        (deleted, false),
+        (nothing, false),
+    ];
     for is_mount in [true, false] {
         for (number, (write, is_kept)) in writes.iter().enumerate() {
             let ext4 = Mounted::new("ext4");
@@ -352,28 +381,58 @@ fn what_is_written_to_what_was_restored_stays_when_it_is_taken_back() {
                 target.apply(step, &held).unwrap();
             }
             write(&path);
+            // Who saves meanwhile does not make it fail; a switch that goes on changes nothing of it.
+            for step in plan.steps.iter().filter(|step| step.stage == Stage::Health) {
+                target.apply(step, &held).unwrap();
+            }
+            if number >= 4 && is_mount {
+                let switch = plan.steps.iter().find(|step| step.stage == Stage::Switch).unwrap();
+                // All but the time of the top itself.
+                let entries = || without_ours(&world).split_off(1);
+                let before = entries();
+                for _ in 0..2 {
+                    target.apply(switch, &held).unwrap();
+                    assert_eq!(entries(), before);
+                    // One that was interrupted right before its end.
+                    fs::remove_file(shown_of(&path)).unwrap();
+                }
+            }
             let mut stays = Vec::new();
             for step in plan.steps[..until].iter().rev() {
                 let given = target.undo(step, &Value::Null).unwrap();
                 stays.extend(given["kept"].as_str().map(PathBuf::from));
             }
             let what = format!("{number}, {is_mount}");
-            let state = world.state();
-            let ours = |line: &&str| !line.starts_with("\"tintype-");
-            let state: Vec<&str> = state.lines().filter(ours).collect();
+            // In a directory that is exchanged as a whole, what goes is a change of it.
+            let is_kept = *is_kept || (number == 5 && !is_mount);
+            let state = without_ours(&world);
             assert_eq!(state, before.lines().collect::<Vec<_>>(), "{what}");
-            assert_eq!(!stays.is_empty(), *is_kept, "{what}: {stays:?}");
+            assert_eq!(!stays.is_empty(), is_kept, "{what}: {stays:?}");
             let Some(stays) = stays.pop() else {
                 assert_eq!(world.leftovers(), Vec::<String>::new(), "{what}");
                 continue;
             };
+            if number == 5 {
+                continue;
+            }
             let top = if is_mount { stays.clone() } else { stays.join("volume") };
-            let found = ["order", "deep/order", "deep/er/order"].map(|name| top.join(name));
+            let found = ["order", "deep/order", "deep/er/order", "a"].map(|name| top.join(name));
             let found = found.iter().find(|path| path.exists()).unwrap_or_else(|| panic!("{what}"));
             assert_eq!(fs::read(found).unwrap(), b"order", "{what}");
             assert!(top.join("a").exists(), "{what}: with all that was restored");
         }
     }
+}
+
+fn without_ours(world: &VolumeWorld) -> Vec<String> {
+    let ours = |line: &&str| line.starts_with("\"tintype-");
+    world.state().lines().filter(|line| !ours(line)).map(str::to_owned).collect()
+}
+
+/// What is made once all is exchanged, entry by entry.
+fn shown_of(path: &Path) -> PathBuf {
+    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|entry| entry.join("shown")).find(|shown| shown.exists()).unwrap()
 }
 
 fn at_top_of(path: &Path) {
