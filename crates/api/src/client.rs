@@ -424,6 +424,11 @@ impl Client {
         self.get(&format!("/restores/{id}"))
     }
 
+    /// What it will do, does or did, as it was shown.
+    pub fn restore_plan(&self, id: &Id) -> Result<RestorePlan> {
+        self.get(&format!("/restores/{id}/plan"))
+    }
+
     /// Goes on with one that was interrupted.
     pub fn resume_restore(&self, id: &Id) -> Result<Run> {
         self.send(Method::POST, &format!("/restores/{id}/resume"), None::<&()>, None)

@@ -334,16 +334,23 @@ pub async fn cancel(on: &mut AnyConnection, id: &Id, now: Timestamp) -> Result<b
     touched(on, id, queued.rows_affected() + running.rows_affected()).await
 }
 
+fn step_result(row: &AnyRow) -> Result<Value> {
+    let text: String = column(row, "result")?;
+    serde_json::from_str(&text).map_err(|_| Error::corrupt("the catalog: a step of a run"))
+}
+
 /// What of a run is finished.
 pub async fn steps(on: &mut AnyConnection, id: &Id) -> Result<Vec<(String, Value)>> {
     let query = sqlx::query("SELECT step, result FROM run_step WHERE run = $1").bind(id.as_str());
     let rows = query.fetch_all(on).await.map_err(|error| failed("reading", error))?;
-    let step = |row: &AnyRow| {
-        let text: String = column(row, "result")?;
-        let damaged = |_| Error::corrupt("the catalog: a step of a run");
-        Ok((column(row, "step")?, serde_json::from_str(&text).map_err(damaged)?))
-    };
-    rows.iter().map(step).collect()
+    rows.iter().map(|row| Ok((column(row, "step")?, step_result(row)?))).collect()
+}
+
+/// What came of one step, if it is finished.
+pub async fn step(on: &mut AnyConnection, id: &Id, step: &str) -> Result<Option<Value>> {
+    let query = sqlx::query("SELECT result FROM run_step WHERE run = $1 AND step = $2");
+    let row = query.bind(id.as_str()).bind(step).fetch_optional(on).await;
+    row.map_err(|error| failed("reading", error))?.as_ref().map(step_result).transpose()
 }
 
 /// The finished steps of one run are those of another, which goes on with it.

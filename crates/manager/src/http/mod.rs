@@ -158,6 +158,7 @@ fn with_snapshots(routes: Routes) -> Routes {
         .on(See, routes!(runs::cancel))
         .on(See, routes!(restores::list))
         .on(See, routes!(restores::get))
+        .on(Restore, routes!(restores::plan_of))
         .on(Restore, routes!(restores::resume))
         .on(Restore, routes!(restores::undo))
         .on(Restore, routes!(restores::create))

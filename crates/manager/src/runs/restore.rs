@@ -1,6 +1,7 @@
 //! Restores: the plan that somebody agreed to is carried out, and no other.
 
 mod files;
+pub mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tintype_api::run::{LogLevel, RunState};
 use tintype_api::snapshot::{SnapshotScope, Trigger};
 use tintype_model::identifier::Id;
 use tintype_model::item::Descriptor;
-use tintype_model::plan::{Check, Stage};
+use tintype_model::plan::Check;
 use tintype_model::resource::{Kind, Resource, Resources};
 use tintype_model::{Error, Result};
 use tintype_runner::group::restore::{Broken, Destination, GroupPlan, Restored, Wanted};
@@ -87,7 +88,7 @@ pub async fn plan(state: &State, known: &Known, new: &NewRestore) -> Result<Plan
         let what = "the snapshot holds no resource, only the manager's state";
         return Err(Error::not_found(what));
     }
-    shown(parts, known)
+    shown::of(parts, known)
 }
 
 /// What of one tenant is restored.
@@ -299,73 +300,6 @@ fn wanted(descriptor: &Descriptor, new: &NewRestore) -> Result<Option<Wanted>> {
     Ok((!names.is_empty()).then_some(Wanted { names, in_place: true, destinations }))
 }
 
-fn shown(parts: Vec<PlannedPart>, known: &Known) -> Result<Planned> {
-    let mut planned = Planned {
-        items: Vec::new(),
-        missing: Vec::new(),
-        commands: Vec::new(),
-        is_blocked: false,
-        confirm: None,
-        sealed: None,
-        tenants: parts.iter().map(|part| part.known.snapshot.tenant.clone()).collect(),
-    };
-    let mut in_place = false;
-    for part in &parts {
-        planned.missing.extend(part.apart.iter().cloned());
-        for (place, plan) in &part.plans {
-            add(&mut planned, &part.known.snapshot.tenant, place, plan);
-            let items = &plan.plan.items;
-            in_place |= items.iter().any(|item| item.destination == Destination::InPlace);
-        }
-    }
-    let names: Vec<&String> = parts.iter().flat_map(|part| &part.wanted.names).collect();
-    // Whatever goes where something may be asks for a name: what was asked for, if it is one.
-    planned.confirm = in_place.then(|| match names[..] {
-        [one] => one.clone(),
-        _ => known.snapshot.id.chars().take(8).collect(),
-    });
-    let plans = parts.into_iter().flat_map(|part| part.plans).map(|(_, plan)| plan);
-    let plans: Vec<HostPlan> = plans.collect();
-    let sealed = serde_json::to_vec(&plans).map_err(|error| Error::internal(error.to_string()))?;
-    planned.sealed = Some(sealed);
-    Ok(planned)
-}
-
-/// One host's plan, in words.
-fn add(planned: &mut Planned, tenant: &Id, place: &Place, HostPlan { agent, plan, .. }: &HostPlan) {
-    let there = match place {
-        None => String::new(),
-        Some(agent) => format!(" on agent {}", agent.name),
-    };
-    let to = |destination: &Destination| match destination {
-        Destination::InPlace => format!("in place{there}"),
-        Destination::AsNew { name, .. } => format!("as new {name}{there}"),
-    };
-    planned.items.extend(plan.items.iter().map(|item| {
-        let steps = item.plan.steps.iter().filter(|step| step.stage != Stage::Watch);
-        PlannedItem {
-            name: item.item.name.clone(),
-            tenant: tenant.clone(),
-            to: to(&item.destination),
-            bytes: item.item.bytes,
-            agent: agent.clone(),
-            replaces: item.plan.replaces,
-            checks: item.plan.checks.clone(),
-            steps: steps.map(|step| step.text.clone()).collect(),
-        }
-    }));
-    planned.missing.extend(
-        plan.missing
-            .iter()
-            .map(|(name, reason)| NotRestored { name: name.clone(), reason: reason.clone() }),
-    );
-    planned.commands.extend(plan.commands(true).into_iter().map(|command| {
-        let words = command.command.join(" ");
-        format!("for {}, {}{there}: {words}", command.of, command.when)
-    }));
-    planned.is_blocked |= plan.is_blocked();
-}
-
 pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
     let new: NewRestore = serde_json::from_value(stored.spec["new"].clone())
         .map_err(|error| Error::corrupt(format!("what the run is to do: {error}")))?;
@@ -420,8 +354,10 @@ async fn plans_of(
     }
     let of = Of { kind: KIND, id: &stored.run.id, name: PLAN };
     let mut change = state.catalog.change().await?;
-    let sealed = planned.sealed.unwrap_or_default();
+    let sealed = planned.sealed.clone().unwrap_or_default();
     secrets::put(change.on(), of, &sealed, &state.key, &*state.random).await?;
+    let told = shown::told(planned, stored.run.clone(), None);
+    shown::keep(change.on(), &told, state.now()).await?;
     change.commit_own_books().await?;
     opened(&sealed)
 }

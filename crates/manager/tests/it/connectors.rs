@@ -67,6 +67,9 @@ fn a_password_is_tried_out_sealed_and_used_by_captures_and_restores() {
             without_undo_point: false,
         };
         let plan = client.plan_restore(&new_restore).unwrap();
+        let kept = client.restore_plan(&plan.run.id).unwrap();
+        assert_eq!(kept, plan);
+        assert!(!json!(kept).to_string().contains(PASSWORD), "what is sealed stays so: {kept:?}");
         succeeded(&client, &client.apply_restore(&plan.run.id, None).unwrap());
         copy.resume(&["--save", ""]);
         assert_eq!(copy.ask(&["GET", "a"]), "1");

@@ -289,7 +289,9 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
         "plan-restore" => {
             (Some("snapshot"), Some(json!({ "snapshot": victim.objects["snapshot"] })))
         }
-        "get-restore" | "resume-restore" | "undo-restore" => (Some("restore"), None),
+        "get-restore" | "get-restore-plan" | "resume-restore" | "undo-restore" => {
+            (Some("restore"), None)
+        }
         "apply-restore" => (Some("restore"), Some(json!({ "confirm": "r" }))),
         "login" => (None, Some(json!({ "user": "x", "password": "x" }))),
         "end-session" => (Some("session"), None),
