@@ -121,6 +121,8 @@ pub struct Filter {
     pub tenant: Option<Id>,
     pub kind: Option<RunKind>,
     pub state: Option<RunState>,
+    /// Those that are not over, and those that ended after this.
+    pub since: Option<Timestamp>,
     /// Those before this one.
     pub before: Option<Id>,
     pub limit: i64,
@@ -129,14 +131,17 @@ pub struct Filter {
 pub async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Stored>> {
     let query = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM run WHERE ($1 = '' OR tenant = $2) AND ($3 = '' OR kind = $4) \
-         AND ($5 = '' OR state = $6) AND ($7 = '' OR id < $8) ORDER BY id DESC LIMIT $9"
+         AND ($5 = '' OR state = $6) AND ($7 = '' OR id < $8) \
+         AND ($9 = 0 OR ended IS NULL OR ended > $10) ORDER BY id DESC LIMIT $11"
     )));
     let tenant = filter.tenant.as_ref().map_or("", Id::as_str);
     let kind = filter.kind.map_or("", RunKind::name);
     let state = filter.state.map_or("", RunState::name);
     let before = filter.before.as_ref().map_or("", Id::as_str);
     let query = query.bind(tenant).bind(tenant).bind(kind).bind(kind).bind(state).bind(state);
-    let rows = query.bind(before).bind(before).bind(filter.limit).fetch_all(on).await;
+    let since = filter.since.map_or(0, Timestamp::as_millisecond);
+    let query = query.bind(before).bind(before).bind(since).bind(since);
+    let rows = query.bind(filter.limit).fetch_all(on).await;
     rows.map_err(|error| failed("reading", error))?.iter().map(stored).collect()
 }
 

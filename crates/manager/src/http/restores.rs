@@ -196,9 +196,8 @@ async fn followers(state: &State, tenant: Option<Id>) -> Outcome<BTreeMap<String
     let filter = stored::Filter {
         tenant,
         kind: Some(RunKind::Restore),
-        state: None,
-        before: None,
         limit: MOST_FOLLOWED,
+        ..stored::Filter::default()
     };
     let all = stored::list(&mut *state.catalog.read().await?, &filter).await?;
     // A follower that came to nothing does not count: it can be tried again.
@@ -234,9 +233,9 @@ pub(super) async fn list(
     let filter = stored::Filter {
         tenant: caller.scope(wanted),
         kind: Some(RunKind::Restore),
-        state: None,
         before: cursor_of(query.cursor.as_deref(), |text| text.parse().ok())?,
         limit: limit as i64 + 1,
+        ..stored::Filter::default()
     };
     let followers = followers(&state, filter.tenant.clone()).await?;
     let found = stored::list(&mut *state.catalog.read().await?, &filter).await?;

@@ -5,6 +5,7 @@ pub mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use tintype_api::resource::ResourceSpec;
 use tintype_api::restore::{NewRestore, NotRestored, PlannedItem};
 use tintype_api::run::{LogLevel, RunState};
 use tintype_api::snapshot::{SnapshotScope, Trigger};
+use tintype_model::count::counted;
 use tintype_model::identifier::Id;
 use tintype_model::item::Descriptor;
 use tintype_model::plan::Check;
@@ -323,7 +325,14 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
     let mut undo_points = Vec::new();
     for Part { known, .. } in parts.into_values() {
         let vault = vault_of(state, &known).await?;
-        undo_points.push((undo_points_of(&vault, &stored.run.id).await?, known));
+        let points = undo_points_of(&vault, &stored.run.id).await?;
+        for (point, _, descriptor) in &points {
+            let names: Vec<&str> = descriptor.items.iter().map(|item| &item.name[..]).collect();
+            let (id, names) = (&point.id, names.join(", "));
+            let line = format!("what was there before is in snapshot {id} (undo point): {names}");
+            handle.log(state, LogLevel::Info, line).await;
+        }
+        undo_points.push((points, known));
     }
     Ok(with_undo_points(ended, &undo_points))
 }
@@ -440,10 +449,13 @@ impl Applying<'_> {
             };
             let place = place_of(self.state, agent.as_ref(), &known.snapshot.tenant).await;
             let place = place.map_err(&before)?;
+            let (lines, began) = (shown::done(&place, &plan), self.state.clock.elapsed());
             let outcome = self.one(part, &place, &step, plan, &together).await.map_err(&before)?;
             match outcome {
                 Done::Restored(restored) => {
                     kept += restored.kept.len() as u64;
+                    let took = self.state.clock.elapsed().saturating_sub(began);
+                    self.tell(&place, lines, took).await;
                     told(self.state, self.handle, &restored).await;
                     let result = json!({ "kept": restored.kept.len() });
                     self.handle.finish(self.state, &step, result).await?;
@@ -458,6 +470,16 @@ impl Applying<'_> {
             }
         }
         Ok(finished(missing, kept))
+    }
+
+    /// What is restored where, and how long that took.
+    async fn tell(&self, place: &Place, lines: Vec<String>, took: Duration) {
+        let count = counted(lines.len() as u64, "resource", "resources");
+        let (host, seconds) = (shown_place(place), took.as_secs_f64());
+        let all = format!("{count} restored on {host} in {seconds:.1} s");
+        for line in lines.into_iter().chain([all]) {
+            self.handle.log(self.state, LogLevel::Info, line).await;
+        }
     }
 
     /// An undo point is kept as long as a snapshot that nobody said anything of.

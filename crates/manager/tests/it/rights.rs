@@ -210,7 +210,7 @@ fn of_content(operation: &str, victim: &Victim) -> Option<(Option<&'static str>,
 }
 
 /// Operations that name no object.
-const OF_NOBODY: [&str; 28] = [
+const OF_NOBODY: [&str; 31] = [
     "logout",
     "whoami",
     "list-storages",
@@ -239,6 +239,9 @@ const OF_NOBODY: [&str; 28] = [
     "list-days",
     "follow-changes",
     "list-ready-made-profiles",
+    "discover-resources",
+    "list-bundles",
+    "list-uploads",
 ];
 
 /// Which of a victim's objects an operation is about, and a body that makes sense.

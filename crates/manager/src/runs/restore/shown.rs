@@ -7,8 +7,8 @@ use tintype_api::restore::{NotRestored, PlannedItem, RestorePlan};
 use tintype_api::run::Run;
 use tintype_model::identifier::Id;
 use tintype_model::plan::Stage;
-use tintype_model::{Error, Result};
-use tintype_runner::group::restore::Destination;
+use tintype_model::{Error, Result, size};
+use tintype_runner::group::restore::{Destination, GroupPlan, ItemPlan};
 
 use super::{HostPlan, Planned, PlannedPart};
 use crate::agents::Place;
@@ -68,22 +68,39 @@ pub(super) fn of(parts: Vec<PlannedPart>, known: &Known) -> Result<Planned> {
     Ok(planned)
 }
 
-/// One host's plan, in words.
-fn add(planned: &mut Planned, tenant: &Id, place: &Place, HostPlan { agent, plan, .. }: &HostPlan) {
-    let there = match place {
+fn there(place: &Place) -> String {
+    match place {
         None => String::new(),
         Some(agent) => format!(" on agent {}", agent.name),
-    };
-    let to = |destination: &Destination| match destination {
+    }
+}
+
+fn to(destination: &Destination, there: &str) -> String {
+    match destination {
         Destination::InPlace => format!("in place{there}"),
         Destination::AsNew { name, .. } => format!("as new {name}{there}"),
+    }
+}
+
+/// What one host has done when all of its plan is done.
+pub(super) fn done(place: &Place, plan: &GroupPlan) -> Vec<String> {
+    let there = there(place);
+    let line = |item: &ItemPlan| {
+        let (name, bytes) = (&item.item.name, size::format(item.item.bytes));
+        format!("{} {name}: {bytes} restored {}", item.item.kind, to(&item.destination, &there))
     };
+    plan.items.iter().map(line).collect()
+}
+
+/// One host's plan, in words.
+fn add(planned: &mut Planned, tenant: &Id, place: &Place, HostPlan { agent, plan, .. }: &HostPlan) {
+    let there = there(place);
     planned.items.extend(plan.items.iter().map(|item| {
         let steps = item.plan.steps.iter().filter(|step| step.stage != Stage::Watch);
         PlannedItem {
             name: item.item.name.clone(),
             tenant: tenant.clone(),
-            to: to(&item.destination),
+            to: to(&item.destination, &there),
             bytes: item.item.bytes,
             agent: agent.clone(),
             replaces: item.plan.replaces,
