@@ -1,5 +1,7 @@
 //! The typed client: one method for each operation, errors as the manager told them.
 
+mod transfers;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufReader, Read};
@@ -23,7 +25,6 @@ use crate::agent::{
     AgentState, Discovered, Join, JoinToken, Joined, NewJoinToken, Renew, SERVER_NAME,
 };
 use crate::audit::{AuditCheck, AuditEntry};
-use crate::bundle::{Bundle, NewBundle, NewImport, NewUpload, Secret, SecretsQuery, Upload};
 use crate::connector::Tried;
 use crate::content::{
     DiffQuery, Differences, EntryQuery, Listing, Partition, Preview, SearchQuery, SearchResult,
@@ -201,11 +202,15 @@ impl Client {
 
     /// All of them, page by page.
     pub fn list<S: Noun>(&self) -> Result<Vec<Object<S>>> {
+        self.all(S::PATH)
+    }
+
+    /// Page by page.
+    fn all<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
         let mut items = Vec::new();
         let mut cursor = String::new();
         loop {
-            let path = format!("{}?limit=1000{cursor}", S::PATH);
-            let page: Page<Object<S>> = self.get(&path)?;
+            let page: Page<T> = self.get(&format!("{path}?limit=1000{cursor}"))?;
             items.extend(page.items);
             match page.next {
                 Some(next) => cursor = format!("&cursor={next}"),
@@ -320,56 +325,6 @@ impl Client {
         Ok(bytes)
     }
 
-    /// What a download would show that is likely to be secret.
-    pub fn secrets(&self, snapshot: &str, path: &str) -> Result<Vec<Secret>> {
-        let query = SecretsQuery { path: Some(path.to_owned()) };
-        self.get(&with_query(&format!("/snapshots/{snapshot}/secrets"), &query)?)
-    }
-
-    /// Queues a bundle.
-    pub fn create_bundle(&self, snapshot: &str, new: &NewBundle) -> Result<Bundle> {
-        self.send(Method::POST, &format!("/snapshots/{snapshot}/bundles"), Some(new), None)
-    }
-
-    pub fn bundle(&self, id: &Id) -> Result<Bundle> {
-        self.get(&format!("/bundles/{id}"))
-    }
-
-    /// Its file; see [`Client::download`].
-    pub fn bundle_content(&self, id: &Id, from: u64, tag: Option<&str>) -> Result<Incoming> {
-        self.download(&format!("/bundles/{id}/content"), from, tag)
-    }
-
-    pub fn delete_bundle(&self, id: &Id) -> Result<()> {
-        self.send_nothing(Method::DELETE, &format!("/bundles/{id}"), None::<&()>, None)
-    }
-
-    pub fn create_upload(&self, new: &NewUpload) -> Result<Upload> {
-        self.send(Method::POST, "/uploads", Some(new), None)
-    }
-
-    pub fn upload(&self, id: &Id) -> Result<Upload> {
-        self.get(&format!("/uploads/{id}"))
-    }
-
-    /// The next piece; `offset` is where the one before ended.
-    pub fn send_upload(&self, id: &Id, offset: u64, piece: &[u8]) -> Result<Upload> {
-        let request = self.request("PUT", &format!("/uploads/{id}/content?offset={offset}"));
-        let request = request.header(header::CONTENT_TYPE, "application/octet-stream");
-        let request = request.body(piece).map_err(|error| Error::invalid(error.to_string()))?;
-        let answer = self.agent.run(request).map_err(|error| self.failed(&error))?;
-        self.understood(&self.answer(answer)?)
-    }
-
-    /// Queues a snapshot of an upload that is whole.
-    pub fn import_upload(&self, id: &Id, new: &NewImport) -> Result<Run> {
-        self.send(Method::POST, &format!("/uploads/{id}/import"), Some(new), None)
-    }
-
-    pub fn delete_upload(&self, id: &Id) -> Result<()> {
-        self.send_nothing(Method::DELETE, &format!("/uploads/{id}"), None::<&()>, None)
-    }
-
     /// From that byte on, if it is that of `tag` still; else from the beginning.
     pub fn download(&self, path: &str, from: u64, tag: Option<&str>) -> Result<Incoming> {
         let mut request = self.request("GET", path);
@@ -424,6 +379,11 @@ impl Client {
         self.get(&format!("/restores/{id}"))
     }
 
+    /// What it will do, does or did, as it was shown.
+    pub fn restore_plan(&self, id: &Id) -> Result<RestorePlan> {
+        self.get(&format!("/restores/{id}/plan"))
+    }
+
     /// Goes on with one that was interrupted.
     pub fn resume_restore(&self, id: &Id) -> Result<Run> {
         self.send(Method::POST, &format!("/restores/{id}/resume"), None::<&()>, None)
@@ -472,6 +432,11 @@ impl Client {
     /// What runs on the agent's host and can be protected.
     pub fn discover(&self, agent: &Id) -> Result<Discovered> {
         self.send(Method::POST, &format!("/agents/{agent}/discover"), None::<&()>, None)
+    }
+
+    /// What runs on the manager's own host and can be protected.
+    pub fn discover_here(&self) -> Result<Discovered> {
+        self.send(Method::POST, "/resources/discover", None::<&()>, None)
     }
 
     /// As an agent.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use tintype_engine::{Error, ErrorKind};
 
+use crate::command_line;
 use crate::report::Report;
 use crate::terminal;
 
@@ -155,15 +156,19 @@ impl std::fmt::Display for InBundle {
 }
 
 /// The next step, in one line.
-pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
+pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
+    if error.is::<Usage>() {
+        return Some(format!("`{} --help` shows examples", command_line::with_examples()));
+    }
+    fixed_hint(error).map(str::to_owned)
+}
+
+fn fixed_hint(error: &anyhow::Error) -> Option<&'static str> {
     if error.is::<TakenBack>() {
         return Some("mend what stopped it, and run it again");
     }
     if error.is::<NotWhole>() || error.is::<Ended>() {
         return None;
-    }
-    if error.is::<Usage>() {
-        return Some("`tintype repo COMMAND --help` shows examples");
     }
     if error.is::<InBundle>() {
         match kind_of(error)? {

@@ -15,7 +15,7 @@ use tintype_model::identifier::Id;
 use tintype_model::{Error, ErrorKind, Result, size};
 use tintype_runner::vault::free_bytes;
 
-use crate::catalog::{column, facts, failed, runs};
+use crate::catalog::{facts, failed, runs};
 use crate::outside::Network;
 use crate::state::{Shared, State};
 
@@ -25,6 +25,8 @@ pub const KIND: &str = "upload";
 pub const LASTS: SignedDuration = SignedDuration::from_hours(24);
 /// So much room stays free beside them.
 pub const SPARE_BYTES: u64 = 256 << 20;
+/// More than any manager has room for.
+const MOST_UPLOADS: i64 = 1_000_000;
 const DOWNLOADS: &str = "bundles";
 const UPLOADS: &str = "uploads";
 
@@ -137,17 +139,13 @@ pub async fn delete(on: &mut AnyConnection, id: &Id) -> Result<()> {
     done.map(drop).map_err(|error| failed("deleting", error))
 }
 
-/// All of them, with when they changed.
-async fn all(on: &mut AnyConnection) -> Result<Vec<(Id, Timestamp)>> {
-    let rows = sqlx::query("SELECT id, changed FROM state WHERE kind = $1").bind(KIND);
-    let rows = rows.fetch_all(on).await.map_err(|error| failed("reading", error))?;
-    let read = |row| {
-        let id: String = column(row, "id")?;
-        let changed = Timestamp::from_millisecond(column(row, "changed")?);
-        let changed = changed.map_err(|_| Error::corrupt("the catalog: a time of an upload"))?;
-        Ok((id.parse()?, changed))
-    };
-    rows.iter().map(read).collect()
+/// Newest first.
+pub async fn list(
+    on: &mut AnyConnection,
+    before: Option<&Id>,
+    limit: i64,
+) -> Result<Vec<(Id, Row)>> {
+    facts::states(on, KIND, before, limit).await
 }
 
 /// As it is shown.
@@ -202,13 +200,12 @@ pub async fn sweep(state: &State) -> Result<()> {
             remove(&path);
         }
     }
-    let uploads = all(&mut on).await?;
+    let uploads = list(&mut on, None, MOST_UPLOADS).await?;
     let mut gone = Vec::new();
-    for (id, changed) in &uploads {
-        if changed.checked_add(LASTS).is_ok_and(|until| until > now) {
+    for (id, row) in &uploads {
+        if row.changed.checked_add(LASTS).is_ok_and(|until| until > now) {
             continue;
         }
-        let row = get(&mut on, id).await?;
         let run = match &row.run {
             Some(run) => runs::get(&mut on, run).await.ok(),
             None => None,

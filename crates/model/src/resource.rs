@@ -384,7 +384,10 @@ impl Resource {
         } else if !self.components.is_empty() {
             return wrong("only an application has components");
         } else if self.connector.is_empty() {
-            return wrong("a connector is missing");
+            return wrong(
+                "a connector is missing; `connector: files` is for any directory, and `tintype \
+                 discover` writes the one that fits what is there",
+            );
         }
         for hook in &self.hooks {
             if hook.command.first().is_none_or(String::is_empty) {

@@ -5,6 +5,7 @@ pub mod disk;
 pub mod files;
 pub mod host;
 pub mod libvirt;
+mod manager;
 mod mariadb;
 mod postgres;
 pub mod qemu;
@@ -31,6 +32,7 @@ pub fn connectors() -> Vec<Box<dyn Connector>> {
         Box::new(qemu::QemuConnector),
         Box::new(libvirt::LibvirtConnector),
         Box::new(settings::Settings),
+        Box::new(manager::Manager),
     ]
 }
 

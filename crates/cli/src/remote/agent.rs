@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::SignedDuration;
 use serde_json::json;
-use tintype_api::agent::{AgentSpec, AgentState, NewJoinToken};
+use tintype_api::agent::{AgentSpec, AgentState, Discovered, NewJoinToken};
 use tintype_api::client::Client;
 use tintype_api::object::Object;
 use tintype_engine::env::Env;
@@ -85,7 +85,10 @@ impl Command {
                 })
             }
             Self::Delete(one) => one.delete::<AgentSpec>(client, report),
-            Self::Discover(one) => discover(client, report, &one),
+            Self::Discover(one) => {
+                let agent = one.find::<AgentSpec>(client)?;
+                discovered(report, client.discover(&agent.id)?)
+            }
             Self::Apply { name, file, tenant } => {
                 let places = Places { agent: Some(&name), through: None };
                 resource::apply(client, report, &file, tenant.as_deref(), &places)
@@ -154,9 +157,8 @@ fn word(spec: &AgentSpec, state: &AgentState) -> &'static str {
     }
 }
 
-fn discover(client: &Client, report: &Report, one: &One) -> anyhow::Result<()> {
-    let agent = one.find::<AgentSpec>(client)?;
-    let discovered = client.discover(&agent.id)?;
+/// As the file that `apply` reads.
+pub(super) fn discovered(report: &Report, discovered: Discovered) -> anyhow::Result<()> {
     for problem in &discovered.problems {
         report.warn(problem);
     }

@@ -19,10 +19,11 @@ use super::fetch::{self, Bar};
 use super::noun::{self, Tenants};
 use super::run;
 use super::snapshot::{find, short};
+use super::view::View;
 use crate::exit::usage;
 use crate::report::Report;
 use crate::secret::{self, Sources};
-use crate::show;
+use crate::show::{self, Table};
 
 /// A piece is sent so often without one that arrives.
 const ATTEMPTS: u32 = 5;
@@ -306,6 +307,45 @@ impl Import {
         run::follow(client, report, &client.run(id)?)?;
         Ok(client.upload(&upload.id)?)
     }
+}
+
+/// What is written, or waits to be downloaded; what comes, or waits to be imported.
+pub(super) fn transfers(client: &Client) -> anyhow::Result<View> {
+    let mut table = Table::new(["id", "way", "file", "size", "state", "until", "by"], &[3]);
+    let mut view = View::default();
+    for bundle in client.bundles()? {
+        view = view.with("bundle", json!(bundle));
+        let Bundle { id, name, size_bytes, expires, run, .. } = bundle;
+        let state = if size_bytes.is_some() { "waits" } else { run.state.name() };
+        table.row([
+            id.to_string(),
+            "out".to_owned(),
+            name,
+            size_bytes.map_or_else(|| "–".to_owned(), show::bytes),
+            state.to_owned(),
+            expires.map_or_else(|| "–".to_owned(), show::time),
+            run.by,
+        ]);
+    }
+    for upload in client.uploads()? {
+        view = view.with("upload", json!(upload));
+        let Upload { id, name, size_bytes, offset, is_whole, expires, by, .. } = upload;
+        let state = match (is_whole, size_bytes) {
+            (true, _) => "waits".to_owned(),
+            (false, Some(_)) => format!("{} are here", show::bytes(offset)),
+            (false, None) => "comes".to_owned(),
+        };
+        table.row([
+            id.to_string(),
+            "in".to_owned(),
+            name,
+            show::bytes(size_bytes.unwrap_or(offset)),
+            state,
+            show::time(expires),
+            by,
+        ]);
+    }
+    Ok(view.table(&table))
 }
 
 fn opened(path: &Path) -> anyhow::Result<File> {

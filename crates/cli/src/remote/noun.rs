@@ -194,7 +194,7 @@ pub(super) fn find<S: Noun>(
 }
 
 /// Makes the one of that name, or changes it.
-pub(super) fn apply<S: Noun>(
+pub(super) fn apply<S: Noun + PartialEq>(
     client: &Client,
     report: &Report,
     name: String,
@@ -206,12 +206,25 @@ pub(super) fn apply<S: Noun>(
         None => client.whoami()?.tenant,
     };
     let known = client.list::<S>()?;
-    match known.iter().find(|known| known.tenant == tenant && known.name == name) {
-        None => {
-            let tenant = Some(tenant);
-            told(report, "made", &client.create(&NewObject { name, tenant, spec })?)
+    let known = known.iter().find(|known| known.tenant == tenant && known.name == name);
+    put(client, report, known, NewObject { name, tenant: Some(tenant), spec })
+}
+
+/// As it is to be; says so where it is so already.
+pub(super) fn put<S: Noun + PartialEq>(
+    client: &Client,
+    report: &Report,
+    known: Option<&Object<S>>,
+    new: NewObject<S>,
+) -> anyhow::Result<()> {
+    match known {
+        None => told(report, "made", &client.create(&new)?),
+        Some(known) if known.spec == new.spec => {
+            report.event(S::NAME, json!(known))?;
+            report.text(format!("{} {} is as described", S::NAME, known.name))
         }
         Some(known) => {
+            let spec = new.spec;
             let changed = ChangedObject { name: None, spec: Some(spec) };
             let after = client.change(&known.id, Some(known.version), &changed)?;
             told(report, "changed", &after)

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use tintype_api::agent::AgentSpec;
 use tintype_api::client::{Client, Noun};
 use tintype_api::connector::ConnectorSpec;
-use tintype_api::object::{ChangedObject, NewObject, Object};
+use tintype_api::object::{NewObject, Object};
 use tintype_api::resource::ResourceSpec;
 use tintype_model::identifier::Id;
 use tintype_model::resource::{Kind, Phase, Resources};
 
+use super::agent;
 use super::noun::{self, One, Said, Shown, Tenants, Usual, Verb, loud};
 use crate::exit::{Ended, Exit, usage};
 use crate::platform;
@@ -26,7 +27,7 @@ pub(crate) type Args = Said<Command>;
 #[derive(clap::Subcommand)]
 #[command(after_help = "\
 Examples:
-  tintype discover > resources.yaml                 on the manager's host: what there is
+  tintype resource discover > resources.yaml        what there is on the manager's host
   tintype resource apply resources.yaml             tell the manager; again after a change
   tintype resource apply web1.yaml --agent web1     what lies on the host of an agent
   tintype resource apply orders.yaml --through orders    over the network: `tintype connector`
@@ -39,6 +40,8 @@ Examples:
 pub(crate) enum Command {
     #[command(flatten)]
     Usual(Usual),
+    /// Show what runs on the manager's host and can be protected, as `tintype discover` does there
+    Discover,
     /// Make or change all that a file describes; nothing is deleted
     Apply {
         /// As `tintype discover` writes it; `-` is standard input
@@ -74,6 +77,7 @@ impl Verb for Command {
     fn run(self, client: &Client, report: &Report) -> anyhow::Result<()> {
         match self {
             Self::Usual(usual) => usual.run::<ResourceSpec>(client, report),
+            Self::Discover => agent::discovered(report, client.discover_here()?),
             Self::Apply { file, tenant, agent, through } => {
                 let places = Places { agent: agent.as_deref(), through: through.as_deref() };
                 apply(client, report, &file, tenant.as_deref(), &places)
@@ -169,28 +173,16 @@ pub(super) fn apply(
         spec.agent = agent.clone().flatten().filter(|_| has_host);
         spec.through = through.clone().flatten().filter(|_| has_host);
         let there = known.iter().find(|known| known.tenant == tenant && known.name == name);
-        match there {
-            None => {
-                let tenant = Some(tenant.clone());
-                noun::told(report, "made", &client.create(&NewObject { name, tenant, spec })?)?;
+        if let Some(known) = there {
+            spec.is_protected = known.spec.is_protected;
+            if agent.is_none() {
+                spec.agent.clone_from(&known.spec.agent);
             }
-            Some(known) => {
-                spec.is_protected = known.spec.is_protected;
-                if agent.is_none() {
-                    spec.agent.clone_from(&known.spec.agent);
-                }
-                if through.is_none() {
-                    spec.through.clone_from(&known.spec.through);
-                }
-                if known.spec == spec {
-                    report.text(format!("resource {name} is as described"))?;
-                    continue;
-                }
-                let changed = ChangedObject { name: None, spec: Some(spec) };
-                let after = client.change(&known.id, Some(known.version), &changed)?;
-                noun::told(report, "changed", &after)?;
+            if through.is_none() {
+                spec.through.clone_from(&known.spec.through);
             }
         }
+        noun::put(client, report, there, NewObject { name, tenant: Some(tenant.clone()), spec })?;
     }
     Ok(())
 }

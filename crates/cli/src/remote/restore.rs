@@ -27,6 +27,7 @@ Examples:
   tintype restore 3f2a --as-new db=db2 --set db.path=/srv/db2.sqlite
   tintype restore 3f2a --path /tenants/system/volumes/srv/notes --to /tmp/look
   tintype restore list                                 which were interrupted
+  tintype restore plan 01h…                            what was agreed to
   tintype restore resume 01h…                          go on with one of these
   tintype restore undo 01h…                            or take it back
 
@@ -81,6 +82,8 @@ enum Verb {
         #[command(flatten)]
         watch: Watch,
     },
+    /// What one will do, does or did, as it was shown before it was agreed to
+    Plan { id: Id },
     /// Go on with one that was interrupted, as it was agreed to
     Resume { id: Id },
     /// Take one back that was interrupted: everything is as it was before
@@ -95,6 +98,7 @@ impl Verb {
                 let restore = client.restore(&id)?;
                 View::default().with("restore", json!(restore)).document(&restore)
             }),
+            Self::Plan { id } => told(report, &client.restore_plan(&id)?),
             Self::Resume { id } => {
                 run::follow(client, report, &client.resume_restore(&id)?)?;
                 report.text("restored")

@@ -98,6 +98,8 @@ pub(crate) enum Command {
     Export(Box<bundle::Export>),
     /// Upload such a file, and make a snapshot of it
     Import(Box<bundle::Import>),
+    /// Files on their way, out and in, and until when they wait
+    Transfers(Watch),
 }
 
 #[derive(clap::Args)]
@@ -211,6 +213,7 @@ impl Verb for Command {
             Self::Diff(args) => args.run(client, report),
             Self::Export(args) => args.run(client, report),
             Self::Import(args) => args.run(client, report),
+            Self::Transfers(watch) => watch.tell(client, report, bundle::transfers),
             Self::Keep { id, time } => {
                 change(&id, ChangedSnapshot { keep: Some(time), ..Default::default() })
             }

@@ -170,6 +170,8 @@ fn what_lies_on_another_host_is_found_captured_and_restored_there() {
     assert!(listed.lines().any(|l| l.starts_with("web1") && l.contains(" here ")), "{listed}");
     let found = run(&lab, &["agent", "discover", "web1"]).expect(0).out;
     assert!(found.starts_with("version: 1\nresources:"), "{found}");
+    let own = run(&lab, &["resource", "discover"]).expect(0).out;
+    assert!(own.starts_with("version: 1\nresources:") && own.contains("kind: settings"), "{own}");
     volume(&lab, "web1", "site", "");
     run(&lab, &["snapshot", "create", "--app", "site"]).expect(0);
     let taken = snapshots(&lab).remove(0);

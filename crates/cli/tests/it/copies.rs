@@ -55,6 +55,11 @@ fn the_rule_is_shown_and_changed(lab: &Lab) {
     let shown = run(lab, &["sync", "show", "off-site"]).expect(0).out;
     lab.write("shown.yaml", &shown);
     let ran = run(lab, &["sync", "apply", &lab.text("shown.yaml")]).expect(0);
+    assert!(ran.out.contains("sync off-site is as described"), "{}", ran.out);
+    lab.write("noted.yaml", format!("{shown}note: on purpose\n"));
+    let ran = run(lab, &["sync", "apply", &lab.text("noted.yaml")]).expect(0);
+    assert!(ran.out.contains("sync off-site changed"), "{}", ran.out);
+    let ran = run(lab, &["sync", "apply", &lab.text("shown.yaml")]).expect(0);
     assert!(ran.out.contains("sync off-site changed"), "{}", ran.out);
     let again = run(lab, &["sync", "show", "off-site"]).expect(0).out;
     assert_eq!(again, shown, "what is shown can be applied");
@@ -77,6 +82,7 @@ fn the_rule_is_shown_and_changed(lab: &Lab) {
     lab.write("wrong.yaml", "nothing of a rule");
     let ran = run(lab, &["sync", "apply", &lab.text("wrong.yaml")]).expect(2);
     assert!(ran.err.contains("describes no sync rule"), "{}", ran.err);
+    assert!(ran.err.contains("`tintype sync --help` shows examples"), "{}", ran.err);
     run(lab, &["sync", "run", "unknown"]).expect(1);
 }
 

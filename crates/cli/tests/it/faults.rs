@@ -10,12 +10,13 @@ use tintype_api::page::Page;
 use tintype_api::run::{Run, RunState};
 use tintype_api::snapshot::{NewSnapshot, Snapshot, SnapshotScope, Trigger};
 use tintype_engine::env::Env;
+use tintype_model::item::Outcome;
 use tintype_testkit::faulty_proxy::{Fault, FaultyProxy, Rule};
 use tintype_testkit::postgres::Postgres;
 use tintype_testkit::seaweedfs;
 use tintype_testkit::volumes::Mounted;
 
-use crate::agents::until;
+use crate::agents::{Agent, until};
 use crate::manager::{Served, program, run, serve_by};
 use crate::support::{Lab, Ran};
 
@@ -139,19 +140,32 @@ fn a_database_that_is_away_for_a_minute_is_waited_for() {
 
 const METHODS: [&str; 5] = ["GET", "HEAD", "PUT", "POST", "DELETE"];
 
-/// The store answers nothing for so long.
-fn store_goes_away(away: Duration) {
-    let lab = Lab::new();
+/// The default one from now on, also of agents.
+fn storage(lab: &Lab, proxy: &FaultyProxy) {
     let store = seaweedfs::shared();
-    let proxy = FaultyProxy::start(&store.endpoint, Vec::new());
-    let world = world(&lab, None);
     let place = lab.path("").file_name().unwrap().to_string_lossy().to_lowercase();
     let place: String = place.chars().filter(char::is_ascii_alphanumeric).collect();
     let url = format!("s3://faults/{place}?endpoint={}", proxy.endpoint);
     let add = ["storage", "add", "cloud", "--url", &url, "--access-key", store.access_key];
-    let mut command = program(&lab, &[&add[..], &["--default", "--shared"]].concat());
+    let of_agents = ["--agent-access-key", store.writer_access_key, "--default", "--shared"];
+    let mut command = program(lab, &[&add[..], &of_agents].concat());
     command.env("TINTYPE_ACCESS_SECRET", store.secret_key);
+    command.env("TINTYPE_AGENT_ACCESS_SECRET", store.writer_secret_key);
     Ran::of(&command.output().unwrap()).expect(0);
+}
+
+/// It answers nothing.
+fn gone() -> Vec<Rule> {
+    let refused = Fault::Answer(503, "ServiceUnavailable");
+    METHODS.map(|method| Rule::new(method, &[], refused).times(usize::MAX)).to_vec()
+}
+
+/// The store answers nothing for so long.
+fn store_goes_away(away: Duration) {
+    let lab = Lab::new();
+    let proxy = FaultyProxy::start(&seaweedfs::shared().endpoint, Vec::new());
+    let world = world(&lab, None);
+    storage(&lab, &proxy);
     lab.write("go", "");
     let first = world.over(&world.client.snapshot(&new()).unwrap());
     assert_eq!(first.state, RunState::Succeeded, "{first:?}");
@@ -159,10 +173,7 @@ fn store_goes_away(away: Duration) {
     lab.write("site/file", "changed");
     let run = world.client.snapshot(&new()).unwrap();
     until("the capture begins", || began(&lab) == 2);
-    let gone = METHODS.map(|method| {
-        Rule::new(method, &[], Fault::Answer(503, "ServiceUnavailable")).times(usize::MAX)
-    });
-    proxy.set(gone.to_vec());
+    proxy.set(gone());
     lab.write("go", "");
     wait(away);
     if away > Duration::from_mins(2) {
@@ -190,6 +201,58 @@ fn a_store_that_is_away_for_a_moment_is_waited_for() {
 #[ignore = "eleven minutes"]
 fn a_store_that_is_away_for_ten_minutes_is_waited_for() {
     store_goes_away(Duration::from_mins(10));
+}
+
+/// Of two hosts, each in the middle of its capture.
+fn store_of_two_hosts_goes_away(away: Duration) {
+    let lab = Lab::new();
+    let proxy = FaultyProxy::start(&seaweedfs::shared().endpoint, Vec::new());
+    let world = world(&lab, None);
+    storage(&lab, &proxy);
+    let agent = Agent::joined(&lab, "web1");
+    let site = String::from_utf8(lab.read("site.json")).unwrap();
+    lab.write("there/file", "of there");
+    let there =
+        site.replace(&lab.text("site"), &lab.text("there")).replace("\"site\"", "\"there\"");
+    lab.write("there.json", there);
+    run(&lab, &["agent", "apply", "web1", &lab.text("there.json")]).expect(0);
+    let both = || {
+        let resources = ["site", "there"].map(str::to_owned).into();
+        world.client.snapshot(&NewSnapshot { resources, ..new() }).unwrap()
+    };
+    let whole = |run: &Run| {
+        let ended = world.over(run);
+        assert_eq!((ended.state, ended.attempts), (RunState::Succeeded, 1), "{ended:?}");
+        let id = ended.result["snapshot"].as_str().unwrap().to_owned();
+        let items = world.client.snapshot_items(&id).unwrap();
+        let captured = items.iter().filter(|item| item.outcome == Outcome::Captured);
+        assert_eq!(captured.count(), 2, "{items:?}");
+        id
+    };
+    lab.write("go", "");
+    whole(&both());
+    std::fs::remove_file(lab.path("go")).unwrap();
+    lab.write("site/file", "changed here");
+    lab.write("there/file", "changed there");
+    let cut = both();
+    until("both captures begin", || began(&lab) == 4);
+    proxy.set(gone());
+    lab.write("go", "");
+    wait(away);
+    proxy.set(Vec::new());
+    let id = whole(&cut);
+    for (name, text) in [("site", "changed here"), ("there", "changed there")] {
+        let path = format!("{id}:/tenants/system/volumes/{name}/file");
+        assert_eq!(run(&lab, &["snapshot", "cat", &path]).expect(0).out, text);
+    }
+    assert_eq!(world.snapshots().len(), 2, "nothing is lost or doubled, and no part is left");
+    assert_eq!(agent.end(), 0);
+    assert_eq!(world.served.stop(), 0);
+}
+
+#[test]
+fn hosts_whose_store_is_away_for_a_moment_make_one_snapshot() {
+    store_of_two_hosts_goes_away(Duration::from_secs(2));
 }
 
 #[test]

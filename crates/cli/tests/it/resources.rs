@@ -308,11 +308,16 @@ fn wrong_descriptions_are_told_before_anything_happens() {
              - {kind: application, name: a, components: [{resource: app.yaml}]}",
             "no component can have the name app.yaml",
         ),
+        (
+            "version: 1\nresources:\n- {kind: volume, name: a}",
+            "volume a: a connector is missing; `connector: files` is for any directory",
+        ),
         ("nonsense", "describes no resources"),
     ] {
         lab.write("resources.yaml", text);
         let ran = lab.run(&["snapshot", "--resources", &lab.text("resources.yaml")]).expect(2);
         assert!(ran.err.contains(expected), "{text}: {}", ran.err);
+        assert!(ran.err.contains("`tintype repo snapshot --help` shows"), "{}", ran.err);
     }
     describe(&lab, &json!([]));
     let ran = lab.run(&["snapshot", "--resources", &lab.text("resources.yaml"), "shopp"]).expect(1);

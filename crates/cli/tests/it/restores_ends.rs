@@ -31,6 +31,16 @@ fn restores(lab: &Lab) -> Vec<Value> {
     events
 }
 
+/// Of what was interrupted, and of what followed it.
+fn plan_is_told(lab: &Lab, restores: &[Value]) {
+    for restore in restores {
+        let id = restore["run"]["id"].as_str().unwrap();
+        let told = run(lab, &["restore", "plan", id]).expect(0).out;
+        assert!(told.contains("in place, replaces what is there"), "{told}");
+        assert!(told.contains("runs for web"), "{told}");
+    }
+}
+
 /// The manager is killed in the middle; started again it goes on, and is stopped there.
 fn interrupted(lab: &Lab) -> (crate::manager::Served, String) {
     let served = serve(lab, None);
@@ -80,6 +90,7 @@ fn a_restore_that_was_interrupted_goes_on() {
     let standing: Vec<_> = all.iter().map(|restore| restore["standing"].clone()).collect();
     assert_eq!(standing, ["done", "followed-up"]);
     assert_eq!(all[1]["followed_by"], all[0]["run"]["id"]);
+    plan_is_told(&lab, &all);
     let again = run(&lab, &["restore", "undo", &id]).expect(5);
     assert!(again.err.contains("was not interrupted"), "{}", again.err);
     assert_eq!(served.stop(), 0);
@@ -97,6 +108,7 @@ fn a_restore_that_was_interrupted_is_taken_back() {
         (&all[0]["standing"], &all[1]["standing"]),
         (&"undone".into(), &"followed-up".into())
     );
+    plan_is_told(&lab, &all);
     // Nothing of it is in the way of the next one.
     lab.write("go", "");
     run(&lab, &["restore", "latest", "--app", "web", "--confirm", "web"]).expect(0);

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 use tintype_api::change::Change;
 use tintype_model::identifier::Id;
 use tintype_model::{Error, Result};
@@ -59,6 +60,28 @@ pub async fn state<T: DeserializeOwned>(
     serde_json::from_str(&text)
         .map(Some)
         .map_err(|error| Error::corrupt(format!("the catalog: state of {kind} {id}: {error}")))
+}
+
+/// All of a kind before one, the latest id first.
+pub async fn states<T: DeserializeOwned>(
+    on: &mut AnyConnection,
+    kind: &str,
+    before: Option<&Id>,
+    limit: i64,
+) -> Result<Vec<(Id, T)>> {
+    let query = sqlx::query(
+        "SELECT id, document FROM state WHERE kind = $1 AND ($2 = '' OR id < $3) \
+         ORDER BY id DESC LIMIT $4",
+    );
+    let before = before.map_or("", Id::as_str);
+    let rows = query.bind(kind).bind(before).bind(before).bind(limit).fetch_all(on).await;
+    let read = |row: &AnyRow| {
+        let (id, text): (String, String) = (column(row, "id")?, column(row, "document")?);
+        let read = serde_json::from_str(&text);
+        let damaged = |error| Error::corrupt(format!("the catalog: state of {kind} {id}: {error}"));
+        Ok((id.parse()?, read.map_err(damaged)?))
+    };
+    rows.map_err(|error| failed("reading", error))?.iter().map(read).collect()
 }
 
 pub async fn set_state(

@@ -58,6 +58,8 @@ impl Kind for tintype_api::sync::SyncSpec {
 pub struct Filter {
     pub tenant: Option<Id>,
     pub name: Option<String>,
+    /// In their names, whatever the case.
+    pub part: Option<String>,
     /// Those after this one.
     pub after: Option<Id>,
     pub limit: i64,
@@ -102,22 +104,37 @@ pub async fn named<S: Kind>(
     tenant: &Id,
     name: &str,
 ) -> Result<Option<Object<S>>> {
-    let filter =
-        Filter { tenant: Some(tenant.clone()), name: Some(name.to_owned()), after: None, limit: 1 };
+    let (tenant, name) = (Some(tenant.clone()), Some(name.to_owned()));
+    let filter = Filter { tenant, name, limit: 1, ..Filter::default() };
     Ok(list(on, &filter).await?.pop())
+}
+
+/// Names have plain letters only: both databases know their lower case.
+fn part_of(text: &str) -> String {
+    let mut pattern = "%".to_owned();
+    for c in text.to_ascii_lowercase().chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern + "%"
 }
 
 /// By id, which is the order in which they were made.
 pub async fn list<S: Kind>(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Object<S>>> {
     let query = sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM object WHERE kind = $1 AND ($2 = '' OR tenant = $3) \
-         AND ($4 = 0 OR name = $5) AND id > $6 ORDER BY id LIMIT $7"
+         AND ($4 = 0 OR name = $5) AND id > $6 \
+         AND ($7 = '' OR LOWER(name) LIKE $8 ESCAPE '!') ORDER BY id LIMIT $9"
     ));
     let tenant = filter.tenant.as_ref().map_or("", Id::as_str);
     let (by_name, name) = (i64::from(filter.name.is_some()), filter.name.as_deref().unwrap_or(""));
     let after = filter.after.as_ref().map_or("", Id::as_str);
     let query = sqlx::query(query).bind(S::NAME).bind(tenant).bind(tenant).bind(by_name).bind(name);
-    let rows = query.bind(after).bind(filter.limit).fetch_all(on).await;
+    let part = filter.part.as_deref().map(part_of).unwrap_or_default();
+    let query = query.bind(after).bind(part.clone()).bind(part).bind(filter.limit);
+    let rows = query.fetch_all(on).await;
     rows.map_err(|error| failed("reading", error))?.iter().map(object).collect()
 }
 

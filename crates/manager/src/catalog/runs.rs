@@ -121,6 +121,8 @@ pub struct Filter {
     pub tenant: Option<Id>,
     pub kind: Option<RunKind>,
     pub state: Option<RunState>,
+    /// Those that are not over, and those that ended after this.
+    pub since: Option<Timestamp>,
     /// Those before this one.
     pub before: Option<Id>,
     pub limit: i64,
@@ -129,14 +131,17 @@ pub struct Filter {
 pub async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Stored>> {
     let query = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM run WHERE ($1 = '' OR tenant = $2) AND ($3 = '' OR kind = $4) \
-         AND ($5 = '' OR state = $6) AND ($7 = '' OR id < $8) ORDER BY id DESC LIMIT $9"
+         AND ($5 = '' OR state = $6) AND ($7 = '' OR id < $8) \
+         AND ($9 = 0 OR ended IS NULL OR ended > $10) ORDER BY id DESC LIMIT $11"
     )));
     let tenant = filter.tenant.as_ref().map_or("", Id::as_str);
     let kind = filter.kind.map_or("", RunKind::name);
     let state = filter.state.map_or("", RunState::name);
     let before = filter.before.as_ref().map_or("", Id::as_str);
     let query = query.bind(tenant).bind(tenant).bind(kind).bind(kind).bind(state).bind(state);
-    let rows = query.bind(before).bind(before).bind(filter.limit).fetch_all(on).await;
+    let since = filter.since.map_or(0, Timestamp::as_millisecond);
+    let query = query.bind(before).bind(before).bind(since).bind(since);
+    let rows = query.bind(filter.limit).fetch_all(on).await;
     rows.map_err(|error| failed("reading", error))?.iter().map(stored).collect()
 }
 
@@ -334,16 +339,23 @@ pub async fn cancel(on: &mut AnyConnection, id: &Id, now: Timestamp) -> Result<b
     touched(on, id, queued.rows_affected() + running.rows_affected()).await
 }
 
+fn step_result(row: &AnyRow) -> Result<Value> {
+    let text: String = column(row, "result")?;
+    serde_json::from_str(&text).map_err(|_| Error::corrupt("the catalog: a step of a run"))
+}
+
 /// What of a run is finished.
 pub async fn steps(on: &mut AnyConnection, id: &Id) -> Result<Vec<(String, Value)>> {
     let query = sqlx::query("SELECT step, result FROM run_step WHERE run = $1").bind(id.as_str());
     let rows = query.fetch_all(on).await.map_err(|error| failed("reading", error))?;
-    let step = |row: &AnyRow| {
-        let text: String = column(row, "result")?;
-        let damaged = |_| Error::corrupt("the catalog: a step of a run");
-        Ok((column(row, "step")?, serde_json::from_str(&text).map_err(damaged)?))
-    };
-    rows.iter().map(step).collect()
+    rows.iter().map(|row| Ok((column(row, "step")?, step_result(row)?))).collect()
+}
+
+/// What came of one step, if it is finished.
+pub async fn step(on: &mut AnyConnection, id: &Id, step: &str) -> Result<Option<Value>> {
+    let query = sqlx::query("SELECT result FROM run_step WHERE run = $1 AND step = $2");
+    let row = query.bind(id.as_str()).bind(step).fetch_optional(on).await;
+    row.map_err(|error| failed("reading", error))?.as_ref().map(step_result).transpose()
 }
 
 /// The finished steps of one run are those of another, which goes on with it.

@@ -2,17 +2,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tintype_api::agent::{
-    AgentSpec, AgentState, Discovered, FoundResource, JoinText, JoinToken, NewJoinToken,
-};
+use tintype_api::agent::{AgentSpec, AgentState, Discovered, JoinText, JoinToken, NewJoinToken};
 use tintype_api::problem::Code;
 use tintype_api::tenant::TenantSpec;
 use tintype_model::identifier::Id;
 use tintype_model::{Error, skew};
-use tintype_runner::vault::discover::Discovery;
-use tintype_runner::vault::work::{Done, Work, WorkOrder};
 
-use crate::agents::hands::{self, For};
+use super::discoveries::discovered;
+use crate::agents::hands;
 use crate::agents::outbox::COPY_CURE;
 use crate::agents::{Expected, TOKEN};
 use crate::auth::caller::Caller;
@@ -208,19 +205,9 @@ pub(in crate::http) async fn discover(
     let agent = state.catalog.get::<AgentSpec>(&id).await?;
     caller.check_id(&agent.tenant, &format!("there is no agent {id}"))?;
     for_the_system(&caller)?;
-    let what = format!("agent {}", agent.name);
     let tenant = agent.tenant.clone();
-    let order = WorkOrder::new(Work::Discover, None);
-    let done = hands::perform(&state, &Some(agent), For::Request, order).await?;
-    let Done::Discovered(Discovery { found, problems }) = done else {
-        return Err(Error::unsupported(format!("{what} answered something else")).into());
-    };
-    let change = state.catalog.change().await?;
-    change.commit(&entry(&state, &caller, &tenant, "agent.discover", &what)).await?;
-    let found = found.into_iter().map(|one| FoundResource {
-        resource: one.resource,
-        reaches: one.reaches.to_string(),
-        why_not_more: one.why_not_more,
-    });
-    Ok(Json(Discovered { found: found.collect(), problems }))
+    let (place, found) = discovered(&state, Some(agent)).await?;
+    let told = entry(&state, &caller, &tenant, "agent.discover", &place);
+    state.catalog.change().await?.commit(&told).await?;
+    Ok(found)
 }

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 use tintype_api::bundle::{Bundle, NewBundle, Secret, SecretsQuery};
+use tintype_api::page::{DEFAULT_LIMIT, Page, PageQuery};
 use tintype_api::problem::{Code, Problem};
 use tintype_api::run::{RunKind, RunState};
 use tintype_model::identifier::Id;
@@ -15,7 +16,7 @@ use tintype_runner::vault::{AgeRecipient, encode_hex};
 use super::content::download::{self, Download};
 use super::content::path_of;
 use super::failure::{Failure, Outcome};
-use super::input::{Asked, Body, OneId};
+use super::input::{Asked, Body, OneId, cursor_of, limit_of, page};
 use super::objects::entry;
 use super::router::Asking;
 use super::runs::shown;
@@ -28,7 +29,7 @@ use crate::runs::begin::{self, BY_HAND, Wanted};
 use crate::runs::bundles::{ExportSpec, PASSPHRASE};
 use crate::runs::restore::{KIND, vault_of};
 use crate::state::State;
-use crate::uploads::{check_room, expires, remove};
+use crate::uploads::{LASTS, check_room, expires, remove};
 use crate::vaults::blocking;
 
 /// Shorter ones are tried out by whoever gets the file.
@@ -192,6 +193,39 @@ fn bundle_of(state: &State, found: Stored) -> Outcome<Bundle> {
 fn text_of(path_hex: &str) -> String {
     let path = path_of(None, Some(path_hex)).unwrap_or_default();
     String::from_utf8_lossy(&path).into_owned()
+}
+
+/// Those that are written, or wait to be downloaded and until when; newest first. A page may be shorter
+/// than it is told to be, and is not the last while there is a `next`.
+#[utoipa::path(
+    get, path = "/api/v1/bundles", operation_id = "list-bundles", tag = "bundle",
+    params(PageQuery),
+    responses(
+        (status = 200, body = Page<Bundle>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    Asked(query): Asked<PageQuery>,
+) -> Outcome<Json<Page<Bundle>>> {
+    let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
+    let filter = stored::Filter {
+        tenant: caller.scope(None),
+        kind: Some(RunKind::Export),
+        since: state.now().checked_sub(LASTS).ok(),
+        before: cursor_of(query.cursor.as_deref(), |text| text.parse().ok())?,
+        limit: limit as i64 + 1,
+        ..stored::Filter::default()
+    };
+    let found = stored::list(&mut *state.catalog.read().await?, &filter).await?;
+    let Json(Page { items, next }) = page(found, limit, |last: &Stored| last.run.id.to_string());
+    let bundles = items.into_iter().map(|found| bundle_of(&state, found));
+    let mut items = bundles.collect::<Outcome<Vec<Bundle>>>()?;
+    // One that failed, or was deleted, is a run and no more.
+    items.retain(|bundle| bundle.size_bytes.is_some() || !bundle.run.state.is_over());
+    Ok(Json(Page { items, next }))
 }
 
 #[utoipa::path(

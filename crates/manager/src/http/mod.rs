@@ -7,6 +7,7 @@ mod connectors;
 mod console;
 mod content;
 mod described;
+mod discoveries;
 mod events;
 pub mod failure;
 mod input;
@@ -158,6 +159,7 @@ fn with_snapshots(routes: Routes) -> Routes {
         .on(See, routes!(runs::cancel))
         .on(See, routes!(restores::list))
         .on(See, routes!(restores::get))
+        .on(Restore, routes!(restores::plan_of))
         .on(Restore, routes!(restores::resume))
         .on(Restore, routes!(restores::undo))
         .on(Restore, routes!(restores::create))
@@ -169,16 +171,19 @@ fn with_bundles(routes: Routes) -> Routes {
     use Action::System;
     routes
         .on(System, routes!(bundles::secrets))
+        .on(System, routes!(bundles::list))
         .on(System, routes!(bundles::create))
         .on(System, routes!(bundles::get))
         .on(System, routes!(bundles::content))
         .on(System, routes!(bundles::delete))
+        .on(System, routes!(uploads::list))
         .on(System, routes!(uploads::create))
         .on(System, routes!(uploads::get))
         .on(System, routes!(uploads::send))
         .on(System, routes!(uploads::import))
         .on(System, routes!(uploads::delete))
         .on(System, routes!(trials::create))
+        .on(System, routes!(discoveries::here))
         .on(System, routes!(keys::list))
         .on(System, routes!(keys::add))
         .on(System, routes!(keys::remove))

@@ -125,6 +125,15 @@ pub(super) fn entry<'a>(
     }
 }
 
+/// What names must have in them.
+pub(super) fn part_of(query: &ListQuery) -> Outcome<Option<String>> {
+    let part = query.q.clone().filter(|part| !part.is_empty());
+    match part.as_ref().is_some_and(|part| part.len() > NAME_BYTES) {
+        true => Err(Failure::new(Code::Invalid, format!("`q` has at most {NAME_BYTES} bytes"))),
+        false => Ok(part),
+    }
+}
+
 pub(super) async fn list<S: Rules>(
     state: &State,
     caller: &Caller,
@@ -135,6 +144,7 @@ pub(super) async fn list<S: Rules>(
     let filter = Filter {
         tenant: caller.scope(wanted?),
         name: query.name.clone(),
+        part: part_of(query)?,
         after: cursor_of(query.cursor.as_deref(), |text| text.parse().ok())?,
         limit: limit as i64 + 1,
     };

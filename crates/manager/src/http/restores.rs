@@ -22,14 +22,14 @@ use super::objects::entry;
 use super::router::Asking;
 use super::runs::shown;
 use super::snapshots::find;
-use super::whole::manager_command;
+use super::whole::{manager_command, restores_all};
 use crate::auth::caller::Caller;
 use crate::catalog::runs as stored;
 use crate::catalog::secrets::{self, Of};
-use crate::catalog::snapshots::Known;
+use crate::catalog::snapshots::{self, Known};
 use crate::runs::begin::{self, BY_HAND, Wanted};
 use crate::runs::interrupted::standing;
-use crate::runs::restore::{KIND, PLAN, Planned, plan};
+use crate::runs::restore::{KIND, PLAN, Planned, plan, shown as plans};
 use crate::runs::snapshot::MANAGER_NAME;
 use crate::state::State;
 
@@ -71,9 +71,8 @@ pub(super) async fn create(
         true => manager_alone(),
         false => plan(&state, &known, &new).await?,
     };
-    let Planned { items, missing, commands, is_blocked, confirm, sealed, tenants } = planned;
-    let names: Vec<&str> = items.iter().take(3).map(|item| &item.name[..]).collect();
-    let more = if items.len() > 3 { ", …" } else { "" };
+    let names: Vec<&str> = planned.items.iter().take(3).map(|item| &item.name[..]).collect();
+    let more = if planned.items.len() > 3 { ", …" } else { "" };
     let title = format!("restore of {}{more}", names.join(", "));
     let wanted = Wanted {
         tenant: known.snapshot.tenant.clone(),
@@ -84,22 +83,23 @@ pub(super) async fn create(
         not_before: None,
         storage: Some(known.snapshot.storage.clone()),
         spec: json!({
-            "new": new, "confirm": confirm, "is_blocked": is_blocked, "tenants": tenants,
+            "new": new, "confirm": planned.confirm, "is_blocked": planned.is_blocked,
+            "tenants": planned.tenants, "is_private": known.snapshot.is_private,
         }),
         is_planned: true,
     };
     let mut change = state.catalog.change().await?;
     let id = begin::queue(&state, change.on(), wanted).await?;
-    if let Some(plan) = &sealed {
+    if let Some(plan) = &planned.sealed {
         let of = Of { kind: KIND, id: &id, name: PLAN };
         secrets::put(change.on(), of, plan, &state.key, &*state.random).await?;
     }
-    let run = stored::get(change.on(), &id).await?;
+    let run = shown(&state, stored::get(change.on(), &id).await?);
+    let plan = plans::told(planned, run, manager_command);
+    plans::keep(change.on(), &plan, state.now()).await?;
     let mut told = entry(&state, &caller, &known.snapshot.tenant, "restore.plan", &title);
     told.detail = json!({ "run": id, "new": new });
     change.commit(&told).await?;
-    let run = shown(&state, run);
-    let plan = RestorePlan { run, items, missing, commands, is_blocked, confirm, manager_command };
     Ok((StatusCode::CREATED, Json(plan)))
 }
 
@@ -196,9 +196,8 @@ async fn followers(state: &State, tenant: Option<Id>) -> Outcome<BTreeMap<String
     let filter = stored::Filter {
         tenant,
         kind: Some(RunKind::Restore),
-        state: None,
-        before: None,
         limit: MOST_FOLLOWED,
+        ..stored::Filter::default()
     };
     let all = stored::list(&mut *state.catalog.read().await?, &filter).await?;
     // A follower that came to nothing does not count: it can be tried again.
@@ -234,9 +233,9 @@ pub(super) async fn list(
     let filter = stored::Filter {
         tenant: caller.scope(wanted),
         kind: Some(RunKind::Restore),
-        state: None,
         before: cursor_of(query.cursor.as_deref(), |text| text.parse().ok())?,
         limit: limit as i64 + 1,
+        ..stored::Filter::default()
     };
     let followers = followers(&state, filter.tenant.clone()).await?;
     let found = stored::list(&mut *state.catalog.read().await?, &filter).await?;
@@ -266,6 +265,58 @@ pub(super) async fn get(
         restore.hosts = standing(&state, &id).await?;
     }
     Ok(Json(restore))
+}
+
+/// Its plan as it was shown, to whoever may make the same one: before it is agreed to, while it goes on,
+/// and when it is over.
+#[utoipa::path(
+    get, path = "/api/v1/restores/{id}/plan", operation_id = "get-restore-plan", tag = "restore",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = RestorePlan),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn plan_of(
+    AxumState(state): AxumState<State>,
+    caller: Asking,
+    OneId(id): OneId,
+) -> Outcome<Json<RestorePlan>> {
+    let restore = found(&state, &caller, &id).await?;
+    let absent = format!("there is no restore {id}");
+    caller.check(&state.tenant(&restore.run.tenant).await?, &absent)?;
+    if !caller.actor.is_system && is_hidden(&state, &restore).await? {
+        return Err(Failure::new(Code::NotFound, absent));
+    }
+    may_reach(&caller, &asked_of(&restore)?)?;
+    let mut on = state.catalog.read().await?;
+    let mut kept = plans::kept(&mut on, &id).await?;
+    if let (None, Some(of)) = (&kept, restore.spec["of"].as_str()) {
+        kept = plans::kept(&mut on, &of.parse()?).await?;
+    }
+    drop(on);
+    let Some(mut plan) = kept else {
+        let what = format!("the plan of restore {id} was not kept");
+        return Err(Failure::new(Code::NotFound, what)
+            .cure("plan the same restore again; the log of its run says what was done"));
+    };
+    plan.manager_command = plan.manager_command.filter(|_| restores_all(&caller));
+    plan.run = shown(&state, restore);
+    Ok(Json(plan))
+}
+
+/// Whether its snapshot is, or was before it was deleted, private.
+async fn is_hidden(state: &State, restore: &stored::Stored) -> Outcome<bool> {
+    let snapshot = restore.spec["new"]["snapshot"].as_str().unwrap_or_default();
+    match snapshots::get(&mut *state.catalog.read().await?, snapshot).await {
+        Err(error) if error.is(ErrorKind::NotFound) => Ok(restore.spec["is_private"] != false),
+        known => Ok(known?.snapshot.is_private),
+    }
+}
+
+fn asked_of(restore: &stored::Stored) -> Outcome<NewRestore> {
+    let asked = serde_json::from_value(restore.spec["new"].clone());
+    Ok(asked.map_err(|error| Error::corrupt(format!("what the restore is to do: {error}")))?)
 }
 
 /// Goes on with a restore that was interrupted, as it was agreed to: hosts that are done stay so.
@@ -311,8 +362,7 @@ async fn follow(
     let before = found(state, caller, id).await?;
     let absent = format!("there is no restore {id}");
     caller.check(&state.tenant(&before.run.tenant).await?, &absent)?;
-    let new: NewRestore = serde_json::from_value(before.spec["new"].clone())
-        .map_err(|error| Error::corrupt(format!("what the restore is to do: {error}")))?;
+    let new = asked_of(&before)?;
     may_reach(caller, &new)?;
     find(state, caller, &new.snapshot).await?;
     let followers = followers(state, Some(before.run.tenant.clone())).await?;
@@ -347,7 +397,9 @@ async fn follow(
         priority: BY_HAND,
         not_before: None,
         storage: before.storage.parse().ok(),
-        spec: json!({ "new": new, "of": id, "undo": is_undo }),
+        spec: json!({
+            "new": new, "of": id, "undo": is_undo, "is_private": before.spec["is_private"],
+        }),
         is_planned: false,
     };
     let follower = begin::queue(state, change.on(), wanted).await?;

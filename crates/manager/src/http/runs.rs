@@ -74,6 +74,7 @@ pub(super) async fn list(
         state: query.state,
         before: cursor_of(query.cursor.as_deref(), |text| text.parse().ok())?,
         limit: limit as i64 + 1,
+        since: None,
     };
     let found = stored::list(&mut *state.catalog.read().await?, &filter).await?;
     let runs = found.into_iter().map(|stored| shown(&state, stored)).collect();

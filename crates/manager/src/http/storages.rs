@@ -16,7 +16,7 @@ use crate::catalog::secrets::{self, Of};
 use crate::catalog::{facts, repositories};
 use crate::http::failure::Failure;
 use crate::http::input::{cursor_of, limit_of, page};
-use crate::http::objects::{Context, Rules, candidate, entry, handlers_of_one, make, own};
+use crate::http::objects::{Context, Rules, candidate, entry, handlers_of_one, make, own, part_of};
 use crate::vaults::{ACCESS_SECRET, AGENT_ACCESS_SECRET};
 
 handlers_of_one!(StorageSpec, "storage", "/api/v1/storages/{id}");
@@ -298,8 +298,11 @@ pub(in crate::http) async fn list(
     }
     let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
     let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
-    let of =
-        |tenant| Filter { tenant, name: query.name.clone(), after: None, limit: MOST_STORAGES };
+    let (name, part) = (query.name.clone(), part_of(&query)?);
+    let of = |tenant| {
+        let (name, part) = (name.clone(), part.clone());
+        Filter { tenant, name, part, after: None, limit: MOST_STORAGES }
+    };
     let mut all = state.catalog.list::<StorageSpec>(&of(caller.scope(wanted.clone()))).await?;
     if wanted.is_none() {
         let shared = state.catalog.list::<StorageSpec>(&of(Some(state.system.clone()))).await?;

@@ -9,13 +9,14 @@ use axum::extract::State as AxumState;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tintype_api::bundle::{NewImport, NewUpload, PIECE_BYTES, PieceQuery, Upload};
+use tintype_api::page::{DEFAULT_LIMIT, Page, PageQuery};
 use tintype_api::problem::{Code, Problem};
 use tintype_api::run::{Run, RunKind};
 use tintype_model::identifier::Id;
 use tintype_model::{Error, ErrorKind, size};
 
 use super::failure::{Failure, Outcome};
-use super::input::{Asked, Body, OneId};
+use super::input::{Asked, Body, OneId, cursor_of, limit_of, page};
 use super::objects::entry;
 use super::router::Asking;
 use super::runs::shown as shown_run;
@@ -128,6 +129,30 @@ fn wanted(tenant: &Id, caller: &Caller, kind: RunKind, title: String, spec: Valu
 
 async fn row(state: &State, id: &Id) -> Outcome<Row> {
     Ok(uploads::get(&mut *state.catalog.read().await?, id).await?)
+}
+
+/// Those that come, or wait to be imported and until when; newest first.
+#[utoipa::path(
+    get, path = "/api/v1/uploads", operation_id = "list-uploads", tag = "bundle",
+    params(PageQuery),
+    responses(
+        (status = 200, body = Page<Upload>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list(
+    AxumState(state): AxumState<State>,
+    _caller: Asking,
+    Asked(query): Asked<PageQuery>,
+) -> Outcome<Json<Page<Upload>>> {
+    let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
+    let before: Option<Id> = cursor_of(query.cursor.as_deref(), |text| text.parse().ok())?;
+    let mut on = state.catalog.read().await?;
+    let rows = uploads::list(&mut on, before.as_ref(), limit as i64 + 1).await?;
+    drop(on);
+    let all = rows.iter().map(|(id, row)| shown(&state, id, row));
+    let all = all.collect::<tintype_model::Result<Vec<Upload>>>()?;
+    Ok(page(all, limit, |last: &Upload| last.id.to_string()))
 }
 
 #[utoipa::path(

@@ -58,14 +58,14 @@ fn why_not(caller: &Caller, snapshot: &Snapshot) -> Option<&'static str> {
             "it holds one tenant only: the manager and other tenants are not in it; restore the \
              resources of the tenant",
         ),
-        SnapshotScope::Full | SnapshotScope::Manager if !may(caller) => {
+        SnapshotScope::Full | SnapshotScope::Manager if !restores_all(caller) => {
             Some("administrators of the system restore everything")
         }
         SnapshotScope::Full | SnapshotScope::Manager => None,
     }
 }
 
-fn may(caller: &Caller) -> bool {
+pub(super) fn restores_all(caller: &Caller) -> bool {
     caller.actor.is_system && caller.actor.role == Role::Administrator
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn manager_command(
     caller: &Caller,
     known: &Known,
 ) -> Outcome<Option<String>> {
-    if !may(caller) || !known.snapshot.scope.holds_manager() {
+    if !restores_all(caller) || !known.snapshot.scope.holds_manager() {
         return Ok(None);
     }
     Ok(Some(format!("{} --in-place", from(state, known).await?)))

@@ -1,9 +1,11 @@
 //! Restores: the plan that somebody agreed to is carried out, and no other.
 
 mod files;
+pub mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,9 +14,10 @@ use tintype_api::resource::ResourceSpec;
 use tintype_api::restore::{NewRestore, NotRestored, PlannedItem};
 use tintype_api::run::{LogLevel, RunState};
 use tintype_api::snapshot::{SnapshotScope, Trigger};
+use tintype_model::count::counted;
 use tintype_model::identifier::Id;
 use tintype_model::item::Descriptor;
-use tintype_model::plan::{Check, Stage};
+use tintype_model::plan::Check;
 use tintype_model::resource::{Kind, Resource, Resources};
 use tintype_model::{Error, Result};
 use tintype_runner::group::restore::{Broken, Destination, GroupPlan, Restored, Wanted};
@@ -87,7 +90,7 @@ pub async fn plan(state: &State, known: &Known, new: &NewRestore) -> Result<Plan
         let what = "the snapshot holds no resource, only the manager's state";
         return Err(Error::not_found(what));
     }
-    shown(parts, known)
+    shown::of(parts, known)
 }
 
 /// What of one tenant is restored.
@@ -299,73 +302,6 @@ fn wanted(descriptor: &Descriptor, new: &NewRestore) -> Result<Option<Wanted>> {
     Ok((!names.is_empty()).then_some(Wanted { names, in_place: true, destinations }))
 }
 
-fn shown(parts: Vec<PlannedPart>, known: &Known) -> Result<Planned> {
-    let mut planned = Planned {
-        items: Vec::new(),
-        missing: Vec::new(),
-        commands: Vec::new(),
-        is_blocked: false,
-        confirm: None,
-        sealed: None,
-        tenants: parts.iter().map(|part| part.known.snapshot.tenant.clone()).collect(),
-    };
-    let mut in_place = false;
-    for part in &parts {
-        planned.missing.extend(part.apart.iter().cloned());
-        for (place, plan) in &part.plans {
-            add(&mut planned, &part.known.snapshot.tenant, place, plan);
-            let items = &plan.plan.items;
-            in_place |= items.iter().any(|item| item.destination == Destination::InPlace);
-        }
-    }
-    let names: Vec<&String> = parts.iter().flat_map(|part| &part.wanted.names).collect();
-    // Whatever goes where something may be asks for a name: what was asked for, if it is one.
-    planned.confirm = in_place.then(|| match names[..] {
-        [one] => one.clone(),
-        _ => known.snapshot.id.chars().take(8).collect(),
-    });
-    let plans = parts.into_iter().flat_map(|part| part.plans).map(|(_, plan)| plan);
-    let plans: Vec<HostPlan> = plans.collect();
-    let sealed = serde_json::to_vec(&plans).map_err(|error| Error::internal(error.to_string()))?;
-    planned.sealed = Some(sealed);
-    Ok(planned)
-}
-
-/// One host's plan, in words.
-fn add(planned: &mut Planned, tenant: &Id, place: &Place, HostPlan { agent, plan, .. }: &HostPlan) {
-    let there = match place {
-        None => String::new(),
-        Some(agent) => format!(" on agent {}", agent.name),
-    };
-    let to = |destination: &Destination| match destination {
-        Destination::InPlace => format!("in place{there}"),
-        Destination::AsNew { name, .. } => format!("as new {name}{there}"),
-    };
-    planned.items.extend(plan.items.iter().map(|item| {
-        let steps = item.plan.steps.iter().filter(|step| step.stage != Stage::Watch);
-        PlannedItem {
-            name: item.item.name.clone(),
-            tenant: tenant.clone(),
-            to: to(&item.destination),
-            bytes: item.item.bytes,
-            agent: agent.clone(),
-            replaces: item.plan.replaces,
-            checks: item.plan.checks.clone(),
-            steps: steps.map(|step| step.text.clone()).collect(),
-        }
-    }));
-    planned.missing.extend(
-        plan.missing
-            .iter()
-            .map(|(name, reason)| NotRestored { name: name.clone(), reason: reason.clone() }),
-    );
-    planned.commands.extend(plan.commands(true).into_iter().map(|command| {
-        let words = command.command.join(" ");
-        format!("for {}, {}{there}: {words}", command.of, command.when)
-    }));
-    planned.is_blocked |= plan.is_blocked();
-}
-
 pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
     let new: NewRestore = serde_json::from_value(stored.spec["new"].clone())
         .map_err(|error| Error::corrupt(format!("what the run is to do: {error}")))?;
@@ -389,7 +325,14 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
     let mut undo_points = Vec::new();
     for Part { known, .. } in parts.into_values() {
         let vault = vault_of(state, &known).await?;
-        undo_points.push((undo_points_of(&vault, &stored.run.id).await?, known));
+        let points = undo_points_of(&vault, &stored.run.id).await?;
+        for (point, _, descriptor) in &points {
+            let names: Vec<&str> = descriptor.items.iter().map(|item| &item.name[..]).collect();
+            let (id, names) = (&point.id, names.join(", "));
+            let line = format!("what was there before is in snapshot {id} (undo point): {names}");
+            handle.log(state, LogLevel::Info, line).await;
+        }
+        undo_points.push((points, known));
     }
     Ok(with_undo_points(ended, &undo_points))
 }
@@ -420,8 +363,10 @@ async fn plans_of(
     }
     let of = Of { kind: KIND, id: &stored.run.id, name: PLAN };
     let mut change = state.catalog.change().await?;
-    let sealed = planned.sealed.unwrap_or_default();
+    let sealed = planned.sealed.clone().unwrap_or_default();
     secrets::put(change.on(), of, &sealed, &state.key, &*state.random).await?;
+    let told = shown::told(planned, stored.run.clone(), None);
+    shown::keep(change.on(), &told, state.now()).await?;
     change.commit_own_books().await?;
     opened(&sealed)
 }
@@ -504,10 +449,13 @@ impl Applying<'_> {
             };
             let place = place_of(self.state, agent.as_ref(), &known.snapshot.tenant).await;
             let place = place.map_err(&before)?;
+            let (lines, began) = (shown::done(&place, &plan), self.state.clock.elapsed());
             let outcome = self.one(part, &place, &step, plan, &together).await.map_err(&before)?;
             match outcome {
                 Done::Restored(restored) => {
                     kept += restored.kept.len() as u64;
+                    let took = self.state.clock.elapsed().saturating_sub(began);
+                    self.tell(&place, lines, took).await;
                     told(self.state, self.handle, &restored).await;
                     let result = json!({ "kept": restored.kept.len() });
                     self.handle.finish(self.state, &step, result).await?;
@@ -522,6 +470,16 @@ impl Applying<'_> {
             }
         }
         Ok(finished(missing, kept))
+    }
+
+    /// What is restored where, and how long that took.
+    async fn tell(&self, place: &Place, lines: Vec<String>, took: Duration) {
+        let count = counted(lines.len() as u64, "resource", "resources");
+        let (host, seconds) = (shown_place(place), took.as_secs_f64());
+        let all = format!("{count} restored on {host} in {seconds:.1} s");
+        for line in lines.into_iter().chain([all]) {
+            self.handle.log(self.state, LogLevel::Info, line).await;
+        }
     }
 
     /// An undo point is kept as long as a snapshot that nobody said anything of.

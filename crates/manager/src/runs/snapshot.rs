@@ -573,7 +573,7 @@ fn own_state(directory: &Path) -> Resource {
     Resource {
         kind: Kind::Manager,
         name: MANAGER_NAME.to_owned(),
-        connector: "files".to_owned(),
+        connector: "manager".to_owned(),
         at: at.as_object().cloned().unwrap_or_default(),
         tags: Vec::new(),
         version: Some(Version::Text(env!("CARGO_PKG_VERSION").to_owned())),

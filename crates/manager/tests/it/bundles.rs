@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tintype_api::bundle::{NewBundle, NewImport, NewUpload, PIECE_BYTES, Upload};
+use tintype_api::bundle::{Bundle, NewBundle, NewImport, NewUpload, PIECE_BYTES, Upload};
 use tintype_api::client::Client;
 use tintype_api::content::EntryQuery;
 use tintype_api::object::{ChangedObject, Object};
@@ -76,6 +76,44 @@ fn downloaded(client: &Client, snapshot: &Snapshot, new: &NewBundle) -> Vec<u8> 
     body.read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes.len() as u64, size);
     bytes
+}
+
+#[test]
+fn what_is_on_its_way_is_listed_until_it_is_over() {
+    Lab::on_each(|lab| {
+        let client = lab.administrator();
+        let snapshot = snapshot(lab, &client);
+        assert_eq!((client.bundles().unwrap(), client.uploads().unwrap()), (vec![], vec![]));
+        let made = [plain(), sealed()].map(|new| client.create_bundle(&snapshot.id, &new).unwrap());
+        let ids = |client: &Client| {
+            let all = client.bundles().unwrap().into_iter().map(|bundle| bundle.id);
+            all.collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&client), [made[1].id.clone(), made[0].id.clone()]);
+        made.iter().for_each(|bundle| drop(succeeded(&client, &bundle.run)));
+        let listed = client.bundles().unwrap();
+        assert!(listed.iter().all(|one| one.size_bytes.is_some() && one.expires.is_some()));
+        let first: Page<Bundle> = client.get("/bundles?limit=1").unwrap();
+        let next = format!("/bundles?limit=1&cursor={}", first.next.unwrap());
+        let second: Page<Bundle> = client.get(&next).unwrap();
+        assert_eq!((&second.items[0].id, second.next), (&made[0].id, None));
+        client.delete_bundle(&made[1].id).unwrap();
+        assert_eq!(ids(&client), [made[0].id.clone()]);
+
+        let new = announced(&[7; 10]);
+        let [one, two] = [(); 2].map(|()| client.create_upload(&new).unwrap().id);
+        client.send_upload(&one, 0, &[7; 4]).unwrap();
+        let uploads = client.uploads().unwrap();
+        let at = uploads.iter().map(|one| (&one.id, one.offset, one.is_whole));
+        assert_eq!(at.collect::<Vec<_>>(), [(&two, 0, false), (&one, 4, false)]);
+        let first: Page<Upload> = client.get("/uploads?limit=1").unwrap();
+        let next = format!("/uploads?limit=1&cursor={}", first.next.unwrap());
+        assert_eq!(client.get::<Page<Upload>>(&next).unwrap().items[0].id, one);
+        client.delete_upload(&two).unwrap();
+        assert_eq!(client.uploads().unwrap().len(), 1);
+        lab.shift(25);
+        assert_eq!(lab.administrator().bundles().unwrap(), vec![], "a day is over");
+    });
 }
 
 fn announced(bytes: &[u8]) -> NewUpload {

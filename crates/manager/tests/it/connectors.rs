@@ -8,6 +8,8 @@ use tintype_api::resource::ResourceSpec;
 use tintype_api::restore::{AsNew, NewRestore};
 use tintype_api::run::RunState;
 use tintype_model::ErrorKind;
+use tintype_model::resource::Kind;
+use tintype_model::rights::Role;
 use tintype_testkit::redis::Redis;
 
 use crate::lab::Lab;
@@ -67,6 +69,9 @@ fn a_password_is_tried_out_sealed_and_used_by_captures_and_restores() {
             without_undo_point: false,
         };
         let plan = client.plan_restore(&new_restore).unwrap();
+        let kept = client.restore_plan(&plan.run.id).unwrap();
+        assert_eq!(kept, plan);
+        assert!(!json!(kept).to_string().contains(PASSWORD), "what is sealed stays so: {kept:?}");
         succeeded(&client, &client.apply_restore(&plan.run.id, None).unwrap());
         copy.resume(&["--save", ""]);
         assert_eq!(copy.ask(&["GET", "a"]), "1");
@@ -125,4 +130,24 @@ fn what_goes_through_a_connector_fits_it_and_keeps_it() {
     let wrong = NewObject::<ConnectorSpec> { name: "files".into(), tenant: None, spec };
     let refused = client.create(&wrong).unwrap_err();
     assert!(refused.message().contains("no connector of the manager"), "{refused}");
+}
+
+#[test]
+fn what_runs_on_the_managers_own_host_is_for_the_administrators_of_the_system() {
+    Lab::on_each(|lab| {
+        let client = lab.administrator();
+        let found = client.discover_here().unwrap().found;
+        let host = found.iter().find(|one| one.resource.kind == Kind::Settings).unwrap();
+        assert_eq!(host.reaches, "none");
+        assert!(client.list::<ResourceSpec>().unwrap().is_empty(), "nothing is stored");
+        let audit = client.audit(10).unwrap();
+        let told = audit.items.iter().find(|entry| entry.action == "resource.discover").unwrap();
+        assert_eq!(told.object, "the manager's host");
+        let system = client.whoami().unwrap().tenant;
+        let acme = Lab::tenant(&client, "acme").id;
+        for (tenant, role) in [(&acme, Role::Administrator), (&system, Role::Operator)] {
+            let other = lab.as_role(&client, tenant, role, &format!("{role}"));
+            assert_eq!(other.discover_here().unwrap_err().kind(), ErrorKind::Denied);
+        }
+    });
 }

@@ -21,6 +21,7 @@ mod logins;
 mod lost;
 mod objects;
 mod recovering;
+mod restores;
 mod rights;
 mod schedules;
 mod snapshots;

@@ -73,6 +73,40 @@ fn the_root_stays_and_what_is_not_empty_does_not_go() {
 }
 
 #[test]
+fn lists_are_narrowed_by_a_part_of_the_name() {
+    Lab::on_each(|lab| {
+        let client = lab.administrator();
+        for name in ["Shop-Web", "shop-db", "a_b", "axb", "other"] {
+            Lab::tenant(&client, name);
+        }
+        let names = |path: &str| -> Vec<String> {
+            let page: Page<Object<Value>> = client.get(path).unwrap();
+            page.items.into_iter().map(|object| object.name).collect()
+        };
+        assert_eq!(names("/tenants?q=SHOP"), ["Shop-Web", "shop-db"]);
+        assert_eq!(names("/tenants?q=_"), ["a_b"], "what stands there is meant");
+        assert_eq!(names("/tenants?q=%25"), [""; 0]);
+        assert_eq!(names("/tenants?q=shop&name=shop-db"), ["shop-db"]);
+        assert_eq!(names("/tenants?q=").len(), 6);
+        let first: Page<Object<Value>> = client.get("/tenants?q=shop&limit=1").unwrap();
+        let next = format!("/tenants?q=shop&limit=1&cursor={}", first.next.unwrap());
+        assert_eq!(names(&next), ["shop-db"]);
+        let kinds = ["users", "tokens", "resources", "storages", "profiles", "agents"];
+        for kind in kinds.into_iter().chain(["connectors", "syncs"]) {
+            assert_eq!(names(&format!("/{kind}?q=nothing-of-that-name&limit=1")), [""; 0]);
+        }
+        // A tenant sees shared storages among its own.
+        let tenant = Lab::tenant(&client, "own").id;
+        let own = lab.as_role(&client, &tenant, tintype_model::rights::Role::Viewer, "v");
+        let storages = |q| own.get::<Page<Object<Value>>>(&format!("/storages?q={q}")).unwrap();
+        assert_eq!(storages("INTER").items.len(), 1);
+        assert_eq!(storages("cloud").items.len(), 0);
+        let long = format!("/tenants?q={}", "x".repeat(101));
+        assert_eq!(client.get::<Value>(&long).unwrap_err().kind(), ErrorKind::Invalid);
+    });
+}
+
+#[test]
 fn lists_come_in_pages_that_hold_everything_once() {
     Lab::on_each(|lab| {
         let client = lab.administrator();

@@ -14,7 +14,7 @@ use tintype_api::status::StandingsQuery;
 use tintype_api::tenant::TenantSpec;
 use tintype_model::ErrorKind;
 use tintype_model::item::Outcome;
-use tintype_model::resource::Kind;
+use tintype_model::resource::{Consistency, Kind};
 use tintype_model::rights::Role;
 
 use crate::lab::Lab;
@@ -120,8 +120,16 @@ fn a_volume_is_captured_broken_and_restored() {
         let run = succeeded(&client, &run);
         assert_eq!(std::fs::read_to_string(files.join("a")).unwrap(), "as it was");
         assert!(!files.join("b").exists());
-        // What was replaced is a snapshot of its own.
+        let log = client.run_log(&run.id, 0).unwrap();
         let undo_point = run.result["undo_point"].as_str().unwrap();
+        for said in [
+            "volume files: 9 B restored in place",
+            "1 resource restored on the manager's host in ",
+            &format!("what was there before is in snapshot {undo_point} (undo point): files"),
+        ] {
+            assert!(log.iter().any(|line| line.text.starts_with(said)), "{said}: {log:#?}");
+        }
+        // What was replaced is a snapshot of its own.
         let undo_point: Snapshot = client.get(&format!("/snapshots/{undo_point}")).unwrap();
         assert_eq!(undo_point.trigger, Trigger::PreRestore);
         assert!(undo_point.expiry.is_some(), "it goes after a month");
@@ -183,6 +191,10 @@ fn a_failed_item_is_never_green_and_what_is_switched_off_is_named() {
     // The manager itself is one of the two.
     assert_eq!((snapshot.captured, snapshot.failed, snapshot.skipped), (2, 1, 1));
     let items = client.snapshot_items(id).unwrap();
+    let own = items.iter().find(|item| item.kind == Kind::Manager).unwrap();
+    assert_eq!((own.consistency, &own.reason), (Some(Consistency::Application), &None));
+    let log = client.run_log(&run.id, 0).unwrap();
+    assert!(log.iter().all(|line| !line.text.contains("tintype-manager: captured:")), "{log:#?}");
     let off = items.iter().find(|item| item.name == "off").unwrap();
     assert!(off.reason.as_ref().unwrap().starts_with("not protected"), "{off:?}");
 }

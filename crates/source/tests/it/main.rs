@@ -12,6 +12,7 @@ mod filesystems;
 mod hostile_disk;
 mod image;
 mod machines;
+mod manager;
 mod nonroot;
 mod reading;
 mod roundtrip;

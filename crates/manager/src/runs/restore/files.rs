@@ -6,14 +6,15 @@ use std::sync::Arc;
 use serde_json::json;
 use tintype_api::restore::{NotRestored, PlannedItem, RestoreFiles};
 use tintype_api::run::{LogLevel, RunState};
+use tintype_model::count::counted;
 use tintype_model::identifier::Id;
-use tintype_model::{Error, Result};
+use tintype_model::{Error, Result, size};
 use tintype_runner::vault::work::{Done, Work, WorkOrder};
 use tintype_runner::vault::{FilesOutcome, FilesTo};
 
 use super::{Planned, access_of, answered_something_else, place_of};
-use crate::agents::Place;
 use crate::agents::hands::{self, For};
+use crate::agents::{Place, shown as shown_place};
 use crate::catalog::snapshots::Known;
 use crate::runs::Handle;
 use crate::runs::dispatcher::{Ended, Write, nothing};
@@ -96,6 +97,16 @@ pub(super) async fn write(
         let line = format!("/{}: {reason}", String::from_utf8_lossy(path));
         handle.log(state, LogLevel::Warning, line).await;
     }
+    let written = counts.create + counts.replace;
+    let line = format!(
+        "{}, {}, written to {} on {}; {} there already",
+        counted(written, "entry", "entries"),
+        size::format(counts.bytes),
+        files.to,
+        shown_place(&place),
+        counted(counts.same, "is", "are"),
+    );
+    handle.log(state, LogLevel::Info, line).await;
     let result = json!({
         "created": counts.create, "replaced": counts.replace, "same": counts.same,
         "kept": counts.keep, "left": left.len(),
