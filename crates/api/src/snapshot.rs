@@ -61,6 +61,9 @@ pub struct Snapshot {
     /// Of the full snapshot to which this is a tenant's part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full: Option<String>,
+    /// Of a full one: ids of its tenants' parts; a copy names those of its first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub run: Option<Id>,

@@ -1,6 +1,6 @@
 //! The clock of the manager: what profiles make due, and the care that exists from the start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{Timestamp, tz};
@@ -13,7 +13,7 @@ use tintype_api::storage::StorageSpec;
 use tintype_api::sync::SyncSpec;
 use tintype_model::identifier::Id;
 use tintype_model::profile::{
-    Due, Frequency, Period, Profile, Scope, Standing, TimeOfDay, Why, due,
+    Counting, Due, Frequency, Period, Profile, Scope, Standing, TimeOfDay, Why, due,
 };
 use tintype_model::{Error, Result};
 use tokio::sync::watch;
@@ -34,6 +34,8 @@ const MOST_PROFILES: i64 = 100_000;
 const ALIVE: &str = "alive";
 /// When this installation was made.
 const SINCE: &str = "begun";
+/// Since when each period counts.
+const COUNTING: &str = "counting";
 /// Rows of moments are kept for longer than clocks are wrong.
 const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 366);
 /// Of the packs of each repository that are read whole every day.
@@ -57,6 +59,7 @@ struct Known<'a> {
     /// As its moments are noted.
     id: String,
     profile: Profile,
+    /// When anything about it was changed last.
     since: Timestamp,
     of: Of<'a>,
 }
@@ -97,11 +100,16 @@ pub async fn look(state: &State) -> Result<()> {
         of: Of::Sync(object),
     });
     let known: Vec<Known<'_>> = care.chain(of_profiles).chain(of_rules).collect();
+    let before = counting(state).await?;
+    let mut countings = Countings::new();
     let mut standings = Vec::new();
     for Known { id, profile, since, .. } in &known {
         for period in &profile.periods {
             let last = last_moment(state, id, &period.name, now).await?;
-            standings.push(Standing { id, profile, period, since: *since, last });
+            let name = format!("{id} {}", period.name);
+            let counting = Counting::next(before.get(&name), profile.enabled, period, *since);
+            standings.push(Standing { id, profile, period, since: counting.since, last });
+            countings.insert(name, counting);
         }
     }
     let agenda = due(&standings, now, alive, tz::db());
@@ -117,20 +125,37 @@ pub async fn look(state: &State) -> Result<()> {
                 "what is due cannot be begun");
         }
     }
+    noted(state, now, Some(&countings).filter(|countings| **countings != before)).await?;
+    uploads::sweep(state).await?;
+    if is_any {
+        begin::tell(state);
+    }
+    Ok(())
+}
+
+/// That it was looked, and when; what nobody needs any more is forgotten.
+async fn noted(state: &State, now: Timestamp, countings: Option<&Countings>) -> Result<()> {
     let mut change = state.catalog.change().await?;
     facts::set(change.on(), ALIVE, &now.to_string()).await?;
+    if let Some(countings) = countings {
+        facts::set(change.on(), COUNTING, &serde_json::json!(countings).to_string()).await?;
+    }
     if time_of(state, SINCE).await?.is_none() {
         facts::set(change.on(), SINCE, &now.to_string()).await?;
     }
     forget(&mut change, now).await?;
     runs::forget_plans(change.on(), now).await?;
     answers::forget(change.on(), now - KEPT_ANSWERS).await?;
-    change.commit_own_books().await?;
-    uploads::sweep(state).await?;
-    if is_any {
-        begin::tell(state);
-    }
-    Ok(())
+    change.commit_own_books().await
+}
+
+/// By id of what has periods, and name of the period.
+type Countings = BTreeMap<String, Counting>;
+
+/// As it was the last time; what cannot be read counts from when it was changed.
+async fn counting(state: &State) -> Result<Countings> {
+    let text = facts::get(&mut *state.catalog.read().await?, COUNTING).await?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
 async fn time_of(state: &State, name: &str) -> Result<Option<Timestamp>> {
@@ -210,10 +235,12 @@ async fn scheduled(state: &State, due: &Due, object: &Object<ProfileSpec>) -> Re
         Scope::Full => (SnapshotScope::Tenant, BTreeSet::new()),
         Scope::Manager => (SnapshotScope::Manager, BTreeSet::new()),
         Scope::Partial { resources, tags } => {
-            // One that is gone stops nothing: the others are still to be kept.
-            let here = resources.iter().filter(|name| all.iter().any(|r| r.name == **name));
-            let names = chosen(&all, &here.cloned().collect(), tags)?;
-            (SnapshotScope::Partial, names)
+            // One that is gone stops nothing: the others are still to be kept, and the snapshot says
+            // that it is not there.
+            let (here, gone): (BTreeSet<String>, BTreeSet<String>) =
+                resources.iter().cloned().partition(|name| all.iter().any(|r| r.name == *name));
+            let names = chosen(&all, &here, tags)?;
+            (SnapshotScope::Partial, names.into_iter().chain(gone).collect())
         }
     };
     let storage = storage_of(state, object).await?;

@@ -17,6 +17,8 @@ pub(crate) struct Found {
     pub(crate) full: usize,
     /// Full ones in a storage that is not lost together with this host.
     pub(crate) full_elsewhere: usize,
+    /// Of those: whole and undamaged, with all their parts.
+    pub(crate) safe: usize,
     /// Storages that cannot be used: name, and why.
     pub(crate) bad_storages: Vec<(String, String)>,
     /// What is to be said of storages: name, what, cure.
@@ -35,16 +37,23 @@ pub(crate) fn warnings(found: &Found) -> Vec<Warning> {
         let what = format!("another manager leads this installation since {since}");
         warn(WarningCode::Replaced, what, "stop this one, and use the other");
     }
-    match (found.is_system, found.full, found.full_elsewhere) {
-        (true, 0, _) => warn(
+    match (found.is_system, found.full, found.full_elsewhere, found.safe) {
+        (true, 0, ..) => warn(
             WarningCode::NoFull,
             "there is no full snapshot: if this host is lost, all is lost".to_owned(),
             "take one (`tintype snapshot create --full`) into a storage off this host",
         ),
-        (true, _, 0) => warn(
+        (true, _, 0, _) => warn(
             WarningCode::NoFullElsewhere,
             "every full snapshot lies on this host, and is lost together with it".to_owned(),
             "add a storage elsewhere (`tintype storage add`), and take a full snapshot into it",
+        ),
+        (true, _, _, 0) => warn(
+            WarningCode::NoFullElsewhere,
+            "no full snapshot off this host is complete, undamaged and has all its parts there: if \
+             this host is lost, something is lost"
+                .to_owned(),
+            "look at its items and its last verification, and take a full one into that storage",
         ),
         _ => {}
     }
@@ -111,16 +120,22 @@ mod tests {
 
     #[test]
     fn a_warning_stays_while_no_full_snapshot_lies_elsewhere() {
-        let full = |full, full_elsewhere| Found {
+        let full = |full, full_elsewhere, safe| Found {
             is_system: true,
             full,
             full_elsewhere,
+            safe,
             ..Found::default()
         };
-        assert_eq!(codes(&full(0, 0)), [WarningCode::NoFull]);
-        assert_eq!(codes(&full(3, 0)), [WarningCode::NoFullElsewhere]);
-        assert_eq!(codes(&full(3, 1)), []);
-        assert_eq!(codes(&Found { is_system: false, ..full(0, 0) }), [], "not a tenant's matter");
+        assert_eq!(codes(&full(0, 0, 0)), [WarningCode::NoFull]);
+        assert_eq!(codes(&full(3, 0, 0)), [WarningCode::NoFullElsewhere]);
+        assert_eq!(codes(&full(3, 2, 0)), [WarningCode::NoFullElsewhere], "damaged, or in part");
+        assert_eq!(codes(&full(3, 2, 1)), []);
+        assert_eq!(
+            codes(&Found { is_system: false, ..full(0, 0, 0) }),
+            [],
+            "not a tenant's matter"
+        );
     }
 
     #[test]

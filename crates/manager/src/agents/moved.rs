@@ -1,15 +1,18 @@
 //! When the manager has moved: a notice in each storage, signed by the authority that agents pin, says
 //! where it is. Agents that reach none of its addresses look there.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tintype_api::agent::{AgentSpec, Move, Notice};
 use tintype_api::object::Object;
 use tintype_api::storage::{StorageKind, StorageSpec};
-use tintype_model::{Error, Result};
+use tintype_model::Result;
+use tintype_model::identifier::Id;
 use tokio::sync::watch;
 
 use crate::catalog::facts;
@@ -35,35 +38,65 @@ pub async fn run(state: State, mut end: watch::Receiver<bool>) {
     }
 }
 
-async fn tell(state: &State) -> Result<()> {
+/// What was told of where the manager is, and in which storages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Told {
+    /// The notice's: one that is left later is the same.
+    moved: Move,
+    storages: BTreeSet<Id>,
+}
+
+/// What of what was told before still counts; none: everybody is told anew.
+fn before(fact: Option<&str>, addresses: &[String]) -> Option<Told> {
+    let told: Told = serde_json::from_str(fact?).ok()?;
+    (told.moved.addresses == addresses).then_some(told)
+}
+
+/// Leaves it where it is not yet; one that cannot be told keeps no other from it.
+pub async fn tell(state: &State) -> Result<()> {
     let addresses = state.addresses();
-    let now = serde_json::to_string(&addresses).map_err(|e| Error::internal(e.to_string()))?;
-    let before = facts::get(&mut *state.catalog.read().await?, FACT).await?;
-    if before.as_ref() == Some(&now) {
+    let fact = facts::get(&mut *state.catalog.read().await?, FACT).await?;
+    // As it was written before there were several to keep apart.
+    if fact.as_ref().is_some_and(|fact| *fact == json!(addresses).to_string()) {
         return Ok(());
     }
     let all = Filter { limit: MOST, ..Filter::default() };
     let agents: Vec<Object<AgentSpec>> = state.catalog.list(&all).await?;
-    // Before there is an agent nobody must be told.
-    if !agents.is_empty() {
-        let (name, text) = notice(state, addresses)?;
-        let storages: Vec<Object<StorageSpec>> = state.catalog.list(&all).await?;
-        let reached = storages
-            .into_iter()
-            .filter(|s| s.spec.kind == StorageKind::Mounted || s.spec.kind.scheme().is_some());
-        for storage in reached {
-            leave(state, &storage, &name, &text)
-                .await
-                .map_err(|error| error.context(format!("storage {}", storage.name)))?;
+    let storages: Vec<Object<StorageSpec>> = state.catalog.list(&all).await?;
+    let reached = storages
+        .into_iter()
+        .filter(|s| s.spec.kind == StorageKind::Mounted || s.spec.kind.scheme().is_some());
+    let known = before(fact.as_deref(), &addresses);
+    let mut told = known.clone().unwrap_or_else(|| Told {
+        moved: Move { time: state.now(), addresses },
+        storages: BTreeSet::new(),
+    });
+    let (name, text) = notice(state, &told.moved)?;
+    let mut failure = None;
+    for storage in reached {
+        if told.storages.contains(&storage.id) {
+            continue;
         }
+        // Before there is an agent nobody must be told.
+        if !agents.is_empty()
+            && let Err(error) = leave(state, &storage, &name, &text).await
+        {
+            // The others may be those that agents look into.
+            failure = failure.or(Some(error.context(format!("storage {}", storage.name))));
+            continue;
+        }
+        told.storages.insert(storage.id);
     }
-    let mut change = state.catalog.change().await?;
-    facts::set(change.on(), FACT, &now).await?;
-    change.commit_own_books().await
+    if known.as_ref() != Some(&told) {
+        let text = json!(told).to_string();
+        let mut change = state.catalog.change().await?;
+        facts::set(change.on(), FACT, &text).await?;
+        change.commit_own_books().await?;
+    }
+    failure.map_or(Ok(()), Err)
 }
 
-fn notice(state: &State, addresses: Vec<String>) -> Result<(String, Vec<u8>)> {
-    let moved = Move { time: state.now(), addresses };
+fn notice(state: &State, moved: &Move) -> Result<(String, Vec<u8>)> {
     let text = json!(moved).to_string();
     let signature = STANDARD.encode(state.authority.sign(text.as_bytes())?);
     let notice = json!(Notice { text, signature }).to_string();

@@ -32,6 +32,11 @@ use tintype_model::{Error, ErrorKind, Result};
 const PATIENCE: Duration = Duration::from_secs(10);
 const READERS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
+/// One works, and the next is ready.
+const POSTGRES_WRITERS: u32 = 2;
+/// Changes go one after another, as with SQLite: what one has read nobody changes before it has
+/// written. Of all managers at one database.
+const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(32776074265124965)";
 
 /// (number, name, statements); never changed once released.
 const MIGRATIONS: [(i64, &str, &str); 5] = [
@@ -50,6 +55,8 @@ pub struct Catalog {
     /// SQLite has one writer at a time: they queue here instead of failing there.
     writer: AnyPool,
     begin: &'static str,
+    /// Of a change, where beginning it is not enough: waits for the writer before it.
+    lock: Option<&'static str>,
     /// Begins to read all of one moment.
     moment: &'static str,
     /// No other manager works with it.
@@ -78,17 +85,29 @@ impl Catalog {
         let writer = pool(1).connect(&url).await.map_err(|error| failed("opening it", error))?;
         let readers =
             pool(READERS).connect_lazy(&url).map_err(|error| failed("opening it", error))?;
-        Ok(Self { readers, writer, begin: "BEGIN IMMEDIATE", moment: "BEGIN", is_own: true })
+        let (begin, moment) = ("BEGIN IMMEDIATE", "BEGIN");
+        Ok(Self { readers, writer, begin, lock: None, moment, is_own: true })
     }
 
     /// `postgres://…`, as libpq knows it; as it stands.
     pub async fn postgres(url: &str) -> Result<Self> {
         install_drivers();
-        let pool = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS);
-        let pool = pool.acquire_timeout(PATIENCE).connect(url).await;
-        let pool = pool.map_err(|error| failed("connecting to PostgreSQL", error))?;
+        let pool = |connections: u32| {
+            let pool = AnyPoolOptions::new().max_connections(connections);
+            pool.acquire_timeout(PATIENCE).after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.execute("SET lock_timeout = '10s'").await?;
+                    Ok(())
+                })
+            })
+        };
+        let failed = |error| failed("connecting to PostgreSQL", error);
+        // Those who wait to write keep nobody from reading.
+        let writer = pool(POSTGRES_WRITERS).connect(url).await.map_err(failed)?;
+        let readers = pool(POSTGRES_CONNECTIONS).connect_lazy(url).map_err(failed)?;
         let moment = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-        Ok(Self { readers: pool.clone(), writer: pool, begin: "BEGIN", moment, is_own: false })
+        let lock = Some(ONE_AT_A_TIME);
+        Ok(Self { readers, writer, begin: "BEGIN", lock, moment, is_own: false })
     }
 
     /// None where nothing was made yet.
@@ -115,8 +134,12 @@ impl Catalog {
 
     /// Begins a change; it is taken back when it is dropped.
     pub async fn change(&self) -> Result<Change> {
-        let transaction = self.writer.begin_with(self.begin).await;
-        Ok(Change(transaction.map_err(|error| failed("changing it", error))?))
+        let failed = |error| failed("changing it", error);
+        let mut transaction = self.writer.begin_with(self.begin).await.map_err(failed)?;
+        if let Some(lock) = self.lock {
+            transaction.execute(lock).await.map_err(failed)?;
+        }
+        Ok(Change(transaction))
     }
 
     pub async fn close(&self) {
@@ -191,10 +214,12 @@ pub(crate) fn failed(doing: &str, error: sqlx::Error) -> Error {
         }
         Sql::Database(database) if database.is_unique_violation() => ErrorKind::AlreadyExists,
         Sql::Database(database) => match database.code().as_deref() {
-            // SQLite: busy, locked; PostgreSQL: serialization, deadlock, shutting down, starting.
-            Some("5" | "6" | "261" | "517" | "40001" | "40P01" | "57P01" | "57P03" | "53300") => {
-                ErrorKind::Unavailable
-            }
+            // SQLite: busy, locked; PostgreSQL: serialization, deadlock, a lock that was waited for,
+            // shutting down, starting.
+            Some(
+                "5" | "6" | "261" | "517" | "40001" | "40P01" | "55P03" | "57P01" | "57P03"
+                | "53300",
+            ) => ErrorKind::Unavailable,
             Some("13" | "53100") => ErrorKind::NoSpace,
             Some("11" | "26") => ErrorKind::Corrupt,
             Some("28P01" | "28000" | "42501" | "8" | "14") => ErrorKind::Denied,

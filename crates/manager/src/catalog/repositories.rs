@@ -68,3 +68,14 @@ pub async fn list(on: &mut AnyConnection, storage: Option<&Id>) -> Result<Vec<Re
     let rows = query.bind(storage).bind(storage).fetch_all(on).await;
     rows.map_err(|error| failed("reading", error))?.iter().map(repository).collect()
 }
+
+/// All of a tenant, with their keys; what lies in the storages stays.
+pub async fn forget(on: &mut AnyConnection, tenant: &Id) -> Result<()> {
+    let failed = |error| failed("deleting", error);
+    let of = "(SELECT id FROM repository WHERE tenant = $2)";
+    let query = format!("DELETE FROM secret WHERE owner_kind = $1 AND owner IN {of}");
+    let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(KIND).bind(tenant.as_str());
+    query.execute(&mut *on).await.map_err(failed)?;
+    let query = sqlx::query("DELETE FROM repository WHERE tenant = $1").bind(tenant.as_str());
+    query.execute(on).await.map(drop).map_err(failed)
+}

@@ -35,7 +35,7 @@ struct Opened {
     /// For messages and the audit log.
     name: String,
     vault: Arc<Vault>,
-    words: Zeroizing<String>,
+    words: Option<Zeroizing<String>>,
     parent: Option<DataKey>,
 }
 
@@ -72,16 +72,19 @@ async fn opened(
         _ => None,
     };
     let of = Of { kind: repositories::KIND, id: &repository.id, name: repositories::WORDS };
-    let words = secrets::need(&mut *state.catalog.read().await?, of, &state.key).await?;
-    let words = std::str::from_utf8(&words).map_err(|_| Error::corrupt("words of a repository"))?;
-    let words = Zeroizing::new(words.to_owned());
+    // Of one that was found again nobody knows them.
+    let words = secrets::get(&mut *state.catalog.read().await?, of, &state.key).await?;
+    let words = words.as_ref().map(|words| std::str::from_utf8(words)).transpose();
+    let words = words.map_err(|_| Error::corrupt("words of a repository"))?;
+    let words = words.map(|words| Zeroizing::new(words.to_owned()));
     Ok(Opened { tenant, storage, name, vault, words, parent })
 }
 
 impl Opened {
     async fn slots(self) -> Outcome<Vec<KeySlot>> {
         let slots = blocking(move || {
-            let own = self.vault.slots_of(&self.words, self.parent.as_ref())?;
+            let words = self.words.as_ref().map(|words| &words[..]);
+            let own = self.vault.slots_of(words, self.parent.as_ref())?;
             let slots = self.vault.key_slots()?.into_iter().map(|slot| KeySlot {
                 is_own: own.contains(&slot.id),
                 id: slot.id,
@@ -223,7 +226,8 @@ pub(super) async fn remove(
     let (vault, words) = (Arc::clone(&opened.vault), opened.words.clone());
     let (parent, wanted) = (opened.parent.clone(), slot.clone());
     blocking(move || {
-        if vault.slots_of(&words, parent.as_ref())?.contains(&wanted) {
+        let words = words.as_ref().map(|words| &words[..]);
+        if vault.slots_of(words, parent.as_ref())?.contains(&wanted) {
             return Err(Error::locked(
                 "the manager, or its recovery sheet, opens the repository with this slot: it stays",
             ));

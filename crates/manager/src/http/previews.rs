@@ -20,6 +20,7 @@ use super::input::Body;
 use super::router::Asking;
 use crate::catalog::snapshots::{self, Filter, Known};
 use crate::runs::care::{fact, minimums, resources};
+use crate::runs::parts;
 use crate::state::State;
 
 const MOST_SNAPSHOTS: i64 = 1_000_000;
@@ -109,6 +110,7 @@ pub(super) async fn create(
         all.iter().filter(is_of).map(|known| known.repository.clone()).collect();
     let mut repositories: BTreeMap<Id, Vec<Taken>> = BTreeMap::new();
     let mut visible = BTreeSet::new();
+    let fulls = parts::fulls(&state).await?;
     for known in all.iter().filter(|known| touched.contains(&known.repository)) {
         let snapshot = &known.snapshot;
         let is_own = caller.actor.is_system
@@ -117,7 +119,7 @@ pub(super) async fn create(
             visible.insert(snapshot.id.clone());
         }
         let items = snapshots::items(&mut on, &snapshot.id).await?;
-        repositories.entry(known.repository.clone()).or_default().push(fact(known, &items));
+        repositories.entry(known.repository.clone()).or_default().push(fact(known, &items, &fulls));
     }
     drop(on);
     let (minimums, known) = (minimums(&state).await?, resources(&state).await?);

@@ -1,10 +1,14 @@
 //! Resources.
 
+use std::collections::BTreeSet;
+
 use tintype_api::agent::AgentSpec;
 use tintype_api::connector::ConnectorSpec;
 use tintype_api::problem::Code;
+use tintype_api::profile::ProfileSpec;
 use tintype_api::resource::ResourceSpec;
 use tintype_model::identifier::Id;
+use tintype_model::profile::Scope;
 use tintype_model::resource::{Kind, Resource, Resources};
 use tintype_model::{Error, ErrorKind, Result as ModelResult};
 use tintype_runner::vault;
@@ -81,7 +85,11 @@ impl Rules for ResourceSpec {
             used_by(&described, &before.name)?;
         }
         described.push(after.spec.named(&after.name));
-        Ok(Resources::new(described).check()?)
+        Resources::new(described).check()?;
+        match before.filter(|before| before.name != after.name) {
+            Some(before) => rename_in_profiles(context, before, &after.name).await,
+            None => Ok(()),
+        }
     }
 
     async fn may_go(context: &mut Context<'_>, object: &Object<Self>) -> Outcome<()> {
@@ -92,8 +100,56 @@ impl Rules for ResourceSpec {
         };
         let all = stored::list::<Self>(context.on, &filter).await?;
         let described: Vec<Resource> = all.iter().map(|o| o.spec.named(&o.name)).collect();
-        used_by(&described, &object.name)
+        used_by(&described, &object.name)?;
+        match profiles_with(context, object).await?.first() {
+            None => Ok(()),
+            Some((profile, _)) => {
+                let what = format!("profile {} takes {}", profile.name, object.name);
+                Err(Failure::new(Code::Locked, what)
+                    .cure("take it out of the profile first (`tintype profile apply`)"))
+            }
+        }
     }
+}
+
+/// Profiles that name a resource, and what else they name.
+async fn profiles_with(
+    context: &mut Context<'_>,
+    resource: &Object<ResourceSpec>,
+) -> Outcome<Vec<(Object<ProfileSpec>, BTreeSet<String>)>> {
+    let filter = Filter {
+        tenant: Some(resource.tenant.clone()),
+        limit: MOST_RESOURCES,
+        ..Filter::default()
+    };
+    let all = stored::list::<ProfileSpec>(context.on, &filter).await?;
+    let named = all.into_iter().filter_map(|profile| match &profile.spec.scope {
+        Scope::Partial { resources, .. } if resources.contains(&resource.name) => {
+            let others = resources.iter().filter(|name| **name != resource.name);
+            let others = others.cloned().collect();
+            Some((profile, others))
+        }
+        _ => None,
+    });
+    Ok(named.collect())
+}
+
+/// They go on taking it.
+async fn rename_in_profiles(
+    context: &mut Context<'_>,
+    before: &Object<ResourceSpec>,
+    name: &str,
+) -> Outcome<()> {
+    for (mut profile, mut names) in profiles_with(context, before).await? {
+        names.insert(name.to_owned());
+        if let Scope::Partial { resources, .. } = &mut profile.spec.scope {
+            *resources = names;
+        }
+        profile.version += 1;
+        profile.changed = context.state.now();
+        stored::update(context.on, &profile).await?;
+    }
+    Ok(())
 }
 
 /// One's own connector or one of the system, which speaks to that kind of server from that host.

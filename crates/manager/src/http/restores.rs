@@ -7,6 +7,7 @@ use axum::extract::State as AxumState;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
+use sqlx::AnyConnection;
 use tintype_api::page::{DEFAULT_LIMIT, Page};
 use tintype_api::problem::{Code, Problem};
 use tintype_api::restore::{ApplyRestore, NewRestore, NotRestored, Restore, RestorePlan, Standing};
@@ -193,13 +194,17 @@ async fn found(state: &State, caller: &Caller, id: &Id) -> Outcome<stored::Store
 
 /// The run that each restore is followed by, where there is one.
 async fn followers(state: &State, tenant: Option<Id>) -> Outcome<BTreeMap<String, Id>> {
+    followers_on(&mut *state.catalog.read().await?, tenant).await
+}
+
+async fn followers_on(on: &mut AnyConnection, tenant: Option<Id>) -> Outcome<BTreeMap<String, Id>> {
     let filter = stored::Filter {
         tenant,
         kind: Some(RunKind::Restore),
         limit: MOST_FOLLOWED,
         ..stored::Filter::default()
     };
-    let all = stored::list(&mut *state.catalog.read().await?, &filter).await?;
+    let all = stored::list(on, &filter).await?;
     // A follower that came to nothing does not count: it can be tried again.
     let counts = |run: &Run| !matches!(run.state, RunState::Failed | RunState::Canceled);
     let follows = all.into_iter().filter(|one| counts(&one.run));
@@ -365,7 +370,9 @@ async fn follow(
     let new = asked_of(&before)?;
     may_reach(caller, &new)?;
     find(state, caller, &new.snapshot).await?;
-    let followers = followers(state, Some(before.run.tenant.clone())).await?;
+    let mut change = state.catalog.change().await?;
+    // In the change: of two that ask at once the second sees the first.
+    let followers = followers_on(change.on(), Some(before.run.tenant.clone())).await?;
     let is_followed = followers.contains_key(id.as_str());
     if Standing::of(&before.run, is_followed) != Standing::Interrupted {
         let what = "this restore was not interrupted, or another run goes on with it";
@@ -379,7 +386,6 @@ async fn follow(
             Failure::new(Code::Unsupported, what).cure("plan it again: it goes on from there")
         );
     }
-    let mut change = state.catalog.change().await?;
     let of = Of { kind: KIND, id, name: PLAN };
     let Some(plan) = secrets::get(change.on(), of, &state.key).await? else {
         let what = "what was agreed to is kept for a week, and that is over";
@@ -399,6 +405,7 @@ async fn follow(
         storage: before.storage.parse().ok(),
         spec: json!({
             "new": new, "of": id, "undo": is_undo, "is_private": before.spec["is_private"],
+            "tenants": before.spec["tenants"],
         }),
         is_planned: false,
     };

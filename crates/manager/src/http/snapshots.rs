@@ -27,9 +27,9 @@ use crate::catalog::snapshots::{Filter, Known};
 use crate::catalog::{runs as stored_runs, snapshots};
 use crate::runs::begin::{self, BY_HAND, Wanted};
 use crate::runs::captured::stand;
-use crate::runs::locks;
 use crate::runs::restore::vault_of;
 use crate::runs::snapshot::{Spec, chosen, expiry, resources_of};
+use crate::runs::{locks, parts};
 use crate::state::State;
 use crate::vaults::{blocking, usable_storage};
 
@@ -291,37 +291,25 @@ async fn may_lock(state: &State, caller: &Caller, tenant: &Id, changes: &[Change
         .cure("choose a shorter time, or let an administrator of the system lock it"))
 }
 
-/// Whether the full snapshot that a run took is still there.
-async fn has_full(state: &State, run: &str) -> Outcome<bool> {
-    let scope = Some(SnapshotScope::Full);
-    let filter = Filter { scope, with_private: true, limit: 1_000_000, ..Filter::default() };
-    let all = snapshots::list(&mut *state.catalog.read().await?, &filter).await?;
-    Ok(all.iter().any(|known| known.snapshot.run.as_ref().is_some_and(|id| id.as_str() == run)))
-}
-
-/// Every part of a full snapshot stays and goes with it.
+/// What there is of a full snapshot that no other one needs: its parts stay and go with it.
 async fn with_parts(state: &State, known: Known) -> Outcome<Vec<Known>> {
-    let Some(run) = known.snapshot.run.clone().filter(|_| is_full(&known)) else {
+    if known.snapshot.scope != SnapshotScope::Full {
         return Ok(vec![known]);
-    };
-    let mut all = Vec::new();
-    let mut on = state.catalog.read().await?;
-    let time = known.snapshot.time.as_millisecond();
+    }
+    let mut others = parts::fulls(state).await?;
+    others.retain(|other| other.id != known.snapshot.id);
     let filter = Filter {
         scope: Some(SnapshotScope::Tenant),
         with_private: true,
-        before: Some((time + 1, String::new())),
-        limit: 10_000,
+        limit: 1_000_000,
         ..Filter::default()
     };
-    let of_run = |part: &Known| part.snapshot.full.as_deref() == Some(run.as_str());
-    all.extend(snapshots::list(&mut on, &filter).await?.into_iter().filter(of_run));
+    let mut all = snapshots::list(&mut *state.catalog.read().await?, &filter).await?;
+    all.retain(|Known { snapshot: part, .. }| {
+        parts::needs(&known.snapshot, part) && !others.iter().any(|other| parts::needs(other, part))
+    });
     all.push(known);
     Ok(all)
-}
-
-fn is_full(known: &Known) -> bool {
-    known.snapshot.scope == SnapshotScope::Full
 }
 
 /// Changes what may be changed: note, how long it is kept, holds, locks.
@@ -402,9 +390,8 @@ pub(super) async fn delete(
     Path(id): Path<String>,
 ) -> Outcome<StatusCode> {
     let known = find(&state, &caller, &id).await?;
-    if let Some(run) = &known.snapshot.full
-        && has_full(&state, run).await?
-    {
+    let is_needed = |full: &Snapshot| parts::needs(full, &known.snapshot);
+    if known.snapshot.full.is_some() && parts::fulls(&state).await?.iter().any(is_needed) {
         return Err(Failure::new(Code::Locked, "it belongs to a full snapshot")
             .cure("delete the full snapshot; its parts go with it"));
     }

@@ -7,7 +7,7 @@ use tintype_api::object::Object;
 use tintype_api::page::{DEFAULT_LIMIT, Page};
 use tintype_api::problem::{Code, Problem};
 use tintype_api::profile::ProfileSpec;
-use tintype_api::snapshot::SnapshotScope;
+use tintype_api::snapshot::Snapshot;
 use tintype_api::status::{Days, DaysQuery, Health, Standing, StandingsQuery, Status, StatusQuery};
 use tintype_api::storage::{StorageKind, StorageSpec, StorageState};
 use tintype_model::identifier::Id;
@@ -16,9 +16,10 @@ use tintype_model::plan::Verdict;
 use super::failure::{Failure, Outcome};
 use super::input::{Asked, cursor_of, limit_of};
 use super::router::Asking;
+use crate::catalog::facts;
 use crate::catalog::objects::{Filter, Kind as _};
-use crate::catalog::{facts, snapshots};
 use crate::days;
+use crate::runs::parts;
 use crate::standings::{self, Row};
 use crate::state::State;
 use crate::warnings::{Found, warnings};
@@ -186,13 +187,9 @@ async fn of_storages(state: &State, filter: &Filter, found: &mut Found) -> Outco
     if !found.is_system {
         return Ok(());
     }
-    let all = snapshots::Filter {
-        tenant: Some(state.system.clone()),
-        scope: Some(SnapshotScope::Full),
-        with_private: true,
-        limit: MOST,
-        ..snapshots::Filter::default()
-    };
+    drop(on);
+    let filter = Filter { limit: MOST, ..Filter::default() };
+    let storages: Vec<Object<StorageSpec>> = state.catalog.list(&filter).await?;
     let is_elsewhere = |id: &Id| {
         let storage = storages.iter().find(|storage| storage.id == *id);
         storage.is_some_and(|storage| match storage.spec.kind {
@@ -202,9 +199,13 @@ async fn of_storages(state: &State, filter: &Filter, found: &mut Found) -> Outco
             StorageKind::Internal | StorageKind::Directory => false,
         })
     };
-    for known in snapshots::list(&mut on, &all).await? {
-        found.full += 1;
-        found.full_elsewhere += usize::from(is_elsewhere(&known.snapshot.storage));
+    let fulls = parts::fulls(state).await?;
+    found.full = fulls.len();
+    found.full_elsewhere = fulls.iter().filter(|full| is_elsewhere(&full.storage)).count();
+    if found.full_elsewhere > 0 {
+        let parts = parts::parts(state, None).await?;
+        let is_safe = |full: &&Snapshot| parts::is_safe(full, &parts, is_elsewhere);
+        found.safe = fulls.iter().filter(is_safe).count();
     }
     Ok(())
 }

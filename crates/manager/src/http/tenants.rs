@@ -4,7 +4,7 @@ use tintype_api::problem::Code;
 use tintype_api::tenant::{SYSTEM, TenantSpec};
 use tintype_model::{Error, Result as ModelResult};
 
-use crate::catalog::objects as stored;
+use crate::catalog::{objects as stored, repositories, snapshots};
 use crate::http::failure::Failure;
 use crate::http::objects::{Context, Rules, create_handler, handlers};
 
@@ -13,6 +13,8 @@ create_handler!(TenantSpec, "tenant", "/api/v1/tenants");
 
 const DESCRIPTION_BYTES: usize = 1000;
 const MOST_RUNS: u32 = 100;
+/// As many as are counted.
+const MOST_SNAPSHOTS: i64 = 10_000;
 
 impl Rules for TenantSpec {
     fn check(&self) -> ModelResult<()> {
@@ -60,12 +62,27 @@ impl Rules for TenantSpec {
             return Err(Failure::new(Code::Invalid, what));
         }
         let count = stored::count_of_tenant(context.on, &object.id).await?;
-        if count == 0 {
-            return Ok(());
+        if count > 0 {
+            let what = format!("tenant {} has {count} objects still", object.name);
+            return Err(Failure::new(Code::Locked, what)
+                .cure("delete its users, tokens, resources, profiles and storages first"));
         }
-        let what = format!("tenant {} has {count} objects still", object.name);
-        Err(Failure::new(Code::Locked, what)
-            .cure("delete its users, tokens, resources, profiles and storages first"))
+        let filter = snapshots::Filter {
+            tenant: Some(object.id.clone()),
+            with_private: true,
+            limit: MOST_SNAPSHOTS,
+            ..snapshots::Filter::default()
+        };
+        let count = snapshots::list(context.on, &filter).await?.len();
+        if count > 0 {
+            let what = format!("tenant {} has {count} snapshots still", object.name);
+            return Err(Failure::new(Code::Locked, what).cure(
+                "delete them first, with the full snapshots that they are part of (`tintype \
+                 snapshot delete`), or keep the tenant and delete its users and tokens",
+            ));
+        }
+        // What is left of them holds nothing, and the system's key opens it.
+        Ok(repositories::forget(context.on, &object.id).await?)
     }
 }
 

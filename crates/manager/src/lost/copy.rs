@@ -105,8 +105,14 @@ impl Copy {
     }
 }
 
-/// Takes one; an unfinished one is never seen.
+/// Takes one; an unfinished one is never seen. The oldest go.
 pub async fn take(catalog: &Catalog, data: &Path, why: Why, now: Timestamp) -> Result<Copy> {
+    let copy = add(catalog, data, why, now).await?;
+    forget(data)?;
+    Ok(copy)
+}
+
+async fn add(catalog: &Catalog, data: &Path, why: Why, now: Timestamp) -> Result<Copy> {
     let stamp = now.strftime("%Y%m%dt%H%M%S").to_string();
     let name = format!("{stamp}-{:03}-{}", now.subsec_millisecond(), why.name());
     let (directory, new) = (data.join(DIRECTORY).join(&name), data.join(DIRECTORY).join(".new"));
@@ -137,7 +143,6 @@ pub async fn take(catalog: &Catalog, data: &Path, why: Why, now: Timestamp) -> R
     if why == Why::Upgrade {
         copy.mark_due()?;
     }
-    forget(data)?;
     Ok(copy)
 }
 
@@ -203,7 +208,8 @@ pub async fn bring_back(options: &Options, name: &str) -> Result<BroughtBack> {
     let mut undo = None;
     if catalog.version().await?.is_some() {
         let now = options.env.clock.now();
-        undo = Some(take(&catalog, &options.data, Why::Undo, now).await?);
+        // The oldest may be the one that is wanted.
+        undo = Some(add(&catalog, &options.data, Why::Undo, now).await?);
     }
     let mut change = catalog.change().await?;
     remake::begin_anew(change.on(), copy.head.version).await?;
@@ -231,5 +237,6 @@ pub async fn bring_back(options: &Options, name: &str) -> Result<BroughtBack> {
     }
     change.commit_untold().await?;
     catalog.close().await;
+    forget(&options.data)?;
     Ok(BroughtBack { copy, undo })
 }

@@ -8,11 +8,10 @@ use tintype_api::snapshot::Excluded;
 use tintype_model::env::Random;
 use tintype_model::identifier::Id;
 use tintype_model::{Error, Result};
-use tintype_runner::vault::DataKey;
 
+use super::FORMAT;
 use super::export::bound;
 use super::tables::{SECRET, TABLES};
-use super::{FORMAT, seal_of};
 use crate::catalog::rows::Table;
 use crate::catalog::{VERSION, remake};
 use crate::seal::MasterKey;
@@ -61,18 +60,17 @@ pub fn head(line: &str) -> Result<Head> {
 }
 
 /// Writes all rows into a catalog of the version that they are of, and brings that up to date.
-/// `text` is the whole file, `repository` the key of the repository that it lay in.
+/// `text` is the whole file, `seal` opens the secrets in it.
 pub async fn import(
     on: &mut AnyConnection,
     text: &str,
-    repository: &DataKey,
+    seal: &MasterKey,
     key: &MasterKey,
     random: &dyn Random,
 ) -> Result<Head> {
     let mut lines = text.lines();
     let head = head(lines.next().unwrap_or_default())?;
     remake::begin_anew(on, head.version).await?;
-    let seal = seal_of(repository);
     let mut current: Option<(String, Table)> = None;
     for (number, line) in lines.enumerate() {
         let damaged = |what: &str| {

@@ -50,7 +50,8 @@ pub(super) async fn settle(
     Ok(id)
 }
 
-/// In the storage that lies there, or else in the default one, where it would have been made.
+/// In the storage that lies there, or else in the default one, where it would have been made; where that
+/// has another one, it is a copy's, in a storage that the state is too old to know.
 async fn remember(
     change: &mut Change,
     vault: &Vault,
@@ -62,16 +63,25 @@ async fn remember(
     let filter = Filter { tenant: Some(system.clone()), limit: MOST_STORAGES, ..Filter::default() };
     let storages: Vec<Object<StorageSpec>> = objects::list(change.on(), &filter).await?;
     let there = storages.iter().find(|one| is_at(&one.spec, &wanted.place, options));
-    let storage = there.or_else(|| storages.iter().find(|one| one.spec.is_default));
+    let default = match (there, storages.iter().find(|one| one.spec.is_default)) {
+        (Some(there), _) => Some(there.clone()),
+        (None, Some(default)) => {
+            let other = repositories::of(change.on(), &default.id, system).await?;
+            other.is_none().then(|| default.clone())
+        }
+        (None, None) => None,
+    };
+    let storage = match default {
+        Some(storage) => storage,
+        None => add_storage(change, wanted, &storages, system, options).await?,
+    };
     let (place, env) = (wanted.place.clone(), options.env.clone());
     let found = blocking(move || installations(&place, &env)).await?;
     let places = found.into_iter().flat_map(|one| one.places);
     let below = places.into_iter().find(|below| wanted.place.below(below).url == vault.place().url);
-    let (Some(storage), Some(place)) = (storage, below) else {
-        return Err(Error::corrupt(
-            "the manager's state does not know the repository that it lies in",
-        ));
-    };
+    let place = below.ok_or_else(|| {
+        Error::corrupt("the manager's state does not know the repository that it lies in")
+    })?;
     let (now, random) = (options.env.clock.now(), &*options.env.random);
     let name = place.rsplit('/').next().and_then(|name| name.parse().ok());
     let repository = Repository {
@@ -89,4 +99,39 @@ async fn remember(
         secrets::put(change.on(), of(WORDS), words.as_bytes(), key, random).await?;
     }
     Ok(repository.storage)
+}
+
+/// It is reached as the recovery reached it.
+async fn add_storage(
+    change: &mut Change,
+    wanted: &Wanted,
+    others: &[Object<StorageSpec>],
+    system: &Id,
+    options: &Options,
+) -> Result<Object<StorageSpec>> {
+    let now = options.env.clock.now();
+    let is_taken = |name: &String| others.iter().any(|other| other.name == *name);
+    let mut names = (2..).map(|n| format!("recovered-{n}"));
+    let name = Some("recovered".to_owned()).filter(|name| !is_taken(name));
+    let name = name.or_else(|| names.find(|name| !is_taken(name))).unwrap_or_default();
+    let storage = Object {
+        id: Id::new(now, &*options.env.random),
+        tenant: system.clone(),
+        name,
+        version: 1,
+        created: now,
+        changed: now,
+        spec: StorageSpec {
+            kind: StorageKind::of(&wanted.place.url),
+            url: wanted.place.url.clone(),
+            mount_point: None,
+            is_default: false,
+            is_shared: false,
+            access_key: None,
+            agent_access_key: None,
+            bandwidth: None,
+        },
+    };
+    objects::insert(change.on(), &storage).await?;
+    Ok(storage)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use tintype_model::Result;
 
+use super::found;
 use crate::catalog::repositories::{self, Repository};
 use crate::catalog::{audit, snapshots};
 use crate::runs::bundles::without_resources;
@@ -24,11 +25,12 @@ pub struct Rebuilt {
 /// Snapshots of one repository that are looked at.
 const MOST: i64 = 10_000_000;
 
-/// Reads every repository that the catalog names, and writes what it says. What a repository does
-/// not have any more goes; a repository that cannot be read changes nothing.
+/// Reads every repository that the catalog names, or that lies in one of its storages, and writes what
+/// it says. What a repository does not have any more goes; a repository that cannot be read changes
+/// nothing.
 pub async fn rebuild(state: &State) -> Result<Rebuilt> {
+    let mut rebuilt = Rebuilt { unreadable: found::find(state).await?, ..Rebuilt::default() };
     let all = repositories::list(&mut *state.catalog.read().await?, None).await?;
-    let mut rebuilt = Rebuilt::default();
     for repository in &all {
         match one(state, repository, &mut rebuilt).await {
             Ok(()) => rebuilt.repositories += 1,

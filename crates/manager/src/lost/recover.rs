@@ -29,13 +29,14 @@ use super::lead::{self, Lead};
 use super::look::{Installation, installations};
 use super::rebuild::{Rebuilt, rebuild};
 use super::settle::{self, Choices};
-use super::{STATE_BYTES, STATE_PATH, here, own, switch};
+use super::{STATE_BYTES, STATE_PATH, here, own, seal_in, switch};
 use crate::catalog::objects::{self, Filter};
 use crate::catalog::runs::{self, New};
 use crate::catalog::{Catalog, Change, audit};
 use crate::runs::begin::BY_HAND;
 use crate::runs::captured::Word;
 use crate::runs::reach;
+use crate::seal::MasterKey;
 use crate::serve::{self, Options};
 use crate::vaults::blocking;
 
@@ -134,6 +135,8 @@ pub struct Recovery {
     found: Snapshot,
     word: Word,
     text: String,
+    /// Of the secrets in it.
+    seal: MasterKey,
     head: Head,
     /// None: there is nothing.
     here: Option<here::Here>,
@@ -167,7 +170,7 @@ pub async fn plan(wanted: Wanted, options: &Options) -> Result<Recovery> {
     };
     let host = serve::host(options)?;
     let asked = wanted.clone();
-    let (vault, found, word, text) = blocking(move || {
+    let (vault, found, word, text, seal) = blocking(move || {
         let vault = opened(&asked, known, &host)?;
         let (found, word) = newest(&vault, asked.snapshot.as_deref())?;
         let text = vault.small(&found, STATE_PATH, STATE_BYTES)?;
@@ -177,12 +180,13 @@ pub async fn plan(wanted: Wanted, options: &Options) -> Result<Recovery> {
         })?;
         let text = String::from_utf8(text);
         let text = text.map_err(|_| Error::corrupt("the manager's state is no text"))?;
-        Ok((vault, found, word, text))
+        let seal = seal_in(&vault, &found)?;
+        Ok((vault, found, word, text, seal))
     })
     .await?;
     let head = head(text.lines().next().unwrap_or_default())?;
     let keeps_lead = keeps_lead(&wanted, here.as_ref(), &head, &options.env).await?;
-    Ok(Recovery { wanted, catalog, vault, found, word, text, head, here, keeps_lead, locks })
+    Ok(Recovery { wanted, catalog, vault, found, word, text, seal, head, here, keeps_lead, locks })
 }
 
 async fn keeps_lead(
@@ -386,7 +390,7 @@ impl Recovery {
         let key = serve::master_key(options, self.wanted.onto != Onto::Running)?;
         let random = &*options.env.random;
         let mut change = self.catalog.change().await?;
-        let read = import(change.on(), &self.text, self.vault.key(), &key, random).await?;
+        let read = import(change.on(), &self.text, &self.seal, &key, random).await?;
         let system = &read.system;
         let storage =
             own::settle(&mut change, &self.vault, &self.wanted, system, &key, options).await?;
@@ -537,7 +541,7 @@ impl Recovery {
 
 /// What was committed.
 struct Switched {
-    key: crate::seal::MasterKey,
+    key: MasterKey,
     read: Head,
     password: Option<(String, String)>,
     run: Option<Id>,

@@ -132,6 +132,7 @@ pub fn describe(
         verified: None,
         is_private: word.is_private,
         full: word.full_run.as_ref().map(Id::to_string),
+        parts: word.parts.iter().map(|part| part.snapshot.clone()).collect(),
         run: word.run.clone(),
         profile: word.profile.clone(),
         period: word.period.clone(),

@@ -6,18 +6,21 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tintype_api::resource::ResourceSpec;
 use tintype_api::run::{LogLevel, RunState};
+use tintype_api::snapshot::{Snapshot, SnapshotItem};
 use tintype_api::storage::StorageSpec;
 use tintype_api::sync::SyncSpec;
 use tintype_model::identifier::Id;
 use tintype_model::item::Outcome;
 use tintype_model::plan::Verdict;
+use tintype_model::resource::Kind;
 use tintype_model::retention::{ExpiryPlan, PeriodKey, Taken};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_runner::vault::{Change, Vault};
 
 use super::captured::stand;
 use super::dispatcher::{Ended, Write, nothing};
-use super::{Handle, locks};
+use super::snapshot::MANAGER_NAME;
+use super::{Handle, locks, parts};
 use crate::catalog::facts;
 use crate::catalog::objects::{Filter, Kind as _};
 use crate::catalog::repositories::{self, Repository};
@@ -58,9 +61,10 @@ pub(super) async fn prune(state: &State, handle: &Arc<Handle>, stored: &Stored) 
     let locked = locks::renew(state, &vault, &mut known).await?;
     let mut on = state.catalog.read().await?;
     let mut taken = Vec::with_capacity(known.len());
+    let fulls = parts::fulls(state).await?;
     for one in &known {
         let items = snapshots::items(&mut on, &one.snapshot.id).await?;
-        taken.push(fact(one, &items));
+        taken.push(fact(one, &items, &fulls));
     }
     drop(on);
     let (resources, minimums) = (resources(state).await?, minimums(state).await?);
@@ -74,9 +78,12 @@ pub(super) async fn prune(state: &State, handle: &Arc<Handle>, stored: &Stored) 
             (decision.id.clone(), reasons.join(", "))
         })
         .collect();
+    let storage = state.catalog.get::<StorageSpec>(&repository.storage).await?;
     let mut deleted = Vec::new();
     for (id, reason) in doomed {
         handle.cancel.check()?;
+        // What another manager keeps now is not for this one to delete.
+        state.still_leads(&storage).await?;
         if delete(&vault, &id, &reason, state).await? {
             handle.log(state, LogLevel::Info, format!("snapshot {id} deleted: {reason}")).await;
             deleted.push(id);
@@ -105,7 +112,8 @@ pub(super) async fn prune(state: &State, handle: &Arc<Handle>, stored: &Stored) 
     Ok(ended(RunState::Succeeded, None, result, write))
 }
 
-pub(crate) fn fact(known: &Known, items: &[tintype_api::snapshot::SnapshotItem]) -> Taken {
+/// `fulls` are all full snapshots that there are: what one of them needs stays with it.
+pub(crate) fn fact(known: &Known, items: &[SnapshotItem], fulls: &[Snapshot]) -> Taken {
     let snapshot = &known.snapshot;
     let of_profile = snapshot.profile.as_ref().zip(snapshot.period.as_ref());
     let of_profile = of_profile.map(|(profile, period)| PeriodKey {
@@ -113,15 +121,25 @@ pub(crate) fn fact(known: &Known, items: &[tintype_api::snapshot::SnapshotItem])
         period: period.clone(),
     });
     let whole = items.iter().filter(|i| i.outcome == Outcome::Captured && i.problems == 0);
+    let is_needed = fulls.iter().any(|full| parts::needs(full, snapshot));
+    let held = snapshot.holds.iter().cloned();
     Taken {
         id: snapshot.id.clone(),
         time: snapshot.time,
         period: snapshot.sync.as_ref().map(of_sync).or(of_profile),
         expiry: snapshot.expiry,
-        held: snapshot.holds.iter().cloned().collect(),
+        held: held.chain(is_needed.then(|| parts::OF_FULL.to_owned())).collect(),
         locked_until: snapshot.locked_until,
         is_complete: snapshot.is_complete,
-        resources: whole.filter_map(|i| i.resource.as_ref().map(Id::to_string)).collect(),
+        resources: whole.filter_map(resource_of).collect(),
+    }
+}
+
+/// The manager is known without being told of.
+fn resource_of(item: &SnapshotItem) -> Option<String> {
+    match item.kind {
+        Kind::Manager => Some(MANAGER_NAME.to_owned()),
+        _ => item.resource.as_ref().map(Id::to_string),
     }
 }
 
@@ -130,11 +148,12 @@ fn of_sync(rule: &Id) -> PeriodKey {
     PeriodKey { profile: rule.to_string(), period: String::new() }
 }
 
-/// All that the manager knows, of all tenants.
+/// All that the manager knows, of all tenants, and itself.
 pub(crate) async fn resources(state: &State) -> Result<BTreeSet<String>> {
     let filter = Filter { limit: MOST_RESOURCES, ..Filter::default() };
     let resources = state.catalog.list::<ResourceSpec>(&filter).await?;
-    Ok(resources.iter().map(|r| r.id.to_string()).collect())
+    let own = [MANAGER_NAME.to_owned()];
+    Ok(resources.iter().map(|r| r.id.to_string()).chain(own).collect())
 }
 
 pub(crate) async fn minimums(state: &State) -> Result<BTreeMap<PeriodKey, u32>> {
@@ -258,6 +277,11 @@ pub(super) async fn check_storage(
 ) -> Result<Ended> {
     let id: Id = stored.storage.parse()?;
     let storage = state.catalog.get::<StorageSpec>(&id).await?;
+    // That it does not answer is for the checks to say.
+    match state.still_leads(&storage).await {
+        Err(error) if state.replaced_by.get().is_some() => return Err(error),
+        _ => {}
+    }
     let found = state.look_at_storage(&storage, None, None, false).await?;
     for check in found.checks.iter().filter(|check| check.outcome != Verdict::Pass) {
         let cure = check.cure.as_deref().unwrap_or_default();
@@ -282,4 +306,53 @@ pub(super) async fn check_storage(
             ended(RunState::Failed, Some(cause), result, write)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn known(id: &str, scope: &str, day: i8, more: &Value) -> Known {
+        let own: Id = "0".repeat(26).parse().unwrap();
+        let mut value = json!({
+            "id": id, "tenant": own, "storage": own, "scope": scope, "trigger": "schedule",
+            "time": format!("2030-01-{day:02}T00:00:00Z"), "by": "x", "is_complete": true,
+            "entries": 0, "bytes": 0, "stored_bytes": 0, "captured": 1, "failed": 0, "skipped": 0,
+            "expiry": "2030-02-01T00:00:00Z", "profile": own, "period": "gone",
+        });
+        value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Known { snapshot: serde_json::from_value(value).unwrap(), repository: own }
+    }
+
+    fn kept(all: &[Known], items: &[SnapshotItem], fulls: &[Snapshot]) -> Vec<String> {
+        let taken: Vec<Taken> = all.iter().map(|one| fact(one, items, fulls)).collect();
+        let resources = BTreeSet::from([MANAGER_NAME.to_owned()]);
+        let now = "2031-01-01T00:00:00Z".parse().unwrap();
+        let plan = ExpiryPlan::new(&taken, &BTreeMap::new(), &resources, now);
+        plan.kept().map(|one| one.id.clone()).collect()
+    }
+
+    /// Its profile is gone, and no resource is held any more: the newest still holds the manager.
+    #[test]
+    fn the_last_state_of_the_manager_stays() {
+        let item = json!({
+            "name": MANAGER_NAME, "kind": "manager", "outcome": "captured", "entries": 1,
+            "bytes": 1, "problems": 0, "place": "manager",
+        });
+        let items: Vec<SnapshotItem> = vec![serde_json::from_value(item).unwrap()];
+        let all = [1, 2].map(|day| known(&format!("full-{day}"), "full", day, &json!({})));
+        assert_eq!(kept(&all, &items, &[]), ["full-2"]);
+        assert_eq!(kept(&all, &[], &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_part_stays_with_its_full_snapshot() {
+        let run: Id = "7".repeat(26).parse().unwrap();
+        let part = known("part", "tenant", 1, &json!({ "full": run }));
+        let full = known("full", "full", 1, &json!({ "run": run }));
+        assert_eq!(kept(std::slice::from_ref(&part), &[], &[full.snapshot]), ["part"]);
+        assert_eq!(kept(&[part], &[], &[]), [""; 0]);
+    }
 }

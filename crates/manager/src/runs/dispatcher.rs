@@ -25,6 +25,8 @@ use crate::state::State;
 
 /// The queue is looked at so often, if nothing is told.
 const LOOK: Duration = Duration::from_secs(1);
+/// A run asks so often whether its manager still leads.
+const LEADS: Duration = Duration::from_secs(30);
 /// Leases are renewed, and progress is written, so often.
 const RENEW: Duration = Duration::from_secs(5);
 /// Runs of this host at once.
@@ -198,8 +200,10 @@ impl Dispatcher {
         let handle = Arc::new(handle);
         state.living.add(&handle);
         let keeper = tokio::spawn(keep(Arc::clone(state), Arc::clone(&handle)));
+        let fence = tokio::spawn(fence(Arc::clone(state), Arc::clone(&handle), stored.clone()));
         let done = execute(state, &handle, stored).await;
         keeper.abort();
+        fence.abort();
         self.end(&handle, stored, done).await
     }
 
@@ -300,6 +304,23 @@ async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result
         RunKind::Export => bundles::export(state, handle, stored).await,
         RunKind::Fetch => bundles::fetch(state, handle, stored).await,
         RunKind::Import => bundles::import(state, handle, stored).await,
+    }
+}
+
+/// Stops a run that writes when another manager leads: begun again, it fails with the reason. Restores
+/// go on: half of one helps nobody.
+async fn fence(state: State, handle: Arc<Handle>, stored: Stored) {
+    let Ok(storage) = stored.storage.parse::<Id>() else { return };
+    while stored.run.kind != RunKind::Restore {
+        tokio::time::sleep(LEADS).await;
+        // One that does not answer is no reason to stop.
+        if let Ok(storage) = state.catalog.get::<StorageSpec>(&storage).await {
+            let _ = state.still_leads(&storage).await;
+        }
+        if state.replaced_by.get().is_some() {
+            handle.cancel.cancel();
+            return;
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod handle;
 mod hosts;
 pub mod interrupted;
 pub(crate) mod locks;
+pub(crate) mod parts;
 mod quota;
 pub mod reach;
 mod rest;

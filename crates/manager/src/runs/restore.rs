@@ -24,11 +24,11 @@ use tintype_runner::group::restore::{Broken, Destination, GroupPlan, Restored, W
 use tintype_runner::vault::work::{Access, Done, Work, WorkOrder};
 use tintype_runner::vault::{UndoOrder, Vault};
 
-use super::captured::{Word, describe};
+use super::captured::{LeftOut, Word, describe};
 use super::dispatcher::{Ended, failed, goes_on, nothing};
 use super::hosts::{elsewhere, once};
 use super::snapshot::{MANAGER_NAME, expiry, resources_of};
-use super::{Handle, rest};
+use super::{Handle, parts, rest};
 use crate::agents::hands::{self, For};
 use crate::agents::{Place, named, shown as shown_place};
 use crate::catalog::repositories;
@@ -83,13 +83,22 @@ pub async fn plan(state: &State, known: &Known, new: &NewRestore) -> Result<Plan
         return Ok(files::shown(files, outcome, tenant));
     }
     let mut parts = Vec::new();
-    for part in parts_of(state, known, new).await? {
+    let (there, missing) = parts_of(state, known, new).await?;
+    for part in there {
         parts.extend(plan_part(state, part, new).await?);
     }
-    if parts.is_empty() {
-        let what = "the snapshot holds no resource, only the manager's state";
+    // What is missing counts when it is carried out, too: with the first host.
+    let Some((_, first)) = parts.iter_mut().flat_map(|part| &mut part.plans).next() else {
+        let what = match missing.first() {
+            Some((name, why)) => format!("{name}: {why}"),
+            None if parts.is_empty() => {
+                "the snapshot holds no resource, only the manager's state".to_owned()
+            }
+            None => return shown::of(parts, known),
+        };
         return Err(Error::not_found(what));
-    }
+    };
+    first.plan.missing.extend(missing);
     shown::of(parts, known)
 }
 
@@ -102,8 +111,12 @@ struct PlannedPart {
     plans: Vec<(Place, HostPlan)>,
 }
 
-/// The snapshots that a restore is out of: of a full one, tenants' parts too.
-async fn parts_of(state: &State, known: &Known, new: &NewRestore) -> Result<Vec<Known>> {
+/// Name and reason of what is not there.
+type Missing = Vec<(String, String)>;
+
+/// The snapshots that a restore is out of: of a full one, tenants' parts too. One that is gone does not
+/// stop the others.
+async fn parts_of(state: &State, known: &Known, new: &NewRestore) -> Result<(Vec<Known>, Missing)> {
     let (scope, id) = (known.snapshot.scope, &known.snapshot.id);
     let chooses = !new.resources.is_empty() || !new.as_new.is_empty();
     if scope != SnapshotScope::Full && !new.tenants.is_empty() {
@@ -117,26 +130,44 @@ async fn parts_of(state: &State, known: &Known, new: &NewRestore) -> Result<Vec<
         return Err(Error::invalid("resources are chosen out of the part of one tenant"));
     }
     if scope != SnapshotScope::Full || (chooses && new.tenants.is_empty()) {
-        return Ok(vec![known.clone()]);
+        return Ok((vec![known.clone()], Missing::new()));
     }
     let (vault, wanted) = (vault_of(state, known).await?, id.clone());
     let word = blocking(move || Ok(Word::of(&vault.snapshot(&wanted)?))).await?;
-    let mut found = BTreeMap::from([(known.snapshot.tenant.clone(), id.clone())]);
-    let parts = word.into_iter().flat_map(|word| word.parts);
-    found.extend(parts.map(|part| (part.tenant, part.snapshot)));
-    if let Some(tenant) = new.tenants.iter().find(|tenant| !found.contains_key(tenant)) {
-        let what = format!("snapshot {id} holds nothing of tenant {tenant}");
+    let (parts, left_out) = word.map(|word| (word.parts, word.left_out)).unwrap_or_default();
+    let own = &known.snapshot.tenant;
+    let failed: Vec<LeftOut> = left_out.into_iter().filter(|tenant| tenant.is_failed).collect();
+    let holds = |tenant: &Id| tenant == own || parts.iter().any(|part| part.tenant == *tenant);
+    if let Some(tenant) = new.tenants.iter().find(|tenant| !holds(tenant)) {
+        let mut failed = failed.iter().filter(|left| left.tenant == *tenant);
+        let why = failed.next().map(|left| format!(": {}", left.reason)).unwrap_or_default();
+        let what = format!("snapshot {id} holds nothing of tenant {tenant}{why}");
         return Err(Error::not_found(what));
     }
-    let mut on = state.catalog.read().await?;
-    let mut parts = Vec::new();
-    for (tenant, snapshot) in found {
-        if new.tenants.is_empty() || new.tenants.contains(&tenant) {
-            let part = snapshots::get(&mut on, &snapshot).await;
-            parts.push(part.map_err(|error| error.context(format!("the part of {tenant}")))?);
-        }
+    let is_wanted = |tenant: &Id| new.tenants.is_empty() || new.tenants.contains(tenant);
+    let mut missing: Missing = failed
+        .into_iter()
+        .filter(|left| is_wanted(&left.tenant))
+        .map(|left| (format!("tenant {}", left.name), left.reason))
+        .collect();
+    let mut there = BTreeMap::new();
+    for part in parts.iter().filter(|part| is_wanted(&part.tenant)) {
+        let tenant = &part.tenant;
+        let all = parts::parts(state, Some(tenant)).await?;
+        let Some(found) = parts::find(&known.snapshot, &all, &part.snapshot) else {
+            let name = state.tenant(tenant).await.map_or_else(|_| tenant.to_string(), |it| it.name);
+            let why =
+                format!("its part {} of the full snapshot is not there any more", part.snapshot);
+            missing.push((format!("tenant {name}"), why));
+            continue;
+        };
+        let found = snapshots::get(&mut *state.catalog.read().await?, &found.id).await?;
+        there.insert(tenant.clone(), found);
     }
-    Ok(parts)
+    if is_wanted(own) {
+        there.insert(own.clone(), known.clone());
+    }
+    Ok((there.into_values().collect(), missing))
 }
 
 /// None where it holds nothing but the manager's state.

@@ -176,8 +176,14 @@ fn select(
     };
     let wanted =
         |resource: &&Object<ResourceSpec>| names.is_none_or(|names| names.contains(&resource.name));
+    let is_gone = |name: &&String| !all.iter().any(|resource| resource.name == **name);
+    let gone = names.into_iter().flatten().filter(is_gone).map(|name| Skipped {
+        name: name.clone(),
+        kind: Kind::Volume,
+        reason: "the manager has no resource of that name (any more)".to_owned(),
+    });
     let mut selection =
-        Selection { captured: Vec::new(), described: Vec::new(), skipped: Vec::new() };
+        Selection { captured: Vec::new(), described: Vec::new(), skipped: gone.collect() };
     let switched_off: BTreeSet<&str> = all
         .iter()
         .filter(|resource| resource.spec.kind == Kind::Application)

@@ -1,5 +1,6 @@
 //! A sync rule at work: what its storage lacks of a tenant's snapshots is copied there, each as whole
-//! as it is, and kept as long as the rule says. Nothing is deleted because the first is gone.
+//! as it is, and kept as long as the rule says. Nothing is deleted because the first is gone. A full
+//! snapshot is copied with the parts that its tenants have of it, wherever they lie.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use jiff::tz;
 use serde_json::json;
 use tintype_api::object::Object;
 use tintype_api::run::{LogLevel, RunKind, RunState};
-use tintype_api::snapshot::{Snapshot, SnapshotItem, Trigger};
+use tintype_api::snapshot::{Snapshot, SnapshotItem, SnapshotScope, Trigger};
 use tintype_api::storage::StorageSpec;
 use tintype_api::sync::SyncSpec;
 use tintype_model::identifier::Id;
@@ -25,6 +26,7 @@ use crate::catalog::objects::{self, Kind as _};
 use crate::catalog::repositories::{self, Repository};
 use crate::catalog::runs::Stored;
 use crate::catalog::snapshots;
+use crate::lost::{STATE_KEY, tag_of_copy};
 use crate::runs::bundles::without_resources;
 use crate::state::{Shared, State};
 use crate::vaults::blocking;
@@ -70,6 +72,8 @@ struct Told {
     copied: usize,
     there: usize,
     stored_bytes: u64,
+    /// Runs that took full snapshots of which there is, or will be, a copy.
+    fulls: BTreeSet<Id>,
     problems: Vec<String>,
 }
 
@@ -92,10 +96,13 @@ pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored
     };
     let mut sources = repositories::list(&mut *state.catalog.read().await?, None).await?;
     sources.retain(|source| {
-        source.tenant == rule.tenant
-            && source.storage != to.id
-            && from.as_ref().is_none_or(|from| *from == source.storage)
+        let is_from = from.as_ref().is_none_or(|from| *from == source.storage);
+        let is_own = source.tenant == rule.tenant && is_from;
+        let is_of_full = rule.tenant == state.system && source.tenant != rule.tenant;
+        source.storage != to.id && (is_own || is_of_full)
     });
+    // Which parts are wanted is known when the full ones are.
+    sources.sort_by_key(|source| source.tenant != rule.tenant);
     let (mut told, mut away) = (Told::default(), None);
     for source in &sources {
         handle.cancel.check()?;
@@ -142,27 +149,43 @@ struct Copying<'a> {
 impl Copying<'_> {
     async fn copy(&self, told: &mut Told) -> Result<()> {
         let Self { state, handle, rule, to, source } = *self;
+        let is_own = source.tenant == rule.tenant;
+        if !is_own && told.fulls.is_empty() {
+            return Ok(());
+        }
         let first = state.open_vault(source).await?;
-        let (repository, second) = state.vault(to, &rule.tenant).await?;
         let (period, now) = (rule.spec.period.clone(), state.now());
-        let (cancel, progress) = (handle.cancel.clone(), Arc::clone(&handle.progress));
-        let (from, into) = (Arc::clone(&first), Arc::clone(&second));
-        let (stamps, is_new) = blocking(move || {
+        let (from, fulls) = (Arc::clone(&first), (!is_own).then(|| told.fulls.clone()));
+        let (stamps, runs) = blocking(move || {
+            let snapshots = from.whole_snapshots()?;
+            let of = fulls.as_ref();
             let candidates: Vec<Candidate> =
-                from.whole_snapshots()?.iter().filter_map(candidate).collect();
+                snapshots.iter().filter_map(|found| candidate(found, of)).collect();
             let wanted = sync::wanted(&candidates, &period, now, tz::db())?;
             let stamps: BTreeMap<String, Stamp> =
                 wanted.into_iter().map(|one| (one.id, one.stamp)).collect();
-            let there = into.whole_snapshots()?;
-            let there: BTreeSet<String> = there.iter().filter_map(origin).collect();
-            let is_new = stamps.keys().any(|id| !there.contains(id));
-            Ok((stamps, is_new))
+            let chosen = snapshots.iter().filter(|one| stamps.contains_key(&one.id.to_string()));
+            let runs: BTreeSet<Id> = chosen.filter_map(run_of_full).collect();
+            Ok((stamps, runs))
         })
         .await?;
-        if is_new {
-            quota::check(state, &state.tenant(&rule.tenant).await?).await?;
+        told.fulls.extend(runs);
+        if stamps.is_empty() {
+            return Ok(());
         }
-        let (from, into) = (first, Arc::clone(&second));
+        let (repository, second) = state.vault(to, &source.tenant).await?;
+        let (into, wanted) = (Arc::clone(&second), stamps.keys().cloned().collect());
+        let is_new = blocking(move || {
+            let there: BTreeSet<String> =
+                into.whole_snapshots()?.iter().filter_map(origin).collect();
+            let wanted: BTreeSet<String> = wanted;
+            Ok(!wanted.is_subset(&there))
+        });
+        if is_new.await? {
+            quota::check(state, &state.tenant(&source.tenant).await?).await?;
+        }
+        let (from, into) = (Arc::clone(&first), Arc::clone(&second));
+        let (cancel, progress) = (handle.cancel.clone(), Arc::clone(&handle.progress));
         let ids: BTreeSet<String> = stamps.keys().cloned().collect();
         let copied = blocking(move || from.copy_to(&into, &ids, &cancel, &progress)).await?;
         let pairs: BTreeMap<String, Stamp> = copied
@@ -171,7 +194,7 @@ impl Copying<'_> {
             .chain(&copied.there)
             .filter_map(|(from, to)| Some((to.clone(), *stamps.get(from)?)))
             .collect();
-        self.keep(&repository, second, pairs).await?;
+        self.keep(&repository, first, second, pairs).await?;
         for (from, to) in &copied.copied {
             let line = format!("snapshot {from} copied: {to}");
             handle.log(state, LogLevel::Info, line).await;
@@ -192,16 +215,28 @@ impl Copying<'_> {
     async fn keep(
         &self,
         repository: &Repository,
+        first: Arc<Vault>,
         vault: Arc<Vault>,
         stamps: BTreeMap<String, Stamp>,
     ) -> Result<()> {
         let (rule, storage) = (self.rule, self.to.id.clone());
         let (by, tag) = (format!("sync {}", rule.name), format!("{SYNCED}{}", rule.id));
         let delay_days = rule.spec.period.immutable.map(|immutable| immutable.unlock_delay_days);
+        let random = Arc::clone(&self.state.random);
         let rows = blocking(move || {
             let mut rows = Vec::new();
             for mut found in vault.whole_snapshots()? {
                 let Some(stamp) = stamps.get(&found.id.to_string()) else { continue };
+                let is_told = |found: &vault::Snapshot| {
+                    found.standing.tags.iter().any(|tag| tag.starts_with(STATE_KEY))
+                };
+                if Word::of(&found).is_some_and(|word| word.scope.holds_manager())
+                    && !is_told(&found)
+                {
+                    let add = vec![tag_of_copy(&first, &vault, &found, &*random)];
+                    let change = Change::Tag { add, remove: Vec::new() };
+                    found.standing = vault.change(&found, &by, change)?;
+                }
                 if found.standing.tags.iter().any(|tag| tag.starts_with(SYNCED)) {
                     continue;
                 }
@@ -219,15 +254,23 @@ impl Copying<'_> {
     }
 }
 
-/// None: no manager took it.
-fn candidate(found: &vault::Snapshot) -> Option<Candidate> {
+/// None: no manager took it, or it is no part of one of these full snapshots.
+fn candidate(found: &vault::Snapshot, fulls: Option<&BTreeSet<Id>>) -> Option<Candidate> {
     let word = Word::of(found)?;
+    if let Some(fulls) = fulls {
+        word.full_run.as_ref().filter(|run| fulls.contains(run))?;
+    }
     Some(Candidate {
         id: found.id.to_string(),
         time: found.manifest.time,
         is_copy: found.manifest.origin.is_some(),
         is_undo_point: word.trigger == Trigger::PreRestore,
     })
+}
+
+fn run_of_full(found: &vault::Snapshot) -> Option<Id> {
+    let word = Word::of(found)?;
+    word.run.filter(|_| word.scope == SnapshotScope::Full)
 }
 
 /// What it is a copy of.

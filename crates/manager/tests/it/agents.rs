@@ -8,14 +8,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::KeyPair;
 use serde_json::json;
-use tintype_api::agent::{AgentSpec, Certificate, Join, JoinText, NewJoinToken, Renew};
+use tintype_api::agent::{AgentSpec, Certificate, Join, JoinText, NewJoinToken, Notice, Renew};
 use tintype_api::client::{Client, Identity};
-use tintype_api::object::ChangedObject;
+use tintype_api::object::{ChangedObject, Object};
+use tintype_api::storage::StorageSpec;
 use tintype_api::work::{AskWork, WorkDone, WorkProgress};
+use tintype_manager::agents::moved;
+use tintype_manager::vaults::blocking;
 use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
 use tintype_model::rights::{Action, Role};
 
+use crate::away::{gone, proxy, storage};
 use crate::lab::Lab;
 use crate::rights::operations;
 
@@ -272,4 +276,44 @@ fn agents_are_cared_for_by_the_system() {
     assert_eq!(status(&administrator, &of_others.id), 422);
     assert_eq!(status(&theirs, &of_theirs.id), 403);
     assert_eq!(status(&administrator, &of_theirs.id), 201);
+}
+
+/// The one that is away is told later, with the same notice.
+#[test]
+fn a_lost_storage_keeps_no_other_from_telling_where_the_manager_is() {
+    let (proxy, proxy_of_second) = (proxy(), proxy());
+    let mut lab = Lab::sqlite().hasty();
+    let client = lab.administrator();
+    let first = storage(&client, "first", &proxy, "moved-first");
+    let second = storage(&client, "second", &proxy_of_second, "moved-second");
+    let system = client.whoami().unwrap().tenant;
+    joined(&lab, &client, &system, "one");
+    let state = lab.stopped_state();
+    state.addresses.set(vec!["moved.example:1".into()]).unwrap();
+    let notices = |storage: &Object<StorageSpec>| {
+        lab.block_on(async {
+            let place = state.place(storage, None).await.unwrap();
+            let env = state.host.env.clone();
+            blocking(move || place.notices(&env)).await.unwrap()
+        })
+    };
+    let before = [&first, &second].map(|storage| notices(storage).len());
+    proxy.set(gone());
+    for _ in 0..2 {
+        let failed = lab.block_on(moved::tell(&state)).unwrap_err();
+        assert!(failed.to_string().contains("storage first"), "{failed}");
+        assert_eq!(notices(&second).len(), before[1] + 1, "once");
+    }
+    proxy.set(Vec::new());
+    lab.block_on(moved::tell(&state)).unwrap();
+    let told = [&first, &second].map(notices);
+    assert_eq!(told.each_ref().map(Vec::len), before.map(|count| count + 1));
+    let text = |notices: &[Vec<u8>]| {
+        let all = notices.iter().map(|one| serde_json::from_slice::<Notice>(one).unwrap().text);
+        all.filter(|text| text.contains("moved.example:1")).collect::<Vec<_>>()
+    };
+    assert_eq!(text(&told[0]), text(&told[1]), "the same notice");
+    lab.block_on(moved::tell(&state)).unwrap();
+    assert_eq!(notices(&first).len(), before[0] + 1);
+    lab.block_on(state.catalog.close());
 }

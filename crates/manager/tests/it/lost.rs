@@ -16,6 +16,7 @@ use tintype_runner::vault::{Env, Place};
 
 use crate::lab::{Lab, PASSWORD};
 use crate::snapshots::{ended, full, partial, taken, volume};
+use crate::syncs::{later, more, over};
 
 /// Elsewhere than the data directory, and the default.
 pub(crate) fn elsewhere(lab: &Lab, client: &Client) -> Object<StorageSpec> {
@@ -151,6 +152,18 @@ fn a_manager_that_was_replaced_writes_no_more() {
     assert_eq!(listed(&client, "/snapshots").len(), 1, "it can be read");
     let refused = client.delete_snapshot(&held.id).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Locked, "{refused}");
+    // Care that is due by itself touches nothing either.
+    let kinds = ["check-storage", "prune", "gc", "verify"];
+    let before = kinds.map(|kind| over(&client, kind).len());
+    let old = later(old, 30);
+    let client = old.login("system", "admin", PASSWORD).unwrap();
+    for (kind, before) in kinds.into_iter().zip(before) {
+        let all = more(&client, kind, before);
+        for run in &all[..all.len() - before] {
+            let cause = run.cause.as_deref().unwrap_or_default();
+            assert!(cause.contains("was replaced"), "{kind}: {cause}");
+        }
+    }
 }
 
 /// The old one lives, and two new ones are made of it at the same moment: one leads, whoever asks.

@@ -10,6 +10,7 @@ mod bundles;
 mod connectors;
 mod console;
 mod content;
+mod copies;
 mod events;
 mod fixtures;
 mod guard;

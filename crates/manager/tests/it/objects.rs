@@ -3,13 +3,18 @@
 use serde_json::{Value, json};
 use tintype_api::object::{ChangedObject, NewObject, Object};
 use tintype_api::page::Page;
-use tintype_api::resource::{ReadResource, ResourceReading};
+use tintype_api::profile::ProfileSpec;
+use tintype_api::resource::{ReadResource, ResourceReading, ResourceSpec};
 use tintype_api::tenant::TenantSpec;
 use tintype_api::token::TokenSpec;
+use tintype_manager::catalog::facts;
+use tintype_manager::serve;
 use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
+use tintype_model::profile::Scope;
 
 use crate::lab::Lab;
+use crate::snapshots::volume;
 
 fn new(name: &str) -> NewObject<TenantSpec> {
     NewObject { name: name.into(), tenant: None, spec: TenantSpec::default() }
@@ -191,4 +196,49 @@ fn a_description_is_read_and_what_is_wrong_has_its_place() {
     let found = read("kind: volume\nname: other\nconnector: files\nat: { paht: /srv }\n");
     assert_eq!((found.problems[0].line, found.problems[0].column), (2, 7));
     assert!(found.problems[0].what.contains("unknown field `paht`"), "{found:?}");
+}
+
+/// What somebody read before it wrote was not changed by another meanwhile: two administrators cannot
+/// take each other's rights at the same moment.
+#[test]
+fn changes_go_one_after_another() {
+    const EACH: i64 = 20;
+    Lab::on_each(|lab| {
+        let count = async || {
+            let catalog = serve::as_it_stands(&lab.options()).await.unwrap();
+            for _ in 0..EACH {
+                let mut change = catalog.change().await.unwrap();
+                let read = facts::get(change.on(), "count").await.unwrap();
+                let next = read.map_or(0, |text| text.parse::<i64>().unwrap()) + 1;
+                facts::set(change.on(), "count", &next.to_string()).await.unwrap();
+                change.commit_untold().await.unwrap();
+            }
+            let read = facts::get(&mut *catalog.read().await.unwrap(), "count").await.unwrap();
+            read.unwrap().parse::<i64>().unwrap()
+        };
+        let (a, b, c, d) = lab.block_on(async { tokio::join!(count(), count(), count(), count()) });
+        assert_eq!([a, b, c, d].into_iter().max(), Some(4 * EACH));
+    });
+}
+
+#[test]
+fn a_resource_that_a_profile_takes_is_renamed_there_and_not_deleted() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let files = volume(&client, "files", &lab.data().join("files"));
+    let spec = json!({
+        "scope": { "partial": { "resources": ["files"] } },
+        "periods": [{ "name": "h", "frequency": { "hourly": { "minute": 5 } } }],
+    });
+    let spec: ProfileSpec = serde_json::from_value(spec).unwrap();
+    let profile = client.create(&NewObject { name: "p".into(), tenant: None, spec }).unwrap();
+    let renamed = ChangedObject::<ResourceSpec> { name: Some("data".into()), spec: None };
+    client.change(&files.id, None, &renamed).unwrap();
+    let after = client.object::<ProfileSpec>(&profile.id).unwrap();
+    let names = Scope::Partial { resources: ["data".into()].into(), tags: [].into() };
+    assert_eq!((after.spec.scope, after.version), (names, 2));
+    let refused = client.delete::<ResourceSpec>(&files.id).unwrap_err();
+    assert!(refused.message().contains("profile p takes data"), "{refused}");
+    client.delete::<ProfileSpec>(&profile.id).unwrap();
+    client.delete::<ResourceSpec>(&files.id).unwrap();
 }

@@ -390,3 +390,33 @@ fn connectors_and_agents_are_checked_again_and_what_is_away_is_listed_with_what_
     assert!(away.text.contains("`tintype connector check orders`"), "{away:?}");
     assert_eq!(run.result["failed"].as_array().unwrap().len(), 2, "{run:?}");
 }
+
+/// As many as stay, and one more is taken of what it replaces.
+#[test]
+fn the_oldest_copy_of_the_catalog_comes_back_too() {
+    let mut lab = Lab::sqlite();
+    let client = lab.administrator();
+    lab.stop();
+    let options = lab.options();
+    lab.block_on(async {
+        let catalog = tintype_manager::serve::as_it_stands(&options).await.unwrap();
+        for second in 0..5 {
+            let at = jiff::Timestamp::from_second(second).unwrap();
+            copy::take(&catalog, &options.data, copy::Why::Recover, at).await.unwrap();
+        }
+        catalog.close().await;
+    });
+    drop(client);
+    let mut lab = lab.restarted().unwrap();
+    Lab::tenant(&lab.administrator(), "later");
+    lab.stop();
+    let kept = copy::list(&options.data).unwrap();
+    assert_eq!(kept.len(), 5);
+    let back = lab.block_on(copy::bring_back(&lab.options(), &kept[0].name)).unwrap();
+    let undo = back.undo.unwrap().name;
+    let lab = lab.restarted().unwrap();
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    assert_eq!(names(&client, "/tenants"), ["system"]);
+    let kept = copy::list(&options.data).unwrap();
+    assert_eq!((kept.len(), &kept.last().unwrap().name), (5, &undo));
+}

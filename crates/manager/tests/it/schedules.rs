@@ -6,12 +6,15 @@ use serde_json::json;
 use tintype_api::object::NewObject;
 use tintype_api::page::Page;
 use tintype_api::profile::{NewPreview, ProfileSpec};
+use tintype_api::resource::ResourceSpec;
 use tintype_api::run::{Run, RunKind, RunState};
 use tintype_api::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, Trigger};
 use tintype_manager::catalog::objects;
 use tintype_manager::catalog::runs::{self, Filter};
 use tintype_manager::schedule;
 use tintype_model::ErrorKind;
+use tintype_model::item::Outcome;
+use tintype_model::profile::Scope;
 
 use crate::lab::{Lab, PASSWORD};
 use crate::snapshots::{ended, full, partial, succeeded, taken, volume};
@@ -425,4 +428,60 @@ fn what_is_immutable_stays_locked_until_somebody_asked_and_waited() {
         let refused = client.change_snapshot(&plain.id, &asked).unwrap_err();
         assert!(refused.message().contains("is not immutable"), "{refused}");
     });
+}
+
+/// It waits for a blackout, or for a manager that is away: a note that is changed meanwhile forgets
+/// nothing. And what a profile names and is gone stands in what it takes.
+#[test]
+fn a_changed_note_forgets_no_moment_and_what_is_gone_is_named() {
+    let mut lab = Lab::sqlite();
+    let client = lab.administrator();
+    volume(&client, "files", &lab.data().join("files"));
+    let other = volume(&client, "other", &lab.data().join("other"));
+    let mut spec = daily(true);
+    spec.scope = Scope::Partial {
+        resources: ["files".to_owned(), "other".to_owned()].into(),
+        tags: BTreeSet::new(),
+    };
+    let profile = client.create(&new("nightly", spec)).unwrap();
+    let state = lab.stopped_state();
+    let queued = |state: &tintype_manager::state::State| {
+        let all = Filter { kind: Some(RunKind::Snapshot), limit: 100, ..Filter::default() };
+        lab.block_on(async {
+            schedule::look(state).await.unwrap();
+            let mut on = state.catalog.read().await.unwrap();
+            runs::list(&mut on, &all).await.unwrap().len()
+        })
+    };
+    assert_eq!(queued(&state), 0);
+    lab.shift(24);
+    let change = |frequency: Option<serde_json::Value>| {
+        lab.block_on(async {
+            let mut change = state.catalog.change().await.unwrap();
+            let mut profile = objects::get::<ProfileSpec>(change.on(), &profile.id).await.unwrap();
+            profile.spec.note.push('x');
+            if let Some(frequency) = frequency {
+                profile.spec.periods[0].frequency = serde_json::from_value(frequency).unwrap();
+            }
+            profile.version += 1;
+            profile.changed = state.now();
+            objects::update(change.on(), &profile).await.unwrap();
+            objects::delete::<ResourceSpec>(change.on(), &other.id).await.unwrap();
+            change.commit_own_books().await.unwrap();
+        });
+    };
+    change(None);
+    assert_eq!(queued(&state), 1);
+    lab.shift(24);
+    change(Some(json!({ "daily": { "time": "02:31" } })));
+    assert_eq!(queued(&state), 1, "a new frequency begins anew");
+    lab.block_on(state.catalog.close());
+    let lab = lab.restarted_later(48).unwrap();
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    let runs: Page<Run> = client.get("/runs?kind=snapshot").unwrap();
+    let run = succeeded(&client, &runs.items[0]);
+    let items = client.snapshot_items(run.result["snapshot"].as_str().unwrap()).unwrap();
+    let told: Vec<_> = items.iter().map(|item| (&item.name[..], item.outcome)).collect();
+    assert_eq!(told, [("files", Outcome::Captured), ("other", Outcome::Skipped)]);
+    assert!(items[1].reason.as_ref().unwrap().contains("no resource of that name"), "{items:?}");
 }

@@ -5,6 +5,7 @@
 //! [`due()`], and writes down what it took up.
 
 mod blackout;
+mod counting;
 mod cron;
 mod due;
 mod excluded;
@@ -30,6 +31,7 @@ use crate::resource::check_name;
 use crate::{Error, Result};
 
 pub use blackout::Blackout;
+pub use counting::Counting;
 pub use due::{Agenda, Broken, Due, ON_TIME, Standing, Why, due};
 pub use excluded::Excluded;
 pub use frequency::Frequency;

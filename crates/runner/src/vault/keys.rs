@@ -61,9 +61,12 @@ impl Vault {
     }
 
     /// Slots that these words open, or the key of the system's repository.
-    pub fn slots_of(&self, words: &str, parent: Option<&MasterKey>) -> Result<Vec<String>> {
-        let words = Secret::Recovery(RecoveryKey::parse(words)?);
-        let mut slots = self.repository.slots_of(&words)?;
+    pub fn slots_of(&self, words: Option<&str>, parent: Option<&MasterKey>) -> Result<Vec<String>> {
+        let words = words.map(RecoveryKey::parse).transpose()?.map(Secret::Recovery);
+        let mut slots = match words {
+            Some(words) => self.repository.slots_of(&words)?,
+            None => Vec::new(),
+        };
         if let Some(parent) = parent {
             slots.extend(self.repository.slots_of(&Secret::Parent(parent.clone()))?);
         }
