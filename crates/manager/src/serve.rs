@@ -136,6 +136,8 @@ impl Manager {
         for task in [dispatcher, clock, notices, changes] {
             task.await.map_err(|error| Error::internal(format!("a task ended: {error}")))?;
         }
+        // Those that nobody waits for any more, too.
+        let _all = self.state.changing.write().await;
         self.state.catalog.close().await;
         served.map_err(|error| Error::io(error, "answering requests"))
     }

@@ -19,7 +19,7 @@ use tintype_runner::vault::Change;
 
 use super::failure::{Failure, Outcome};
 use super::input::{Asked, Body, cursor_of, limit_of, page};
-use super::objects::entry;
+use super::objects::{acted, entry};
 use super::router::Asking;
 use super::runs::shown;
 use crate::auth::caller::Caller;
@@ -49,6 +49,14 @@ pub(super) async fn find(state: &State, caller: &Caller, id: &str) -> Outcome<Kn
     let tenant = state.tenant(&known.snapshot.tenant).await?;
     caller.check(&tenant, &absent)?;
     Ok(known)
+}
+
+/// Who may know of what is done with it: whoever must not see the snapshot does not see that either.
+pub(super) fn told_to<'k>(state: &'k State, known: &'k Known) -> &'k Id {
+    match known.snapshot.is_private {
+        true => &state.system,
+        false => &known.snapshot.tenant,
+    }
 }
 
 /// Newest first.
@@ -363,13 +371,16 @@ pub(super) async fn change(
 async fn apply(
     state: &State,
     caller: &Caller,
-    mut known: Known,
+    known: Known,
     changes: Vec<Change>,
 ) -> Outcome<Snapshot> {
     state.still_leads(&state.catalog.get(&known.snapshot.storage).await?).await?;
     let vault = vault_of(state, &known).await?;
     let (id, by) = (known.snapshot.id.clone(), caller.name.clone());
     let told: Vec<String> = changes.iter().map(|change| format!("{change:?}")).collect();
+    let object = format!("snapshot {id}");
+    let mut entry = entry(state, caller, told_to(state, &known), "snapshot.change", &object);
+    entry.detail = json!({ "changes": told });
     let standing = blocking(move || {
         let mut snapshot = vault.snapshot(&id)?;
         for change in changes {
@@ -377,14 +388,13 @@ async fn apply(
         }
         Ok(snapshot.standing)
     });
-    stand(&mut known.snapshot, &standing.await?);
+    let standing = acted(state, &entry, standing).await?;
+    let mut after = known.snapshot.clone();
+    stand(&mut after, &standing);
     let mut change = state.catalog.change().await?;
-    snapshots::put(change.on(), &known.repository, &known.snapshot, None).await?;
-    let object = format!("snapshot {}", known.snapshot.id);
-    let mut entry = entry(state, caller, &known.snapshot.tenant, "snapshot.change", &object);
-    entry.detail = json!({ "changes": told });
+    snapshots::put(change.on(), &known.repository, &after, None).await?;
     change.commit(&entry).await?;
-    Ok(known.snapshot)
+    Ok(after)
 }
 
 /// Deletes it, if nothing protects it; its space is freed by the next gc.
@@ -415,6 +425,8 @@ pub(super) async fn delete(
         state.still_leads(&state.catalog.get(&known.snapshot.storage).await?).await?;
         let vault = vault_of(&state, &known).await?;
         let (id, by) = (known.snapshot.id.clone(), caller.name.clone());
+        let object = format!("snapshot {id}");
+        let told = entry(&state, &caller, told_to(&state, &known), "snapshot.delete", &object);
         let gone = blocking(move || {
             let snapshot = match vault.snapshot(&id) {
                 Err(error) if error.is(ErrorKind::NotFound) => return Ok(()),
@@ -423,11 +435,9 @@ pub(super) async fn delete(
             let reason = format!("deleted by {by}");
             vault.change(&snapshot, &by, Change::Deleted(reason)).map(drop)
         });
-        gone.await?;
+        acted(&state, &told, gone).await?;
         let mut change = state.catalog.change().await?;
         snapshots::delete(change.on(), &known.snapshot.id).await?;
-        let object = format!("snapshot {}", known.snapshot.id);
-        let told = entry(&state, &caller, &known.snapshot.tenant, "snapshot.delete", &object);
         change.commit(&told).await?;
     }
     Ok(StatusCode::NO_CONTENT)
