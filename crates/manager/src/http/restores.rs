@@ -13,6 +13,7 @@ use tintype_api::restore::{ApplyRestore, NewRestore, NotRestored, Restore, Resto
 use tintype_api::run::{Run, RunKind, RunState};
 use tintype_api::snapshot::SnapshotScope;
 use tintype_model::identifier::Id;
+use tintype_model::rights::Role;
 use tintype_model::{Error, ErrorKind};
 use utoipa::IntoParams;
 
@@ -21,10 +22,10 @@ use super::input::{Asked, Body, OneId, cursor_of, limit_of, page};
 use super::objects::entry;
 use super::router::Asking;
 use super::runs::shown;
-use super::snapshots::find;
+use super::snapshots::{find, told_to};
 use super::whole::manager_command;
 use crate::auth::caller::Caller;
-use crate::catalog::runs as stored;
+use crate::catalog::runs::{self as stored, Stored};
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::snapshots::Known;
 use crate::runs::begin::{self, BY_HAND, Wanted};
@@ -33,6 +34,8 @@ use crate::runs::restore::{KIND, PLAN, Planned, plan};
 use crate::runs::snapshot::MANAGER_NAME;
 use crate::state::State;
 
+/// In what a restore is to do: whether the system planned it.
+const OF_SYSTEM: &str = "of_system";
 /// So many restores are looked at for those that go on with others.
 const MOST_FOLLOWED: i64 = 10_000;
 
@@ -69,14 +72,14 @@ pub(super) async fn create(
     let manager_command = manager_command(&state, &caller, &known).await?;
     let planned = match manager_command.is_some() && is_alone(&known) {
         true => manager_alone(),
-        false => plan(&state, &known, &new).await?,
+        false => plan(&state, &known, &new, caller.actor.is_system).await?,
     };
     let Planned { items, missing, commands, is_blocked, confirm, sealed, tenants } = planned;
     let names: Vec<&str> = items.iter().take(3).map(|item| &item.name[..]).collect();
     let more = if items.len() > 3 { ", …" } else { "" };
     let title = format!("restore of {}{more}", names.join(", "));
     let wanted = Wanted {
-        tenant: known.snapshot.tenant.clone(),
+        tenant: told_to(&state, &known).clone(),
         kind: RunKind::Restore,
         title: title.clone(),
         by: caller.name.clone(),
@@ -85,6 +88,7 @@ pub(super) async fn create(
         storage: Some(known.snapshot.storage.clone()),
         spec: json!({
             "new": new, "confirm": confirm, "is_blocked": is_blocked, "tenants": tenants,
+            OF_SYSTEM: caller.actor.is_system,
         }),
         is_planned: true,
     };
@@ -95,7 +99,7 @@ pub(super) async fn create(
         secrets::put(change.on(), of, plan, &state.key, &*state.random).await?;
     }
     let run = stored::get(change.on(), &id).await?;
-    let mut told = entry(&state, &caller, &known.snapshot.tenant, "restore.plan", &title);
+    let mut told = entry(&state, &caller, told_to(&state, &known), "restore.plan", &title);
     told.detail = json!({ "run": id, "new": new });
     change.commit(&told).await?;
     let run = shown(&state, run);
@@ -121,14 +125,32 @@ fn manager_alone() -> Planned {
     }
 }
 
-/// Tenants restore over what they had; where else something goes on a host is for those who run it.
+/// Others restore over what there was; where else something goes on a host is for those who run it.
+/// That includes the manager's own state, as files.
 fn may_reach(caller: &Caller, new: &NewRestore) -> Outcome<()> {
-    if caller.actor.is_system || (new.as_new.is_empty() && new.files.is_none()) {
+    let runs_it = caller.actor.is_system && caller.actor.role == Role::Administrator;
+    if runs_it || (new.as_new.is_empty() && new.files.is_none()) {
         return Ok(());
     }
-    let what = "restoring beside what there is, or as files onto the host, is for the system";
+    let what = "restoring beside what there is, or as files onto the host, is for administrators of \
+                the system";
     Err(Failure::new(Code::NotAllowed, what)
         .cure("restore in place, or ask an administrator of the system"))
+}
+
+/// Whoever agrees to a plan, or goes on with it, may have made it: what the system may is in its plans.
+async fn may_carry_out(state: &State, caller: &Caller, planned: &Stored) -> Outcome<NewRestore> {
+    let absent = format!("there is no restore {}", planned.run.id);
+    caller.check(&state.tenant(&planned.run.tenant).await?, &absent)?;
+    let new: NewRestore = serde_json::from_value(planned.spec["new"].clone())
+        .map_err(|error| Error::corrupt(format!("what the restore is to do: {error}")))?;
+    may_reach(caller, &new)?;
+    find(state, caller, &new.snapshot).await?;
+    if !caller.actor.is_system && planned.spec[OF_SYSTEM] != false {
+        let what = "the system planned this restore: it may go where a tenant's own does not";
+        return Err(Failure::new(Code::NotAllowed, what).cure("plan it yourself, and apply that"));
+    }
+    Ok(new)
 }
 
 /// Carries out the plan.
@@ -146,7 +168,11 @@ pub(super) async fn apply(
     OneId(id): OneId,
     Body(agreed): Body<ApplyRestore>,
 ) -> Outcome<(StatusCode, Json<Run>)> {
-    let found = planned(&state, &caller, &id).await?;
+    let found = found(&state, &caller, &id).await?;
+    may_carry_out(&state, &caller, &found).await?;
+    if found.run.state != RunState::Planned {
+        return Err(Failure::new(Code::Locked, "this restore was applied or cancelled already"));
+    }
     if found.spec["is_blocked"].as_bool() != Some(false) {
         let what = "a check blocks this restore: nothing was changed";
         return Err(Failure::new(Code::Locked, what).cure("mend what it names, and plan it again"));
@@ -168,17 +194,7 @@ pub(super) async fn apply(
     Ok((StatusCode::ACCEPTED, Json(shown(&state, run))))
 }
 
-async fn planned(state: &State, caller: &Caller, id: &Id) -> Outcome<stored::Stored> {
-    let found = found(state, caller, id).await?;
-    let absent = format!("there is no restore {id}");
-    caller.check(&state.tenant(&found.run.tenant).await?, &absent)?;
-    if found.run.state != RunState::Planned {
-        return Err(Failure::new(Code::Locked, "this restore was applied or cancelled already"));
-    }
-    Ok(found)
-}
-
-async fn found(state: &State, caller: &Caller, id: &Id) -> Outcome<stored::Stored> {
+async fn found(state: &State, caller: &Caller, id: &Id) -> Outcome<Stored> {
     let absent = || Failure::new(Code::NotFound, format!("there is no restore {id}"));
     let found = match stored::get(&mut *state.catalog.read().await?, id).await {
         Err(error) if error.is(ErrorKind::NotFound) => return Err(absent()),
@@ -207,7 +223,7 @@ async fn followers(state: &State, tenant: Option<Id>) -> Outcome<BTreeMap<String
     Ok(follows.filter_map(|one| Some((one.spec["of"].as_str()?.to_owned(), one.run.id))).collect())
 }
 
-fn restore_of(state: &State, stored: stored::Stored, followers: &BTreeMap<String, Id>) -> Restore {
+fn restore_of(state: &State, stored: Stored, followers: &BTreeMap<String, Id>) -> Restore {
     let snapshot = stored.spec["new"]["snapshot"].as_str().unwrap_or_default().to_owned();
     let run = shown(state, stored);
     let followed_by = followers.get(run.id.as_str()).cloned();
@@ -309,12 +325,7 @@ async fn follow(
     is_undo: bool,
 ) -> Outcome<(StatusCode, Json<Run>)> {
     let before = found(state, caller, id).await?;
-    let absent = format!("there is no restore {id}");
-    caller.check(&state.tenant(&before.run.tenant).await?, &absent)?;
-    let new: NewRestore = serde_json::from_value(before.spec["new"].clone())
-        .map_err(|error| Error::corrupt(format!("what the restore is to do: {error}")))?;
-    may_reach(caller, &new)?;
-    find(state, caller, &new.snapshot).await?;
+    let new = may_carry_out(state, caller, &before).await?;
     let followers = followers(state, Some(before.run.tenant.clone())).await?;
     let is_followed = followers.contains_key(id.as_str());
     if Standing::of(&before.run, is_followed) != Standing::Interrupted {
@@ -347,7 +358,10 @@ async fn follow(
         priority: BY_HAND,
         not_before: None,
         storage: before.storage.parse().ok(),
-        spec: json!({ "new": new, "of": id, "undo": is_undo }),
+        spec: json!({
+            "new": new, "of": id, "undo": is_undo, "tenants": before.spec["tenants"],
+            OF_SYSTEM: before.spec[OF_SYSTEM],
+        }),
         is_planned: false,
     };
     let follower = begin::queue(state, change.on(), wanted).await?;
