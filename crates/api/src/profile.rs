@@ -30,6 +30,10 @@ pub struct ProfileSpec {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schema(value_type = Vec<ExcludedSchema>)]
     pub exclude: BTreeSet<Excluded>,
+    /// Whether the system's own set it last, which is told and not asked: what a tenant's own users may
+    /// not do is not done for them. None: it was set before that was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_system: Option<bool>,
 }
 
 fn yes() -> bool {
@@ -56,7 +60,7 @@ pub(crate) struct PartialSchema {
 
 impl ProfileSpec {
     pub fn named(&self, name: &str) -> Profile {
-        let Self { enabled, scope, periods, storage, note, exclude } = self.clone();
+        let Self { enabled, scope, periods, storage, note, exclude, of_system: _ } = self.clone();
         Profile { name: name.to_owned(), enabled, scope, periods, storage, note, exclude }
     }
 }
@@ -64,7 +68,7 @@ impl ProfileSpec {
 impl From<Profile> for ProfileSpec {
     fn from(profile: Profile) -> Self {
         let Profile { name: _, enabled, scope, periods, storage, note, exclude } = profile;
-        Self { enabled, scope, periods, storage, note, exclude }
+        Self { enabled, scope, periods, storage, note, exclude, of_system: None }
     }
 }
 

@@ -26,6 +26,10 @@ pub struct SyncSpec {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schema(max_length = 4096)]
     pub note: String,
+    /// Whether the system's own set it last, which is told and not asked: what a tenant's own users may
+    /// not do is not done for them. None: it was set before that was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_system: Option<bool>,
 }
 
 fn yes() -> bool {

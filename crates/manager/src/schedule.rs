@@ -227,7 +227,12 @@ fn why(due: &Due) -> String {
 
 async fn scheduled(state: &State, due: &Due, object: &Object<ProfileSpec>) -> Result<Wanted> {
     let period = object.spec.periods.iter().find(|period| period.name == due.period);
-    let period = period.ok_or_else(|| Error::internal("a period that is due is not there"))?;
+    let mut period =
+        period.cloned().ok_or_else(|| Error::internal("a period that is due is not there"))?;
+    if object.spec.of_system == Some(false) {
+        let days = state.tenant(&object.tenant).await?.spec.lock_days_at_most;
+        period.immutable = period.immutable.and_then(|immutable| immutable.at_most(days));
+    }
     let is_system = object.tenant == state.system;
     let all = crate::runs::snapshot::resources_of(state, &object.tenant).await?;
     let (scope, names) = match &object.spec.scope {

@@ -37,6 +37,7 @@ use crate::agents::moved;
 use crate::auth::password;
 use crate::catalog::remake::newer;
 use crate::catalog::{Catalog, VERSION, audit, facts, objects, passwords};
+use crate::guests::{Guests, Visit};
 use crate::lost::copy::{self, Why};
 use crate::lost::lead::{self, Lead};
 use crate::lost::settle;
@@ -136,6 +137,8 @@ impl Manager {
         for task in [dispatcher, clock, notices, changes] {
             task.await.map_err(|error| Error::internal(format!("a task ended: {error}")))?;
         }
+        // Those that nobody waits for any more, too.
+        let _all = self.state.changing.write().await;
         self.state.catalog.close().await;
         served.map_err(|error| Error::io(error, "answering requests"))
     }
@@ -437,16 +440,18 @@ pub struct Peer {
 
 impl Connected<IncomingStream<'_, Encrypted>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Encrypted>) -> Self {
-        let (_, tls) = stream.io().get_ref();
+        let (_, tls) = stream.io().stream().get_ref();
         // Only connections for agents ask for one, and they check it.
         let shown = tls.peer_certificates().and_then(|chain| chain.first());
         Self { address: *stream.remote_addr(), agent: shown.and_then(agent_of) }
     }
 }
 
+type Greeted = Visit<TlsStream<TcpStream>>;
+
 /// Connections whose handshake is done. Slow ones hold up nobody.
 pub struct Encrypted {
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    ready: mpsc::Receiver<(Greeted, SocketAddr)>,
     address: SocketAddr,
 }
 
@@ -477,11 +482,8 @@ impl Configs {
     }
 }
 
-async fn greet(
-    mut tcp: TcpListener,
-    configs: Configs,
-    done: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
-) {
+async fn greet(mut tcp: TcpListener, configs: Configs, done: mpsc::Sender<(Greeted, SocketAddr)>) {
+    let guests = Guests::default();
     let slots = Arc::new(tokio::sync::Semaphore::new(GREETED_AT_ONCE));
     loop {
         let permit = Arc::clone(&slots).acquire_owned().await;
@@ -489,13 +491,17 @@ async fn greet(
             accepted = Listener::accept(&mut tcp) => accepted,
             () = done.closed() => return,
         };
+        let Some(guest) = guests.admit(address.ip()) else {
+            tracing::debug!(%address, "there are too many connections");
+            continue;
+        };
         let (configs, done) = (configs.clone(), done.clone());
         tokio::spawn(async move {
             let _permit = permit;
             // Small answers must not wait for more.
             let _ = stream.set_nodelay(true);
             match tokio::time::timeout(HANDSHAKE, configs.accept(stream)).await {
-                Ok(Ok(stream)) => drop(done.send((stream, address)).await),
+                Ok(Ok(stream)) => drop(done.send((Visit::new(stream, guest), address)).await),
                 Ok(Err(error)) => tracing::debug!(%address, %error, "no handshake"),
                 Err(_) => tracing::debug!(%address, "the handshake took too long"),
             }
@@ -504,7 +510,7 @@ async fn greet(
 }
 
 impl Listener for Encrypted {
-    type Io = TlsStream<TcpStream>;
+    type Io = Greeted;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {

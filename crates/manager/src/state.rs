@@ -9,7 +9,7 @@ use tintype_model::env::{Clock, Random};
 use tintype_model::identifier::Id;
 use tintype_model::patience::Patience;
 use tintype_runner::vault::{Host, Limit};
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 
 use crate::agents::authority::Authority;
 use crate::agents::outbox::Outbox;
@@ -60,6 +60,8 @@ pub struct Shared {
     pub standings: Books,
     /// Of storages, by their ids.
     pub bandwidths: Mutex<HashMap<Id, Arc<Limit>>>,
+    /// Held by each request that changes something, until it is done.
+    pub changing: Arc<RwLock<()>>,
     /// Of agents.
     pub authority: Authority,
     /// What agents are to do.
@@ -125,6 +127,7 @@ impl Shared {
             events,
             standings: Books::default(),
             bandwidths: Mutex::default(),
+            changing: Arc::default(),
             authority,
             outbox: Outbox::default(),
             addresses: OnceLock::new(),

@@ -118,19 +118,17 @@ impl Shared {
             StorageKind::Mounted => return Ok(Place { limit, ..Place::parse(&spec.url, None)? }),
             StorageKind::S3 | StorageKind::Google | StorageKind::Azure => {}
         }
-        let (key, name_of_it) = match (&spec.agent_access_key, &spec.access_key) {
-            (Some(key), _) => (key, AGENT_ACCESS_SECRET),
-            (None, Some(key)) => (key, ACCESS_SECRET),
-            (None, None) => {
-                return Err(Error::unsupported(format!(
-                    "storage {name} has no access key that agents could use: what the manager's \
-                     environment says is of its own host alone (`tintype storage change {name} \
-                     --agent-access-key ID`)"
-                )));
-            }
+        let Some(key) = &spec.agent_access_key else {
+            let why = match spec.access_key {
+                Some(_) => "the manager's own can delete, and is given to no other host",
+                None => "what the manager's environment says is of its own host alone",
+            };
+            return Err(Error::unsupported(format!(
+                "storage {name} has no access key for agents, and {why}: give them one that can \
+                 put, get and list (`tintype storage change {name} --agent-access-key ID`)"
+            )));
         };
-        let secret = secret.filter(|_| spec.agent_access_key.is_some());
-        let access = self.access_key(&storage.id, key, name_of_it, secret).await?;
+        let access = self.access_key(&storage.id, key, AGENT_ACCESS_SECRET, secret).await?;
         Ok(Place { limit, ..Place::parse(&spec.url, Some(access))? })
     }
 
@@ -196,8 +194,8 @@ impl Shared {
         if storage.spec.access_key.is_some() && storage.spec.agent_access_key.is_none() {
             checks.push(Check::warn(
                 "agents",
-                "agents would get the access key that can delete",
-                "give them one of their own that can put, get and list: `tintype storage change \
+                "agents cannot use it: they are not given the access key that can delete",
+                "if there are any, give them one that can put, get and list: `tintype storage change \
                  NAME --agent-access-key ID`",
             ));
         }

@@ -1,6 +1,6 @@
 //! What may change about a snapshot: annotations in sequence (format.md §11.3).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -20,6 +20,9 @@ pub struct Standing {
     pub note: String,
     pub expiry: Option<Timestamp>,
     pub holds: BTreeSet<String>,
+    /// Who placed each of them.
+    #[serde(skip)]
+    pub held_by: BTreeMap<String, BTreeSet<String>>,
     pub locked_until: Option<Timestamp>,
     /// When it was deleted, and why.
     pub deleted: Option<(Timestamp, String)>,
@@ -51,9 +54,11 @@ impl Standing {
             Change::Expiry(expiry) => self.expiry = *expiry,
             Change::Hold(reason) => {
                 self.holds.insert(reason.clone());
+                self.held_by.entry(reason.clone()).or_default().insert(annotation.by.clone());
             }
             Change::Release(reason) => {
                 self.holds.remove(reason);
+                self.held_by.remove(reason);
             }
             Change::Lock(until) => self.locked_until = self.locked_until.max(Some(*until)),
             Change::Deleted(reason) => self.deleted = Some((annotation.time, reason.clone())),

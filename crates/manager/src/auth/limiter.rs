@@ -1,6 +1,7 @@
-//! How often somebody may try to log in.
+//! How often somebody may try a password.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +12,8 @@ const FORGIVEN_AFTER: SignedDuration = SignedDuration::from_secs(60);
 /// When more are known, those that are forgiven go; if none is, everybody waits.
 const MOST_KNOWN: usize = 100_000;
 
-/// Counts failures by who is tried and by where from. Kept in memory: a restart forgives.
+/// Counts attempts by who is tried and by where from: each as a failure from its beginning, so that
+/// many at once are no more than one after another. Kept in memory: a restart forgives.
 #[derive(Default)]
 pub struct Limiter(Mutex<HashMap<String, Tried>>);
 
@@ -29,27 +31,45 @@ impl Tried {
     }
 }
 
+/// Where somebody tries from. One who has an address of version 6 has all of its /64.
+pub fn of_address(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => format!("address {address}"),
+        IpAddr::V6(address) => {
+            let network = Ipv6Addr::from(u128::from(address) >> 64 << 64);
+            format!("address {network}/64")
+        }
+    }
+}
+
 impl Limiter {
-    /// Whether any of those keys must wait.
-    pub fn must_wait(&self, keys: &[String], now: Timestamp) -> bool {
+    /// Counts an attempt under each key; false where one of them must wait, and nothing is counted.
+    pub fn may_try(&self, keys: &[String], now: Timestamp) -> bool {
         let mut known = self.0.lock().expect("no panic while held");
         if known.len() >= MOST_KNOWN {
             known.retain(|_, tried| tried.at(now) > 0);
         }
-        known.len() >= MOST_KNOWN
-            || keys.iter().any(|key| known.get(key).is_some_and(|t| t.at(now) >= FAILURES))
-    }
-
-    pub fn failed(&self, keys: Vec<String>, now: Timestamp) {
-        let mut known = self.0.lock().expect("no panic while held");
-        for key in keys {
-            let failures = known.get(&key).map_or(0, |tried| tried.at(now)) + 1;
-            known.insert(key, Tried { failures, since: now });
+        let must_wait = |key: &String| known.get(key).is_some_and(|t| t.at(now) >= FAILURES);
+        if known.len() >= MOST_KNOWN || keys.iter().any(must_wait) {
+            return false;
         }
+        for key in keys {
+            // Not above `FAILURES`, since this was below it.
+            let failures = known.get(key).map_or(0, |tried| tried.at(now)) + 1;
+            known.insert(key.clone(), Tried { failures, since: now });
+        }
+        true
     }
 
-    pub fn succeeded(&self, key: &str) {
-        self.0.lock().expect("no panic while held").remove(key);
+    /// The attempt was right: who was tried is forgiven all, where from that one.
+    pub fn was_right(&self, who: &str, from: Option<&str>) {
+        let mut known = self.0.lock().expect("no panic while held");
+        known.remove(who);
+        if let Some(from) = from
+            && let Some(tried) = known.get_mut(from)
+        {
+            tried.failures = tried.failures.saturating_sub(1);
+        }
     }
 }
 
@@ -57,21 +77,44 @@ impl Limiter {
 mod tests {
     use super::*;
 
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
     #[test]
     fn ten_failures_and_then_one_a_minute() {
         let limiter = Limiter::default();
-        let at = |seconds| Timestamp::from_second(seconds).unwrap();
-        let keys = || vec!["user".to_owned(), "address".to_owned()];
-        for _ in 0..FAILURES {
-            assert!(!limiter.must_wait(&keys(), at(0)));
-            limiter.failed(keys(), at(0));
+        let keys = ["user".to_owned(), "address".to_owned()];
+        for n in 0..FAILURES {
+            assert!(limiter.may_try(&keys, at(0)), "{n}");
         }
-        assert!(limiter.must_wait(&keys(), at(59)) && !limiter.must_wait(&keys(), at(60)));
-        assert!(limiter.must_wait(&["address".to_owned()], at(0)));
-        assert!(!limiter.must_wait(&["other".to_owned()], at(0)));
+        // However many come at once, and however often they are refused.
+        for _ in 0..1000 {
+            assert!(!limiter.may_try(&keys, at(59)));
+        }
+        assert!(!limiter.may_try(&["address".to_owned()], at(0)));
+        assert!(limiter.may_try(&["other".to_owned()], at(0)));
         // A clock that goes back forgives nothing, and panics nowhere.
-        assert!(limiter.must_wait(&keys(), at(-10_000)));
-        limiter.succeeded("user");
-        assert!(!limiter.must_wait(&["user".to_owned()], at(0)));
+        assert!(!limiter.may_try(&keys, at(-10_000)));
+        assert!(limiter.may_try(&keys, at(60)) && !limiter.may_try(&keys, at(60)));
+        limiter.was_right("user", Some("address"));
+        for _ in 0..FAILURES {
+            assert!(limiter.may_try(&["user".to_owned()], at(60)));
+        }
+        assert!(limiter.may_try(&["address".to_owned()], at(60)));
+        assert!(!limiter.may_try(&["address".to_owned()], at(60)));
+    }
+
+    #[test]
+    fn an_address_is_a_network_where_everybody_has_one() {
+        for (address, want) in [
+            ("192.0.2.7", "address 192.0.2.7"),
+            ("::ffff:192.0.2.7", "address 192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "address 2001:db8:1:2::/64"),
+            ("2001:db8:1:2:ffff::1", "address 2001:db8:1:2::/64"),
+            ("2001:db8:1:3::1", "address 2001:db8:1:3::/64"),
+        ] {
+            assert_eq!(of_address(address.parse().unwrap()), want);
+        }
     }
 }

@@ -20,7 +20,7 @@ use super::input::{Asked, Body, OneId, cursor_of, limit_of, page};
 use super::objects::entry;
 use super::router::Asking;
 use super::runs::shown;
-use super::snapshots::find;
+use super::snapshots::{find, told_to};
 use crate::auth::caller::Caller;
 use crate::catalog::runs::{self as stored, Stored};
 use crate::catalog::secrets::{self, Of};
@@ -125,7 +125,7 @@ pub(super) async fn create(
     let kind = if spec.plain { "plain bundle" } else { "bundle" };
     let title = format!("{kind} of snapshot {short}");
     let wanted = Wanted {
-        tenant: known.snapshot.tenant.clone(),
+        tenant: told_to(&state, &known).clone(),
         kind: RunKind::Export,
         title,
         by: caller.name.clone(),
@@ -144,7 +144,7 @@ pub(super) async fn create(
     }
     let found = stored::get(change.on(), &id).await?;
     let object = format!("snapshot {}", known.snapshot.id);
-    let mut told = entry(&state, &caller, &known.snapshot.tenant, "bundle.create", &object);
+    let mut told = entry(&state, &caller, told_to(&state, &known), "bundle.create", &object);
     told.detail = json!({
         "run": id, "path": new.path, "plain": spec.plain, "recipients": spec.recipients,
     });

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::failure::{Failure, Outcome};
 use super::input::{Asked, Body, OneId};
-use super::objects::entry;
+use super::objects::{acted, entry};
 use super::router::Asking;
 use crate::auth::caller::Caller;
 use crate::catalog::repositories;
@@ -170,9 +170,11 @@ pub(super) async fn add(
         Added::Recipient(recipient) => Ok((vault.add_recipient(&recipient, &label)?, None)),
         Added::Recovery => vault.add_recovery(&label).map(|(id, words)| (id, Some(words))),
     });
-    let (made, words) = made.await?;
-    let detail = json!({ "slot": made, "label": new.label, "recovery": new.recovery });
-    note(&state, &caller, &opened, "key.add", detail).await?;
+    let mut told = entry(&state, &caller, &opened.tenant, "key.add", &opened.name);
+    told.detail = json!({ "label": new.label, "recovery": new.recovery });
+    let (made, words) = acted(&state, &told, made).await?;
+    told.detail["slot"] = json!(made);
+    state.catalog.change().await?.commit(&told).await?;
     let command = command(&state, &opened).await?;
     let slot = opened.slots().await?.into_iter().find(|slot| slot.id == made);
     let mut slot = slot.ok_or_else(|| Error::internal("a slot that was added is not there"))?;
@@ -190,18 +192,6 @@ async fn command(state: &State, opened: &Opened) -> Outcome<String> {
     let repository = repositories::of(&mut on, &opened.storage.id, &opened.tenant).await?;
     let place = repository.map(|repository| repository.place).unwrap_or_default();
     Ok(format!("tintype repo -r '{url}/{place}' list"))
-}
-
-async fn note(
-    state: &State,
-    caller: &Caller,
-    opened: &Opened,
-    action: &str,
-    detail: serde_json::Value,
-) -> Outcome<()> {
-    let mut told = entry(state, caller, &opened.tenant, action, &opened.name);
-    told.detail = detail;
-    Ok(state.catalog.change().await?.commit(&told).await?)
 }
 
 /// Removes a slot. Those with which the manager and its recovery sheet open it stay.
@@ -225,7 +215,9 @@ pub(super) async fn remove(
     state.still_leads(&opened.storage).await?;
     let (vault, words) = (Arc::clone(&opened.vault), opened.words.clone());
     let (parent, wanted) = (opened.parent.clone(), slot.clone());
-    blocking(move || {
+    let mut told = entry(&state, &caller, &opened.tenant, "key.remove", &opened.name);
+    told.detail = json!({ "slot": slot });
+    let removed = blocking(move || {
         let words = words.as_ref().map(|words| &words[..]);
         if vault.slots_of(words, parent.as_ref())?.contains(&wanted) {
             return Err(Error::locked(
@@ -233,8 +225,8 @@ pub(super) async fn remove(
             ));
         }
         vault.remove_key(&wanted)
-    })
-    .await?;
-    note(&state, &caller, &opened, "key.remove", json!({ "slot": slot })).await?;
+    });
+    acted(&state, &told, removed).await?;
+    state.catalog.change().await?.commit(&told).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -20,6 +20,7 @@ use super::input::{Body, OneId};
 use super::objects::entry;
 use super::router::Asking;
 use crate::auth::caller::{COOKIE, with_rights};
+use crate::auth::limiter::of_address;
 use crate::auth::{password, secret};
 use crate::catalog::bearer::{self, Bearer, Owner};
 use crate::catalog::{audit, objects, passwords};
@@ -53,6 +54,15 @@ pub(super) async fn is_password(
     let is = tokio::task::spawn_blocking(move || password::is(&password, &stored)).await;
     drop(permit);
     Ok(is.map_err(|_| Error::internal("checking a password"))??)
+}
+
+/// Whether somebody may try a password, which counts as a failure until it was right.
+pub(super) fn may_try(state: &State, keys: &[String]) -> Outcome<()> {
+    if state.limiter.may_try(keys, state.now()) {
+        return Ok(());
+    }
+    let what = "too many attempts to log in failed";
+    Err(Failure::new(Code::TooManyAttempts, what).cure("wait a minute, then try again"))
 }
 
 struct Found {
@@ -89,20 +99,16 @@ pub(super) async fn login(
     let address = peer.address.ip().to_string();
     let tenant = login.tenant.as_deref().unwrap_or(SYSTEM);
     let account = format!("{tenant}/{}", login.user);
-    let keys = [format!("user {account}"), format!("address {address}")];
-    if state.limiter.must_wait(&keys, now) {
-        let what = "too many attempts to log in failed";
-        return Err(Failure::new(Code::TooManyAttempts, what).cure("wait a minute, then try again"));
-    }
+    let keys = [format!("user {account}"), of_address(peer.address.ip())];
+    may_try(&state, &keys)?;
     let found = find(&state, tenant, &login.user).await?;
     let stored = found.as_ref().and_then(|found| found.hash.clone());
     let is_right = is_password(&state, login.password, stored).await?;
     let Some(Found { tenant, user, .. }) = found.filter(|_| is_right) else {
-        state.limiter.failed(keys.to_vec(), now);
         note_refusal(&state, &account, &address).await?;
         return Err(Failure::new(Code::LoginRefused, "user, tenant or password is wrong"));
     };
-    state.limiter.succeeded(&keys[0]);
+    state.limiter.was_right(&keys[0], Some(&keys[1]));
     let session = secret::make(SESSION_PREFIX, &*state.random);
     let expires = now + LONGEST;
     let bearer = Bearer {

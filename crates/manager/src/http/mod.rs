@@ -2,6 +2,7 @@
 
 mod agents;
 mod audits;
+mod bounds;
 mod bundles;
 mod connectors;
 mod console;

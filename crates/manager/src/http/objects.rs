@@ -134,6 +134,29 @@ pub(super) fn part_of(query: &ListQuery) -> Outcome<Option<String>> {
     }
 }
 
+/// Does what the catalog cannot take back. It is in the audit log before it is done (`begun`), and so
+/// is that it failed; whoever asked for it notes that it is done.
+pub(super) async fn acted<T>(
+    state: &State,
+    told: &audit::New<'_>,
+    work: impl Future<Output = ModelResult<T>>,
+) -> Outcome<T> {
+    let note = async |outcome, detail| {
+        let told = audit::New { time: state.now(), outcome, detail, ..told.clone() };
+        state.catalog.change().await?.commit(&told).await
+    };
+    note("begun", told.detail.clone()).await?;
+    match work.await {
+        Ok(done) => Ok(done),
+        Err(error) => {
+            let mut detail = told.detail.clone();
+            detail["error"] = json!(error.message());
+            note("failed", detail).await?;
+            Err(error.into())
+        }
+    }
+}
+
 pub(super) async fn list<S: Rules>(
     state: &State,
     caller: &Caller,

@@ -10,6 +10,7 @@ use tintype_model::resource::check_name;
 use tintype_model::{Error, Result as ModelResult};
 
 use crate::catalog::objects as stored;
+use crate::http::bounds;
 use crate::http::failure::Failure;
 use crate::http::objects::{Context, Rules, create_handler, handlers};
 
@@ -32,6 +33,8 @@ impl Rules for ProfileSpec {
         after: &mut Object<Self>,
     ) -> Outcome<()> {
         check_name(&after.name)?;
+        after.spec.of_system =
+            Some(bounds::check(context, &after.tenant, &after.spec.periods).await?);
         let is_of_system = after.tenant == context.state.system;
         let holds_manager = match &after.spec.scope {
             Scope::Full => is_of_system,

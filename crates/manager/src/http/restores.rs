@@ -14,6 +14,7 @@ use tintype_api::restore::{ApplyRestore, NewRestore, NotRestored, Restore, Resto
 use tintype_api::run::{Run, RunKind, RunState};
 use tintype_api::snapshot::SnapshotScope;
 use tintype_model::identifier::Id;
+use tintype_model::rights::Role;
 use tintype_model::{Error, ErrorKind};
 use utoipa::IntoParams;
 
@@ -22,10 +23,10 @@ use super::input::{Asked, Body, OneId, cursor_of, limit_of, page};
 use super::objects::entry;
 use super::router::Asking;
 use super::runs::shown;
-use super::snapshots::find;
+use super::snapshots::{find, told_to};
 use super::whole::{manager_command, restores_all};
 use crate::auth::caller::Caller;
-use crate::catalog::runs as stored;
+use crate::catalog::runs::{self as stored, Stored};
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::snapshots::{self, Known};
 use crate::runs::begin::{self, BY_HAND, Wanted};
@@ -34,6 +35,8 @@ use crate::runs::restore::{KIND, PLAN, Planned, plan, shown as plans};
 use crate::runs::snapshot::MANAGER_NAME;
 use crate::state::State;
 
+/// In what a restore is to do: whether the system planned it.
+const OF_SYSTEM: &str = "of_system";
 /// So many restores are looked at for those that go on with others.
 const MOST_FOLLOWED: i64 = 10_000;
 
@@ -70,13 +73,13 @@ pub(super) async fn create(
     let manager_command = manager_command(&state, &caller, &known).await?;
     let planned = match manager_command.is_some() && is_alone(&known) {
         true => manager_alone(),
-        false => plan(&state, &known, &new).await?,
+        false => plan(&state, &known, &new, caller.actor.is_system).await?,
     };
     let names: Vec<&str> = planned.items.iter().take(3).map(|item| &item.name[..]).collect();
     let more = if planned.items.len() > 3 { ", …" } else { "" };
     let title = format!("restore of {}{more}", names.join(", "));
     let wanted = Wanted {
-        tenant: known.snapshot.tenant.clone(),
+        tenant: told_to(&state, &known).clone(),
         kind: RunKind::Restore,
         title: title.clone(),
         by: caller.name.clone(),
@@ -86,6 +89,7 @@ pub(super) async fn create(
         spec: json!({
             "new": new, "confirm": planned.confirm, "is_blocked": planned.is_blocked,
             "tenants": planned.tenants, "is_private": known.snapshot.is_private,
+            OF_SYSTEM: caller.actor.is_system,
         }),
         is_planned: true,
     };
@@ -98,7 +102,7 @@ pub(super) async fn create(
     let run = shown(&state, stored::get(change.on(), &id).await?);
     let plan = plans::told(planned, run, manager_command);
     plans::keep(change.on(), &plan, state.now()).await?;
-    let mut told = entry(&state, &caller, &known.snapshot.tenant, "restore.plan", &title);
+    let mut told = entry(&state, &caller, told_to(&state, &known), "restore.plan", &title);
     told.detail = json!({ "run": id, "new": new });
     change.commit(&told).await?;
     Ok((StatusCode::CREATED, Json(plan)))
@@ -122,14 +126,31 @@ fn manager_alone() -> Planned {
     }
 }
 
-/// Tenants restore over what they had; where else something goes on a host is for those who run it.
+/// Others restore over what there was; where else something goes on a host is for those who run it.
+/// That includes the manager's own state, as files.
 fn may_reach(caller: &Caller, new: &NewRestore) -> Outcome<()> {
-    if caller.actor.is_system || (new.as_new.is_empty() && new.files.is_none()) {
+    let runs_it = caller.actor.is_system && caller.actor.role == Role::Administrator;
+    if runs_it || (new.as_new.is_empty() && new.files.is_none()) {
         return Ok(());
     }
-    let what = "restoring beside what there is, or as files onto the host, is for the system";
+    let what = "restoring beside what there is, or as files onto the host, is for administrators of \
+                the system";
     Err(Failure::new(Code::NotAllowed, what)
         .cure("restore in place, or ask an administrator of the system"))
+}
+
+/// Whoever agrees to a plan, or goes on with it, may have made it: what the system may is in its plans.
+async fn may_carry_out(state: &State, caller: &Caller, planned: &Stored) -> Outcome<NewRestore> {
+    let absent = format!("there is no restore {}", planned.run.id);
+    caller.check(&state.tenant(&planned.run.tenant).await?, &absent)?;
+    let new = asked_of(planned)?;
+    may_reach(caller, &new)?;
+    find(state, caller, &new.snapshot).await?;
+    if !caller.actor.is_system && planned.spec[OF_SYSTEM] != false {
+        let what = "the system planned this restore: it may go where a tenant's own does not";
+        return Err(Failure::new(Code::NotAllowed, what).cure("plan it yourself, and apply that"));
+    }
+    Ok(new)
 }
 
 /// Carries out the plan.
@@ -147,7 +168,11 @@ pub(super) async fn apply(
     OneId(id): OneId,
     Body(agreed): Body<ApplyRestore>,
 ) -> Outcome<(StatusCode, Json<Run>)> {
-    let found = planned(&state, &caller, &id).await?;
+    let found = found(&state, &caller, &id).await?;
+    may_carry_out(&state, &caller, &found).await?;
+    if found.run.state != RunState::Planned {
+        return Err(Failure::new(Code::Locked, "this restore was applied or cancelled already"));
+    }
     if found.spec["is_blocked"].as_bool() != Some(false) {
         let what = "a check blocks this restore: nothing was changed";
         return Err(Failure::new(Code::Locked, what).cure("mend what it names, and plan it again"));
@@ -169,17 +194,7 @@ pub(super) async fn apply(
     Ok((StatusCode::ACCEPTED, Json(shown(&state, run))))
 }
 
-async fn planned(state: &State, caller: &Caller, id: &Id) -> Outcome<stored::Stored> {
-    let found = found(state, caller, id).await?;
-    let absent = format!("there is no restore {id}");
-    caller.check(&state.tenant(&found.run.tenant).await?, &absent)?;
-    if found.run.state != RunState::Planned {
-        return Err(Failure::new(Code::Locked, "this restore was applied or cancelled already"));
-    }
-    Ok(found)
-}
-
-async fn found(state: &State, caller: &Caller, id: &Id) -> Outcome<stored::Stored> {
+async fn found(state: &State, caller: &Caller, id: &Id) -> Outcome<Stored> {
     let absent = || Failure::new(Code::NotFound, format!("there is no restore {id}"));
     let found = match stored::get(&mut *state.catalog.read().await?, id).await {
         Err(error) if error.is(ErrorKind::NotFound) => return Err(absent()),
@@ -211,7 +226,7 @@ async fn followers_on(on: &mut AnyConnection, tenant: Option<Id>) -> Outcome<BTr
     Ok(follows.filter_map(|one| Some((one.spec["of"].as_str()?.to_owned(), one.run.id))).collect())
 }
 
-fn restore_of(state: &State, stored: stored::Stored, followers: &BTreeMap<String, Id>) -> Restore {
+fn restore_of(state: &State, stored: Stored, followers: &BTreeMap<String, Id>) -> Restore {
     let snapshot = stored.spec["new"]["snapshot"].as_str().unwrap_or_default().to_owned();
     let run = shown(state, stored);
     let followed_by = followers.get(run.id.as_str()).cloned();
@@ -365,11 +380,7 @@ async fn follow(
     is_undo: bool,
 ) -> Outcome<(StatusCode, Json<Run>)> {
     let before = found(state, caller, id).await?;
-    let absent = format!("there is no restore {id}");
-    caller.check(&state.tenant(&before.run.tenant).await?, &absent)?;
-    let new = asked_of(&before)?;
-    may_reach(caller, &new)?;
-    find(state, caller, &new.snapshot).await?;
+    let new = may_carry_out(state, caller, &before).await?;
     let mut change = state.catalog.change().await?;
     // In the change: of two that ask at once the second sees the first.
     let followers = followers_on(change.on(), Some(before.run.tenant.clone())).await?;
@@ -405,7 +416,7 @@ async fn follow(
         storage: before.storage.parse().ok(),
         spec: json!({
             "new": new, "of": id, "undo": is_undo, "is_private": before.spec["is_private"],
-            "tenants": before.spec["tenants"],
+            "tenants": before.spec["tenants"], OF_SYSTEM: before.spec[OF_SYSTEM],
         }),
         is_planned: false,
     };

@@ -1,14 +1,21 @@
 //! The table of routes. Each names its action; there is no other way to add one.
 
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Extension;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State as AxumState};
 use axum::http::{Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
 use tintype_api::problem::Code;
+use tintype_model::Error;
 use tintype_model::identifier::Id;
 use tintype_model::rights::Action;
+use tokio::sync::watch;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
@@ -23,6 +30,11 @@ pub const ACTION: &str = "x-tintype-action";
 
 /// Of what agents say: plans of restores and items of snapshots are long.
 const AGENT_BYTES: usize = 64 << 20;
+/// Of what nobody in particular says: names, a password, a key.
+const PUBLIC_BYTES: usize = 64 << 10;
+/// Of a body that is refused so much is read, and of a request so long; more breaks the connection.
+const DISCARDED_BYTES: usize = 16 << 20;
+const DISCARDED_IN: Duration = Duration::from_secs(10);
 
 pub(super) struct Routes {
     router: OpenApiRouter<State>,
@@ -70,27 +82,91 @@ async fn guarded(
     mut request: Request,
     next: Next,
 ) -> Outcome<Response> {
-    request = whole(action, request).await?;
-    admitted(state, action, &mut request).await?;
+    // By its head alone: nobody has memory here who is not known.
+    if let Err(refused) = admitted(state, action, &mut request).await {
+        let _ = tokio::time::timeout(DISCARDED_IN, read(request.into_body(), 0)).await;
+        return Err(refused);
+    }
+    let mut request = whole(action, request).await?;
+    let is_read = request.method().is_safe();
     let key = once::key(&request)?.filter(|_| request.method() == Method::POST);
-    match (key, request.extensions().get::<caller::Caller>().cloned()) {
-        (Some(key), Some(caller)) => once::once(state, &caller, &key, request, next).await,
-        _ => Ok(next.run(request).await),
+    let (_waiting, asker) = watch::channel(());
+    request.extensions_mut().insert(Asker(asker));
+    let (own, caller) = (Arc::clone(state), request.extensions().get::<caller::Caller>().cloned());
+    let answer = async move {
+        match (key, caller) {
+            (Some(key), Some(caller)) => once::once(&own, &caller, &key, request, next).await,
+            _ => Ok(next.run(request).await),
+        }
+    };
+    // An agent that is gone is given no order.
+    match is_read || action == Action::Agent {
+        true => answer.await,
+        false => to_its_end(state, answer).await,
     }
 }
 
-/// With its body read: the connection of a request that is refused before that would be closed, and
-/// the answer be lost with it. Pieces of files are read by whoever takes them.
+/// Whatever changes something goes on when the connection breaks, and when the manager ends: what is
+/// done is written down, and answered once more to whoever asks with the same key.
+async fn to_its_end(
+    state: &State,
+    answer: impl Future<Output = Outcome<Response>> + Send + 'static,
+) -> Outcome<Response> {
+    let changing = Arc::clone(&state.changing).read_owned().await;
+    let answered = tokio::spawn(async move {
+        let answer = answer.await;
+        drop(changing);
+        answer
+    });
+    answered.await.map_err(|error| Error::internal(format!("a request ended: {error}")))?
+}
+
+/// Whoever waits for an answer.
+#[derive(Clone)]
+pub(super) struct Asker(watch::Receiver<()>);
+
+impl Asker {
+    /// Until nobody does any more.
+    pub(super) async fn gone(mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
+}
+
+/// A body of at most so many bytes; none where there are more, or not all. What is too much is read and
+/// thrown away: the connection of a request that is refused before its body was read would be closed,
+/// and the answer be lost with it.
+async fn read(body: Body, most: usize) -> Option<Vec<u8>> {
+    let (mut bytes, mut count) = (Vec::new(), 0);
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.ok()?;
+        count += piece.len();
+        if count <= most {
+            bytes.extend_from_slice(&piece);
+        } else if count > most + DISCARDED_BYTES {
+            return None;
+        } else {
+            bytes = Vec::new();
+        }
+    }
+    (count <= most).then_some(bytes)
+}
+
+/// With its body read. Pieces of files are read by whoever takes them.
 async fn whole(action: Action, request: Request) -> Outcome<Request> {
     let kind = request.headers().get(header::CONTENT_TYPE);
-    if kind.is_some_and(|kind| kind.as_bytes() == b"application/octet-stream") {
+    let is_file = kind.is_some_and(|kind| kind.as_bytes() == b"application/octet-stream");
+    if is_file && action != Action::Public {
         return Ok(request);
     }
-    let most = if action == Action::Agent { AGENT_BYTES } else { BODY_BYTES };
+    let most = match action {
+        Action::Agent => AGENT_BYTES,
+        Action::Public => PUBLIC_BYTES,
+        _ => BODY_BYTES,
+    };
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, most)
-        .await
-        .map_err(|_| Failure::new(Code::TooLarge, format!("a body has at most {most} bytes")))?;
+    let too_large = || Failure::new(Code::TooLarge, format!("a body has at most {most} bytes"));
+    let body = read(body, most).await.ok_or_else(too_large)?;
     Ok(Request::from_parts(parts, Body::from(body)))
 }
 

@@ -14,14 +14,14 @@ use tintype_api::problem::{Code, Problem};
 use tintype_api::run::{LogLine, Run, RunEvent, RunQuery};
 use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
-use tintype_model::rights::Role;
+use tintype_model::rights::{Action, Role};
 use tokio::sync::watch;
 
 use super::failure::{Failure, Outcome};
 use super::input::{Asked, OneId, cursor_of, limit_of, page};
 use super::objects::entry;
 use super::router::Asking;
-use crate::auth::caller::Caller;
+use crate::auth::caller::{self, Caller};
 use crate::catalog::runs::{self as stored, Filter, Stored};
 use crate::events::ended;
 use crate::runs::begin;
@@ -29,6 +29,8 @@ use crate::state::State;
 
 /// What goes on is looked at so often.
 const LOOK: Duration = Duration::from_millis(500);
+/// So often it is looked whether whoever follows still may.
+const BEAT: Duration = Duration::from_secs(15);
 /// Lines of one event.
 const LINES: i64 = 500;
 
@@ -166,7 +168,8 @@ pub(super) async fn cancel(
 }
 
 /// Follows a run: `run` with all that is known whenever it changes, `log` with each line (its number
-/// is the event's id, so that whoever comes back goes on behind it). Ends when the run is over.
+/// is the event's id, so that whoever comes back goes on behind it). Ends when the run is over, and
+/// with the session.
 #[utoipa::path(
     get, path = "/api/v1/runs/{id}/events", operation_id = "follow-run", tag = "run",
     params(("id" = String, Path), ("Last-Event-ID" = Option<i64>, Header)),
@@ -185,7 +188,9 @@ pub(super) async fn events(
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let after = last.and_then(|value| value.parse().ok()).unwrap_or(0);
     let (ending, ready) = (state.events.ending(), Vec::new());
-    let following = Following { state, id, after, last: None, ready, ending, is_over: false };
+    let looked = state.clock.elapsed();
+    let following =
+        Following { state, id, headers, after, last: None, ready, ending, looked, is_over: false };
     let events = stream::unfold(following, |mut following| async move {
         let event = following.next().await?;
         Some((Ok(event), following))
@@ -196,11 +201,15 @@ pub(super) async fn events(
 struct Following {
     state: State,
     id: Id,
+    /// By which it is seen whether the session goes on.
+    headers: HeaderMap,
     after: i64,
     last: Option<Run>,
     /// In reverse order.
     ready: Vec<Event>,
     ending: watch::Receiver<bool>,
+    /// When it was looked whether whoever follows still may.
+    looked: Duration,
     is_over: bool,
 }
 
@@ -225,6 +234,22 @@ impl Following {
                 Err(error) if error.is(ErrorKind::NotFound) => return None,
                 _ => {}
             }
+            if !self.may_be_told().await {
+                return None;
+            }
+        }
+    }
+
+    /// Before something is told, and every so often: being told is no use of a session.
+    async fn may_be_told(&mut self) -> bool {
+        let now = self.state.clock.elapsed();
+        if self.ready.is_empty() && now.saturating_sub(self.looked) < BEAT {
+            return true;
+        }
+        self.looked = now;
+        match caller::still(&self.state, Action::See, &self.headers).await {
+            Ok(caller) => find(&self.state, &caller, &self.id).await.is_ok(),
+            Err(_) => false,
         }
     }
 

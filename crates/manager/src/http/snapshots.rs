@@ -12,14 +12,15 @@ use tintype_api::run::{Run, RunKind};
 use tintype_api::snapshot::{
     ChangedSnapshot, NewSnapshot, Snapshot, SnapshotItem, SnapshotQuery, SnapshotScope, Trigger,
 };
+use tintype_api::tenant::SYSTEM;
 use tintype_model::identifier::Id;
 use tintype_model::rights::Role;
 use tintype_model::{Error, ErrorKind};
-use tintype_runner::vault::Change;
+use tintype_runner::vault::{Change, Standing};
 
 use super::failure::{Failure, Outcome};
 use super::input::{Asked, Body, cursor_of, limit_of, page};
-use super::objects::entry;
+use super::objects::{acted, entry};
 use super::router::Asking;
 use super::runs::shown;
 use crate::auth::caller::Caller;
@@ -49,6 +50,14 @@ pub(super) async fn find(state: &State, caller: &Caller, id: &str) -> Outcome<Kn
     let tenant = state.tenant(&known.snapshot.tenant).await?;
     caller.check(&tenant, &absent)?;
     Ok(known)
+}
+
+/// Who may know of what is done with it: whoever must not see the snapshot does not see that either.
+pub(super) fn told_to<'k>(state: &'k State, known: &'k Known) -> &'k Id {
+    match known.snapshot.is_private {
+        true => &state.system,
+        false => &known.snapshot.tenant,
+    }
 }
 
 /// Newest first.
@@ -164,6 +173,9 @@ pub(super) async fn create(
         }
     };
     let expiry = expiry(new.keep.as_deref(), state.now())?;
+    // Who must not see the snapshot does not see the run, which is for that tenant nevertheless.
+    let owner = if new.is_private { state.system.clone() } else { tenant.id.clone() };
+    let new = NewSnapshot { tenant: Some(tenant.id.clone()), ..new };
     let spec = Spec {
         new,
         names,
@@ -175,7 +187,7 @@ pub(super) async fn create(
         copy: None,
     };
     let wanted = Wanted {
-        tenant: tenant.id.clone(),
+        tenant: owner.clone(),
         kind: RunKind::Snapshot,
         title: title.clone(),
         by: caller.name.clone(),
@@ -188,7 +200,7 @@ pub(super) async fn create(
     let mut change = state.catalog.change().await?;
     let id = begin::queue(&state, change.on(), wanted).await?;
     let run = stored_runs::get(change.on(), &id).await?;
-    let mut told = entry(&state, &caller, &tenant.id, "snapshot.create", &title);
+    let mut told = entry(&state, &caller, &owner, "snapshot.create", &title);
     told.detail = json!({ "run": id, "new": spec.new });
     change.commit(&told).await?;
     begin::tell(&state);
@@ -351,28 +363,52 @@ pub(super) async fn change(
 async fn apply(
     state: &State,
     caller: &Caller,
-    mut known: Known,
+    known: Known,
     changes: Vec<Change>,
 ) -> Outcome<Snapshot> {
     state.still_leads(&state.catalog.get(&known.snapshot.storage).await?).await?;
     let vault = vault_of(state, &known).await?;
     let (id, by) = (known.snapshot.id.clone(), caller.name.clone());
     let told: Vec<String> = changes.iter().map(|change| format!("{change:?}")).collect();
+    let object = format!("snapshot {id}");
+    let mut entry = entry(state, caller, told_to(state, &known), "snapshot.change", &object);
+    entry.detail = json!({ "changes": told });
+    let of_system = caller.actor.is_system;
     let standing = blocking(move || {
         let mut snapshot = vault.snapshot(&id)?;
         for change in changes {
+            if let Change::Release(reason) = &change {
+                may_release(&snapshot.standing, reason, of_system)?;
+            }
             snapshot.standing = vault.change(&snapshot, &by, change)?;
         }
         Ok(snapshot.standing)
     });
-    stand(&mut known.snapshot, &standing.await?);
+    let standing = acted(state, &entry, standing).await?;
+    let mut after = known.snapshot.clone();
+    stand(&mut after, &standing);
     let mut change = state.catalog.change().await?;
-    snapshots::put(change.on(), &known.repository, &known.snapshot, None).await?;
-    let object = format!("snapshot {}", known.snapshot.id);
-    let mut entry = entry(state, caller, &known.snapshot.tenant, "snapshot.change", &object);
-    entry.detail = json!({ "changes": told });
+    snapshots::put(change.on(), &known.repository, &after, None).await?;
     change.commit(&entry).await?;
-    Ok(known.snapshot)
+    Ok(after)
+}
+
+/// What the system holds, a tenant does not release.
+fn may_release(standing: &Standing, reason: &str, of_system: bool) -> tintype_model::Result<()> {
+    let mut by = standing.held_by.get(reason).into_iter().flatten();
+    if of_system || by.all(|name| is_of_tenant(name)) {
+        return Ok(());
+    }
+    Err(Error::denied(format!(
+        "the hold {reason:?} was placed by the system: an administrator of the system releases it"
+    )))
+}
+
+/// Whoever placed a hold: somebody of a tenant; all others are the system, and what it runs.
+fn is_of_tenant(name: &str) -> bool {
+    let kinds = ["user ", "token "];
+    let of = kinds.iter().find_map(|kind| name.strip_prefix(kind)?.split_once('/'));
+    of.is_some_and(|(tenant, _)| tenant != SYSTEM)
 }
 
 /// Deletes it, if nothing protects it; its space is freed by the next gc.
@@ -402,6 +438,8 @@ pub(super) async fn delete(
         state.still_leads(&state.catalog.get(&known.snapshot.storage).await?).await?;
         let vault = vault_of(&state, &known).await?;
         let (id, by) = (known.snapshot.id.clone(), caller.name.clone());
+        let object = format!("snapshot {id}");
+        let told = entry(&state, &caller, told_to(&state, &known), "snapshot.delete", &object);
         let gone = blocking(move || {
             let snapshot = match vault.snapshot(&id) {
                 Err(error) if error.is(ErrorKind::NotFound) => return Ok(()),
@@ -410,12 +448,34 @@ pub(super) async fn delete(
             let reason = format!("deleted by {by}");
             vault.change(&snapshot, &by, Change::Deleted(reason)).map(drop)
         });
-        gone.await?;
+        acted(&state, &told, gone).await?;
         let mut change = state.catalog.change().await?;
         snapshots::delete(change.on(), &known.snapshot.id).await?;
-        let object = format!("snapshot {}", known.snapshot.id);
-        let told = entry(&state, &caller, &known.snapshot.tenant, "snapshot.delete", &object);
         change.commit(&told).await?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_holds_a_tenant_does_not_release() {
+        for (by, is_released) in [
+            (vec!["user acme/eve"], true),
+            (vec!["token acme/ci", "user acme/eve"], true),
+            (vec!["user system/admin"], false),
+            (vec!["token system/ci"], false),
+            (vec!["user acme/eve", "user system/admin"], false),
+            (vec!["manager"], false),
+            (vec!["user system-2/eve"], true),
+        ] {
+            let by = by.into_iter().map(str::to_owned).collect();
+            let held_by = [("legal".to_owned(), by)].into();
+            let standing = Standing { held_by, ..Standing::default() };
+            assert_eq!(may_release(&standing, "legal", false).is_ok(), is_released, "{standing:?}");
+            assert!(may_release(&standing, "legal", true).is_ok());
+        }
+    }
 }

@@ -259,11 +259,14 @@ pub(in crate::http) async fn change(
         let is_chosen = spec.kind == StorageKind::Internal
             && (spec.is_default && !before.spec.is_default
                 || spec.is_shared && !before.spec.is_shared);
-        let is_elsewhere = reaches(Some(&before)) != reaches(Some(&candidate))
+        let is_moved = reaches(Some(&before)) != reaches(Some(&candidate));
+        let is_elsewhere = is_moved
             || spec.access_key != before.spec.access_key
             || spec.agent_access_key != before.spec.agent_access_key
             || is_chosen;
-        if is_elsewhere && caller.actor.is_system && spec.kind == before.spec.kind {
+        // Where others may not move it, nothing is tried out for them either.
+        let may_try = caller.actor.is_system || !is_moved;
+        if is_elsewhere && may_try && spec.kind == before.spec.kind {
             found = Some(tried(&state, &candidate).await?);
         }
     }

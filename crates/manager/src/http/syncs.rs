@@ -10,6 +10,7 @@ use tintype_model::{Error, Result as ModelResult};
 
 use crate::catalog::objects as stored;
 use crate::catalog::runs as stored_runs;
+use crate::http::bounds;
 use crate::http::failure::Failure;
 use crate::http::objects::{Context, Rules, create_handler, entry, handlers, own};
 use crate::runs::begin::{self, BY_HAND};
@@ -39,6 +40,8 @@ impl Rules for SyncSpec {
         after: &mut Object<Self>,
     ) -> Outcome<()> {
         check_name(&after.name)?;
+        let periods = std::slice::from_ref(&after.spec.period);
+        after.spec.of_system = Some(bounds::check(context, &after.tenant, periods).await?);
         let is_of_system = after.tenant == context.state.system;
         if is_of_system && !context.caller.actor.is_system {
             let what = "copies of what is the system's are for its administrators";

@@ -6,6 +6,7 @@ use tintype_api::token::{MadeToken, PREFIX, TokenSpec};
 
 use crate::auth::secret;
 use crate::catalog::bearer::{self, Bearer, Owner};
+use crate::catalog::objects as stored;
 use crate::http::failure::Failure;
 use crate::http::objects::{Context, Rules, handlers, make};
 
@@ -25,6 +26,9 @@ impl Rules for TokenSpec {
         if after.spec.expires.is_some_and(|expires| expires <= context.state.now()) {
             return Err(Failure::new(Code::Invalid, "`expires` is over already"));
         }
+        if before.is_none_or(|before| before.spec.expires != after.spec.expires) {
+            not_longer(context, after).await?;
+        }
         let own = context.caller.actor.role;
         if own.includes(after.spec.role) {
             return Ok(());
@@ -36,6 +40,20 @@ impl Rules for TokenSpec {
     async fn may_go(context: &mut Context<'_>, object: &Object<Self>) -> Outcome<()> {
         Ok(bearer::delete_of(context.on, &object.id, None).await?)
     }
+}
+
+/// What a token makes ends with it, at the latest.
+async fn not_longer(context: &mut Context<'_>, made: &mut Object<TokenSpec>) -> Outcome<()> {
+    if context.caller.is_user {
+        return Ok(());
+    }
+    let own = stored::get::<TokenSpec>(context.on, &context.caller.who.id).await?;
+    let Some(end) = own.spec.expires else { return Ok(()) };
+    if *made.spec.expires.get_or_insert(end) <= end {
+        return Ok(());
+    }
+    let what = format!("a token that a token makes ends when that does: at {end}");
+    Err(Failure::new(Code::NotAllowed, what).cure("choose an earlier `expires`, or log in"))
 }
 
 /// Makes a token. Its secret is told this once.

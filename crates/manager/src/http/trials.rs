@@ -1,7 +1,7 @@
 //! Hooks, tried out.
 
-use axum::Json;
 use axum::extract::State as AxumState;
+use axum::{Extension, Json};
 use serde_json::json;
 use tintype_api::object::Object;
 use tintype_api::problem::{Code, Problem};
@@ -14,7 +14,7 @@ use tintype_runner::vault::work::{Done, Work, WorkOrder};
 use super::failure::{Failure, Outcome};
 use super::input::{Body, OneId};
 use super::objects::entry;
-use super::router::Asking;
+use super::router::{Asker, Asking};
 use crate::agents::hands::{self, For};
 use crate::agents::named;
 use crate::catalog::objects;
@@ -34,6 +34,7 @@ use crate::state::State;
 pub(super) async fn create(
     AxumState(state): AxumState<State>,
     caller: Asking,
+    Extension(asker): Extension<Asker>,
     OneId(id): OneId,
     Body(new): Body<NewTrial>,
 ) -> Outcome<Json<Trial>> {
@@ -62,7 +63,13 @@ pub(super) async fn create(
     let passwords = state.passwords_for(&resource.tenant, [&described]).await?;
     let work = Work::TryHook { resource: Box::new(described), hook };
     let order = WorkOrder { passwords, ..WorkOrder::new(work, None) };
-    match hands::perform(&state, &place, For::Request, order).await? {
+    let done = tokio::select! {
+        done = hands::perform(&state, &place, For::Request, order) => done?,
+        () = asker.gone() => {
+            return Err(Failure::new(Code::Unavailable, "nobody waited for the end of the hook"));
+        }
+    };
+    match done {
         Done::Tried(HookTrial { run, seconds }) => {
             Ok(Json(Trial { exit: run.exit, output: run.output, failure: run.failure, seconds }))
         }

@@ -296,7 +296,7 @@ pub(super) async fn import(
     uploads::put(change.on(), &id, &row).await?;
     let found = stored_runs::get(change.on(), &run).await?;
     let object = format!("upload {id}");
-    let mut told = entry(&state, &caller, &tenant.id, "upload.import", &object);
+    let mut told = entry(&state, &caller, of, "upload.import", &object);
     told.detail = json!({ "run": run, "name": row.name, "is_private": new.is_private });
     change.commit(&told).await?;
     begin::tell(&state);

@@ -133,13 +133,21 @@ pub(in crate::http) async fn set_password(
         ));
     }
     own::<UserSpec>(&state, &caller, &id).await?;
+    if !caller.is_user {
+        // It may end, or be taken back: what it left behind would not.
+        let what = "a password is set by somebody who is logged in, not with a token";
+        return Err(Failure::new(Code::NotAllowed, what).cure("log in (`tintype login`)"));
+    }
     let is_own = caller.is_user && caller.who.id == id;
     if is_own {
+        let key = format!("password {id}");
+        super::logins::may_try(&state, std::slice::from_ref(&key))?;
         let stored = passwords::get(&mut *state.catalog.read().await?, &id).await?;
         let old = new.old.unwrap_or_default();
         if !super::logins::is_password(&state, old, stored).await? {
             return Err(Failure::new(Code::LoginRefused, "the old password is wrong"));
         }
+        state.limiter.was_right(&key, None);
     } else if caller.actor.role != Role::Administrator {
         let what = "only administrators set passwords of others";
         return Err(Failure::new(Code::NotAllowed, what));

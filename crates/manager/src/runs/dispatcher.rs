@@ -362,19 +362,24 @@ fn slot(state: &State, stored: &Stored) -> Slot {
         let names = field.as_array().into_iter().flatten().filter_map(Value::as_str);
         names.map(str::to_owned).collect()
     };
+    // The run of a private snapshot is the system's; what it holds is the tenant's.
+    let whose = stored.spec["new"]["tenant"].as_str().unwrap_or(&tenant).to_owned();
     let holds: BTreeSet<Hold> = match stored.run.kind {
         RunKind::Snapshot => match stored.spec["new"]["scope"].as_str() {
             Some("partial") => {
                 let names = names(&stored.spec["names"]);
-                names.into_iter().map(|name| Hold::Resource(tenant.clone(), name)).collect()
+                names.into_iter().map(|name| Hold::Resource(whose.clone(), name)).collect()
             }
             Some("manager") => [Hold::Resource(tenant.clone(), MANAGER_NAME.to_owned())].into(),
             Some("full") if stored.run.tenant == state.system => [Hold::Everything].into(),
-            _ => [Hold::Tenant(tenant.clone())].into(),
+            _ => [Hold::Tenant(whose)].into(),
         },
         RunKind::Restore => {
-            let tenants = names(&stored.spec["tenants"]).into_iter().chain([tenant.clone()]);
-            tenants.map(Hold::Tenant).collect()
+            let mut tenants = names(&stored.spec["tenants"]);
+            if tenants.is_empty() {
+                tenants.push(tenant.clone());
+            }
+            tenants.into_iter().map(Hold::Tenant).collect()
         }
         RunKind::Prune | RunKind::Gc | RunKind::Verify => {
             [Hold::Repository(text("repository"))].into()

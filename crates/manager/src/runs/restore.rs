@@ -1,6 +1,7 @@
 //! Restores: the plan that somebody agreed to is carried out, and no other.
 
 mod files;
+mod places;
 pub mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,7 @@ use crate::catalog::repositories;
 use crate::catalog::runs::Stored;
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::snapshots::{self, Known};
+use crate::connectors::Connectors;
 use crate::state::State;
 use crate::vaults::blocking;
 
@@ -74,8 +76,13 @@ pub(super) struct HostPlan {
     pub(super) plan: GroupPlan,
 }
 
-/// Looks and decides; changes nothing.
-pub async fn plan(state: &State, known: &Known, new: &NewRestore) -> Result<Planned> {
+/// Looks and decides; changes nothing. `of_system`: the system asks, and may go where things lay.
+pub async fn plan(
+    state: &State,
+    known: &Known,
+    new: &NewRestore,
+    of_system: bool,
+) -> Result<Planned> {
     let tenant = &known.snapshot.tenant;
     if let Some(files) = &new.files {
         let place = place_of(state, files.agent.as_ref(), tenant).await?;
@@ -85,7 +92,7 @@ pub async fn plan(state: &State, known: &Known, new: &NewRestore) -> Result<Plan
     let mut parts = Vec::new();
     let (there, missing) = parts_of(state, known, new).await?;
     for part in there {
-        parts.extend(plan_part(state, part, new).await?);
+        parts.extend(plan_part(state, part, new, of_system).await?);
     }
     // What is missing counts when it is carried out, too: with the first host.
     let Some((_, first)) = parts.iter_mut().flat_map(|part| &mut part.plans).next() else {
@@ -171,7 +178,12 @@ async fn parts_of(state: &State, known: &Known, new: &NewRestore) -> Result<(Vec
 }
 
 /// None where it holds nothing but the manager's state.
-async fn plan_part(state: &State, known: Known, new: &NewRestore) -> Result<Option<PlannedPart>> {
+async fn plan_part(
+    state: &State,
+    known: Known,
+    new: &NewRestore,
+    of_system: bool,
+) -> Result<Option<PlannedPart>> {
     let tenant = &known.snapshot.tenant;
     let vault = vault_of(state, &known).await?;
     let is_all = new.resources.is_empty() && new.as_new.is_empty();
@@ -188,6 +200,9 @@ async fn plan_part(state: &State, known: Known, new: &NewRestore) -> Result<Opti
     let apart = if is_all { apart(&descriptor, &mut wanted) } else { Vec::new() };
     let current = resources_of(state, tenant).await?;
     let described = Resources::new(descriptor.resources.clone());
+    let connectors = Connectors::load(&mut *state.catalog.read().await?).await?;
+    let now = places::now(word.as_ref(), &descriptor, &current, &connectors);
+    wanted.now_at = places::moved(&descriptor, &now);
     let mut plans = Vec::new();
     if wanted.names.is_empty() {
         return Ok(Some(PlannedPart { known, wanted, apart, plans }));
@@ -199,14 +214,31 @@ async fn plan_part(state: &State, known: Known, new: &NewRestore) -> Result<Opti
         let access = access_of(state, &known, &place).await?;
         let snapshot = known.snapshot.id.clone();
         let named = tintype_runner::group::selected(&described, &part.names)?;
-        let named = named.into_iter().map(|one| (one, part.destinations.get(&one.name)));
+        let named: Vec<Resource> = named
+            .into_iter()
+            .map(|one| match part.now_at.get(&one.name) {
+                Some(at) => Resource { at: at.clone(), ..one.clone() },
+                None => one.clone(),
+            })
+            .collect();
+        let named = named.iter().map(|one| (one, part.destinations.get(&one.name)));
         let reached = reached(named);
         let passwords = state.passwords_for(tenant, &reached).await?;
         let work = Work::PlanRestore { snapshot: snapshot.clone(), wanted: part };
         let order = WorkOrder { passwords, ..WorkOrder::new(work, Some(access)) };
-        let Done::Planned(plan) = hands::perform(state, &place, For::Request, order).await? else {
+        let Done::Planned(mut plan) = hands::perform(state, &place, For::Request, order).await?
+        else {
             return Err(answered_something_else());
         };
+        for item in &mut plan.items {
+            if item.destination == Destination::InPlace {
+                let captured = descriptor.resources.iter().find(|r| r.name == item.item.name);
+                let check = captured.and_then(|captured| {
+                    places::check(captured, now.get(&captured.name), of_system)
+                });
+                item.plan.checks.extend(check);
+            }
+        }
         plans.push((place, HostPlan { snapshot, agent, plan: *plan }));
     }
     once(&mut plans, &described);
@@ -298,7 +330,9 @@ fn split(
         let own = |(name, _): &(&String, &Destination)| names.contains(*name);
         let destinations = wanted.destinations.iter().filter(own);
         let destinations = destinations.map(|(name, to)| (name.clone(), to.clone())).collect();
-        Wanted { destinations, names, in_place: wanted.in_place }
+        let now_at = wanted.now_at.iter().filter(|(name, _)| names.contains(*name));
+        let now_at = now_at.map(|(name, at)| (name.clone(), at.clone())).collect();
+        Wanted { destinations, names, in_place: wanted.in_place, now_at }
     };
     Ok(hosts.into_iter().map(|(agent, names)| (agent, part(names))).collect())
 }
@@ -330,7 +364,8 @@ fn wanted(descriptor: &Descriptor, new: &NewRestore) -> Result<Option<Wanted>> {
         let all = descriptor.items.iter().map(|item| item.name.clone());
         names = all.filter(|name| name != MANAGER_NAME).collect();
     }
-    Ok((!names.is_empty()).then_some(Wanted { names, in_place: true, destinations }))
+    let now_at = BTreeMap::new();
+    Ok((!names.is_empty()).then_some(Wanted { names, in_place: true, destinations, now_at }))
 }
 
 pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
@@ -383,7 +418,7 @@ async fn plans_of(
     if stored.spec["is_agreed"] != true {
         return Err(Error::corrupt("the plan of the restore is not there"));
     }
-    let planned = plan(state, known, new).await?;
+    let planned = plan(state, known, new, true).await?;
     if let Some((item, check)) = first_block(&planned.items) {
         let (name, message) = (&item.name, &check.message);
         return Err(Error::locked(format!("{name}: {message}: nothing was changed")));

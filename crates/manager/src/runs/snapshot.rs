@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tintype_api::object::Object;
+use tintype_api::profile::ProfileSpec;
 use tintype_api::resource::ResourceSpec;
 use tintype_api::run::{LogLevel, RunKind, RunState};
 use tintype_api::snapshot::{NewSnapshot, SnapshotScope, Trigger};
@@ -19,7 +20,7 @@ use tintype_model::duration;
 use tintype_model::identifier::Id;
 use tintype_model::item::Outcome;
 use tintype_model::resource::{Kind, Resource, Version};
-use tintype_model::{Error, Result};
+use tintype_model::{Error, ErrorKind, Result};
 use tintype_runner::vault::Order;
 use tintype_runner::vault::work::Captured;
 
@@ -30,7 +31,7 @@ use super::dispatcher::{Ended, Write, failed, goes_on};
 use super::hosts::{self, Hosts};
 use super::{locks, quota};
 use crate::catalog::is_away;
-use crate::catalog::objects::Filter;
+use crate::catalog::objects::{self, Filter};
 use crate::catalog::runs::Stored;
 use crate::catalog::snapshots;
 use crate::connectors::Connectors;
@@ -154,6 +155,25 @@ pub fn chosen(
     Ok(names)
 }
 
+/// Whether that is still done for a tenant by itself, which its own users may have set.
+pub(super) fn may_still(tenant: &Object<TenantSpec>, of_system: Option<bool>) -> Result<()> {
+    if tenant.spec.may_snapshot || of_system != Some(false) {
+        return Ok(());
+    }
+    Err(Error::denied(format!(
+        "tenant {} may not take snapshots itself any more, and set this itself; an administrator of \
+         the system allows it (`may_snapshot`), or sets it anew",
+        tenant.name
+    )))
+}
+
+async fn there<S: objects::Kind>(state: &State, id: &Id) -> Result<Option<Object<S>>> {
+    match state.catalog.get::<S>(id).await {
+        Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 /// What of a tenant is captured, and what is left out on purpose.
 struct Selection {
     captured: Vec<Object<ResourceSpec>>,
@@ -270,11 +290,21 @@ impl Committed {
 }
 
 impl Taking<'_> {
+    /// Whose snapshot it is; the run of a private one is the system's.
+    fn own(&self) -> &Id {
+        self.spec.new.tenant.as_ref().unwrap_or(&self.stored.run.tenant)
+    }
+
     /// Gives the part of the tenant that asked; those of others are in `committed`, also if that
     /// fails.
     async fn all(&self, committed: &mut Vec<Committed>) -> Result<Committed> {
         let (state, handle) = (self.state, self.handle);
-        let own = state.tenant(&self.stored.run.tenant).await?;
+        let own = state.tenant(self.own()).await?;
+        if let Some(profile) = &self.spec.profile
+            && let Some(profile) = there::<ProfileSpec>(state, profile).await?
+        {
+            may_still(&own, profile.spec.of_system)?;
+        }
         let (mut left_out, mut away) = (Vec::new(), None);
         if self.spec.new.scope == SnapshotScope::Full {
             let filter = Filter { limit: MOST_TENANTS, ..Filter::default() };
@@ -322,7 +352,7 @@ impl Taking<'_> {
         let (state, handle) = (self.state, self.handle);
         handle.cancel.check()?;
         handle.doing(format!("capturing tenant {}", tenant.name));
-        let is_own = tenant.id == self.stored.run.tenant;
+        let is_own = tenant.id == *self.own();
         let scope = self.spec.new.scope;
         let all = match scope {
             SnapshotScope::Manager => Vec::new(),
@@ -399,9 +429,7 @@ impl Taking<'_> {
 
     async fn storage(&self, tenant: &Id) -> Result<Object<StorageSpec>> {
         match &self.spec.new.storage {
-            Some(id) if *tenant == self.stored.run.tenant => {
-                usable_storage(self.state, id, tenant).await
-            }
+            Some(id) if tenant == self.own() => usable_storage(self.state, id, tenant).await,
             // A full snapshot goes to one place as far as that may be.
             Some(id) => match usable_storage(self.state, id, tenant).await {
                 Ok(storage) => Ok(storage),
@@ -413,7 +441,7 @@ impl Taking<'_> {
 
     fn word(&self, tenant: &Object<TenantSpec>, selection: &Selection, whole: &Whole) -> Word {
         let (new, run) = (&self.spec.new, &self.stored.run);
-        let is_own = tenant.id == run.tenant;
+        let is_own = tenant.id == *self.own();
         let ids: BTreeMap<String, Id> =
             selection.described.iter().map(|r| (r.name.clone(), r.id.clone())).collect();
         let agents = selection.captured.iter();

@@ -21,6 +21,7 @@ use tintype_runner::vault::{self, Change, Vault};
 use super::begin::Wanted;
 use super::captured::{SYNCED, Word, describe};
 use super::dispatcher::{Ended, nothing};
+use super::snapshot::may_still;
 use super::{Handle, locks, quota};
 use crate::catalog::objects::{self, Kind as _};
 use crate::catalog::repositories::{self, Repository};
@@ -79,7 +80,13 @@ struct Told {
 
 pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
     let id: Id = stored.spec["sync"].as_str().unwrap_or_default().parse()?;
-    let rule = state.catalog.get::<SyncSpec>(&id).await?;
+    let mut rule = state.catalog.get::<SyncSpec>(&id).await?;
+    let tenant = state.tenant(&rule.tenant).await?;
+    may_still(&tenant, rule.spec.of_system)?;
+    if rule.spec.of_system == Some(false) {
+        let (period, days) = (&mut rule.spec.period, tenant.spec.lock_days_at_most);
+        period.immutable = period.immutable.and_then(|immutable| immutable.at_most(days));
+    }
     let missing = |name: &str| {
         Error::not_found(format!(
             "there is no storage {name} for this tenant: change the rule (`tintype sync apply`)"

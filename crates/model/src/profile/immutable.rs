@@ -51,6 +51,12 @@ impl Immutable {
         )))
     }
 
+    /// The same, where no lock may be longer than so many days: with a shorter delay, or none.
+    pub fn at_most(self, days: u32) -> Option<Self> {
+        let longest = days.checked_sub(1).filter(|delay| *delay > 0)?;
+        Some(Self { unlock_delay_days: self.unlock_delay_days.min(longest) })
+    }
+
     /// The lock that a snapshot of this expiry gets now, or is extended to.
     pub fn lock(self, expiry: Option<Timestamp>, now: Timestamp) -> Timestamp {
         let delay = DAY * (self.unlock_delay_days as i32 + 1);

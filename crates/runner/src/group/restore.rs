@@ -39,6 +39,9 @@ pub struct Wanted {
     pub in_place: bool,
     /// By name of the resource.
     pub destinations: BTreeMap<String, Destination>,
+    /// `at` of those that lie elsewhere now than when they were captured: where in place is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub now_at: BTreeMap<String, Map<String, Value>>,
 }
 
 /// Everything that will be done, decided.
@@ -310,16 +313,22 @@ impl Restore<'_> {
                     return Err(Error::invalid(format!("{name}: where to? it has no destination")));
                 }
             };
+            let mut resource = resource.clone();
+            if let Some(at) =
+                wanted.now_at.get(name).filter(|_| destination == Destination::InPlace)
+            {
+                resource.at.clone_from(at);
+            }
             let connector = member::connector(self.connectors, &item.connector)?;
             let stored = self.stored(&reader, item);
             let mut plan = connector
                 .target(self.context)
-                .and_then(|mut target| target.plan(item, resource, &destination, &stored))
+                .and_then(|mut target| target.plan(item, &resource, &destination, &stored))
                 .map_err(|error| error.context(name))?;
             plan.checks.extend(self.repository_within(&plan));
             items.push(ItemPlan {
                 item: item.clone(),
-                resource: resource.clone(),
+                resource,
                 destination,
                 plan,
                 of_application: Vec::new(),

@@ -65,7 +65,7 @@ impl Options {
         if names.is_empty() && !args.in_place {
             names = destinations.keys().cloned().collect();
         }
-        Ok(Wanted { names, in_place: args.in_place, destinations })
+        Ok(Wanted { names, in_place: args.in_place, destinations, now_at: BTreeMap::new() })
     }
 }
 

@@ -23,7 +23,7 @@ use crate::http::failure::{Failure, Outcome};
 use crate::http::input::Asked;
 use crate::http::objects::entry;
 use crate::http::router::Asking;
-use crate::http::snapshots::find;
+use crate::http::snapshots::{find, told_to};
 use crate::state::State;
 use crate::vaults::blocking;
 use crate::views::view;
@@ -72,7 +72,7 @@ async fn note(
     detail: Value,
 ) -> Outcome<()> {
     let object = format!("snapshot {}", known.snapshot.id);
-    let mut told = entry(state, caller, &known.snapshot.tenant, action, &object);
+    let mut told = entry(state, caller, told_to(state, known), action, &object);
     told.detail = json!({ "path": shown(&at.path) });
     if let (Value::Object(all), Value::Object(more)) = (&mut told.detail, detail) {
         all.extend(more);
