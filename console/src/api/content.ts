@@ -1,5 +1,6 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, ask } from "./client";
+import { namedBy, type Wanted } from "./wanted";
 
 /** What snapshots hold: it never changes, so it is asked for once. */
 const PAGE = 1000;
@@ -43,15 +44,26 @@ export const found = (id: string, contains: string, path: string | undefined) =>
     queryFn: () =>
       ask(
         api.GET("/api/v1/snapshots/{id}/search", {
-          params: { path: { id }, query: { ...patternOf(contains), path, limit: FOUND } },
+          params: { path: { id }, query: { ...namedBy(contains), path, limit: FOUND } },
         }),
       ),
     staleTime,
   });
 
-/** With a star it is a pattern, otherwise a part of the path. */
-const patternOf = (typed: string) =>
-  /[*?[]/.test(typed) ? { pattern: typed } : { contains: typed };
+/** In all snapshots, the newest first; each page says how far it was looked. */
+export const sightings = ({ q = "", ...where }: Wanted) =>
+  infiniteQueryOptions({
+    queryKey: ["snapshot", "sightings", q, where],
+    queryFn: ({ pageParam }) =>
+      ask(
+        api.GET("/api/v1/search", {
+          params: { query: { ...namedBy(q), ...where, limit: FOUND, cursor: pageParam } },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+    enabled: q !== "",
+  });
 
 export const preview = (id: string, at: At) =>
   queryOptions({

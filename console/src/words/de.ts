@@ -3,6 +3,7 @@ import { audit } from "./de/audit";
 import { browse } from "./de/browse";
 import { common } from "./de/common";
 import { connectors } from "./de/connectors";
+import { find } from "./de/find";
 import { overview } from "./de/overview";
 import { resources } from "./de/resources";
 import { restore } from "./de/restore";
@@ -13,6 +14,7 @@ import { shell } from "./de/shell";
 import { snapshots } from "./de/snapshots";
 import { storages } from "./de/storages";
 import { tenants } from "./de/tenants";
+import { timeline } from "./de/timeline";
 import { times } from "./de/times";
 import { tokens } from "./de/tokens";
 import { transfers } from "./de/transfers";
@@ -39,4 +41,6 @@ export const de: Words = {
   connectors,
   agents,
   times,
+  timeline,
+  find,
 };

@@ -11,8 +11,10 @@ export interface Column<T> {
   isAction?: boolean;
   /** Numbers stand at the end of their column. */
   isNumber?: boolean;
-  /** Share of the width that is left; 0: as wide as what is in it needs. */
-  grow?: number;
+  /** Takes whatever width is left. */
+  isWide?: boolean;
+  /** Stands over the column in place of its title. */
+  head?: ReactNode;
   /** The first thing that one looks for: the head of the row. */
   isHead?: boolean;
 }
@@ -45,8 +47,17 @@ export function Table<T>(props: Props<T>) {
         <thead>
           <tr>
             {props.columns.map((column) => (
-              <th key={column.key} scope="col" className={classes(column.isNumber && style.number)}>
-                {column.isAction ? <span className="unseen">{column.title}</span> : column.title}
+              <th
+                key={column.key}
+                scope="col"
+                className={classes(column.isNumber && style.number, column.isWide && style.wide)}
+              >
+                {column.isAction || column.head ? (
+                  <span className="unseen">{column.title}</span>
+                ) : (
+                  column.title
+                )}
+                {column.head}
               </th>
             ))}
           </tr>

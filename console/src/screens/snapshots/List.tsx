@@ -1,26 +1,29 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { resources, rowsOf, snapshots } from "../../api/queries";
+import { rowsOf, snapshots } from "../../api/queries";
 import { useIsLost } from "../../app/live";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
-import { SelectField, TextField } from "../../parts/field/inputs";
-import { Filters } from "../../parts/filters/Filters";
+import { LinkButton } from "../../parts/button/LinkButton";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { Tabs } from "../../parts/tabs/Tabs";
+import { useNow } from "../../parts/when/now";
 import { useWords } from "../../words";
+import { Choices } from "./Choices";
 import { NewDialog } from "./new/NewDialog";
 import { SnapshotTable } from "./SnapshotTable";
 import { list } from "./screen";
 import { fits } from "./standing";
 import { isIn, scopeOf, TABS, type Tab } from "./tabs";
+import { Timeline } from "./timeline/Timeline";
+import { fittingSpan } from "./timeline/timeline";
 import { Upload } from "./upload/Upload";
 
 export function List() {
-  const { snapshots: words, screens } = useWords();
+  const { snapshots: words, screens, find } = useWords();
   const asked = list.useSearch();
   const tab = asked.tab ?? "all";
   return (
@@ -29,6 +32,9 @@ export function List() {
       answer={words.answer[tab]}
       actions={
         <>
+          <LinkButton to="/snapshots/find" search={{ resource: asked.resource }}>
+            {find.title}
+          </LinkButton>
           <Upload />
           <Take />
         </>
@@ -55,58 +61,38 @@ export function List() {
 }
 
 function Rows({ tab }: { tab: Tab }) {
-  const { snapshots: words } = useWords();
-  const { q, resource } = list.useSearch();
+  const { snapshots: words, find } = useWords();
+  const { q, resource, view, span } = list.useSearch();
+  const now = useNow();
   const query = useInfiniteQuery(snapshots({ scope: scopeOf(tab), resource }));
   const more = query.hasNextPage && !query.isFetchingNextPage ? query.fetchNextPage : undefined;
   const isFiltered = Boolean(q || resource);
   return (
     <Loading of={query} lines={8}>
-      {(data) => (
-        <SnapshotTable
-          label={words.tabs[tab]}
-          snapshots={rowsOf(data).filter((each) => isIn(tab, each) && (!q || fits(each, q)))}
-          onNearEnd={more}
-          empty={
-            <Empty title={isFiltered ? words.noneFound : words.none}>
+      {(data) => {
+        const shown = {
+          label: words.tabs[tab],
+          snapshots: rowsOf(data).filter((each) => isIn(tab, each) && (!q || fits(each, q))),
+          onNearEnd: more,
+          empty: (
+            <Empty
+              title={isFiltered ? words.noneFound : words.none}
+              action={
+                q && (
+                  <LinkButton to="/snapshots/find" search={{ q, resource }}>
+                    {find.called(q)}
+                  </LinkButton>
+                )
+              }
+            >
               {isFiltered ? undefined : words.noneWords[tab]}
             </Empty>
-          }
-        />
-      )}
+          ),
+        };
+        if (view !== "timeline") return <SnapshotTable {...shown} />;
+        return <Timeline {...shown} span={span ?? fittingSpan(data.pages[0]?.items ?? [], now)} />;
+      }}
     </Loading>
-  );
-}
-
-function Choices() {
-  const { snapshots: words } = useWords();
-  const { q, resource } = list.useSearch();
-  const navigate = useNavigate({ from: list.fullPath });
-  const known = useQuery(resources);
-  return (
-    <Filters>
-      <TextField
-        label={words.filter}
-        type="search"
-        placeholder={words.filterHelp}
-        value={q ?? ""}
-        onChange={(typed) =>
-          navigate({ search: (now) => ({ ...now, q: typed || undefined }), replace: true })
-        }
-      />
-      <SelectField
-        label={words.resource}
-        value={resource ?? ""}
-        onChange={(id) => navigate({ search: (now) => ({ ...now, resource: id || undefined }) })}
-      >
-        <option value="">{words.anyResource}</option>
-        {known.data?.items.map(({ id, name }) => (
-          <option key={id} value={id}>
-            {name}
-          </option>
-        ))}
-      </SelectField>
-    </Filters>
   );
 }
 
