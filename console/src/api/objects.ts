@@ -89,6 +89,18 @@ export const tokens = queryOptions({
   queryFn: () => ask(api.GET("/api/v1/tokens", { params: everything })),
 });
 
+export const user = (id: string) =>
+  queryOptions({
+    queryKey: ["user", "one", id],
+    queryFn: () => ask(api.GET("/api/v1/users/{id}", of(id))),
+  });
+
+export const connector = (id: string) =>
+  queryOptions({
+    queryKey: ["connector", "one", id],
+    queryFn: () => ask(api.GET("/api/v1/connectors/{id}", of(id))),
+  });
+
 export const sessions = queryOptions({
   queryKey: ["session", "list"],
   queryFn: () => ask(api.GET("/api/v1/sessions")),

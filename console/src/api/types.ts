@@ -67,6 +67,7 @@ export type NewUpload = Schemas["NewUpload"];
 export type NewImport = Schemas["NewImport"];
 export type StorageKind = Schemas["StorageKind"];
 export type KeySlot = Schemas["KeySlot"];
+export type NewKeySlot = Schemas["NewKeySlot"];
 export type Period = Schemas["Period"];
 export type Frequency = Schemas["Frequency"];
 export type Blackout = Schemas["Blackout"];

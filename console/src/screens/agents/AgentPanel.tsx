@@ -92,6 +92,7 @@ function Actions({ agent }: { agent: Agent }) {
         {isOff ? words.switchOn : words.switchOff}
       </Button>
       <Remove
+        id={agent.id}
         title={words.removeTitle(agent.name)}
         action={common.remove}
         of={agent.name}

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { agents as agentsQuery } from "../../api/queries";
 import { useBecause } from "../../app/because";
+import { OPENED, useLeave } from "../../app/dialog";
 import { Button } from "../../parts/button/Button";
 import { Modal } from "../../parts/dialog/Modal";
 import { Loading } from "../../parts/loading/Loading";
@@ -20,13 +21,18 @@ export function List() {
   const { join } = list.useSearch();
   const navigate = useNavigate({ from: list.fullPath });
   const query = useQuery(agentsQuery);
-  const open = (is: true | undefined) => navigate({ search: { join: is } });
+  const leave = useLeave();
+  const close = () => leave(() => navigate({ search: {}, replace: true }));
   return (
     <Page
       title={screens.agents}
       answer={words.answer}
       actions={
-        <Button kind="primary" because={because} onClick={() => open(true)}>
+        <Button
+          kind="primary"
+          because={because}
+          onClick={() => navigate({ search: { join: true }, state: OPENED })}
+        >
           {words.add}
         </Button>
       }
@@ -42,8 +48,8 @@ export function List() {
           )
         }
       </Loading>
-      <Modal title={words.add} isOpen={join === true} isWide onClose={() => open(undefined)}>
-        <Join onClose={() => open(undefined)} />
+      <Modal title={words.add} isOpen={join === true} isWide onClose={() => close()}>
+        <Join onClose={() => close()} />
       </Modal>
     </Page>
   );

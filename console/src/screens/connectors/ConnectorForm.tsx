@@ -15,7 +15,7 @@ import { fieldsOf, pairsOf } from "../resources/form/pairs";
 const SPEAKS = ["postgres", "mariadb", "redis", "libvirt"];
 
 interface Props {
-  connector: Connector | undefined;
+  connector?: Connector;
   onClose: () => void;
 }
 

@@ -1,10 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 import { unchanged, useChange } from "../../api/change";
 import { api, ask } from "../../api/client";
+import { connector as connectorQuery } from "../../api/objects";
 import { connectors as connectorsQuery } from "../../api/queries";
 import type { Connector } from "../../api/types";
 import { useBecause } from "../../app/because";
+import { useDialog } from "../../app/dialog";
 import { Button } from "../../parts/button/Button";
 import { Modal } from "../../parts/dialog/Modal";
 import { Remove } from "../../parts/dialog/Remove";
@@ -22,18 +23,19 @@ import style from "./Connectors.module.css";
 
 /** Servers that resources are reached through, and whether they let us in. */
 export function List() {
-  const { connectors: words, screens } = useWords();
+  const { connectors: words, screens, common } = useWords();
   const because = useBecause();
   const query = useQuery(connectorsQuery);
-  const [open, setOpen] = useState<{ one?: Connector }>();
-  const columns = useColumns((one) => setOpen({ one }));
-  const close = () => setOpen(undefined);
+  const add = useDialog("add");
+  const edit = useDialog("edit");
+  const one = useQuery({ ...connectorQuery(edit.of ?? ""), enabled: edit.isOpen });
+  const columns = useColumns(({ id }) => edit.open(id));
   return (
     <Page
       title={screens.connectors}
       answer={words.answer}
       actions={
-        <Button kind="primary" because={because} onClick={() => setOpen({})}>
+        <Button kind="primary" because={because} onClick={() => add.open()}>
           {words.add}
         </Button>
       }
@@ -51,8 +53,13 @@ export function List() {
           )}
         </Loading>
       </Panel>
-      <Modal title={open?.one?.name ?? words.add} isOpen={open !== undefined} onClose={close}>
-        <ConnectorForm connector={open?.one} onClose={close} />
+      <Modal title={words.add} isOpen={add.isOpen} onClose={add.close}>
+        <ConnectorForm onClose={add.close} />
+      </Modal>
+      <Modal title={one.data?.name ?? common.edit} isOpen={edit.isOpen} onClose={edit.close}>
+        <Loading of={one}>
+          {(connector) => <ConnectorForm connector={connector} onClose={edit.close} />}
+        </Loading>
       </Modal>
     </Page>
   );
@@ -102,6 +109,7 @@ function Actions({ connector, onChange }: { connector: Connector; onChange: () =
           {common.edit}
         </Button>
         <Remove
+          id={connector.id}
           title={words.removeTitle(name)}
           action={common.remove}
           of={name}

@@ -67,6 +67,7 @@ function Actions({ resource }: { resource: Resource }) {
       </LinkButton>
       {who.may("change") && (
         <Remove
+          id={resource.id}
           title={words.deleteTitle(resource.name)}
           action={common.delete}
           name={resource.name}

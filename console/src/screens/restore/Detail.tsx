@@ -73,7 +73,7 @@ function Shown({ restore, plan }: Props) {
         </Panel>
       )}
       {plan ? (
-        <PlanPanels plan={plan} isAgreed={!isPlanned} />
+        <PlanPanels plan={plan} snapshot={restore.snapshot} isAgreed={!isPlanned} />
       ) : (
         isPlanned && <NoPlan restore={restore} />
       )}

@@ -1,6 +1,4 @@
 import type { PlannedItem, RestorePlan } from "../../api/types";
-import { CopyLine } from "../../parts/copy/CopyLine";
-import { Notice } from "../../parts/notice/Notice";
 import { sentence } from "../../parts/notice/ProblemNotice";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
@@ -10,9 +8,17 @@ import { Checks } from "./Checks";
 import style from "./Plan.module.css";
 import { sumsOf } from "./planned";
 import { detail } from "./screen";
+import { Whole } from "./Whole";
+
+interface Props {
+  plan: RestorePlan;
+  /** Id of the snapshot that it is of. */
+  snapshot: string;
+  isAgreed: boolean;
+}
 
 /** What will be done, in order of what one must know first. */
-export function PlanPanels({ plan, isAgreed }: { plan: RestorePlan; isAgreed: boolean }) {
+export function PlanPanels({ plan, snapshot, isAgreed }: Props) {
   const { restore } = useWords();
   const words = restore.plan;
   const format = useFormat();
@@ -20,7 +26,7 @@ export function PlanPanels({ plan, isAgreed }: { plan: RestorePlan; isAgreed: bo
   const { created, replaced, refused, bytes } = sumsOf(plan);
   return (
     <>
-      {isAll && plan.manager_command && <Everything command={plan.manager_command} />}
+      {isAll && plan.manager_command && <Whole snapshot={snapshot} />}
       {plan.items.length > 0 && <Checks plan={plan} />}
       {plan.items.length > 0 && (
         <Panel
@@ -58,22 +64,6 @@ export function PlanPanels({ plan, isAgreed }: { plan: RestorePlan; isAgreed: bo
         </Panel>
       )}
     </>
-  );
-}
-
-function Everything({ command }: { command: string }) {
-  const { restore } = useWords();
-  const words = restore.plan;
-  return (
-    <Panel title={words.everything}>
-      <div className={style.everything}>
-        <p>{words.everythingWords}</p>
-        <CopyLine text={command} label={words.command} />
-        <Notice is="attention" title={words.logIn}>
-          {words.logInWords}
-        </Notice>
-      </div>
-    </Panel>
   );
 }
 

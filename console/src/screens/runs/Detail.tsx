@@ -1,8 +1,8 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 import { api, ask } from "../../api/client";
 import { run as runQuery } from "../../api/queries";
 import type { Run } from "../../api/types";
+import { useDialog } from "../../app/dialog";
 import { useIsLost } from "../../app/live";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
@@ -95,11 +95,11 @@ function Cancel({ run }: { run: Run }) {
   const { runs: words, common } = useWords();
   const who = useWho();
   const isLost = useIsLost();
-  const [isAsked, setAsked] = useState(false);
+  const asked = useDialog("cancel");
   const cancel = useMutation({
     mutationFn: () =>
       ask(api.POST("/api/v1/runs/{id}/cancel", { params: { path: { id: run.id } } })),
-    onSuccess: () => setAsked(false),
+    onSuccess: asked.close,
   });
   const needed =
     run.kind === "snapshot" ? "snapshot" : run.kind === "restore" ? "restore" : "change";
@@ -107,17 +107,17 @@ function Cancel({ run }: { run: Run }) {
   const because = isLost ? common.offline : run.is_canceling ? words.canceling : undefined;
   return (
     <>
-      <Button kind="danger" because={because} onClick={() => setAsked(true)}>
+      <Button kind="danger" because={because} onClick={() => asked.open()}>
         {words.cancel}
       </Button>
       <Confirm
         title={words.cancelTitle}
         action={words.cancel}
-        isOpen={isAsked}
+        isOpen={asked.isOpen}
         isBusy={cancel.isPending}
         error={cancel.error}
         onConfirm={() => cancel.mutate()}
-        onClose={() => setAsked(false)}
+        onClose={asked.close}
       >
         <p>{words.cancelWords}</p>
       </Confirm>

@@ -1,6 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { rowsOf, snapshots } from "../../api/queries";
+import { OPENED, useLeave } from "../../app/dialog";
 import { useIsLost } from "../../app/live";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
@@ -103,18 +104,17 @@ function Take() {
   const isLost = useIsLost();
   const { new: isOpen } = list.useSearch();
   const navigate = useNavigate({ from: list.fullPath });
+  const leave = useLeave();
   if (!who.may("snapshot")) return null;
-  const open = (is: true | undefined) => navigate({ search: (now) => ({ ...now, new: is }) });
+  const open = () => navigate({ search: (now) => ({ ...now, new: true }), state: OPENED });
+  const close = () =>
+    leave(() => navigate({ search: (now) => ({ ...now, new: undefined }), replace: true }));
   return (
     <>
-      <Button
-        kind="primary"
-        because={isLost ? common.offline : undefined}
-        onClick={() => open(true)}
-      >
+      <Button kind="primary" because={isLost ? common.offline : undefined} onClick={open}>
         {words.take}
       </Button>
-      <NewDialog isOpen={isOpen === true} onClose={() => open(undefined)} />
+      <NewDialog isOpen={isOpen === true} onClose={close} />
     </>
   );
 }

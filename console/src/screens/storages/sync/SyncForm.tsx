@@ -15,7 +15,7 @@ import { useWords } from "../../../words";
 import { type Draft, specOf, syncDraft } from "./draft";
 
 interface Props {
-  rule: SyncRule | undefined;
+  rule?: SyncRule | undefined;
   storage: Storage;
   onClose: () => void;
 }
