@@ -46,8 +46,9 @@ export const find = createRoute({
 export const detail = createRoute({
   getParentRoute: () => shell,
   path: "/snapshots/$id",
-  validateSearch: (search): { download?: Transfer } => ({
+  validateSearch: (search): { download?: Transfer; path?: string } => ({
     download: transferOf(search.download),
+    path: text(search.path),
   }),
   component: lazyRouteComponent(() => import("./Detail"), "Detail"),
 });

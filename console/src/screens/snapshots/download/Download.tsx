@@ -15,7 +15,7 @@ export function Download({ snapshot }: { snapshot: Snapshot }) {
   const { snapshots, transfers, common } = useWords();
   const who = useWho();
   const isLost = useIsLost();
-  const { download } = detail.useSearch();
+  const { download, path } = detail.useSearch();
   const navigate = useNavigate({ from: detail.fullPath });
   const leave = useLeave();
   if (!who.may("system")) return null;
@@ -32,7 +32,7 @@ export function Download({ snapshot }: { snapshot: Snapshot }) {
         {typeof download === "string" ? (
           <Making id={download} onGone={close} />
         ) : (
-          <BundleForm id={snapshot.id} onClose={close} onMade={goOn} />
+          <BundleForm id={snapshot.id} path={path} onClose={close} onMade={goOn} />
         )}
       </Modal>
     </>
