@@ -17,6 +17,7 @@ import { tenants } from "./de/tenants";
 import { timeline } from "./de/timeline";
 import { times } from "./de/times";
 import { tokens } from "./de/tokens";
+import { told } from "./de/told";
 import { transfers } from "./de/transfers";
 import { users } from "./de/users";
 import type { Words } from "./index";
@@ -43,4 +44,5 @@ export const de: Words = {
   times,
   timeline,
   find,
+  told,
 };

@@ -17,6 +17,7 @@ import { tenants } from "./en/tenants";
 import { timeline } from "./en/timeline";
 import { times } from "./en/times";
 import { tokens } from "./en/tokens";
+import { told } from "./en/told";
 import { transfers } from "./en/transfers";
 import { users } from "./en/users";
 
@@ -42,4 +43,5 @@ export const en = {
   times,
   timeline,
   find,
+  told,
 };

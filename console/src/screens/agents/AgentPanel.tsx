@@ -10,7 +10,8 @@ import { CopyLine } from "../../parts/copy/CopyLine";
 import { Remove } from "../../parts/dialog/Remove";
 import { Facts } from "../../parts/facts/Facts";
 import { Notice } from "../../parts/notice/Notice";
-import { ProblemNotice, sentence } from "../../parts/notice/ProblemNotice";
+import { ProblemNotice } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { When } from "../../parts/when/When";
@@ -20,6 +21,7 @@ import style from "./Agents.module.css";
 /** One host: whether it is here, since when not, and what to run there. */
 export function AgentPanel({ agent }: { agent: Agent }) {
   const { agents: words } = useWords();
+  const told = useTold();
   const state = useQuery(agentState(agent.id)).data;
   const isOff = agent.spec.is_enabled === false;
   return (
@@ -36,7 +38,7 @@ export function AgentPanel({ agent }: { agent: Agent }) {
         )}
         {state?.refused && (
           <Notice is="failed" title={words.refused}>
-            {sentence(state.refused)}
+            {told(state.refused)}
           </Notice>
         )}
         <Facts

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Entry } from "../../api/types";
 import { Checkbox } from "../../parts/field/inputs";
-import { sentence } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { When } from "../../parts/when/When";
@@ -104,11 +104,12 @@ function usePick(pick: Props["pick"]): Column<Entry> | undefined {
 /** Why an entry is not what it should be, in words. */
 export function Trouble({ entry }: { entry: Entry }) {
   const { browse: words } = useWords();
+  const told = useTold();
   if (!entry.is_lost && !entry.problem) return entry.path_hex ? words.oddName : "";
   return (
     <State is={entry.is_lost ? "failed" : "attention"}>
       {entry.is_lost && `${words.lost} `}
-      {entry.problem && sentence(entry.problem)}
+      {entry.problem && told(entry.problem)}
     </State>
   );
 }

@@ -3,16 +3,16 @@ import { status as statusQuery } from "../../api/queries";
 import type { Status } from "../../api/types";
 import { Loading } from "../../parts/loading/Loading";
 import { Notice } from "../../parts/notice/Notice";
-import { sentence } from "../../parts/notice/ProblemNotice";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { useWords } from "../../words";
-import { answerOf, SERIOUS } from "./answer";
+import { answerOf } from "./answer";
 import { Days } from "./Days";
 import { Recent } from "./Recent";
 import { ResourceTable } from "./ResourceTable";
 import { Space } from "./Space";
 import { Start } from "./Start";
+import { WarningNotice } from "./WarningNotice";
 
 /** Can everything be restored, as of when? */
 export function Overview() {
@@ -32,14 +32,8 @@ function Answered({ status }: { status: Status }) {
     <>
       <Answer status={status} />
       <Start status={status} />
-      {status.warnings.map(({ code, what, cure }) => (
-        <Notice
-          key={`${code} ${what}`}
-          is={SERIOUS.has(code) ? "failed" : "attention"}
-          title={sentence(what)}
-        >
-          {sentence(cure)}
-        </Notice>
+      {status.warnings.map((warning) => (
+        <WarningNotice key={`${warning.code} ${warning.what}`} warning={warning} />
       ))}
       {isAny && (
         <Panel title={words.resources} isFlush>

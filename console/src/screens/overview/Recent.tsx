@@ -4,6 +4,7 @@ import { rowsOf, runs } from "../../api/queries";
 import type { Run } from "../../api/types";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
+import { useTitled } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { useWords } from "../../words";
 import { RunProgress } from "../runs/RunProgress";
@@ -45,10 +46,11 @@ export function Recent() {
 }
 
 function Going({ run }: { run: Run }) {
+  const titled = useTitled();
   return (
     <li>
       <Link to="/runs/$id" params={{ id: run.id }}>
-        {run.title}
+        {titled(run.title)}
       </Link>
       <RunProgress run={run} />
     </li>

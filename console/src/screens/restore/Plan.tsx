@@ -1,5 +1,5 @@
 import type { PlannedItem, RestorePlan } from "../../api/types";
-import { sentence } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
@@ -20,6 +20,7 @@ interface Props {
 /** What will be done, in order of what one must know first. */
 export function PlanPanels({ plan, snapshot, isAgreed }: Props) {
   const { restore } = useWords();
+  const told = useTold();
   const words = restore.plan;
   const format = useFormat();
   const isAll = detail.useSearch().all || plan.items.length === 0;
@@ -44,7 +45,7 @@ export function PlanPanels({ plan, snapshot, isAgreed }: Props) {
             {plan.missing.map(({ name, reason }) => (
               <li key={name}>
                 <State is="failed">{name}</State>
-                <p>{sentence(reason)}</p>
+                <p>{told(reason)}</p>
               </li>
             ))}
           </ul>
@@ -69,6 +70,7 @@ export function PlanPanels({ plan, snapshot, isAgreed }: Props) {
 
 function Items({ items }: { items: PlannedItem[] }) {
   const { restore } = useWords();
+  const told = useTold();
   const words = restore.plan;
   const format = useFormat();
   const columns: Column<PlannedItem>[] = [
@@ -95,7 +97,7 @@ function Items({ items }: { items: PlannedItem[] }) {
       cell: ({ steps }) => (
         <ol className={style.steps}>
           {steps.map((step) => (
-            <li key={step}>{sentence(step)}</li>
+            <li key={step}>{told(step)}</li>
           ))}
         </ol>
       ),

@@ -4,7 +4,7 @@ import type { WholeRestore } from "../../api/types";
 import { CopyLine } from "../../parts/copy/CopyLine";
 import { Loading } from "../../parts/loading/Loading";
 import { Notice } from "../../parts/notice/Notice";
-import { sentence } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { useWords } from "../../words";
 import style from "./Plan.module.css";
@@ -22,12 +22,13 @@ export function Whole({ snapshot }: { snapshot: string }) {
 
 function Told({ whole }: { whole: WholeRestore }) {
   const { restore } = useWords();
+  const told = useTold();
   const words = restore.whole;
   const { command, command_elsewhere: elsewhere } = whole;
   if (!command && !elsewhere) {
     return (
       <Notice is="none" title={words.none}>
-        {whole.why_not && sentence(whole.why_not)}
+        {whole.why_not && told(whole.why_not)}
       </Notice>
     );
   }
@@ -56,13 +57,14 @@ function Told({ whole }: { whole: WholeRestore }) {
 }
 
 function Points({ title, of }: { title: string; of: string[] }) {
+  const told = useTold();
   if (of.length === 0) return null;
   return (
     <div className={style.way}>
       <h3>{title}</h3>
       <ul className={style.points}>
         {of.map((each) => (
-          <li key={each}>{sentence(each)}</li>
+          <li key={each}>{told(each)}</li>
         ))}
       </ul>
     </div>

@@ -11,7 +11,7 @@ import { Confirm } from "../../parts/dialog/Confirm";
 import { Facts } from "../../parts/facts/Facts";
 import { Loading } from "../../parts/loading/Loading";
 import { Notice } from "../../parts/notice/Notice";
-import { sentence } from "../../parts/notice/ProblemNotice";
+import { useTitled, useTold } from "../../parts/notice/told";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
@@ -33,10 +33,12 @@ export function Detail() {
 
 function Shown({ run }: { run: Run }) {
   const { runs: words } = useWords();
+  const told = useTold();
+  const titled = useTitled();
   const taken = snapshotOf(run);
   return (
     <Page
-      title={run.title || words.kinds[run.kind]}
+      title={titled(run.title) || words.kinds[run.kind]}
       answer={<State is={standingOf(run.state)}>{words.states[run.state]}</State>}
       actions={
         <>
@@ -54,7 +56,7 @@ function Shown({ run }: { run: Run }) {
           is={run.state === "failed" ? "failed" : "attention"}
           title={words.states[run.state]}
         >
-          {sentence(run.cause)}
+          {told(run.cause)}
         </Notice>
       )}
       {!isOver(run) && (

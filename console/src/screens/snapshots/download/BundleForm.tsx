@@ -7,7 +7,7 @@ import { Form } from "../../../parts/field/Form";
 import { Checkbox, Radios, TextArea, TextField } from "../../../parts/field/inputs";
 import { Loading } from "../../../parts/loading/Loading";
 import { Notice } from "../../../parts/notice/Notice";
-import { sentence } from "../../../parts/notice/ProblemNotice";
+import { useTold } from "../../../parts/notice/told";
 import { useWords } from "../../../words";
 import style from "../Transfer.module.css";
 import { DRAFT, type Draft, lackOf, newBundle } from "./draft";
@@ -126,6 +126,7 @@ export function BundleForm({ id, path, onClose, onMade }: Props) {
 
 function Secrets({ id, path }: Pick<Props, "id" | "path">) {
   const { transfers } = useWords();
+  const told = useTold();
   const words = transfers.download;
   const query = useQuery(secrets(id, path));
   return (
@@ -138,7 +139,7 @@ function Secrets({ id, path }: Pick<Props, "id" | "path">) {
             <ul className={style.secrets}>
               {found.map(({ path, what }) => (
                 <li key={`${path} ${what}`}>
-                  <code>{path}</code>: {sentence(what)}
+                  <code>{path}</code>: {told(what)}
                 </li>
               ))}
             </ul>

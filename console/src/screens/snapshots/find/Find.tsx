@@ -6,7 +6,7 @@ import { Button } from "../../../parts/button/Button";
 import { Loading } from "../../../parts/loading/Loading";
 import { Empty } from "../../../parts/notice/Empty";
 import { Notice } from "../../../parts/notice/Notice";
-import { sentence } from "../../../parts/notice/ProblemNotice";
+import { useTold } from "../../../parts/notice/told";
 import { Page } from "../../../parts/page/Page";
 import { Panel } from "../../../parts/panel/Panel";
 import { useFormat, useWords } from "../../../words";
@@ -99,6 +99,7 @@ function Looked({ pages }: { pages: Sightings[] }) {
 /** What was not looked into, and what holds more than is shown. */
 function Doubts({ pages }: { pages: Sightings[] }) {
   const { find: words } = useWords();
+  const told = useTold();
   const unread = pages.flatMap((page) => page.unread ?? []);
   const more = pages.flatMap((page) => page.has_more ?? []);
   return (
@@ -111,7 +112,7 @@ function Doubts({ pages }: { pages: Sightings[] }) {
                 <Link to="/snapshots/$id" params={{ id: snapshot }}>
                   <code>{snapshot.slice(0, 8)}</code>
                 </Link>
-                : {sentence(reason)}
+                : {told(reason)}
               </li>
             ))}
           </ul>

@@ -16,7 +16,7 @@ import { ProblemNotice } from "../../../parts/notice/ProblemNotice";
 import { Panel } from "../../../parts/panel/Panel";
 import { State } from "../../../parts/state/State";
 import { type Column, Table } from "../../../parts/table/Table";
-import { useWords } from "../../../words";
+import { useFormat, useWords } from "../../../words";
 import style from "../Storages.module.css";
 import { touches } from "./draft";
 import { SyncForm } from "./SyncForm";
@@ -67,14 +67,19 @@ export function Syncs({ storage }: { storage: Storage }) {
 }
 
 function useColumns(onChange: (rule: SyncRule) => void): Column<SyncRule>[] {
-  const { storages, common } = useWords();
+  const { storages, snapshots, common } = useWords();
   const words = storages.sync;
   const who = useWho();
+  const format = useFormat();
   return [
     { key: "name", title: common.name, isHead: true, cell: ({ name }) => name },
     { key: "from", title: words.from, cell: ({ spec }) => spec.from ?? words.allOthers },
     { key: "to", title: words.to, cell: ({ spec }) => spec.to },
-    { key: "keep", title: words.keeps, cell: ({ spec }) => spec.period.retention },
+    {
+      key: "keep",
+      title: words.keeps,
+      cell: ({ spec }) => format.retention(spec.period.retention ?? "") ?? snapshots.forEver,
+    },
     {
       key: "state",
       title: common.state,
