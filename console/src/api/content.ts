@@ -1,18 +1,12 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, ask } from "./client";
+import type { At } from "./file";
 import { namedBy, type Wanted } from "./wanted";
 
 /** What snapshots hold: it never changes, so it is asked for once. */
 const PAGE = 1000;
 const FOUND = 500;
 const staleTime = Number.POSITIVE_INFINITY;
-
-export interface At {
-  path?: string;
-  path_hex?: string;
-  disk?: string;
-  partition?: number;
-}
 
 export const listing = (id: string, at: At) =>
   infiniteQueryOptions({
@@ -102,12 +96,3 @@ export const differenceCounts = (from: string, to: string, at: At) =>
       ask(api.GET("/api/v1/diff", { params: { query: { from, to, ...at, summary: true } } })),
     staleTime,
   });
-
-/** Where a file is downloaded. One that was not captured whole is given only to those who say so. */
-export function fileAddress(id: string, at: At, isLost = false): string {
-  const query = new URLSearchParams(
-    Object.entries(at).map(([name, value]): [string, string] => [name, String(value)]),
-  );
-  if (isLost) query.set("incomplete", "true");
-  return `/api/v1/snapshots/${id}/file?${query}`;
-}

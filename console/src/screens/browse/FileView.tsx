@@ -1,4 +1,4 @@
-import { fileAddress } from "../../api/content";
+import { fileAddress } from "../../api/file";
 import type { Entry } from "../../api/types";
 import { useWho } from "../../app/session";
 import { FileLink } from "../../parts/button/FileLink";

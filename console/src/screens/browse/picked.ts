@@ -1,4 +1,4 @@
-import { type At, fileAddress } from "../../api/content";
+import { type At, fileAddress } from "../../api/file";
 import type { Entry } from "../../api/types";
 import { hasContent } from "./entry";
 import { askedOf, lastOf, type Place } from "./place";

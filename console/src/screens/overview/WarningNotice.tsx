@@ -3,7 +3,7 @@ import type { Warning } from "../../api/types";
 import { useWho } from "../../app/session";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Notice } from "../../parts/notice/Notice";
-import { sentence } from "../../parts/notice/told";
+import { sentence, useTold } from "../../parts/notice/told";
 import { useLanguage, useWords } from "../../words";
 import { SERIOUS } from "./answer";
 
@@ -13,16 +13,19 @@ export function WarningNotice({ warning: { code, what } }: { warning: Warning })
   const words = overview.warnings[code];
   const who = useWho();
   const { language } = useLanguage();
-  const isEnglish = language === "en";
+  const told = useTold();
+  const is = told(what);
+  // In the language of whoever looks, with the names that it is about.
+  const isKnown = language === "en" || is !== sentence(what);
   return (
     <Notice
       is={SERIOUS.has(code) ? "failed" : "attention"}
-      title={isEnglish ? sentence(what) : words.what}
+      title={isKnown ? is : words.what}
       actions={who.may("change") && <Way code={code} />}
     >
-      {!isEnglish && words.isNamed && (
+      {!isKnown && words.isNamed && (
         <p>
-          <span lang="en">{sentence(what)}</span>
+          <span lang="en">{is}</span>
         </p>
       )}
       {words.cure}

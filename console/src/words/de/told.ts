@@ -19,7 +19,7 @@ export const told: Words["told"] = [
   [/^check of storage (\S+)$/, "Prüfung des Speichers $1"],
   [/^check of all agents and connectors$/, "Prüfung aller Agenten und Konnektoren"],
   [/^sync (\S+) to storage (\S+)(.*)$/, "Kopieren nach Regel $1 in den Speicher $2$3"],
-  [/^bundle of snapshot (\S+)$/, "Datei von Snapshot $1"],
+  [/^(?:plain )?bundle of snapshot (\S+)$/, "Datei von Snapshot $1"],
   [/^import of (.*) for (\S+)$/, "Einlesen von $1 für $2"],
 
   [
@@ -87,5 +87,26 @@ export const told: Words["told"] = [
   [
     /^administrators of the system restore everything$/,
     "Administratoren des Systems stellen alles wieder her",
+  ],
+
+  [/^no snapshot holds (.*)$/, "kein Snapshot enthält $1"],
+  [/^not protected: (.*)$/, "nicht geschützt: $1"],
+  [/^storage (\S+) cannot be used: (.*)$/, "der Speicher $1 lässt sich nicht benutzen: $2"],
+  [/^everything, daily, kept a month$/, "alles, täglich, bleibt einen Monat"],
+  [
+    /^what has the tag `protected`, daily, kept a month$/,
+    "was das Merkmal `protected` hat, täglich, bleibt einen Monat",
+  ],
+  [
+    /^hourly kept 3 hours and immutable, midnight kept 3 days, noon kept a day$/,
+    "stündlich, bleibt 3 Stunden und unveränderlich; um Mitternacht, bleibt 3 Tage; mittags, bleibt einen Tag",
+  ],
+  [
+    /^yearly kept 7 years, monthly a year, weekly 31 days, daily 7 days$/,
+    "jährlich, bleibt 7 Jahre; monatlich ein Jahr, wöchentlich 31 Tage, täglich 7 Tage",
+  ],
+  [
+    /^yearly kept forever, monthly a year, weekly 31 days, daily 7 days$/,
+    "jährlich, bleibt für immer; monatlich ein Jahr, wöchentlich 31 Tage, täglich 7 Tage",
   ],
 ];
