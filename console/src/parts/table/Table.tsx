@@ -68,7 +68,9 @@ export function Table<T>(props: Props<T>) {
   );
 }
 
-function Body<T>({ rows, rowKey, ...rest }: Props<T>) {
+function Body<T>({ rows, rowKey, onNearEnd, ...rest }: Props<T>) {
+  // So few are in sight to their end.
+  useLayoutEffect(() => onNearEnd?.(), [onNearEnd]);
   return (
     <tbody>
       {rows.map((row, index) => (

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { agents as agentsQuery } from "../../api/queries";
+import type { Agent } from "../../api/types";
 import { useBecause } from "../../app/because";
 import { OPENED, useLeave } from "../../app/dialog";
 import { Button } from "../../parts/button/Button";
@@ -11,8 +12,12 @@ import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { useWords } from "../../words";
 import { AgentPanel } from "./AgentPanel";
+import { AgentTable } from "./AgentTable";
 import { Join } from "./Join";
 import { list } from "./screen";
+
+/** So many are shown with all that is known of each; more are a table of links. */
+const FEW = 12;
 
 /** Which other hosts are reached, and which are away? */
 export function List() {
@@ -44,7 +49,7 @@ export function List() {
               <Empty title={words.none}>{words.noneWords}</Empty>
             </Panel>
           ) : (
-            items.map((agent) => <AgentPanel key={agent.id} agent={agent} />)
+            <Shown agents={items} />
           )
         }
       </Loading>
@@ -53,4 +58,9 @@ export function List() {
       </Modal>
     </Page>
   );
+}
+
+function Shown({ agents }: { agents: Agent[] }) {
+  if (agents.length > FEW) return <AgentTable agents={agents} />;
+  return agents.map((agent) => <AgentPanel key={agent.id} agent={agent} />);
 }

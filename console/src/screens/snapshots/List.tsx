@@ -1,26 +1,18 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { rowsOf, snapshots } from "../../api/queries";
 import { OPENED, useLeave } from "../../app/dialog";
 import { useIsLost } from "../../app/live";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
 import { LinkButton } from "../../parts/button/LinkButton";
-import { Loading } from "../../parts/loading/Loading";
-import { Empty } from "../../parts/notice/Empty";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { Tabs } from "../../parts/tabs/Tabs";
-import { useNow } from "../../parts/when/now";
 import { useWords } from "../../words";
 import { Choices } from "./Choices";
 import { NewDialog } from "./new/NewDialog";
-import { SnapshotTable } from "./SnapshotTable";
+import { Rows } from "./Rows";
 import { list } from "./screen";
-import { fits } from "./standing";
-import { isIn, scopeOf, TABS, type Tab } from "./tabs";
-import { Timeline } from "./timeline/Timeline";
-import { fittingSpan } from "./timeline/timeline";
+import { TABS } from "./tabs";
 import { Upload } from "./upload/Upload";
 
 export function List() {
@@ -58,42 +50,6 @@ export function List() {
         <Rows tab={tab} />
       </Panel>
     </Page>
-  );
-}
-
-function Rows({ tab }: { tab: Tab }) {
-  const { snapshots: words, find } = useWords();
-  const { q, resource, view, span } = list.useSearch();
-  const now = useNow();
-  const query = useInfiniteQuery(snapshots({ scope: scopeOf(tab), resource }));
-  const more = query.hasNextPage && !query.isFetchingNextPage ? query.fetchNextPage : undefined;
-  const isFiltered = Boolean(q || resource);
-  return (
-    <Loading of={query} lines={8}>
-      {(data) => {
-        const shown = {
-          label: words.tabs[tab],
-          snapshots: rowsOf(data).filter((each) => isIn(tab, each) && (!q || fits(each, q))),
-          onNearEnd: more,
-          empty: (
-            <Empty
-              title={isFiltered ? words.noneFound : words.none}
-              action={
-                q && (
-                  <LinkButton to="/snapshots/find" search={{ q, resource }}>
-                    {find.called(q)}
-                  </LinkButton>
-                )
-              }
-            >
-              {isFiltered ? undefined : words.noneWords[tab]}
-            </Empty>
-          ),
-        };
-        if (view !== "timeline") return <SnapshotTable {...shown} />;
-        return <Timeline {...shown} span={span ?? fittingSpan(data.pages[0]?.items ?? [], now)} />;
-      }}
-    </Loading>
   );
 }
 

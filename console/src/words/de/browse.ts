@@ -118,4 +118,5 @@ export const browse: Words["browse"] = {
   chooseNone: "Nichts auswählen",
   oneByOne: "Sie kommen nacheinander. Ihr Browser fragt vielleicht, ob er das erlauben soll.",
   asZip: "Als .zip herunterladen",
+  offerOlder: "Auch ältere anbieten",
 };

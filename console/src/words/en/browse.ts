@@ -116,4 +116,5 @@ export const browse = {
   chooseNone: "Choose none",
   oneByOne: "They come one after the other. Your browser may ask whether it should allow that.",
   asZip: "Download as .zip",
+  offerOlder: "Offer older ones, too",
 };
