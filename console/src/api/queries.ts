@@ -1,8 +1,8 @@
 import { type InfiniteData, infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, ask } from "./client";
-import { csrf } from "./csrf";
 import { every, LONG_PAGE } from "./every";
 import type { LogLine, RunKind, RunState, SnapshotScope } from "./types";
+import { askWho } from "./who";
 
 /**
  * What can be asked for, each under one key whose first word is the kind of object. The stream of
@@ -12,11 +12,7 @@ const PAGE = 200;
 
 export const whoami = queryOptions({
   queryKey: ["whoami"],
-  queryFn: async () => {
-    const me = await ask(api.GET("/api/v1/whoami"));
-    csrf.set(me.csrf_token ?? "");
-    return me;
-  },
+  queryFn: askWho,
   staleTime: Number.POSITIVE_INFINITY,
   retry: false,
 });
@@ -68,14 +64,17 @@ export interface SnapshotsAsked {
   resource?: string;
 }
 
-/** With filters that only this side knows, longer pages are looked through. */
+/**
+ * The first page is there soon, those after it are long: whoever scrolls so far goes on. With filters that
+ * only this side knows, long pages are looked through from the beginning.
+ */
 export const snapshots = (asked: SnapshotsAsked, limit = PAGE) =>
   infiniteQueryOptions({
     queryKey: ["snapshot", "list", asked, limit],
     queryFn: ({ pageParam }) =>
       ask(
         api.GET("/api/v1/snapshots", {
-          params: { query: { ...asked, limit, cursor: pageParam } },
+          params: { query: { ...asked, limit: pageParam ? LONG_PAGE : limit, cursor: pageParam } },
         }),
       ),
     initialPageParam: undefined as string | undefined,

@@ -10,14 +10,13 @@ import { useWords } from "../../words";
 import { RunProgress } from "../runs/RunProgress";
 import { RunTable } from "../runs/RunTable";
 import style from "./Overview.module.css";
-
-const SHOWN = 10;
+import { RUNS } from "./screen";
 
 /** What runs now, and what ran last. */
 export function Recent() {
   const { overview: words } = useWords();
-  const running = useInfiniteQuery(runs({ state: "running" }, SHOWN));
-  const recent = useInfiniteQuery(runs({}, SHOWN));
+  const running = useInfiniteQuery(runs({ state: "running" }, RUNS));
+  const recent = useInfiniteQuery(runs({}, RUNS));
   const now = rowsOf(running.data);
   return (
     <>
@@ -35,7 +34,7 @@ export function Recent() {
           {(data) => (
             <RunTable
               label={words.recent}
-              runs={rowsOf(data).slice(0, SHOWN)}
+              runs={rowsOf(data).slice(0, RUNS)}
               empty={<Empty title={words.nothingRuns} />}
             />
           )}

@@ -4,7 +4,7 @@ import { LinkButton } from "../../parts/button/LinkButton";
 import { Loading } from "../../parts/loading/Loading";
 import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
-import { ownZone } from "../../parts/period/ZoneField";
+import { ownZone } from "../../parts/period/zone";
 import { useWords } from "../../words";
 import style from "./Schedules.module.css";
 import { isIn, type Tab } from "./tabs";

@@ -10,7 +10,7 @@ import { Fields, Form } from "../../../parts/field/Form";
 import { Checkbox, SelectField, TextField } from "../../../parts/field/inputs";
 import { FrequencyFields } from "../../../parts/period/FrequencyFields";
 import type { PeriodDraft } from "../../../parts/period/period";
-import { ownZone } from "../../../parts/period/ZoneField";
+import { ownZone } from "../../../parts/period/zone";
 import { useWords } from "../../../words";
 import { type Draft, specOf, syncDraft } from "./draft";
 
