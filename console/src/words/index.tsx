@@ -65,6 +65,18 @@ export function Spoken({ of, children }: { of: Catalogue; children: ReactNode })
     setLanguage(next);
   };
   return (
+    <Said words={words} language={language} choose={choose}>
+      {children}
+    </Said>
+  );
+}
+
+interface SaidProps extends Omit<Spoken, "format"> {
+  children: ReactNode;
+}
+
+export function Said({ words, language, choose, children }: SaidProps) {
+  return (
     <Context value={{ words, format: formatOf(language), language, choose }}>{children}</Context>
   );
 }
