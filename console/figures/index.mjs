@@ -5,6 +5,7 @@
  *   TINTYPE_USER, TINTYPE_PASSWORD    who logs in (admin)
  *   TINTYPE_CHROMIUM                  /usr/bin/chromium
  *   TINTYPE_FIGURES                   only some: login,overview,scroll
+ *   TINTYPE_FIGURES_ROWS              scroll through so many snapshots at most
  */
 import { chromium } from "@playwright/test";
 import { measureLoad } from "./load.mjs";
@@ -12,7 +13,11 @@ import { measureScroll } from "./scroll.mjs";
 import { keyOf } from "./trust.mjs";
 
 const [address] = process.argv.slice(2);
-const { TINTYPE_USER: user = "admin", TINTYPE_PASSWORD: password } = process.env;
+const {
+  TINTYPE_USER: user = "admin",
+  TINTYPE_PASSWORD: password,
+  TINTYPE_FIGURES_ROWS: most,
+} = process.env;
 if (!address || !password) {
   process.stderr.write("npm run figures -- ADDRESS, with TINTYPE_PASSWORD of an administrator\n");
   process.exit(2);
@@ -39,7 +44,7 @@ try {
     }
   }
   if (wanted.includes("scroll")) {
-    const figure = await measureScroll(browser, door);
+    const figure = await measureScroll(browser, door, Number(most) || Infinity);
     figures.scroll = figure;
     for (const [name, pass] of /** @type {const} */ ([
       ["while they are loaded", figure.loading],

@@ -19,17 +19,18 @@ const PATIENCE_MS = 15 * 60_000;
 /**
  * @param {import("@playwright/test").Browser} browser
  * @param {import("./door.mjs").Door} door
+ * @param {number} most rows to scroll through
  * @returns {Promise<{ rows: number, loading: Pass, loaded: Pass }>}
  */
-export async function measureScroll(browser, door) {
+export async function measureScroll(browser, door, most) {
   const context = await enter(browser, door, WIDE, true);
   try {
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE_MS);
     await page.goto(`${door.address}/snapshots`);
     await page.locator("table tbody tr").nth(20).waitFor();
-    const loading = passOf(await page.evaluate(scroll, STEP_PX));
-    const loaded = passOf(await page.evaluate(scroll, -STEP_PX));
+    const loading = passOf(await page.evaluate(scroll, [STEP_PX, most]));
+    const loaded = passOf(await page.evaluate(scroll, [-STEP_PX, most]));
     const rows = await page.evaluate(
       () => Number(document.querySelector("table")?.getAttribute("aria-rowcount")) - 1,
     );
@@ -41,11 +42,16 @@ export async function measureScroll(browser, door) {
 
 /**
  * Runs in the page: scrolls to the end, or back, and waits there for whether more comes.
- * @param {number} step
+ * @param {number[]} how a step in pixels, and so many rows at most
  * @returns {Promise<{ times: number[], nodes: number }>}
  */
-function scroll(step) {
+function scroll([step = 0, most = 0]) {
   const STILL_MS = 3000;
+  const isFar = () =>
+    step > 0 &&
+    [...document.querySelectorAll("tr[aria-rowindex]")].some(
+      (row) => Number(row.getAttribute("aria-rowindex")) > most,
+    );
   return new Promise((done) => {
     /** @type {number[]} */
     const times = [];
@@ -59,7 +65,7 @@ function scroll(step) {
       if (times.length % 20 === 0) nodes = Math.max(nodes, document.querySelectorAll("*").length);
       if (window.scrollY !== place) moved = now;
       place = window.scrollY;
-      if (now - moved > STILL_MS) {
+      if (now - moved > STILL_MS || isFar()) {
         done({ times: times.slice(1), nodes });
         return;
       }

@@ -79,6 +79,8 @@ export const snapshots = (asked: SnapshotsAsked, limit = PAGE) =>
       ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next ?? undefined,
+    // Comparing all that is there with itself, for each page that comes, would take longer with each.
+    structuralSharing: false,
   });
 
 export const snapshot = (id: string) =>
