@@ -12,6 +12,8 @@ export interface Column<T> {
   isAction?: boolean;
   /** Numbers stand at the end of their column. */
   isNumber?: boolean;
+  /** As narrow as what is in it: a mark, a check. */
+  isNarrow?: boolean;
   /** Takes whatever width is left. */
   isWide?: boolean;
   /** Stands over the column in place of its title. */
@@ -47,7 +49,11 @@ export function Table<T>(props: TableProps<T>) {
               <th
                 key={column.key}
                 scope="col"
-                className={classes(column.isNumber && style.number, column.isWide && style.wide)}
+                className={classes(
+                  column.isNumber && style.number,
+                  column.isWide && style.wide,
+                  column.isNarrow && style.narrow,
+                )}
               >
                 {column.isAction || column.head ? (
                   <span className="unseen">{column.title}</span>

@@ -90,6 +90,7 @@ function usePick(pick: Props["pick"]): Column<Entry> | undefined {
     key: "pick",
     title: words.choose,
     isAction: true,
+    isNarrow: true,
     cell: (entry) =>
       hasContent(entry) && (
         <Checkbox
