@@ -109,4 +109,11 @@ export const told: Words["told"] = [
     /^yearly kept forever, monthly a year, weekly 31 days, daily 7 days$/,
     "jährlich, bleibt für immer; monatlich ein Jahr, wöchentlich 31 Tage, täglich 7 Tage",
   ],
+
+  [/^done$/, "getan"],
+  [/^refused$/, "abgelehnt"],
+  [/^succeeded$/, "gelungen"],
+  [/^incomplete$/, "unvollständig"],
+  [/^failed$/, "fehlgeschlagen"],
+  [/^canceled$/, "abgebrochen"],
 ];
