@@ -1,17 +1,12 @@
-import { lazy, Suspense, useEffect, useState } from "react";
+import { useEffect, useState } from "react";
+import { Finder } from "./Finder";
 import { onOpenPalette } from "./open";
 
-const Finder = lazy(() => import("./Finder").then(({ Finder: is }) => ({ default: is })));
-
-/** Waits for its keys, and is loaded when they are pressed for the first time. */
+/** Waits for its keys. Whoever types on at once loses no letter: it is there already. */
 export function Palette() {
   const [isOpen, setOpen] = useState(false);
-  const [isWanted, setWanted] = useState(false);
   useEffect(() => {
-    const open = () => {
-      setWanted(true);
-      setOpen(true);
-    };
+    const open = () => setOpen(true);
     const pressed = (event: globalThis.KeyboardEvent) => {
       if (event.key.toLowerCase() !== "k" || !(event.metaKey || event.ctrlKey)) return;
       event.preventDefault();
@@ -24,10 +19,5 @@ export function Palette() {
       forget();
     };
   }, []);
-  if (!isWanted) return null;
-  return (
-    <Suspense>
-      <Finder isOpen={isOpen} onChange={setOpen} />
-    </Suspense>
-  );
+  return <Finder isOpen={isOpen} onChange={setOpen} />;
 }
