@@ -1,17 +1,12 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, ask } from "./client";
+import type { At } from "./file";
+import { namedBy, type Wanted } from "./wanted";
 
 /** What snapshots hold: it never changes, so it is asked for once. */
 const PAGE = 1000;
 const FOUND = 500;
 const staleTime = Number.POSITIVE_INFINITY;
-
-export interface At {
-  path?: string;
-  path_hex?: string;
-  disk?: string;
-  partition?: number;
-}
 
 export const listing = (id: string, at: At) =>
   infiniteQueryOptions({
@@ -43,15 +38,26 @@ export const found = (id: string, contains: string, path: string | undefined) =>
     queryFn: () =>
       ask(
         api.GET("/api/v1/snapshots/{id}/search", {
-          params: { path: { id }, query: { ...patternOf(contains), path, limit: FOUND } },
+          params: { path: { id }, query: { ...namedBy(contains), path, limit: FOUND } },
         }),
       ),
     staleTime,
   });
 
-/** With a star it is a pattern, otherwise a part of the path. */
-const patternOf = (typed: string) =>
-  /[*?[]/.test(typed) ? { pattern: typed } : { contains: typed };
+/** In all snapshots, the newest first; each page says how far it was looked. */
+export const sightings = ({ q = "", ...where }: Wanted) =>
+  infiniteQueryOptions({
+    queryKey: ["snapshot", "sightings", q, where],
+    queryFn: ({ pageParam }) =>
+      ask(
+        api.GET("/api/v1/search", {
+          params: { query: { ...namedBy(q), ...where, limit: FOUND, cursor: pageParam } },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+    enabled: q !== "",
+  });
 
 export const preview = (id: string, at: At) =>
   queryOptions({
@@ -90,12 +96,3 @@ export const differenceCounts = (from: string, to: string, at: At) =>
       ask(api.GET("/api/v1/diff", { params: { query: { from, to, ...at, summary: true } } })),
     staleTime,
   });
-
-/** Where a file is downloaded. One that was not captured whole is given only to those who say so. */
-export function fileAddress(id: string, at: At, isLost = false): string {
-  const query = new URLSearchParams(
-    Object.entries(at).map(([name, value]): [string, string] => [name, String(value)]),
-  );
-  if (isLost) query.set("incomplete", "true");
-  return `/api/v1/snapshots/${id}/file?${query}`;
-}

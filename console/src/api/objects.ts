@@ -1,9 +1,9 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, ask } from "./client";
+import { every } from "./every";
 import type { ProfileSpec } from "./types";
 
 /** Objects one by one, and what belongs to one of them; keys as in queries.ts. */
-const everything = { query: { limit: 1000 } };
 const AUDIT_PAGE = 200;
 const of = (id: string) => ({ params: { path: { id } } });
 
@@ -22,7 +22,7 @@ export const storageKeys = (id: string, tenant?: string) =>
 
 export const syncs = queryOptions({
   queryKey: ["sync", "list"],
-  queryFn: () => ask(api.GET("/api/v1/syncs", { params: everything })),
+  queryFn: () => every((query) => ask(api.GET("/api/v1/syncs", { params: { query } }))),
 });
 
 export const profile = (id: string) =>
@@ -65,6 +65,12 @@ export const resource = (id: string) =>
     queryFn: () => ask(api.GET("/api/v1/resources/{id}", of(id))),
   });
 
+export const agent = (id: string) =>
+  queryOptions({
+    queryKey: ["agent", "one", id],
+    queryFn: () => ask(api.GET("/api/v1/agents/{id}", of(id))),
+  });
+
 export const agentState = (id: string) =>
   queryOptions({
     queryKey: ["agent", "state", id],
@@ -81,13 +87,25 @@ export const tenant = (id: string) =>
 
 export const users = queryOptions({
   queryKey: ["user", "list"],
-  queryFn: () => ask(api.GET("/api/v1/users", { params: everything })),
+  queryFn: () => every((query) => ask(api.GET("/api/v1/users", { params: { query } }))),
 });
 
 export const tokens = queryOptions({
   queryKey: ["token", "list"],
-  queryFn: () => ask(api.GET("/api/v1/tokens", { params: everything })),
+  queryFn: () => every((query) => ask(api.GET("/api/v1/tokens", { params: { query } }))),
 });
+
+export const user = (id: string) =>
+  queryOptions({
+    queryKey: ["user", "one", id],
+    queryFn: () => ask(api.GET("/api/v1/users/{id}", of(id))),
+  });
+
+export const connector = (id: string) =>
+  queryOptions({
+    queryKey: ["connector", "one", id],
+    queryFn: () => ask(api.GET("/api/v1/connectors/{id}", of(id))),
+  });
 
 export const sessions = queryOptions({
   queryKey: ["session", "list"],

@@ -1,22 +1,18 @@
 import { type InfiniteData, infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, ask } from "./client";
-import { csrf } from "./csrf";
-import type { RunKind, RunState, SnapshotScope } from "./types";
+import { every, LONG_PAGE } from "./every";
+import type { LogLine, RunKind, RunState, SnapshotScope } from "./types";
+import { askWho } from "./who";
 
 /**
  * What can be asked for, each under one key whose first word is the kind of object. The stream of
  * events names kinds, and what is known of a kind is asked for again (see live.ts).
  */
-const LONG_PAGE = 1000;
 const PAGE = 200;
 
 export const whoami = queryOptions({
   queryKey: ["whoami"],
-  queryFn: async () => {
-    const me = await ask(api.GET("/api/v1/whoami"));
-    csrf.set(me.csrf_token ?? "");
-    return me;
-  },
+  queryFn: askWho,
   staleTime: Number.POSITIVE_INFINITY,
   retry: false,
 });
@@ -46,10 +42,12 @@ export const standingOf = (name: string) =>
   queryOptions({
     queryKey: ["status", "resource", name],
     queryFn: () =>
-      ask(
-        api.GET("/api/v1/status/resources", {
-          params: { query: { q: name || undefined, limit: LONG_PAGE } },
-        }),
+      every((page) =>
+        ask(
+          api.GET("/api/v1/status/resources", {
+            params: { query: { q: name || undefined, ...page } },
+          }),
+        ),
       ),
   });
 
@@ -66,17 +64,23 @@ export interface SnapshotsAsked {
   resource?: string;
 }
 
-export const snapshots = (asked: SnapshotsAsked) =>
+/**
+ * The first page is there soon, those after it are long: whoever scrolls so far goes on. With filters that
+ * only this side knows, long pages are looked through from the beginning.
+ */
+export const snapshots = (asked: SnapshotsAsked, limit = PAGE) =>
   infiniteQueryOptions({
-    queryKey: ["snapshot", "list", asked],
+    queryKey: ["snapshot", "list", asked, limit],
     queryFn: ({ pageParam }) =>
       ask(
         api.GET("/api/v1/snapshots", {
-          params: { query: { ...asked, limit: PAGE, cursor: pageParam } },
+          params: { query: { ...asked, limit: pageParam ? LONG_PAGE : limit, cursor: pageParam } },
         }),
       ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next ?? undefined,
+    // Comparing all that is there with itself, for each page that comes, would take longer with each.
+    structuralSharing: false,
   });
 
 export const snapshot = (id: string) =>
@@ -116,27 +120,32 @@ export const run = (id: string) =>
 export const runLog = (id: string) =>
   queryOptions({
     queryKey: ["run", "log", id],
-    queryFn: () =>
-      ask(
-        api.GET("/api/v1/runs/{id}/log", { params: { path: { id }, query: { limit: LONG_PAGE } } }),
-      ),
+    queryFn: async () => {
+      const lines: LogLine[] = [];
+      for (;;) {
+        const query = { limit: LONG_PAGE, after: lines.at(-1)?.n };
+        const page = await ask(
+          api.GET("/api/v1/runs/{id}/log", { params: { path: { id }, query } }),
+        );
+        lines.push(...page);
+        if (page.length < LONG_PAGE) return lines;
+      }
+    },
   });
-
-const everything = { query: { limit: LONG_PAGE } };
 
 export const tenants = queryOptions({
   queryKey: ["tenant", "list"],
-  queryFn: () => ask(api.GET("/api/v1/tenants", { params: everything })),
+  queryFn: () => every((query) => ask(api.GET("/api/v1/tenants", { params: { query } }))),
 });
 
 export const resources = queryOptions({
   queryKey: ["resource", "list"],
-  queryFn: () => ask(api.GET("/api/v1/resources", { params: everything })),
+  queryFn: () => every((query) => ask(api.GET("/api/v1/resources", { params: { query } }))),
 });
 
 export const storages = queryOptions({
   queryKey: ["storage", "list"],
-  queryFn: () => ask(api.GET("/api/v1/storages", { params: everything })),
+  queryFn: () => every((query) => ask(api.GET("/api/v1/storages", { params: { query } }))),
 });
 
 export const storageState = (id: string) =>
@@ -147,17 +156,17 @@ export const storageState = (id: string) =>
 
 export const profiles = queryOptions({
   queryKey: ["profile", "list"],
-  queryFn: () => ask(api.GET("/api/v1/profiles", { params: everything })),
+  queryFn: () => every((query) => ask(api.GET("/api/v1/profiles", { params: { query } }))),
 });
 
 export const agents = queryOptions({
   queryKey: ["agent", "list"],
-  queryFn: () => ask(api.GET("/api/v1/agents", { params: everything })),
+  queryFn: () => every((query) => ask(api.GET("/api/v1/agents", { params: { query } }))),
 });
 
 export const connectors = queryOptions({
   queryKey: ["connector", "list"],
-  queryFn: () => ask(api.GET("/api/v1/connectors", { params: everything })),
+  queryFn: () => every((query) => ask(api.GET("/api/v1/connectors", { params: { query } }))),
 });
 
 /** All rows of the pages that were asked for so far. */

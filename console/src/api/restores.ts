@@ -18,6 +18,14 @@ export const restore = (id: string) =>
     queryFn: () => ask(api.GET("/api/v1/restores/{id}", { params: { path: { id } } })),
   });
 
+/** The command that brings back everything; it names the storage as it is called now. */
+export const wholeRestore = (snapshot: string) =>
+  queryOptions({
+    queryKey: ["snapshot", "recovery", snapshot],
+    queryFn: () =>
+      ask(api.GET("/api/v1/snapshots/{id}/recovery", { params: { path: { id: snapshot } } })),
+  });
+
 const key = (id: string) => `tintype.plan.${id}`;
 
 /**

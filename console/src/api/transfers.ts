@@ -3,10 +3,11 @@ import { api, ask } from "./client";
 import type { Upload } from "./types";
 
 /** Bundles and uploads change as their runs do, so they are asked for again with these. */
-export const secrets = (id: string) =>
+export const secrets = (id: string, path?: string) =>
   queryOptions({
-    queryKey: ["content", "secrets", id],
-    queryFn: () => ask(api.GET("/api/v1/snapshots/{id}/secrets", { params: { path: { id } } })),
+    queryKey: ["content", "secrets", id, path],
+    queryFn: () =>
+      ask(api.GET("/api/v1/snapshots/{id}/secrets", { params: { path: { id }, query: { path } } })),
     staleTime: Number.POSITIVE_INFINITY,
   });
 

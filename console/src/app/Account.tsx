@@ -3,6 +3,7 @@ import { api, ask } from "../api/client";
 import { Button } from "../parts/button/Button";
 import { LANGUAGES, type Language, useLanguage, useWords } from "../words";
 import style from "./Account.module.css";
+import { inside } from "./inside";
 import { CONTRASTS, type Contrast, THEMES, type Theme, useLook } from "./look";
 import { useWho } from "./session";
 
@@ -14,6 +15,7 @@ export function Account() {
   const leave = useMutation({
     mutationFn: () => ask(api.POST("/api/v1/logout")),
     onSettled: () => {
+      inside.forget();
       client.clear();
       location.assign("/");
     },

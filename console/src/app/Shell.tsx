@@ -6,6 +6,7 @@ import { whoami } from "../api/queries";
 import { ProblemNotice } from "../parts/notice/ProblemNotice";
 import { useWords } from "../words";
 import { Banner } from "./Banner";
+import { inside } from "./inside";
 import { LiveProvider } from "./live";
 import { Login } from "./login/Login";
 import { NewPassword } from "./login/NewPassword";
@@ -17,6 +18,10 @@ import style from "./Shell.module.css";
 export function Shell() {
   const who = useQuery(whoami);
   const client = useQueryClient();
+  useEffect(() => {
+    if (who.data) inside.expect();
+    else if (who.error) inside.forget();
+  }, [who.data, who.error]);
   if (who.data?.must_change_password) return <NewPassword who={who.data} />;
   if (who.data) return <Inside />;
   if (who.error instanceof Problem && who.error.status === 401) {

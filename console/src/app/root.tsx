@@ -1,6 +1,7 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute } from "@tanstack/react-router";
 import { Crash } from "./Crash";
+import { openedOf } from "./dialog";
 import { Nowhere } from "./Nowhere";
 import { Shell } from "./Shell";
 
@@ -14,4 +15,9 @@ export const root = createRootRouteWithContext<Known>()({
 });
 
 /** All screens lie in it: who is not logged in sees none of them. */
-export const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });
+export const shell = createRoute({
+  getParentRoute: () => root,
+  id: "shell",
+  validateSearch: openedOf,
+  component: Shell,
+});

@@ -30,7 +30,9 @@ type RoutesOf<S extends readonly Screen[]> = S extends readonly [
 const routes = screens.flatMap((each: Screen) => [...each.routes]) as unknown as RoutesOf<
   typeof screens
 >;
-const tree = root.addChildren([shell.addChildren(routes)]);
+// What shows all parts is no part of what is built, nor of the types of links.
+const dev = (import.meta.env.DEV ? [(await import("../dev/route")).dev] : []) as [];
+const tree = root.addChildren([shell.addChildren(routes), ...dev]);
 
 export const router = createRouter({
   routeTree: tree,

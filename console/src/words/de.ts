@@ -3,6 +3,7 @@ import { audit } from "./de/audit";
 import { browse } from "./de/browse";
 import { common } from "./de/common";
 import { connectors } from "./de/connectors";
+import { find } from "./de/find";
 import { overview } from "./de/overview";
 import { resources } from "./de/resources";
 import { restore } from "./de/restore";
@@ -13,8 +14,10 @@ import { shell } from "./de/shell";
 import { snapshots } from "./de/snapshots";
 import { storages } from "./de/storages";
 import { tenants } from "./de/tenants";
+import { timeline } from "./de/timeline";
 import { times } from "./de/times";
 import { tokens } from "./de/tokens";
+import { told } from "./de/told";
 import { transfers } from "./de/transfers";
 import { users } from "./de/users";
 import type { Words } from "./index";
@@ -39,4 +42,7 @@ export const de: Words = {
   connectors,
   agents,
   times,
+  timeline,
+  find,
+  told,
 };

@@ -3,6 +3,7 @@ import { audit } from "./en/audit";
 import { browse } from "./en/browse";
 import { common } from "./en/common";
 import { connectors } from "./en/connectors";
+import { find } from "./en/find";
 import { overview } from "./en/overview";
 import { resources } from "./en/resources";
 import { restore } from "./en/restore";
@@ -13,8 +14,10 @@ import { shell } from "./en/shell";
 import { snapshots } from "./en/snapshots";
 import { storages } from "./en/storages";
 import { tenants } from "./en/tenants";
+import { timeline } from "./en/timeline";
 import { times } from "./en/times";
 import { tokens } from "./en/tokens";
+import { told } from "./en/told";
 import { transfers } from "./en/transfers";
 import { users } from "./en/users";
 
@@ -38,4 +41,7 @@ export const en = {
   connectors,
   agents,
   times,
+  timeline,
+  find,
+  told,
 };

@@ -31,3 +31,15 @@ test("windows are told in milliseconds, runs in hours", () => {
 test("moments show their zone", () => {
   expect(english.moment(new Date("2026-11-22T12:00:00Z"))).toMatch(/22 Nov 2026.*(UTC|GMT|CE)/);
 });
+
+test.each([
+  ["1m", "1 month", "1 Monat"],
+  ["1y6m", "1 year and 6 months", "1 Jahr und 6 Monate"],
+  ["3h", "3 hours", "3 Stunden"],
+  [" 4W ", "4 weeks", "4 Wochen"],
+  ["forever", undefined, undefined],
+  ["some time", undefined, undefined],
+])("%s is kept for %s, %s", (text, en, de) => {
+  expect(formatOf("en").retention(text)).toBe(en);
+  expect(formatOf("de").retention(text)).toBe(de);
+});

@@ -14,6 +14,8 @@ export interface Format {
   /** 3 hours ago, in 2 days */
   distance: (at: Date, now: Date) => string;
   duration: (seconds: number) => string;
+  /** How long something is kept: `1y6m` is 1 year and 6 months. None: for ever, or nothing that is known. */
+  retention: (text: string) => string | undefined;
   list: (of: string[]) => string;
 }
 
@@ -26,6 +28,14 @@ const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["hour", 3600],
   ["minute", 60],
 ];
+
+const LASTING: Record<string, string> = {
+  h: "hour",
+  d: "day",
+  w: "week",
+  m: "month",
+  y: "year",
+};
 
 const made = new Map<Language, Format>();
 
@@ -57,6 +67,12 @@ function make(locale: string): Format {
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
   const list = new Intl.ListFormat(locale, { type: "conjunction" });
   const seconds = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+  const lasting = (part: string) =>
+    new Intl.NumberFormat(locale, {
+      style: "unit",
+      unit: LASTING[part.slice(-1).toLowerCase()] ?? "day",
+      unitDisplay: "long",
+    }).format(Number(part.slice(0, -1)));
   return {
     bytes: (bytes) => {
       const step = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), UNITS.length - 1);
@@ -79,6 +95,10 @@ function make(locale: string): Format {
       const minutes = Math.floor(total / 60);
       if (minutes < 60) return `${minutes} min ${Math.floor(total % 60)} s`;
       return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+    },
+    retention: (text) => {
+      const parts = /^(?:\d+[hdwmy])+$/i.test(text.trim()) ? text.match(/\d+[hdwmy]/gi) : null;
+      return parts ? list.format(parts.map(lasting)) : undefined;
     },
     list: (of) => list.format(of),
   };

@@ -1,5 +1,6 @@
 import { createContext, type ReactNode, useContext, useEffect, useState } from "react";
-import { en } from "./en";
+import type { en } from "./en";
+import { door } from "./en/door";
 import { type Format, formatOf } from "./format";
 
 /**
@@ -25,32 +26,56 @@ interface Spoken {
 }
 
 const Context = createContext<Spoken>({
-  words: en,
+  words: {} as Words,
   format: formatOf("en"),
   language: "en",
   choose: () => undefined,
 });
 
-async function load(language: Language): Promise<Words> {
-  return language === "de" ? (await import("./de")).de : en;
-}
+type Catalogue = Record<Language, () => Promise<Words>>;
 
-export function Spoken({ children }: { children: ReactNode }) {
+/** Those outside hear little: nothing that stands there knows more words than these. */
+export const DOOR: Catalogue = {
+  en: async () => door as Words,
+  de: async () => (await import("./de/door")).door as Words,
+};
+
+export const WHOLE: Catalogue = {
+  en: async () => (await import("./en")).en,
+  de: async () => (await import("./de")).de,
+};
+
+/** The words are on their way before anything is drawn with them. */
+export const fetchWords = (of: Catalogue) => of[wanted()]();
+
+export function Spoken({ of, children }: { of: Catalogue; children: ReactNode }) {
   const [language, setLanguage] = useState(wanted);
-  const [words, setWords] = useState<Words | undefined>(language === "en" ? en : undefined);
+  const [words, setWords] = useState<Words>();
   useEffect(() => {
     let isCurrent = true;
-    load(language).then((loaded) => isCurrent && setWords(() => loaded));
+    of[language]().then((loaded) => isCurrent && setWords(() => loaded));
     document.documentElement.lang = language;
     return () => {
       isCurrent = false;
     };
-  }, [language]);
+  }, [language, of]);
   if (!words) return null;
   const choose = (next: Language) => {
     localStorage.setItem(KEY, next);
     setLanguage(next);
   };
+  return (
+    <Said words={words} language={language} choose={choose}>
+      {children}
+    </Said>
+  );
+}
+
+interface SaidProps extends Omit<Spoken, "format"> {
+  children: ReactNode;
+}
+
+export function Said({ words, language, choose, children }: SaidProps) {
   return (
     <Context value={{ words, format: formatOf(language), language, choose }}>{children}</Context>
   );

@@ -1,4 +1,3 @@
-import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask } from "../../api/client";
 import { csrf } from "../../api/csrf";
@@ -9,31 +8,35 @@ import { useTitle } from "../../parts/page/title";
 import { useWords } from "../../words";
 import { Door } from "./Door";
 
+/** It is the first thing that anybody loads: it needs nothing of what is inside. */
 export function Login({ onDone }: { onDone: () => void }) {
   const { login: words } = useWords();
   useTitle(words.title);
   const [user, setUser] = useState("");
   const [tenant, setTenant] = useState("");
   const [password, setPassword] = useState("");
-  const login = useMutation({
-    mutationFn: () =>
-      ask(
-        api.POST("/api/v1/login", {
-          body: { user, password, tenant: tenant || null, cookie: true },
-        }),
-      ),
-    onSuccess: (session) => {
+  const [isBusy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>();
+  const submit = async () => {
+    setBusy(true);
+    setError(undefined);
+    try {
+      const body = { user, password, tenant: tenant || null, cookie: true };
+      const session = await ask(api.POST("/api/v1/login", { body }));
       csrf.set(session.csrf_token ?? "");
       onDone();
-    },
-  });
+    } catch (refused) {
+      setError(refused);
+    }
+    setBusy(false);
+  };
   return (
     <Door title={words.title}>
       <Form
-        onSubmit={() => login.mutate()}
-        error={login.error}
+        onSubmit={submit}
+        error={error}
         actions={
-          <Button type="submit" kind="primary" isBusy={login.isPending}>
+          <Button type="submit" kind="primary" isBusy={isBusy}>
             {words.submit}
           </Button>
         }

@@ -1,139 +1,23 @@
-import { Dialog } from "@base-ui/react/dialog";
-import { useQuery } from "@tanstack/react-query";
-import { useRouter } from "@tanstack/react-router";
-import { type KeyboardEvent, useEffect, useId, useMemo, useState } from "react";
-import { resources } from "../../api/queries";
-import { useWords } from "../../words";
-import { screens } from "../screens";
-import { useWho } from "../session";
-import { match } from "./match";
+import { useEffect, useState } from "react";
+import { Finder } from "./Finder";
 import { onOpenPalette } from "./open";
-import style from "./Palette.module.css";
 
-interface Goal {
-  key: string;
-  words: string;
-  kind: string;
-  to: string;
-}
-
-const SHOWN = 12;
-
-/** Everywhere one can go, by typing a part of its name. */
+/** Waits for its keys. Whoever types on at once loses no letter: it is there already. */
 export function Palette() {
   const [isOpen, setOpen] = useState(false);
-  const { shell } = useWords();
   useEffect(() => {
+    const open = () => setOpen(true);
     const pressed = (event: globalThis.KeyboardEvent) => {
       if (event.key.toLowerCase() !== "k" || !(event.metaKey || event.ctrlKey)) return;
       event.preventDefault();
-      setOpen(true);
+      open();
     };
     window.addEventListener("keydown", pressed);
-    const forget = onOpenPalette(() => setOpen(true));
+    const forget = onOpenPalette(open);
     return () => {
       window.removeEventListener("keydown", pressed);
       forget();
     };
   }, []);
-  return (
-    <Dialog.Root open={isOpen} onOpenChange={setOpen}>
-      <Dialog.Portal>
-        <Dialog.Backdrop className={style.scrim} />
-        <Dialog.Popup className={style.palette} aria-label={shell.find}>
-          <Finder onDone={() => setOpen(false)} />
-        </Dialog.Popup>
-      </Dialog.Portal>
-    </Dialog.Root>
-  );
-}
-
-function Finder({ onDone }: { onDone: () => void }) {
-  const { shell } = useWords();
-  const router = useRouter();
-  const id = useId();
-  const [typed, setTyped] = useState("");
-  const [at, setAt] = useState(0);
-  const goals = useGoals();
-  const found = useMemo(() => best(goals, typed), [goals, typed]);
-  const go = (goal: Goal | undefined) => {
-    if (!goal) return;
-    onDone();
-    router.history.push(goal.to);
-  };
-  const pressed = (event: KeyboardEvent) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step) {
-      event.preventDefault();
-      setAt((at + step + found.length) % Math.max(found.length, 1));
-    } else if (event.key === "Enter") {
-      event.preventDefault();
-      go(found[at]);
-    }
-  };
-  return (
-    <>
-      <input
-        className={style.input}
-        role="combobox"
-        aria-expanded="true"
-        aria-controls={`${id}-list`}
-        aria-activedescendant={found[at] && `${id}-${at}`}
-        aria-label={shell.find}
-        placeholder={shell.findWhat}
-        value={typed}
-        onChange={(event) => {
-          setTyped(event.target.value);
-          setAt(0);
-        }}
-        onKeyDown={pressed}
-      />
-      <div id={`${id}-list`} role="listbox" aria-label={shell.find} className={style.list}>
-        {found.map((goal, index) => (
-          // biome-ignore lint/a11y/useKeyWithClickEvents: keys are pressed in the field above
-          <div
-            key={goal.key}
-            id={`${id}-${index}`}
-            role="option"
-            tabIndex={-1}
-            aria-selected={index === at}
-            className={style.option}
-            onClick={() => go(goal)}
-            onPointerMove={() => setAt(index)}
-          >
-            <span>{goal.words}</span>
-            <span className={style.kind}>{goal.kind}</span>
-          </div>
-        ))}
-      </div>
-      {found.length === 0 && <p className={style.none}>{shell.findNone}</p>}
-    </>
-  );
-}
-
-function useGoals(): Goal[] {
-  const { screens: names, shell, kinds } = useWords();
-  const who = useWho();
-  const known = useQuery(resources);
-  return useMemo(() => {
-    const places = screens
-      .filter((screen) => who.may(screen.needs))
-      .map(({ name, home }) => ({ key: name, words: names[name], kind: shell.screen, to: home }));
-    const things = (known.data?.items ?? []).map((resource) => ({
-      key: resource.id,
-      words: resource.name,
-      kind: kinds[resource.spec.kind],
-      to: `/snapshots?resource=${encodeURIComponent(resource.id)}`,
-    }));
-    return [...places, ...things];
-  }, [who, known.data, names, shell, kinds]);
-}
-
-function best(goals: Goal[], typed: string): Goal[] {
-  return goals
-    .map((goal) => ({ goal, score: match(typed, `${goal.words} ${goal.kind}`) }))
-    .filter(({ score }) => score > 0)
-    .sort((one, other) => other.score - one.score)
-    .slice(0, SHOWN)
-    .map(({ goal }) => goal);
+  return <Finder isOpen={isOpen} onChange={setOpen} />;
 }

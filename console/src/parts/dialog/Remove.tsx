@@ -1,9 +1,12 @@
-import { type ReactNode, useState } from "react";
+import type { ReactNode } from "react";
 import { useChange } from "../../api/change";
+import { useDialog } from "../../app/dialog";
 import { Button, type ButtonKind } from "../button/Button";
 import { Confirm } from "./Confirm";
 
 interface Props {
+  /** Of what is removed: its question has an address. */
+  id: string;
   /** What is removed, as a question. */
   title: string;
   action: string;
@@ -21,14 +24,14 @@ interface Props {
 
 /** A button that removes something, and the question before that. */
 export function Remove(props: Props) {
-  const [isOpen, setOpen] = useState(false);
+  const dialog = useDialog("remove", props.id);
   const remove = useChange(props.kinds, props.remove, async () => {
     await props.onDone?.();
-    setOpen(false);
+    dialog.close();
   });
   const close = () => {
     remove.reset();
-    setOpen(false);
+    dialog.close();
   };
   return (
     <>
@@ -36,7 +39,7 @@ export function Remove(props: Props) {
         kind={props.kind ?? "danger"}
         because={props.because}
         aria-label={props.of && `${props.action}: ${props.of}`}
-        onClick={() => setOpen(true)}
+        onClick={() => dialog.open()}
       >
         {props.action}
       </Button>
@@ -44,7 +47,7 @@ export function Remove(props: Props) {
         title={props.title}
         action={props.action}
         {...(props.name !== undefined && { name: props.name })}
-        isOpen={isOpen}
+        isOpen={dialog.isOpen}
         isBusy={remove.isPending}
         error={remove.error}
         onConfirm={() => remove.mutate(undefined)}

@@ -4,9 +4,6 @@ import { TextField } from "../field/inputs";
 
 const ZONES = ["UTC", ...Intl.supportedValuesOf("timeZone")];
 
-/** Where whoever looks at this is. */
-export const ownZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-
 export function ZoneField({
   value,
   onChange,

@@ -20,4 +20,6 @@ function subscribe(hear: () => void) {
   };
 }
 
-export const useNow = (): Date => useSyncExternalStore(subscribe, () => now);
+const read = () => now;
+
+export const useNow = (): Date => useSyncExternalStore(subscribe, read, read);

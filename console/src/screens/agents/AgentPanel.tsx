@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
 import { unchanged, useChange } from "../../api/change";
 import { api, ask } from "../../api/client";
 import { agentState } from "../../api/objects";
@@ -10,33 +11,26 @@ import { CopyLine } from "../../parts/copy/CopyLine";
 import { Remove } from "../../parts/dialog/Remove";
 import { Facts } from "../../parts/facts/Facts";
 import { Notice } from "../../parts/notice/Notice";
-import { ProblemNotice, sentence } from "../../parts/notice/ProblemNotice";
+import { ProblemNotice } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
-import { State } from "../../parts/state/State";
 import { When } from "../../parts/when/When";
 import { useWords } from "../../words";
+import { AgentStanding } from "./AgentStanding";
 import style from "./Agents.module.css";
 
 /** One host: whether it is here, since when not, and what to run there. */
 export function AgentPanel({ agent }: { agent: Agent }) {
   const { agents: words } = useWords();
+  const told = useTold();
   const state = useQuery(agentState(agent.id)).data;
-  const isOff = agent.spec.is_enabled === false;
   return (
     <Panel title={agent.name} beside={<Actions agent={agent} />}>
       <div className={style.stack}>
-        {isOff ? (
-          <State is="none">{words.off}</State>
-        ) : (
-          state && (
-            <State is={state.is_here && !state.refused ? "good" : "failed"}>
-              {state.is_here ? words.here : words.away}
-            </State>
-          )
-        )}
+        <AgentStanding agent={agent} />
         {state?.refused && (
           <Notice is="failed" title={words.refused}>
-            {sentence(state.refused)}
+            {told(state.refused)}
           </Notice>
         )}
         <Facts
@@ -66,6 +60,7 @@ export function AgentPanel({ agent }: { agent: Agent }) {
 function Actions({ agent }: { agent: Agent }) {
   const { agents: words, common } = useWords();
   const because = useBecause();
+  const navigate = useNavigate();
   const isOff = agent.spec.is_enabled === false;
   const params = { path: { id: agent.id }, header: unchanged(agent) };
   const change = useChange(["agent"], () =>
@@ -92,6 +87,7 @@ function Actions({ agent }: { agent: Agent }) {
         {isOff ? words.switchOn : words.switchOff}
       </Button>
       <Remove
+        id={agent.id}
         title={words.removeTitle(agent.name)}
         action={common.remove}
         of={agent.name}
@@ -99,6 +95,7 @@ function Actions({ agent }: { agent: Agent }) {
         because={because}
         kinds={["agent"]}
         remove={() => ask(api.DELETE("/api/v1/agents/{id}", { params }))}
+        onDone={() => navigate({ to: "/agents" })}
       >
         <p>{words.removeWords}</p>
       </Remove>

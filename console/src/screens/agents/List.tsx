@@ -1,7 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { agents as agentsQuery } from "../../api/queries";
+import type { Agent } from "../../api/types";
 import { useBecause } from "../../app/because";
+import { OPENED, useLeave } from "../../app/dialog";
 import { Button } from "../../parts/button/Button";
 import { Modal } from "../../parts/dialog/Modal";
 import { Loading } from "../../parts/loading/Loading";
@@ -10,8 +12,12 @@ import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { useWords } from "../../words";
 import { AgentPanel } from "./AgentPanel";
+import { AgentTable } from "./AgentTable";
 import { Join } from "./Join";
 import { list } from "./screen";
+
+/** So many are shown with all that is known of each; more are a table of links. */
+const FEW = 12;
 
 /** Which other hosts are reached, and which are away? */
 export function List() {
@@ -20,13 +26,18 @@ export function List() {
   const { join } = list.useSearch();
   const navigate = useNavigate({ from: list.fullPath });
   const query = useQuery(agentsQuery);
-  const open = (is: true | undefined) => navigate({ search: { join: is } });
+  const leave = useLeave();
+  const close = () => leave(() => navigate({ search: {}, replace: true }));
   return (
     <Page
       title={screens.agents}
       answer={words.answer}
       actions={
-        <Button kind="primary" because={because} onClick={() => open(true)}>
+        <Button
+          kind="primary"
+          because={because}
+          onClick={() => navigate({ search: { join: true }, state: OPENED })}
+        >
           {words.add}
         </Button>
       }
@@ -38,13 +49,18 @@ export function List() {
               <Empty title={words.none}>{words.noneWords}</Empty>
             </Panel>
           ) : (
-            items.map((agent) => <AgentPanel key={agent.id} agent={agent} />)
+            <Shown agents={items} />
           )
         }
       </Loading>
-      <Modal title={words.add} isOpen={join === true} isWide onClose={() => open(undefined)}>
-        <Join onClose={() => open(undefined)} />
+      <Modal title={words.add} isOpen={join === true} isWide onClose={() => close()}>
+        <Join onClose={() => close()} />
       </Modal>
     </Page>
   );
+}
+
+function Shown({ agents }: { agents: Agent[] }) {
+  if (agents.length > FEW) return <AgentTable agents={agents} />;
+  return agents.map((agent) => <AgentPanel key={agent.id} agent={agent} />);
 }

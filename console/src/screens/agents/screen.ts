@@ -9,10 +9,16 @@ export const list = createRoute({
   component: lazyRouteComponent(() => import("./List"), "List"),
 });
 
+export const detail = createRoute({
+  getParentRoute: () => shell,
+  path: "/agents/$id",
+  component: lazyRouteComponent(() => import("./Detail"), "Detail"),
+});
+
 export const agents = screen({
   name: "agents",
   home: "/agents",
   group: "system",
   needs: "system",
-  routes: [list],
+  routes: [list, detail],
 });

@@ -9,6 +9,7 @@ import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
 import { Notice } from "../../parts/notice/Notice";
 import { ProblemNotice } from "../../parts/notice/ProblemNotice";
+import { useTitled } from "../../parts/notice/told";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
@@ -92,6 +93,7 @@ function Checked({ is_whole, entries, head, broken_at }: CheckedProps) {
 }
 
 function useColumns(): Column<AuditEntry>[] {
+  const titled = useTitled();
   const { audit: words, common } = useWords();
   return [
     { key: "n", title: words.n, isNumber: true, cell: ({ n }) => n },
@@ -102,7 +104,9 @@ function useColumns(): Column<AuditEntry>[] {
     {
       key: "outcome",
       title: words.outcome,
-      cell: ({ outcome }) => <State is={GOOD.has(outcome) ? "good" : "attention"}>{outcome}</State>,
+      cell: ({ outcome }) => (
+        <State is={GOOD.has(outcome) ? "good" : "attention"}>{titled(outcome)}</State>
+      ),
     },
   ];
 }

@@ -1,7 +1,9 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import { rowsOf, snapshots as snapshotsQuery } from "../../api/queries";
 import type { Snapshot } from "../../api/types";
+import { Button } from "../../parts/button/Button";
 import { Fields } from "../../parts/field/Form";
 import { SelectField } from "../../parts/field/inputs";
 import { Loading } from "../../parts/loading/Loading";
@@ -21,7 +23,20 @@ export function Compare() {
   const query = useInfiniteQuery(snapshotsQuery({}));
   return (
     <Page title={words.compareTwo} answer={words.compareWords} trail={<Way />}>
-      <Loading of={query}>{(data) => <Two all={rowsOf(data)} />}</Loading>
+      <Loading of={query}>
+        {(data) => (
+          <Two
+            all={rowsOf(data)}
+            more={
+              query.hasNextPage && (
+                <Button isBusy={query.isFetchingNextPage} onClick={() => query.fetchNextPage()}>
+                  {words.offerOlder}
+                </Button>
+              )
+            }
+          />
+        )}
+      </Loading>
     </Page>
   );
 }
@@ -50,7 +65,7 @@ function Way() {
   );
 }
 
-function Two({ all }: { all: Snapshot[] }) {
+function Two({ all, more }: { all: Snapshot[]; more: ReactNode }) {
   const { browse: words } = useWords();
   const asked = compare.useSearch();
   const navigate = useNavigate({ from: compare.fullPath });
@@ -60,7 +75,7 @@ function Two({ all }: { all: Snapshot[] }) {
   const change = (over: Partial<Compared>) => navigate({ search: (now) => ({ ...now, ...over }) });
   return (
     <>
-      <Panel title={words.which}>
+      <Panel title={words.which} beside={more}>
         <Fields>
           <Which
             label={words.older}

@@ -1,12 +1,14 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Entry } from "../../api/types";
-import { sentence } from "../../parts/notice/ProblemNotice";
+import { Checkbox } from "../../parts/field/inputs";
+import { useTold } from "../../parts/notice/told";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
 import { changedOf, hasContent, placeAt } from "./entry";
+import { keyOf } from "./picked";
 import { lastOf, type Place } from "./place";
 
 interface Props {
@@ -16,15 +18,20 @@ interface Props {
   /** Whole paths, for entries of different places. */
   isWhole?: boolean;
   onNearEnd?: (() => void) | undefined;
+  /** Files can be chosen. */
+  pick?: { picks: string[]; onPick: (key: string, is: boolean) => void } | undefined;
   empty: ReactNode;
 }
 
-export function EntryTable({ id, entries, place, isWhole = false, onNearEnd, empty }: Props) {
+export function EntryTable(props: Props) {
+  const { id, entries, place, isWhole = false, onNearEnd, pick, empty } = props;
   const { browse: words } = useWords();
+  const columns = useColumns(id, place, isWhole);
+  const choice = usePick(pick);
   return (
     <Table
       label={words.holds}
-      columns={useColumns(id, place, isWhole)}
+      columns={choice ? [choice, ...columns] : columns}
       rows={entries}
       rowKey={(entry) => entry.path_hex ?? entry.path}
       onNearEnd={onNearEnd}
@@ -76,14 +83,34 @@ function useColumns(id: string, place: Place, isWhole: boolean): Column<Entry>[]
   ];
 }
 
+function usePick(pick: Props["pick"]): Column<Entry> | undefined {
+  const { browse: words } = useWords();
+  if (!pick) return undefined;
+  return {
+    key: "pick",
+    title: words.choose,
+    isAction: true,
+    isNarrow: true,
+    cell: (entry) =>
+      hasContent(entry) && (
+        <Checkbox
+          label={<span className="unseen">{lastOf(entry.path)}</span>}
+          checked={pick.picks.includes(keyOf(entry))}
+          onChange={(is) => pick.onPick(keyOf(entry), is)}
+        />
+      ),
+  };
+}
+
 /** Why an entry is not what it should be, in words. */
 export function Trouble({ entry }: { entry: Entry }) {
   const { browse: words } = useWords();
+  const told = useTold();
   if (!entry.is_lost && !entry.problem) return entry.path_hex ? words.oddName : "";
   return (
     <State is={entry.is_lost ? "failed" : "attention"}>
       {entry.is_lost && `${words.lost} `}
-      {entry.problem && sentence(entry.problem)}
+      {entry.problem && told(entry.problem)}
     </State>
   );
 }

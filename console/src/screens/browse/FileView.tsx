@@ -1,11 +1,11 @@
-import { fileAddress } from "../../api/content";
+import { fileAddress } from "../../api/file";
 import type { Entry } from "../../api/types";
 import { useWho } from "../../app/session";
 import { FileLink } from "../../parts/button/FileLink";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Facts } from "../../parts/facts/Facts";
 import { Notice } from "../../parts/notice/Notice";
-import { sentence } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
@@ -21,6 +21,7 @@ interface Props {
 
 export function FileView({ id, entry, place }: Props) {
   const { browse: words } = useWords();
+  const told = useTold();
   const format = useFormat();
   const who = useWho();
   const at = askedOf(place);
@@ -46,7 +47,7 @@ export function FileView({ id, entry, place }: Props) {
           is={entry.is_lost ? "failed" : "attention"}
           title={entry.is_lost ? words.lostTitle : words.problemTitle}
         >
-          {entry.problem && sentence(entry.problem)} {entry.is_lost && words.lostWords}
+          {entry.problem && told(entry.problem)} {entry.is_lost && words.lostWords}
         </Notice>
       )}
       <Panel title={words.about} beside={actions}>

@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
-import { type At, preview } from "../../api/content";
+import { preview } from "../../api/content";
+import type { At } from "../../api/file";
 import type { Preview } from "../../api/types";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";

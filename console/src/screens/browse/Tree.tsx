@@ -1,7 +1,9 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
 import { listing } from "../../api/content";
 import { rowsOf, snapshot as snapshotQuery } from "../../api/queries";
 import type { Snapshot } from "../../api/types";
+import { useWho } from "../../app/session";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
@@ -15,6 +17,8 @@ import { hasContent } from "./entry";
 import { FileView } from "./FileView";
 import { Found } from "./Found";
 import { Partitions } from "./Partitions";
+import { PickedBar } from "./PickedBar";
+import { toggled } from "./picked";
 import { askedOf, crumbsOf } from "./place";
 import { RestoreLink } from "./RestoreLink";
 import { SearchField } from "./SearchField";
@@ -28,7 +32,8 @@ export function Tree() {
 
 function Shown({ snapshot }: { snapshot: Snapshot }) {
   const { browse: words, snapshots } = useWords();
-  const place = tree.useSearch();
+  const { pick: _, ...place } = tree.useSearch();
+  const who = useWho();
   const { id } = snapshot;
   const name = snapshot.name || snapshots.unnamed(snapshots.scopes[snapshot.scope]);
   const here = crumbsOf(place).at(-1)?.name;
@@ -53,6 +58,15 @@ function Shown({ snapshot }: { snapshot: Snapshot }) {
               {words.compare}
             </LinkButton>
           )}
+          {who.may("system") && place.path && !place.disk && !place.hex && (
+            <LinkButton
+              to="/snapshots/$id"
+              params={{ id }}
+              search={{ download: true, path: place.path }}
+            >
+              {words.asZip}
+            </LinkButton>
+          )}
           {place.path && <RestoreLink id={id} place={place} />}
         </>
       }
@@ -73,7 +87,11 @@ function What({ id }: { id: string }) {
 function Listed({ id }: { id: string }) {
   const { browse: words } = useWords();
   const format = useFormat();
-  const place = tree.useSearch();
+  const who = useWho();
+  const { pick, ...place } = tree.useSearch();
+  const navigate = useNavigate({ from: tree.fullPath });
+  const onPick = (key: string, is: boolean) =>
+    navigate({ search: (now) => ({ ...now, pick: toggled(now.pick, key, is) }), replace: true });
   const query = useInfiniteQuery(listing(id, askedOf(place)));
   const more = query.hasNextPage && !query.isFetchingNextPage ? query.fetchNextPage : undefined;
   return (
@@ -93,8 +111,10 @@ function Listed({ id }: { id: string }) {
             }
             isFlush
           >
+            <PickedBar id={id} entries={rows} />
             <EntryTable
               id={id}
+              pick={who.may("restore") ? { picks: pick ?? [], onPick } : undefined}
               entries={rows}
               place={place}
               onNearEnd={more}

@@ -1,7 +1,8 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
 import { shell } from "../../app/root";
 import { screen } from "../../app/screen";
-import { comparedOf, placeOf } from "./place";
+import { picksOf } from "./picked";
+import { comparedOf, type Place, placeOf } from "./place";
 
 export const home = createRoute({
   getParentRoute: () => shell,
@@ -12,7 +13,10 @@ export const home = createRoute({
 export const tree = createRoute({
   getParentRoute: () => shell,
   path: "/browse/$id",
-  validateSearch: placeOf,
+  validateSearch: (search): Place & { pick?: string[] } => ({
+    ...placeOf(search),
+    pick: picksOf(search.pick),
+  }),
   component: lazyRouteComponent(() => import("./Tree"), "Tree"),
 });
 

@@ -12,10 +12,10 @@ import { useWords } from "../../words";
 import { AtFields } from "../resources/form/AtFields";
 import { fieldsOf, pairsOf } from "../resources/form/pairs";
 
-const SPEAKS = ["postgres", "mariadb", "redis", "libvirt"];
+import { placeFor, SPEAKS, told } from "./speaks";
 
 interface Props {
-  connector: Connector | undefined;
+  connector?: Connector;
   onClose: () => void;
 }
 
@@ -27,8 +27,13 @@ export function ConnectorForm({ connector, onClose }: Props) {
   const [name, setName] = useState(connector?.name ?? "");
   const [speaks, setSpeaks] = useState(spec?.connector ?? "postgres");
   const [agent, setAgent] = useState(spec?.agent ?? "");
-  const [at, setAt] = useState(() => pairsOf(spec ? spec.at : { host: "", user: "" }));
+  const [at, setAt] = useState(() => (spec ? pairsOf(spec.at) : placeFor("postgres")));
   const [password, setPassword] = useState("");
+  const choose = (next: string) => {
+    setSpeaks(next);
+    // What nobody wrote into is of no use for another kind of server.
+    if (told(at).length === 0) setAt(placeFor(next));
+  };
   const save = useChange(
     ["connector"],
     () => {
@@ -37,7 +42,7 @@ export function ConnectorForm({ connector, onClose }: Props) {
         spec: {
           connector: speaks,
           agent: agent || null,
-          at: fieldsOf(at) as never,
+          at: fieldsOf(told(at)) as never,
           ...(password && { password }),
         },
       };
@@ -61,7 +66,7 @@ export function ConnectorForm({ connector, onClose }: Props) {
       }
     >
       <TextField label={common.name} help={storages.nameHelp} value={name} onChange={setName} />
-      <SelectField label={words.speaks} value={speaks} onChange={setSpeaks}>
+      <SelectField label={words.speaks} value={speaks} onChange={choose}>
         {SPEAKS.map((each) => (
           <option key={each}>{each}</option>
         ))}
@@ -74,7 +79,7 @@ export function ConnectorForm({ connector, onClose }: Props) {
           </option>
         ))}
       </SelectField>
-      <AtFields label={words.at} pairs={at} onChange={setAt} />
+      <AtFields label={words.at} help={words.atHelp} pairs={at} onChange={setAt} />
       <TextField
         label={words.password}
         help={spec?.has_password ? storages.keyFields.stays : undefined}

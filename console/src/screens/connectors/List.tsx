@@ -1,16 +1,18 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 import { unchanged, useChange } from "../../api/change";
 import { api, ask } from "../../api/client";
+import { connector as connectorQuery } from "../../api/objects";
 import { connectors as connectorsQuery } from "../../api/queries";
 import type { Connector } from "../../api/types";
 import { useBecause } from "../../app/because";
+import { useDialog } from "../../app/dialog";
 import { Button } from "../../parts/button/Button";
 import { Modal } from "../../parts/dialog/Modal";
 import { Remove } from "../../parts/dialog/Remove";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
-import { ProblemNotice, sentence } from "../../parts/notice/ProblemNotice";
+import { ProblemNotice } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
@@ -22,18 +24,19 @@ import style from "./Connectors.module.css";
 
 /** Servers that resources are reached through, and whether they let us in. */
 export function List() {
-  const { connectors: words, screens } = useWords();
+  const { connectors: words, screens, common } = useWords();
   const because = useBecause();
   const query = useQuery(connectorsQuery);
-  const [open, setOpen] = useState<{ one?: Connector }>();
-  const columns = useColumns((one) => setOpen({ one }));
-  const close = () => setOpen(undefined);
+  const add = useDialog("add");
+  const edit = useDialog("edit");
+  const one = useQuery({ ...connectorQuery(edit.of ?? ""), enabled: edit.isOpen });
+  const columns = useColumns(({ id }) => edit.open(id));
   return (
     <Page
       title={screens.connectors}
       answer={words.answer}
       actions={
-        <Button kind="primary" because={because} onClick={() => setOpen({})}>
+        <Button kind="primary" because={because} onClick={() => add.open()}>
           {words.add}
         </Button>
       }
@@ -51,8 +54,13 @@ export function List() {
           )}
         </Loading>
       </Panel>
-      <Modal title={open?.one?.name ?? words.add} isOpen={open !== undefined} onClose={close}>
-        <ConnectorForm connector={open?.one} onClose={close} />
+      <Modal title={words.add} isOpen={add.isOpen} onClose={add.close}>
+        <ConnectorForm onClose={add.close} />
+      </Modal>
+      <Modal title={one.data?.name ?? common.edit} isOpen={edit.isOpen} onClose={edit.close}>
+        <Loading of={one}>
+          {(connector) => <ConnectorForm connector={connector} onClose={edit.close} />}
+        </Loading>
       </Modal>
     </Page>
   );
@@ -80,6 +88,7 @@ function useColumns(onChange: (connector: Connector) => void): Column<Connector>
 
 function Actions({ connector, onChange }: { connector: Connector; onChange: () => void }) {
   const { connectors: words, common, consistency } = useWords();
+  const told = useTold();
   const because = useBecause();
   const { name } = connector;
   const path = { id: connector.id };
@@ -102,6 +111,7 @@ function Actions({ connector, onChange }: { connector: Connector; onChange: () =
           {common.edit}
         </Button>
         <Remove
+          id={connector.id}
           title={words.removeTitle(name)}
           action={common.remove}
           of={name}
@@ -125,7 +135,7 @@ function Actions({ connector, onChange }: { connector: Connector; onChange: () =
           <State is={check.data.why_not_more ? "attention" : "good"}>
             {words.reaches(levels[check.data.reaches] ?? check.data.reaches)}
           </State>
-          {check.data.why_not_more && <p>{sentence(check.data.why_not_more)}</p>}
+          {check.data.why_not_more && <p>{told(check.data.why_not_more)}</p>}
         </div>
       )}
     </div>

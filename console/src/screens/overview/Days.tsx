@@ -3,17 +3,17 @@ import { days } from "../../api/queries";
 import type { Day } from "../../api/types";
 import { Loading } from "../../parts/loading/Loading";
 import { Panel } from "../../parts/panel/Panel";
+import { ownZone } from "../../parts/period/zone";
 import { Shape, type Standing } from "../../parts/state/State";
 import { useFormat, useWords } from "../../words";
 import style from "./Overview.module.css";
-
-const SHOWN = 14;
+import { DAYS } from "./screen";
 
 /** What was taken, a day a cell. */
 export function Days() {
   const { overview: words } = useWords();
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const query = useQuery(days(zone, SHOWN));
+  const zone = ownZone();
+  const query = useQuery(days(zone, DAYS));
   return (
     <Panel title={words.days} beside={zone}>
       <Loading of={query} lines={2}>

@@ -4,19 +4,19 @@ import { rowsOf, runs } from "../../api/queries";
 import type { Run } from "../../api/types";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
+import { useTitled } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { useWords } from "../../words";
 import { RunProgress } from "../runs/RunProgress";
 import { RunTable } from "../runs/RunTable";
 import style from "./Overview.module.css";
-
-const SHOWN = 10;
+import { RUNS } from "./screen";
 
 /** What runs now, and what ran last. */
 export function Recent() {
   const { overview: words } = useWords();
-  const running = useInfiniteQuery(runs({ state: "running" }, SHOWN));
-  const recent = useInfiniteQuery(runs({}, SHOWN));
+  const running = useInfiniteQuery(runs({ state: "running" }, RUNS));
+  const recent = useInfiniteQuery(runs({}, RUNS));
   const now = rowsOf(running.data);
   return (
     <>
@@ -34,7 +34,7 @@ export function Recent() {
           {(data) => (
             <RunTable
               label={words.recent}
-              runs={rowsOf(data).slice(0, SHOWN)}
+              runs={rowsOf(data).slice(0, RUNS)}
               empty={<Empty title={words.nothingRuns} />}
             />
           )}
@@ -45,10 +45,11 @@ export function Recent() {
 }
 
 function Going({ run }: { run: Run }) {
+  const titled = useTitled();
   return (
     <li>
       <Link to="/runs/$id" params={{ id: run.id }}>
-        {run.title}
+        {titled(run.title)}
       </Link>
       <RunProgress run={run} />
     </li>

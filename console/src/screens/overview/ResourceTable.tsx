@@ -3,12 +3,14 @@ import { Link } from "@tanstack/react-router";
 import { rowsOf, standings } from "../../api/queries";
 import type { Standing } from "../../api/types";
 import { Loading } from "../../parts/loading/Loading";
+import { useTitled, useTold } from "../../parts/notice/told";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { When } from "../../parts/when/When";
 import { useWords } from "../../words";
 import { ConsistencyWord } from "../snapshots/ItemTable";
 import { HEALTHS } from "./answer";
+import style from "./Overview.module.css";
 import { Trend } from "./Trend";
 
 export function ResourceTable() {
@@ -33,6 +35,8 @@ export function ResourceTable() {
 }
 
 function useColumns(): Column<Standing>[] {
+  const titled = useTitled();
+  const told = useTold();
   const { overview: words, common, kinds } = useWords();
   return [
     {
@@ -54,7 +58,10 @@ function useColumns(): Column<Standing>[] {
       cell: (row) => (
         <State is={HEALTHS[row.health]}>
           {words.healths[row.health]}
-          {row.why_not && `: ${row.why_not}`}
+          {row.why_not && `: ${titled(row.why_not)}`}
+          {row.health !== "good" && row.last[0]?.reason && (
+            <small className={style.why}>{told(row.last[0].reason)}</small>
+          )}
         </State>
       ),
     },

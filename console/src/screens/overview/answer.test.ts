@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Status } from "../../api/types";
-import { answerOf } from "./answer";
+import { answerOf, seriousFirst } from "./answer";
 
 const NONE = { good: 0, attention: 0, failed: 0, never: 0, unprotected: 0 };
 const status = (counts: object, ...codes: string[]): Status =>
@@ -20,4 +20,15 @@ test("green only if each that is to be protected can be restored and nothing war
 
 test("what is switched off does not count", () => {
   expect(answerOf(status({ unprotected: 3 })).all).toBe(0);
+});
+
+test("what a restore would fail for comes first, otherwise in the server's order", () => {
+  const codes = ["no-schedule", "storage", "storage-warns", "no-full"] as const;
+  const warnings = codes.map((code) => ({ code, what: "", cure: "" }));
+  expect(seriousFirst(warnings).map(({ code }) => code)).toEqual([
+    "storage",
+    "no-full",
+    "no-schedule",
+    "storage-warns",
+  ]);
 });

@@ -9,6 +9,12 @@ export const SERIOUS: ReadonlySet<Warning["code"]> = new Set([
   "never-captured",
 ]);
 
+/** Those first that mean so. */
+export const seriousFirst = (warnings: Warning[]): Warning[] =>
+  [...warnings].sort(
+    (one, other) => Number(SERIOUS.has(other.code)) - Number(SERIOUS.has(one.code)),
+  );
+
 export const HEALTHS: Record<Health, Standing> = {
   good: "good",
   attention: "attention",

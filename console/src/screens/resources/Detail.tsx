@@ -15,7 +15,7 @@ import { useWords } from "../../words";
 import { draftOf } from "./form/draft";
 import { ResourceForm } from "./form/ResourceForm";
 import { Hooks } from "./hooks/Hooks";
-import { StandingOfOne } from "./Standing";
+import { StandingOfOne } from "./StandingWords";
 import { detail } from "./screen";
 
 export function Detail() {
@@ -67,6 +67,7 @@ function Actions({ resource }: { resource: Resource }) {
       </LinkButton>
       {who.may("change") && (
         <Remove
+          id={resource.id}
           title={words.deleteTitle(resource.name)}
           action={common.delete}
           name={resource.name}

@@ -7,7 +7,8 @@ import { type Column, Table } from "../../parts/table/Table";
 import { useWords } from "../../words";
 import { placeOf } from "./choices";
 import style from "./Resources.module.css";
-import { Standing } from "./Standing";
+import { Standing } from "./StandingWords";
+import { standingOfParts } from "./standing";
 
 export function ResourceTable(props: { resources: Resource[]; isFiltered: boolean }) {
   const { resources: words, screens } = useWords();
@@ -50,7 +51,16 @@ function useColumns(): Column<Resource>[] {
     {
       key: "protected",
       title: common.state,
-      cell: (resource) => <Standing resource={resource} told={told.get(resource.id)} />,
+      cell: (resource) => (
+        <Standing
+          resource={resource}
+          told={
+            resource.spec.kind === "application"
+              ? standingOfParts(resource, standing.data?.items ?? [])
+              : told.get(resource.id)
+          }
+        />
+      ),
     },
     {
       key: "place",

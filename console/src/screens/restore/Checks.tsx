@@ -1,6 +1,6 @@
 import type { RestorePlan } from "../../api/types";
 import { Notice } from "../../parts/notice/Notice";
-import { sentence } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
@@ -10,6 +10,7 @@ import { checksOf, type NamedCheck, VERDICTS } from "./planned";
 /** What was looked at before anything is done: whatever stands in the way first, with its cure. */
 export function Checks({ plan }: { plan: RestorePlan }) {
   const { restore, verdicts } = useWords();
+  const told = useTold();
   const words = restore.checks;
   const checks = checksOf(plan);
   const count = (outcome: NamedCheck["outcome"]) =>
@@ -33,10 +34,10 @@ export function Checks({ plan }: { plan: RestorePlan }) {
       title: words.columns.found,
       cell: ({ message, cure }) => (
         <>
-          <p>{sentence(message)}</p>
+          <p>{told(message)}</p>
           {cure && (
             <p>
-              <strong>{words.cure}:</strong> {sentence(cure)}
+              <strong>{words.cure}:</strong> {told(cure)}
             </p>
           )}
         </>

@@ -5,6 +5,7 @@ import type { Restore, RestorePlan } from "../../api/types";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Loading } from "../../parts/loading/Loading";
 import { Notice } from "../../parts/notice/Notice";
+import { useTitled } from "../../parts/notice/told";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
@@ -41,10 +42,11 @@ interface Props {
 function Shown({ restore, plan }: Props) {
   const { restore: words, screens } = useWords();
   const run = useLiveRun(restore.run, ["restore"], restore.standing === "going-on");
+  const titled = useTitled();
   const isPlanned = restore.standing === "planned";
   return (
     <Page
-      title={run.title}
+      title={titled(run.title)}
       trail={
         <Link to="/restore" activeOptions={{ exact: true }}>
           {screens.restore}
@@ -73,7 +75,7 @@ function Shown({ restore, plan }: Props) {
         </Panel>
       )}
       {plan ? (
-        <PlanPanels plan={plan} isAgreed={!isPlanned} />
+        <PlanPanels plan={plan} snapshot={restore.snapshot} isAgreed={!isPlanned} />
       ) : (
         isPlanned && <NoPlan restore={restore} />
       )}

@@ -6,7 +6,7 @@ import type { HostStanding, Restore } from "../../api/types";
 import { useIsLost } from "../../app/live";
 import { Button } from "../../parts/button/Button";
 import { Form } from "../../parts/field/Form";
-import { sentence } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { useWords } from "../../words";
@@ -75,6 +75,7 @@ export function Interrupted({ restore }: { restore: Restore }) {
 
 function Host({ host }: { host: HostStanding }) {
   const { restore } = useWords();
+  const told = useTold();
   const words = restore.interrupted;
   const known = useQuery(agents);
   const agent = known.data?.items.find(({ id }) => id === host.agent);
@@ -83,7 +84,7 @@ function Host({ host }: { host: HostStanding }) {
     return (
       <li>
         <State is="attention">{name}</State>
-        <p>{sentence(host.unknown)}</p>
+        <p>{told(host.unknown)}</p>
       </li>
     );
   }

@@ -6,6 +6,7 @@ import type { Restore } from "../../api/types";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
+import { useTitled } from "../../parts/notice/told";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
@@ -46,6 +47,7 @@ export function List() {
 }
 
 function useColumns(): Column<Restore>[] {
+  const titled = useTitled();
   const { restore: words } = useWords();
   const { columns } = words;
   return [
@@ -55,7 +57,7 @@ function useColumns(): Column<Restore>[] {
       isHead: true,
       cell: ({ run }) => (
         <Link to="/restore/$id" params={{ id: run.id }}>
-          {run.title}
+          {titled(run.title)}
         </Link>
       ),
     },

@@ -22,6 +22,7 @@ import { begin } from "./screen";
 import { useOwn } from "./tenant";
 import { WhatPanel } from "./What";
 import { WherePanel } from "./Where";
+import { Whole } from "./Whole";
 
 export function New() {
   const { restore: words, screens } = useWords();
@@ -118,6 +119,7 @@ function Chosen({ snapshot, items }: { snapshot: Snapshot; items: SnapshotItem[]
         , <When at={snapshot.time} />
       </Panel>
       <WhatPanel {...{ snapshot, choices, own, asked, what, change }} />
+      {what === "all" && <Whole snapshot={snapshot.id} />}
       <WherePanel {...{ asked, what, names, change, isTried }} />
       {isTried && lack && <Notice is="failed" isNews title={words.lacks[lack]} />}
     </Form>

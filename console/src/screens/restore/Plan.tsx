@@ -1,7 +1,5 @@
 import type { PlannedItem, RestorePlan } from "../../api/types";
-import { CopyLine } from "../../parts/copy/CopyLine";
-import { Notice } from "../../parts/notice/Notice";
-import { sentence } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
@@ -10,17 +8,26 @@ import { Checks } from "./Checks";
 import style from "./Plan.module.css";
 import { sumsOf } from "./planned";
 import { detail } from "./screen";
+import { Whole } from "./Whole";
+
+interface Props {
+  plan: RestorePlan;
+  /** Id of the snapshot that it is of. */
+  snapshot: string;
+  isAgreed: boolean;
+}
 
 /** What will be done, in order of what one must know first. */
-export function PlanPanels({ plan, isAgreed }: { plan: RestorePlan; isAgreed: boolean }) {
+export function PlanPanels({ plan, snapshot, isAgreed }: Props) {
   const { restore } = useWords();
+  const told = useTold();
   const words = restore.plan;
   const format = useFormat();
   const isAll = detail.useSearch().all || plan.items.length === 0;
   const { created, replaced, refused, bytes } = sumsOf(plan);
   return (
     <>
-      {isAll && plan.manager_command && <Everything command={plan.manager_command} />}
+      {isAll && plan.manager_command && <Whole snapshot={snapshot} />}
       {plan.items.length > 0 && <Checks plan={plan} />}
       {plan.items.length > 0 && (
         <Panel
@@ -38,7 +45,7 @@ export function PlanPanels({ plan, isAgreed }: { plan: RestorePlan; isAgreed: bo
             {plan.missing.map(({ name, reason }) => (
               <li key={name}>
                 <State is="failed">{name}</State>
-                <p>{sentence(reason)}</p>
+                <p>{told(reason)}</p>
               </li>
             ))}
           </ul>
@@ -61,24 +68,9 @@ export function PlanPanels({ plan, isAgreed }: { plan: RestorePlan; isAgreed: bo
   );
 }
 
-function Everything({ command }: { command: string }) {
-  const { restore } = useWords();
-  const words = restore.plan;
-  return (
-    <Panel title={words.everything}>
-      <div className={style.everything}>
-        <p>{words.everythingWords}</p>
-        <CopyLine text={command} label={words.command} />
-        <Notice is="attention" title={words.logIn}>
-          {words.logInWords}
-        </Notice>
-      </div>
-    </Panel>
-  );
-}
-
 function Items({ items }: { items: PlannedItem[] }) {
   const { restore } = useWords();
+  const told = useTold();
   const words = restore.plan;
   const format = useFormat();
   const columns: Column<PlannedItem>[] = [
@@ -105,7 +97,7 @@ function Items({ items }: { items: PlannedItem[] }) {
       cell: ({ steps }) => (
         <ol className={style.steps}>
           {steps.map((step) => (
-            <li key={step}>{sentence(step)}</li>
+            <li key={step}>{told(step)}</li>
           ))}
         </ol>
       ),

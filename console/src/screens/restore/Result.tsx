@@ -3,7 +3,7 @@ import type { Restore } from "../../api/types";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Facts } from "../../parts/facts/Facts";
 import { Notice } from "../../parts/notice/Notice";
-import { sentence } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { useNow } from "../../parts/when/now";
 import { When } from "../../parts/when/When";
@@ -64,6 +64,7 @@ export function Result({ restore }: { restore: Restore }) {
 
 function Answer({ restore }: { restore: Restore }) {
   const { restore: words } = useWords();
+  const say = useTold();
   const { undoPoint, missing } = resultOf(restore.run);
   const told = words.results[restore.standing];
   const isWhole = restore.standing !== "done" || missing === 0;
@@ -81,7 +82,7 @@ function Answer({ restore }: { restore: Restore }) {
         )
       }
     >
-      {restore.run.cause ? sentence(restore.run.cause) : told.words}
+      {restore.run.cause ? say(restore.run.cause) : told.words}
       {restore.standing === "done" && undoPoint && ` ${words.result.undoWords}`}
     </Notice>
   );

@@ -1,8 +1,8 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 import { api, ask } from "../../api/client";
 import { run as runQuery } from "../../api/queries";
 import type { Run } from "../../api/types";
+import { useDialog } from "../../app/dialog";
 import { useIsLost } from "../../app/live";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
@@ -11,7 +11,7 @@ import { Confirm } from "../../parts/dialog/Confirm";
 import { Facts } from "../../parts/facts/Facts";
 import { Loading } from "../../parts/loading/Loading";
 import { Notice } from "../../parts/notice/Notice";
-import { sentence } from "../../parts/notice/ProblemNotice";
+import { useTitled, useTold } from "../../parts/notice/told";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
@@ -33,10 +33,12 @@ export function Detail() {
 
 function Shown({ run }: { run: Run }) {
   const { runs: words } = useWords();
+  const told = useTold();
+  const titled = useTitled();
   const taken = snapshotOf(run);
   return (
     <Page
-      title={run.title || words.kinds[run.kind]}
+      title={titled(run.title) || words.kinds[run.kind]}
       answer={<State is={standingOf(run.state)}>{words.states[run.state]}</State>}
       actions={
         <>
@@ -54,7 +56,7 @@ function Shown({ run }: { run: Run }) {
           is={run.state === "failed" ? "failed" : "attention"}
           title={words.states[run.state]}
         >
-          {sentence(run.cause)}
+          {told(run.cause)}
         </Notice>
       )}
       {!isOver(run) && (
@@ -95,11 +97,11 @@ function Cancel({ run }: { run: Run }) {
   const { runs: words, common } = useWords();
   const who = useWho();
   const isLost = useIsLost();
-  const [isAsked, setAsked] = useState(false);
+  const asked = useDialog("cancel");
   const cancel = useMutation({
     mutationFn: () =>
       ask(api.POST("/api/v1/runs/{id}/cancel", { params: { path: { id: run.id } } })),
-    onSuccess: () => setAsked(false),
+    onSuccess: asked.close,
   });
   const needed =
     run.kind === "snapshot" ? "snapshot" : run.kind === "restore" ? "restore" : "change";
@@ -107,17 +109,17 @@ function Cancel({ run }: { run: Run }) {
   const because = isLost ? common.offline : run.is_canceling ? words.canceling : undefined;
   return (
     <>
-      <Button kind="danger" because={because} onClick={() => setAsked(true)}>
+      <Button kind="danger" because={because} onClick={() => asked.open()}>
         {words.cancel}
       </Button>
       <Confirm
         title={words.cancelTitle}
         action={words.cancel}
-        isOpen={isAsked}
+        isOpen={asked.isOpen}
         isBusy={cancel.isPending}
         error={cancel.error}
         onConfirm={() => cancel.mutate()}
-        onClose={() => setAsked(false)}
+        onClose={asked.close}
       >
         <p>{words.cancelWords}</p>
       </Confirm>

@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Run } from "../../api/types";
+import { useTitled } from "../../parts/notice/told";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { useNow } from "../../parts/when/now";
@@ -29,6 +30,7 @@ export function RunTable({ runs, label, empty, onNearEnd }: Props) {
 }
 
 function useColumns(): Column<Run>[] {
+  const titled = useTitled();
   const { runs: words } = useWords();
   const format = useFormat();
   const now = useNow();
@@ -39,7 +41,7 @@ function useColumns(): Column<Run>[] {
       isHead: true,
       cell: (run) => (
         <Link to="/runs/$id" params={{ id: run.id }}>
-          {run.title || words.kinds[run.kind]}
+          {titled(run.title) || words.kinds[run.kind]}
         </Link>
       ),
     },

@@ -58,6 +58,7 @@ function Actions({ profile }: { profile: Profile }) {
     <>
       <Switch profile={profile} />
       <Remove
+        id={profile.id}
         title={words.deleteTitle(profile.name)}
         action={common.delete}
         name={profile.name}

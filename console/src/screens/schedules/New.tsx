@@ -3,7 +3,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { readyMade } from "../../api/objects";
 import { Loading } from "../../parts/loading/Loading";
 import { Page } from "../../parts/page/Page";
-import { ownZone } from "../../parts/period/ZoneField";
+import { ownZone } from "../../parts/period/zone";
 import { useWords } from "../../words";
 import { draftOf, freshDraft } from "./edit/draft";
 import { Editor } from "./edit/Editor";

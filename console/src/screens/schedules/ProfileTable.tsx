@@ -3,16 +3,17 @@ import { Link } from "@tanstack/react-router";
 import { sent, unchanged, useChange } from "../../api/change";
 import { api, ask } from "../../api/client";
 import { reading } from "../../api/objects";
-import type { Profile, ProfileSpec } from "../../api/types";
+import type { Period, Profile, ProfileSpec } from "../../api/types";
 import { useBecause } from "../../app/because";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
 import { Empty } from "../../parts/notice/Empty";
-import { ProblemNotice, sentence } from "../../parts/notice/ProblemNotice";
+import { ProblemNotice } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { When } from "../../parts/when/When";
-import { useWords } from "../../words";
+import { useFormat, useWords } from "../../words";
 import style from "./Schedules.module.css";
 
 export function ProfileTable({ profiles }: { profiles: Profile[] }) {
@@ -68,14 +69,25 @@ function useColumns(): Column<Profile>[] {
 const useReading = ({ spec }: Profile) => useQuery(reading(spec as ProfileSpec)).data?.periods;
 
 function Said({ profile }: { profile: Profile }) {
-  const { schedules } = useWords();
+  const { schedules, times } = useWords();
+  const format = useFormat();
+  const told = useTold();
   const periods = useReading(profile);
-  const keeps = (profile.spec as ProfileSpec).periods.map(({ retention }) => retention);
+  const keptOf = (retention = "1m") => {
+    const long = format.retention(retention);
+    if (long) return schedules.kept(long);
+    return /^(forever|never)$/.test(retention) ? schedules.keptForEver : schedules.kept(retention);
+  };
+  const own = (profile.spec as ProfileSpec).periods;
+  const saidOf = (period: Period | undefined) => {
+    const said = period && times.says(period.frequency);
+    return said && `${said}, ${period.time_zone ?? "UTC"}`;
+  };
   return (
     <ul>
       {periods?.map(({ name, words }, at) => (
         <li key={name}>
-          {sentence(words)} {schedules.kept(keeps[at] ?? "1m")}
+          {told(saidOf(own[at]) ?? words)} {keptOf(own[at]?.retention)}
         </li>
       ))}
     </ul>

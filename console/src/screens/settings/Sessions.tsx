@@ -47,6 +47,7 @@ function useColumns(): Column<Session>[] {
       cell: ({ id, is_this, user_name, address }) =>
         is_this ? null : (
           <Remove
+            id={id}
             title={words.endTitle}
             action={words.end}
             of={`${user_name}, ${address}`}

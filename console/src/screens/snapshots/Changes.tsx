@@ -3,6 +3,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, ask } from "../../api/client";
 import type { ChangedSnapshot, Snapshot } from "../../api/types";
+import { useDialog } from "../../app/dialog";
 import { useIsLost } from "../../app/live";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
@@ -17,21 +18,21 @@ export function Changes({ snapshot }: { snapshot: Snapshot }) {
   const { snapshots: words, common } = useWords();
   const who = useWho();
   const because = useIsLost() ? common.offline : undefined;
-  const [open, setOpen] = useState<"change" | "delete">();
+  const change = useDialog("change");
+  const remove = useDialog("remove", snapshot.id);
   if (!who.may("change")) return null;
-  const close = () => setOpen(undefined);
   return (
     <>
-      <Button because={because} onClick={() => setOpen("change")}>
+      <Button because={because} onClick={() => change.open()}>
         {words.actions.more}
       </Button>
-      <Button kind="danger" because={because} onClick={() => setOpen("delete")}>
+      <Button kind="danger" because={because} onClick={() => remove.open()}>
         {words.actions.delete}
       </Button>
-      <Modal title={words.actions.more} isOpen={open === "change"} onClose={close}>
-        <ChangeForm snapshot={snapshot} onClose={close} />
+      <Modal title={words.actions.more} isOpen={change.isOpen} onClose={change.close}>
+        <ChangeForm snapshot={snapshot} onClose={change.close} />
       </Modal>
-      <Delete snapshot={snapshot} isOpen={open === "delete"} onClose={close} />
+      <Delete snapshot={snapshot} isOpen={remove.isOpen} onClose={remove.close} />
     </>
   );
 }

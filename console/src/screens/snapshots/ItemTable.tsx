@@ -1,5 +1,5 @@
 import type { Consistency, SnapshotItem } from "../../api/types";
-import { sentence } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { type Standing, State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { useFormat, useWords } from "../../words";
@@ -29,6 +29,7 @@ export function ItemTable({ items }: { items: SnapshotItem[] }) {
 
 function useColumns(): Column<SnapshotItem>[] {
   const { snapshots, kinds, outcomes } = useWords();
+  const told = useTold();
   const { columns } = snapshots.detail;
   const format = useFormat();
   return [
@@ -74,7 +75,7 @@ function useColumns(): Column<SnapshotItem>[] {
     {
       key: "reason",
       title: columns.reason,
-      cell: ({ reason }) => (reason ? sentence(reason) : ""),
+      cell: ({ reason }) => (reason ? told(reason) : ""),
     },
   ];
 }

@@ -1,26 +1,22 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { resources, rowsOf, snapshots } from "../../api/queries";
+import { OPENED, useLeave } from "../../app/dialog";
 import { useIsLost } from "../../app/live";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
-import { SelectField, TextField } from "../../parts/field/inputs";
-import { Filters } from "../../parts/filters/Filters";
-import { Loading } from "../../parts/loading/Loading";
-import { Empty } from "../../parts/notice/Empty";
+import { LinkButton } from "../../parts/button/LinkButton";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { Tabs } from "../../parts/tabs/Tabs";
 import { useWords } from "../../words";
+import { Choices } from "./Choices";
 import { NewDialog } from "./new/NewDialog";
-import { SnapshotTable } from "./SnapshotTable";
+import { Rows } from "./Rows";
 import { list } from "./screen";
-import { fits } from "./standing";
-import { isIn, scopeOf, TABS, type Tab } from "./tabs";
+import { TABS } from "./tabs";
 import { Upload } from "./upload/Upload";
 
 export function List() {
-  const { snapshots: words, screens } = useWords();
+  const { snapshots: words, screens, find } = useWords();
   const asked = list.useSearch();
   const tab = asked.tab ?? "all";
   return (
@@ -29,6 +25,9 @@ export function List() {
       answer={words.answer[tab]}
       actions={
         <>
+          <LinkButton to="/snapshots/find" search={{ resource: asked.resource }}>
+            {find.title}
+          </LinkButton>
           <Upload />
           <Take />
         </>
@@ -54,62 +53,6 @@ export function List() {
   );
 }
 
-function Rows({ tab }: { tab: Tab }) {
-  const { snapshots: words } = useWords();
-  const { q, resource } = list.useSearch();
-  const query = useInfiniteQuery(snapshots({ scope: scopeOf(tab), resource }));
-  const more = query.hasNextPage && !query.isFetchingNextPage ? query.fetchNextPage : undefined;
-  const isFiltered = Boolean(q || resource);
-  return (
-    <Loading of={query} lines={8}>
-      {(data) => (
-        <SnapshotTable
-          label={words.tabs[tab]}
-          snapshots={rowsOf(data).filter((each) => isIn(tab, each) && (!q || fits(each, q)))}
-          onNearEnd={more}
-          empty={
-            <Empty title={isFiltered ? words.noneFound : words.none}>
-              {isFiltered ? undefined : words.noneWords[tab]}
-            </Empty>
-          }
-        />
-      )}
-    </Loading>
-  );
-}
-
-function Choices() {
-  const { snapshots: words } = useWords();
-  const { q, resource } = list.useSearch();
-  const navigate = useNavigate({ from: list.fullPath });
-  const known = useQuery(resources);
-  return (
-    <Filters>
-      <TextField
-        label={words.filter}
-        type="search"
-        placeholder={words.filterHelp}
-        value={q ?? ""}
-        onChange={(typed) =>
-          navigate({ search: (now) => ({ ...now, q: typed || undefined }), replace: true })
-        }
-      />
-      <SelectField
-        label={words.resource}
-        value={resource ?? ""}
-        onChange={(id) => navigate({ search: (now) => ({ ...now, resource: id || undefined }) })}
-      >
-        <option value="">{words.anyResource}</option>
-        {known.data?.items.map(({ id, name }) => (
-          <option key={id} value={id}>
-            {name}
-          </option>
-        ))}
-      </SelectField>
-    </Filters>
-  );
-}
-
 /** The dialog has an address: other screens lead to it. */
 function Take() {
   const { snapshots: words, common } = useWords();
@@ -117,18 +60,17 @@ function Take() {
   const isLost = useIsLost();
   const { new: isOpen } = list.useSearch();
   const navigate = useNavigate({ from: list.fullPath });
+  const leave = useLeave();
   if (!who.may("snapshot")) return null;
-  const open = (is: true | undefined) => navigate({ search: (now) => ({ ...now, new: is }) });
+  const open = () => navigate({ search: (now) => ({ ...now, new: true }), state: OPENED });
+  const close = () =>
+    leave(() => navigate({ search: (now) => ({ ...now, new: undefined }), replace: true }));
   return (
     <>
-      <Button
-        kind="primary"
-        because={isLost ? common.offline : undefined}
-        onClick={() => open(true)}
-      >
+      <Button kind="primary" because={isLost ? common.offline : undefined} onClick={open}>
         {words.take}
       </Button>
-      <NewDialog isOpen={isOpen === true} onClose={() => open(undefined)} />
+      <NewDialog isOpen={isOpen === true} onClose={close} />
     </>
   );
 }

@@ -1,6 +1,6 @@
 import type { Snapshot, SnapshotScope } from "../../api/types";
 
-export const TABS = ["full", "partial", "tenant", "uploaded", "all"] as const;
+export const TABS = ["all", "full", "partial", "tenant", "uploaded"] as const;
 export type Tab = (typeof TABS)[number];
 
 export const tabOf = (value: unknown): Tab | undefined => TABS.find((tab) => tab === value);

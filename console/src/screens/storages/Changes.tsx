@@ -1,9 +1,9 @@
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
 import { unchanged, useChange } from "../../api/change";
 import { api, ask } from "../../api/client";
 import type { Storage } from "../../api/types";
 import { useBecause } from "../../app/because";
+import { useDialog } from "../../app/dialog";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
 import { Modal } from "../../parts/dialog/Modal";
@@ -18,7 +18,7 @@ export function Changes({ storage }: { storage: Storage }) {
   const who = useWho();
   const because = useBecause();
   const navigate = useNavigate();
-  const [isOpen, setOpen] = useState(false);
+  const edit = useDialog("edit");
   const params = { path: { id: storage.id }, header: unchanged(storage) };
   const makeDefault = useChange(["storage"], () =>
     ask(
@@ -41,10 +41,11 @@ export function Changes({ storage }: { storage: Storage }) {
           {words.makeDefault}
         </Button>
       )}
-      <Button because={because} onClick={() => setOpen(true)}>
+      <Button because={because} onClick={() => edit.open()}>
         {common.edit}
       </Button>
       <Remove
+        id={storage.id}
         title={words.deleteTitle(storage.name)}
         action={common.delete}
         name={storage.name}
@@ -55,8 +56,8 @@ export function Changes({ storage }: { storage: Storage }) {
       >
         <p>{words.deleteWords}</p>
       </Remove>
-      <Modal title={common.edit} isOpen={isOpen} onClose={() => setOpen(false)} isWide>
-        <ChangeForm storage={storage} onClose={() => setOpen(false)} />
+      <Modal title={common.edit} isOpen={edit.isOpen} onClose={edit.close} isWide>
+        <ChangeForm storage={storage} onClose={edit.close} />
       </Modal>
     </>
   );

@@ -9,7 +9,8 @@ import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
-import { ProblemNotice, sentence } from "../../parts/notice/ProblemNotice";
+import { ProblemNotice } from "../../parts/notice/ProblemNotice";
+import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
@@ -72,6 +73,7 @@ export function Checks({ id }: { id: string }) {
 
 function useColumns(): Column<Check>[] {
   const { storages: words, verdicts, common } = useWords();
+  const told = useTold();
   return [
     {
       key: "name",
@@ -84,7 +86,7 @@ function useColumns(): Column<Check>[] {
       title: common.state,
       cell: (check) => <State is={standingOfCheck(check)}>{verdicts[check.outcome]}</State>,
     },
-    { key: "message", title: words.found, cell: ({ message }) => sentence(message) },
-    { key: "cure", title: words.cure, cell: ({ cure }) => (cure ? sentence(cure) : "") },
+    { key: "message", title: words.found, cell: ({ message }) => told(message) },
+    { key: "cure", title: words.cure, cell: ({ cure }) => (cure ? told(cure) : "") },
   ];
 }

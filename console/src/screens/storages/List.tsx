@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { storages } from "../../api/queries";
 import { useBecause } from "../../app/because";
+import { OPENED, useLeave } from "../../app/dialog";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
 import { Modal } from "../../parts/dialog/Modal";
@@ -32,15 +33,20 @@ function Add() {
   const because = useBecause();
   const { new: isOpen } = list.useSearch();
   const navigate = useNavigate({ from: list.fullPath });
+  const leave = useLeave();
   if (!who.may("change")) return null;
-  const open = (is: true | undefined) => navigate({ search: { new: is } });
+  const close = () => leave(() => navigate({ search: {}, replace: true }));
   return (
     <>
-      <Button kind="primary" because={because} onClick={() => open(true)}>
+      <Button
+        kind="primary"
+        because={because}
+        onClick={() => navigate({ search: { new: true }, state: OPENED })}
+      >
         {words.add}
       </Button>
-      <Modal title={words.add} isOpen={isOpen === true} isWide onClose={() => open(undefined)}>
-        <AddForm onClose={() => open(undefined)} />
+      <Modal title={words.add} isOpen={isOpen === true} isWide onClose={() => close()}>
+        <AddForm onClose={() => close()} />
       </Modal>
     </>
   );

@@ -12,7 +12,8 @@ import style from "./Storages.module.css";
 export function Usage({ id }: { id: string }) {
   const { storages: words } = useWords();
   const format = useFormat();
-  const usage = useQuery(storageState(id)).data?.usage;
+  const { data: state } = useQuery(storageState(id));
+  const usage = state?.usage;
   if (!usage) return null;
   const { total_bytes: total, free_bytes: free } = usage;
   const points = usage.history.map(({ time, used_bytes }) => ({
@@ -26,6 +27,7 @@ export function Usage({ id }: { id: string }) {
         {knowsRoom && <Progress share={1 - free / total} label={words.fullness} />}
         <Facts
           of={[
+            [words.checked, <When key="checked" at={state.checked} />],
             [words.usedLong, format.bytes(usage.used_bytes)],
             [words.free, typeof free === "number" && format.bytes(free)],
             [words.total, typeof total === "number" && format.bytes(total)],

@@ -51,6 +51,7 @@ function Delete({ tenant }: { tenant: Tenant }) {
   const params = { path: { id: tenant.id }, header: unchanged(tenant) };
   return (
     <Remove
+      id={tenant.id}
       title={words.deleteTitle(tenant.name)}
       action={common.delete}
       name={tenant.name}

@@ -1,9 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
 import { tenants as tenantsQuery } from "../../api/queries";
 import type { Tenant } from "../../api/types";
 import { useBecause } from "../../app/because";
+import { useDialog } from "../../app/dialog";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
 import { Modal } from "../../parts/dialog/Modal";
@@ -21,7 +21,7 @@ export function List() {
   const who = useWho();
   const because = useBecause();
   const navigate = useNavigate();
-  const [isOpen, setOpen] = useState(false);
+  const add = useDialog("add");
   const query = useQuery(tenantsQuery);
   const columns = useColumns();
   return (
@@ -30,7 +30,7 @@ export function List() {
       answer={words.answer}
       actions={
         who.may("system") && (
-          <Button kind="primary" because={because} onClick={() => setOpen(true)}>
+          <Button kind="primary" because={because} onClick={() => add.open()}>
             {words.add}
           </Button>
         )
@@ -49,10 +49,10 @@ export function List() {
           )}
         </Loading>
       </Panel>
-      <Modal title={words.add} isOpen={isOpen} onClose={() => setOpen(false)}>
+      <Modal title={words.add} isOpen={add.isOpen} onClose={add.close}>
         <TenantForm
           onDone={({ id }) => navigate({ to: "/tenants/$id", params: { id } })}
-          onCancel={() => setOpen(false)}
+          onCancel={add.close}
         />
       </Modal>
     </Page>

@@ -1,10 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 import { unchanged } from "../../api/change";
 import { api, ask } from "../../api/client";
 import { tokens as tokensQuery, users } from "../../api/objects";
 import type { Token } from "../../api/types";
 import { useBecause } from "../../app/because";
+import { useDialog } from "../../app/dialog";
 import { Button } from "../../parts/button/Button";
 import { Modal } from "../../parts/dialog/Modal";
 import { Remove } from "../../parts/dialog/Remove";
@@ -21,7 +21,7 @@ import { TokenForm } from "./TokenForm";
 export function List() {
   const { tokens: words, screens } = useWords();
   const because = useBecause();
-  const [isOpen, setOpen] = useState(false);
+  const add = useDialog("add");
   const query = useQuery(tokensQuery);
   const columns = useColumns();
   return (
@@ -29,7 +29,7 @@ export function List() {
       title={screens.tokens}
       answer={words.answer}
       actions={
-        <Button kind="primary" because={because} onClick={() => setOpen(true)}>
+        <Button kind="primary" because={because} onClick={() => add.open()}>
           {words.add}
         </Button>
       }
@@ -47,8 +47,8 @@ export function List() {
           )}
         </Loading>
       </Panel>
-      <Modal title={words.add} isOpen={isOpen} onClose={() => setOpen(false)}>
-        <TokenForm onClose={() => setOpen(false)} />
+      <Modal title={words.add} isOpen={add.isOpen} onClose={add.close}>
+        <TokenForm onClose={add.close} />
       </Modal>
     </Page>
   );
@@ -82,6 +82,7 @@ function useColumns(): Column<Token>[] {
       isAction: true,
       cell: (token) => (
         <Remove
+          id={token.id}
           title={words.deleteTitle(token.name)}
           action={common.delete}
           of={token.name}

@@ -1,9 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 import { users as usersQuery } from "../../api/objects";
 import { tenants } from "../../api/queries";
 import type { User } from "../../api/types";
 import { useBecause } from "../../app/because";
+import { useDialog } from "../../app/dialog";
 import { Button } from "../../parts/button/Button";
 import { Modal } from "../../parts/dialog/Modal";
 import { Loading } from "../../parts/loading/Loading";
@@ -14,13 +14,14 @@ import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { useWords } from "../../words";
 import { Actions } from "./Actions";
+import { Dialogs } from "./Dialogs";
 import { UserForm } from "./UserForm";
 
 /** Who logs in, and what may he? */
 export function List() {
   const { users: words, screens } = useWords();
   const because = useBecause();
-  const [isOpen, setOpen] = useState(false);
+  const add = useDialog("add");
   const query = useQuery(usersQuery);
   const columns = useColumns();
   return (
@@ -28,7 +29,7 @@ export function List() {
       title={screens.users}
       answer={words.answer}
       actions={
-        <Button kind="primary" because={because} onClick={() => setOpen(true)}>
+        <Button kind="primary" because={because} onClick={() => add.open()}>
           {words.add}
         </Button>
       }
@@ -47,9 +48,10 @@ export function List() {
           )}
         </Loading>
       </Panel>
-      <Modal title={words.add} isOpen={isOpen} onClose={() => setOpen(false)}>
-        <UserForm onClose={() => setOpen(false)} />
+      <Modal title={words.add} isOpen={add.isOpen} onClose={add.close}>
+        <UserForm onClose={add.close} />
       </Modal>
+      <Dialogs />
     </Page>
   );
 }

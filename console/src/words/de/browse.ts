@@ -113,4 +113,10 @@ export const browse: Words["browse"] = {
   notText: "Mindestens eines von beiden ist kein Text.",
   line: "Zeile",
   sameLines: (count) => `${count} ${plural(Number(count), "gleiche Zeile", "gleiche Zeilen")}`,
+  choose: "Auswählen",
+  downloadAll: "Herunterladen",
+  chooseNone: "Nichts auswählen",
+  oneByOne: "Sie kommen nacheinander. Ihr Browser fragt vielleicht, ob er das erlauben soll.",
+  asZip: "Als .zip herunterladen",
+  offerOlder: "Auch ältere anbieten",
 };

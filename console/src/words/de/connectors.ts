@@ -16,4 +16,5 @@ export const connectors: Words["connectors"] = {
   removeTitle: (name) => `Den Konnektor ${name} entfernen?`,
   removeWords:
     "Sein Passwort wird vergessen. Ressourcen, die über ihn erreicht werden, werden nicht mehr aufgenommen.",
+  atHelp: "Nur was vom Üblichen abweicht: Ein leeres Feld wird nicht gesendet.",
 };

@@ -54,4 +54,47 @@ export const overview: Words["overview"] = {
     restoreWords: "Ein Snapshot, den niemand wiederhergestellt hat, ist eine Hoffnung.",
     done: "erledigt",
   },
+  toSchedules: "Zu den Zeitplänen",
+  warnings: {
+    replaced: {
+      what: "Ein anderer Manager führt diese Installation.",
+      isNamed: true,
+      cure: "Halten Sie diesen an, und verwenden Sie den anderen.",
+    },
+    "no-full": {
+      what: "Es gibt keinen vollen Snapshot: Geht dieser Host verloren, ist alles verloren.",
+      isNamed: false,
+      cure: "Nehmen Sie einen auf, in einen Speicher außerhalb dieses Hosts.",
+    },
+    "no-full-elsewhere": {
+      what: "Jeder volle Snapshot liegt auf diesem Host und geht mit ihm verloren.",
+      isNamed: false,
+      cure: "Fügen Sie anderswo einen Speicher hinzu, und nehmen Sie dorthin einen vollen Snapshot auf.",
+    },
+    storage: {
+      what: "Ein Speicher lässt sich nicht benutzen.",
+      isNamed: true,
+      cure: "Seine Prüfungen sagen, warum, und was hilft.",
+    },
+    "never-captured": {
+      what: "Von manchen Ressourcen gibt es keinen Snapshot.",
+      isNamed: true,
+      cure: "Nehmen Sie einen auf. Scheitert er, sagt seine Seite, warum.",
+    },
+    "not-protected": {
+      what: "Manche Ressourcen sind nicht geschützt.",
+      isNamed: true,
+      cure: "Schalten Sie sie ein, oder lassen Sie sie mit Absicht aus.",
+    },
+    "no-schedule": {
+      what: "Kein Zeitplan ist eingeschaltet: Nichts wird von selbst aufgenommen.",
+      isNamed: false,
+      cure: "Nehmen Sie einen fertigen, oder schreiben Sie einen eigenen.",
+    },
+    "storage-warns": {
+      what: "Ein Speicher braucht Aufmerksamkeit.",
+      isNamed: true,
+      cure: "Seine Prüfungen sagen, warum, und was hilft.",
+    },
+  },
 };

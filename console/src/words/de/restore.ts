@@ -43,9 +43,9 @@ export const restore: Words["restore"] = {
     howMuch: "Wie viel",
     all: "Alles, was er enthält",
     allWords: {
-      full: "Jede Ressource jedes Mandanten, über das, was da ist. Der Plan nennt auch den Befehl, der den Manager selbst zurückbringt.",
+      full: "Jede Ressource jedes Mandanten, über das, was da ist. Darunter steht der Befehl, der auch den Manager selbst zurückbringt.",
       tenant: "Alles, was der Mandant hat, über das, was da ist.",
-      manager: "Der Manager selbst: Der Plan nennt den Befehl, der das tut.",
+      manager: "Der Manager selbst: Darunter steht der Befehl, der das tut.",
       partial: "",
     },
     neverAll:
@@ -111,10 +111,16 @@ export const restore: Words["restore"] = {
     },
     commands: "Befehle aus dem Snapshot",
     commandsWords: "Sie stehen im Snapshot und werden auf den Hosts dieser Ressourcen ausgeführt.",
-    everything: "Alles, mit dem Manager selbst",
-    everythingWords:
-      "Geben Sie dies auf dem Host des Managers ein. Es ersetzt den Zustand des Managers und stellt dann alles wieder her, was der Snapshot enthält. Darunter steht, was diese Seite ohne ihn tun kann: alles außer dem Manager.",
-    command: "Befehl",
+  },
+  whole: {
+    title: "Alles, auch der Manager selbst",
+    words:
+      "Für den Tag, an dem alles verloren ist: Auf einem Host eingegeben, ersetzt es den Zustand des Managers und stellt dann alles wieder her, was der Snapshot enthält. Diese Seite kann alles außer dem Manager: Es geht unten weiter.",
+    before: "Vorher",
+    here: "Auf dem Host des Managers",
+    elsewhere: "Auf einer leeren Maschine, wenn der Host des Managers verloren ist",
+    afterwards: "Danach",
+    none: "Es gibt keinen Befehl, der aus diesem Snapshot alles wiederherstellt",
     logIn: "Danach müssen Sie sich neu anmelden",
     logInWords:
       "Benutzer, Passwörter und Tokens sind dann die aus der Zeit des Snapshots. Sitzungen enden, auch diese.",

@@ -54,4 +54,6 @@ export const runs: Words["runs"] = {
   levels: { info: "Info", warning: "Warnung", error: "Fehler" },
   toSnapshot: "Zum Snapshot",
   problems: (count) => `bisher ${count} Probleme`,
+  linesLeft: (count) => `${count} frühere Zeilen sind ausgelassen.`,
+  allLines: "Alle zeigen",
 };

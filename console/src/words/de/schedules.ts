@@ -15,6 +15,7 @@ export const schedules: Words["schedules"] = {
   use: "Ansehen und verwenden",
   when: "Wann und wie lange",
   next: "Nächster",
+  keptForEver: "Bleibt für immer.",
   kept: (retention) => `Bleibt ${retention}.`,
   on: "an",
   off: "ausgeschaltet",

@@ -29,6 +29,7 @@ export const snapshots: Words["snapshots"] = {
     all: "Nehmen Sie den ersten auf.",
   },
   noneFound: "Nichts passt zum Filter.",
+  lookedThrough: (count) => `Die neuesten ${count} wurden durchgesehen.`,
   take: "Snapshot aufnehmen",
   upload: "Hochladen",
   restore: "Wiederherstellen",

@@ -154,7 +154,7 @@ export const storages: Words["storages"] = {
     noneWords: "Das Repository entsteht mit dem ersten Snapshot, der dorthin geht.",
     kinds: {
       passphrase: "Passphrase",
-      recovery: "Notfallblatt",
+      recovery: "Notfallschlüssel",
       age: "age-Empfänger",
       unknown: "Unbekannt",
       damaged: "Beschädigt",
@@ -173,5 +173,20 @@ export const storages: Words["storages"] = {
     removeTitle: (name) => `Den Schlüssel ${name} entfernen?`,
     removeWords:
       "Er öffnet dieses Repository nicht mehr. Wer es vorher kopiert hat, kann ihn an der Kopie weiter verwenden.",
+    once: "Diese Wörter werden nur dieses eine Mal gezeigt",
+    onceWords:
+      "Drucken Sie sie oder schreiben Sie sie auf, und verwahren Sie sie, wo Feuer und Diebe nicht hinkommen. Wer sie hat, liest alles, was Ihr Mandant in diesem Speicher hat.",
+    paper: "Notfallschlüssel",
+    paperHelp:
+      "Zwölf Wörter für Papier: Sie öffnen diesen Speicher, wenn der Manager verloren ist. Sie werden einmal gezeigt.",
+    paperWords: "Die zwölf Wörter",
+    paperUse:
+      "Wenn der Manager verloren ist, geben Sie dies auf einer leeren Maschine ein, die den Speicher erreicht. Es fragt nach den Wörtern.",
+    command: "Befehl",
+    written: "Sie sind verwahrt",
+    print: "Drucken",
+    sheet: "Das Notfallblatt",
+    sheetWords:
+      "Es öffnet alle Speicher und bringt den Manager zurück. Drucken Sie es einmal auf dem Host des Managers, und verwahren Sie es anderswo: Die Konsole zeigt den Schlüssel nie, der darauf steht.",
   },
 };

@@ -1,4 +1,42 @@
+import type { Frequency } from "../../api/types";
 import type { Words } from "../index";
+
+const WEEKDAYS: Words["times"]["weekdays"] = {
+  monday: "Montag",
+  tuesday: "Dienstag",
+  wednesday: "Mittwoch",
+  thursday: "Donnerstag",
+  friday: "Freitag",
+  saturday: "Samstag",
+  sunday: "Sonntag",
+};
+
+const MONTHS = [
+  "Januar",
+  "Februar",
+  "März",
+  "April",
+  "Mai",
+  "Juni",
+  "Juli",
+  "August",
+  "September",
+  "Oktober",
+  "November",
+  "Dezember",
+];
+
+/** Nothing of a cron expression: that is read by the server. */
+function says(is: Frequency): string | undefined {
+  if ("hourly" in is) return `jede Stunde, zur Minute ${is.hourly.minute ?? 0}`;
+  if ("daily" in is) return `jeden Tag um ${is.daily.time} Uhr`;
+  if ("weekly" in is) return `jeden ${WEEKDAYS[is.weekly.weekday]} um ${is.weekly.time} Uhr`;
+  if ("monthly" in is) return `an jedem ${is.monthly.day}. des Monats um ${is.monthly.time} Uhr`;
+  if ("yearly" in is) {
+    return `jedes Jahr am ${is.yearly.day}. ${MONTHS[is.yearly.month - 1]} um ${is.yearly.time} Uhr`;
+  }
+  return undefined;
+}
 
 export const times: Words["times"] = {
   frequency: "Wie oft",
@@ -10,6 +48,7 @@ export const times: Words["times"] = {
     yearly: "Jedes Jahr",
     cron: "Nach einem Cron-Ausdruck",
   },
+  says,
   minute: "Zur Minute",
   weekday: "Wochentag",
   day: "Tag des Monats",
@@ -25,15 +64,7 @@ export const times: Words["times"] = {
   addWindow: "Fenster hinzufügen",
   removeWindow: "Entfernen",
   everyDay: "Keiner gewählt: jeden Tag.",
-  weekdays: {
-    monday: "Montag",
-    tuesday: "Dienstag",
-    wednesday: "Mittwoch",
-    thursday: "Donnerstag",
-    friday: "Freitag",
-    saturday: "Samstag",
-    sunday: "Sonntag",
-  },
+  weekdays: WEEKDAYS,
   shortWeekdays: {
     monday: "Mo",
     tuesday: "Di",
@@ -43,18 +74,5 @@ export const times: Words["times"] = {
     saturday: "Sa",
     sunday: "So",
   },
-  months: [
-    "Januar",
-    "Februar",
-    "März",
-    "April",
-    "Mai",
-    "Juni",
-    "Juli",
-    "August",
-    "September",
-    "Oktober",
-    "November",
-    "Dezember",
-  ],
+  months: MONTHS,
 };

@@ -2,6 +2,7 @@ import type { Words } from "../index";
 
 export const transfers: Words["transfers"] = {
   download: {
+    only: "Nur was hier liegt:",
     title: "Diesen Snapshot herunterladen",
     secrets: "Darin ist wahrscheinlich geheim",
     noSecrets:

@@ -111,4 +111,10 @@ export const browse = {
   notText: "At least one of the two is not text.",
   line: "Line",
   sameLines: (count: string) => `${count} ${plural(Number(count), "equal line", "equal lines")}`,
+  choose: "Choose",
+  downloadAll: "Download",
+  chooseNone: "Choose none",
+  oneByOne: "They come one after the other. Your browser may ask whether it should allow that.",
+  asZip: "Download as .zip",
+  offerOlder: "Offer older ones, too",
 };

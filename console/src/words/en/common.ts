@@ -1,3 +1,5 @@
+import type { Code } from "../../api/problem";
+
 /** Words that many screens use. */
 export const common = {
   common: {
@@ -37,6 +39,27 @@ export const common = {
     unexpected: "Something went wrong in this page",
     passing: "This may pass by itself: try again in a moment.",
     again: "Try again",
+    codes: {
+      "bad-request": "the request cannot be understood",
+      invalid: "something that was written is not right",
+      "login-needed": "you are not logged in any more",
+      "login-refused": "user or password is wrong",
+      "too-many-attempts": "there were too many attempts: wait a little",
+      "not-allowed": "you may not do this",
+      "not-found": "this is not there any more, or you may not see it",
+      "method-not-allowed": "this cannot be done with it",
+      "already-exists": "something is called that already",
+      locked: "something protects it",
+      changed: "somebody else changed it meanwhile: load it again",
+      "too-large": "this is too large",
+      "unsupported-media-type": "this kind of data is not understood",
+      unsupported: "this is not possible here",
+      unavailable: "something is not there at the moment",
+      "no-space": "there is no room left",
+      corrupt: "damage was found",
+      internal: "something went wrong in the manager",
+      offline: "the manager does not answer",
+    } satisfies Record<Code, string>,
   },
   kinds: {
     volume: "Volume",

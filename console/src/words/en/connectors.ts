@@ -14,4 +14,5 @@ export const connectors = {
   removeTitle: (name: string) => `Remove the connector ${name}?`,
   removeWords:
     "Its password is forgotten. Resources that are reached through it are not captured any more.",
+  atHelp: "Only what differs from the usual: an empty field is not sent.",
 };

@@ -1,3 +1,4 @@
+import type { Warning } from "../../api/types";
 import { plural } from "../plural";
 
 export const overview = {
@@ -52,4 +53,48 @@ export const overview = {
     restoreWords: "A snapshot that nobody restored is a hope.",
     done: "done",
   },
+  toSchedules: "To the schedules",
+  /** The server's words name what it is about, where `isNamed`. */
+  warnings: {
+    replaced: {
+      what: "Another manager leads this installation",
+      isNamed: false,
+      cure: "Stop this one, and use the other.",
+    },
+    "no-full": {
+      what: "There is no full snapshot: if this host is lost, all is lost",
+      isNamed: false,
+      cure: "Take one, into a storage off this host.",
+    },
+    "no-full-elsewhere": {
+      what: "Every full snapshot lies on this host, and is lost together with it",
+      isNamed: false,
+      cure: "Add a storage elsewhere, and take a full snapshot into it.",
+    },
+    storage: {
+      what: "A storage cannot be used",
+      isNamed: true,
+      cure: "Its checks say why, and what helps.",
+    },
+    "never-captured": {
+      what: "There is no snapshot of some resources",
+      isNamed: true,
+      cure: "Take one. If it fails, its page says why.",
+    },
+    "not-protected": {
+      what: "Some resources are not protected",
+      isNamed: true,
+      cure: "Switch them on, or leave them out on purpose.",
+    },
+    "no-schedule": {
+      what: "No schedule is switched on: nothing is taken by itself",
+      isNamed: false,
+      cure: "Use a ready-made one, or write your own.",
+    },
+    "storage-warns": {
+      what: "A storage needs attention",
+      isNamed: true,
+      cure: "Its checks say why, and what helps.",
+    },
+  } as Record<Warning["code"], { what: string; isNamed: boolean; cure: string }>,
 };

@@ -40,9 +40,9 @@ export const restore = {
     howMuch: "How much",
     all: "All that it holds",
     allWords: {
-      full: "Every resource of every tenant, over what is there. The plan also names the command that brings back the manager itself.",
+      full: "Every resource of every tenant, over what is there. Below stands the command that also brings back the manager itself.",
       tenant: "All that the tenant has, over what is there.",
-      manager: "The manager itself: the plan names the command that does it.",
+      manager: "The manager itself: below stands the command that does it.",
       partial: "",
     },
     neverAll:
@@ -106,10 +106,16 @@ export const restore = {
     },
     commands: "Commands out of the snapshot",
     commandsWords: "They stand in the snapshot, and will be run on the hosts of these resources.",
-    everything: "Everything, with the manager itself",
-    everythingWords:
-      "Type this on the manager's host. It replaces the manager's state, then restores all that the snapshot holds. Below is what this page can do without it: all but the manager.",
-    command: "Command",
+  },
+  whole: {
+    title: "Everything, with the manager itself",
+    words:
+      "For the day on which all is lost: typed on a host, it replaces the manager's state, then restores all that the snapshot holds. This page can do all but the manager: go on below.",
+    before: "Before",
+    here: "On the manager's host",
+    elsewhere: "On an empty machine, when the manager's host is lost",
+    afterwards: "Afterwards",
+    none: "There is no command that restores everything from this snapshot",
     logIn: "You will have to log in again afterwards",
     logInWords:
       "Users, passwords and tokens are then those of the time of the snapshot. Sessions end, this one too.",

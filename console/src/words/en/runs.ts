@@ -51,4 +51,6 @@ export const runs = {
   levels: { info: "info", warning: "warning", error: "error" },
   toSnapshot: "To the snapshot",
   problems: (count: string) => `${count} problems so far`,
+  linesLeft: (count: string) => `${count} earlier lines are left out.`,
+  allLines: "Show all",
 };

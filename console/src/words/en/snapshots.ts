@@ -28,6 +28,7 @@ export const snapshots = {
     all: "Take the first one.",
   },
   noneFound: "Nothing fits to the filter.",
+  lookedThrough: (count: string) => `The newest ${count} were looked through.`,
   take: "Take snapshot",
   upload: "Upload",
   restore: "Restore",

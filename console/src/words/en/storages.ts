@@ -150,7 +150,7 @@ export const storages = {
     noneWords: "The repository is made with the first snapshot that goes there.",
     kinds: {
       passphrase: "Passphrase",
-      recovery: "Recovery sheet",
+      recovery: "Recovery key",
       age: "age recipient",
       unknown: "Unknown",
       damaged: "Damaged",
@@ -169,5 +169,20 @@ export const storages = {
     removeTitle: (name: string) => `Remove the key ${name}?`,
     removeWords:
       "It no longer opens this repository. Whoever copied the repository before can still use it on that copy.",
+    once: "These words are shown this once",
+    onceWords:
+      "Print them or write them down, and keep them where fire and thieves do not come. Whoever has them reads everything that your tenant keeps in this storage.",
+    paper: "Recovery key",
+    paperHelp:
+      "Twelve words for paper: they open this storage when the manager is lost. They are shown once.",
+    paperWords: "The twelve words",
+    paperUse:
+      "When the manager is lost, type this on an empty machine that reaches the storage. It asks for the words.",
+    command: "Command",
+    written: "They are kept",
+    print: "Print",
+    sheet: "The recovery sheet",
+    sheetWords:
+      "It opens all storages and brings back the manager. Print it once on the manager's host, and keep it elsewhere: the console never shows the key that stands on it.",
   },
 };

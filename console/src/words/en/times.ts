@@ -1,3 +1,5 @@
+import type { Frequency } from "../../api/types";
+
 /** How often, when, and on whose clock. */
 export const times = {
   frequency: "How often",
@@ -9,6 +11,8 @@ export const times = {
     yearly: "Every year",
     cron: "By a cron expression",
   },
+  /** The server says it in English, also of a cron expression. */
+  says: (_: Frequency): string | undefined => undefined,
   minute: "At minute",
   weekday: "Day of the week",
   day: "Day of the month",

@@ -1,6 +1,7 @@
 /** Snapshots as files: downloaded here, uploaded there. */
 export const transfers = {
   download: {
+    only: "Only what lies at",
     title: "Download this snapshot",
     secrets: "This is likely to be secret in it",
     noSecrets: "Nothing in it looks secret. It is sealed nevertheless, unless you want it plain.",

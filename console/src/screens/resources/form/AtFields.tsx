@@ -6,19 +6,20 @@ import type { Pair } from "./pairs";
 
 interface Props {
   label: string;
+  help?: string;
   pairs: Pair[];
   onChange: (pairs: Pair[]) => void;
 }
 
 /** Where it is: names of fields, and what they say. */
-export function AtFields({ label, pairs, onChange }: Props) {
+export function AtFields({ label, help, pairs, onChange }: Props) {
   const { resources: words } = useWords();
   const put = (at: number, over: Partial<Pair>) =>
     onChange(pairs.map((pair, index) => (index === at ? { ...pair, ...over } : pair)));
   return (
     <fieldset className={style.group}>
       <legend>{label}</legend>
-      <p className={style.quiet}>{words.atHelp}</p>
+      <p className={style.quiet}>{help ?? words.atHelp}</p>
       {pairs.map(({ key, value }, at) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: its name is being written
         <div key={at} className={style.row}>

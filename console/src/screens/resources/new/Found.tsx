@@ -11,7 +11,8 @@ import { CopyLine } from "../../../parts/copy/CopyLine";
 import { Checkbox, SelectField } from "../../../parts/field/inputs";
 import { Empty } from "../../../parts/notice/Empty";
 import { Notice } from "../../../parts/notice/Notice";
-import { ProblemNotice, sentence } from "../../../parts/notice/ProblemNotice";
+import { ProblemNotice } from "../../../parts/notice/ProblemNotice";
+import { useTold } from "../../../parts/notice/told";
 import { type Column, Table } from "../../../parts/table/Table";
 import { useWords } from "../../../words";
 import { placeOf } from "../choices";
@@ -24,6 +25,7 @@ import { Outcomes } from "./Outcomes";
 /** Looks on a host for what can be protected, and adds what is chosen. */
 export function Found() {
   const { resources: words } = useWords();
+  const told = useTold();
   const because = useBecause();
   const { agent = "" } = fresh.useSearch();
   const navigate = useNavigate({ from: fresh.fullPath });
@@ -69,7 +71,7 @@ export function Found() {
       )}
       {look.error && <ProblemNotice error={look.error} />}
       {look.data?.problems.map((problem) => (
-        <Notice key={problem} is="attention" title={sentence(problem)} />
+        <Notice key={problem} is="attention" title={told(problem)} />
       ))}
       {look.data && <Choose key={agent} found={look.data.found} agent={agent} />}
     </div>
@@ -120,6 +122,7 @@ function useColumns(
   choose: (names: string[]) => void,
 ): Column<Row>[] {
   const { resources: words, common, kinds, consistency } = useWords();
+  const told = useTold();
   const levels: Record<string, string | undefined> = consistency;
   return [
     {
@@ -151,7 +154,7 @@ function useColumns(
     {
       key: "why",
       title: words.whyNotMore,
-      cell: ({ why_not_more }) => (why_not_more ? sentence(why_not_more) : ""),
+      cell: ({ why_not_more }) => (why_not_more ? told(why_not_more) : ""),
     },
   ];
 }

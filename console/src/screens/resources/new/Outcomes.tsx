@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { Notice } from "../../../parts/notice/Notice";
-import { sentence } from "../../../parts/notice/ProblemNotice";
+import { useTold } from "../../../parts/notice/told";
 import { useWords } from "../../../words";
 import style from "../Resources.module.css";
 import type { Outcome } from "./add";
@@ -8,6 +8,7 @@ import type { Outcome } from "./add";
 /** What was added, and what was not and why. */
 export function Outcomes({ of }: { of: Outcome[] }) {
   const { resources: words, screens } = useWords();
+  const told = useTold();
   const added = of.filter(({ problem }) => !problem);
   return (
     <div className={style.stack} role="status">
@@ -19,8 +20,8 @@ export function Outcomes({ of }: { of: Outcome[] }) {
       {of.map(
         ({ name, problem }) =>
           problem && (
-            <Notice key={name} is="failed" title={`${name}: ${sentence(problem.message)}`}>
-              {problem.cure && sentence(problem.cure)}
+            <Notice key={name} is="failed" title={`${name}: ${told(problem.message)}`}>
+              {problem.cure && told(problem.cure)}
             </Notice>
           ),
       )}

@@ -10,7 +10,7 @@ import { Form } from "../../../parts/field/Form";
 import { Checkbox, TextField } from "../../../parts/field/inputs";
 import { Panel } from "../../../parts/panel/Panel";
 import type { PeriodDraft } from "../../../parts/period/period";
-import { ownZone } from "../../../parts/period/ZoneField";
+import { ownZone } from "../../../parts/period/zone";
 import { useWords } from "../../../words";
 import style from "../Schedules.module.css";
 import { type Draft, further, specOf } from "./draft";

@@ -4,7 +4,7 @@ import { Checkbox, SelectField, TextField } from "../../../parts/field/inputs";
 import { FrequencyFields } from "../../../parts/period/FrequencyFields";
 import type { PeriodDraft } from "../../../parts/period/period";
 import { WindowFields } from "../../../parts/period/WindowFields";
-import { useWords } from "../../../words";
+import { useFormat, useWords } from "../../../words";
 import style from "../Schedules.module.css";
 
 interface Props {
@@ -16,6 +16,7 @@ interface Props {
 /** When, and for how long what it takes is kept. */
 export function PeriodFields({ draft, change, onRemove }: Props) {
   const { schedules } = useWords();
+  const format = useFormat();
   const words = schedules.period;
   return (
     <fieldset className={style.period}>
@@ -30,7 +31,7 @@ export function PeriodFields({ draft, change, onRemove }: Props) {
         <FrequencyFields draft={draft} change={change} />
         <TextField
           label={words.retention}
-          help={words.retentionHelp}
+          help={format.retention(draft.retention) ?? words.retentionHelp}
           value={draft.retention}
           onChange={(retention) => change({ retention })}
         />

@@ -7,19 +7,21 @@ import { Form } from "../../../parts/field/Form";
 import { Checkbox, Radios, TextArea, TextField } from "../../../parts/field/inputs";
 import { Loading } from "../../../parts/loading/Loading";
 import { Notice } from "../../../parts/notice/Notice";
-import { sentence } from "../../../parts/notice/ProblemNotice";
+import { useTold } from "../../../parts/notice/told";
 import { useWords } from "../../../words";
 import style from "../Transfer.module.css";
 import { DRAFT, type Draft, lackOf, newBundle } from "./draft";
 
 interface Props {
   id: string;
+  /** Only what lies there. */
+  path: string | undefined;
   onClose: () => void;
   onMade: (bundle: string) => void;
 }
 
 /** What is secret in it is said before; without a seal only to those who say that they know. */
-export function BundleForm({ id, onClose, onMade }: Props) {
+export function BundleForm({ id, path, onClose, onMade }: Props) {
   const { transfers, common } = useWords();
   const words = transfers.download;
   const [draft, setDraft] = useState<Draft>(DRAFT);
@@ -31,7 +33,7 @@ export function BundleForm({ id, onClose, onMade }: Props) {
       ask(
         api.POST("/api/v1/snapshots/{id}/bundles", {
           params: { path: { id } },
-          body: newBundle(draft),
+          body: newBundle(draft, path),
         }),
       ),
     onSuccess: (made) => onMade(made.id),
@@ -53,7 +55,12 @@ export function BundleForm({ id, onClose, onMade }: Props) {
         </>
       }
     >
-      <Secrets id={id} />
+      {path && (
+        <p>
+          {words.only} <code>{path}</code>
+        </p>
+      )}
+      <Secrets id={id} path={path} />
       <Radios
         label={words.seal}
         name="seal"
@@ -117,10 +124,11 @@ export function BundleForm({ id, onClose, onMade }: Props) {
   );
 }
 
-function Secrets({ id }: { id: string }) {
+function Secrets({ id, path }: Pick<Props, "id" | "path">) {
   const { transfers } = useWords();
+  const told = useTold();
   const words = transfers.download;
-  const query = useQuery(secrets(id));
+  const query = useQuery(secrets(id, path));
   return (
     <Loading of={query} lines={2}>
       {(found) =>
@@ -131,7 +139,7 @@ function Secrets({ id }: { id: string }) {
             <ul className={style.secrets}>
               {found.map(({ path, what }) => (
                 <li key={`${path} ${what}`}>
-                  <code>{path}</code>: {sentence(what)}
+                  <code>{path}</code>: {told(what)}
                 </li>
               ))}
             </ul>

@@ -1,5 +1,6 @@
 import { useNavigate } from "@tanstack/react-router";
 import type { Snapshot } from "../../../api/types";
+import { OPENED, useLeave } from "../../../app/dialog";
 import { useIsLost } from "../../../app/live";
 import { useWho } from "../../../app/session";
 import { Button } from "../../../parts/button/Button";
@@ -14,24 +15,24 @@ export function Download({ snapshot }: { snapshot: Snapshot }) {
   const { snapshots, transfers, common } = useWords();
   const who = useWho();
   const isLost = useIsLost();
-  const { download } = detail.useSearch();
+  const { download, path } = detail.useSearch();
   const navigate = useNavigate({ from: detail.fullPath });
+  const leave = useLeave();
   if (!who.may("system")) return null;
-  const open = (is: true | string | undefined) => navigate({ search: { download: is } });
+  const open = () => navigate({ search: { download: true }, state: OPENED });
+  const goOn = (id: string) =>
+    navigate({ search: { download: id }, state: (now) => now, replace: true });
+  const close = () => leave(() => navigate({ search: {}, replace: true }));
   return (
     <>
-      <Button because={isLost ? common.offline : undefined} onClick={() => open(true)}>
+      <Button because={isLost ? common.offline : undefined} onClick={open}>
         {snapshots.download}
       </Button>
-      <Modal
-        title={transfers.download.title}
-        isOpen={download !== undefined}
-        onClose={() => open(undefined)}
-      >
+      <Modal title={transfers.download.title} isOpen={download !== undefined} onClose={close}>
         {typeof download === "string" ? (
-          <Making id={download} onGone={() => open(undefined)} />
+          <Making id={download} onGone={close} />
         ) : (
-          <BundleForm id={snapshot.id} onClose={() => open(undefined)} onMade={open} />
+          <BundleForm id={snapshot.id} path={path} onClose={close} onMade={goOn} />
         )}
       </Modal>
     </>

@@ -6,7 +6,8 @@ import { Button } from "../../../parts/button/Button";
 import { FileLink } from "../../../parts/button/FileLink";
 import { Loading } from "../../../parts/loading/Loading";
 import { Notice } from "../../../parts/notice/Notice";
-import { ProblemNotice, sentence } from "../../../parts/notice/ProblemNotice";
+import { ProblemNotice } from "../../../parts/notice/ProblemNotice";
+import { useTold } from "../../../parts/notice/told";
 import { When } from "../../../parts/when/When";
 import { useFormat, useWords } from "../../../words";
 import { useLiveRun } from "../../runs/live";
@@ -22,6 +23,7 @@ export function Making({ id, onGone }: { id: string; onGone: () => void }) {
 
 function Shown({ bundle, onGone }: { bundle: Bundle; onGone: () => void }) {
   const { transfers, runs } = useWords();
+  const told = useTold();
   const words = transfers.download;
   const run = useLiveRun(bundle.run, bundleQuery(bundle.id).queryKey);
   const client = useQueryClient();
@@ -38,7 +40,7 @@ function Shown({ bundle, onGone }: { bundle: Bundle; onGone: () => void }) {
       {!isOver(run) && <RunProgress run={run} />}
       {isOver(run) && run.state !== "succeeded" && (
         <Notice is="failed" title={words.failed}>
-          {sentence(run.cause ?? runs.states[run.state])}
+          {told(run.cause ?? runs.states[run.state])}
         </Notice>
       )}
       {isOver(run) && run.state === "succeeded" && <Made bundle={bundle} />}

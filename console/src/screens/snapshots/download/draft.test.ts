@@ -18,6 +18,7 @@ test("one way of sealing is asked for, whatever else was typed", () => {
   const typed = { ...DRAFT, passphrase: "long enough", recipients: "age1a age1b" };
   const none = { path: "", passphrase: null, recipients: [], plain: false };
   expect(newBundle(typed)).toEqual({ ...none, passphrase: "long enough" });
+  expect(newBundle(typed, "etc")).toMatchObject({ path: "etc" });
   expect(newBundle({ ...typed, seal: "recipients" })).toEqual({
     ...none,
     recipients: ["age1a", "age1b"],

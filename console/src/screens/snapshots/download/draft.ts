@@ -37,10 +37,10 @@ export function lackOf(draft: Draft): Lack | undefined {
 const recipientsOf = ({ recipients }: Draft): string[] =>
   recipients.split(/[\s,]+/).filter(Boolean);
 
-export function newBundle(draft: Draft): NewBundle {
+export function newBundle(draft: Draft, path = ""): NewBundle {
   const { seal, passphrase } = draft;
   return {
-    path: "",
+    path,
     passphrase: seal === "passphrase" ? passphrase : null,
     recipients: seal === "recipients" ? recipientsOf(draft) : [],
     plain: seal === "plain",

@@ -98,9 +98,15 @@ function useSending(upload: Upload) {
     setGoing(false);
   }, []);
   useEffect(() => {
-    const kept = files.of(id);
-    if (kept) begin(kept);
-    return () => ending.current?.abort();
+    // Whatever is mounted only to be taken away again (as in development) sends nothing.
+    const soon = setTimeout(() => {
+      const kept = files.of(id);
+      if (kept) begin(kept);
+    });
+    return () => {
+      clearTimeout(soon);
+      ending.current?.abort();
+    };
   }, [id, begin]);
   return { isGoing, error, begin, stop };
 }

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { upload as uploadQuery } from "../../../api/transfers";
 import type { Upload as Uploaded } from "../../../api/types";
+import { OPENED, useLeave } from "../../../app/dialog";
 import { useIsLost } from "../../../app/live";
 import { useWho } from "../../../app/session";
 import { Button } from "../../../parts/button/Button";
@@ -21,23 +22,28 @@ export function Upload() {
   const isLost = useIsLost();
   const { upload } = list.useSearch();
   const navigate = useNavigate({ from: list.fullPath });
+  const leave = useLeave();
   if (!who.may("system")) return null;
-  const open = (is: true | string | undefined) =>
-    navigate({ search: (now) => ({ ...now, upload: is }) });
+  const open = () => navigate({ search: (now) => ({ ...now, upload: true }), state: OPENED });
+  // One dialog, whatever step it is at: back leaves it.
+  const goOn = (id: string) =>
+    navigate({
+      search: (now) => ({ ...now, upload: id }),
+      state: (now) => now,
+      replace: true,
+    });
+  const close = () =>
+    leave(() => navigate({ search: (now) => ({ ...now, upload: undefined }), replace: true }));
   return (
     <>
-      <Button because={isLost ? common.offline : undefined} onClick={() => open(true)}>
+      <Button because={isLost ? common.offline : undefined} onClick={open}>
         {snapshots.upload}
       </Button>
-      <Modal
-        title={transfers.upload.title}
-        isOpen={upload !== undefined}
-        onClose={() => open(undefined)}
-      >
+      <Modal title={transfers.upload.title} isOpen={upload !== undefined} onClose={close}>
         {typeof upload === "string" ? (
-          <Going id={upload} onGone={() => open(undefined)} />
+          <Going id={upload} onGone={close} />
         ) : (
-          <Begin onBegun={open} onClose={() => open(undefined)} />
+          <Begin onBegun={goOn} onClose={close} />
         )}
       </Modal>
     </>

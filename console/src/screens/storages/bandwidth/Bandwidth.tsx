@@ -1,6 +1,6 @@
-import { useState } from "react";
 import type { Storage } from "../../../api/types";
 import { useBecause } from "../../../app/because";
+import { useDialog } from "../../../app/dialog";
 import { useWho } from "../../../app/session";
 import { Button } from "../../../parts/button/Button";
 import { Modal } from "../../../parts/dialog/Modal";
@@ -17,14 +17,14 @@ export function Bandwidth({ storage }: { storage: Storage }) {
   const format = useFormat();
   const who = useWho();
   const because = useBecause();
-  const [isOpen, setOpen] = useState(false);
+  const dialog = useDialog("bandwidth");
   const { zone, windows } = limitsOf(storage.spec.bandwidth);
   return (
     <Panel
       title={words.title}
       beside={
         who.may("change") && (
-          <Button because={because} onClick={() => setOpen(true)}>
+          <Button because={because} onClick={() => dialog.open()}>
             {common.edit}
           </Button>
         )
@@ -49,8 +49,8 @@ export function Bandwidth({ storage }: { storage: Storage }) {
           ))}
         </ul>
       )}
-      <Modal title={words.title} isOpen={isOpen} onClose={() => setOpen(false)} isWide>
-        <BandwidthForm storage={storage} onClose={() => setOpen(false)} />
+      <Modal title={words.title} isOpen={dialog.isOpen} onClose={dialog.close} isWide>
+        <BandwidthForm storage={storage} onClose={dialog.close} />
       </Modal>
     </Panel>
   );

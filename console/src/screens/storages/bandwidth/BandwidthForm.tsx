@@ -7,7 +7,8 @@ import { Answers } from "../../../parts/field/Answers";
 import { Form } from "../../../parts/field/Form";
 import { TextField } from "../../../parts/field/inputs";
 import { WindowFields } from "../../../parts/period/WindowFields";
-import { ownZone, ZoneField } from "../../../parts/period/ZoneField";
+import { ZoneField } from "../../../parts/period/ZoneField";
+import { ownZone } from "../../../parts/period/zone";
 import { useWords } from "../../../words";
 import { bandwidthOf, limitsOf, type RateWindow } from "./windows";
 

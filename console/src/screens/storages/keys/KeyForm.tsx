@@ -7,10 +7,10 @@ import { Answers } from "../../../parts/field/Answers";
 import { Form } from "../../../parts/field/Form";
 import { Radios, TextField } from "../../../parts/field/inputs";
 import { useWords } from "../../../words";
+import { differs, isWhole, newKey, type Way } from "./draft";
+import { PaperKey } from "./PaperKey";
 
-type Way = "passphrase" | "recipient";
-
-/** A further way to open the repository, by a passphrase or by an age identity. */
+/** A further way to open the repository: by a passphrase, by an age identity, or by words on paper. */
 export function KeyForm({ storage, onClose }: { storage: Storage; onClose: () => void }) {
   const { storages, common } = useWords();
   const words = storages.keys;
@@ -19,34 +19,28 @@ export function KeyForm({ storage, onClose }: { storage: Storage; onClose: () =>
   const [label, setLabel] = useState("");
   const [secret, setSecret] = useState("");
   const [again, setAgain] = useState("");
-  const isPassphrase = way === "passphrase";
-  const differs = isPassphrase && again !== "" && again !== secret;
+  const given = { way, label, secret, again };
   const add = useChange(
     ["storage"],
     () =>
       ask(
         api.POST("/api/v1/storages/{id}/keys", {
           params: { path: { id: storage.id } },
-          body: {
-            label,
-            passphrase: isPassphrase ? secret : null,
-            recipient: isPassphrase ? null : secret.trim(),
-            recovery: false,
-          },
+          body: newKey(given),
         }),
       ),
-    onClose,
+    (slot) => (slot.recovery ? undefined : onClose()),
   );
-  const isWhole = secret !== "" && (!isPassphrase || again === secret);
+  if (add.data?.recovery) return <PaperKey storage={storage} slot={add.data} onClose={onClose} />;
   return (
     <Form
-      onSubmit={() => isWhole && add.mutate(undefined)}
+      onSubmit={() => isWhole(given) && add.mutate(undefined)}
       error={add.error}
       actions={
         <Answers
           action={common.add}
           isBusy={add.isPending}
-          because={because ?? (isWhole ? undefined : words.tellFirst)}
+          because={because ?? (isWhole(given) ? undefined : words.tellFirst)}
           onCancel={onClose}
         />
       }
@@ -58,6 +52,7 @@ export function KeyForm({ storage, onClose }: { storage: Storage; onClose: () =>
         value={way}
         of={[
           { value: "passphrase", label: words.passphrase, help: words.passphraseWords },
+          { value: "recovery", label: words.paper, help: words.paperHelp },
           { value: "recipient", label: words.recipient, help: words.recipientWords },
         ]}
         onChange={(next) => {
@@ -66,7 +61,7 @@ export function KeyForm({ storage, onClose }: { storage: Storage; onClose: () =>
         }}
       />
       <TextField label={common.name} help={words.labelHelp} value={label} onChange={setLabel} />
-      {isPassphrase ? (
+      {way === "passphrase" && (
         <>
           <TextField
             label={words.passphrase}
@@ -79,12 +74,13 @@ export function KeyForm({ storage, onClose }: { storage: Storage; onClose: () =>
             label={words.again}
             type="password"
             autoComplete="new-password"
-            wrong={differs ? words.differs : undefined}
+            wrong={differs(given) ? words.differs : undefined}
             value={again}
             onChange={setAgain}
           />
         </>
-      ) : (
+      )}
+      {way === "recipient" && (
         <TextField
           label={words.recipient}
           placeholder="age1…"

@@ -1,9 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 import { api, ask } from "../../../api/client";
 import { storageKeys } from "../../../api/objects";
 import type { KeySlot, Storage } from "../../../api/types";
 import { useBecause } from "../../../app/because";
+import { useDialog } from "../../../app/dialog";
 import { Button } from "../../../parts/button/Button";
 import { Modal } from "../../../parts/dialog/Modal";
 import { Remove } from "../../../parts/dialog/Remove";
@@ -15,13 +15,14 @@ import { type Column, Table } from "../../../parts/table/Table";
 import { When } from "../../../parts/when/When";
 import { useWords } from "../../../words";
 import { KeyForm } from "./KeyForm";
+import { Sheet } from "./Sheet";
 
 /** What opens the repository there: whoever has one of these reads everything in it. */
 export function Keys({ storage }: { storage: Storage }) {
   const { storages } = useWords();
   const words = storages.keys;
   const because = useBecause();
-  const [isOpen, setOpen] = useState(false);
+  const dialog = useDialog("key");
   const query = useQuery(storageKeys(storage.id));
   const columns = useColumns(storage);
   return (
@@ -29,7 +30,7 @@ export function Keys({ storage }: { storage: Storage }) {
       title={words.title}
       isFlush
       beside={
-        <Button because={because} onClick={() => setOpen(true)}>
+        <Button because={because} onClick={() => dialog.open()}>
           {words.add}
         </Button>
       }
@@ -45,8 +46,9 @@ export function Keys({ storage }: { storage: Storage }) {
           />
         )}
       </Loading>
-      <Modal title={words.add} isOpen={isOpen} onClose={() => setOpen(false)}>
-        <KeyForm storage={storage} onClose={() => setOpen(false)} />
+      <Sheet />
+      <Modal title={words.add} isOpen={dialog.isOpen} onClose={dialog.close}>
+        <KeyForm storage={storage} onClose={dialog.close} />
       </Modal>
     </Panel>
   );
@@ -79,6 +81,7 @@ function useColumns(storage: Storage): Column<KeySlot>[] {
       cell: (slot) =>
         slot.is_own ? null : (
           <Remove
+            id={slot.id}
             title={words.removeTitle(nameOf(slot))}
             action={common.remove}
             of={nameOf(slot)}

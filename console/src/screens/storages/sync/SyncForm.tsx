@@ -10,12 +10,12 @@ import { Fields, Form } from "../../../parts/field/Form";
 import { Checkbox, SelectField, TextField } from "../../../parts/field/inputs";
 import { FrequencyFields } from "../../../parts/period/FrequencyFields";
 import type { PeriodDraft } from "../../../parts/period/period";
-import { ownZone } from "../../../parts/period/ZoneField";
+import { ownZone } from "../../../parts/period/zone";
 import { useWords } from "../../../words";
 import { type Draft, specOf, syncDraft } from "./draft";
 
 interface Props {
-  rule: SyncRule | undefined;
+  rule?: SyncRule | undefined;
   storage: Storage;
   onClose: () => void;
 }

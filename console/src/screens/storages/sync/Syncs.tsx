@@ -1,11 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
 import { unchanged, useChange } from "../../../api/change";
 import { api, ask } from "../../../api/client";
 import { syncs } from "../../../api/objects";
 import type { Storage, SyncRule } from "../../../api/types";
 import { useBecause } from "../../../app/because";
+import { useDialog } from "../../../app/dialog";
 import { useWho } from "../../../app/session";
 import { Button } from "../../../parts/button/Button";
 import { Modal } from "../../../parts/dialog/Modal";
@@ -16,7 +16,7 @@ import { ProblemNotice } from "../../../parts/notice/ProblemNotice";
 import { Panel } from "../../../parts/panel/Panel";
 import { State } from "../../../parts/state/State";
 import { type Column, Table } from "../../../parts/table/Table";
-import { useWords } from "../../../words";
+import { useFormat, useWords } from "../../../words";
 import style from "../Storages.module.css";
 import { touches } from "./draft";
 import { SyncForm } from "./SyncForm";
@@ -28,15 +28,17 @@ export function Syncs({ storage }: { storage: Storage }) {
   const who = useWho();
   const because = useBecause();
   const query = useQuery(syncs);
-  const [open, setOpen] = useState<{ rule?: SyncRule }>();
-  const columns = useColumns((rule) => setOpen({ rule }));
+  const add = useDialog("add-sync");
+  const edit = useDialog("sync");
+  const columns = useColumns((rule) => edit.open(rule.id));
+  const rule = query.data?.items.find(({ id }) => id === edit.of);
   return (
     <Panel
       title={words.title}
       isFlush
       beside={
         who.may("change") && (
-          <Button because={because} onClick={() => setOpen({})}>
+          <Button because={because} onClick={() => add.open()}>
             {words.add}
           </Button>
         )
@@ -54,27 +56,30 @@ export function Syncs({ storage }: { storage: Storage }) {
           />
         )}
       </Loading>
-      <Modal
-        title={open?.rule ? open.rule.name : words.add}
-        isOpen={open !== undefined}
-        isWide
-        onClose={() => setOpen(undefined)}
-      >
-        <SyncForm rule={open?.rule} storage={storage} onClose={() => setOpen(undefined)} />
+      <Modal title={words.add} isOpen={add.isOpen} isWide onClose={add.close}>
+        <SyncForm storage={storage} onClose={add.close} />
+      </Modal>
+      <Modal title={rule?.name ?? ""} isOpen={rule !== undefined} isWide onClose={edit.close}>
+        <SyncForm rule={rule} storage={storage} onClose={edit.close} />
       </Modal>
     </Panel>
   );
 }
 
 function useColumns(onChange: (rule: SyncRule) => void): Column<SyncRule>[] {
-  const { storages, common } = useWords();
+  const { storages, snapshots, common } = useWords();
   const words = storages.sync;
   const who = useWho();
+  const format = useFormat();
   return [
     { key: "name", title: common.name, isHead: true, cell: ({ name }) => name },
     { key: "from", title: words.from, cell: ({ spec }) => spec.from ?? words.allOthers },
     { key: "to", title: words.to, cell: ({ spec }) => spec.to },
-    { key: "keep", title: words.keeps, cell: ({ spec }) => spec.period.retention },
+    {
+      key: "keep",
+      title: words.keeps,
+      cell: ({ spec }) => format.retention(spec.period.retention ?? "") ?? snapshots.forEver,
+    },
     {
       key: "state",
       title: common.state,
@@ -119,6 +124,7 @@ function Actions({ rule, onChange }: { rule: SyncRule; onChange: () => void }) {
         {common.edit}
       </Button>
       <Remove
+        id={rule.id}
         title={words.deleteTitle(rule.name)}
         action={common.delete}
         of={rule.name}

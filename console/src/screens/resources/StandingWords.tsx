@@ -1,10 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { standingOf } from "../../api/queries";
-import type { Resource, Standing as Told } from "../../api/types";
+import type { Resource } from "../../api/types";
 import { State } from "../../parts/state/State";
 import { When } from "../../parts/when/When";
 import { useWords } from "../../words";
 import { HEALTHS } from "../overview/answer";
+import { standingOfParts, type Told } from "./standing";
 
 /** What the manager says of it. That it is to be protected is a wish, and nothing is green for that. */
 export function Standing({ resource, told }: { resource: Resource; told: Told | undefined }) {
@@ -22,6 +23,8 @@ export function Standing({ resource, told }: { resource: Resource; told: Told | 
 
 /** The same of one alone, which is asked for. */
 export function StandingOfOne({ resource }: { resource: Resource }) {
-  const found = useQuery(standingOf(resource.name)).data;
-  return <Standing resource={resource} told={found?.items.find(({ id }) => id === resource.id)} />;
+  const isWhole = resource.spec.kind !== "application";
+  const all = useQuery(standingOf(isWhole ? resource.name : "")).data?.items ?? [];
+  const told = isWhole ? all.find(({ id }) => id === resource.id) : standingOfParts(resource, all);
+  return <Standing resource={resource} told={told} />;
 }

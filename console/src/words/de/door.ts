@@ -1,0 +1,5 @@
+import { common } from "./common";
+import { shell } from "./shell";
+import { told } from "./told";
+
+export const door = { ...common, ...shell, told };

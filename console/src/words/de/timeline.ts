@@ -1,0 +1,40 @@
+import type { Words } from "../index";
+
+export const timeline: Words["timeline"] = {
+  title: "Von wann bis wann",
+  show: "Zeigen",
+  views: { list: "Als Liste", timeline: "Auf einer Zeitachse" },
+  span: "Spanne",
+  fitting: "Wie es passt",
+  spans: {
+    7: "Eine Woche",
+    31: "Ein Monat",
+    92: "Drei Monate",
+    366: "Ein Jahr",
+    1100: "Drei Jahre",
+    3660: "Zehn Jahre",
+  },
+  ago: {
+    7: "vor einer Woche",
+    31: "vor einem Monat",
+    92: "vor 3 Monaten",
+    366: "vor einem Jahr",
+    1100: "vor 3 Jahren",
+    3660: "vor 10 Jahren",
+  },
+  now: "jetzt",
+  ahead: {
+    7: "in einer Woche",
+    31: "in einem Monat",
+    92: "in 3 Monaten",
+    366: "in einem Jahr",
+    1100: "in 3 Jahren",
+    3660: "in 10 Jahren",
+  },
+  key: "Eine Linie reicht von der Aufnahme eines Snapshots bis dahin, wann er geht. Ihr dicker Teil ist gesperrt: Vorher kann ihn niemand löschen. Ein Pfeil: Er bleibt über diese Spanne hinaus, oder für immer. Die neuesten eines Zeitplans und der letzte gute jeder Ressource können länger bleiben.",
+  taken: (at) => `Aufgenommen ${at}`,
+  goes: (at) => `geht ${at}`,
+  stays: "bleibt für immer",
+  held: (why) => `festgehalten, weil: ${why}`,
+  locked: (at) => `gesperrt bis ${at}`,
+};
