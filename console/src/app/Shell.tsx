@@ -18,15 +18,15 @@ import style from "./Shell.module.css";
 export function Shell() {
   const who = useQuery(whoami);
   const client = useQueryClient();
+  // Also of a session that has ended since: what is known of before is nobody's any more.
+  const isOut = who.error instanceof Problem && who.error.status === 401;
   useEffect(() => {
-    if (who.data) inside.expect();
+    if (who.data && !isOut) inside.expect();
     else if (who.error) inside.forget();
-  }, [who.data, who.error]);
+  }, [who.data, who.error, isOut]);
+  if (isOut) return <Login onDone={() => client.resetQueries()} />;
   if (who.data?.must_change_password) return <NewPassword who={who.data} />;
   if (who.data) return <Inside />;
-  if (who.error instanceof Problem && who.error.status === 401) {
-    return <Login onDone={() => client.resetQueries()} />;
-  }
   if (who.error) return <ProblemNotice error={who.error} again={() => who.refetch()} />;
   return null;
 }

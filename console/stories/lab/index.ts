@@ -1,9 +1,9 @@
 import AxeBuilder from "@axe-core/playwright";
 import { test as base, expect, type Page } from "@playwright/test";
-import { Manager, PASSWORD, volume } from "./manager";
+import { Manager, machine, PASSWORD, volume } from "./manager";
 
 export type { Manager };
-export { expect, PASSWORD, volume };
+export { expect, machine, PASSWORD, volume };
 
 interface Labs {
   /** Just installed: nobody logged in yet. */

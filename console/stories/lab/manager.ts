@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 const PROGRAM = process.env.TINTYPE_PROGRAM ?? "../target/debug/tintype";
 const STARTS_MS = 60_000;
@@ -78,6 +78,13 @@ export class Manager {
     }
   }
 
+  /** A line as it was shown, typed on the manager's host. */
+  type(line: string): string {
+    const env = { ...this.#environment(), TINTYPE_DATA: join(this.folder, "data") };
+    const program = line.replace(/^tintype /, `'${resolve(PROGRAM)}' `);
+    return execFileSync("sh", ["-c", program], { env, encoding: "utf8", stdio: "pipe" });
+  }
+
   write(name: string, text: string): string {
     const path = join(this.folder, name);
     mkdirSync(join(path, ".."), { recursive: true });
@@ -114,6 +121,14 @@ export const volume = (name: string, path: string) => ({
   kind: "volume",
   connector: "files",
   at: { path },
+});
+
+/** A machine that is off, with one disk. */
+export const machine = (name: string, qmp: string, file: string) => ({
+  name,
+  kind: "vm",
+  connector: "qemu",
+  at: { qmp, disks: { vda: { file, format: "raw" } } },
 });
 
 function listening(child: ChildProcess): Promise<string> {
