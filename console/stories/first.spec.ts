@@ -50,7 +50,7 @@ test("a full snapshot is taken, followed and looked at", async ({ page, manager 
   expect(heard).toEqual([]);
 });
 
-test("a snapshot that lacks something says what, why, and what helps", async ({
+test("a snapshot that lacks something says what and why, and is whole once that is mended", async ({
   page,
   manager,
 }) => {
@@ -67,8 +67,15 @@ test("a snapshot that lacks something says what, why, and what helps", async ({
   await expect(row).toContainText("2 of 3");
   await row.getByRole("rowheader").getByRole("link").click();
   await expect(page.getByText("1 failed")).toBeVisible();
-  await expect(page.getByRole("row", { name: /^pictures/ })).toContainText("failed");
+  const failed = page.getByRole("row", { name: /^pictures/ });
+  await expect(failed).toContainText("failed");
+  await expect(failed).toContainText("No such file or directory");
   await isAccessible(page);
+  mkdirSync(manager.path("pictures"));
+  await page.goto(`${manager.url}/snapshots?new=true`);
+  await page.getByRole("dialog").getByRole("button", { name: "Start" }).click();
+  await page.getByRole("link", { name: "To the snapshot" }).click();
+  await expect(page.getByText("All 3 resources were captured.")).toBeVisible();
 });
 
 test("a lost connection is said, and nothing can be changed while it lasts", async ({
