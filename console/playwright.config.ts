@@ -16,6 +16,7 @@ export default defineConfig({
     timezoneId: "Europe/Berlin",
     viewport: { width: 1440, height: 900 },
     trace: "off",
+    actionTimeout: 30_000,
     screenshot: "only-on-failure",
     launchOptions: {
       executablePath: process.env.TINTYPE_CHROMIUM ?? "/usr/bin/chromium",

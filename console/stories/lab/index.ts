@@ -10,6 +10,8 @@ interface Labs {
   fresh: Manager;
   /** Its administrator has a password, and nothing else was done. */
   manager: Manager;
+  /** A second one, that knows nothing of the first. */
+  other: Manager;
 }
 
 /** Each story has a manager of its own: what one does no other one sees. */
@@ -24,6 +26,14 @@ export const test = base.extend<Labs>({
   manager: async ({ fresh }, use) => {
     fresh.logIn();
     await use(fresh);
+  },
+  // biome-ignore lint/correctness/noEmptyPattern: as above
+  other: async ({}, use) => {
+    const other = new Manager();
+    await other.start();
+    other.logIn();
+    await use(other);
+    await other.end();
   },
 });
 
