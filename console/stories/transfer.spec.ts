@@ -39,6 +39,7 @@ test("a snapshot leaves as a sealed file, and another manager restores from it",
   await page.getByRole("button", { name: "Send" }).click();
   await page.getByLabel("Passphrase", { exact: true }).fill(PASSPHRASE);
   await page.getByRole("button", { name: "Make it a snapshot" }).click();
+  await expect(page).toHaveURL(/\/runs\//);
   await page.goto(`${other.url}/snapshots?tab=uploaded`);
   const row = page.getByRole("row", { name: /uploaded/ });
   await row.getByRole("link", { name: "Restore" }).click({ timeout: 60_000 });
