@@ -69,6 +69,13 @@ export class Manager {
     });
   }
 
+  /** All of a kind, the newest first where that is known. */
+  // biome-ignore lint/suspicious/noExplicitAny: whatever the command prints
+  list(of: string): any[] {
+    const lines = this.run(of, "list", "--json").trim().split("\n");
+    return lines.map((line) => JSON.parse(line)).filter(({ event }) => event !== "summary");
+  }
+
   /** The same where it is meant to fail. */
   try(...args: string[]): void {
     try {

@@ -1,0 +1,47 @@
+import { expect, type Page } from "@playwright/test";
+import { isAccessible } from "./index";
+
+/** In CSS pixels, the widest first; 720 is what is left of 1440 at 200 % zoom. */
+const SIZES = [
+  [2560, 1440],
+  [1440, 900],
+  [720, 450],
+  [390, 844],
+  [360, 740],
+] as const;
+
+/** Nothing is loading any more, and the screen says what it is. */
+export async function isThere(page: Page) {
+  // By its name, since a dialog hides it from those who listen.
+  await expect(page.locator("h1")).toBeVisible();
+  await expect(page.getByRole("status").filter({ hasText: "Loading" })).toHaveCount(0);
+}
+
+/** What is on the screen stands in nobody's way, at any width, by day and by night. */
+export async function looksWell(page: Page, what: string) {
+  await isThere(page);
+  for (const [width, height] of SIZES) {
+    await page.setViewportSize({ width, height });
+    const tooWide = await page.evaluate(widest);
+    expect(tooWide, `${what} is wider than ${width} px`).toBe("");
+  }
+  for (const [width, colorScheme] of [
+    [390, "dark"],
+    [1440, "light"],
+  ] as const) {
+    await page.setViewportSize({ width, height: 844 });
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await expect(page.locator("html")).toHaveAttribute("data-theme", colorScheme);
+    await isAccessible(page, `${what}, ${width} px, ${colorScheme}`);
+  }
+}
+
+/** Runs in the page: what stands out of the window, unless it lies in something that scrolls by itself. */
+function widest(): string {
+  const { scrollWidth } = document.documentElement;
+  if (scrollWidth <= window.innerWidth) return "";
+  const out = [...document.querySelectorAll("main *, header *")].find(
+    (each) => each.getBoundingClientRect().right > window.innerWidth + 1,
+  );
+  return `${scrollWidth} px: ${out?.outerHTML.slice(0, 200)}`;
+}
