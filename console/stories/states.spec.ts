@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import type { Page } from "@playwright/test";
 import { complaints, expect, logIn, type Manager, test, volume } from "./lab";
-import { looksWell } from "./lab/looks";
+import { looksPlain, looksWell } from "./lab/looks";
 
 test.describe.configure({ timeout: 300_000 });
 
@@ -108,5 +108,9 @@ test("every screen looks well with something good, missing, failing and at work 
     `/restore/new?snapshot=${newest}&what=files`,
     `/resources/new?way=form`,
   ]);
+  for (const place of ["/", "/snapshots", `/snapshots/${newest}`, "/runs", "/storages"]) {
+    await page.goto(`${manager.url}${place}`);
+    await looksPlain(page, place);
+  }
   expect(heard).toEqual([]);
 });

@@ -6,11 +6,13 @@ import { useWords } from "../words";
 export function Nowhere() {
   const { shell } = useWords();
   return (
-    <Page title={shell.nowhere}>
-      <Empty
-        title={shell.nowhereWords}
-        action={<LinkButton to="/">{shell.toOverview}</LinkButton>}
-      />
-    </Page>
+    <main>
+      <Page title={shell.nowhere}>
+        <Empty
+          title={shell.nowhereWords}
+          action={<LinkButton to="/">{shell.toOverview}</LinkButton>}
+        />
+      </Page>
+    </main>
   );
 }

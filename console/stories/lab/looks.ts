@@ -17,14 +17,19 @@ export async function isThere(page: Page) {
   await expect(page.getByRole("status").filter({ hasText: "Loading" })).toHaveCount(0);
 }
 
-/** What is on the screen stands in nobody's way, at any width, by day and by night. */
-export async function looksWell(page: Page, what: string) {
+/** What is on the screen fits, at any width. */
+export async function fits(page: Page, what: string) {
   await isThere(page);
   for (const [width, height] of SIZES) {
     await page.setViewportSize({ width, height });
     const tooWide = await page.evaluate(widest);
     expect(tooWide, `${what} is wider than ${width} px`).toBe("");
   }
+}
+
+/** It stands in nobody's way, by day and by night. */
+export async function looksWell(page: Page, what: string) {
+  await fits(page, what);
   for (const [width, colorScheme] of [
     [390, "dark"],
     [1440, "light"],
@@ -36,7 +41,18 @@ export async function looksWell(page: Page, what: string) {
   }
 }
 
-/** Runs in the page: what stands out of the window, unless it lies in something that scrolls by itself. */
+/** With the colours of the device alone, more contrast, and nothing that moves. */
+export async function looksPlain(page: Page, what: string) {
+  await page.emulateMedia({ forcedColors: "active", contrast: "more", reducedMotion: "reduce" });
+  await isThere(page);
+  await isAccessible(page, `${what}, colours of the device`);
+  expect(await page.evaluate(moving), `${what} moves`).toEqual([]);
+  // A shape that is painted as a ground is not there any more; drawn ones are.
+  expect(await page.evaluate(unseen), `${what} has states without a shape`).toEqual([]);
+  await page.emulateMedia({ forcedColors: "none", contrast: "no-preference" });
+}
+
+/** Runs in the page: what stands out of the window. */
 function widest(): string {
   const { scrollWidth } = document.documentElement;
   if (scrollWidth <= window.innerWidth) return "";
@@ -44,4 +60,16 @@ function widest(): string {
     (each) => each.getBoundingClientRect().right > window.innerWidth + 1,
   );
   return `${scrollWidth} px: ${out?.outerHTML.slice(0, 200)}`;
+}
+
+/** Runs in the page. */
+function moving(): string[] {
+  const all = document.getAnimations().filter(({ playState }) => playState === "running");
+  return all.map(({ effect }) => (effect as KeyframeEffect).target?.className ?? "");
+}
+
+/** Runs in the page. */
+function unseen(): string[] {
+  const states = [...document.querySelectorAll("main [class*='_state_']")];
+  return states.filter((each) => !each.querySelector("svg")).map(({ outerHTML }) => outerHTML);
 }
