@@ -5,7 +5,8 @@ export default defineConfig({
   testDir: "stories",
   outputDir: "stories/.results",
   fullyParallel: false,
-  workers: 1,
+  // Each story has a manager of its own; two at once are what two cores carry.
+  workers: 2,
   retries: 0,
   timeout: 120_000,
   expect: { timeout: 20_000 },

@@ -50,8 +50,8 @@ test("who may only look sees nothing to press, and each address says what it is"
   for (const place of [...SCREENS.map(([, to]) => to), ...more]) {
     await page.goto(`${manager.url}${place}`);
     await isThere(page);
-    const press = page.getByRole("button", { name: /^(Take snapshot|Add|Delete|Restore)/ });
-    await expect(press.and(page.locator(":not([aria-disabled=true])"))).toHaveCount(0);
+    const press = page.getByRole("button", { name: /^(Take|Add (?!a (field|period))|Delete|Restore)/ });
+    await expect(press.and(page.locator(":not([aria-disabled=true])")), place).toHaveCount(0);
     await isAccessible(page, place);
   }
   await page.goto(
@@ -65,7 +65,7 @@ test("who may only look sees nothing to press, and each address says what it is"
 
 test("what is not there says so on every kind of screen", async ({ page, manager }) => {
   await logIn(page, manager);
-  await isThere(page);
+  await expect(page.getByRole("heading", { level: 1, name: "Overview" })).toBeVisible();
   const kinds = ["snapshots", "runs", "storages", "resources", "schedules", "tenants", "restore"];
   for (const kind of [...kinds, "browse"]) {
     await page.goto(`${manager.url}/${kind}/01m82wccbzq7v86jk6btsjcem6`);

@@ -6,13 +6,18 @@ import { useWords } from "../words";
 export function Nowhere() {
   const { shell } = useWords();
   return (
-    <main>
-      <Page title={shell.nowhere}>
-        <Empty
-          title={shell.nowhereWords}
-          action={<LinkButton to="/">{shell.toOverview}</LinkButton>}
-        />
-      </Page>
-    </main>
+    <Page title={shell.nowhere}>
+      <Empty
+        title={shell.nowhereWords}
+        action={<LinkButton to="/">{shell.toOverview}</LinkButton>}
+      />
+    </Page>
   );
 }
+
+/** The same where there is no frame around it. */
+export const NowhereAtAll = () => (
+  <main>
+    <Nowhere />
+  </main>
+);

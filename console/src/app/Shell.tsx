@@ -11,8 +11,11 @@ import { LiveProvider } from "./live";
 import { Login } from "./login/Login";
 import { NewPassword } from "./login/NewPassword";
 import { Navigation } from "./Navigation";
+import { Nowhere } from "./Nowhere";
 import { Palette } from "./palette/Palette";
 import style from "./Shell.module.css";
+import { screens } from "./screens";
+import { useWho } from "./session";
 
 /** Who is not logged in is asked to, where he is: the address stays. */
 export function Shell() {
@@ -45,7 +48,7 @@ function Inside() {
           <Banner />
           <main id="main" ref={main} tabIndex={-1} className={style.main}>
             <Suspense>
-              <Outlet />
+              <Allowed />
             </Suspense>
           </main>
         </div>
@@ -53,6 +56,15 @@ function Inside() {
       <Palette />
     </LiveProvider>
   );
+}
+
+/** What one may not see is nowhere, whatever address was typed. */
+function Allowed() {
+  const who = useWho();
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const isOf = (home: string) => home !== "/" && `${path}/`.startsWith(`${home}/`);
+  const screen = screens.find(({ home }) => isOf(home));
+  return screen && !who.may(screen.needs) ? <Nowhere /> : <Outlet />;
 }
 
 /** Another path is another page: those who listen begin at its beginning. */

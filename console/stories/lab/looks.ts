@@ -22,8 +22,8 @@ export async function fits(page: Page, what: string) {
   await isThere(page);
   for (const [width, height] of SIZES) {
     await page.setViewportSize({ width, height });
-    const tooWide = await page.evaluate(widest);
-    expect(tooWide, `${what} is wider than ${width} px`).toBe("");
+    const tooWide = () => page.evaluate(widest);
+    await expect.poll(tooWide, `${what} is wider than ${width} px`).toBe("");
   }
 }
 
