@@ -50,7 +50,9 @@ test("who may only look sees nothing to press, and each address says what it is"
   for (const place of [...SCREENS.map(([, to]) => to), ...more]) {
     await page.goto(`${manager.url}${place}`);
     await isThere(page);
-    const press = page.getByRole("button", { name: /^(Take|Add (?!a (field|period))|Delete|Restore)/ });
+    const press = page.getByRole("button", {
+      name: /^(Take|Add (?!a (field|period))|Delete|Restore)/,
+    });
     await expect(press.and(page.locator(":not([aria-disabled=true])")), place).toHaveCount(0);
     await isAccessible(page, place);
   }
