@@ -1,5 +1,5 @@
 import { renameSync } from "node:fs";
-import { expect, isAccessible, logIn, type Manager, test, volume } from "./lab";
+import { expect, go, isAccessible, logIn, type Manager, test, volume } from "./lab";
 
 function furnish(manager: Manager) {
   manager.write("documents/letter.txt", "dear reader");
@@ -17,7 +17,7 @@ test("a snapshot that fails says what happened to what, and succeeds once that i
   renameSync(manager.path("vault"), manager.path("elsewhere"));
   await logIn(page, manager);
   const take = async () => {
-    await page.getByRole("link", { name: "Snapshots" }).click();
+    await go(page, "Snapshots");
     await page.getByRole("button", { name: "Take snapshot" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Start" }).click();
     await expect(page).toHaveURL(/\/runs\//);
@@ -28,7 +28,7 @@ test("a snapshot that fails says what happened to what, and succeeds once that i
   await expect(page.getByRole("link", { name: "To the snapshot" })).toHaveCount(0);
   await isAccessible(page);
 
-  await page.getByRole("link", { name: "Overview" }).click();
+  await go(page, "Overview");
   const runs = page.getByRole("table", { name: "Last runs" });
   await expect(runs.getByRole("row").nth(1)).toContainText("failed");
   await isAccessible(page);

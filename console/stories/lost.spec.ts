@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Page } from "@playwright/test";
-import { expect, isAccessible, logIn, type Manager, test, volume } from "./lab";
+import { expect, go, isAccessible, logIn, type Manager, test, volume } from "./lab";
 
 /** What the console tells to type; and the letter whose return shows that it was right. */
 async function told(page: Page, manager: Manager) {
@@ -9,7 +9,7 @@ async function told(page: Page, manager: Manager) {
   manager.run("storage", "add", "vault", "--url", manager.path("vault"), "--default");
   manager.run("snapshot", "create", "--full");
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   await page.getByRole("table").getByRole("link", { name: "Restore" }).first().click();
   await expect(page.getByRole("radio", { name: /^All that it holds/ })).toBeChecked();
   await page.getByRole("button", { name: "Show the plan" }).click();
@@ -34,10 +34,11 @@ test("everything comes back by the command that is shown, and one logs in again"
   manager.run("tenant", "create", "made-by-mistake");
   writeFileSync(letter, "spoiled");
   manager.type(agreed(here));
+  await manager.startAgain();
   await expect(page.getByRole("button", { name: "Log in" })).toBeVisible();
   await expect.poll(() => readFileSync(letter, "utf8"), { timeout: 60_000 }).toBe("dear reader");
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Tenants" }).click();
+  await go(page, "Tenants");
   await expect(page.getByRole("rowheader", { name: "system" })).toBeVisible();
   await expect(page.getByText("made-by-mistake")).toHaveCount(0);
 });
@@ -58,7 +59,7 @@ test("a manager that was lost comes back on an empty machine, and all the rest a
   await page.reload();
   await expect(page.getByRole("button", { name: "Log in" })).toBeVisible();
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   await page.getByRole("table").getByRole("link", { name: "Restore" }).first().click();
   await page.getByRole("radio", { name: /^Chosen resources/ }).check();
   await page.getByRole("checkbox", { name: /^documents/ }).check();

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, truncateSync } from "node:fs";
-import { expect, isAccessible, logIn, machine, test } from "./lab";
+import { expect, go, isAccessible, logIn, machine, test } from "./lab";
 
 test("a file comes out of a machine's disk, and nothing is restored for it", async ({
   page,
@@ -14,15 +14,19 @@ test("a file comes out of a machine's disk, and nothing is restored for it", asy
   manager.apply(machine("web", manager.path("web.qmp"), disk));
   manager.run("snapshot", "create", "--resource", "web");
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Snapshots" }).click();
-  await page.getByRole("table").getByRole("link", { name: "Browse" }).first().click();
-  const go = (step: string) =>
+  await go(page, "Snapshots");
+  await page.getByRole("rowheader").first().getByRole("link").click();
+  const row = page.getByRole("row", { name: /^web/ });
+  await expect(row).toContainText("crash");
+  await expect(row).toContainText("The machine is off");
+  await page.getByRole("main").getByRole("link", { name: "Browse" }).click();
+  const into = (step: string) =>
     page.getByRole("table").getByRole("link", { name: step, exact: true }).click();
-  for (const step of ["tenants", "system", "vms", "web", "disks", "vda.img"]) await go(step);
+  for (const step of ["tenants", "system", "vms", "web", "disks", "vda.img"]) await into(step);
   await page.getByRole("link", { name: "Look inside this disk" }).click();
   await expect(page.getByRole("row", { name: /^The whole disk ext4/ })).toBeVisible();
   await isAccessible(page);
-  for (const step of ["The whole disk", "etc", "hosts"]) await go(step);
+  for (const step of ["The whole disk", "etc", "hosts"]) await into(step);
   await expect(page.getByText("192.0.2.7 web1")).toBeVisible();
   await isAccessible(page);
   const save = page.getByRole("link", { name: "Download" });

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { expect, isAccessible, logIn, test, volume } from "./lab";
+import { expect, go, isAccessible, logIn, test, volume } from "./lab";
 
 test("an application is taken before its upgrade, and brought back after its name was typed", async ({
   page,
@@ -13,7 +13,7 @@ test("an application is taken before its upgrade, and brought back after its nam
     { name: "shop", kind: "application", components: [{ resource: "documents" }] },
   );
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   await page.getByRole("link", { name: "Partial" }).click();
   await expect(page.getByText("Never enough to restore everything.").first()).toBeVisible();
   await page.getByRole("button", { name: "Take snapshot" }).click();
@@ -65,9 +65,9 @@ test("an application that is not protected is named, never left out silently", a
   await logIn(page, manager);
   const row = page.getByRole("row", { name: /^drafts/ });
   await expect(row).toContainText("not protected");
-  await page.getByRole("link", { name: "Resources" }).click();
+  await go(page, "Resources");
   await expect(row).toContainText("not protected");
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   await page.getByRole("rowheader").first().getByRole("link").click();
   await expect(row).toContainText("Not protected");
   await page.getByRole("link", { name: "Restore", exact: true }).last().click();

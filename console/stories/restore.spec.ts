@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { expect, isAccessible, logIn, test, volume } from "./lab";
+import { expect, go, isAccessible, logIn, test, volume } from "./lab";
 
 test("a resource is restored over what is there, after its name was typed", async ({
   page,
@@ -10,7 +10,7 @@ test("a resource is restored over what is there, after its name was typed", asyn
   manager.run("snapshot", "create", "--resource", "documents");
   writeFileSync(letter, "spoiled");
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   await page.getByRole("table").getByRole("link", { name: "Restore" }).first().click();
   await expect(page.getByRole("heading", { level: 1 })).toContainText("Restore");
   await isAccessible(page);

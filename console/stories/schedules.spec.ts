@@ -1,11 +1,11 @@
-import { expect, isAccessible, logIn, test } from "./lab";
+import { expect, go, isAccessible, logIn, test } from "./lab";
 
 test("a schedule is made, changed with what that would do in sight, and switched off", async ({
   page,
   manager,
 }) => {
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Schedules" }).click();
+  await go(page, "Schedules");
   await expect(page.getByText("No schedule yet")).toBeVisible();
   await isAccessible(page);
   await page.getByRole("link", { name: "New schedule" }).click();
@@ -36,11 +36,8 @@ test("a schedule is made, changed with what that would do in sight, and switched
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByRole("button", { name: "Switch off: nightly" }).click();
   await expect(page.getByText("It takes nothing now.")).toBeVisible();
-  await page
-    .getByRole("navigation", { name: "Main" })
-    .getByRole("link", { name: "Schedules" })
-    .click();
+  await go(page, "Schedules");
   const row = page.getByRole("row", { name: /^nightly/ });
   await expect(row).toContainText("switched off");
-  await expect(row).toContainText("Kept 6m.");
+  await expect(row).toContainText("Kept for 6 months.");
 });

@@ -1,4 +1,4 @@
-import { expect, isAccessible, logIn, test, volume } from "./lab";
+import { expect, go, isAccessible, logIn, test, volume } from "./lab";
 
 test("a storage that cannot be used says why, and is added once that is mended", async ({
   page,
@@ -6,7 +6,7 @@ test("a storage that cannot be used says why, and is added once that is mended",
 }) => {
   manager.write("in-the-way", "a file where a directory is wanted");
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Storages" }).click();
+  await go(page, "Storages");
   await page.getByRole("button", { name: "Add storage" }).click();
   const dialog = page.getByRole("dialog", { name: "Add storage" });
   await dialog.getByRole("radio", { name: /^Directory/ }).check();
@@ -18,10 +18,7 @@ test("a storage that cannot be used says why, and is added once that is mended",
   await dialog.getByRole("textbox", { name: "Path" }).fill(manager.path("vault"));
   await dialog.getByRole("button", { name: "Try it out and add it" }).click();
   await expect(dialog).toHaveCount(0);
-  await page
-    .getByRole("navigation", { name: "Main" })
-    .getByRole("link", { name: "Storages" })
-    .click();
+  await go(page, "Storages");
   await expect(page.getByRole("row", { name: /^vault/ })).toContainText("good");
   await isAccessible(page);
 });
@@ -36,11 +33,11 @@ test("another storage becomes the one that is used, and what the first holds sta
   manager.run("snapshot", "create", "--resource", "documents");
   manager.run("storage", "add", "second", "--url", manager.path("second"));
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Storages" }).click();
+  await go(page, "Storages");
   await page.getByRole("rowheader", { name: "second" }).getByRole("link").click();
   await page.getByRole("button", { name: "Make it the default" }).click();
   await expect(page.getByRole("button", { name: "Make it the default" })).toHaveCount(0);
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   await page.getByRole("button", { name: "Take snapshot" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Start" }).click();
   await page.getByRole("link", { name: "To the snapshot" }).click();
@@ -55,7 +52,7 @@ test("a bucket is asked for by what it needs, and says why it cannot be used", a
   manager,
 }) => {
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Storages" }).click();
+  await go(page, "Storages");
   await page.getByRole("button", { name: "Add storage" }).click();
   const dialog = page.getByRole("dialog", { name: "Add storage" });
   await dialog.getByRole("radio", { name: /^S3/ }).check();

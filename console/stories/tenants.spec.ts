@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { expect, isAccessible, logIn, type Manager, test, volume } from "./lab";
+import { expect, go, isAccessible, logIn, type Manager, test, volume } from "./lab";
 
 const FIRST = "the password of anna";
 const OWN = "one that only anna knows";
@@ -24,7 +24,7 @@ test("a tenant takes and restores its own", async ({ page, manager }) => {
   await page.getByLabel("New password", { exact: true }).fill(OWN);
   await page.getByLabel("New password, once more").fill(OWN);
   await page.getByRole("button", { name: "Change password" }).click();
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   await page.getByRole("button", { name: "Take snapshot" }).click();
   const dialog = page.getByRole("dialog");
   await expect(dialog.getByRole("radio", { name: /^Full/ })).toHaveCount(0);
@@ -51,7 +51,7 @@ test("a tenant is restored out of the snapshot of everything", async ({ page, ma
   manager.run("snapshot", "create", "--full");
   writeFileSync(letter, "spoiled");
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   // Its part of each full one.
   await page.getByRole("link", { name: "Tenant", exact: true }).click();
   await page.getByRole("table").getByRole("link", { name: "Restore" }).click();

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { expect, isAccessible, logIn, test, volume } from "./lab";
+import { expect, go, isAccessible, logIn, test, volume } from "./lab";
 
 const PASSPHRASE = "four words and some more";
 
@@ -12,7 +12,7 @@ test("a snapshot leaves as a sealed file, and another manager restores from it",
   manager.apply(volume("documents", manager.path("documents")));
   manager.run("snapshot", "create", "--resource", "documents");
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   await page.getByRole("rowheader").first().getByRole("link").click();
   await page
     .getByRole("button", { name: "Download" })

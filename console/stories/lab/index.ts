@@ -49,6 +49,10 @@ export async function logIn(
   await page.getByRole("button", { name: "Log in" }).click();
 }
 
+/** By the navigation, as it is called there. */
+export const go = (page: Page, name: string) =>
+  page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: true }).click();
+
 /** Nothing that axe knows stands in anybody's way: WCAG 2.2, levels A and AA. */
 export async function isAccessible(page: Page, what = page.url()) {
   const found = await new AxeBuilder({ page })
