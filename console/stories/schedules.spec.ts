@@ -33,7 +33,12 @@ test("a schedule is made, changed with what that would do in sight, and switched
     .getByRole("group", { name: /^Period monthly/ })
     .getByLabel("Kept for")
     .fill("6m");
+  // What is switched off next is what was saved.
+  const known = page.waitForResponse(
+    (answer) => answer.request().method() === "GET" && /\/profiles\/\w+$/.test(answer.url()),
+  );
   await page.getByRole("button", { name: "Save" }).click();
+  await known;
   await page.getByRole("button", { name: "Switch off: nightly" }).click();
   await expect(page.getByText("It takes nothing now.")).toBeVisible();
   await go(page, "Schedules");
