@@ -5,7 +5,8 @@ export default defineConfig({
   testDir: "stories",
   outputDir: "stories/.results",
   fullyParallel: false,
-  workers: 1,
+  // Each story has a manager of its own; two at once are what two cores carry.
+  workers: 2,
   retries: 0,
   timeout: 120_000,
   expect: { timeout: 20_000 },
@@ -16,6 +17,7 @@ export default defineConfig({
     timezoneId: "Europe/Berlin",
     viewport: { width: 1440, height: 900 },
     trace: "off",
+    actionTimeout: 30_000,
     screenshot: "only-on-failure",
     launchOptions: {
       executablePath: process.env.TINTYPE_CHROMIUM ?? "/usr/bin/chromium",

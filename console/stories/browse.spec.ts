@@ -1,4 +1,4 @@
-import { expect, isAccessible, logIn, test, volume } from "./lab";
+import { expect, go, isAccessible, logIn, test, volume } from "./lab";
 
 test("what is in a snapshot is looked at, its versions compared", async ({ page, manager }) => {
   manager.write("documents/letter.txt", "dear reader\nyours\n");
@@ -8,7 +8,7 @@ test("what is in a snapshot is looked at, its versions compared", async ({ page,
   manager.write("documents/letter.txt", "dear reader\nmine\n");
   manager.run("snapshot", "create", "--resource", "documents");
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   await page.getByRole("table").getByRole("link", { name: "Browse" }).first().click();
   for (const step of ["tenants", "system", "volumes", "documents"]) {
     await page.getByRole("table").getByRole("link", { name: step, exact: true }).click();

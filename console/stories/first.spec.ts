@@ -1,5 +1,5 @@
 import { mkdirSync } from "node:fs";
-import { complaints, expect, isAccessible, logIn, PASSWORD, test, volume } from "./lab";
+import { complaints, expect, go, isAccessible, logIn, PASSWORD, test, volume } from "./lab";
 
 test("whoever installs it chooses a password and is led to the first snapshot", async ({
   page,
@@ -34,7 +34,7 @@ test("a full snapshot is taken, followed and looked at", async ({ page, manager 
   manager.write("documents/letter.txt", "dear reader");
   manager.apply(volume("documents", manager.path("documents")));
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Take snapshot" }).click();
+  await page.getByRole("link", { name: "Take snapshot" }).first().click();
   const dialog = page.getByRole("dialog", { name: "Take a snapshot" });
   await expect(dialog.getByRole("radio", { name: /^Full/ })).toBeChecked();
   await isAccessible(page);
@@ -50,7 +50,7 @@ test("a full snapshot is taken, followed and looked at", async ({ page, manager 
   expect(heard).toEqual([]);
 });
 
-test("a snapshot that lacks something says what, why, and what helps", async ({
+test("a snapshot that lacks something says what and why, and is whole once that is mended", async ({
   page,
   manager,
 }) => {
@@ -62,13 +62,20 @@ test("a snapshot that lacks something says what, why, and what helps", async ({
   manager.try("snapshot", "create", "--full");
   await logIn(page, manager);
   await expect(page.getByText("1 of 2 resources can be restored.")).toBeVisible();
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   const row = page.getByRole("row", { name: /incomplete/ });
   await expect(row).toContainText("2 of 3");
   await row.getByRole("rowheader").getByRole("link").click();
   await expect(page.getByText("1 failed")).toBeVisible();
-  await expect(page.getByRole("row", { name: /^pictures/ })).toContainText("failed");
+  const failed = page.getByRole("row", { name: /^pictures/ });
+  await expect(failed).toContainText("failed");
+  await expect(failed).toContainText("No such file or directory");
   await isAccessible(page);
+  mkdirSync(manager.path("pictures"));
+  await page.goto(`${manager.url}/snapshots?new=true`);
+  await page.getByRole("dialog").getByRole("button", { name: "Start" }).click();
+  await page.getByRole("link", { name: "To the snapshot" }).click();
+  await expect(page.getByText("All 3 resources were captured.")).toBeVisible();
 });
 
 test("a lost connection is said, and nothing can be changed while it lasts", async ({
@@ -76,7 +83,7 @@ test("a lost connection is said, and nothing can be changed while it lasts", asy
   manager,
 }) => {
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   const take = page.getByRole("button", { name: "Take snapshot" });
   await expect(take).toBeEnabled();
   await manager.stop();

@@ -1,5 +1,5 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { expect, isAccessible, logIn, test, volume } from "./lab";
+import { readFileSync, writeFileSync } from "node:fs";
+import { expect, go, isAccessible, logIn, test, volume } from "./lab";
 
 test("a resource is restored over what is there, after its name was typed", async ({
   page,
@@ -10,7 +10,7 @@ test("a resource is restored over what is there, after its name was typed", asyn
   manager.run("snapshot", "create", "--resource", "documents");
   writeFileSync(letter, "spoiled");
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   await page.getByRole("table").getByRole("link", { name: "Restore" }).first().click();
   await expect(page.getByRole("heading", { level: 1 })).toContainText("Restore");
   await isAccessible(page);
@@ -21,18 +21,4 @@ test("a resource is restored over what is there, after its name was typed", asyn
   await page.getByLabel(/^Type documents/).fill("documents");
   await apply.click();
   await expect.poll(() => readFileSync(letter, "utf8"), { timeout: 60_000 }).toBe("dear reader");
-});
-
-test("of everything the exact command is shown", async ({ page, manager }) => {
-  manager.write("documents/letter.txt", "dear reader");
-  manager.apply(volume("documents", manager.path("documents")));
-  manager.run("storage", "add", "vault", "--url", manager.path("vault"), "--default");
-  manager.run("snapshot", "create", "--full");
-  rmSync(manager.path("documents/letter.txt"));
-  await logIn(page, manager);
-  await page.getByRole("link", { name: "Snapshots" }).click();
-  await page.getByRole("table").getByRole("link", { name: "Restore" }).first().click();
-  await page.getByRole("button", { name: /^(Show|Make).*plan/i }).click();
-  await expect(page.getByText(/tintype recover --from .*--in-place/)).toBeVisible();
-  await isAccessible(page);
 });

@@ -1,4 +1,4 @@
-import { expect, isAccessible, logIn, test, volume } from "./lab";
+import { expect, go, isAccessible, logIn, test, volume } from "./lab";
 
 test("who belongs to a tenant sees nothing of others", async ({ page, manager }) => {
   manager.write("secret/plan.txt", "nobody else's");
@@ -25,9 +25,9 @@ test("who belongs to a tenant sees nothing of others", async ({ page, manager })
 
   await expect(page.getByText("Nothing is protected yet.")).toBeVisible();
   await expect(page.getByRole("link", { name: "Agents" })).toHaveCount(0);
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   await expect(page.getByText("No snapshot here yet")).toBeVisible();
-  await page.getByRole("link", { name: "Runs" }).click();
+  await go(page, "Runs");
   await expect(page.getByText("Nothing ran yet")).toBeVisible();
   await expect(page.getByText("secret-plans")).toHaveCount(0);
   await isAccessible(page);

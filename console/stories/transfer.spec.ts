@@ -1,23 +1,25 @@
 import { readFileSync } from "node:fs";
-import { expect, isAccessible, logIn, test, volume } from "./lab";
+import { expect, go, isAccessible, logIn, test, volume } from "./lab";
 
 const PASSPHRASE = "four words and some more";
 
-test("a snapshot leaves as a sealed file and comes back as a snapshot", async ({
+test("a snapshot leaves as a sealed file, and another manager restores from it", async ({
   page,
   manager,
+  other,
 }) => {
   manager.write("documents/letter.txt", "dear reader");
   manager.apply(volume("documents", manager.path("documents")));
   manager.run("snapshot", "create", "--resource", "documents");
   await logIn(page, manager);
-  await page.getByRole("link", { name: "Snapshots" }).click();
+  await go(page, "Snapshots");
   await page.getByRole("rowheader").first().getByRole("link").click();
   await page
     .getByRole("button", { name: "Download" })
     .or(page.getByRole("link", { name: "Download" }))
     .first()
     .click();
+  await expect(page.getByText("This is likely to be secret in it")).toBeVisible();
   await page.getByLabel("Passphrase", { exact: true }).fill(PASSPHRASE);
   await page.getByLabel("Passphrase, once more").fill(PASSPHRASE);
   await isAccessible(page);
@@ -29,12 +31,23 @@ test("a snapshot leaves as a sealed file and comes back as a snapshot", async ({
   await download.saveAs(file);
   expect(readFileSync(file).subarray(0, 2).toString()).toBe("PK");
 
-  await page.goto(`${manager.url}/snapshots?upload=true`);
+  await logIn(page, other);
+  await expect(page.getByText("Nothing is protected yet.")).toBeVisible();
+  await page.goto(`${other.url}/snapshots?upload=true`);
   await page.getByLabel("File", { exact: true }).setInputFiles(file);
   await isAccessible(page);
   await page.getByRole("button", { name: "Send" }).click();
   await page.getByLabel("Passphrase", { exact: true }).fill(PASSPHRASE);
   await page.getByRole("button", { name: "Make it a snapshot" }).click();
-  await page.goto(`${manager.url}/snapshots?tab=uploaded`);
-  await expect(page.getByRole("row", { name: /uploaded/ })).toBeVisible({ timeout: 60_000 });
+  await expect(page).toHaveURL(/\/runs\//);
+  await page.goto(`${other.url}/snapshots?tab=uploaded`);
+  const row = page.getByRole("row", { name: /uploaded/ });
+  await row.getByRole("link", { name: "Restore" }).click({ timeout: 60_000 });
+  await page.getByRole("radio", { name: /^A file or directory/ }).check();
+  await page.getByLabel("Path in the snapshot").fill("tenants/system/volumes/documents/letter.txt");
+  await page.getByLabel("Directory", { exact: true }).fill(other.path("restored"));
+  await page.getByRole("button", { name: "Show the plan" }).click();
+  await page.getByRole("button", { name: "Restore now" }).click();
+  await expect(page.getByText("Every step was done.")).toBeVisible({ timeout: 60_000 });
+  expect(readFileSync(other.path("restored/letter.txt"), "utf8")).toBe("dear reader");
 });

@@ -1,4 +1,5 @@
 import type { QueryClient } from "@tanstack/react-query";
+import { whoami } from "./queries";
 
 /**
  * One stream tells what changed; it carries no data. Whatever is known of the kind that changed is asked
@@ -70,6 +71,8 @@ export class Live {
     source.onerror = () => {
       if (this.#connection.state !== "lost") this.#become({ state: "lost", since: new Date() });
       if (source.readyState !== EventSource.CLOSED) return;
+      // It answered, and refused: perhaps the session has ended.
+      this.#client.invalidateQueries({ queryKey: whoami.queryKey });
       setTimeout(() => this.#source === source && this.#open(), TRY_AGAIN_MS);
     };
     source.addEventListener("change", (event) => this.#changed(JSON.parse(event.data) as Change));

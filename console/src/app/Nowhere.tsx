@@ -14,3 +14,10 @@ export function Nowhere() {
     </Page>
   );
 }
+
+/** The same where there is no frame around it. */
+export const NowhereAtAll = () => (
+  <main>
+    <Nowhere />
+  </main>
+);

@@ -11,22 +11,25 @@ import { LiveProvider } from "./live";
 import { Login } from "./login/Login";
 import { NewPassword } from "./login/NewPassword";
 import { Navigation } from "./Navigation";
+import { Nowhere } from "./Nowhere";
 import { Palette } from "./palette/Palette";
 import style from "./Shell.module.css";
+import { screens } from "./screens";
+import { useWho } from "./session";
 
 /** Who is not logged in is asked to, where he is: the address stays. */
 export function Shell() {
   const who = useQuery(whoami);
   const client = useQueryClient();
+  // Also of a session that has ended since: what is known of before is nobody's any more.
+  const isOut = who.error instanceof Problem && who.error.status === 401;
   useEffect(() => {
-    if (who.data) inside.expect();
+    if (who.data && !isOut) inside.expect();
     else if (who.error) inside.forget();
-  }, [who.data, who.error]);
+  }, [who.data, who.error, isOut]);
+  if (isOut) return <Login onDone={() => client.resetQueries()} />;
   if (who.data?.must_change_password) return <NewPassword who={who.data} />;
   if (who.data) return <Inside />;
-  if (who.error instanceof Problem && who.error.status === 401) {
-    return <Login onDone={() => client.resetQueries()} />;
-  }
   if (who.error) return <ProblemNotice error={who.error} again={() => who.refetch()} />;
   return null;
 }
@@ -45,7 +48,7 @@ function Inside() {
           <Banner />
           <main id="main" ref={main} tabIndex={-1} className={style.main}>
             <Suspense>
-              <Outlet />
+              <Allowed />
             </Suspense>
           </main>
         </div>
@@ -53,6 +56,15 @@ function Inside() {
       <Palette />
     </LiveProvider>
   );
+}
+
+/** What one may not see is nowhere, whatever address was typed. */
+function Allowed() {
+  const who = useWho();
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const isOf = (home: string) => home !== "/" && `${path}/`.startsWith(`${home}/`);
+  const screen = screens.find(({ home }) => isOf(home));
+  return screen && !who.may(screen.needs) ? <Nowhere /> : <Outlet />;
 }
 
 /** Another path is another page: those who listen begin at its beginning. */

@@ -2,7 +2,7 @@ import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute } from "@tanstack/react-router";
 import { Crash } from "./Crash";
 import { openedOf } from "./dialog";
-import { Nowhere } from "./Nowhere";
+import { NowhereAtAll } from "./Nowhere";
 import { Shell } from "./Shell";
 
 export interface Known {
@@ -10,7 +10,7 @@ export interface Known {
 }
 
 export const root = createRootRouteWithContext<Known>()({
-  notFoundComponent: Nowhere,
+  notFoundComponent: NowhereAtAll,
   errorComponent: Crash,
 });
 

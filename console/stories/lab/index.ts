@@ -1,15 +1,17 @@
 import AxeBuilder from "@axe-core/playwright";
 import { test as base, expect, type Page } from "@playwright/test";
-import { Manager, PASSWORD, volume } from "./manager";
+import { Manager, machine, PASSWORD, volume } from "./manager";
 
 export type { Manager };
-export { expect, PASSWORD, volume };
+export { expect, machine, PASSWORD, volume };
 
 interface Labs {
   /** Just installed: nobody logged in yet. */
   fresh: Manager;
   /** Its administrator has a password, and nothing else was done. */
   manager: Manager;
+  /** A second one, that knows nothing of the first. */
+  other: Manager;
 }
 
 /** Each story has a manager of its own: what one does no other one sees. */
@@ -25,6 +27,14 @@ export const test = base.extend<Labs>({
     fresh.logIn();
     await use(fresh);
   },
+  // biome-ignore lint/correctness/noEmptyPattern: as above
+  other: async ({}, use) => {
+    const other = new Manager();
+    await other.start();
+    other.logIn();
+    await use(other);
+    await other.end();
+  },
 });
 
 export async function logIn(
@@ -39,15 +49,21 @@ export async function logIn(
   await page.getByRole("button", { name: "Log in" }).click();
 }
 
+/** By the navigation, as it is called there. */
+export const go = (page: Page, name: string) =>
+  page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: true }).click();
+
 /** Nothing that axe knows stands in anybody's way: WCAG 2.2, levels A and AA. */
-export async function isAccessible(page: Page) {
+export async function isAccessible(page: Page, what = page.url()) {
   const found = await new AxeBuilder({ page })
+    // There are no frames to gather it from.
+    .setLegacyMode()
     .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
     .analyze();
   const told = found.violations.map(
     ({ id, help, nodes }) => `${id}: ${help}\n  ${nodes.map(({ html }) => html).join("\n  ")}`,
   );
-  expect(told.join("\n")).toBe("");
+  expect(told.join("\n"), what).toBe("");
 }
 
 /** What the browser complained of: a policy that was broken, a script that failed. */

@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 const PROGRAM = process.env.TINTYPE_PROGRAM ?? "../target/debug/tintype";
 const STARTS_MS = 60_000;
@@ -38,6 +38,12 @@ export class Manager {
     await ended;
   }
 
+  /** Where it does not run any more: `recover --in-place` says so, and to start it. */
+  async startAgain(): Promise<void> {
+    await new Promise((later) => setTimeout(later, 500));
+    if (this.#child?.exitCode !== null) await this.start();
+  }
+
   async end(): Promise<void> {
     await this.stop();
     rmSync(this.folder, { recursive: true, force: true });
@@ -69,6 +75,13 @@ export class Manager {
     });
   }
 
+  /** All of a kind, the newest first where that is known. */
+  // biome-ignore lint/suspicious/noExplicitAny: whatever the command prints
+  list(of: string): any[] {
+    const lines = this.run(of, "list", "--json").trim().split("\n");
+    return lines.map((line) => JSON.parse(line)).filter(({ event }) => event !== "summary");
+  }
+
   /** The same where it is meant to fail. */
   try(...args: string[]): void {
     try {
@@ -76,6 +89,13 @@ export class Manager {
     } catch {
       // What came of it is what the story looks at.
     }
+  }
+
+  /** A line as it was shown, typed on the manager's host. */
+  type(line: string): string {
+    const env = { ...this.#environment(), TINTYPE_DATA: join(this.folder, "data") };
+    const program = line.replace(/^tintype /, `'${resolve(PROGRAM)}' `);
+    return execFileSync("sh", ["-c", program], { env, encoding: "utf8", stdio: "pipe" });
   }
 
   write(name: string, text: string): string {
@@ -114,6 +134,14 @@ export const volume = (name: string, path: string) => ({
   kind: "volume",
   connector: "files",
   at: { path },
+});
+
+/** A machine that is off, with one disk. */
+export const machine = (name: string, qmp: string, file: string) => ({
+  name,
+  kind: "vm",
+  connector: "qemu",
+  at: { qmp, disks: { vda: { file, format: "raw" } } },
 });
 
 function listening(child: ChildProcess): Promise<string> {

@@ -30,6 +30,8 @@ fn tell(filter: &[String]) -> anyhow::Result<()> {
     // As the tests build it: nothing is built twice.
     let what = ["build", "--quiet", "--workspace", "--all-features", "--bin", "tintype"];
     Sh::cargo()?.args(what).run()?;
+    // Of a machine that is off the disks are read through it.
+    debian::need(&["qemu-nbd"], &["qemu-utils"]);
     let chromium = debian::program(&["/usr/bin/chromium"], &["chromium"]);
     let place = Place::new()?;
     node::npm()?

@@ -6,6 +6,7 @@ mod edges;
 mod functions;
 mod lexer;
 mod lines;
+mod named_stories;
 mod named_tests;
 mod notes;
 mod size;
@@ -29,6 +30,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut findings = edges::check()?;
     findings.extend(changelog::check());
     let mut sources = Vec::new();
+    let mut stories = Vec::new();
     for file in &files {
         findings.extend(size::check(file));
         let Some(text) = file.text() else { continue };
@@ -41,11 +43,13 @@ pub(crate) fn run() -> anyhow::Result<()> {
             findings.extend(notes::check_comments(&file.path, &source.comments));
         } else if !file.has_extension("md") {
             findings.extend(notes::check_text(&file.path, text));
+            stories.extend(named_stories::Stories::of(&file.path, text));
         }
     }
     for file in files.iter().filter(|file| named_tests::is_checked(&file.path)) {
         let text = file.text().unwrap_or_default();
         findings.extend(named_tests::check(&file.path, text, &sources));
+        findings.extend(named_stories::check(&file.path, text, &stories));
     }
     findings.sort();
     for Finding { file, line, message } in &findings {

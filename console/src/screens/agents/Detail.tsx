@@ -13,7 +13,7 @@ export function Detail() {
   const { id } = detail.useParams();
   const query = useQuery(agentQuery(id));
   return (
-    <Loading of={query}>
+    <Loading of={query} screen="agents">
       {(agent) => (
         <Page
           title={agent.name}

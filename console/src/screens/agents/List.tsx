@@ -4,6 +4,7 @@ import { agents as agentsQuery } from "../../api/queries";
 import type { Agent } from "../../api/types";
 import { useBecause } from "../../app/because";
 import { OPENED, useLeave } from "../../app/dialog";
+import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
 import { Modal } from "../../parts/dialog/Modal";
 import { Loading } from "../../parts/loading/Loading";
@@ -22,6 +23,7 @@ const FEW = 12;
 /** Which other hosts are reached, and which are away? */
 export function List() {
   const { agents: words, screens } = useWords();
+  const who = useWho();
   const because = useBecause();
   const { join } = list.useSearch();
   const navigate = useNavigate({ from: list.fullPath });
@@ -33,13 +35,15 @@ export function List() {
       title={screens.agents}
       answer={words.answer}
       actions={
-        <Button
-          kind="primary"
-          because={because}
-          onClick={() => navigate({ search: { join: true }, state: OPENED })}
-        >
-          {words.add}
-        </Button>
+        who.may("change") && (
+          <Button
+            kind="primary"
+            because={because}
+            onClick={() => navigate({ search: { join: true }, state: OPENED })}
+          >
+            {words.add}
+          </Button>
+        )
       }
     >
       <Loading of={query}>

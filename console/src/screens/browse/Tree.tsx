@@ -27,7 +27,11 @@ import { tree } from "./screen";
 export function Tree() {
   const { id } = tree.useParams();
   const query = useQuery(snapshotQuery(id));
-  return <Loading of={query}>{(snapshot) => <Shown snapshot={snapshot} />}</Loading>;
+  return (
+    <Loading of={query} screen="browse">
+      {(snapshot) => <Shown snapshot={snapshot} />}
+    </Loading>
+  );
 }
 
 function Shown({ snapshot }: { snapshot: Snapshot }) {

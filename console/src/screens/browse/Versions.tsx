@@ -20,7 +20,11 @@ import { versions } from "./screen";
 export function Versions() {
   const { id } = versions.useParams();
   const query = useQuery(snapshotQuery(id));
-  return <Loading of={query}>{(snapshot) => <Shown snapshot={snapshot} />}</Loading>;
+  return (
+    <Loading of={query} screen="browse">
+      {(snapshot) => <Shown snapshot={snapshot} />}
+    </Loading>
+  );
 }
 
 function Shown({ snapshot }: { snapshot: Snapshot }) {

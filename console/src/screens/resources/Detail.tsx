@@ -21,7 +21,11 @@ import { detail } from "./screen";
 export function Detail() {
   const { id } = detail.useParams();
   const query = useQuery(resourceQuery(id));
-  return <Loading of={query}>{(resource) => <Shown resource={resource as Resource} />}</Loading>;
+  return (
+    <Loading of={query} screen="resources">
+      {(resource) => <Shown resource={resource as Resource} />}
+    </Loading>
+  );
 }
 
 function Shown({ resource }: { resource: Resource }) {

@@ -26,9 +26,11 @@ export function Detail() {
   const query = useQuery(restoreQuery(id));
   const plan = useQuery(planQuery(id));
   return (
-    <Loading of={query}>
+    <Loading of={query} screen="restore">
       {(restore) => (
-        <Loading of={plan}>{(made) => <Shown restore={restore} plan={made} />}</Loading>
+        <Loading of={plan} screen="restore">
+          {(made) => <Shown restore={restore} plan={made} />}
+        </Loading>
       )}
     </Loading>
   );

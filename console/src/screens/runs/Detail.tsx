@@ -28,7 +28,11 @@ export function Detail() {
   const { id } = detail.useParams();
   const query = useQuery(runQuery(id));
   useFollow(id, query.data !== undefined && !isOver(query.data));
-  return <Loading of={query}>{(run) => <Shown run={run} />}</Loading>;
+  return (
+    <Loading of={query} screen="runs">
+      {(run) => <Shown run={run} />}
+    </Loading>
+  );
 }
 
 function Shown({ run }: { run: Run }) {

@@ -20,7 +20,11 @@ import { detail } from "./screen";
 export function Detail() {
   const { id } = detail.useParams();
   const query = useQuery(profileQuery(id));
-  return <Loading of={query}>{(profile) => <Shown profile={profile as Profile} />}</Loading>;
+  return (
+    <Loading of={query} screen="schedules">
+      {(profile) => <Shown profile={profile as Profile} />}
+    </Loading>
+  );
 }
 
 function Shown({ profile }: { profile: Profile }) {

@@ -23,7 +23,11 @@ import { Uses } from "./Uses";
 export function Detail() {
   const { id } = detail.useParams();
   const query = useQuery(snapshotQuery(id));
-  return <Loading of={query}>{(snapshot) => <Shown snapshot={snapshot} />}</Loading>;
+  return (
+    <Loading of={query} screen="snapshots">
+      {(snapshot) => <Shown snapshot={snapshot} />}
+    </Loading>
+  );
 }
 
 function Shown({ snapshot }: { snapshot: Snapshot }) {

@@ -23,7 +23,11 @@ import { Usage } from "./Usage";
 export function Detail() {
   const { id } = detail.useParams();
   const query = useQuery(storageQuery(id));
-  return <Loading of={query}>{(storage) => <Shown storage={storage} />}</Loading>;
+  return (
+    <Loading of={query} screen="storages">
+      {(storage) => <Shown storage={storage} />}
+    </Loading>
+  );
 }
 
 function Shown({ storage }: { storage: Storage }) {

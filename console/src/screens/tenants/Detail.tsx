@@ -21,7 +21,7 @@ export function Detail() {
   const { id } = detail.useParams();
   const query = useQuery(tenantQuery(id));
   return (
-    <Loading of={query}>
+    <Loading of={query} screen="tenants">
       {(tenant) => (
         <Page
           title={tenant.name}
