@@ -7,6 +7,7 @@ pub mod config;
 pub mod connectors;
 mod days;
 pub mod events;
+pub mod guests;
 pub mod http;
 pub mod lost;
 pub mod outside;

@@ -37,6 +37,7 @@ use crate::agents::moved;
 use crate::auth::password;
 use crate::catalog::remake::newer;
 use crate::catalog::{Catalog, VERSION, audit, facts, objects, passwords};
+use crate::guests::{Guests, Visit};
 use crate::lost::copy::{self, Why};
 use crate::lost::lead::{self, Lead};
 use crate::lost::settle;
@@ -439,16 +440,18 @@ pub struct Peer {
 
 impl Connected<IncomingStream<'_, Encrypted>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Encrypted>) -> Self {
-        let (_, tls) = stream.io().get_ref();
+        let (_, tls) = stream.io().stream().get_ref();
         // Only connections for agents ask for one, and they check it.
         let shown = tls.peer_certificates().and_then(|chain| chain.first());
         Self { address: *stream.remote_addr(), agent: shown.and_then(agent_of) }
     }
 }
 
+type Greeted = Visit<TlsStream<TcpStream>>;
+
 /// Connections whose handshake is done. Slow ones hold up nobody.
 pub struct Encrypted {
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    ready: mpsc::Receiver<(Greeted, SocketAddr)>,
     address: SocketAddr,
 }
 
@@ -479,11 +482,8 @@ impl Configs {
     }
 }
 
-async fn greet(
-    mut tcp: TcpListener,
-    configs: Configs,
-    done: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
-) {
+async fn greet(mut tcp: TcpListener, configs: Configs, done: mpsc::Sender<(Greeted, SocketAddr)>) {
+    let guests = Guests::default();
     let slots = Arc::new(tokio::sync::Semaphore::new(GREETED_AT_ONCE));
     loop {
         let permit = Arc::clone(&slots).acquire_owned().await;
@@ -491,13 +491,17 @@ async fn greet(
             accepted = Listener::accept(&mut tcp) => accepted,
             () = done.closed() => return,
         };
+        let Some(guest) = guests.admit(address.ip()) else {
+            tracing::debug!(%address, "there are too many connections");
+            continue;
+        };
         let (configs, done) = (configs.clone(), done.clone());
         tokio::spawn(async move {
             let _permit = permit;
             // Small answers must not wait for more.
             let _ = stream.set_nodelay(true);
             match tokio::time::timeout(HANDSHAKE, configs.accept(stream)).await {
-                Ok(Ok(stream)) => drop(done.send((stream, address)).await),
+                Ok(Ok(stream)) => drop(done.send((Visit::new(stream, guest), address)).await),
                 Ok(Err(error)) => tracing::debug!(%address, %error, "no handshake"),
                 Err(_) => tracing::debug!(%address, "the handshake took too long"),
             }
@@ -506,7 +510,7 @@ async fn greet(
 }
 
 impl Listener for Encrypted {
-    type Io = TlsStream<TcpStream>;
+    type Io = Greeted;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State as AxumState};
 use axum::http::{Method, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -32,7 +32,7 @@ pub const ACTION: &str = "x-tintype-action";
 const AGENT_BYTES: usize = 64 << 20;
 /// Of what nobody in particular says: names, a password, a key.
 const PUBLIC_BYTES: usize = 64 << 10;
-/// Of a request that is refused so much is read, and for so long; more breaks the connection.
+/// Of a body that is refused so much is read, and of a request so long; more breaks the connection.
 const DISCARDED_BYTES: usize = 16 << 20;
 const DISCARDED_IN: Duration = Duration::from_secs(10);
 
@@ -84,7 +84,7 @@ async fn guarded(
 ) -> Outcome<Response> {
     // By its head alone: nobody has memory here who is not known.
     if let Err(refused) = admitted(state, action, &mut request).await {
-        discard(request).await;
+        let _ = tokio::time::timeout(DISCARDED_IN, read(request.into_body(), 0)).await;
         return Err(refused);
     }
     let mut request = whole(action, request).await?;
@@ -132,20 +132,24 @@ impl Asker {
     }
 }
 
-/// Read and thrown away: the connection of a request that is refused before its body was read would be
-/// closed, and the answer be lost with it.
-async fn discard(request: Request) {
-    let mut pieces = request.into_body().into_data_stream();
-    let all = async {
-        let mut read = 0;
-        while let Some(Ok(piece)) = pieces.next().await {
-            read += piece.len();
-            if read > DISCARDED_BYTES {
-                return;
-            }
+/// A body of at most so many bytes; none where there are more, or not all. What is too much is read and
+/// thrown away: the connection of a request that is refused before its body was read would be closed,
+/// and the answer be lost with it.
+async fn read(body: Body, most: usize) -> Option<Vec<u8>> {
+    let (mut bytes, mut count) = (Vec::new(), 0);
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.ok()?;
+        count += piece.len();
+        if count <= most {
+            bytes.extend_from_slice(&piece);
+        } else if count > most + DISCARDED_BYTES {
+            return None;
+        } else {
+            bytes = Vec::new();
         }
-    };
-    let _ = tokio::time::timeout(DISCARDED_IN, all).await;
+    }
+    (count <= most).then_some(bytes)
 }
 
 /// With its body read. Pieces of files are read by whoever takes them.
@@ -161,9 +165,8 @@ async fn whole(action: Action, request: Request) -> Outcome<Request> {
         _ => BODY_BYTES,
     };
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, most)
-        .await
-        .map_err(|_| Failure::new(Code::TooLarge, format!("a body has at most {most} bytes")))?;
+    let too_large = || Failure::new(Code::TooLarge, format!("a body has at most {most} bytes"));
+    let body = read(body, most).await.ok_or_else(too_large)?;
     Ok(Request::from_parts(parts, Body::from(body)))
 }
 

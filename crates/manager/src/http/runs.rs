@@ -188,17 +188,8 @@ pub(super) async fn events(
     let after = last.and_then(|value| value.parse().ok()).unwrap_or(0);
     let (ending, ready) = (state.events.ending(), Vec::new());
     let looked = state.clock.elapsed();
-    let following = Following {
-        state,
-        id,
-        headers,
-        after,
-        last: None,
-        ready,
-        ending,
-        looked,
-        is_over: false,
-    };
+    let following =
+        Following { state, id, headers, after, last: None, ready, ending, looked, is_over: false };
     let events = stream::unfold(following, |mut following| async move {
         let event = following.next().await?;
         Some((Ok(event), following))

@@ -1,5 +1,8 @@
 //! Which manager leads an installation. Whoever recovers one takes the next number in the storage;
 //! a manager that finds a higher one than its own was replaced: it can be read, and writes no more.
+//!
+//! Agents can put objects, too. So a number counts by the seal beside it, which takes the key of the
+//! system's repository there. Numbers of earlier versions have none: they count until there is a seal.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,9 +11,10 @@ use tintype_api::object::Object;
 use tintype_api::storage::StorageSpec;
 use tintype_model::identifier::Id;
 use tintype_model::{Error, ErrorKind, Result};
-use tintype_runner::vault::{Env, Place};
+use tintype_runner::vault::{DataKey, Env, Place};
 
-use crate::catalog::facts;
+use crate::catalog::secrets::{self, Of};
+use crate::catalog::{facts, repositories};
 use crate::state::Shared;
 use crate::vaults::blocking;
 
@@ -51,24 +55,72 @@ pub async fn set(on: &mut AnyConnection, lead: &Lead) -> Result<()> {
     facts::set(on, LEAD, &text).await
 }
 
-/// The one with the highest number in a storage.
-fn highest(place: &Place, installation: &Id, env: &Env) -> Result<Option<Lead>> {
-    let Some((number, text)) = place.lead(installation.as_str(), env)? else {
-        return Ok(None);
-    };
-    let lead: Lead = serde_json::from_slice(&text).map_err(|error| {
+/// By which the managers of an installation know each other's numbers in a storage.
+#[derive(Clone)]
+pub struct Seal([u8; 32]);
+
+impl Seal {
+    /// `key`: of the system's repository there.
+    pub fn of(key: &DataKey) -> Self {
+        Self(blake3::derive_key("tintype 2026-11-23 who leads an installation", key.bytes()))
+    }
+
+    fn on(&self, installation: &Id, text: &[u8]) -> String {
+        let sealed = [installation.as_str().as_bytes(), text].concat();
+        blake3::keyed_hash(&self.0, &sealed).to_hex().to_string()
+    }
+}
+
+/// What is said in a storage.
+struct Told {
+    lead: Lead,
+    is_sealed: bool,
+}
+
+fn parsed(place: &Place, number: u64, text: &[u8]) -> Result<Lead> {
+    let lead: Lead = serde_json::from_slice(text).map_err(|error| {
         Error::corrupt(format!("{}: who leads the installation: {error}", place.url))
     })?;
     match lead.number == number {
-        true => Ok(Some(lead)),
+        true => Ok(lead),
         false => Err(Error::corrupt(format!("{}: a number of who leads", place.url))),
     }
 }
 
+/// The one with the highest number that counts.
+fn highest(
+    place: &Place,
+    installation: &Id,
+    seal: Option<&Seal>,
+    env: &Env,
+) -> Result<Option<Told>> {
+    let numbers = place.leads(installation.as_str(), env)?;
+    let last = numbers.keys().next_back().copied();
+    for (number, seals) in numbers.into_iter().rev().filter(|(_, seals)| !seals.is_empty()) {
+        let text = place.lead(installation.as_str(), number, env)?;
+        if seal.is_some_and(|seal| seals.contains(&seal.on(installation, &text))) {
+            if last != Some(number) {
+                tracing::warn!(place = place.url, "notes of who leads that no manager left");
+            }
+            let lead = parsed(place, number, &text)?;
+            return Ok(Some(Told { lead, is_sealed: true }));
+        }
+    }
+    let Some(number) = last else { return Ok(None) };
+    let text = place.lead(installation.as_str(), number, env)?;
+    Ok(Some(Told { lead: parsed(place, number, &text)?, is_sealed: false }))
+}
+
 /// Whether that one still counts, told by what lies in the storage.
-pub fn leads(place: &Place, installation: &Id, lead: &Lead, env: &Env) -> Result<bool> {
-    let found = highest(place, installation, env)?;
-    Ok(!found.is_some_and(|found| lead.is_replaced_by(&found)))
+pub fn leads(
+    place: &Place,
+    installation: &Id,
+    lead: &Lead,
+    seal: &Seal,
+    env: &Env,
+) -> Result<bool> {
+    let found = highest(place, installation, Some(seal), env)?;
+    Ok(!found.is_some_and(|found| lead.is_replaced_by(&found.lead)))
 }
 
 /// Takes the next number: from now on all others are replaced.
@@ -76,17 +128,23 @@ pub fn take(
     place: &Place,
     installation: &Id,
     before: &Lead,
-    manager: &Id,
-    now: Timestamp,
+    new: (&Id, Timestamp),
+    seal: &Seal,
     env: &Env,
 ) -> Result<Lead> {
+    let (manager, since) = new;
     for _ in 0..ATTEMPTS {
-        let found = highest(place, installation, env)?.map_or(0, |lead| lead.number);
+        let numbers = place.leads(installation.as_str(), env)?;
+        let found = numbers.keys().next_back().copied().unwrap_or(0);
         let number = found.max(before.number) + 1;
-        let lead = Lead { number, manager: manager.clone(), since: now };
+        let lead = Lead { number, manager: manager.clone(), since };
         match leave(place, installation, &lead, env) {
             Err(error) if error.is(ErrorKind::AlreadyExists) => {}
-            left => return left.map(|()| lead),
+            left => {
+                left?;
+                sealed(place, installation, &lead, seal, env)?;
+                return Ok(lead);
+            }
         }
     }
     Err(Error::unavailable("others recover this installation at the same time; let one of them"))
@@ -97,6 +155,47 @@ fn leave(place: &Place, installation: &Id, lead: &Lead, env: &Env) -> Result<()>
     place.leave_lead(installation.as_str(), lead.number, &text, env)
 }
 
+/// Seals the number, if it is this one's that lies there.
+fn sealed(place: &Place, installation: &Id, lead: &Lead, seal: &Seal, env: &Env) -> Result<()> {
+    let text = place.lead(installation.as_str(), lead.number, env)?;
+    match parsed(place, lead.number, &text) {
+        Ok(found) if found.manager == lead.manager => {
+            let seal = seal.on(installation, &text);
+            place.seal_lead(installation.as_str(), lead.number, &seal, env)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The number of one who leads there, for all who come later.
+fn settle(
+    place: &Place,
+    installation: &Id,
+    own: &Lead,
+    seal: Option<&Seal>,
+    env: &Env,
+) -> Result<Option<Told>> {
+    let found = highest(place, installation, seal, env)?;
+    let is_replaced = found.as_ref().is_some_and(|found| own.is_replaced_by(&found.lead));
+    let is_known = found.as_ref().is_some_and(|found| found.lead == *own);
+    let is_sealed = found.as_ref().is_some_and(|found| found.is_sealed) || seal.is_none();
+    // The first needs no note where nobody could seal it.
+    if is_replaced || (is_known && is_sealed) || (own.number == 1 && seal.is_none()) {
+        return Ok(found);
+    }
+    match leave(place, installation, own, env) {
+        Err(error) if !error.is(ErrorKind::AlreadyExists) && own.number > 1 => return Err(error),
+        _ => {}
+    }
+    // A storage that can only be read is restored from nevertheless.
+    if let Some(seal) = seal
+        && let Err(error) = sealed(place, installation, own, seal, env)
+    {
+        tracing::debug!(%error, "the note of who leads is not sealed");
+    }
+    Ok(found)
+}
+
 impl Shared {
     /// An error if this manager was replaced, told by what lies in the storage.
     pub async fn still_leads(&self, storage: &Object<StorageSpec>) -> Result<()> {
@@ -105,21 +204,14 @@ impl Shared {
         }
         let place = self.place(storage, None).await?;
         let (env, installation) = (self.host.env.clone(), self.installation.clone());
-        let own = self.lead.clone();
-        let found = blocking(move || {
-            let found = highest(&place, &installation, &env)?;
-            // In this storage nobody knows yet that it leads.
-            if own.number > 1 && found.as_ref().is_none_or(|found| found.number < own.number) {
-                leave(&place, &installation, &own, &env)?;
-            }
-            Ok(found)
-        });
+        let (own, seal) = (self.lead.clone(), self.seal(&storage.id).await?);
+        let found = blocking(move || settle(&place, &installation, &own, seal.as_ref(), &env));
         let found = found.await.map_err(|error| match error.is(ErrorKind::Unavailable) {
             true => error.context(format!("storage {}", storage.name)),
             false => error,
         });
         match found? {
-            Some(other) if self.lead.is_replaced_by(&other) => {
+            Some(Told { lead: other, .. }) if self.lead.is_replaced_by(&other) => {
                 tracing::error!(since = %other.since, "another manager leads this installation");
                 let error = replaced(&other);
                 let _ = self.replaced_by.set(other);
@@ -127,6 +219,19 @@ impl Shared {
             }
             _ => Ok(()),
         }
+    }
+
+    /// None where the system has no repository yet.
+    async fn seal(&self, storage: &Id) -> Result<Option<Seal>> {
+        let mut on = self.catalog.read().await?;
+        let Some(repository) = repositories::of(&mut on, storage, &self.system).await? else {
+            return Ok(None);
+        };
+        let of = Of { kind: repositories::KIND, id: &repository.id, name: repositories::KEY };
+        let key = secrets::need(&mut on, of, &self.key).await?;
+        let key: [u8; 32] =
+            key.as_slice().try_into().map_err(|_| Error::corrupt("a key of a repository"))?;
+        Ok(Some(Seal::of(&DataKey::from_bytes(key))))
     }
 }
 
@@ -156,21 +261,74 @@ mod tests {
         assert!(own.is_replaced_by(&lead(2, "1")) && own.is_replaced_by(&lead(3, "0")));
     }
 
-    #[test]
-    fn each_takes_the_next_number() {
+    fn id(text: &str) -> Id {
+        text.repeat(26).parse().unwrap()
+    }
+
+    /// A storage, and what a manager of the installation has.
+    fn storage() -> (tempfile::TempDir, Place, Seal, Env) {
         let dir = tempfile::tempdir().unwrap();
         let place = Place::parse(&dir.path().display().to_string(), None).unwrap();
-        let (env, now) = (Env::system(), Timestamp::UNIX_EPOCH);
-        let id = |text: &str| text.repeat(26).parse::<Id>().unwrap();
+        (dir, place, Seal::of(&DataKey::from_bytes([7; 32])), Env::system())
+    }
+
+    #[test]
+    fn each_takes_the_next_number() {
+        let (_dir, place, seal, env) = storage();
+        let now = Timestamp::UNIX_EPOCH;
         let (installation, manager) = (id("1"), id("2"));
         let first = Lead::first(id("3"), now);
-        assert_eq!(highest(&place, &installation, &env).unwrap(), None);
-        let second = take(&place, &installation, &first, &manager, now, &env).unwrap();
-        let third = take(&place, &installation, &first, &manager, now, &env).unwrap();
+        let found = || highest(&place, &installation, Some(&seal), &env).unwrap();
+        assert!(found().is_none());
+        let take = || take(&place, &installation, &first, (&manager, now), &seal, &env).unwrap();
+        let (second, third) = (take(), take());
         assert_eq!((second.number, third.number), (2, 3));
-        assert_eq!(highest(&place, &installation, &env).unwrap(), Some(third.clone()));
+        assert!(found().is_some_and(|found| found.lead == third && found.is_sealed));
         let taken = leave(&place, &installation, &third, &env).unwrap_err();
         assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
-        assert_eq!(highest(&place, &id("4"), &env).unwrap(), None);
+        assert!(highest(&place, &id("4"), Some(&seal), &env).unwrap().is_none());
+        assert!(!leads(&place, &installation, &first, &seal, &env).unwrap());
+    }
+
+    #[test]
+    fn a_number_that_no_manager_sealed_replaces_nobody() {
+        let (_dir, place, seal, env) = storage();
+        let (installation, now) = (id("1"), Timestamp::UNIX_EPOCH);
+        let own = Lead::first(id("3"), now);
+        settle(&place, &installation, &own, Some(&seal), &env).unwrap();
+        let forged = Lead { number: 9, manager: id("6"), since: now };
+        leave(&place, &installation, &forged, &env).unwrap();
+        assert!(leads(&place, &installation, &own, &seal, &env).unwrap());
+        // Nor does one with the seal of another key, of another number, or what is no note at all.
+        let other = Seal::of(&DataKey::from_bytes([8; 32]));
+        sealed(&place, &installation, &forged, &other, &env).unwrap();
+        let text = place.lead(installation.as_str(), 1, &env).unwrap();
+        let copied = seal.on(&installation, &text);
+        place.seal_lead(installation.as_str(), 9, &copied, &env).unwrap();
+        place.leave_lead(installation.as_str(), 11, b"nothing", &env).unwrap();
+        place.seal_lead(installation.as_str(), 11, "nothing", &env).unwrap();
+        assert!(leads(&place, &installation, &own, &seal, &env).unwrap());
+        let next = take(&place, &installation, &own, (&id("5"), now), &seal, &env).unwrap();
+        assert_eq!(next.number, 12, "behind all that lies there");
+        assert!(!leads(&place, &installation, &own, &seal, &env).unwrap());
+    }
+
+    #[test]
+    fn numbers_of_earlier_versions_count_until_one_is_sealed() {
+        let (_dir, place, seal, env) = storage();
+        let (installation, now) = (id("1"), Timestamp::UNIX_EPOCH);
+        let old = Lead::first(id("3"), now);
+        let new = Lead { number: 2, manager: id("4"), since: now };
+        leave(&place, &installation, &new, &env).unwrap();
+        assert!(!leads(&place, &installation, &old, &seal, &env).unwrap());
+        // The one that was replaced seals nothing; the one that leads does, and stays what it is.
+        settle(&place, &installation, &old, Some(&seal), &env).unwrap();
+        assert!(place.leads(installation.as_str(), &env).unwrap()[&2].is_empty());
+        for _ in 0..2 {
+            settle(&place, &installation, &new, Some(&seal), &env).unwrap();
+        }
+        assert_eq!(place.leads(installation.as_str(), &env).unwrap()[&2].len(), 1);
+        assert!(leads(&place, &installation, &new, &seal, &env).unwrap());
+        assert!(!leads(&place, &installation, &old, &seal, &env).unwrap());
     }
 }

@@ -25,7 +25,7 @@ use tintype_runner::vault::{DataKey, Env, Place, Snapshot, Vault};
 use super::contents::Contents;
 use super::copy::{self, Copy, Why};
 use super::import::{Head, head, import};
-use super::lead::{self, Lead};
+use super::lead::{self, Lead, Seal};
 use super::look::{Installation, installations};
 use super::rebuild::{Rebuilt, rebuild};
 use super::settle::{self, Choices};
@@ -181,7 +181,8 @@ pub async fn plan(wanted: Wanted, options: &Options) -> Result<Recovery> {
     })
     .await?;
     let head = head(text.lines().next().unwrap_or_default())?;
-    let keeps_lead = keeps_lead(&wanted, here.as_ref(), &head, &options.env).await?;
+    let seal = Seal::of(vault.key());
+    let keeps_lead = keeps_lead(&wanted, here.as_ref(), &head, seal, &options.env).await?;
     Ok(Recovery { wanted, catalog, vault, found, word, text, head, here, keeps_lead, locks })
 }
 
@@ -189,13 +190,15 @@ async fn keeps_lead(
     wanted: &Wanted,
     here: Option<&here::Here>,
     head: &Head,
+    seal: Seal,
     env: &Env,
 ) -> Result<Option<Lead>> {
     let same = here.filter(|here| here.installation.as_ref() == Some(&head.installation));
     let Some(here) = same else { return Ok(None) };
     let (place, env, lead) = (wanted.place.clone(), env.clone(), here.lead.clone());
     let installation = head.installation.clone();
-    let leads = blocking(move || lead::leads(&place, &installation, &lead, &env)).await?;
+    let leads = blocking(move || lead::leads(&place, &installation, &lead, &seal, &env));
+    let leads = leads.await?;
     Ok(leads.then(|| here.lead.clone()))
 }
 
@@ -425,7 +428,9 @@ impl Recovery {
         let (place, env) = (self.wanted.place.clone(), options.env.clone());
         let (now, installation) = (env.clock.now(), self.head.installation.clone());
         let manager = Id::new(now, &*options.env.random);
-        blocking(move || lead::take(&place, &installation, &before, &manager, now, &env)).await
+        let seal = Seal::of(self.vault.key());
+        let new = move || lead::take(&place, &installation, &before, (&manager, now), &seal, &env);
+        blocking(new).await
     }
 
     /// Of each storage, when the manager has started: they may look different from here.

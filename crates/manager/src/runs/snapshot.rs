@@ -423,9 +423,7 @@ impl Taking<'_> {
 
     async fn storage(&self, tenant: &Id) -> Result<Object<StorageSpec>> {
         match &self.spec.new.storage {
-            Some(id) if tenant == self.own() => {
-                usable_storage(self.state, id, tenant).await
-            }
+            Some(id) if tenant == self.own() => usable_storage(self.state, id, tenant).await,
             // A full snapshot goes to one place as far as that may be.
             Some(id) => match usable_storage(self.state, id, tenant).await {
                 Ok(storage) => Ok(storage),

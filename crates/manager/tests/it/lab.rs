@@ -48,6 +48,8 @@ pub(crate) struct Lab {
     database: Option<Database>,
     data: Arc<TempDir>,
     clock: Arc<Shifted>,
+    /// Of the manager that runs.
+    state: Option<State>,
 }
 
 #[derive(Clone)]
@@ -191,12 +193,24 @@ impl Lab {
         let url = format!("https://{}", manager.address);
         let authority = std::fs::read(manager.authority.clone().unwrap()).unwrap();
         let first_password = manager.first_password.take();
+        let state = Some(Arc::clone(&manager.state));
         let (end, ended) = oneshot::channel::<()>();
         let running = runtime.spawn(manager.run(async {
             let _ = ended.await;
         }));
         let (end, running) = (Some(end), Some(running));
-        Ok(Self { url, authority, first_password, end, running, runtime, database, data, clock })
+        Ok(Self {
+            url,
+            authority,
+            first_password,
+            end,
+            running,
+            runtime,
+            database,
+            data,
+            clock,
+            state,
+        })
     }
 
     pub(crate) fn data(&self) -> &Path {
@@ -216,7 +230,12 @@ impl Lab {
         Ok(lab)
     }
 
+    pub(crate) fn state(&self) -> State {
+        Arc::clone(self.state.as_ref().unwrap())
+    }
+
     pub(crate) fn stop(&mut self) {
+        self.state = None;
         drop(self.end.take());
         if let Some(running) = self.running.take() {
             self.runtime.block_on(running).unwrap().unwrap();

@@ -52,6 +52,26 @@ fn guessing_is_slowed_down_and_tells_nothing() {
 }
 
 #[test]
+fn many_guesses_at_once_are_no_more_than_one_after_another() {
+    let lab = Lab::sqlite();
+    let administrator = lab.administrator();
+    let body = json!({ "user": "admin", "password": "wrong password" });
+    let guess = || lab.nobody().exchange("POST", "/login", Some(&body), None).unwrap().status;
+    let answers: Vec<u16> = std::thread::scope(|threads| {
+        let all: Vec<_> = (0..40).map(|_| threads.spawn(guess)).collect();
+        all.into_iter().map(|one| one.join().unwrap().as_u16()).collect()
+    });
+    assert_eq!(answers.iter().filter(|status| **status == 401).count(), 10, "{answers:?}");
+    assert_eq!(answers.iter().filter(|status| **status == 429).count(), 30, "{answers:?}");
+    // The same for the old password, of whoever has a session that is not his.
+    let own = administrator.whoami().unwrap().id;
+    let wrong = NewPassword { old: Some("wrong password".into()), new: "chosen by eve".into() };
+    let mut tries = (0..11).map(|_| administrator.set_password(&own, &wrong).unwrap_err().kind());
+    assert!(tries.by_ref().take(10).all(|kind| kind == ErrorKind::Denied));
+    assert_eq!(tries.next(), Some(ErrorKind::Unavailable));
+}
+
+#[test]
 fn sessions_are_listed_and_ended() {
     Lab::on_each(|lab| {
         let one = lab.administrator();

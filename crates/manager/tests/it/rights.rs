@@ -210,7 +210,7 @@ fn of_content(operation: &str, victim: &Victim) -> Option<(Option<&'static str>,
 }
 
 /// Operations that name no object.
-const OF_NOBODY: [&str; 28] = [
+const OF_NOBODY: [&str; 31] = [
     "logout",
     "whoami",
     "list-storages",
@@ -239,6 +239,9 @@ const OF_NOBODY: [&str; 28] = [
     "list-days",
     "follow-changes",
     "list-ready-made-profiles",
+    "discover-resources",
+    "list-bundles",
+    "list-uploads",
 ];
 
 /// Which of a victim's objects an operation is about, and a body that makes sense.
@@ -289,7 +292,9 @@ fn request(operation: &str, victim: &Victim) -> (Option<&'static str>, Option<Va
         "plan-restore" => {
             (Some("snapshot"), Some(json!({ "snapshot": victim.objects["snapshot"] })))
         }
-        "get-restore" | "resume-restore" | "undo-restore" => (Some("restore"), None),
+        "get-restore" | "get-restore-plan" | "resume-restore" | "undo-restore" => {
+            (Some("restore"), None)
+        }
         "apply-restore" => (Some("restore"), Some(json!({ "confirm": "r" }))),
         "login" => (None, Some(json!({ "user": "x", "password": "x" }))),
         "end-session" => (Some("session"), None),

@@ -310,3 +310,19 @@ proptest! {
         prop_assert!(start.elapsed() < Duration::from_secs(5));
     }
 }
+
+#[test]
+fn a_lock_is_not_longer_than_it_may_be() {
+    for (delay, most, want) in [
+        (7, 366, Some(7)),
+        (365, 366, Some(365)),
+        (7, 8, Some(7)),
+        (7, 7, Some(6)),
+        (7, 2, Some(1)),
+        (1, 1, None),
+        (7, 0, None),
+    ] {
+        let found = Immutable { unlock_delay_days: delay }.at_most(most);
+        assert_eq!(found.map(|lock| lock.unlock_delay_days), want, "{delay} of {most}");
+    }
+}

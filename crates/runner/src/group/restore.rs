@@ -302,7 +302,9 @@ impl Restore<'_> {
                 }
             };
             let mut resource = resource.clone();
-            if let Some(at) = wanted.now_at.get(name).filter(|_| destination == Destination::InPlace) {
+            if let Some(at) =
+                wanted.now_at.get(name).filter(|_| destination == Destination::InPlace)
+            {
                 resource.at.clone_from(at);
             }
             let connector = member::connector(self.connectors, &item.connector)?;

@@ -1,5 +1,6 @@
 //! Where a repository lies, and how one gets in.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -123,10 +124,10 @@ impl Place {
         listed.into_iter().map(read).collect()
     }
 
-    /// Who leads an installation: the highest number, and what is said of it.
-    pub fn lead(&self, installation: &str, env: &Env) -> Result<Option<(u64, Vec<u8>)>> {
+    /// The numbers that managers of an installation took to lead it, each with the seals beside it.
+    pub fn leads(&self, installation: &str, env: &Env) -> Result<BTreeMap<u64, Vec<String>>> {
         let backend = match self.open(env, false, false) {
-            Err(error) if error.is(ErrorKind::NotFound) => return Ok(None),
+            Err(error) if error.is(ErrorKind::NotFound) => return Ok(BTreeMap::new()),
             backend => backend?,
         };
         let below = format!("{LEADS}{}/", installation.to_lowercase());
@@ -134,13 +135,26 @@ impl Place {
         if listed.len() > MOST_NOTES {
             return Err(Error::unsupported(format!("{}: too many notes", self.url)));
         }
-        let number = |listed: &Listed| listed.name[below.len()..].parse::<u64>().ok();
-        let Some((number, last)) =
-            listed.iter().filter_map(|l| Some((number(l)?, l))).max_by_key(|(number, _)| *number)
-        else {
-            return Ok(None);
-        };
-        Ok(Some((number, backend.get(&last.name, NOTE_BYTES)?)))
+        let (mut numbers, mut seals) = (BTreeMap::<u64, Vec<String>>::new(), Vec::new());
+        for name in listed.iter().map(|listed| &listed.name[below.len()..]) {
+            let (digits, seal) = name.split_once('.').map_or((name, None), |(n, s)| (n, Some(s)));
+            let number = digits.parse::<u64>().ok();
+            match (number.filter(|number| format!("{number:010}") == digits), seal) {
+                (Some(number), None) => drop(numbers.entry(number).or_default()),
+                (Some(number), Some(seal)) => seals.push((number, seal)),
+                (None, _) => {}
+            }
+        }
+        for (number, seal) in seals {
+            numbers.entry(number).and_modify(|known| known.push(seal.to_owned()));
+        }
+        Ok(numbers)
+    }
+
+    /// What is said of one of them.
+    pub fn lead(&self, installation: &str, number: u64, env: &Env) -> Result<Vec<u8>> {
+        let name = format!("{LEADS}{}/{number:010}", installation.to_lowercase());
+        self.open(env, false, false)?.get(&name, NOTE_BYTES)
     }
 
     /// `AlreadyExists` where somebody has that number.
@@ -153,6 +167,12 @@ impl Place {
     ) -> Result<()> {
         let name = format!("{LEADS}{}/{number:010}", installation.to_lowercase());
         self.open(env, true, false)?.put(&name, text)
+    }
+
+    /// Beside a number; the seal is the name, so that nobody is there before it.
+    pub fn seal_lead(&self, installation: &str, number: u64, seal: &str, env: &Env) -> Result<()> {
+        let name = format!("{LEADS}{}/{number:010}.{seal}", installation.to_lowercase());
+        self.leave(&name, b"sealed", env)
     }
 
     pub(super) fn open(

@@ -64,11 +64,9 @@ pub(super) fn check(captured: &Resource, now: Option<&Resource>, of_system: bool
             "it lies elsewhere now than when it was captured, and is restored to where it lies now",
             "restore it as new, to have it where it lay",
         )),
-        Some(_) => Some(Check::block(
-            CHECK,
-            "it lies elsewhere now than when it was captured",
-            cure,
-        )),
+        Some(_) => {
+            Some(Check::block(CHECK, "it lies elsewhere now than when it was captured", cure))
+        }
     }
 }
 

@@ -42,7 +42,12 @@ fn world(stage: &Stage) -> World {
 }
 
 fn wanted() -> Wanted {
-    Wanted { names: vec!["app".into()], in_place: true, destinations: BTreeMap::new(), now_at: BTreeMap::new() }
+    Wanted {
+        names: vec!["app".into()],
+        in_place: true,
+        destinations: BTreeMap::new(),
+        now_at: BTreeMap::new(),
+    }
 }
 
 /// Plans, or takes the plan of an interrupted one, and applies.
