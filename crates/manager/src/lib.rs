@@ -7,7 +7,7 @@ pub mod config;
 pub mod connectors;
 mod days;
 pub mod events;
-mod guests;
+pub mod guests;
 pub mod http;
 pub mod lost;
 pub mod outside;

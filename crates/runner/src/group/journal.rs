@@ -39,15 +39,21 @@ pub(super) struct Journal {
     /// It is being taken back: what was begun may be undone halfway, and must not be gone on with.
     #[serde(default)]
     pub is_going_back: bool,
-    /// Steps that were begun, in the order in which they were: item, number of the step, and what
-    /// it gave; `None` while it is not done.
-    pub begun: Vec<(usize, usize, Option<Value>)>,
+    /// Steps that were begun, in the order in which they were: item, number of the step, and
+    /// `None` while it is not done.
+    pub begun: Vec<(usize, usize, Option<Done>)>,
     /// What was written to what had been restored, and stays though it was taken back: resource and
     /// place.
     #[serde(default)]
     pub kept_back: Vec<(String, String)>,
     #[serde(skip)]
     file: PathBuf,
+}
+
+/// What a step gave. With a name, because it may be null, which alone reads as if it were not done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Done {
+    pub gave: Value,
 }
 
 /// A hook of a restore.
@@ -276,7 +282,7 @@ impl Journal {
     /// What steps say that they did not remove, because it changed after the undo point.
     pub(super) fn kept(&self) -> Vec<(String, String)> {
         let kept = self.begun.iter().filter_map(|(item, _, done)| {
-            let place = done.as_ref()?[KEPT].as_str()?;
+            let place = done.as_ref()?.gave[KEPT].as_str()?;
             Some((self.plan.items[*item].item.name.clone(), place.to_owned()))
         });
         kept.collect()

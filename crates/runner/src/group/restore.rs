@@ -21,7 +21,7 @@ pub use tintype_source::connector::Destination;
 use tintype_source::connector::{Connector, Context, KEPT, Target, TargetPlan};
 use tintype_source::host::check_room;
 
-use super::journal::{HookDone, Journal};
+use super::journal::{Done, HookDone, Journal};
 use super::read_descriptor;
 use super::stored::StoredItem;
 use super::{hooks, member};
@@ -564,7 +564,7 @@ impl Restore<'_> {
                     .apply(&step, &self.stored(reader, &item))
                     .map_err(|error| error.context(format!("{}: {}", item.name, step.text)))?;
                 if let Some(last) = journal.begun.last_mut() {
-                    last.2 = Some(done);
+                    last.2 = Some(Done { gave: done });
                 }
                 journal.write()?;
             }
@@ -586,7 +586,8 @@ impl Restore<'_> {
             }
             let planned = &journal.plan.items[item];
             let step = &planned.plan.steps[at];
-            match targets[item].undo(step, &done.unwrap_or(Value::Null)) {
+            let gave = done.map_or(Value::Null, |done| done.gave);
+            match targets[item].undo(step, &gave) {
                 Ok(gives) => {
                     let kept = gives[KEPT].as_str().map(str::to_owned);
                     journal.kept_back.extend(kept.map(|place| (planned.item.name.clone(), place)));

@@ -343,7 +343,9 @@ impl Target for PlayedTarget {
             cancel.cancel();
             return Err(Error::canceled("stopped by request"));
         }
-        if fails { Err(Error::unavailable("it broke")) } else { Ok(json!(at)) }
+        // Some steps have nothing to tell.
+        let gives = if at % 2 == 0 { json!(at) } else { Value::Null };
+        if fails { Err(Error::unavailable("it broke")) } else { Ok(gives) }
     }
 
     fn undo(&mut self, step: &Step, _: &Value) -> Result<Value> {

@@ -183,6 +183,8 @@ fn a_cancelled_restore_goes_on_or_back() {
             if !goes_back {
                 let restored = restore(&stage, &Cancel::default()).unwrap();
                 assert_eq!(restored.resumed_steps, step, "the one in the middle too");
+                let steps = stage.taken_log().into_iter().filter(|step| step != "undo point");
+                assert_eq!(steps.count(), STEPS + 1, "it alone is done again");
                 assert_eq!(world(&stage), after(), "step {step}");
                 continue;
             }
