@@ -327,13 +327,10 @@ fn nobody_cleans_up_a_restore_that_can_be_undone() {
     assert_eq!(world.now(), 5);
 }
 
-/// Whatever is written to what was restored stays when that is taken back, wherever it is.
-#[test]
-fn what_is_written_to_what_was_restored_stays_when_it_is_taken_back() {
-    type Write = fn(&Path);
-    if skipped_without_root("volumes") {
-        return;
-    }
+/// What somebody does to what was restored, and whether that must stay.
+type Write = (fn(&Path), bool);
+
+fn writes() -> [Write; 7] {
     let at_top = |path: &Path| fs::write(path.join("order"), b"order").unwrap();
     let deep = |path: &Path| fs::write(path.join("deep/er/order"), b"order").unwrap();
     let aged = |path: &Path| {
@@ -347,81 +344,94 @@ fn what_is_written_to_what_was_restored_stays_when_it_is_taken_back() {
         fs::copy(path.join("a"), path.join("deep/order")).unwrap();
         fs::write(path.join("deep/order"), b"order").unwrap();
     };
+    let nothing = |_: &Path| {};
     // As most programs save: a file beside, then a rename.
     let saved = |path: &Path| {
         at_top_of(path);
         fs::rename(path.join("order"), path.join("a")).unwrap();
     };
     let deleted = |path: &Path| fs::remove_file(path.join("b")).unwrap();
-    let nothing = |_: &Path| {};
-    let writes: [(Write, bool); 7] = [
+    [
         (at_top, true),
         (deep, true),
         (aged, true),
         (owned, true),
+        (nothing, false),
         (saved, true),
         (deleted, false),
-        (nothing, false),
-    ];
+    ]
+}
+
+/// Whatever is written to what was restored stays when that is taken back, wherever it is.
+#[test]
+fn what_is_written_to_what_was_restored_stays_when_it_is_taken_back() {
+    if skipped_without_root("volumes") {
+        return;
+    }
     for is_mount in [true, false] {
-        for (number, (write, is_kept)) in writes.iter().enumerate() {
-            let ext4 = Mounted::new("ext4");
-            let path = if is_mount { ext4.path.clone() } else { ext4.path.join("volume") };
-            fs::create_dir_all(&path).unwrap();
-            let world = VolumeWorld::new("files", &path, vec![ext4]);
-            let held = held(&world, Released::Failed);
-            world.write(5);
-            // What was replaced may have something of the same name.
-            fs::write(path.join("order"), b"old").unwrap();
-            let before = world.state();
-            let session = Session::new(Vec::new());
-            let (mut target, plan) = plan(&world, &held, &session, &Destination::InPlace, 1);
-            let until = plan.steps.len() - 1;
-            for step in &plan.steps[..until] {
-                target.apply(step, &held).unwrap();
-            }
-            write(&path);
-            // Who saves meanwhile does not make it fail; a switch that goes on changes nothing of it.
-            for step in plan.steps.iter().filter(|step| step.stage == Stage::Health) {
-                target.apply(step, &held).unwrap();
-            }
-            if number >= 4 && is_mount {
-                let switch = plan.steps.iter().find(|step| step.stage == Stage::Switch).unwrap();
-                // All but the time of the top itself.
-                let entries = || without_ours(&world).split_off(1);
-                let before = entries();
-                for _ in 0..2 {
-                    target.apply(switch, &held).unwrap();
-                    assert_eq!(entries(), before);
-                    // One that was interrupted right before its end.
-                    fs::remove_file(shown_of(&path)).unwrap();
-                }
-            }
-            let mut stays = Vec::new();
-            for step in plan.steps[..until].iter().rev() {
-                let given = target.undo(step, &Value::Null).unwrap();
-                stays.extend(given["kept"].as_str().map(PathBuf::from));
-            }
-            let what = format!("{number}, {is_mount}");
+        for (number, (write, is_kept)) in writes().into_iter().enumerate() {
+            let is_deleted = number == 6;
             // In a directory that is exchanged as a whole, what goes is a change of it.
-            let is_kept = *is_kept || (number == 5 && !is_mount);
-            let state = without_ours(&world);
-            assert_eq!(state, before.lines().collect::<Vec<_>>(), "{what}");
-            assert_eq!(!stays.is_empty(), is_kept, "{what}: {stays:?}");
-            let Some(stays) = stays.pop() else {
+            let is_kept = is_kept || (is_deleted && !is_mount);
+            let what = format!("{number}, {is_mount}");
+            let (world, stays) = written_and_taken_back(write, is_mount, &what);
+            assert_eq!(stays.is_some(), is_kept, "{what}: {stays:?}");
+            let Some(stays) = stays else {
                 assert_eq!(world.leftovers(), Vec::<String>::new(), "{what}");
                 continue;
             };
-            if number == 5 {
-                continue;
-            }
             let top = if is_mount { stays.clone() } else { stays.join("volume") };
-            let found = ["order", "deep/order", "deep/er/order", "a"].map(|name| top.join(name));
-            let found = found.iter().find(|path| path.exists()).unwrap_or_else(|| panic!("{what}"));
-            assert_eq!(fs::read(found).unwrap(), b"order", "{what}");
             assert!(top.join("a").exists(), "{what}: with all that was restored");
+            let found = ["order", "deep/order", "deep/er/order", "a"].map(|name| top.join(name));
+            let found = found.iter().find(|path| path.exists()).unwrap();
+            assert!(is_deleted || fs::read(found).unwrap() == b"order", "{what}");
         }
     }
+}
+
+/// Gives where what was restored stays.
+fn written_and_taken_back(
+    write: fn(&Path),
+    is_mount: bool,
+    what: &str,
+) -> (VolumeWorld, Option<PathBuf>) {
+    let ext4 = Mounted::new("ext4");
+    let path = if is_mount { ext4.path.clone() } else { ext4.path.join("volume") };
+    fs::create_dir_all(&path).unwrap();
+    let world = VolumeWorld::new("files", &path, vec![ext4]);
+    let held = held(&world, Released::Failed);
+    world.write(5);
+    // What was replaced may have something of the same name.
+    fs::write(path.join("order"), b"old").unwrap();
+    let before = without_ours(&world);
+    let session = Session::new(Vec::new());
+    let (mut target, plan) = plan(&world, &held, &session, &Destination::InPlace, 1);
+    let until = plan.steps.len() - 1;
+    for step in &plan.steps[..until] {
+        target.apply(step, &held).unwrap();
+    }
+    write(&path);
+    // Who saves meanwhile does not make it fail; a switch that goes on changes nothing of it.
+    let of_stage = |stage| plan.steps.iter().find(move |step| step.stage == stage).unwrap();
+    target.apply(of_stage(Stage::Health), &held).unwrap();
+    if is_mount && !path.join("order").exists() {
+        // All but the time of the top itself.
+        let entries = || without_ours(&world).split_off(1);
+        let written = entries();
+        for _ in 0..2 {
+            target.apply(of_stage(Stage::Switch), &held).unwrap();
+            assert_eq!(entries(), written, "{what}");
+            // One that was interrupted right before its end.
+            fs::remove_file(shown_of(&path)).unwrap();
+        }
+    }
+    let mut stays = None;
+    for step in plan.steps[..until].iter().rev() {
+        let given = target.undo(step, &Value::Null).unwrap();
+        stays = given["kept"].as_str().map(PathBuf::from).or(stays);
+    }
+    assert_eq!(without_ours(&world), before, "{what}");
+    (world, stays)
 }
 
 fn without_ours(world: &VolumeWorld) -> Vec<String> {
