@@ -131,7 +131,7 @@ pub(super) fn commands(definition: &Element) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let is_usual = |program: &String| is_qemu(program) && is_of_system(program);
     for program in emulators.iter().filter(|one| !arguments.is_empty() || !is_usual(one)) {
-        found.push([&[program.clone()], &arguments[..]].concat());
+        found.push([std::slice::from_ref(program), &arguments[..]].concat());
     }
     if emulators.is_empty() && !arguments.is_empty() {
         found.push(arguments);
