@@ -60,7 +60,8 @@ async fn in_storage(
     let system = all.iter().find(|one| one.tenant == state.system);
     // Of two that were made for the system at the same moment one is of no use.
     let is_new = |(_, note): &(String, Note)| {
-        !known.contains(&note.place[..]) && !(note.is_system && system.is_some())
+        let is_second = note.is_system && system.is_some();
+        !is_second && !known.contains(&note.place[..])
     };
     let mut new = notes.into_iter().filter(is_new).peekable();
     if new.peek().is_none() {

@@ -311,7 +311,10 @@ async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result
 /// go on: half of one helps nobody.
 async fn fence(state: State, handle: Arc<Handle>, stored: Stored) {
     let Ok(storage) = stored.storage.parse::<Id>() else { return };
-    while stored.run.kind != RunKind::Restore {
+    if stored.run.kind == RunKind::Restore {
+        return;
+    }
+    loop {
         tokio::time::sleep(LEADS).await;
         // One that does not answer is no reason to stop.
         if let Ok(storage) = state.catalog.get::<StorageSpec>(&storage).await {

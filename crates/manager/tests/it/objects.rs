@@ -213,7 +213,7 @@ fn changes_go_one_after_another() {
                 facts::set(change.on(), "count", &next.to_string()).await.unwrap();
                 change.commit_untold().await.unwrap();
             }
-            let read = facts::get(&mut *catalog.read().await.unwrap(), "count").await.unwrap();
+            let read = facts::get(&mut catalog.read().await.unwrap(), "count").await.unwrap();
             read.unwrap().parse::<i64>().unwrap()
         };
         let (a, b, c, d) = lab.block_on(async { tokio::join!(count(), count(), count(), count()) });

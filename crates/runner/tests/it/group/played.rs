@@ -344,7 +344,7 @@ impl Target for PlayedTarget {
             return Err(Error::canceled("stopped by request"));
         }
         // Some steps have nothing to tell.
-        let gives = if at % 2 == 0 { json!(at) } else { Value::Null };
+        let gives = if at.is_multiple_of(2) { json!(at) } else { Value::Null };
         if fails { Err(Error::unavailable("it broke")) } else { Ok(gives) }
     }
 
