@@ -173,6 +173,8 @@ impl Shared {
             Some(_) => Some(self.place_for_agents(storage, secret_of_agents).await?),
         };
         let mut expected = Expected { is_new, ..Self::expected(&storage.spec) };
+        let known = repositories::list(&mut *self.catalog.read().await?, Some(&storage.id)).await?;
+        expected.repositories = known.into_iter().map(|one| one.place).collect();
         if storage.spec.kind == StorageKind::Internal && storage.spec.is_default {
             let (at, env) = (place.clone(), self.host.env.clone());
             let used = blocking(move || Ok(at.room(&env)?.used_bytes)).await?;

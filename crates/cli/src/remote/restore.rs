@@ -200,7 +200,16 @@ impl Args {
             let point = snapshot::short(point);
             report.note(format!("what was there is in snapshot {point}"));
         }
-        report.text("restored")
+        match run.result["kept"].as_u64() {
+            None | Some(0) => report.text("restored"),
+            Some(kept) => {
+                let what = format!(
+                    "{kept} of what was asked for differ and stay as they are: --overwrite replaces \
+                     them, or restore to another directory"
+                );
+                Err(Ended { exit: Exit::Incomplete, what }.into())
+            }
+        }
     }
 
     fn tenants(&self, client: &Client) -> anyhow::Result<BTreeSet<Id>> {

@@ -245,7 +245,6 @@ pub(super) fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }
 
-/// By the start of its id, or `latest`.
 fn recovery(client: &Client, report: &Report, id: &str) -> anyhow::Result<()> {
     let whole = client.whole_restore(&find(client, id)?.id)?;
     report.event("whole-restore", json!(whole))?;
@@ -266,14 +265,20 @@ fn recovery(client: &Client, report: &Report, id: &str) -> anyhow::Result<()> {
         .try_for_each(|words| report.text(format!("- {words}")))
 }
 
+/// By the start of its id, or `latest` of one's own tenant.
 pub(super) fn find(client: &Client, wanted: &str) -> anyhow::Result<Snapshot> {
     if wanted.len() == 32 {
         return Ok(client.get(&format!("/snapshots/{wanted}"))?);
     }
+    // Whoever sees all tenants means the own one by it: of others each is named by its id.
+    let of = match wanted {
+        "latest" => format!("&tenant={}", client.whoami()?.tenant),
+        _ => String::new(),
+    };
     let mut cursor = String::new();
     let mut found = Vec::new();
     loop {
-        let page: Page<Snapshot> = client.get(&format!("/snapshots?limit=1000{cursor}"))?;
+        let page: Page<Snapshot> = client.get(&format!("/snapshots?limit=1000{of}{cursor}"))?;
         let fits = |snapshot: &Snapshot| match wanted {
             "latest" => snapshot.trigger != Trigger::PreRestore && snapshot.full.is_none(),
             start => snapshot.id.starts_with(start),
@@ -291,7 +296,9 @@ pub(super) fn find(client: &Client, wanted: &str) -> anyhow::Result<Snapshot> {
         (Some(snapshot), true) => Ok(snapshot),
         (Some(_), false) => Err(usage(format!("several snapshots begin with {wanted}: say more"))),
         (None, _) => {
-            Err(tintype_engine::Error::not_found(format!("there is no snapshot {wanted}")).into())
+            let whose = if wanted == "latest" { " of your tenant" } else { "" };
+            let what = format!("there is no snapshot {wanted}{whose}");
+            Err(tintype_engine::Error::not_found(what).into())
         }
     }
 }

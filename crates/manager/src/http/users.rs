@@ -139,6 +139,10 @@ pub(in crate::http) async fn set_password(
         return Err(Failure::new(Code::NotAllowed, what).cure("log in (`tintype login`)"));
     }
     let is_own = caller.is_user && caller.who.id == id;
+    if is_own && new.old.as_ref() == Some(&new.new) {
+        let what = "the new password is the old one";
+        return Err(Failure::new(Code::Invalid, what).cure("choose another"));
+    }
     if is_own {
         let key = format!("password {id}");
         super::logins::may_try(&state, std::slice::from_ref(&key))?;

@@ -24,6 +24,8 @@ fn the_one_time_password_must_be_changed_first() {
         assert_eq!(client.set_password(&who.id, &short).unwrap_err().kind(), ErrorKind::Invalid);
         let wrong = NewPassword { old: Some("wrong".into()), new: PASSWORD.into() };
         assert_eq!(client.set_password(&who.id, &wrong).unwrap_err().kind(), ErrorKind::Denied);
+        let same = NewPassword { old: Some(first.clone()), new: first.clone() };
+        assert_eq!(client.set_password(&who.id, &same).unwrap_err().kind(), ErrorKind::Invalid);
         let right = NewPassword { old: Some(first.clone()), new: PASSWORD.into() };
         client.set_password(&who.id, &right).unwrap();
         assert!(!client.list::<UserSpec>().unwrap()[0].spec.must_change_password);

@@ -7,6 +7,7 @@ use tintype_api::page::Page;
 use tintype_api::snapshot::Snapshot;
 use tintype_api::storage::{AccessKey, StorageKind, StorageSpec};
 use tintype_model::ErrorKind;
+use tintype_model::plan::Verdict;
 use tintype_model::rights::Role;
 use tintype_testkit::{azurite, fake_gcs, seaweedfs};
 
@@ -84,6 +85,27 @@ fn another_default_leaves_older_snapshots_where_they_are() {
     let older: Snapshot = client.get(&format!("/snapshots/{}", first.id)).unwrap();
     let plan = client.plan_restore(&tintype_api::restore::NewRestore::all_of(&older.id));
     assert!(!plan.unwrap().is_blocked);
+}
+
+/// An empty directory under the same name is not the storage.
+#[test]
+fn a_storage_whose_snapshots_are_gone_is_no_good_one() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    volume(&client, "files", &lab.data().join("files"));
+    let vault = elsewhere(&lab, &client);
+    taken(&client, &partial(&["files"]));
+    let check = || client.check_storage(&vault.id).unwrap();
+    assert!(check().is_good);
+    let at = std::path::PathBuf::from(&vault.spec.url);
+    let aside = at.with_extension("gone");
+    std::fs::rename(&at, &aside).unwrap();
+    let found = check();
+    let blocked = found.checks.iter().find(|check| check.outcome == Verdict::Block).unwrap();
+    assert!(blocked.name == "content" && blocked.message.contains("are gone"), "{blocked:?}");
+    assert!(!at.exists(), "nothing is made in its place");
+    std::fs::rename(&aside, &at).unwrap();
+    assert!(check().is_good);
 }
 
 #[test]

@@ -15,6 +15,9 @@ use super::Place;
 /// Where objects lie for a moment that are put to see whether they can be.
 const PROBES: &str = "tintype-trial/";
 
+/// A longer one is none of ours.
+const CONFIG_BYTES: u64 = 1 << 20;
+
 /// What a storage must be beyond a place that keeps objects.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
@@ -22,6 +25,9 @@ pub struct Expected {
     pub mount_point: Option<PathBuf>,
     /// What is known to come that is not there yet; none: not known.
     pub needed_bytes: Option<u64>,
+    /// Repositories that it holds, by where they lie below it: without them it is another place, or
+    /// an empty one under the same name.
+    pub repositories: Vec<String>,
     /// It is not in use: what would be no more than a warning later is a reason to refuse it.
     pub is_new: bool,
 }
@@ -33,6 +39,10 @@ pub fn check(place: &Place, expected: &Expected, env: &Env) -> Vec<Check> {
     if let Some(point) = &expected.mount_point {
         checks.push(mount(point, place.directory().as_deref()));
     }
+    if checks.iter().any(is_blocked) {
+        return checks;
+    }
+    checks.extend(gone(place, &expected.repositories, env));
     if checks.iter().any(is_blocked) {
         return checks;
     }
@@ -52,6 +62,25 @@ pub fn check(place: &Place, expected: &Expected, env: &Env) -> Vec<Check> {
         }
     }
     checks
+}
+
+/// A repository that was there and is not: nothing is made in its place.
+fn gone(place: &Place, repositories: &[String], env: &Env) -> Option<Check> {
+    let is_gone = |name: &&String| {
+        let found = place.below(name).open(env, false, false);
+        let found = found.and_then(|backend| backend.get("config", CONFIG_BYTES));
+        found.is_err_and(|error| error.is(ErrorKind::NotFound))
+    };
+    let missing: Vec<&str> = repositories.iter().filter(is_gone).map(|name| &name[..]).collect();
+    let (first, all) = (missing.first()?, repositories.len());
+    let message = format!(
+        "{} of the {all} repositories that were here are gone, among them {first}: no snapshot of \
+         them can be restored",
+        missing.len()
+    );
+    let cure = "bring back what was moved or deleted, or mount what was mounted here; nothing is \
+                written to it until then";
+    Some(Check::block("content", message, cure))
 }
 
 /// The access key that agents get: it must put, get and list, and needs not delete. `own` is the
