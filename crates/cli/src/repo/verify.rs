@@ -264,13 +264,16 @@ fn summary(app: &App, depth: Depth, report: &VerifyReport) -> anyhow::Result<Don
         (false, 0) => "stopped; no damage found so far".to_owned(),
         (false, n) => format!("stopped; {} DAMAGED so far", show::count(n as u64)),
     };
+    let packs = show::counted(report.packs_read, "pack", "packs");
+    let read = match depth {
+        Depth::Metadata => "of content nothing was read (--all reads it)".to_owned(),
+        _ => format!("{packs} read whole ({})", show::bytes(report.bytes_read)),
+    };
     app.report.text(format!(
-        "{verdict}: {}, {}, {}, {} read whole ({})",
+        "{verdict}: {}, {}, {}, {read}",
         show::counted(report.objects, "object", "objects"),
         show::counted(report.snapshots, "snapshot", "snapshots"),
         show::counted(report.entries, "entry", "entries"),
-        show::counted(report.packs_read, "pack", "packs"),
-        show::bytes(report.bytes_read)
     ))?;
     let advice = advice::advice(&report.findings, depth);
     for line in &advice {

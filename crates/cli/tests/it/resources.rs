@@ -55,6 +55,18 @@ fn items(ran: &Ran) -> Vec<Value> {
     ran.events().into_iter().filter(|event| event["event"] == "item").collect()
 }
 
+/// A copy of it is kept, and nobody may believe that it can be started.
+#[test]
+fn a_damaged_database_is_no_complete_snapshot() {
+    let lab = shop();
+    sql(&lab, "db", "create table more(x); insert into more select hex(randomblob(5000)) from t");
+    let file = fs::File::options().write(true).open(lab.path("db")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0xff; 4096], 4096).unwrap();
+    let ran = take(&lab, &["db"]).expect(3);
+    let reason = items(&ran)[0]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("only its file") && reason.contains("damaged"), "{reason}");
+}
+
 /// It changes nothing, here or in the repository.
 #[test]
 fn what_a_snapshot_would_do_is_told_without_one() {

@@ -65,8 +65,9 @@ pub trait Source: Send {
     /// What was frozen; readable until `release`. Parts sorted by [`Part::at`].
     fn view(&mut self) -> Result<View>;
 
-    /// What the description names and was not there at the freeze; asked after `view`. The item is
-    /// captured without it, each counts as a problem of it, and the snapshot is incomplete.
+    /// What the description names and was not there at the freeze, or is not what it should be; asked
+    /// after `view`. The item is captured without it, or as it is; each counts as a problem of it, and
+    /// the snapshot is incomplete.
     fn missing(&self) -> Vec<String> {
         Vec::new()
     }

@@ -254,6 +254,13 @@ impl Source for SqliteSource {
         })
     }
 
+    /// A copy of what is damaged is worth something, and is not what was asked for.
+    fn missing(&self) -> Vec<String> {
+        let is_damaged = self.copied.as_ref().is_some_and(|(_, damage)| damage.is_some());
+        let what = "it cannot be restored as a database, only its file (--to)";
+        if is_damaged { vec![what.to_owned()] } else { Vec::new() }
+    }
+
     fn release(&mut self, _: Released) -> Result<()> {
         self.live = None;
         for path in [self.copy.clone(), beside(&self.copy, "-journal")] {
