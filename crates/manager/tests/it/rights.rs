@@ -333,7 +333,23 @@ fn asked(operation: &str, victim: &Victim) -> String {
 }
 
 /// Allowed by the table of rights, and refused to some by a rule of its own: with what.
-const REFUSED_TO_SOME: [(&str, u16, &str); 0] = [];
+const REFUSED_TO_SOME: [(&str, u16, &str); 15] = [
+    ("create-join-token", 403, "what reaches a host is for administrators of the system"),
+    ("delete-agent", 403, "likewise"),
+    ("change-agent", 403, "likewise"),
+    ("discover-agent", 403, "likewise"),
+    ("create-resource", 403, "likewise"),
+    ("create-storage", 403, "likewise"),
+    ("discover-agent", 503, "the agent of this test is away"),
+    ("create-connector", 503, "nothing answers where that of this test leads"),
+    ("check-audit", 403, "the log is one for all tenants"),
+    ("cancel-run", 403, "by whoever began it, or an administrator"),
+    ("end-session", 404, "those of others are absent, but for administrators"),
+    ("list-keys", 404, "the tenant has no repository there"),
+    ("add-key", 404, "likewise"),
+    ("remove-key", 404, "likewise"),
+    ("set-password", 403, "not with a token"),
+];
 
 /// Who asks, of which tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -256,6 +256,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_server_that_is_gone_left_is_left_out() {
+        let part = part(DATA.to_owned(), "/srv/[1] data".into(), Some("/log".into())).unwrap();
+        let Content::Files { excludes, grafts, .. } = part.content else { unreachable!() };
+        assert!(excludes.by_pattern(b"postmaster.pid", false));
+        assert!(!excludes.by_pattern(b"base/postmaster.pid", false));
+        assert_eq!(grafts, [(b"pg_wal".to_vec(), PathBuf::from("/log"))]);
+    }
+
+    #[test]
     fn how_it_was_started_stands_beside_it() {
         let data = tempfile::tempdir().unwrap();
         let line = "/usr/lib/postgresql/15/bin/postgres \"-D\" \"/data\" \"-c\" \

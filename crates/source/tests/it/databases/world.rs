@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -251,9 +252,15 @@ impl DirStored {
         assert!(!path.exists(), "{}: twice", path.display());
         match part.content {
             Content::Object(bytes) => std::fs::write(path, bytes).unwrap(),
-            Content::Files { root, .. } => {
+            Content::Files { root, grafts, .. } => {
                 std::fs::create_dir(&path).unwrap();
                 copy_tree(&root, &path);
+                for (at, from) in grafts {
+                    let to = path.join(std::ffi::OsStr::from_bytes(&at));
+                    std::fs::remove_file(&to).unwrap();
+                    std::fs::create_dir(&to).unwrap();
+                    copy_tree(&from, &to);
+                }
             }
             Content::Stream { mut read, end, .. } => {
                 let mut file = std::fs::File::create(path).unwrap();

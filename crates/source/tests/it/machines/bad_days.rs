@@ -375,10 +375,18 @@ fn an_agent_that_does_not_answer_costs_seconds_and_the_level() {
         port=${port%/name}; qemu-ga -d -m virtio-serial -p /dev/${port##*/} -t /run \
         -b guest-fsfreeze-status,guest-fsfreeze-freeze >/dev/null 2>&1 && echo yes";
     assert_eq!(guest.shell(blocked).trim(), "yes");
-    let plan = source.plan().unwrap();
-    assert_eq!(plan.reaches, tintype_model::resource::Consistency::Crash);
-    let why = plan.why_not_more.unwrap();
-    assert!(why.contains("guest-fsfreeze"), "{why}");
+    // It opens its port only after it went into the background.
+    let begun = run.context.clock.elapsed();
+    loop {
+        let plan = source.plan().unwrap();
+        assert_eq!(plan.reaches, tintype_model::resource::Consistency::Crash);
+        let why = plan.why_not_more.unwrap();
+        if why.contains("guest-fsfreeze") {
+            break;
+        }
+        assert!(run.context.clock.elapsed() < begun + Duration::from_secs(30), "{why}");
+        run.context.clock.sleep(Duration::from_millis(100));
+    }
     assert_eq!(guest.shell("kill -STOP $(cat /run/qemu-ga.pid) && echo yes").trim(), "yes");
     let begun = run.context.clock.elapsed();
     let plan = source.plan().unwrap();
