@@ -184,6 +184,7 @@ fn settle(
         return Ok(found);
     }
     match leave(place, installation, own, env) {
+        Err(error) if error.is(ErrorKind::NotFound) => return Ok(found),
         Err(error) if !error.is(ErrorKind::AlreadyExists) && own.number > 1 => return Err(error),
         _ => {}
     }

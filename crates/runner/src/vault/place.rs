@@ -157,7 +157,8 @@ impl Place {
         self.open(env, false, false)?.get(&name, NOTE_BYTES)
     }
 
-    /// `AlreadyExists` where somebody has that number.
+    /// `AlreadyExists` where somebody has that number, `NotFound` where nothing is: a storage that is
+    /// gone is not made anew by this.
     pub fn leave_lead(
         &self,
         installation: &str,
@@ -166,13 +167,16 @@ impl Place {
         env: &Env,
     ) -> Result<()> {
         let name = format!("{LEADS}{}/{number:010}", installation.to_lowercase());
-        self.open(env, true, false)?.put(&name, text)
+        self.open(env, false, false)?.put(&name, text)
     }
 
     /// Beside a number; the seal is the name, so that nobody is there before it.
     pub fn seal_lead(&self, installation: &str, number: u64, seal: &str, env: &Env) -> Result<()> {
         let name = format!("{LEADS}{}/{number:010}.{seal}", installation.to_lowercase());
-        self.leave(&name, b"sealed", env)
+        match self.open(env, false, false)?.put(&name, b"sealed") {
+            Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(()),
+            done => done,
+        }
     }
 
     pub(super) fn open(

@@ -29,6 +29,13 @@ pub(super) struct Server {
     name: String,
     at: At,
     pg_restore: PathBuf,
+    /// Where what concerns the server is asked: a database that stays as it is.
+    #[serde(default = "maintenance")]
+    maintenance: String,
+}
+
+fn maintenance() -> String {
+    MAINTENANCE.to_owned()
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,15 +75,23 @@ pub(super) fn plan(
             (at::from_map::<At>(name, at)?, Some(rules), false)
         }
     };
-    let mut server = Server { name: item.name.clone(), at, pg_restore: PathBuf::new() };
-    let mut sql = server.connect(MAINTENANCE, context)?;
+    let chosen = |database: &&DatabaseFacts| {
+        at.databases.is_empty() || at.databases.contains(&database.name)
+    };
+    let databases: Vec<&DatabaseFacts> = facts.databases.iter().filter(chosen).collect();
+    let renamed = |database: &DatabaseFacts| {
+        rules.and_then(|rules| rules.get(&format!("database.{}", database.name)))
+    };
+    let name_of = |database: &DatabaseFacts| renamed(database).unwrap_or(&database.name).clone();
+    // Whoever is connected to a database cannot rename it; this one no snapshot holds.
+    let is_restored = databases.iter().any(|database| name_of(database) == MAINTENANCE);
+    let maintenance = if is_restored { "template1".to_owned() } else { maintenance() };
+    let name = item.name.clone();
+    let mut server = Server { name, at: at.clone(), pg_restore: PathBuf::new(), maintenance };
+    let mut sql = server.ask(context)?;
     let mut checks = vec![server.check_version(facts, &mut sql, context)?];
     let roles = Roles::plan(&mut sql, stored, &context.label())?;
     checks.push(check_roles(&roles.names));
-    let chosen = |database: &&DatabaseFacts| {
-        server.at.databases.is_empty() || server.at.databases.contains(&database.name)
-    };
-    let databases: Vec<&DatabaseFacts> = facts.databases.iter().filter(chosen).collect();
     if databases.is_empty() {
         let reason = "none of the chosen databases is in this snapshot";
         checks.push(Check::block("name", reason, "choose among those that it holds"));
@@ -91,8 +106,7 @@ pub(super) fn plan(
     }
     let mut replaces = false;
     for (index, database) in databases.into_iter().enumerate() {
-        let rule = rules.and_then(|rules| rules.get(&format!("database.{}", database.name)));
-        let name = rule.unwrap_or(&database.name).clone();
+        let name = name_of(database);
         let there = there(&mut sql, &name)?;
         checks.push(check_name(&name, there, in_place));
         let label = context.label();
@@ -212,6 +226,16 @@ impl Server {
         Client::connect(&self.name, &self.at, Purpose::Database(database), context)
     }
 
+    /// None: as [`Self::ask`].
+    fn to(&self, database: Option<&str>, context: &Context) -> Result<Client> {
+        database.map_or_else(|| self.ask(context), |name| self.connect(name, context))
+    }
+
+    /// To what stays as it is.
+    fn ask(&self, context: &Context) -> Result<Client> {
+        self.connect(&self.maintenance, context)
+    }
+
     /// Where its data directory is, as far as its user may know.
     fn free_space(&self, sql: &mut Client, bytes: u64) -> Check {
         let shown = sql.value("SHOW data_directory").unwrap_or_default();
@@ -256,7 +280,7 @@ impl Server {
         stored: &dyn Stored,
         context: &Context,
     ) -> Result<()> {
-        let mut sql = self.connect(MAINTENANCE, context)?;
+        let mut sql = self.ask(context)?;
         let staged = identifier(&names.staged);
         sql.query(&format!("DROP DATABASE IF EXISTS {staged}"))?;
         let owner = identifier(&database.owner);
@@ -336,23 +360,23 @@ impl LogicalAction {
     pub(super) fn apply(&self, stored: &dyn Stored, context: &Context) -> Result<Value> {
         match self {
             Self::Roles { server, roles } => {
-                let mut sql = server.connect(MAINTENANCE, context)?;
+                let mut sql = server.ask(context)?;
                 roles.make(&mut sql, stored).map(|()| Value::Null)
             }
             Self::RolesDone { server, roles } => {
-                let mut sql = server.connect(MAINTENANCE, context)?;
+                let mut sql = server.ask(context)?;
                 roles.done(&mut sql, stored).map(|()| Value::Null)
             }
             Self::Fill { server, database, names } => {
                 server.fill(database, names, stored, context).map(|()| Value::Null)
             }
             Self::Watch { server, names } => {
-                let connect = |name: &str| server.connect(name, context);
+                let connect = |name: Option<&str>| server.to(name, context);
                 watch::count(&connect, &names.name, &names.staged).map(|()| Value::Null)
             }
             Self::Switch { server, names } => {
-                let connect = |name: &str| server.connect(name, context);
-                let mut sql = server.connect(MAINTENANCE, context)?;
+                let connect = |name: Option<&str>| server.to(name, context);
+                let mut sql = server.ask(context)?;
                 if Names::exists(&mut sql, &names.staged)? {
                     watch::count_restored(&connect, &names.staged)?;
                 }
@@ -372,7 +396,7 @@ impl LogicalAction {
                 Ok(Value::Null)
             }
             Self::Clean { server, names } => {
-                let connect = |name: &str| server.connect(name, context);
+                let connect = |name: Option<&str>| server.to(name, context);
                 if names.replaces {
                     return watch::drop_unchanged(&connect, &names.name, &names.old);
                 }
@@ -384,20 +408,20 @@ impl LogicalAction {
     pub(super) fn undo(&self, context: &Context) -> Result<Value> {
         match self {
             Self::Roles { server, roles } => {
-                roles.drop(&mut server.connect(MAINTENANCE, context)?)?;
+                roles.drop(&mut server.ask(context)?)?;
             }
             Self::Fill { server, names, .. } => {
-                let mut sql = server.connect(MAINTENANCE, context)?;
+                let mut sql = server.ask(context)?;
                 sql.query(&format!("DROP DATABASE IF EXISTS {}", identifier(&names.staged)))?;
             }
             Self::Switch { server, names } => {
-                let connect = |name: &str| server.connect(name, context);
-                names.undo(&mut server.connect(MAINTENANCE, context)?)?;
+                let connect = |name: Option<&str>| server.to(name, context);
+                names.undo(&mut server.ask(context)?)?;
                 return watch::keep_written(&connect, &names.staged, &names.undone());
             }
             Self::Watch { .. } | Self::Health { .. } | Self::RolesDone { .. } => {}
             Self::Clean { server, names } => {
-                let mut sql = server.connect(MAINTENANCE, context)?;
+                let mut sql = server.ask(context)?;
                 if names.replaces && !Names::exists(&mut sql, &names.old)? {
                     return Err(Error::not_found(format!(
                         "database {} is dropped: the restore of {} is done and cannot be taken back",

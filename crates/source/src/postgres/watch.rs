@@ -10,12 +10,11 @@ use serde_json::{Value, json};
 use tintype_model::Result;
 
 use super::client::Client;
-use super::physical::MAINTENANCE;
 use super::wire::{identifier, literal};
 use crate::connector::KEPT;
 
-/// Connects to a database of the server.
-pub(super) type Connect<'c> = dyn Fn(&str) -> Result<Client> + 'c;
+/// Connects to a database of the server; none: to one that stays as it is.
+pub(super) type Connect<'c> = dyn Fn(Option<&str>) -> Result<Client> + 'c;
 
 /// The server counts nothing: then nobody knows.
 const UNKNOWN: &str = "unknown";
@@ -26,31 +25,31 @@ const STAYS: &str = "\ntintype: changed after the undo point of the restore that
 
 /// Done a second time it counts again: the undo point comes after it.
 pub(super) fn count(connect: &Connect<'_>, name: &str, staged: &str) -> Result<()> {
-    let changes = changes(&mut connect(name)?)?;
-    let mut sql = connect(MAINTENANCE)?;
+    let changes = changes(&mut connect(Some(name))?)?;
+    let mut sql = connect(None)?;
     let Parts { own, .. } = parts(comment_of(&mut sql, staged)?);
     comment(&mut sql, staged, &format!("{own}{COUNTED}{changes}"))
 }
 
 /// Right before it gets its name; done a second time the first count stays.
 pub(super) fn count_restored(connect: &Connect<'_>, staged: &str) -> Result<()> {
-    let mut sql = connect(MAINTENANCE)?;
+    let mut sql = connect(None)?;
     let text = comment_of(&mut sql, staged)?;
     if parts(text.clone()).restored.is_some() {
         return Ok(());
     }
-    let changes = changes(&mut connect(staged)?)?;
+    let changes = changes(&mut connect(Some(staged))?)?;
     comment(&mut sql, staged, &format!("{text}{RESTORED}{changes}"))
 }
 
 /// What was restored bears the name again under which it was filled: if it was written to, it gets
 /// another, which is given as [`KEPT`].
 pub(super) fn keep_written(connect: &Connect<'_>, staged: &str, undone: &str) -> Result<Value> {
-    let sql = &mut connect(MAINTENANCE)?;
+    let sql = &mut connect(None)?;
     if is_there(sql, staged)? {
         let Parts { own, restored, .. } = parts(comment_of(sql, staged)?);
         let Some(restored) = restored else { return Ok(Value::Null) };
-        if is_same(&restored, &changes(&mut connect(staged)?)?) {
+        if is_same(&restored, &changes(&mut connect(Some(staged))?)?) {
             return Ok(Value::Null);
         }
         let (from, to) = (identifier(staged), identifier(undone));
@@ -63,7 +62,7 @@ pub(super) fn keep_written(connect: &Connect<'_>, staged: &str, undone: &str) ->
 
 /// One that replaced nothing is done.
 pub(super) fn forget(connect: &Connect<'_>, name: &str) -> Result<()> {
-    let sql = &mut connect(MAINTENANCE)?;
+    let sql = &mut connect(None)?;
     let text = comment_of(sql, name)?;
     match parts(text) {
         Parts { own, restored: Some(_), .. } => comment(sql, name, &own),
@@ -73,12 +72,14 @@ pub(super) fn forget(connect: &Connect<'_>, name: &str) -> Result<()> {
 
 /// Drops what was replaced, unless it was changed; gives its name then, as [`KEPT`].
 pub(super) fn drop_unchanged(connect: &Connect<'_>, name: &str, old: &str) -> Result<Value> {
-    let sql = &mut connect(MAINTENANCE)?;
+    let sql = &mut connect(None)?;
     let Parts { own, counted, restored } = parts(comment_of(sql, name)?);
     let of_old = comment_of(sql, old)?;
     let is_changed = match &counted {
         _ if of_old.ends_with(STAYS) => true,
-        Some(counted) if is_there(sql, old)? => !is_same(counted, &changes(&mut connect(old)?)?),
+        Some(counted) if is_there(sql, old)? => {
+            !is_same(counted, &changes(&mut connect(Some(old))?)?)
+        }
         _ => false,
     };
     if is_changed && !of_old.ends_with(STAYS) {

@@ -86,6 +86,34 @@ fn in_place(world: &World, server: &Postgres, item: &Item, resource: &Resource) 
 
 /// Written to after the undo point, before it is renamed: what was replaced is not dropped. What
 /// autovacuum does in that time is no change.
+/// Also the one in which a server is asked what concerns all of it.
+#[test]
+fn all_databases_come_back_over_themselves() {
+    let server = Postgres::start();
+    server.sql("CREATE DATABASE shop");
+    let all = ["postgres", "shop"];
+    for name in all {
+        server.sql_in(name, "CREATE TABLE t AS SELECT 1 AS n");
+    }
+    let at = json!({ "host": server.host(), "port": server.port, "mode": "logical" });
+    let resource = database("postgres", at);
+    let world = World::new();
+    let item = world.capture(&resource, || (), || ()).unwrap();
+    // Who asked before may still be taking leave.
+    let alone = || {
+        let users = "SELECT count(*) FROM pg_stat_activity WHERE datname IN ('postgres', 'shop')";
+        while server.sql_in("template1", users) != "0" {}
+    };
+    all.iter().for_each(|name| drop(server.sql_in(name, "UPDATE t SET n = 2")));
+    alone();
+    let kept = world.written_and_taken_back(&item, &resource, &Destination::InPlace, alone);
+    assert_eq!(kept, None);
+    assert_eq!(all.map(|name| server.sql_in(name, "SELECT n FROM t")), ["2", "2"]);
+    alone();
+    world.restore(&item, &resource, &Destination::InPlace);
+    assert_eq!(all.map(|name| server.sql_in(name, "SELECT n FROM t")), ["1", "1"]);
+}
+
 #[test]
 fn a_database_that_changes_after_the_undo_point_stays() {
     let server = Postgres::start();
