@@ -183,8 +183,11 @@ fn settle(
     if is_replaced || (is_known && is_sealed) || (own.number == 1 && seal.is_none()) {
         return Ok(found);
     }
+    // One that is gone is not made anew by this.
+    if !place.is_there() {
+        return Ok(found);
+    }
     match leave(place, installation, own, env) {
-        Err(error) if error.is(ErrorKind::NotFound) => return Ok(found),
         Err(error) if !error.is(ErrorKind::AlreadyExists) && own.number > 1 => return Err(error),
         _ => {}
     }

@@ -124,6 +124,11 @@ impl Place {
         listed.into_iter().map(read).collect()
     }
 
+    /// Whether anything can lie there: of a directory, whether it is there.
+    pub fn is_there(&self) -> bool {
+        self.directory().is_none_or(|directory| directory.is_dir())
+    }
+
     /// The numbers that managers of an installation took to lead it, each with the seals beside it.
     pub fn leads(&self, installation: &str, env: &Env) -> Result<BTreeMap<u64, Vec<String>>> {
         let backend = match self.open(env, false, false) {
@@ -157,8 +162,7 @@ impl Place {
         self.open(env, false, false)?.get(&name, NOTE_BYTES)
     }
 
-    /// `AlreadyExists` where somebody has that number, `NotFound` where nothing is: a storage that is
-    /// gone is not made anew by this.
+    /// `AlreadyExists` where somebody has that number.
     pub fn leave_lead(
         &self,
         installation: &str,
@@ -167,16 +171,13 @@ impl Place {
         env: &Env,
     ) -> Result<()> {
         let name = format!("{LEADS}{}/{number:010}", installation.to_lowercase());
-        self.open(env, false, false)?.put(&name, text)
+        self.open(env, true, false)?.put(&name, text)
     }
 
     /// Beside a number; the seal is the name, so that nobody is there before it.
     pub fn seal_lead(&self, installation: &str, number: u64, seal: &str, env: &Env) -> Result<()> {
         let name = format!("{LEADS}{}/{number:010}.{seal}", installation.to_lowercase());
-        match self.open(env, false, false)?.put(&name, b"sealed") {
-            Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(()),
-            done => done,
-        }
+        self.leave(&name, b"sealed", env)
     }
 
     pub(super) fn open(
