@@ -57,6 +57,9 @@ pub(super) fn plan(
 ) -> Result<()> {
     let size = image.size_bytes();
     Progress::add(&shared.progress.total_bytes, size);
+    if image.is_served() {
+        shared.jobs.limit(shared.readers.expect_waits());
+    }
     let image = Arc::new(Reading { image, item, failed: Mutex::default() });
     let starts = || (0..size).step_by(PART as usize);
     let parts: Vec<Arc<Promise<Reference>>> = starts().map(|_| Promise::new()).collect();

@@ -40,6 +40,14 @@ impl Readers {
         }
     }
 
+    /// Begins with twice as many, or as many as there may be: what is read is served by another
+    /// program. Gives how many are to read from now on.
+    pub(super) fn expect_waits(&self) -> usize {
+        let (_, climb) = &mut *self.state.lock().expect("no panic while held");
+        climb.expect_waits();
+        climb.active
+    }
+
     /// Begins to watch this thread.
     pub(super) fn watch<'r>(&'r self, clock: &'r dyn Clock) -> Watch<'r> {
         Watch { readers: self, clock, since: clock.elapsed(), ready: ready_time() }
@@ -100,6 +108,7 @@ fn ready_time() -> Option<Duration> {
 /// Looks for the number with which most comes in.
 #[derive(Debug)]
 struct Climb {
+    first: usize,
     active: usize,
     most: usize,
     upwards: bool,
@@ -111,7 +120,14 @@ struct Climb {
 impl Climb {
     fn new(active: usize, most: usize) -> Self {
         let most = most.max(active);
-        Self { active, most, upwards: active < most, tried_from: None, rest: 0 }
+        Self { first: active, active, most, upwards: active < most, tried_from: None, rest: 0 }
+    }
+
+    fn expect_waits(&mut self) {
+        if self.active == self.first {
+            self.active = (self.first * 2).min(self.most);
+            self.tried_from = None;
+        }
     }
 
     /// After a window in which workers waited for a share of their time, at a rate.
@@ -164,6 +180,22 @@ mod tests {
         assert_eq!(settles(|active| active.min(4) as f64), 4);
         assert_eq!(settles(|active| 1.0 / active as f64), 1);
         assert_eq!(settles(|_| 1.0), 2, "what changes nothing is not done");
+    }
+
+    #[test]
+    fn of_a_server_more_is_asked_at_once_as_long_as_nothing_was_learnt() {
+        let mut climb = Climb::new(2, 8);
+        climb.expect_waits();
+        climb.expect_waits();
+        assert_eq!(climb.active, 4);
+        assert_eq!(climb.next(0.1, 1.0), 4);
+        // It came down to fewer, which stays.
+        let mut climb = Climb { active: 1, ..Climb::new(2, 8) };
+        climb.expect_waits();
+        assert_eq!(climb.active, 1);
+        let mut full = Climb::new(2, 3);
+        full.expect_waits();
+        assert_eq!(full.active, 3);
     }
 
     #[test]

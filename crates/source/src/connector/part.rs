@@ -90,6 +90,11 @@ pub trait ReadImage: Send + Sync {
         Ok(self.extent(range)? == (end, true))
     }
 
+    /// Whether another program reads it for us: while it does, a thread of ours waits.
+    fn is_served(&self) -> bool {
+        false
+    }
+
     /// Asked after the last byte: whether it changed after all.
     fn changed(&self) -> bool {
         false

@@ -152,4 +152,8 @@ impl ReadImage for WatchedImage {
         self.watch.check()?;
         self.told(self.image.extent(range))
     }
+
+    fn is_served(&self) -> bool {
+        true
+    }
 }

@@ -99,4 +99,8 @@ impl ReadImage for Served {
     fn extent(&self, range: Range<u64>) -> Result<(u64, bool)> {
         self.image.extent(range)
     }
+
+    fn is_served(&self) -> bool {
+        true
+    }
 }

@@ -106,6 +106,10 @@ impl ReadImage for NbdImage {
             None => Ok((range.end, false)),
         }
     }
+
+    fn is_served(&self) -> bool {
+        true
+    }
 }
 
 /// What a dirty bitmap says of a whole export: sorted, disjoint, joined.
