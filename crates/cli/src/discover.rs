@@ -22,6 +22,7 @@ Examples:
   tintype discover > resources.yaml                edit it, then:
   tintype repo snapshot --resources resources.yaml shop-db shop-files
   tintype discover --schema                        the JSON Schema of that file
+  tintype discover --clean --scratch /srv/scratch  what killed runs left, there and elsewhere
 
 Nothing is changed, and nothing is stored. What a killed run left behind (file-system snapshots,
 jobs of machines, scratch files) is removed by the next snapshot, or now by --clean. What runs of
@@ -38,6 +39,9 @@ pub(crate) struct Discover {
     /// With --clean: where to look, beside what is found
     #[arg(long, value_name = "FILE", requires = "clean")]
     resources: Option<PathBuf>,
+    /// With --clean: where runs kept their scratch files, if not in /var/tmp
+    #[arg(long, value_name = "DIR", requires = "clean")]
+    scratch: Option<PathBuf>,
     /// Print the JSON Schema of resources
     #[arg(long)]
     schema: bool,
@@ -69,7 +73,7 @@ impl Discover {
         if self.all && !rustix::process::geteuid().is_root() {
             return Err(usage("--all: only root sees which runs of others are at work"));
         }
-        let run = platform::looking(&Env::system(), &Cancel::default())?;
+        let run = platform::looking(&Env::system(), &Cancel::default(), self.scratch.as_deref())?;
         let run = if self.all { run.of_all() } else { run };
         if self.clean {
             let mut resources = match &self.resources {
@@ -85,9 +89,13 @@ impl Discover {
                     resources.push(resource);
                 }
             }
-            for line in run.clean(&connectors, &resources)? {
+            let removed = run.clean(&connectors, &resources)?;
+            for line in &removed {
                 report.event("removed", json!({ "what": line }))?;
                 report.text(format!("removed: {line}"))?;
+            }
+            if removed.is_empty() {
+                report.text("nothing was found to remove: no killed run has left anything here")?;
             }
             return Ok(());
         }

@@ -37,6 +37,7 @@ mod tests {
             tasks: Arc::new(Threads),
             cancel: Cancel::default(),
             session: String::new(),
+            series: String::new(),
             living: Arc::new(BTreeSet::new()),
             scratch: PathBuf::new(),
             written_devices: Vec::new(),

@@ -107,6 +107,7 @@ mod tests {
             tasks: Arc::new(Threads),
             cancel: tintype_model::cancel::Cancel::default(),
             session: "0123456789abcdef".into(),
+            series: String::new(),
             living: Arc::new(BTreeSet::new()),
             scratch: own.path().to_owned(),
             written_devices: Vec::new(),
