@@ -8,6 +8,7 @@ use serde_json::json;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
 use tintype_model::resource::{Resource, Resources};
+use tintype_runner::vault::check_described;
 use tintype_runner::vault::discover::{Discovery, Found, discover};
 
 use crate::exit::{self, Exit, usage};
@@ -119,19 +120,26 @@ impl Discover {
 
 /// A document that `--resources` reads, with what was found out as comments.
 pub(crate) fn yaml(found: &[Found]) -> anyhow::Result<String> {
-    let mut text = format!("version: {}\nresources:\n", Resources::VERSION);
-    if found.is_empty() {
-        text.truncate(text.trim_end().len());
-        text.push_str(" []\n");
-    }
+    let (mut text, mut is_any) = (String::new(), false);
     for Found { resource, reaches, why_not_more } in found {
         let _ = writeln!(text, "# reaches: {reaches}");
         if let Some(why) = why_not_more {
             let _ = writeln!(text, "# not more: {}", why.replace('\n', " "));
         }
-        text.push_str(&listed(resource)?);
+        let listed = listed(resource)?;
+        if let Err(error) = check_described(resource) {
+            // What is missing somebody must say; all else can be captured until then.
+            let _ = writeln!(text, "# left out: {}", error.to_string().replace('\n', " "));
+            for line in listed.lines() {
+                let _ = writeln!(text, "# {line}");
+            }
+            continue;
+        }
+        is_any = true;
+        text.push_str(&listed);
     }
-    Ok(text)
+    let none = if is_any { "" } else { " []" };
+    Ok(format!("version: {}\nresources:{none}\n{text}", Resources::VERSION))
 }
 
 fn listed(resource: &Resource) -> anyhow::Result<String> {
@@ -156,5 +164,31 @@ pub(crate) fn guard() -> Exit {
             terminal::line(&format!("error: guard: {error}"));
             Exit::Failed
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tintype_model::resource::Consistency;
+
+    use super::*;
+
+    #[test]
+    fn what_is_found_can_be_read_again() {
+        let found = |connector: &str| {
+            let resource = json!({ "kind": "vm", "name": connector, "connector": connector,
+                                   "at": { "domain": "web" } });
+            let resource = serde_json::from_value(resource).unwrap();
+            Found { resource, reaches: Consistency::Crash, why_not_more: None }
+        };
+        let read = |text: &str| -> Vec<String> {
+            let read: Resources = serde_norway::from_str(text).unwrap();
+            read.resources.into_iter().map(|resource| resource.name).collect()
+        };
+        let text = yaml(&[found("qemu"), found("libvirt")]).unwrap();
+        assert_eq!(read(&text), ["libvirt"]);
+        assert!(text.contains("# left out: vm qemu") && text.contains("#   name: qemu"), "{text}");
+        assert_eq!(read(&yaml(&[found("qemu")]).unwrap()), Vec::<String>::new());
+        assert_eq!(read(&yaml(&[]).unwrap()), Vec::<String>::new());
     }
 }
