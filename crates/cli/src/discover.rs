@@ -8,6 +8,7 @@ use serde_json::json;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
 use tintype_model::resource::{Resource, Resources};
+use tintype_runner::vault::check_described;
 use tintype_runner::vault::discover::{Discovery, Found, discover};
 
 use crate::exit::{self, Exit, usage};
@@ -22,6 +23,7 @@ Examples:
   tintype discover > resources.yaml                edit it, then:
   tintype repo snapshot --resources resources.yaml shop-db shop-files
   tintype discover --schema                        the JSON Schema of that file
+  tintype discover --clean --scratch /srv/scratch  what killed runs left, there and elsewhere
 
 Nothing is changed, and nothing is stored. What a killed run left behind (file-system snapshots,
 jobs of machines, scratch files) is removed by the next snapshot, or now by --clean. What runs of
@@ -38,6 +40,9 @@ pub(crate) struct Discover {
     /// With --clean: where to look, beside what is found
     #[arg(long, value_name = "FILE", requires = "clean")]
     resources: Option<PathBuf>,
+    /// With --clean: where runs kept their scratch files, if not in /var/tmp
+    #[arg(long, value_name = "DIR", requires = "clean")]
+    scratch: Option<PathBuf>,
     /// Print the JSON Schema of resources
     #[arg(long)]
     schema: bool,
@@ -69,7 +74,7 @@ impl Discover {
         if self.all && !rustix::process::geteuid().is_root() {
             return Err(usage("--all: only root sees which runs of others are at work"));
         }
-        let run = platform::looking(&Env::system(), &Cancel::default())?;
+        let run = platform::looking(&Env::system(), &Cancel::default(), self.scratch.as_deref())?;
         let run = if self.all { run.of_all() } else { run };
         if self.clean {
             let mut resources = match &self.resources {
@@ -85,9 +90,13 @@ impl Discover {
                     resources.push(resource);
                 }
             }
-            for line in run.clean(&connectors, &resources)? {
+            let removed = run.clean(&connectors, &resources)?;
+            for line in &removed {
                 report.event("removed", json!({ "what": line }))?;
                 report.text(format!("removed: {line}"))?;
+            }
+            if removed.is_empty() {
+                report.text("nothing was found to remove: no killed run has left anything here")?;
             }
             return Ok(());
         }
@@ -111,19 +120,26 @@ impl Discover {
 
 /// A document that `--resources` reads, with what was found out as comments.
 pub(crate) fn yaml(found: &[Found]) -> anyhow::Result<String> {
-    let mut text = format!("version: {}\nresources:\n", Resources::VERSION);
-    if found.is_empty() {
-        text.truncate(text.trim_end().len());
-        text.push_str(" []\n");
-    }
+    let (mut text, mut is_any) = (String::new(), false);
     for Found { resource, reaches, why_not_more } in found {
         let _ = writeln!(text, "# reaches: {reaches}");
         if let Some(why) = why_not_more {
             let _ = writeln!(text, "# not more: {}", why.replace('\n', " "));
         }
-        text.push_str(&listed(resource)?);
+        let listed = listed(resource)?;
+        if let Err(error) = check_described(resource) {
+            // What is missing somebody must say; all else can be captured until then.
+            let _ = writeln!(text, "# left out: {}", error.to_string().replace('\n', " "));
+            for line in listed.lines() {
+                let _ = writeln!(text, "# {line}");
+            }
+            continue;
+        }
+        is_any = true;
+        text.push_str(&listed);
     }
-    Ok(text)
+    let none = if is_any { "" } else { " []" };
+    Ok(format!("version: {}\nresources:{none}\n{text}", Resources::VERSION))
 }
 
 fn listed(resource: &Resource) -> anyhow::Result<String> {
@@ -148,5 +164,31 @@ pub(crate) fn guard() -> Exit {
             terminal::line(&format!("error: guard: {error}"));
             Exit::Failed
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tintype_model::resource::Consistency;
+
+    use super::*;
+
+    #[test]
+    fn what_is_found_can_be_read_again() {
+        let found = |connector: &str| {
+            let resource = json!({ "kind": "vm", "name": connector, "connector": connector,
+                                   "at": { "domain": "web" } });
+            let resource = serde_json::from_value(resource).unwrap();
+            Found { resource, reaches: Consistency::Crash, why_not_more: None }
+        };
+        let read = |text: &str| -> Vec<String> {
+            let read: Resources = serde_norway::from_str(text).unwrap();
+            read.resources.into_iter().map(|resource| resource.name).collect()
+        };
+        let text = yaml(&[found("qemu"), found("libvirt")]).unwrap();
+        assert_eq!(read(&text), ["libvirt"]);
+        assert!(text.contains("# left out: vm qemu") && text.contains("#   name: qemu"), "{text}");
+        assert_eq!(read(&yaml(&[found("qemu")]).unwrap()), Vec::<String>::new());
+        assert_eq!(read(&yaml(&[]).unwrap()), Vec::<String>::new());
     }
 }

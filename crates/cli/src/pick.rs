@@ -7,6 +7,7 @@ use tintype_engine::repo::session::Session;
 use tintype_engine::repo::snapshots::{Listing, Snapshot};
 use tintype_model::ErrorKind;
 use tintype_model::selector::{Selector, Which};
+use tintype_runner::snapshot::holds_nothing;
 use tintype_runner::snapshot::part::is_part;
 
 use crate::app::App;
@@ -104,7 +105,10 @@ pub(crate) fn pick<'s>(listing: &'s Listing, selector: &Selector) -> anyhow::Res
         .into());
     }
     let is_meant = |snapshot: &&Snapshot| match selector.which {
-        Which::Latest(_) => !is_undo_point(snapshot) && !is_part(&snapshot.manifest),
+        Which::Latest(_) => {
+            let manifest = &snapshot.manifest;
+            !is_undo_point(snapshot) && !is_part(manifest) && !holds_nothing(manifest)
+        }
         Which::Prefix(_) => true,
     };
     let snapshots: Vec<&Snapshot> = snapshots.iter().filter(is_meant).collect();

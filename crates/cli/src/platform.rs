@@ -8,6 +8,7 @@ use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
 use tintype_model::resource::Resources;
 use tintype_runner::group::{GroupOptions, GuardCommand, Places, Run};
+use tintype_runner::vault::check_described;
 
 use crate::document;
 use crate::exit::usage;
@@ -22,6 +23,9 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Resources> {
     let resources: Resources = serde_norway::from_str(&text)
         .map_err(|error| usage(format!("{name} describes no resources: {error}")))?;
     resources.check().map_err(|error| usage(format!("{name}: {error}")))?;
+    for resource in &resources.resources {
+        check_described(resource).map_err(|error| usage(format!("{name}: {error}")))?;
+    }
     Ok(resources)
 }
 
@@ -78,8 +82,8 @@ pub(crate) fn group_options(
 }
 
 /// A run that only looks.
-pub(crate) fn looking(env: &Env, cancel: &Cancel) -> anyhow::Result<Run> {
-    let options = group_options(&[], None, 0)?;
+pub(crate) fn looking(env: &Env, cancel: &Cancel, scratch: Option<&Path>) -> anyhow::Result<Run> {
+    let options = group_options(&[], scratch, 0)?;
     Ok(Run::begin(env, cancel, &options)?)
 }
 

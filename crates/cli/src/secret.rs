@@ -200,7 +200,7 @@ fn one_line(text: &str, whence: &str) -> anyhow::Result<Text> {
     let line = text.strip_suffix('\n').unwrap_or(text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() {
-        return Err(usage(format!("{whence} is empty")));
+        return Err(usage(format!("there is no secret: {whence} is empty")));
     }
     if line.contains('\n') {
         return Err(usage(format!("{whence} has more than one line; a secret has one")));

@@ -1,6 +1,6 @@
 //! `snapshot --resources`: what an administrator runs, frozen together.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -8,9 +8,9 @@ use tintype_engine::format::records::Manifest;
 use tintype_engine::id::encode_hex;
 use tintype_model::item::{ApplicationItem, Descriptor, HookRun, Item, Outcome};
 use tintype_model::resource::Resources;
-use tintype_runner::group::{self, BORROWS, Taken};
+use tintype_runner::group::{self, BORROWS, Missing, Taken};
 use tintype_runner::progress::Progress;
-use tintype_runner::snapshot::{Labels, SnapshotOptions};
+use tintype_runner::snapshot::{Labels, SnapshotOptions, holds_nothing};
 use tintype_source::connector::CapturePlan;
 
 use super::snapshot::Args;
@@ -25,7 +25,7 @@ pub(super) fn take(args: &Args, file: &Path, app: &App) -> anyhow::Result<Done> 
     let names: Vec<String> =
         args.paths.iter().map(|name| name.to_string_lossy().into_owned()).collect();
     if args.dry_run {
-        return preview(app, &resources, &names);
+        return preview(args, app, &resources, &names);
     }
     let places = group::places(&resources, &names)?;
     let own: Vec<_> = app.local_directory()?.into_iter().chain(app.cache_root()).collect();
@@ -75,11 +75,16 @@ pub(super) fn take(args: &Args, file: &Path, app: &App) -> anyhow::Result<Done> 
 }
 
 /// What a snapshot would reach and hold up.
-fn preview(app: &App, resources: &Resources, names: &[String]) -> anyhow::Result<Done> {
-    let run = platform::looking(&app.env, &app.cancel)?;
+fn preview(
+    args: &Args,
+    app: &App,
+    resources: &Resources,
+    names: &[String],
+) -> anyhow::Result<Done> {
+    let run = platform::looking(&app.env, &app.cancel, args.scratch.as_deref())?;
     let connectors = tintype_source::connectors();
     let found = group::preview(&connectors, resources, names, run.context())?;
-    let mut failed = 0;
+    let mut failed = BTreeSet::new();
     for (name, plan) in &found {
         match plan {
             Ok(CapturePlan { reaches, why_not_more, freezes }) => {
@@ -94,13 +99,37 @@ fn preview(app: &App, resources: &Resources, names: &[String]) -> anyhow::Result
                 app.report.text(format!("{name}: consistency {reaches}{why}{held}"))?;
             }
             Err(error) => {
-                failed += 1;
+                failed.insert(&name[..]);
                 let error = error.to_string();
                 app.report.event("planned", json!({ "resource": name, "error": error }))?;
                 app.report.warn(format!("{name}: would fail: {error}"));
             }
         }
     }
+    let by_name = resources.by_name();
+    for Missing { of, when, command, why, fails } in
+        group::missing_commands(resources, names, &found)?
+    {
+        app.report.event(
+            "hook",
+            json!({ "resource": of, "when": when, "command": command, "error": why }),
+        )?;
+        let would = if fails { "would fail" } else { "would not run" };
+        app.report.warn(format!("{of}: {when}: {would}: {why}"));
+        let own = by_name.get(&of[..]).filter(|_| fails);
+        let parts = own.into_iter().flat_map(|own| own.components.iter().map(|c| &c.resource[..]));
+        let parts: Vec<&str> = parts.chain(own.map(|own| &own.name[..])).collect();
+        failed.extend(found.iter().map(|(name, _)| &name[..]).filter(|name| parts.contains(name)));
+    }
+    let failed = failed.len();
+    let captured = show::counted((found.len() - failed) as u64, "resource", "resources");
+    app.report.text(match failed {
+        0 => format!("no snapshot was taken; without --dry-run it would hold {captured}"),
+        failed => format!(
+            "no snapshot was taken; without --dry-run it would be incomplete: {captured} captured, \
+             {failed} failed"
+        ),
+    })?;
     let figures = json!({ "resources": found.len(), "failed": failed });
     Ok(Done::of(Exit::of_outcome(failed > 0, false), figures))
 }
@@ -183,8 +212,13 @@ fn finish(app: &App, taken: &Taken) -> anyhow::Result<Done> {
     let failed = items.iter().filter(|item| item.outcome == Outcome::Failed).count();
     if failed > 0 {
         app.report.note(format!(
-            "{} failed: the snapshot is incomplete",
-            show::counted(failed as u64, "resource", "resources")
+            "{} failed: the snapshot is incomplete{}",
+            show::counted(failed as u64, "resource", "resources"),
+            if holds_nothing(manifest) {
+                "; it holds nothing, and is not what `latest` means"
+            } else {
+                ""
+            }
         ));
     }
     let stat = |name: &str| manifest.stats.get(name).and_then(Value::as_u64).unwrap_or_default();

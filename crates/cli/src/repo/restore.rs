@@ -1,5 +1,6 @@
 //! `restore`: plan, check, apply.
 
+mod chosen;
 mod onward;
 mod resources;
 mod told;
@@ -37,6 +38,7 @@ Examples:
   tintype repo restore latest --in-place --overwrite older --include '*.conf'
   tintype repo restore latest --resources --in-place shop     # see `repo snapshot --resources`
   tintype repo restore latest --resources --as-new db=db2 --set db.path=/srv/db2.sqlite
+  tintype repo restore latest --resources --in-place db --set 'db.databases=[shop]'   one database
 
 Files that exist stay as they are (--overwrite never) unless you say otherwise; those that differ
 are named, and that is no failure. Sockets are not restored. What the snapshot does not hold is
@@ -51,7 +53,7 @@ pub(crate) struct Args {
     place: Selector,
     /// Put each captured root below DIR by its last name, or the content of PATH into DIR; a DIR
     /// that does not exist is made for you alone (mode 0700)
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["in_place", "as_new", "undo"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["in_place", "as_new", "set", "undo"])]
     to: Option<PathBuf>,
     /// Put everything where it was captured
     #[arg(long)]
@@ -109,13 +111,15 @@ impl Args {
         if self.of_resources.resources {
             pick::no_path(&self.place)?;
             let repository = app.open()?;
-            let snapshot = app.pick(&repository, &self.place)?;
+            let snapshot = chosen::chosen(&self, app, &repository)?;
             return app.pinned(&repository, snapshot.id, |_| {
                 resources::run(&self, app, &repository, &snapshot)
             });
         }
-        if !self.of_resources.of_new.as_new.is_empty() {
-            return Err(usage("--as-new is for resources: say --resources, too"));
+        let of_new = &self.of_resources.of_new;
+        let given = [("--as-new", !of_new.as_new.is_empty()), ("--set", !of_new.set.is_empty())];
+        if let Some((option, _)) = given.iter().find(|(_, is_given)| *is_given) {
+            return Err(usage(format!("{option} is for resources: say --resources, too")));
         }
         let mut request = self.request()?;
         let repository = app.open()?;
@@ -193,7 +197,10 @@ impl Args {
             let is_incomplete = plan.counts.refuse + plan.undeleted > 0 || !plan.missing.is_empty();
             // As the restore itself would end.
             let exit = match &blocked {
-                Some(_) => Exit::Failed,
+                Some(reason) => {
+                    app.report.text(format!("{reason}: nothing was changed"))?;
+                    Exit::Failed
+                }
                 None => Exit::of_outcome(is_incomplete, plan.damaged > 0),
             };
             return Ok(Done::of(exit, json!({ "snapshot": snapshot.id, "plan": plan.counts })));

@@ -30,6 +30,7 @@ mod matrix;
 mod mending;
 mod names;
 mod parts;
+mod pitfalls;
 mod protection;
 mod recovering;
 mod resources;

@@ -7,6 +7,7 @@
 
 use std::path::PathBuf;
 
+use tintype_model::nearest::nearest;
 use tintype_model::{Error, Result};
 
 use super::name::check_name;
@@ -135,7 +136,7 @@ impl<'a> Parts<'a> {
 /// A known key needs a value; an unknown one is refused, without its value: that may be a secret.
 fn check_key(key: &str, value: &str, known: &[&str]) -> Result<()> {
     if !known.contains(&key) {
-        let nearest = nearest(key, known);
+        let nearest = nearest(key, known.iter().copied()).expect("some keys are known");
         return Err(Error::invalid(format!(
             "{key:?} in the storage URL is unknown; the nearest known key is {nearest:?}"
         )));
@@ -288,26 +289,6 @@ fn decode(text: &str) -> Result<String> {
         }
     }
     String::from_utf8(out).map_err(|_| Error::invalid("the storage URL is not UTF-8"))
-}
-
-fn nearest<'a>(word: &str, known: &[&'a str]) -> &'a str {
-    known.iter().copied().min_by_key(|one| distance(word, one)).expect("some keys are known")
-}
-
-/// Levenshtein's.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<_> = to.chars().collect();
-    let mut row: Vec<_> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]

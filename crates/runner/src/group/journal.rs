@@ -165,6 +165,11 @@ impl Journal {
         )
     }
 
+    /// What the last restore that ended left of a journal.
+    pub(super) fn record(file: &Path) -> Result<Option<Self>> {
+        Self::read(&file.with_extension(RECORD))
+    }
+
     pub(super) fn read(file: &Path) -> Result<Option<Self>> {
         let found = match std::fs::metadata(file) {
             Ok(found) => found,
@@ -264,7 +269,7 @@ impl Journal {
 
     /// All hooks that were run, before an interruption too, each with its resource.
     pub(super) fn runs(&self) -> Vec<(String, HookRun)> {
-        let name = |done: &HookDone| self.plan.items[done.item].resource.name.clone();
+        let name = |done: &HookDone| self.plan.items[done.item].owner_of(done.hook).to_owned();
         self.hooks.iter().map(|done| (name(done), done.run.clone())).collect()
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tintype_model::item::{Descriptor, Item, Outcome};
 use tintype_model::resource::{Kind, Resource, Resources};
 use tintype_model::{Error, Result};
-use tintype_source::connector::{CapturePlan, Connector, Context, Source};
+use tintype_source::connector::{CapturePlan, Connector, Context, Source, described};
 
 /// A resource that is captured.
 pub(super) struct Member {
@@ -126,7 +126,8 @@ pub(super) fn planned(
     resource: &Resource,
     context: &Context,
 ) -> Result<(Box<dyn Source>, CapturePlan)> {
-    let mut source = connector(connectors, &resource.connector)?.source(resource, context)?;
+    let mut source =
+        described::named(connectors, &resource.connector)?.source(resource, context)?;
     let plan = source.plan()?;
     if let Some(wanted) = resource.consistency
         && plan.reaches < wanted
@@ -138,25 +139,6 @@ pub(super) fn planned(
         )));
     }
     Ok((source, plan))
-}
-
-/// Whether the descriptions say what their connectors need; looks at nothing.
-pub fn check(connectors: &[Box<dyn Connector>], resource: &Resource) -> Result<()> {
-    if resource.kind == Kind::Application {
-        return Ok(());
-    }
-    connector(connectors, &resource.connector)?.check(resource)
-}
-
-pub(super) fn connector<'c>(
-    connectors: &'c [Box<dyn Connector>],
-    name: &str,
-) -> Result<&'c dyn Connector> {
-    let found = connectors.iter().find(|connector| connector.name() == name);
-    found.map(|connector| &**connector).ok_or_else(|| {
-        let known: Vec<_> = connectors.iter().map(|connector| connector.name()).collect();
-        Error::invalid(format!("there is no connector {name}; there are: {}", known.join(", ")))
-    })
 }
 
 /// What the parent knew of it: only if it was the same, and lies where it lay in the tree, because

@@ -5,6 +5,7 @@
 //! afterwards without hurry. A resource that fails fails alone: the snapshot holds the others, says
 //! so in its descriptor (`/tintype.json`), and is incomplete.
 
+mod emptied;
 mod family;
 mod guard;
 pub(crate) mod hooks;
@@ -41,8 +42,8 @@ use tintype_model::{Error, ErrorKind, Result};
 use tintype_source::connector::{Connector, Context, Passwords, Released, Source};
 
 pub use guard::{GuardCommand, guard};
-pub use member::check;
-pub use preview::{Preview, preview};
+pub use preview::{Missing, Preview, missing_commands, preview};
+pub use tintype_source::connector::described::check;
 
 use crate::progress::Progress;
 use crate::snapshot::section::Section;
@@ -55,6 +56,9 @@ use sessions::{Locks, OfAll, Session};
 
 /// Nothing is frozen for longer.
 pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// See [`Context::series`].
+const SERIES_DIGITS: usize = 16;
 
 /// So many resources are prepared side by side: it is mostly waiting for servers.
 const PREPARED_AT_ONCE: usize = 8;
@@ -139,6 +143,9 @@ impl Run {
         options: &GroupOptions,
     ) -> Result<Self> {
         let Places { runtime_dir, state_dir, scratch_dir } = options.places.clone();
+        // Programs that are given what lies there may work elsewhere.
+        let scratch_dir = std::path::absolute(&scratch_dir)
+            .map_err(|error| Error::io(error, scratch_dir.display()))?;
         let session = Session::begin(&runtime_dir, &state_dir, repository_env)?;
         let scratch = scratch_dir.join(format!("tintype-{}", session.name));
         let made = std::fs::create_dir_all(&scratch_dir)
@@ -149,6 +156,7 @@ impl Run {
             tasks: Arc::clone(&repository_env.tasks),
             cancel: cancel.clone(),
             session: session.name.clone(),
+            series: String::new(),
             living: Arc::new(Locks(runtime_dir.clone())),
             scratch,
             written_devices: options.written_devices.clone(),
@@ -264,6 +272,10 @@ fn known(parent: &Snapshot, found: Result<Option<Descriptor>>) -> Result<Option<
 /// Of a manifest's options: whether it belongs to no series, see [`borrows`].
 pub const BORROWS: &str = "borrows";
 
+/// Of a manifest's options: by the name of each resource on which host it was captured. What another
+/// host has at the same path is something else, however alike it looks.
+pub(crate) const ORIGINS: &str = "origins";
+
 /// Whether a snapshot of a part, whose names were given, is compared with one that holds more: its
 /// marks tell what changed, and stay what that series of snapshots goes on with. `places`: of all
 /// that the run captures, in however many parts. `known`: of all resources that there are still; what
@@ -310,7 +322,8 @@ pub fn snapshot(
         Some(parent) => known(parent, descriptor(repository, parent))?,
         None => None,
     };
-    let run = Run::begin(repository.env(), &options.cancel, group)?;
+    let mut run = Run::begin(repository.env(), &options.cancel, group)?;
+    run.context.series = repository.id().to_string().chars().take(SERIES_DIGITS).collect();
     let cleaned = run.clean(connectors, &resources.resources)?;
     let marks = parent.as_ref().filter(|_| !options.read_all);
     let members = member::members(connectors, resources, &selected, marks, run.context());
@@ -371,6 +384,23 @@ fn reason(why_not_more: Option<String>, missing: &[String]) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
+/// Does the same with each member, with some side by side.
+fn at_once(
+    env: &tintype_engine::env::Env,
+    members: &mut [Member],
+    work: &(dyn Fn(usize, &mut Member) + Sync),
+) {
+    let waiting = Mutex::new(members.iter_mut().enumerate());
+    let one = || {
+        loop {
+            let next = waiting.lock().expect("no panic while held").next();
+            let Some((number, member)) = next else { return };
+            work(number, member);
+        }
+    };
+    env.tasks.run((0..PREPARED_AT_ONCE).map(|_| Box::new(one) as Task<'_>).collect());
+}
+
 struct Taking<'t> {
     guards: Mutex<Guards>,
     /// Names of resources of which something would outlive a run that is killed.
@@ -420,14 +450,8 @@ impl Taking<'_> {
                 self.guards.lock().expect("no panic while held").owe_nothing();
             }
         }
-        let mut places = Vec::new();
-        for (number, member) in members.iter_mut().enumerate() {
-            places.push(member.item.place.clone().into_bytes());
-            match self.view(number, member) {
-                Ok(found) => sections.extend(found),
-                Err(error) => member.fail(error),
-            }
-        }
+        let places = members.iter().map(|m| m.item.place.clone().into_bytes()).collect();
+        sections.extend(self.views(&mut members));
         // What failed before it was read to its end is worth nothing without the rest.
         sections.retain(|section| section.item.is_none_or(|number| !members[number].is_failed()));
         self.definitions(&mut sections);
@@ -472,21 +496,16 @@ impl Taking<'_> {
         {
             members.iter_mut().filter(|m| is_outliving(m)).for_each(|member| member.fail(&error));
         }
-        let living = members.iter_mut().filter(|member| !member.is_failed());
-        let waiting = Mutex::new(living);
-        let work = || {
-            loop {
-                let next = waiting.lock().expect("no panic while held").next();
-                let Some(member) = next else { return };
-                let mark = member.mark.take();
-                let source = member.source.as_mut().expect("not failed");
-                if let Err(error) = source.prepare(mark.as_ref()) {
-                    member.fail(error);
-                }
+        at_once(self.repository.env(), members, &|_, member| {
+            if member.is_failed() {
+                return;
             }
-        };
-        let tasks = (0..PREPARED_AT_ONCE).map(|_| Box::new(work) as Task<'_>).collect();
-        self.repository.env().tasks.run(tasks);
+            let mark = member.mark.take();
+            let source = member.source.as_mut().expect("not failed");
+            if let Err(error) = source.prepare(mark.as_ref()) {
+                member.fail(error);
+            }
+        });
     }
 
     fn ahead(&self, number: usize, member: &mut Member, desk: &dyn Desk) -> Result<Vec<Section>> {
@@ -559,6 +578,21 @@ impl Taking<'_> {
         }
         let window = Window { members: names, seconds: frozen.seconds };
         self.windows.lock().expect("no panic while held").push(window);
+    }
+
+    /// What was frozen, ready to be read. To make it so takes a while for some: what changed is asked
+    /// for, a copy is mounted, a version is printed.
+    fn views(&self, members: &mut [Member]) -> Vec<Section> {
+        let made = Mutex::new(BTreeMap::new());
+        at_once(
+            self.repository.env(),
+            members,
+            &|number, member| match self.view(number, member) {
+                Ok(found) => drop(made.lock().expect("no panic while held").insert(number, found)),
+                Err(error) => member.fail(error),
+            },
+        );
+        made.into_inner().expect("no panic while held").into_values().flatten().collect()
     }
 
     fn view(&self, number: usize, member: &mut Member) -> Result<Vec<Section>> {
@@ -666,6 +700,7 @@ impl Taking<'_> {
                 let problems = problems + member.missing.len() as u64;
                 (member.item.entries, member.item.bytes, member.item.problems) =
                     (entries, bytes, problems);
+                self.doubt(member);
                 if problems > 0 {
                     // The next one must look at everything again.
                     member.item.mark = None;
@@ -697,7 +732,8 @@ impl Taking<'_> {
         *self.described.lock().expect("no panic while held") = Some(descriptor);
         let path = DESCRIPTOR_PATH.into();
         let node = Node { mode: 0o600, mtime: now, ctime: now, ..Node::new(EntryKind::File) };
-        Ok(Described { path, node, bytes, is_complete })
+        let captured = members.iter().filter(|member| !member.is_failed()).count() as u64;
+        Ok(Described { path, node, bytes, is_complete, captured })
     }
 
     /// Lets every source remove what it made; gives all that is not as it was.

@@ -7,6 +7,7 @@ use tintype_engine::id::encode_hex;
 use tintype_engine::repo::snapshots::Snapshot;
 
 use super::BORROWS;
+use crate::snapshot::holds_nothing;
 
 /// The one that holds most of `places`, of those the newest. `snapshots` are oldest first, and of this
 /// host. One that was imported never: it says of itself what did not change, and nobody vouches for it.
@@ -32,5 +33,6 @@ pub fn newest_of(
 fn best(snapshots: Vec<Snapshot>, fits: impl Fn(&Manifest) -> usize) -> Option<Snapshot> {
     let known = snapshots.into_iter();
     let known = known.filter(|s| s.manifest.options.get(crate::bundle::IMPORTED).is_none());
+    let known = known.filter(|s| !holds_nothing(&s.manifest));
     known.filter(|s| fits(&s.manifest) > 0).max_by_key(|s| fits(&s.manifest))
 }

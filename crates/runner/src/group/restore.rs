@@ -18,7 +18,7 @@ use tintype_model::resource::{
 };
 use tintype_model::{Error, Result};
 pub use tintype_source::connector::Destination;
-use tintype_source::connector::{Connector, Context, KEPT, Target, TargetPlan};
+use tintype_source::connector::{Connector, Context, KEPT, Target, TargetPlan, described};
 use tintype_source::host::check_room;
 
 use super::journal::{Done, HookDone, Journal};
@@ -96,9 +96,18 @@ pub struct ItemPlan {
     pub plan: TargetPlan,
     /// Hooks of its application, with the first of its components.
     pub of_application: Vec<Hook>,
+    /// Name of the application whose hooks these are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
 }
 
 impl ItemPlan {
+    /// Whose a hook is, by its number among those of the application and its own.
+    pub(super) fn owner_of(&self, hook: usize) -> &str {
+        let application = self.application.as_deref().filter(|_| hook < self.of_application.len());
+        application.unwrap_or(&self.resource.name)
+    }
+
     /// What is there now, at its best: it may be off or broken, and a machine that is replaced has
     /// nothing running that a hook could run in.
     fn before(&self) -> Resource {
@@ -130,7 +139,7 @@ pub(crate) fn in_guest(
     machine: &Resource,
     context: &Context,
 ) -> Result<HookRun> {
-    let connector = member::connector(connectors, &machine.connector)?;
+    let connector = described::named(connectors, &machine.connector)?;
     connector.source(machine, context)?.run_in_guest(hook)
 }
 
@@ -159,12 +168,12 @@ impl GroupPlan {
             let name = &item.item.name;
             let own = item.resource.hooks.iter().map(|hook| (hook, is_captured(item)));
             let of_application = item.of_application.iter().map(|hook| (hook, is_any_captured));
-            for (hook, is_captured) in of_application.chain(own) {
+            for (at, (hook, is_captured)) in of_application.chain(own).enumerate() {
                 let is_of_restore = matches!(hook.phase, Phase::PreRestore | Phase::PostRestore);
                 if is_of_restore || (is_captured && hook.place == HookPlace::Host) {
                     let command = hook.command.clone();
                     found.push(PlannedCommand {
-                        of: name.clone(),
+                        of: item.owner_of(at).to_owned(),
                         when: hook.phase.to_string(),
                         place: hook.place,
                         command,
@@ -319,7 +328,7 @@ impl Restore<'_> {
             {
                 resource.at.clone_from(at);
             }
-            let connector = member::connector(self.connectors, &item.connector)?;
+            let connector = described::named(self.connectors, &item.connector)?;
             let stored = self.stored(&reader, item);
             let mut plan = connector
                 .target(self.context)
@@ -332,6 +341,7 @@ impl Restore<'_> {
                 destination,
                 plan,
                 of_application: Vec::new(),
+                application: None,
             });
         }
         settle(&mut items);
@@ -343,6 +353,7 @@ impl Restore<'_> {
             if let Some(owner) = owner.filter(|owner| !seen.contains(&&owner.name)) {
                 seen.push(&owner.name);
                 item.of_application.clone_from(&owner.hooks);
+                item.application = Some(owner.name.clone());
             }
         }
         let snapshot = self.snapshot.id.to_string();
@@ -484,7 +495,7 @@ impl Restore<'_> {
     /// Takes an interrupted restore back.
     pub fn undo(&self) -> Result<Undone> {
         let Some(mut journal) = Journal::resume(&self.journal, self.context)? else {
-            return Err(Error::not_found("there is no interrupted restore to take back"));
+            return Err(self.nothing_to_undo());
         };
         if journal.is_beyond_return() {
             return Err(Error::unsupported(
@@ -498,9 +509,34 @@ impl Restore<'_> {
         Ok(Undone { left, is_announced, kept: journal.kept_back })
     }
 
+    /// Why there is nothing to take back, and what brings back what was there.
+    fn nothing_to_undo(&self) -> Error {
+        let id = self.snapshot.id.short();
+        let Ok(Some(record)) = Journal::record(&self.journal) else {
+            return Error::not_found(format!(
+                "no restore of snapshot {id} was interrupted here: there is nothing to take back"
+            ));
+        };
+        let names: Vec<_> = record.plan.items.iter().map(|item| &item.item.name[..]).collect();
+        let names = names.join(" ");
+        let cure = match &record.undo_point {
+            Some(point) => {
+                let point = point.get(..8).unwrap_or(point);
+                format!(
+                    "what was there before is in its undo point: `tintype repo restore {point} \
+                     --resources --in-place {names}`"
+                )
+            }
+            None => "it had no undo point".to_owned(),
+        };
+        Error::not_found(format!(
+            "the restore of {names} of snapshot {id} has ended, and is not taken back; {cure}"
+        ))
+    }
+
     fn targets(&self, plan: &GroupPlan) -> Result<Vec<Box<dyn Target>>> {
         let target = |item: &ItemPlan| {
-            member::connector(self.connectors, &item.item.connector)?.target(self.context)
+            described::named(self.connectors, &item.item.connector)?.target(self.context)
         };
         plan.items.iter().map(target).collect()
     }
@@ -616,7 +652,7 @@ impl Restore<'_> {
                 if journal.has_run(number, at) {
                     continue;
                 }
-                let name = &item.resource.name;
+                let name = item.owner_of(at);
                 let run = match hook.place {
                     HookPlace::Host => {
                         hooks::run(hook, name, hooks::of(self.repository.env()), self.cancel)

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Mutex;
 
+use jiff::Timestamp;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Task;
 use tintype_engine::format::frame::Kind as FrameKind;
@@ -60,6 +61,10 @@ impl StoredItem<'_, '_> {
 }
 
 impl Stored for StoredItem<'_, '_> {
+    fn taken(&self) -> Option<Timestamp> {
+        Some(self.snapshot.manifest.time)
+    }
+
     fn list(&self, at: &[u8]) -> Result<Vec<StoredEntry>> {
         let (path, mut found) = (self.path(at), Vec::new());
         let depth = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();

@@ -48,7 +48,8 @@ impl Mapping {
                 Some(rest) if rest[0] == b'/' => rest[1..].to_vec(),
                 _ => {
                     return Err(Error::unsupported(format!(
-                        "{} was not captured from a path of a file system; use --to DIR",
+                        "{} was not captured as files of a path: what a snapshot holds of resources \
+                         is restored in place with --resources --in-place; --to DIR restores files",
                         String::from_utf8_lossy(&from)
                     )));
                 }

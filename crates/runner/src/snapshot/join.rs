@@ -111,6 +111,7 @@ fn make(
         host: repository.identity().host.clone(),
         ..unite::unite(described, joining.missing, joining.resources, now)?
     };
+    let captured = descriptor.items.iter().filter(|item| item.outcome == Came::Captured).count();
     let mut builder = TreeBuilder::new(store)?;
     let done = join::join(&mut builder, &reader, &branches, &mut beat)?;
     tracing::debug!(?done, parts = parts.len(), "trees joined");
@@ -120,6 +121,7 @@ fn make(
         noticed: Noticed::default(),
         parcels: parts.iter().map(Totals::of).fold(Totals::default(), Totals::plus),
         is_complete: !is_missing && parts.iter().all(|part| part.manifest.complete),
+        captured: Some(captured as u64),
     };
     store.flush()?;
     let options = SnapshotOptions {

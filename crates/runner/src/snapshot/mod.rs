@@ -64,6 +64,15 @@ use tree::Built;
 const STEPS_BYTES: usize = 16 << 20;
 const JOBS_BYTES: usize = 8 << 20;
 
+/// Of a manifest's statistics: how many resources were captured.
+const CAPTURED: &str = "captured_items";
+
+/// Whether nothing of what it was taken of was captured: nobody means it by the latest, and nothing
+/// is compared with it.
+pub fn holds_nothing(manifest: &Manifest) -> bool {
+    manifest.stats[CAPTURED] == 0
+}
+
 /// What is captured.
 pub enum Input<'i> {
     /// Directories and files below `options.base`.
@@ -105,6 +114,8 @@ pub(crate) struct Described {
     pub bytes: Vec<u8>,
     /// Whether every item was captured.
     pub is_complete: bool,
+    /// How many items were.
+    pub captured: u64,
 }
 
 /// What the run does for a group that is not yet frozen.
@@ -346,6 +357,20 @@ fn manifest(
     let stats = &store.stats;
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let seconds = repository.env().clock.now().duration_since(started).as_secs_f64();
+    let mut stats = serde_json::json!({
+        "seconds": seconds,
+        "new_bytes": count(&stats.new_bytes),
+        "stored_bytes": count(&stats.stored_bytes),
+        "metadata_bytes": count(&stats.metadata_bytes),
+        "pack_bytes": count(&stats.pack_bytes),
+        "known_bytes": count(&stats.known_bytes),
+        "parcel_bytes": built.parcels.raw,
+        "parcel_live_bytes": built.parcels.live,
+        "parcel_gain_bytes": built.parcels.gain,
+    });
+    if let Some(captured) = built.captured {
+        stats[CAPTURED] = captured.into();
+    }
     Manifest {
         scope: "partial".into(),
         time: started,
@@ -365,17 +390,7 @@ fn manifest(
         problems: root.problems,
         complete: root.problems == 0 && built.is_complete,
         options: labels.options.clone(),
-        stats: serde_json::json!({
-            "seconds": seconds,
-            "new_bytes": count(&stats.new_bytes),
-            "stored_bytes": count(&stats.stored_bytes),
-            "metadata_bytes": count(&stats.metadata_bytes),
-            "pack_bytes": count(&stats.pack_bytes),
-            "known_bytes": count(&stats.known_bytes),
-            "parcel_bytes": built.parcels.raw,
-            "parcel_live_bytes": built.parcels.live,
-            "parcel_gain_bytes": built.parcels.gain,
-        }),
+        stats,
         origin: None,
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Built {
     pub noticed: Noticed,
     pub parcels: Totals,
     pub is_complete: bool,
+    /// Of resources: how many of them were captured.
+    pub captured: Option<u64>,
 }
 
 /// Builds until the planner is done; `None` if the run failed elsewhere.
@@ -73,16 +75,18 @@ pub(super) fn build(shared: &Shared<'_, '_>, last: &Mutex<Last<'_>>) -> Result<O
     if shared.failure.is_set() {
         return Ok(None);
     }
-    let mut is_complete = true;
+    let (mut is_complete, mut items) = (true, None);
     if let Some(describe) = Last::take_describe(last) {
         let tallies = std::mem::take(&mut stage.tallies).into_places();
-        let Described { path, node, bytes, is_complete: all } = describe(tallies, &shared.items)?;
-        is_complete = all;
+        let Described { path, node, bytes, is_complete: all, captured } =
+            describe(tallies, &shared.items)?;
+        (is_complete, items) = (all, Some(captured));
         let entry = large::store_bytes(shared, path, node, &bytes)?;
         stage.add(entry)?;
     }
     let Stage { builder, noticed, parcels, .. } = stage;
-    Ok(Some(Built { root: builder.finish()?, noticed, parcels: parcels.totals(), is_complete }))
+    let (root, parcels) = (builder.finish()?, parcels.totals());
+    Ok(Some(Built { root, noticed, parcels, is_complete, captured: items }))
 }
 
 impl Stage<'_, '_, '_> {

@@ -17,6 +17,7 @@ pub fn guard(env: &Env) -> Result<Vec<String>> {
         tasks: Arc::clone(&env.tasks),
         cancel: Cancel::default(),
         session: "0000000000000000".into(),
+        series: String::new(),
         living: Arc::new(BTreeSet::<String>::new()),
         scratch: PathBuf::new(),
         written_devices: Vec::new(),

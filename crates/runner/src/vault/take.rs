@@ -12,6 +12,7 @@ use tintype_model::Result;
 use tintype_model::resource::{Resource, Resources};
 
 use super::{Host, UndoOrder, Vault, WAITING_WORKERS, processors};
+pub(super) use crate::group::ORIGINS;
 use crate::group::parent::parent_of;
 use crate::group::undo_point::{self, Replaced};
 use crate::group::{self, BORROWS, GroupOptions, Places, Taken};
@@ -21,9 +22,6 @@ use crate::snapshot::{Labels, SnapshotOptions};
 
 /// Of a manifest's options: what a manager says of the snapshot.
 pub const MANAGER: &str = "manager";
-/// Of a manifest's options: by the name of each resource on which host it was captured. What another
-/// host has at the same path is something else, however alike it looks.
-pub(super) const ORIGINS: &str = "origins";
 
 const AHEAD_BYTES: usize = 16 << 20;
 

@@ -2,6 +2,7 @@
 //! gives each a [`Source`] and a [`Target`]; `tintype_runner` carries both out against a
 //! repository, which a connector never sees.
 
+pub mod described;
 mod guard;
 mod part;
 mod passwords;
@@ -109,6 +110,9 @@ pub struct Context {
     pub passwords: Passwords,
     /// Workloads take part. Without it no guest is held still: its copy is as after a power failure.
     pub quiesce: bool,
+    /// Of the snapshots that a capture's mark is for: 16 hexadecimal digits, other ones for each
+    /// repository. Empty: not known.
+    pub series: String,
 }
 
 /// Which sessions are at work, asked at the moment: a session is known before it makes anything, so

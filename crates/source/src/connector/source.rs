@@ -72,6 +72,12 @@ pub trait Source: Send {
         Vec::new()
     }
 
+    /// Whether to hold nothing at all is nothing strange. Else an item that is empty fails where the
+    /// last snapshot that captured it held something.
+    fn may_be_empty(&self) -> bool {
+        true
+    }
+
     /// A hook inside of a machine; called between `prepare` and `release`, or by a restore on one
     /// of which nothing else is asked.
     fn run_in_guest(&mut self, hook: &Hook) -> Result<HookRun> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tintype_model::Result;
@@ -71,6 +72,12 @@ pub struct TargetPlan {
 
 /// What a snapshot holds of one item. Paths are those of its parts.
 pub trait Stored {
+    /// When the snapshot was begun: what it holds is of that moment or later. Not known of what is
+    /// in none.
+    fn taken(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// What lies at a path and directly below it, with their paths, in tree order.
     fn list(&self, at: &[u8]) -> Result<Vec<StoredEntry>>;
 

@@ -39,6 +39,7 @@ pub(crate) mod tests {
             tasks: Arc::new(Threads),
             cancel: Cancel::default(),
             session: "0123456789abcdef".into(),
+            series: String::new(),
             living: Arc::new(BTreeSet::new()),
             scratch: PathBuf::new(),
             written_devices: Vec::new(),

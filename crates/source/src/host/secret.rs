@@ -32,7 +32,9 @@ pub(crate) fn read(path: &Path, told: &Passwords) -> Result<Zeroizing<String>> {
     file.take(MOST_BYTES).read_to_string(&mut text).map_err(failed)?;
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
-        return Err(Error::invalid(format!("password file {shown}: is empty")));
+        return Err(Error::invalid(format!(
+            "password file {shown} is empty; write the password as its first line"
+        )));
     }
     Ok(Zeroizing::new(line.to_owned()))
 }

@@ -94,7 +94,10 @@ pub(super) fn name(
         return Ok(Check::pass("name", format!("there is no database {database}")));
     }
     if !in_place {
-        let cure = format!("choose another name with the rule database.{database}=NAME");
+        let cure = format!(
+            "choose another name with the rule database.{database}=NAME, or restore this one over \
+             itself: `--in-place --set RESOURCE.databases=[{database}]`"
+        );
         return Ok(Check::block("name", format!("there is a database {database}"), cure));
     }
     Ok(match users(session, database)? {

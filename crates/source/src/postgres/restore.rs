@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tintype_model::item::Item;
-use tintype_model::plan::{Stage, Step};
+use tintype_model::plan::{Check, Stage, Step};
 use tintype_model::resource::Resource;
 use tintype_model::{Error, Result};
 
@@ -81,8 +81,9 @@ impl Target for PostgresTarget {
                 restore_logical::plan(item, resource, destination, &facts, stored, &self.context)
             }
             Facts::Physical(facts) => {
-                let (place, checks) =
+                let (place, mut checks) =
                     Place::choose(item, resource, destination, &facts, &self.context)?;
+                checks.extend(whole(&place.at.databases));
                 let replaces = !place.is_new && stopped::is_cluster(&place.data);
                 let undo_at = if replaces { stopped::undo_at(&place.data) } else { Map::new() };
                 let spaces = place.tablespaces.iter().map(|space| space.location.clone());
@@ -154,6 +155,18 @@ impl Target for PostgresTarget {
         }
         Ok(Value::Null)
     }
+}
+
+/// The files of a cluster belong together.
+fn whole(databases: &[String]) -> Option<Check> {
+    let reason = format!(
+        "the snapshot holds the files of the whole cluster: {} cannot be restored alone",
+        databases.join(", ")
+    );
+    let cure = "restore the cluster beside (`--as-new NAME=NEW --set NAME.data_directory=DIR --set \
+                NAME.port=PORT --rule NAME.identity=keep`) and move the database from there with \
+                pg_dump and pg_restore; of a resource with `mode: logical` each can be restored alone";
+    (!databases.is_empty()).then(|| Check::block("databases", reason, cure))
 }
 
 fn steps(place: &Place, facts: &ClusterFacts, replaces: bool) -> Vec<Step> {

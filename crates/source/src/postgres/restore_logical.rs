@@ -210,7 +210,10 @@ fn check_name(name: &str, there: Option<u64>, in_place: bool) -> Check {
     match there {
         None => Check::pass("name", format!("there is no database {name}")),
         Some(_) if !in_place => {
-            let cure = format!("choose another name with the rule database.{name}=NAME");
+            let cure = format!(
+                "choose another name with the rule database.{name}=NAME, or restore this one over \
+                 itself: `--in-place --set RESOURCE.databases=[{name}]`"
+            );
             Check::block("name", format!("there is a database {name}"), cure)
         }
         Some(0) => Check::pass("name", format!("database {name} will be replaced")),

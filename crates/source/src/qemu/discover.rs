@@ -57,8 +57,13 @@ fn reach(command: &process::Command, context: &Context) -> Reach {
         match looked {
             Ok((Found::Running(running), parsed)) => {
                 for disk in &running.devices.disks {
+                    // It may have been named from where QEMU was started, which it has left since.
+                    let file = running.directory.join(&disk.file);
+                    if !file.is_absolute() || !file.exists() {
+                        continue;
+                    }
                     at.entry("disks").or_insert_with(|| json!({}))[&disk.name] =
-                        json!({ "file": disk.file, "format": disk.format });
+                        json!({ "file": file, "format": disk.format });
                 }
                 let plan = running.plan(&parsed);
                 return (at, plan.reaches, plan.why_not_more);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use tintype_model::plan::Check;
 use tintype_model::{Error, Result};
 
 use super::facts::{DiskFacts, Facts};
@@ -122,6 +123,28 @@ impl Rules {
     }
 }
 
+/// A rule `replace:TEXT` that changes nothing was meant for something; `made` gives what such rules
+/// are applied to.
+pub(crate) fn check_replaced<T: PartialEq>(
+    replace: &BTreeMap<String, String>,
+    made: impl Fn(BTreeMap<String, String>) -> T,
+) -> Option<Check> {
+    let (none, all) = (made(BTreeMap::new()), made(replace.clone()));
+    // Of two whose texts overlap each does something alone, or where the other has been.
+    let is_idle = |(old, new): &(&String, &String)| {
+        let alone = BTreeMap::from([((*old).clone(), (*new).clone())]);
+        let mut others = replace.clone();
+        others.remove(*old);
+        made(alone) == none && made(others) == all
+    };
+    let idle: Vec<String> =
+        replace.iter().filter(is_idle).map(|(old, _)| format!("`replace:{old}`")).collect();
+    let reason = format!("nothing of it is changed by {}", idle.join(", "));
+    let cure = "write the text as it stands in the definition, or leave the rule out; other rules \
+                change names, addresses and the places of disks";
+    (!idle.is_empty()).then(|| Check::block("rules", reason, cure))
+}
+
 fn yes_or_no(rule: &str, value: &str) -> Result<bool> {
     match value {
         "yes" => Ok(true),
@@ -176,6 +199,25 @@ mod tests {
         assert_eq!(parsed.directory_for(disk).unwrap(), Path::new("/vm"));
         assert_eq!(parsed.macs["52:54:00:aa:00:01"], "52:54:00:00:00:02");
         assert_eq!(parsed.networks["lan"], "lan2");
+    }
+
+    #[test]
+    fn a_text_that_is_replaced_stands_somewhere() {
+        let idle = |text: &str, rules: &[(&str, &str)]| {
+            let rules: BTreeMap<_, _> =
+                rules.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect();
+            let made = |rules: BTreeMap<String, String>| {
+                rules.iter().fold(text.to_owned(), |text, (old, new)| text.replace(old, new))
+            };
+            check_replaced(&rules, made).map(|check| check.message)
+        };
+        assert_eq!(idle("/vm/a", &[]), None);
+        assert_eq!(idle("/vm/a", &[("/vm/", "/new/"), ("a", "b")]), None);
+        // One after the other, and one that leaves nothing to the other.
+        assert_eq!(idle("one", &[("one", "two"), ("two", "three")]), None);
+        assert_eq!(idle("one", &[("on", "in"), ("one", "two")]), None);
+        let said = idle("/vm/a", &[("/vm/", "/new/"), ("/vmx/", "/new/")]).unwrap();
+        assert_eq!(said, "nothing of it is changed by `replace:/vmx/`");
     }
 
     #[test]

@@ -128,6 +128,10 @@ impl Source for Live {
         })
     }
 
+    fn may_be_empty(&self) -> bool {
+        self.at.may_be_empty
+    }
+
     fn release(&mut self, _: Released) -> Result<()> {
         self.open = None;
         Ok(())

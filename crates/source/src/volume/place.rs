@@ -28,6 +28,10 @@ pub(super) struct At {
     /// what is mounted).
     #[serde(default)]
     pub one_file_system: bool,
+    /// Nothing is wrong if it is empty all at once. Else a volume that is empty, and of which the
+    /// last snapshot held something, is not captured: perhaps its disk is not mounted.
+    #[serde(default)]
+    pub may_be_empty: bool,
 }
 
 impl At {
@@ -44,7 +48,7 @@ impl At {
 
     /// Of a directory that somebody named.
     pub(super) fn plain(path: &Path) -> Self {
-        Self { path: path.to_owned(), mounted: false, one_file_system: false }
+        Self { path: path.to_owned(), mounted: false, one_file_system: false, may_be_empty: false }
     }
 
     pub(super) fn schema() -> Value {

@@ -10,16 +10,17 @@ use tintype_engine::repo::Repository;
 use tintype_engine::repo::snapshots::Snapshot;
 use tintype_engine::{Error, ErrorKind};
 use tintype_model::item::{Descriptor, Outcome};
-use tintype_model::plan::{Stage, Step};
+use tintype_model::plan::{Check, Stage, Step, Verdict};
 use tintype_model::resource::{HookPlace, Resource, Resources};
 use tintype_runner::group::restore::{
-    Broken, GroupPlan, PlannedCommand, Restore, Restored, UndoPoint, Wanted,
+    Broken, GroupPlan, ItemPlan, PlannedCommand, Restore, Restored, UndoPoint, Wanted,
 };
 use tintype_runner::group::undo_point::{self, Replaced};
 use tintype_runner::group::{self, GroupOptions, Run};
 use tintype_runner::progress::Progress;
 use tintype_runner::restore;
 use tintype_runner::snapshot::{Labels, SnapshotOptions};
+use tintype_runner::vault::check_described;
 use tintype_source::connector::Destination;
 
 use super::{Args, When, onward};
@@ -51,22 +52,53 @@ pub(super) struct Options {
 }
 
 impl Options {
+    /// Names of what is to be restored; none: all, or what is taken back is known without.
+    pub(super) fn asked(&self) -> Vec<String> {
+        let mut names = self.names.clone();
+        if names.is_empty() {
+            let new = self.of_new.as_new.iter();
+            names.extend(new.filter_map(|pair| Some(pair.split_once('=')?.0.to_owned())));
+        }
+        if self.undo { Vec::new() } else { names }
+    }
+
     fn wanted(&self, args: &Args, descriptor: &Descriptor) -> anyhow::Result<Wanted> {
-        let mut destinations = BTreeMap::new();
-        for (name, new) in self.of_new.parse()? {
+        let (mut destinations, mut now_at) = (BTreeMap::new(), BTreeMap::new());
+        let all = descriptor.resources.iter().filter(|_| args.in_place);
+        let (in_place, of_new) = self.of_new.in_place(all.map(|resource| &resource.name[..]))?;
+        for resource in &descriptor.resources {
+            if let Some(now) = in_place.get(&resource.name[..]) {
+                let mut at = resource.at.clone();
+                at.extend(now.clone());
+                check_at(resource, &at)?;
+                now_at.insert(resource.name.clone(), at);
+            }
+        }
+        for (name, new) in of_new.parse()? {
             let resource = descriptor.resources.iter().find(|r| r.name == name);
             let resource =
                 resource.ok_or_else(|| usage(format!("--as-new: there is no {name}")))?;
             let mut at: Map<String, Value> = resource.at.clone();
             at.extend(new.at);
+            check_at(resource, &at)?;
             destinations.insert(name, Destination::AsNew { name: new.name, at, rules: new.rules });
         }
         let mut names = self.names.clone();
         if names.is_empty() && !args.in_place {
             names = destinations.keys().cloned().collect();
         }
-        Ok(Wanted { names, in_place: args.in_place, destinations, now_at: BTreeMap::new() })
+        Ok(Wanted { names, in_place: args.in_place, destinations, now_at })
     }
+}
+
+/// What was set is looked at as in a description: a typo is told before anything is planned.
+fn check_at(resource: &Resource, at: &Map<String, Value>) -> anyhow::Result<()> {
+    if *at == resource.at {
+        return Ok(());
+    }
+    let (hooks, version) = (Vec::new(), None);
+    let set = Resource { at: at.clone(), hooks, version, ..resource.clone() };
+    check_described(&set).map_err(|error| usage(format!("--set: {error}")))
 }
 
 /// Where unfinished restores are remembered.
@@ -85,6 +117,10 @@ pub(super) fn run(
         return as_files(args, app, repository, snapshot, &descriptor, dir);
     }
     only_for_files(args)?;
+    let of_new = &args.of_resources.of_new;
+    if !of_new.set.is_empty() && !args.in_place && of_new.as_new.is_empty() {
+        return Err(usage("--set is for --in-place and --as-new"));
+    }
     let wanted = args.of_resources.wanted(args, &descriptor)?;
     let own: Vec<_> = app.local_directory()?.into_iter().chain(app.cache_root()).collect();
     let options = platform::group_options(&own, None, app.budget.ahead_bytes)?;
@@ -116,18 +152,8 @@ pub(super) fn run(
     };
     tell_snapshot(app, repository, snapshot)?;
     tell(args, app, &plan)?;
-    let figures = json!({ "snapshot": snapshot.id, "plan": shown(&plan) });
-    if plan.is_blocked() {
-        if args.dry_run {
-            return Ok(Done::of(Exit::Failed, figures));
-        }
-        return Err(Ended::blocked("a check blocks this restore"));
-    }
-    if plan.items.is_empty() {
-        return Err(Ended::blocked("nothing of this can be restored"));
-    }
-    if args.dry_run {
-        return Ok(Done::of(Exit::of_outcome(!plan.missing.is_empty(), false), figures));
+    if let Some(done) = ends_with(args, app, snapshot, &plan)? {
+        return Ok(done);
     }
     agree(args, app, &plan)?;
     // What went on before had asked, and its plan must not change.
@@ -138,6 +164,67 @@ pub(super) fn run(
     carry_out(args, app, &planned, plan, undo_point)
 }
 
+/// What ends with the plan says so in its last line.
+fn ends_with(
+    args: &Args,
+    app: &App,
+    snapshot: &Snapshot,
+    plan: &GroupPlan,
+) -> anyhow::Result<Option<Done>> {
+    let figures = || json!({ "snapshot": snapshot.id, "plan": shown(plan) });
+    if let Some(what) = blocked(plan) {
+        if args.dry_run {
+            app.report.text(&what)?;
+            return Ok(Some(Done::of(Exit::Failed, figures())));
+        }
+        return Err(Ended { exit: Exit::Failed, what }.into());
+    }
+    if plan.items.is_empty() {
+        return Err(Ended::blocked("nothing of this can be restored"));
+    }
+    if !args.dry_run {
+        return Ok(None);
+    }
+    app.report.text(format!(
+        "nothing was changed; without --dry-run this restores {}{}",
+        names(plan),
+        match plan.missing.len() {
+            0 => String::new(),
+            missing => format!(", and not {missing} that the snapshot does not hold"),
+        }
+    ))?;
+    let exit = Exit::of_outcome(!plan.missing.is_empty(), false);
+    Ok(Some(Done::of(exit, figures())))
+}
+
+/// Which checks block it, in one line, and how to go on.
+fn blocked(plan: &GroupPlan) -> Option<String> {
+    let is_block = |check: &Check| check.outcome == Verdict::Block;
+    let blocks = plan.checks().filter(|(_, check)| is_block(check));
+    let mut blocks: Vec<_> =
+        blocks.map(|(item, check)| format!("{} of {}", check.name, item.item.name)).collect();
+    blocks.dedup();
+    if blocks.is_empty() {
+        return None;
+    }
+    let is_free = |item: &&ItemPlan| !item.plan.checks.iter().any(is_block);
+    let free: Vec<&str> =
+        plan.items.iter().filter(is_free).map(|item| &item.item.name[..]).collect();
+    let or = match free.is_empty() {
+        true => String::new(),
+        false => format!(", or name only {}", free.join(" ")),
+    };
+    Some(format!(
+        "blocked by {}: nothing was changed; do what each of these checks says and run it again{or}",
+        blocks.join(", ")
+    ))
+}
+
+fn names(plan: &GroupPlan) -> String {
+    let names: Vec<&str> = plan.items.iter().map(|item| &item.item.name[..]).collect();
+    names.join(", ")
+}
+
 fn carry_out(
     args: &Args,
     app: &App,
@@ -145,10 +232,10 @@ fn carry_out(
     plan: GroupPlan,
     undo_point: Option<&UndoPoint<'_>>,
 ) -> anyhow::Result<Done> {
-    let (planned_count, missing) = (plan.items.len(), plan.missing.len());
+    let (what, missing) = (names(&plan), plan.missing.len());
     let watched = Watched::new("restore", planned.progress, "the target");
     match app.watch(&watched, || planned.apply(plan, undo_point)) {
-        Ok(restored) => finish(app, &restored, planned_count, missing),
+        Ok(restored) => finish(app, &restored, &what, missing),
         Err(broken) => {
             explain(args, app, planned, &broken);
             let error = anyhow::Error::from(broken.error);
@@ -371,7 +458,11 @@ fn undo_point(
         app.report.warn(what);
     }
     let id = taken.outcome.id.short();
-    app.report.note(format!("undo point: snapshot {id}"));
+    let told = app.report.event("undo-point", json!({ "snapshot": taken.outcome.id }));
+    let told = told.and_then(|()| app.report.text(format!("undo point: snapshot {id}")));
+    if let Err(error) = told {
+        app.report.warn(error.to_string());
+    }
     Ok(id)
 }
 
@@ -462,7 +553,7 @@ fn unfinished(repository: &Repository) -> anyhow::Result<String> {
     })
 }
 
-fn finish(app: &App, restored: &Restored, count: usize, missing: usize) -> anyhow::Result<Done> {
+fn finish(app: &App, restored: &Restored, what: &str, missing: usize) -> anyhow::Result<Done> {
     for (name, run) in &restored.hooks {
         app.report.event("hook", json!({ "resource": name, "run": run }))?;
         if let Some(failure) = &run.failure {
@@ -477,7 +568,6 @@ fn finish(app: &App, restored: &Restored, count: usize, missing: usize) -> anyho
             onward::remove(place)
         ));
     }
-    let what = show::counted(count as u64, "resource", "resources");
     app.report.text(match missing {
         0 => format!("restored {what}"),
         missing => format!("restored {what}; {missing} could not be restored"),

@@ -59,7 +59,7 @@ impl Told<'_> {
         all: bool,
     ) -> anyhow::Result<Option<String>> {
         let report = &self.app.report;
-        let mut blocked = None;
+        let mut blocks: Vec<(String, String)> = Vec::new();
         for check in restore::check(self.plan, reader) {
             report.event("check", json!(check))?;
             let line = format!("check {}", show::check(&check));
@@ -68,10 +68,15 @@ impl Told<'_> {
                 _ => report.note(line),
             }
             if check.outcome == Verdict::Block {
-                blocked.get_or_insert(check.message);
+                blocks.push((check.name, check.message));
             }
         }
-        Ok(blocked)
+        let names: Vec<&str> = blocks.iter().map(|(name, _)| &name[..]).collect();
+        Ok(match &blocks[..] {
+            [] => None,
+            [(name, message)] => Some(format!("blocked by {name}: {message}")),
+            _ => Some(format!("blocked by {}, see above", names.join(", "))),
+        })
     }
 
     /// The whole plan.

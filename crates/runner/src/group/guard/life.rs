@@ -213,6 +213,7 @@ impl Life<'_> {
         }
         self.pay();
         let context = Context {
+            series: String::new(),
             living: Arc::new(AllBut(session)),
             scratch: self.order.scratch.clone(),
             ..self.context.clone()

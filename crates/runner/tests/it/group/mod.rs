@@ -144,6 +144,7 @@ fn the_guard_of_these_tests() {
         tasks: Arc::clone(&env.tasks),
         cancel: Cancel::default(),
         session: String::new(),
+        series: String::new(),
         living: Arc::new(std::collections::BTreeSet::new()),
         scratch: std::path::PathBuf::new(),
         written_devices: Vec::new(),
@@ -156,6 +157,34 @@ fn the_guard_of_these_tests() {
 
 fn outcomes(taken: &Taken) -> BTreeMap<&str, Outcome> {
     taken.descriptor.items.iter().map(|item| (&item.name[..], item.outcome)).collect()
+}
+
+/// To ask for what changed, or to mount a copy, takes a while for each.
+#[test]
+fn views_are_made_ready_side_by_side() {
+    let stage = Stage::new();
+    let taken = stage.take(vec![resource("a", "meets"), resource("b", "meets")]);
+    assert!(taken.outcome.manifest.complete, "{:?}", taken.descriptor.items);
+    assert_eq!(stage.read("tenants/system/vms/b/c-stream").unwrap(), noise(3, 400_000));
+}
+
+/// Nobody means it by the latest, and what is compared with it would all be read.
+#[test]
+fn a_snapshot_that_holds_nothing_is_no_parent() {
+    let stage = Stage::new();
+    let whole = stage.take(vec![resource("a", "")]).outcome;
+    let nothing = stage.take(vec![resource("a", "fails-prepare")]).outcome;
+    let of = |manifest: &tintype_engine::format::records::Manifest| {
+        (manifest.complete, tintype_runner::snapshot::holds_nothing(manifest))
+    };
+    assert_eq!((of(&whole.manifest), of(&nothing.manifest)), ((true, false), (false, true)));
+    let known = stage.lab.repository.snapshots().unwrap().snapshots;
+    assert_eq!(known.len(), 2);
+    let places = [b"tenants/system/vms/a".to_vec()];
+    let parent = group::parent::parent_of(known, &places).unwrap();
+    assert_eq!(parent.id, whole.id);
+    let part = stage.take(vec![resource("a", ""), resource("b", "fails-prepare")]).outcome;
+    assert_eq!(of(&part.manifest), (false, false));
 }
 
 #[test]

@@ -135,6 +135,20 @@ impl PlayedSource {
     }
 }
 
+impl PlayedSource {
+    /// Waits until another one gets ready to be read, too.
+    fn meets(&self) -> Result<()> {
+        let viewed = |line: &String| line.starts_with("view ");
+        for _ in 0..200 {
+            if self.log.lock().unwrap().iter().filter(|line| viewed(line)).count() > 1 {
+                return Ok(());
+            }
+            self.env.clock.sleep(Duration::from_millis(50));
+        }
+        Err(Error::unavailable("nobody else is made ready at the same time"))
+    }
+}
+
 impl Source for PlayedSource {
     fn plan(&mut self) -> Result<CapturePlan> {
         self.fails("plan")?;
@@ -184,6 +198,9 @@ impl Source for PlayedSource {
 
     fn view(&mut self) -> Result<View> {
         self.fails("view")?;
+        if self.does == "meets" {
+            self.meets()?;
+        }
         let broken = (self.does == "fails-stream").then_some("the wire was cut");
         let changed = match &self.mark {
             Some(_) => Changed::Only(vec![5 << 20..(5 << 20) + 1, 7 << 20..(7 << 20) + 9]),

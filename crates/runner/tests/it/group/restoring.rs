@@ -260,6 +260,56 @@ fn what_was_written_to_what_was_restored_is_told_when_it_is_taken_back() {
     assert_eq!(undo().kept, expected);
 }
 
+/// As at a snapshot: a script that serves both finds what it is for by its name.
+#[test]
+fn a_hook_of_an_application_is_told_the_application() {
+    let stage = Stage::new();
+    let noted = stage.lab.path("noted");
+    let line = format!("echo $TINTYPE_RESOURCE $TINTYPE_PHASE >> {}", noted.display());
+    let hook = |phase| Hook {
+        phase,
+        command: ["sh", "-c", &line].map(str::to_owned).into(),
+        place: HookPlace::Host,
+        timeout_seconds: 60,
+        on_error: OnError::Fail,
+    };
+    let hooks = vec![hook(Phase::PreQuiesce), hook(Phase::PreRestore)];
+    let of_application = Resource { hooks: hooks.clone(), ..application("app", &["b", "a"]) };
+    let of_component = Resource { hooks, ..resource("b", "") };
+    assert!(
+        stage.take(vec![resource("a", ""), of_component, of_application]).outcome.manifest.complete
+    );
+    *stage.world.lock().unwrap() = before();
+    with_restore(&stage, &Cancel::default(), |restore, plan| {
+        let commands = plan.commands(false);
+        let of: Vec<&str> =
+            commands.iter().filter(|c| c.when == "pre-restore").map(|c| &c.of[..]).collect();
+        assert_eq!(of, ["app", "b"]);
+        let restored = restore.apply(plan, None).unwrap();
+        let of: Vec<&str> = restored.hooks.iter().map(|(of, _)| &of[..]).collect();
+        assert_eq!(of, ["app", "b"]);
+    });
+    let said = std::fs::read_to_string(noted).unwrap();
+    let expected = ["app pre-quiesce", "b pre-quiesce", "app pre-restore", "b pre-restore"];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_has_ended_is_not_taken_back_and_what_helps_is_said() {
+    let stage = stage();
+    let undo = || begun(&stage, &Cancel::default(), |restore| restore.undo().unwrap_err());
+    let error = undo();
+    assert!(error.is(ErrorKind::NotFound), "{error}");
+    assert!(error.message().contains("was interrupted here: there is nothing"), "{error}");
+    restore(&stage, &Cancel::default()).unwrap();
+    let error = undo();
+    assert!(error.is(ErrorKind::NotFound), "{error}");
+    for part in ["the restore of b a of snapshot", "has ended", "`tintype repo restore undo-poi"] {
+        assert!(error.message().contains(part), "{error}");
+    }
+    assert_eq!(world(&stage), after());
+}
+
 /// Those that ended do not run again, and those that did not are not forgotten.
 #[test]
 fn hooks_of_an_interrupted_restore_run_once() {

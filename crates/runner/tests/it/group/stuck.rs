@@ -166,6 +166,7 @@ fn the_guard() {
         tasks: Arc::clone(&env.tasks),
         cancel: Cancel::default(),
         session: String::new(),
+        series: String::new(),
         living: Arc::new(std::collections::BTreeSet::new()),
         scratch: PathBuf::new(),
         written_devices: Vec::new(),

@@ -23,7 +23,7 @@ use crate::qemu::target::renew::fresh_uuid;
 use crate::vm::checks::{NOT_STARTED, OFF, guest_hooks, has_guest_hooks};
 use crate::vm::facts::{Facts, NVRAM};
 use crate::vm::place::resolved;
-use crate::vm::rules::Rules;
+use crate::vm::rules::{Rules, check_replaced};
 use crate::vm::socket::Waits;
 use crate::vm::steps::beside;
 
@@ -308,6 +308,10 @@ fn as_new(plan: &mut Plan<'_>, at: &At, name: &str, facts: &Facts, rules: Rules)
     };
     tell_left_out(plan, &stored, facts, "the new machine has none of it");
     let definition = renewed(stored.clone(), &renewal);
+    let made = |replace| renewed(stored.clone(), &Renewal { replace, ..renewal.clone() });
+    if let Some(check) = check_replaced(&renewal.replace, made) {
+        plan.check(check);
+    }
     check_identity(plan, &virsh, &definition, None)?;
     check_programs(plan, &definition, None);
     let shared = shared::places(&stored, &definition);

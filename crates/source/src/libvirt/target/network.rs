@@ -1,5 +1,6 @@
 //! A network is defined again, unless that would break one that runs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,6 +16,9 @@ use crate::libvirt::at::At;
 use crate::libvirt::network::{DEFINITION, NetworkFacts, look};
 use crate::libvirt::virsh::Virsh;
 use crate::libvirt::xml::{children, of_child, parse, text, write};
+use crate::vm::rules::check_replaced;
+
+const REPLACE: &str = "replace:";
 
 pub(super) fn plan(
     plan: &mut Plan<'_>,
@@ -34,10 +38,24 @@ pub(super) fn plan(
             let at = At::parse(at)?;
             let new = at.network.as_deref().unwrap_or(name).to_owned();
             let session = &plan.draft.context.session;
-            let element = fresh_network(parse(&stored)?, &new, rules, session)?;
+            let definition = parse(&stored)?;
+            let made = |rules: &BTreeMap<String, String>| {
+                fresh_network(definition.clone(), &new, rules, session)
+            };
+            let element = made(rules)?;
+            let (replace, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                rules.clone().into_iter().partition(|(rule, _)| rule.starts_with(REPLACE));
+            let texts = replace.into_iter().map(|(rule, new)| (rule[REPLACE.len()..].into(), new));
+            let idle = check_replaced(&texts.collect(), |texts| {
+                let replace = texts.into_iter().map(|(old, new)| (format!("{REPLACE}{old}"), new));
+                made(&replace.chain(others.clone()).collect()).ok()
+            });
             let virsh = Virsh::new(&at.uri, plan.draft.context);
             check_name(plan, &virsh, &new)?;
             check_others(plan, &virsh, &element, &new)?;
+            if let Some(check) = idle {
+                plan.check(check);
+            }
             define(plan, &at, &new, write(&element)?, None, &facts);
         }
     }

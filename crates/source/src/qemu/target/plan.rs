@@ -21,7 +21,7 @@ use crate::vm::draft::Draft;
 use crate::vm::facts::{DiskFacts, Facts, NVRAM};
 use crate::vm::place::resolved;
 use crate::vm::qmp::Qmp;
-use crate::vm::rules::Rules;
+use crate::vm::rules::{Rules, check_replaced};
 use crate::vm::socket::Waits;
 use crate::vm::steps::{FileStep, beside};
 
@@ -187,9 +187,14 @@ impl Plan<'_> {
         }
         if let Some(directory) = rules.directory.as_ref().filter(|_| self.definition.is_some()) {
             self.machine(name, at, rules, directory, paths)?;
-        } else if rules.start {
+            return Ok(());
+        }
+        if rules.start {
             let cure = "the rule `directory` says where its definition goes";
             self.check(Check::block("definition", "there is nothing to start", cure));
+        }
+        if let Some(check) = check_replaced(&rules.replace, |_| ()) {
+            self.check(check);
         }
         Ok(())
     }
@@ -233,6 +238,10 @@ impl Plan<'_> {
             replace: rules.replace.clone(),
         };
         let command = renewed(&old.command, &renewal);
+        let made = |replace| renewed(&old.command, &Renewal { replace, ..renewal.clone() });
+        if let Some(check) = check_replaced(&rules.replace, made) {
+            self.check(check);
+        }
         self.check_identity(&old, &command, directory);
         for file in left_behind(&old, &command, directory) {
             let reason = format!(

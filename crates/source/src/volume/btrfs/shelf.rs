@@ -11,9 +11,9 @@
 //!   committed mark names it by its uuid. It was renamed when its session committed; renaming
 //!   changes neither uuid nor generation.
 //!
-//! A *chain* is what one series of marks (a resource in one repository) keeps: it is named when a
-//! snapshot finds no mark that fits, and handed on in the marks. Of each chain only the newest
-//! counts, since a committed mark replaces the one before. So [`clean`] removes of each chain all
+//! A *chain* is what one series of marks (a resource in one repository) keeps: it has the name of the
+//! series ([`Context::series`]), also when a snapshot finds no mark that fits, because the last one
+//! failed. Of each chain only the newest counts, since a committed mark replaces the one before. So [`clean`] removes of each chain all
 //! but the newest, which it never removes as long as it is among the newest [`MOST_CHAINS`] of its
 //! subvolume and resource: a chain whose repository is gone is not told from one that rests, and
 //! must not hold space for ever. If one that was still wanted goes, its mark does not fit any more,

@@ -196,7 +196,8 @@ impl Snapshots {
     /// The mark of what was made.
     fn mark(&self, infos: &[Subvolume]) -> Result<Mark> {
         let located = self.located()?;
-        let chain = self.old.as_ref().map(|old| old.chain.clone());
+        let old = self.old.as_ref().map_or(&self.context.session, |old| &old.chain);
+        let series = Some(&self.context.series).filter(|series| !series.is_empty());
         let marked = |(made, info): (&Made, &Subvolume)| Marked {
             at: escaped(&made.at),
             uuid: hex(&made.of.uuid),
@@ -205,7 +206,7 @@ impl Snapshots {
         };
         Ok(Mark {
             format: mark::FORMAT,
-            chain: chain.unwrap_or_else(|| self.context.session.clone()),
+            chain: series.unwrap_or(old).clone(),
             inside: escaped(&located.inside),
             inode: located.inode,
             excludes: self.excludes.lines().to_vec(),
@@ -352,6 +353,10 @@ impl Source for Snapshots {
             facts,
             version: None,
         })
+    }
+
+    fn may_be_empty(&self) -> bool {
+        self.at.may_be_empty
     }
 
     fn release(&mut self, released: Released) -> Result<()> {

@@ -212,6 +212,10 @@ impl Source for Shared {
         })
     }
 
+    fn may_be_empty(&self) -> bool {
+        self.at.may_be_empty
+    }
+
     fn release(&mut self, _: Released) -> Result<()> {
         self.open = None;
         let thawed = self.thaw();

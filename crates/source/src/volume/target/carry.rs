@@ -38,14 +38,33 @@ pub(super) fn staying(layout: &Layout) -> BTreeSet<Vec<u8>> {
     left_out.map(|entry| entry.file_name().as_bytes().to_vec()).collect()
 }
 
+/// What is left out of a volume, and stays on it.
+pub(super) struct LeftOut {
+    excludes: Excludes,
+    top: PathBuf,
+    container: PathBuf,
+}
+
+impl LeftOut {
+    pub(super) fn of(layout: &Layout) -> Result<Self> {
+        let mut builder = ExcludesBuilder::default();
+        for line in &layout.excludes {
+            builder.pattern(line, "excludes");
+        }
+        let container = layout.container.clone();
+        Ok(Self { excludes: builder.build()?, top: layout.volume(), container })
+    }
+
+    /// Of a path below the top.
+    pub(super) fn has(&self, path: &Path, is_directory: bool) -> bool {
+        self.top.join(path) == self.container
+            || is_left_out(&self.excludes, path, is_directory, &self.top)
+    }
+}
+
 /// Paths below the volume's top, escaped: the highest of each tree that is left out.
 pub(super) fn find(layout: &Layout) -> Result<Vec<String>> {
-    let mut builder = ExcludesBuilder::default();
-    for line in &layout.excludes {
-        builder.pattern(line, "excludes");
-    }
-    let excludes = builder.build()?;
-    let top = layout.volume();
+    let LeftOut { excludes, top, .. } = LeftOut::of(layout)?;
     let mut found = Vec::new();
     let mut left = vec![PathBuf::new()];
     while let Some(path) = left.pop() {

@@ -12,6 +12,7 @@ mod journal;
 mod later;
 mod layout;
 mod metadata;
+mod newer;
 mod remove;
 mod switch;
 
@@ -61,7 +62,7 @@ impl Target for Volume {
         item: &Item,
         resource: &Resource,
         destination: &Destination,
-        _: &dyn Stored,
+        stored: &dyn Stored,
     ) -> Result<TargetPlan> {
         let (at, in_place) = match destination {
             Destination::InPlace => (place::At::of(&resource.name, &resource.at)?, true),
@@ -78,8 +79,11 @@ impl Target for Volume {
         let path = at.path.canonicalize().unwrap_or_else(|_| at.path.clone());
         let found = checks::look(&path, &at, &self.context);
         let layout = self.layout(item, resource, &path, in_place, &found)?;
-        let checks = checks::checks(item, &layout, &found, in_place);
+        let mut checks = checks::checks(item, &layout, &found, in_place);
         let replaces = in_place && found.exists;
+        if let Some(taken) = stored.taken().filter(|_| replaces) {
+            checks.extend(newer::check(&layout, taken, stored, &self.context.cancel)?);
+        }
         Ok(TargetPlan {
             checks,
             steps: steps(&layout, item, replaces)?,

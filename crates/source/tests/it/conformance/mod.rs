@@ -104,6 +104,7 @@ impl Session {
             tasks: Arc::new(Threads),
             cancel: Cancel::default(),
             session,
+            series: String::new(),
             living: Arc::new(AllButKilled),
             scratch: scratch.path().to_owned(),
             written_devices,

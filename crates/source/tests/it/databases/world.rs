@@ -41,6 +41,7 @@ impl World {
             clock: Arc::new(RealClock::start()),
             tasks: Arc::new(Threads),
             cancel: Cancel::default(),
+            series: String::new(),
             living: Arc::new(BTreeSet::from([session.clone()])),
             session,
             scratch,

@@ -12,8 +12,8 @@ use tintype_source::qemu::QemuConnector;
 use tintype_testkit::guest::{Guest, Options};
 
 use super::support::{
-    Taken, bitmaps, check, context, directory, frozen, guest_writes, leftovers, qemu, read,
-    resource, run, source, take,
+    Taken, WITHOUT_FREEZE, bitmaps, check, context, directory, frozen, guest_writes, leftovers,
+    qemu, read, resource, run, source, take,
 };
 use crate::support::{Mounted, skipped_without_root};
 
@@ -368,13 +368,7 @@ fn an_agent_that_does_not_answer_costs_seconds_and_the_level() {
     let resource = qemu(&guest);
     let run = run();
     let mut source = source(&resource, &run.context);
-    // As some distributions configure it.
-    let blocked = "old=$(cat /run/qemu-ga.pid); kill $old; \
-        while kill -0 $old 2>/dev/null; do usleep 50000; done; \
-        port=$(grep -l org.qemu.guest_agent.0 /sys/class/virtio-ports/*/name | head -n 1); \
-        port=${port%/name}; qemu-ga -d -m virtio-serial -p /dev/${port##*/} -t /run \
-        -b guest-fsfreeze-status,guest-fsfreeze-freeze >/dev/null 2>&1 && echo yes";
-    assert_eq!(guest.shell(blocked).trim(), "yes");
+    assert_eq!(guest.shell(WITHOUT_FREEZE).trim(), "yes");
     // It opens its port only after it went into the background.
     let begun = run.context.clock.elapsed();
     loop {

@@ -17,8 +17,8 @@ use tintype_source::libvirt::LibvirtConnector;
 use tintype_testkit::libvirt::Libvirt;
 
 use super::support::{
-    Run, StoredDir, Taken, check, directory, file_hash, frozen, item, read, resource, run,
-    sequence, take,
+    Run, StoredDir, Taken, WITHOUT_FREEZE, check, directory, file_hash, frozen, item, read,
+    resource, run, sequence, take,
 };
 use crate::support::{Mounted, skipped_without_root};
 
@@ -104,6 +104,7 @@ fn a_machine_is_captured_by_changes_and_its_bad_days_pass() {
     assert_eq!(leftovers(&libvirt, "one"), Vec::<String>::new());
     scratch_is_full(&libvirt, &resource, small.path());
     one_that_stands_still(&libvirt, &resource, small.path());
+    an_agent_that_does_not_freeze(&libvirt, &resource);
     power_cut(&libvirt, &resource, mark.as_ref(), &into);
 }
 
@@ -322,6 +323,32 @@ fn one_that_stands_still(libvirt: &Libvirt, resource: &Resource, small: &Path) {
     assert_eq!(libvirt.virsh(&["domstate", "one", "--reason"]).trim(), stopped);
     libvirt.virsh(&["resume", "one"]);
     std::fs::remove_file(filling).unwrap();
+    writes(libvirt, "one");
+}
+
+/// It answers, and its guest is captured as after a power failure, which is said.
+fn an_agent_that_does_not_freeze(libvirt: &Libvirt, resource: &Resource) {
+    assert_eq!(libvirt.line_into("one").run(WITHOUT_FREEZE).trim(), "yes");
+    let run = run();
+    let mut source = source(resource, &run.context);
+    // It opens its port only after it went into the background.
+    let begun = Instant::now();
+    loop {
+        let plan = source.plan().unwrap();
+        assert_eq!(plan.reaches, Consistency::Crash);
+        let why = plan.why_not_more.unwrap();
+        if why.contains("guest-fsfreeze") {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{why}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let (_own, into) = directory();
+    let taken = take(&mut *source, None, &into, Released::Failed).unwrap();
+    drop(source);
+    assert_eq!(taken.consistency, Consistency::Crash);
+    assert!(taken.why_not_more.unwrap().contains("guest-fsfreeze"));
+    assert_eq!(leftovers(libvirt, "one"), Vec::<String>::new());
     writes(libvirt, "one");
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn context(scratch: &Path) -> Context {
         clock: Arc::new(RealClock::start()),
         tasks: Arc::new(Threads),
         cancel: tintype_model::cancel::Cancel::default(),
+        series: String::new(),
         living: Arc::new(BTreeSet::from([session.clone()])),
         session,
         scratch: scratch.to_owned(),
@@ -48,6 +49,13 @@ pub(crate) fn context(scratch: &Path) -> Context {
         quiesce: true,
     }
 }
+
+/// Starts a guest's agent anew as some distributions configure it: it answers, and does not freeze.
+pub(crate) const WITHOUT_FREEZE: &str = "old=$(cat /run/qemu-ga.pid); kill $old; \
+    while kill -0 $old 2>/dev/null; do usleep 50000; done; \
+    port=$(grep -l org.qemu.guest_agent.0 /sys/class/virtio-ports/*/name | head -n 1); \
+    port=${port%/name}; qemu-ga -d -m virtio-serial -p /dev/${port##*/} -t /run \
+    -b guest-fsfreeze-status,guest-fsfreeze-freeze >/dev/null 2>&1 && echo yes";
 
 pub(crate) fn resource(connector: &str, at: Value) -> Resource {
     let Value::Object(at) = at else { panic!("an object") };

@@ -2,11 +2,12 @@
 
 use std::fs;
 
+use serde_json::Value;
 use tintype_model::resource::{Consistency, Kind, Resources};
 use tintype_source::connector::Discovered;
 
 use super::world::subvolume;
-use crate::conformance::Session;
+use crate::conformance::{Session, connector, resource};
 use crate::support::{Mounted, skipped_without_root};
 
 fn all() -> Vec<Discovered> {
@@ -54,4 +55,19 @@ fn mounts_and_subvolumes_with_what_they_can_reach() {
     resources.sort_by(|a, b| a.name.cmp(&b.name));
     resources.dedup_by(|a, b| a.name == b.name);
     Resources::new(resources).check().unwrap();
+}
+
+/// A disk that is not mounted looks like an empty directory to all of them.
+#[test]
+fn an_empty_volume_is_doubted_unless_it_may_be_empty() {
+    let session = Session::new(Vec::new());
+    for name in ["files", "btrfs", "reflink"] {
+        for may_be_empty in [false, true] {
+            let at: [(_, Value); 2] =
+                [("path", "/srv".into()), ("may_be_empty", may_be_empty.into())];
+            let resource = resource(Kind::Volume, "data", name, &at);
+            let source = connector(name).source(&resource, &session.context).unwrap();
+            assert_eq!(source.may_be_empty(), may_be_empty, "{name}");
+        }
+    }
 }

@@ -248,6 +248,41 @@ fn a_mark_that_does_not_fit_means_that_everything_is_read() {
     assert_eq!(take(&resource, Some(&broken)).trees[0].2, Changed::Unknown);
 }
 
+/// A run that failed leaves the next one without a mark: what was kept for the one before is needed
+/// by nobody then.
+#[test]
+fn of_a_series_one_snapshot_is_kept_also_after_a_run_that_failed() {
+    if skipped_without_root("btrfs") {
+        return;
+    }
+    let btrfs = Mounted::new("btrfs");
+    let path = btrfs.path.join("volume");
+    subvolume(&path);
+    let resource = volume(&path);
+    let take = |series: &str, mark| {
+        let mut session = Session::new(Vec::new());
+        session.context.series = series.to_owned();
+        connector("btrfs").clean(&[], &session.context).unwrap();
+        let mut source = connector("btrfs").source(&resource, &session.context).unwrap();
+        capture(&mut *source, mark, Released::Committed).unwrap()
+    };
+    let kept = || {
+        connector("btrfs").clean(&[], &Session::new(Vec::new()).context).unwrap();
+        fs::read_dir(btrfs.path.join(".tintype-snapshots")).unwrap().count()
+    };
+    let (one, other) = ("1111111111111111", "2222222222222222");
+    take(one, None);
+    take(one, None);
+    let last = take(one, None);
+    assert_eq!(kept(), 1);
+    // That of another repository is another's.
+    take(other, None);
+    assert_eq!(kept(), 2);
+    fs::write(path.join("new"), b"x").unwrap();
+    assert_eq!(only(&take(one, last.mark.as_ref())), ["new"]);
+    assert_eq!(kept(), 2);
+}
+
 /// Other processes clean whenever they start, and remove a shelf that is empty.
 #[test]
 fn a_shelf_that_somebody_removes_before_the_freeze_is_made_again() {
