@@ -250,10 +250,3 @@ impl Standing {
         }
     }
 }
-
-/// What a restore is about, kept with its run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RestoreOrder {
-    pub new: NewRestore,
-    pub snapshot_tenant: Id,
-}

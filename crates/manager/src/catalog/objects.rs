@@ -138,6 +138,12 @@ pub async fn list<S: Kind>(on: &mut AnyConnection, filter: &Filter) -> Result<Ve
     rows.map_err(|error| failed("reading", error))?.iter().map(object).collect()
 }
 
+/// Of one tenant, or of all.
+pub async fn all<S: Kind>(on: &mut AnyConnection, tenant: Option<&Id>) -> Result<Vec<Object<S>>> {
+    let filter = Filter { tenant: tenant.cloned(), limit: i64::MAX, ..Filter::default() };
+    list(on, &filter).await
+}
+
 /// `AlreadyExists` where the tenant has one of that name.
 pub async fn insert<S: Kind>(on: &mut AnyConnection, object: &Object<S>) -> Result<()> {
     let query = sqlx::query(
@@ -208,6 +214,10 @@ fn taken(error: sqlx::Error, kind: &str, name: &str) -> Error {
 impl Catalog {
     pub async fn get<S: Kind>(&self, id: &Id) -> Result<Object<S>> {
         get(&mut *self.read().await?, id).await
+    }
+
+    pub async fn all<S: Kind>(&self, tenant: Option<&Id>) -> Result<Vec<Object<S>>> {
+        all(&mut *self.read().await?, tenant).await
     }
 
     pub async fn list<S: Kind>(&self, filter: &Filter) -> Result<Vec<Object<S>>> {

@@ -182,6 +182,21 @@ pub(super) async fn own<S: Kind>(state: &State, caller: &Caller, id: &Id) -> Out
     Ok(object)
 }
 
+/// The tenant that is asked about: one's own unless told.
+pub(super) async fn tenant_of(
+    state: &State,
+    caller: &Caller,
+    wanted: Option<Id>,
+) -> Outcome<Object<TenantSpec>> {
+    let id = wanted.unwrap_or_else(|| caller.actor.tenant.clone());
+    let absent = format!("there is no tenant {id}");
+    // Whether it is there is not for everybody to know.
+    caller.check_id(&id, &absent)?;
+    let tenant = state.tenant(&id).await?;
+    caller.check(&tenant, &absent)?;
+    Ok(tenant)
+}
+
 pub(super) async fn get<S: Rules>(state: &State, caller: &Caller, id: &Id) -> Outcome<Response> {
     Ok(answer(StatusCode::OK, own::<S>(state, caller, id).await?))
 }

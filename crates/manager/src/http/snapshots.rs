@@ -20,7 +20,7 @@ use tintype_runner::vault::{Change, Standing};
 
 use super::failure::{Failure, Outcome};
 use super::input::{Asked, Body, cursor_of, limit_of, page};
-use super::objects::{acted, entry};
+use super::objects::{acted, entry, tenant_of};
 use super::router::Asking;
 use super::runs::shown;
 use crate::auth::caller::Caller;
@@ -145,11 +145,7 @@ pub(super) async fn create(
     caller: Asking,
     Body(new): Body<NewSnapshot>,
 ) -> Outcome<(StatusCode, Json<Run>)> {
-    let tenant = new.tenant.clone().unwrap_or_else(|| caller.actor.tenant.clone());
-    let absent = format!("there is no tenant {tenant}");
-    caller.check_id(&tenant, &absent)?;
-    let tenant = state.tenant(&tenant).await?;
-    caller.check(&tenant, &absent)?;
+    let tenant = tenant_of(&state, &caller, new.tenant.clone()).await?;
     may_take(&caller, &new)?;
     if !tenant.spec.is_entitled && !new.scope.holds_manager() {
         let what = format!("snapshots are switched off for tenant {}", tenant.name);

@@ -21,8 +21,6 @@ use crate::vaults::{ACCESS_SECRET, AGENT_ACCESS_SECRET};
 
 handlers_of_one!(StorageSpec, "storage", "/api/v1/storages/{id}");
 
-const MOST_STORAGES: i64 = 1000;
-
 impl Rules for StorageSpec {
     fn check(&self) -> ModelResult<()> {
         let wrong = |what: &str| Err(Error::invalid(what.to_owned()));
@@ -172,9 +170,7 @@ async fn seal_access(
 }
 
 async fn no_other_default(context: &mut Context<'_>, chosen: &Object<StorageSpec>) -> Outcome<()> {
-    let filter =
-        Filter { tenant: Some(chosen.tenant.clone()), limit: MOST_STORAGES, ..Filter::default() };
-    for mut other in stored::list::<StorageSpec>(context.on, &filter).await? {
+    for mut other in stored::all::<StorageSpec>(context.on, Some(&chosen.tenant)).await? {
         if other.id != chosen.id && other.spec.is_default {
             other.spec.is_default = false;
             other.version += 1;
@@ -304,7 +300,7 @@ pub(in crate::http) async fn list(
     let (name, part) = (query.name.clone(), part_of(&query)?);
     let of = |tenant| {
         let (name, part) = (name.clone(), part.clone());
-        Filter { tenant, name, part, after: None, limit: MOST_STORAGES }
+        Filter { tenant, name, part, after: None, limit: i64::MAX }
     };
     let mut all = state.catalog.list::<StorageSpec>(&of(caller.scope(wanted.clone()))).await?;
     if wanted.is_none() {

@@ -369,8 +369,7 @@ fn wanted(descriptor: &Descriptor, new: &NewRestore) -> Result<Option<Wanted>> {
 }
 
 pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
-    let new: NewRestore = serde_json::from_value(stored.spec["new"].clone())
-        .map_err(|error| Error::corrupt(format!("what the run is to do: {error}")))?;
+    let new = stored.read_new()?;
     let known = snapshots::get(&mut *state.catalog.read().await?, &new.snapshot).await?;
     handle.doing("restoring");
     if let Some(files) = &new.files {
