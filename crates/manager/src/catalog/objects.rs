@@ -110,7 +110,7 @@ pub async fn named<S: Kind>(
 }
 
 /// Names have plain letters only: both databases know their lower case.
-fn part_of(text: &str) -> String {
+pub(super) fn part_of(text: &str) -> String {
     let mut pattern = "%".to_owned();
     for c in text.to_ascii_lowercase().chars() {
         if matches!(c, '%' | '_' | '!') {

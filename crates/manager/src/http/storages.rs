@@ -11,6 +11,7 @@ use tintype_model::identifier::Id;
 use tintype_model::plan::Verdict;
 use tintype_model::{Error, Result as ModelResult};
 
+use crate::auth::caller::Caller;
 use crate::catalog::objects::{self as stored, Filter};
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::{facts, repositories};
@@ -297,7 +298,7 @@ pub(in crate::http) async fn list(
     }
     let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
     let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
-    let (name, part) = (query.name.clone(), part_of(&query)?);
+    let (name, part) = (query.name.clone(), part_of(query.q.as_deref())?);
     let of = |tenant| {
         let (name, part) = (name.clone(), part.clone());
         Filter { tenant, name, part, after: None, limit: i64::MAX }
@@ -311,6 +312,12 @@ pub(in crate::http) async fn list(
     let after: Option<Id> = cursor_of(query.cursor.as_deref(), |text| text.parse().ok())?;
     all.retain(|one| after.as_ref().is_none_or(|after| one.id > *after));
     Ok(page(all, limit, |last: &Object<StorageSpec>| last.id.to_string()))
+}
+
+/// Whether somebody may know of it: those who keep snapshots in it.
+pub(in crate::http) fn is_seen(caller: &Caller, storage: &Object<StorageSpec>) -> bool {
+    let is_own = caller.actor.is_system || storage.tenant == caller.actor.tenant;
+    is_own || storage.spec.is_shared
 }
 
 fn without_place(mut storage: Object<StorageSpec>) -> Object<StorageSpec> {

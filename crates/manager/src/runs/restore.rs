@@ -87,7 +87,7 @@ pub async fn plan(
     if let Some(files) = &new.files {
         let place = place_of(state, files.agent.as_ref(), tenant).await?;
         let outcome = files::there(state, known, &place, For::Request, files, false).await?;
-        return Ok(files::shown(files, outcome, tenant));
+        return Ok(files::shown(files, outcome, known));
     }
     let mut parts = Vec::new();
     let (there, missing) = parts_of(state, known, new).await?;

@@ -162,7 +162,7 @@ pub(super) fn may_still(tenant: &Object<TenantSpec>, of_system: Option<bool>) ->
     )))
 }
 
-async fn there<S: objects::Kind>(state: &State, id: &Id) -> Result<Option<Object<S>>> {
+pub(crate) async fn there<S: objects::Kind>(state: &State, id: &Id) -> Result<Option<Object<S>>> {
     match state.catalog.get::<S>(id).await {
         Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
         found => found.map(Some),
