@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use tintype_model::identifier::Id;
 use tintype_model::plan::{Check, Verdict};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_runner::vault::work::Access;
-use tintype_runner::vault::{self, DataKey, Expected, Limit, Made, Place, Vault};
+use tintype_runner::vault::{self, DataKey, Env, Expected, Limit, Made, Place, Vault};
 use zeroize::Zeroizing;
 
 use crate::agents;
@@ -47,6 +48,21 @@ pub async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::internal(format!("a thread ended: {error}")))?
+}
+
+/// Work that blocks, which nobody waits for longer: it ends beside whoever asked for it.
+pub async fn within<T: Send + 'static>(
+    env: &Env,
+    patience: Duration,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    env.tasks.spawn(Box::new(move || drop(tell.send(work()))))?;
+    match tokio::time::timeout(patience, told).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) => Err(Error::internal("a thread ended")),
+        Err(_) => Err(Error::unavailable(format!("no answer in {} s", patience.as_secs()))),
+    }
 }
 
 impl Shared {
