@@ -38,12 +38,6 @@ export class Manager {
     await ended;
   }
 
-  /** Where it does not run any more: `recover --in-place` says so, and to start it. */
-  async startAgain(): Promise<void> {
-    await new Promise((later) => setTimeout(later, 500));
-    if (this.#child?.exitCode !== null) await this.start();
-  }
-
   async end(): Promise<void> {
     await this.stop();
     rmSync(this.folder, { recursive: true, force: true });

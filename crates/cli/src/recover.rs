@@ -30,7 +30,8 @@ Examples:
 The words stand on the recovery sheet (`tintype manager recovery-sheet`). The newest full snapshot
 or snapshot of the manager counts unless another is named. The plan is shown first. Onto a manager
 that has a tenant, a resource, a profile, a snapshot or a run it goes with --force only; what was
-there comes back with the `tintype manager undo` that is told. Sessions have ended afterwards: log in
+there comes back with the `tintype manager undo` that is told. An installation whose manager was there
+in the last minutes is taken over with --take-over only. Sessions have ended afterwards: log in
 again, and restore the rest with `tintype restore`.")]
 pub(crate) struct Recover {
     /// The storage, as `tintype storage list` named it
@@ -54,6 +55,9 @@ pub(crate) struct Recover {
     /// Over the manager that is here and runs, together with its applications
     #[arg(long, requires = "snapshot")]
     in_place: bool,
+    /// Although its manager lives: from now on that one writes no more
+    #[arg(long, value_name = "INSTALLATION")]
+    take_over: Option<Id>,
     /// What becomes of the certificate that clients trust
     #[arg(long, value_enum, default_value_t = Kept::Keep)]
     certificate: Kept,
@@ -120,6 +124,7 @@ impl Recover {
         if self.dry_run {
             return Ok(());
         }
+        planned.check_take_over()?;
         self.agreed(report, &plan)?;
         let mut step = |step: Step| {
             report.event("step", json!({ "step": step })).map_err(|error| {
@@ -146,6 +151,7 @@ impl Recover {
                 (true, false) => Onto::Any,
                 (false, false) => Onto::Clean,
             },
+            take_over: self.take_over.clone(),
             choices: Choices { certificate, revoke_tokens: self.revoke_tokens },
         }
     }
@@ -193,6 +199,9 @@ fn done(report: &Report, recovered: &Recovered, options: &Options) -> anyhow::Re
     ))?;
     if let Some((name, password)) = &recovered.one_time_password {
         report.text(format!("first login: user {name}, password {password}"))?;
+    }
+    if let Some(default) = &recovered.default {
+        report.warn(default);
     }
     for what in &recovered.rebuilt.unreadable {
         report.warn(format!("could not be read: {what}"));

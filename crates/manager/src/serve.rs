@@ -29,6 +29,7 @@ use tintype_runner::group::GuardCommand;
 use tintype_runner::vault::{Env, Host};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -40,11 +41,12 @@ use crate::catalog::{Catalog, VERSION, audit, facts, objects, passwords};
 use crate::guests::{Guests, Visit};
 use crate::lost::copy::{self, Why};
 use crate::lost::lead::{self, Lead};
-use crate::lost::settle;
+use crate::lost::{alive, settle, switch};
 use crate::runs::begin;
 use crate::runs::{self, Dispatcher};
 use crate::seal::MasterKey;
 use crate::state::{Parts, Shared, State};
+use crate::vaults::blocking;
 use crate::{events, http, schedule, tls, uploads};
 
 /// Name of the first administrator.
@@ -85,12 +87,14 @@ pub struct Manager {
     /// Of the first administrator, when it was made just now: told once, kept nowhere.
     pub first_password: Option<String>,
     listener: Encrypted,
+    greeting: JoinHandle<()>,
     _alone: File,
 }
 
 impl Manager {
     pub async fn start(options: Options) -> Result<Self> {
-        let alone = alone(&options.data)?;
+        let (data, clock) = (options.data.clone(), Arc::clone(&options.env.clock));
+        let alone = blocking(move || switch::take(&data, &*clock)).await?;
         // Before anything is made: the first password is told once, by a manager that listens.
         let failed = |error| Error::io(error, format!("listening on {}", options.listen));
         let tcp = TcpListener::bind(options.listen).await.map_err(failed)?;
@@ -109,11 +113,11 @@ impl Manager {
         };
         let agents = state.authority.server_config(&options.env.clock)?;
         let configs = Configs { usual: tls::server_config(&files)?, agents };
-        let listener = Encrypted::new(tcp, address, configs);
+        let (listener, greeting) = Encrypted::new(tcp, address, configs);
         let _ = state.addresses.set(addresses(&options, address));
         let authority = files.authority;
         says_who_it_is(&alone, &options.data)?;
-        Ok(Self { state, address, authority, first_password, listener, _alone: alone })
+        Ok(Self { state, address, authority, first_password, listener, greeting, _alone: alone })
     }
 
     /// Answers and carries runs out until `end`; requests that have begun are finished, runs are
@@ -130,11 +134,13 @@ impl Manager {
         let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&self.state)).run(ended.clone()));
         let clock = tokio::spawn(schedule::run(Arc::clone(&self.state), ended.clone()));
         let notices = tokio::spawn(moved::run(Arc::clone(&self.state), ended.clone()));
-        let changes = tokio::spawn(events::run(Arc::clone(&self.state), ended));
+        let changes = tokio::spawn(events::run(Arc::clone(&self.state), ended.clone()));
+        let signs = tokio::spawn(alive::run(Arc::clone(&self.state), ended));
         let (router, _) = http::application(Arc::clone(&self.state));
         let service = router.into_make_service_with_connect_info::<Peer>();
         let served = axum::serve(self.listener, service).with_graceful_shutdown(end).await;
-        for task in [dispatcher, clock, notices, changes] {
+        // With the last of them the port is free for whoever starts next.
+        for task in [dispatcher, clock, notices, changes, signs, self.greeting] {
             task.await.map_err(|error| Error::internal(format!("a task ended: {error}")))?;
         }
         // Those that nobody waits for any more, too.
@@ -464,10 +470,10 @@ struct Configs {
 }
 
 impl Encrypted {
-    fn new(tcp: TcpListener, address: SocketAddr, configs: Configs) -> Self {
+    fn new(tcp: TcpListener, address: SocketAddr, configs: Configs) -> (Self, JoinHandle<()>) {
         let (done, ready) = mpsc::channel(GREETED_AT_ONCE);
-        tokio::spawn(greet(tcp, configs, done));
-        Self { ready, address }
+        let greeting = tokio::spawn(greet(tcp, configs, done));
+        (Self { ready, address }, greeting)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,11 +16,11 @@ use tintype_model::identifier::Id;
 use tintype_model::plan::{Check, Verdict};
 use tintype_model::{Error, ErrorKind, Result};
 use tintype_runner::vault::work::Access;
-use tintype_runner::vault::{self, DataKey, Expected, Limit, Made, Place, Vault};
+use tintype_runner::vault::{self, DataKey, Env, Expected, Limit, Made, Place, Vault};
 use zeroize::Zeroizing;
 
 use crate::agents;
-use crate::catalog::objects::{self, Filter, Kind as _};
+use crate::catalog::objects::{self, Kind as _};
 use crate::catalog::repositories::{self, Repository};
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::{audit, facts, snapshots};
@@ -40,10 +41,6 @@ pub struct Note {
 pub const ACCESS_SECRET: &str = "access-secret";
 /// Of the one that agents get.
 pub const AGENT_ACCESS_SECRET: &str = "agent-access-secret";
-/// Storages of one tenant that are looked at.
-const MOST_STORAGES: i64 = 1000;
-/// Of all tenants.
-const MOST_OBJECTS: i64 = 1_000_000;
 
 /// Work that blocks, away from the threads that answer.
 pub async fn blocking<T: Send + 'static>(
@@ -51,6 +48,21 @@ pub async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::internal(format!("a thread ended: {error}")))?
+}
+
+/// Work that blocks, which nobody waits for longer: it ends beside whoever asked for it.
+pub async fn within<T: Send + 'static>(
+    env: &Env,
+    patience: Duration,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    env.tasks.spawn(Box::new(move || drop(tell.send(work()))))?;
+    match tokio::time::timeout(patience, told).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) => Err(Error::internal("a thread ended")),
+        Err(_) => Err(Error::unavailable(format!("no answer in {} s", patience.as_secs()))),
+    }
 }
 
 impl Shared {
@@ -223,8 +235,7 @@ impl Shared {
     /// unless another is named.
     async fn content_for(&self, storage: &Object<StorageSpec>) -> Result<Vec<u64>> {
         let mut on = self.catalog.read().await?;
-        let filter = Filter { limit: MOST_OBJECTS, ..Filter::default() };
-        let others = objects::list::<StorageSpec>(&mut on, &filter).await?;
+        let others = objects::all::<StorageSpec>(&mut on, None).await?;
         let others =
             others.into_iter().filter(|other| other.spec.is_default && other.id != storage.id);
         let elsewhere: BTreeSet<Id> = others.map(|other| other.tenant).collect();
@@ -232,7 +243,7 @@ impl Shared {
             *tenant == storage.tenant || storage.spec.is_shared && !elsewhere.contains(tenant)
         };
         let mut content = Vec::new();
-        for resource in objects::list::<ResourceSpec>(&mut on, &filter).await? {
+        for resource in objects::all::<ResourceSpec>(&mut on, None).await? {
             if resource.spec.is_protected && goes_here(&resource.tenant) {
                 content.extend(snapshots::last_bytes(&mut on, &resource.id).await?);
             }
@@ -244,9 +255,7 @@ impl Shared {
     pub async fn default_storage(&self, tenant: &Id) -> Result<Object<StorageSpec>> {
         let mut on = self.catalog.read().await?;
         for (owner, shared) in [(tenant, false), (&self.system, true)] {
-            let filter =
-                Filter { tenant: Some(owner.clone()), limit: MOST_STORAGES, ..Filter::default() };
-            let all = objects::list::<StorageSpec>(&mut on, &filter).await?;
+            let all = objects::all::<StorageSpec>(&mut on, Some(owner)).await?;
             let fits = |storage: &Object<StorageSpec>| {
                 storage.spec.is_default
                     && (!shared || storage.spec.is_shared || *tenant == self.system)

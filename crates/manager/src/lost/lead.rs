@@ -11,7 +11,7 @@ use tintype_api::object::Object;
 use tintype_api::storage::StorageSpec;
 use tintype_model::identifier::Id;
 use tintype_model::{Error, ErrorKind, Result};
-use tintype_runner::vault::{DataKey, Env, Place};
+use tintype_runner::vault::{DataKey, Env, Place, check_mount};
 
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::{facts, repositories};
@@ -209,7 +209,12 @@ impl Shared {
         let place = self.place(storage, None).await?;
         let (env, installation) = (self.host.env.clone(), self.installation.clone());
         let (own, seal) = (self.lead.clone(), self.seal(&storage.id).await?);
-        let found = blocking(move || settle(&place, &installation, &own, seal.as_ref(), &env));
+        let expected = Self::expected(&storage.spec);
+        let found = blocking(move || {
+            // What lies below a mount that is missing says nothing.
+            check_mount(&expected, &place)?;
+            settle(&place, &installation, &own, seal.as_ref(), &env)
+        });
         let found = found.await.map_err(|error| match error.is(ErrorKind::Unavailable) {
             true => error.context(format!("storage {}", storage.name)),
             false => error,

@@ -1,6 +1,7 @@
 //! When a manager is lost, or its catalog: what a full snapshot holds of it, and the way back
 //! (docs/manager.md, section 8).
 
+pub mod alive;
 pub mod contents;
 pub mod copy;
 pub mod export;

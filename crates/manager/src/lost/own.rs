@@ -1,23 +1,27 @@
 //! The repository that a state lies in, as the manager that comes out of it knows it.
 
+use std::time::Duration;
+
 use tintype_api::object::Object;
 use tintype_api::storage::{StorageKind, StorageSpec};
 use tintype_model::identifier::Id;
 use tintype_model::{Error, Result};
-use tintype_runner::vault::Vault;
+use tintype_runner::vault::{AccessKey, Place, Vault};
 
 use super::here::is_at;
+use super::import::Head;
 use super::look::installations;
-use super::recover::Wanted;
+use super::recover::{Onto, Wanted};
 use crate::catalog::Change;
-use crate::catalog::objects::{self, Filter};
+use crate::catalog::objects::{self, Kind as _};
 use crate::catalog::repositories::{self, KEY, KIND, Repository, WORDS};
 use crate::catalog::secrets::{self, Of};
 use crate::seal::MasterKey;
 use crate::serve::Options;
-use crate::vaults::blocking;
+use crate::vaults::{ACCESS_SECRET, blocking, within};
 
-const MOST_STORAGES: i64 = 10_000;
+/// So long a storage is waited for that may be lost.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Gives the storage. It may be elsewhere now than when the snapshot was taken: another mount, a copy.
 /// The state itself may be older than the repository, as that before an upgrade can be.
@@ -50,6 +54,67 @@ pub(super) async fn settle(
     Ok(id)
 }
 
+/// Elsewhere than in place, where the system's default storage does not answer or holds nothing of the
+/// installation: the one that the state came out of takes its place. Gives what is to be said of that.
+pub(super) async fn lead_on(
+    change: &mut Change,
+    storage: &Id,
+    read: &Head,
+    wanted: &Wanted,
+    key: &MasterKey,
+    options: &Options,
+) -> Result<Option<String>> {
+    if wanted.onto == Onto::Running {
+        return Ok(None);
+    }
+    let all: Vec<Object<StorageSpec>> = objects::all(change.on(), Some(&read.system)).await?;
+    let Some(mut lost) = all.into_iter().find(|one| one.spec.is_default) else { return Ok(None) };
+    if lost.id == *storage || is_there(change, &lost, read, key, options).await? {
+        return Ok(None);
+    }
+    let mut found = objects::get::<StorageSpec>(change.on(), storage).await?;
+    found.spec.is_default = true;
+    found.spec.is_shared |= lost.spec.is_shared;
+    lost.spec.is_default = false;
+    for changed in [&mut lost, &mut found] {
+        changed.version += 1;
+        objects::update(change.on(), changed).await?;
+    }
+    Ok(Some(format!(
+        "storage {} is the default from now on, in place of {}, which does not answer or holds nothing \
+         of this installation: look whether that comes back, or delete it",
+        found.name, lost.name
+    )))
+}
+
+/// Whether it holds something of the installation, as far as can be seen from here.
+async fn is_there(
+    change: &mut Change,
+    storage: &Object<StorageSpec>,
+    read: &Head,
+    key: &MasterKey,
+    options: &Options,
+) -> Result<bool> {
+    let spec = &storage.spec;
+    let url = match spec.kind {
+        StorageKind::Internal => options.data.join("repositories").display().to_string(),
+        _ => spec.url.clone(),
+    };
+    let access = match &spec.access_key {
+        None => None,
+        Some(access) => {
+            let of = Of { kind: StorageSpec::NAME, id: &storage.id, name: ACCESS_SECRET };
+            let Some(secret) = secrets::get(change.on(), of, key).await? else { return Ok(false) };
+            let secret = std::str::from_utf8(&secret);
+            let secret = secret.map_err(|_| Error::corrupt("an access key"))?;
+            Some(AccessKey::new(&access.id, secret, None))
+        }
+    };
+    let (place, env) = (Place::parse(&url, access)?, options.env.clone());
+    let found = within(&options.env, PATIENCE, move || installations(&place, &env)).await;
+    Ok(found.is_ok_and(|found| found.iter().any(|one| one.id == read.installation)))
+}
+
 /// In the storage that lies there, or else in the default one, where it would have been made; where that
 /// has another one, it is a copy's, in a storage that the state is too old to know.
 async fn remember(
@@ -60,8 +125,7 @@ async fn remember(
     key: &MasterKey,
     options: &Options,
 ) -> Result<Id> {
-    let filter = Filter { tenant: Some(system.clone()), limit: MOST_STORAGES, ..Filter::default() };
-    let storages: Vec<Object<StorageSpec>> = objects::list(change.on(), &filter).await?;
+    let storages: Vec<Object<StorageSpec>> = objects::all(change.on(), Some(system)).await?;
     let there = storages.iter().find(|one| is_at(&one.spec, &wanted.place, options));
     let default = match (there, storages.iter().find(|one| one.spec.is_default)) {
         (Some(there), _) => Some(there.clone()),

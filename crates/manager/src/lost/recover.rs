@@ -22,6 +22,7 @@ use tintype_model::identifier::Id;
 use tintype_model::{Error, Result};
 use tintype_runner::vault::{DataKey, Env, Place, Snapshot, Vault};
 
+use super::alive::{self, Sign};
 use super::contents::Contents;
 use super::copy::{self, Copy, Why};
 use super::import::{Head, head, import};
@@ -30,7 +31,7 @@ use super::look::{Installation, installations};
 use super::rebuild::{Rebuilt, rebuild};
 use super::settle::{self, Choices};
 use super::{STATE_BYTES, STATE_PATH, here, own, seal_in, switch};
-use crate::catalog::objects::{self, Filter};
+use crate::catalog::objects;
 use crate::catalog::runs::{self, New};
 use crate::catalog::{Catalog, Change, audit};
 use crate::runs::begin::BY_HAND;
@@ -51,6 +52,8 @@ pub struct Wanted {
     /// The newest, if none.
     pub snapshot: Option<String>,
     pub onto: Onto,
+    /// The installation that is taken over from a manager that lives.
+    pub take_over: Option<Id>,
     pub choices: Choices,
 }
 
@@ -80,6 +83,8 @@ pub struct Plan {
     pub steps: Vec<String>,
     /// What must be typed, because something is replaced.
     pub confirm: Option<String>,
+    /// The manager from which it is taken over: it lives.
+    pub living: Option<Sign>,
 }
 
 /// Where an application of a plan is.
@@ -115,6 +120,8 @@ pub struct Recovered {
     /// Name and password of an administrator, where passwords were left out of the snapshot.
     #[serde(skip)]
     pub one_time_password: Option<(String, String)>,
+    /// Which storage is the default now, where that is another one.
+    pub default: Option<String>,
     /// What must be given to it again, and how.
     pub again: Vec<String>,
     /// The run that restores the applications when the manager has started.
@@ -142,6 +149,8 @@ pub struct Recovery {
     here: Option<here::Here>,
     /// The manager that is here leads the installation, and goes on doing so.
     keeps_lead: Option<Lead>,
+    /// Another one does.
+    living: Option<Sign>,
     locks: Vec<File>,
 }
 
@@ -187,7 +196,37 @@ pub async fn plan(wanted: Wanted, options: &Options) -> Result<Recovery> {
     let head = head(text.lines().next().unwrap_or_default())?;
     let of_lead = Seal::of(vault.key());
     let keeps_lead = keeps_lead(&wanted, here.as_ref(), &head, of_lead, &options.env).await?;
-    Ok(Recovery { wanted, catalog, vault, found, word, text, seal, head, here, keeps_lead, locks })
+    let living = match keeps_lead {
+        Some(_) => None,
+        None => living(&wanted, here.as_ref(), &head, &options.env).await?,
+    };
+    Ok(Recovery {
+        wanted,
+        catalog,
+        vault,
+        found,
+        word,
+        text,
+        seal,
+        head,
+        here,
+        keeps_lead,
+        living,
+        locks,
+    })
+}
+
+/// Who would be replaced, and does not know yet.
+async fn living(
+    wanted: &Wanted,
+    here: Option<&here::Here>,
+    head: &Head,
+    env: &Env,
+) -> Result<Option<Sign>> {
+    let (place, env, installation) =
+        (wanted.place.clone(), env.clone(), head.installation.clone());
+    let own = here.map(|here| here.lead.manager.clone());
+    blocking(move || alive::find(&place, &installation, own.as_ref(), &env)).await
 }
 
 async fn keeps_lead(
@@ -312,6 +351,24 @@ impl Recovery {
             excluded: self.head.excluded.iter().copied().collect(),
             steps: self.steps(&replaces),
             replaces,
+            living: self.living.clone(),
+        }
+    }
+
+    /// Nobody takes over from a manager that lives without saying so.
+    pub fn check_take_over(&self) -> Result<()> {
+        let installation = &self.head.installation;
+        match &self.living {
+            Some(sign) if self.wanted.take_over.as_ref() != Some(installation) => {
+                let words = sign.words();
+                Err(Error::locked(format!(
+                    "installation {installation} is not lost: {words}. It would write no more from now \
+                     on; nothing was changed. Stop it first, or say --take-over {installation} if it \
+                     cannot be reached any more; to try a recovery out, do it from a copy of this \
+                     storage"
+                )))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -331,6 +388,9 @@ impl Recovery {
         add("put the manager's state in place: all of it, or nothing");
         add("end all sessions: everybody logs in again");
         self.wanted.choices.steps().into_iter().for_each(&mut add);
+        if let Some(sign) = &self.living {
+            add(&format!("take the installation over: {}", sign.words()));
+        }
         if self.keeps_lead.is_none() {
             add(
                 "hand over: the manager before can be read until now, and writes no more from now on; \
@@ -351,6 +411,7 @@ impl Recovery {
 
     /// Does it. `options` are those that it was planned with.
     pub async fn apply(mut self, options: &Options, told: Told<'_>) -> Result<Recovered> {
+        self.check_take_over()?;
         let mut was_running = None;
         if self.wanted.onto == Onto::Running {
             told(Step::Stop)?;
@@ -378,7 +439,8 @@ impl Recovery {
         let mut recovered = done.map_err(&back)?;
         if let Some(process) = was_running {
             told(Step::Restart).map_err(&back)?;
-            self.locks.clear();
+            // That of the recovery last: the manager waits for it, and then takes the other.
+            while self.locks.pop().is_some() {}
             let (data, clock) = (options.data.clone(), options.env.clock.clone());
             let back = blocking(move || Ok(switch::is_back(&data, process, &*clock))).await?;
             (recovered.was_running, recovered.is_back) = (true, back);
@@ -397,6 +459,8 @@ impl Recovery {
         let system = &read.system;
         let storage =
             own::settle(&mut change, &self.vault, &self.wanted, system, &key, options).await?;
+        let default =
+            own::lead_on(&mut change, &storage, &read, &self.wanted, &key, options).await?;
         self.wanted.choices.write(change.on()).await?;
         let password = settle::password(change.on(), &read, options).await?;
         let lead = self.lead(&mut change, options).await?;
@@ -418,10 +482,11 @@ impl Recovery {
                 "from": self.wanted.place.url, "replaced": self.replaces(),
                 "certificate": self.wanted.choices.certificate,
                 "tokens_revoked": self.wanted.choices.revoke_tokens,
+                "default_storage": default,
             }),
         };
         change.commit(&told).await?;
-        Ok(Switched { key, read, password, run, checks })
+        Ok(Switched { key, read, password, default, run, checks })
     }
 
     async fn lead(&self, change: &mut Change, options: &Options) -> Result<Lead> {
@@ -440,8 +505,7 @@ impl Recovery {
     /// Of each storage, when the manager has started: they may look different from here.
     async fn queue_checks(&self, change: &mut Change, options: &Options) -> Result<Vec<Id>> {
         let (now, mut queued) = (options.env.clock.now(), Vec::new());
-        let filter = Filter { limit: 1_000_000, ..Filter::default() };
-        let storages: Vec<Object<StorageSpec>> = objects::list(change.on(), &filter).await?;
+        let storages: Vec<Object<StorageSpec>> = objects::all(change.on(), None).await?;
         for storage in storages {
             let run = New {
                 id: Id::new(now, &*options.env.random),
@@ -514,7 +578,7 @@ impl Recovery {
         undo: Option<&Copy>,
         told: Told<'_>,
     ) -> Result<Recovered> {
-        let Switched { key, read, password, run, checks } = switched;
+        let Switched { key, read, password, default, run, checks } = switched;
         let keeps = self.wanted.onto == Onto::Running;
         let choices = &self.wanted.choices;
         choices.files(&self.catalog, &key, &read.installation, options, keeps).await?;
@@ -522,8 +586,7 @@ impl Recovery {
         let catalog = serve::as_it_stands(options).await?;
         let state = serve::state(catalog, key, read.system.clone(), options).await?;
         let rebuilt = rebuild(&state).await?;
-        let filter = Filter { limit: 1_000_000, ..Filter::default() };
-        let tenants: Vec<Object<TenantSpec>> = state.catalog.list(&filter).await?;
+        let tenants: Vec<Object<TenantSpec>> = state.catalog.all(None).await?;
         let again = settle::needed(&state, &read).await?;
         state.catalog.close().await;
         self.catalog.close().await;
@@ -535,6 +598,7 @@ impl Recovery {
             rebuilt,
             undo: undo.map(|copy| copy.command(&options.data)),
             one_time_password: password,
+            default,
             again,
             run,
             checks,
@@ -549,6 +613,7 @@ struct Switched {
     key: MasterKey,
     read: Head,
     password: Option<(String, String)>,
+    default: Option<String>,
     run: Option<Id>,
     checks: Vec<Id>,
 }

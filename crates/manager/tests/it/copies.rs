@@ -10,6 +10,7 @@ use tintype_api::resource::ResourceSpec;
 use tintype_api::restore::{NewRestore, Standing};
 use tintype_api::run::RunState;
 use tintype_api::snapshot::{ChangedSnapshot, Snapshot, SnapshotScope};
+use tintype_api::storage::StorageSpec;
 use tintype_api::sync::SyncSpec;
 use tintype_api::tenant::TenantSpec;
 use tintype_manager::catalog::{repositories, runs, snapshots};
@@ -69,6 +70,8 @@ fn lost(mut lab: Lab) -> Lab {
     let (place, words) = vault_and_words(&mut lab);
     std::fs::remove_dir_all(lab.data().join("data")).unwrap();
     let recovered = recover(&lab, wanted(&place, &words, Onto::Clean), &lab.options()).unwrap();
+    let said = recovered.default.unwrap();
+    assert!(said.contains("storage recovered is the default from now on, in place of internal"));
     let unreadable = recovered.rebuilt.unreadable;
     assert!(unreadable.iter().all(|one| !one.contains("vault")), "{unreadable:?}");
     lab.restarted().unwrap()
@@ -131,6 +134,12 @@ fn a_full_snapshot_and_its_copy_stand_apart_and_either_brings_everything_back() 
     let run = client.apply_restore(&plan.run.id, plan.confirm.as_deref()).unwrap();
     succeeded(&client, &run);
     assert_eq!(read(&places), ["as it was"; 3]);
+    // The one that is there is the default, and what is due goes there.
+    let default = client.list::<StorageSpec>().unwrap();
+    let default: Vec<_> = default.into_iter().filter(|one| one.spec.is_default).collect();
+    assert_eq!((default.len(), &default[0].name[..]), (1, "recovered"), "{default:?}");
+    let next = taken(&client, &full());
+    assert_eq!((&next.storage, next.parts.len()), (&default[0].id, 2));
 }
 
 fn delete(lab: &Lab, state: &State, query: &str) {

@@ -9,7 +9,7 @@ use tintype_api::run::RunState;
 use tintype_api::snapshot::Snapshot;
 use tintype_api::storage::{StorageKind, StorageSpec};
 use tintype_manager::lost::recover::{self, Onto, Recovered, Wanted};
-use tintype_manager::lost::{look, rebuild, settle, sheet};
+use tintype_manager::lost::{alive, look, rebuild, settle, sheet};
 use tintype_manager::serve::Options;
 use tintype_model::ErrorKind;
 use tintype_runner::vault::{Env, Place};
@@ -36,7 +36,15 @@ pub(crate) fn elsewhere(lab: &Lab, client: &Client) -> Object<StorageSpec> {
 pub(crate) fn wanted(place: &Place, words: &str, onto: Onto) -> Wanted {
     let choices = settle::Choices::default();
     let words = Some(words.to_owned());
-    Wanted { place: place.clone(), installation: None, words, snapshot: None, onto, choices }
+    Wanted {
+        place: place.clone(),
+        installation: None,
+        words,
+        snapshot: None,
+        onto,
+        take_over: None,
+        choices,
+    }
 }
 
 /// Plans it and does it.
@@ -182,7 +190,8 @@ fn of_managers_that_race_one_leads() {
     let made = |name: &'static str| {
         let mut options = old.options();
         options.data = old.data().join(name);
-        let wanted = wanted(&vault, &words, Onto::Clean);
+        let take_over = Some(state.installation.clone());
+        let wanted = Wanted { take_over, ..wanted(&vault, &words, Onto::Clean) };
         async move {
             let planned = recover::plan(wanted, &options).await.unwrap();
             let handed = planned.plan().steps.iter().any(|step| step.starts_with("hand over"));
@@ -208,6 +217,44 @@ fn of_managers_that_race_one_leads() {
         let warned = status["warnings"].to_string().contains("another manager leads");
         assert_eq!(warned, *end == RunState::Failed, "{status}");
     }
+}
+
+/// A drill on another machine must not end the manager that works.
+#[test]
+fn a_manager_that_lives_is_not_taken_over_unasked() {
+    let mut lab = Lab::sqlite();
+    let client = lab.administrator();
+    let vault = elsewhere(&lab, &client);
+    taken(&client, &crate::recovering::of_manager(&[]));
+    let place = Place::parse(&vault.spec.url, None).unwrap();
+    let state = lab.state();
+    let mut said = std::collections::BTreeMap::new();
+    lab.block_on(alive::say(&state, &mut said)).unwrap();
+    assert!(said.contains_key(&vault.id), "{said:?}");
+    let words = words(&lab.block_on(sheet::sheet(&state, "00")).unwrap().text(), "vault");
+    let installation = state.installation.clone();
+    drop(state);
+    let mut options = lab.options();
+    options.data = lab.data().join("drill");
+    let wanted = wanted(&place, &words, Onto::Clean);
+    let refused = recover(&lab, wanted.clone(), &options).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Locked);
+    for said in [&lab.url["https://".len()..], "leads it since", installation.as_str()] {
+        assert!(refused.message().contains(said), "{said}: {refused}");
+    }
+    taken(&client, &crate::recovering::of_manager(&[]));
+    let other = Wanted { take_over: Some(vault.id.clone()), ..wanted.clone() };
+    assert!(recover(&lab, other, &options).is_err(), "it is the installation that is named");
+    // What ends says so.
+    lab.stop();
+    let plan = lab.block_on(recover::plan(wanted.clone(), &options)).unwrap().plan();
+    assert_eq!(plan.living, None);
+    let lab = lab.restarted().unwrap();
+    lab.block_on(alive::say(&lab.state(), &mut std::collections::BTreeMap::new())).unwrap();
+    recover(&lab, Wanted { take_over: Some(installation), ..wanted }, &options).unwrap();
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    let run = client.snapshot(&crate::recovering::of_manager(&[])).unwrap();
+    assert_eq!(ended(&client, &run).state, RunState::Failed, "it was meant");
 }
 
 #[test]

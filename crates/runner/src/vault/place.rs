@@ -16,6 +16,7 @@ const NOTES: &str = "installations/";
 const LEADS: &str = "leads/";
 const NOTICES: &str = "moves/";
 const CARDS: &str = "written/";
+const SIGNS: &str = "alive/";
 const NOTE_BYTES: u64 = 64 << 10;
 const MOST_NOTES: usize = 100_000;
 
@@ -101,6 +102,50 @@ impl Place {
         let id = |name: String| name.split('/').next().unwrap_or_default().to_owned();
         let all = self.small(CARDS, env)?.into_iter();
         Ok(all.map(|(name, text)| (id(name), text)).collect())
+    }
+
+    /// Leaves a sign of life of an installation's manager, in place of all others; makes no directory.
+    pub fn leave_sign(
+        &self,
+        installation: &str,
+        name: &str,
+        text: &[u8],
+        env: &Env,
+    ) -> Result<()> {
+        let below = format!("{SIGNS}{}/", installation.to_lowercase());
+        let own = format!("{below}{name}");
+        let backend = self.open(env, false, false)?;
+        match backend.put(&own, text) {
+            Err(error) if !error.is(ErrorKind::AlreadyExists) => return Err(error),
+            _ => {}
+        }
+        for other in list_all(&*backend, &below)?.into_iter().filter(|one| one.name != own) {
+            backend.delete(&other.name)?;
+        }
+        Ok(())
+    }
+
+    /// Those that are there.
+    pub fn signs(&self, installation: &str, env: &Env) -> Result<Vec<Vec<u8>>> {
+        let below = format!("{SIGNS}{}/", installation.to_lowercase());
+        Ok(self.small(&below, env)?.into_iter().map(|(_, text)| text).collect())
+    }
+
+    /// Deletes those that are `own`.
+    pub fn take_signs(
+        &self,
+        installation: &str,
+        own: impl Fn(&[u8]) -> bool,
+        env: &Env,
+    ) -> Result<()> {
+        let below = format!("{SIGNS}{}/", installation.to_lowercase());
+        let backend = self.open(env, false, false)?;
+        for (name, text) in self.small(&below, env)? {
+            if own(&text) {
+                backend.delete(&format!("{below}{name}"))?;
+            }
+        }
+        Ok(())
     }
 
     /// The first word stays.
