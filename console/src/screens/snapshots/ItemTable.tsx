@@ -1,7 +1,7 @@
 import type { Consistency, SnapshotItem } from "../../api/types";
-import { useTold } from "../../parts/notice/told";
 import { type Standing, State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
+import { Told } from "../../parts/told/Told";
 import { useFormat, useWords } from "../../words";
 
 const STANDINGS: Record<SnapshotItem["outcome"], Standing> = {
@@ -29,7 +29,6 @@ export function ItemTable({ items }: { items: SnapshotItem[] }) {
 
 function useColumns(): Column<SnapshotItem>[] {
   const { snapshots, kinds, outcomes } = useWords();
-  const told = useTold();
   const { columns } = snapshots.detail;
   const format = useFormat();
   return [
@@ -75,7 +74,7 @@ function useColumns(): Column<SnapshotItem>[] {
     {
       key: "reason",
       title: columns.reason,
-      cell: ({ reason }) => (reason ? told(reason) : ""),
+      cell: ({ reason }) => (reason ? <Told of={reason} /> : ""),
     },
   ];
 }

@@ -1,6 +1,8 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
 import { LONG_PAGE } from "../../api/every";
 import { rowsOf, snapshots } from "../../api/queries";
+import { useSight } from "../../api/sight";
 import { Button } from "../../parts/button/Button";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Loading } from "../../parts/loading/Loading";
@@ -22,18 +24,23 @@ export function Rows({ tab }: { tab: Tab }) {
   const format = useFormat();
   const now = useNow();
   const isSifted = Boolean(q) || tab === "uploaded";
-  const query = useInfiniteQuery(
-    snapshots({ scope: scopeOf(tab), resource }, isSifted ? LONG_PAGE : undefined),
+  const asked = snapshots({ scope: scopeOf(tab), resource }, isSifted ? LONG_PAGE : undefined);
+  const query = useInfiniteQuery(asked);
+  const onSight = useSight(asked.queryKey);
+  const all = useMemo(() => rowsOf(query.data), [query.data]);
+  const sifted = useMemo(
+    () => (isSifted ? all.filter((each) => isIn(tab, each) && (!q || fits(each, q))) : all),
+    [all, isSifted, q, tab],
   );
   const more = query.hasNextPage && !query.isFetchingNextPage ? query.fetchNextPage : undefined;
   return (
     <Loading of={query} lines={8}>
       {(data) => {
-        const all = rowsOf(data);
         const shown = {
           label: words.tabs[tab],
-          snapshots: all.filter((each) => isIn(tab, each) && (!q || fits(each, q))),
+          snapshots: sifted,
           onNearEnd: isSifted ? undefined : more,
+          onSight: isSifted ? undefined : onSight,
           empty: (
             <Empty
               title={q || resource ? words.noneFound : words.none}

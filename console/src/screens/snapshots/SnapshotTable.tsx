@@ -1,4 +1,3 @@
-import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Snapshot } from "../../api/types";
 import { State } from "../../parts/state/State";
@@ -6,6 +5,7 @@ import { type Column, Table } from "../../parts/table/Table";
 import { useNow } from "../../parts/when/now";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
+import { RowLink } from "./RowLink";
 import { isExpired, STANDINGS, stateOf } from "./standing";
 import { UsesLine } from "./Uses";
 
@@ -14,9 +14,10 @@ interface Props {
   label: string;
   empty?: ReactNode;
   onNearEnd?: (() => void) | undefined;
+  onSight?: ((from: number, to: number) => void) | undefined;
 }
 
-export function SnapshotTable({ snapshots, label, empty, onNearEnd }: Props) {
+export function SnapshotTable({ snapshots, label, empty, onNearEnd, onSight }: Props) {
   const now = useNow();
   return (
     <Table
@@ -27,6 +28,7 @@ export function SnapshotTable({ snapshots, label, empty, onNearEnd }: Props) {
       isQuiet={(snapshot) => isExpired(snapshot, now)}
       empty={empty}
       onNearEnd={onNearEnd}
+      onSight={onSight}
     />
   );
 }
@@ -42,9 +44,9 @@ function useColumns(): Column<Snapshot>[] {
       title: columns.taken,
       isHead: true,
       cell: (snapshot) => (
-        <Link to="/snapshots/$id" params={{ id: snapshot.id }}>
+        <RowLink goal={{ to: "/snapshots/$id", params: { id: snapshot.id } }}>
           <When at={snapshot.time} />
-        </Link>
+        </RowLink>
       ),
     },
     {
