@@ -25,12 +25,10 @@ test("snapshots lie in a bucket: it is added, goes away and is said to, comes ba
     await dialog.getByRole("button", { name: "Try it out and add it" }).click();
     await expect(dialog).toHaveCount(0, { timeout: 60_000 });
     await go(page, "Storages");
-    await expect(page.getByRole("row", { name: /^cloud/ })).toContainText("good");
+    await expect(page.getByRole("row", { name: /^cloud/ })).toContainText("default");
 
     await page.goto(`${manager.url}/snapshots?new=true`);
     const taken = page.getByRole("dialog", { name: "Take a snapshot" });
-    await taken.getByText("More").click();
-    await taken.getByLabel("Storage").selectOption("cloud");
     await taken.getByRole("button", { name: "Start" }).click();
     await page.getByRole("link", { name: "To the snapshot" }).click({ timeout: 60_000 });
     await expect(page.getByText("All 2 resources were captured.")).toBeVisible();

@@ -20,7 +20,7 @@ test("eine ganze Geschichte auf Deutsch: geschützt, nach Plan, aufgenommen, wie
   await page.getByLabel("Benutzer").fill("admin");
   await page.getByLabel("Passwort").fill("falsch");
   await page.getByRole("button", { name: "Anmelden" }).click();
-  await expect(page.getByRole("alert")).toContainText("Benutzer oder Passwort ist falsch.");
+  await expect(page.getByRole("alert")).toContainText("Benutzer oder Passwort stimmt nicht.");
   await page.getByLabel("Passwort").fill(PASSWORD);
   await page.getByRole("button", { name: "Anmelden" }).click();
   await expect(page.getByRole("heading", { level: 1, name: "Übersicht" })).toBeVisible();

@@ -8,6 +8,8 @@ const STARTS_MS = 60_000;
 const LOOKS_MS = 200;
 const SOCKETS = "/tmp";
 const NAMES = [
+  "s3.port",
+  "s3.port.grpc",
   "master.port",
   "master.port.grpc",
   "volume.port",

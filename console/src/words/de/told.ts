@@ -39,6 +39,62 @@ export const told: Words["told"] = [
   [/^(\S+) % full \((\S+ \S+) of (\S+ \S+) are free\)$/, "$1 % voll ($2 von $3 sind frei)"],
 
   [
+    /^this store cannot tell writers apart$/,
+    "dieser Speicher kann Schreibende nicht unterscheiden",
+  ],
+  [
+    /^only one process will write at a time; for agents choose a store with conditional writes$/,
+    "nur ein Prozess wird zugleich schreiben; wählen Sie für Agenten einen Speicher mit bedingtem Schreiben",
+  ],
+  [
+    /^give this user, or this access key, the right to put, get, list and delete there$/,
+    "geben Sie diesem Benutzer oder Zugangsschlüssel das Recht, dort zu schreiben, zu lesen, aufzulisten und zu löschen",
+  ],
+  [/^the store does not tell what time it is$/, "der Speicher sagt nicht, wie spät es ist"],
+  [/^the store does not tell how much is free$/, "der Speicher sagt nicht, wie viel frei ist"],
+  [
+    /^(\S+ \S+) are free, and about (\S+ \S+) will be needed$/,
+    "$1 sind frei, und etwa $2 werden gebraucht",
+  ],
+  [
+    /^make room, keep snapshots for a shorter time, or choose another storage$/,
+    "schaffen Sie Platz, heben Sie Snapshots kürzer auf, oder wählen Sie einen anderen Speicher",
+  ],
+  [
+    /^make room, or choose another storage$/,
+    "schaffen Sie Platz, oder wählen Sie einen anderen Speicher",
+  ],
+  [/^plan for more room$/, "planen Sie mehr Platz ein"],
+  [
+    /^make room now: delete snapshots, keep them for a shorter time, or add a storage; what is full takes no more snapshots$/,
+    "schaffen Sie jetzt Platz: Löschen Sie Snapshots, heben Sie sie kürzer auf, oder fügen Sie einen Speicher hinzu; was voll ist, nimmt keine Snapshots mehr",
+  ],
+  [
+    /^(\S+) % full \((\S+ \S+) of (\S+ \S+) are free\), and full on (\S+)$/,
+    "$1 % voll ($2 von $3 sind frei), und am $4 ganz",
+  ],
+  [
+    /^set both by the time of the network \(`timedatectl set-ntp true`\): when snapshots are due, and until when they are kept and locked, goes by these clocks$/,
+    "stellen Sie beide nach der Zeit des Netzwerks (`timedatectl set-ntp true`): Wann Snapshots fällig sind, und bis wann sie bleiben und gesperrt sind, geht nach diesen Uhren",
+  ],
+  [
+    /^it lies on this host and is lost together with it$/,
+    "er liegt auf diesem Host und geht mit ihm verloren",
+  ],
+  [
+    /^add a storage elsewhere, and keep full snapshots there$/,
+    "fügen Sie anderswo einen Speicher hinzu, und heben Sie volle Snapshots dort auf",
+  ],
+  [
+    /^agents cannot use it: they are not given the access key that can delete$/,
+    "Agenten können ihn nicht benutzen: Sie bekommen den Zugangsschlüssel nicht, der löschen kann",
+  ],
+  [
+    /^if there are any, give them one that can put, get and list: `(.*)`$/,
+    "wenn es welche gibt, geben Sie ihnen einen, der schreiben, lesen und auflisten kann: `$1`",
+  ],
+
+  [
     /^read while others write: its files may be of different moments(?:; put it on btrfs, or on an image on a file system with reflinks)?$/,
     "gelesen, während andere schreiben: Seine Dateien können aus verschiedenen Augenblicken stammen; legen Sie es auf btrfs, oder auf ein Abbild in einem Dateisystem mit Reflinks",
   ],
@@ -88,6 +144,72 @@ export const told: Words["told"] = [
     /^administrators of the system restore everything$/,
     "Administratoren des Systems stellen alles wieder her",
   ],
+
+  [/^nothing is mounted at (.*)$/, "in $1 ist nichts eingehängt"],
+  [/^(\S+) does not exist and is made$/, "$1 gibt es nicht und wird angelegt"],
+  [/^there is no directory (.*)$/, "es gibt kein Verzeichnis $1"],
+  [
+    /^move it away, or choose another path$/,
+    "verschieben Sie es, oder wählen Sie einen anderen Pfad",
+  ],
+  [/^(\S+) is no directory$/, "$1 ist kein Verzeichnis"],
+  [/^(\S+) is there and is replaced$/, "$1 ist da und wird ersetzt"],
+  [/^(\S+) is an empty directory$/, "$1 ist ein leeres Verzeichnis"],
+  [/^(\S+) is not empty$/, "$1 ist nicht leer"],
+  [
+    /^choose a path where nothing is, or restore in place$/,
+    "wählen Sie einen Pfad, wo nichts ist, oder stellen Sie am selben Ort wieder her",
+  ],
+  [
+    /^root may restore owners and all attributes$/,
+    "root darf Eigentümer und alle Attribute wiederherstellen",
+  ],
+  [
+    /^without root files of others become your own$/,
+    "ohne root werden Dateien anderer Ihre eigenen",
+  ],
+  [
+    /^run as root to restore owners$/,
+    "führen Sie es als root aus, um Eigentümer wiederherzustellen",
+  ],
+  [/^(\S+) is mounted read-only$/, "$1 ist nur zum Lesen eingehängt"],
+  [
+    /^remount it for writing, or choose another path$/,
+    "hängen Sie es zum Schreiben ein, oder wählen Sie einen anderen Pfad",
+  ],
+  [/^(\S+) can be written to$/, "in $1 kann geschrieben werden"],
+  [/^(\S+) is exchanged by one rename$/, "$1 wird durch einmal Umbenennen getauscht"],
+  [
+    /^(\S+) itself stays, because (.*); what it holds is exchanged one by one$/,
+    "$1 selbst bleibt, denn $:2; was es enthält, wird eines nach dem anderen getauscht",
+  ],
+  [/^something is mounted there$/, "dort ist etwas eingehängt"],
+  [/^it is a subvolume$/, "es ist ein Subvolume"],
+  [/^clients of its share hold it$/, "Clients seiner Freigabe halten es"],
+  [
+    /^files below (.*) are open for writing in (.*)$/,
+    "Dateien unter $1 sind zum Schreiben offen in $2",
+  ],
+  [/^nothing is written$/, "nichts wird geschrieben"],
+  [/^(\S+) has (\S+) MiB free$/, "in $1 sind $2 MiB frei"],
+  [
+    /^(\S+) has (\S+) MiB free, (\S+) MiB are needed$/,
+    "in $1 sind $2 MiB frei, gebraucht werden $3 MiB",
+  ],
+  [
+    /^make room, or restore to another place$/,
+    "schaffen Sie Platz, oder stellen Sie an einem anderen Ort wieder her",
+  ],
+  [/^restore it as new$/, "stellen Sie es als Neues wieder her"],
+  [
+    /^it lies elsewhere now than when it was captured, and is restored to where it lies now$/,
+    "es liegt jetzt anderswo als bei der Aufnahme und wird dort wiederhergestellt, wo es jetzt liegt",
+  ],
+  [
+    /^restore it as new, to have it where it lay$/,
+    "stellen Sie es als Neues wieder her, um es dort zu haben, wo es lag",
+  ],
+  [/^user (\S+) may write in (.*)$/, "Benutzer $1 darf in $2 schreiben"],
 
   [/^in place$/, "am selben Ort"],
   [/^in place on agent (.*)$/, "am selben Ort, beim Agenten $1"],
