@@ -39,21 +39,18 @@ export class Bucket {
     const credentials = [{ accessKey: KEY.id, secretKey: KEY.secret }];
     const identities = [{ name: "stories", credentials, actions }];
     writeFileSync(join(this.#folder, "s3.json"), JSON.stringify({ identities }));
-    if (this.#ports.length === 0) this.#ports = await freePorts(NAMES.length);
+    this.#ports = await freePorts(NAMES.length);
     this.#child = spawn(PROGRAM, this.#arguments(), { stdio: "ignore" });
     await this.#answers();
   }
 
-  async stop(): Promise<void> {
-    const child = this.#child;
-    if (!child || child.exitCode !== null) return;
-    const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
-    await ended;
-  }
-
   async end(): Promise<void> {
-    await this.stop();
+    const child = this.#child;
+    if (child && child.exitCode === null) {
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGKILL");
+      await ended;
+    }
     // Sockets whose places cannot be chosen.
     const own = new RegExp(`^seaweedfs-.*-(${this.#ports.join("|")})\\.sock$`);
     for (const name of readdirSync(SOCKETS)) {
