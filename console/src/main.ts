@@ -17,13 +17,8 @@ if (!found) throw new Error("index.html has no place for the console");
 const place = found;
 const isHome = () => location.pathname === "/";
 
-/** All of the console is on its way at once: the first screen too, which is nearly always the overview. */
-const fetchInside = () =>
-  Promise.all([
-    import("./app/App"),
-    fetchWords(),
-    isHome() && import("./screens/overview/Overview"),
-  ]);
+/** All of the console but its other screens, and its words, are on their way at once. */
+const fetchInside = () => Promise.all([import("./app/App"), fetchWords()]);
 
 async function enter(asked: Promise<Who> = askWho()) {
   if (isHome()) early.begin(ownZone());

@@ -1,5 +1,6 @@
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useLayoutEffect, useRef, useState } from "react";
+import { fixColumns } from "./columns";
 import { Row } from "./Row";
 import type { TableProps } from "./Table";
 import style from "./Table.module.css";
@@ -25,6 +26,9 @@ export function VirtualBody<T>({
     const top = body.current?.getBoundingClientRect().top ?? 0;
     setMargin(top + window.scrollY);
   }, []);
+  const names = columns.map(({ key }) => key).join(" ");
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other columns are measured anew
+  useLayoutEffect(() => fixColumns(body.current), [names]);
   const keyOf = useRef(rowKey);
   keyOf.current = rowKey;
   // Another function would mean other rows: all places would be reckoned anew, with each frame.

@@ -1,8 +1,9 @@
-import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { createRoute } from "@tanstack/react-router";
 import { shell } from "../../app/root";
 import { screen } from "../../app/screen";
 import { ownZone } from "../../parts/period/zone";
 import { asks } from "./asks";
+import { Overview } from "./Overview";
 
 export const home = createRoute({
   getParentRoute: () => shell,
@@ -10,7 +11,8 @@ export const home = createRoute({
   loader: ({ context: { client } }) => {
     asks(client, ownZone());
   },
-  component: lazyRouteComponent(() => import("./Overview"), "Overview"),
+  // Nearly everybody comes here first: it comes with all of the console, and nothing waits for it.
+  component: Overview,
 });
 
 export const overview = screen({
