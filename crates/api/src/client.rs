@@ -41,7 +41,7 @@ use crate::profile::{NewPreview, ProfileReading, ProfileSpec, RetentionPreview};
 use crate::resource::{NewTrial, Trial};
 use crate::restore::{ApplyRestore, NewRestore, Restore, RestorePlan};
 use crate::run::{LogLine, Run};
-use crate::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotItem};
+use crate::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotItem, SnapshotQuery};
 use crate::storage::StorageState;
 use crate::token::{MadeToken, TokenSpec};
 use crate::user::{NewPassword, NewUser, UserSpec};
@@ -271,6 +271,11 @@ impl Client {
 
     pub fn delete_snapshot(&self, id: &str) -> Result<()> {
         self.send_nothing(Method::DELETE, &format!("/snapshots/{id}"), None::<&()>, None)
+    }
+
+    /// One page of them.
+    pub fn snapshots(&self, query: &SnapshotQuery) -> Result<Page<Snapshot>> {
+        self.get(&with_query("/snapshots", query)?)
     }
 
     pub fn snapshot_items(&self, id: &str) -> Result<Vec<SnapshotItem>> {

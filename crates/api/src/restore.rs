@@ -69,9 +69,15 @@ pub struct AsNew {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RestoreFiles {
-    /// Path in the snapshot's tree.
+    /// Path in the snapshot's tree. The content of a directory goes into `to`, a file by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 65535)]
-    pub path: String,
+    pub path: Option<String>,
+    /// Several of them instead: each goes into `to` by its name, of two of one name the second with a
+    /// number behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 1000)]
+    pub paths: Vec<String>,
     /// A directory of the agent's host, or of the manager's.
     #[schema(min_length = 1, max_length = 4096)]
     pub to: String,
@@ -82,6 +88,16 @@ pub struct RestoreFiles {
     /// Replace what exists and differs.
     #[serde(default)]
     pub overwrite: bool,
+}
+
+/// So many paths at once.
+pub const MOST_PATHS: usize = 1000;
+
+impl RestoreFiles {
+    /// All paths that are named, in one way or the other.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        self.path.iter().chain(&self.paths).map(|path| path.trim_matches('/'))
+    }
 }
 
 /// What will be done; nothing is, before it is applied.
@@ -249,11 +265,4 @@ impl Standing {
             Self::FollowedUp => "followed up",
         }
     }
-}
-
-/// What a restore is about, kept with its run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RestoreOrder {
-    pub new: NewRestore,
-    pub snapshot_tenant: Id,
 }

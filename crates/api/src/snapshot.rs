@@ -16,9 +16,15 @@ pub struct Snapshot {
     pub id: String,
     #[schema(value_type = String)]
     pub tenant: Id,
+    /// How that is called now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_name: Option<String>,
     /// Id of the storage in which it lies.
     #[schema(value_type = String)]
     pub storage: Id,
+    /// How that is called now, for those who may use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_name: Option<String>,
     pub scope: SnapshotScope,
     pub trigger: Trigger,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -154,6 +160,16 @@ pub struct Verified {
 /// One resource's part of a snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SnapshotItem {
+    /// Id of the tenant whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub tenant: Option<Id>,
+    /// How that is called now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_name: Option<String>,
+    /// Of a full snapshot: the tenant's part in which it lies, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// Id of the resource, where the manager knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -257,16 +273,26 @@ pub struct ChangedSnapshot {
 }
 
 /// Which snapshots: newest first.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SnapshotQuery {
     /// At most so many; 1 to 1000, default 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// Id of a tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<SnapshotScope>,
     /// Id of a resource that it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// Only those whose name or note has this in it, or whose id begins with it; upper and lower case
+    /// are the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(max_length = 100)]
+    pub q: Option<String>,
 }

@@ -16,13 +16,12 @@ use zeroize::Zeroizing;
 
 use crate::agents::hands::{self, For};
 use crate::agents::named;
-use crate::catalog::objects::{self, Filter};
+use crate::catalog::objects;
 use crate::catalog::secrets::{self, Of};
 use crate::state::{Shared, State};
 
 /// Name of a connector's secret.
 pub const PASSWORD: &str = "password";
-const MOST: i64 = 10_000;
 
 pub fn secret_of(id: &Id) -> Of<'_> {
     Of { kind: "connector", id, name: PASSWORD }
@@ -33,8 +32,7 @@ pub struct Connectors(BTreeMap<Id, ConnectorSpec>);
 
 impl Connectors {
     pub async fn load(on: &mut sqlx::AnyConnection) -> Result<Self> {
-        let filter = Filter { limit: MOST, ..Filter::default() };
-        let all = objects::list::<ConnectorSpec>(on, &filter).await?;
+        let all = objects::all::<ConnectorSpec>(on, None).await?;
         Ok(Self(all.into_iter().map(|one| (one.id, one.spec)).collect()))
     }
 

@@ -18,7 +18,7 @@ use tintype_model::profile::{
 use tintype_model::{Error, Result};
 use tokio::sync::watch;
 
-use crate::catalog::objects::{self, Filter};
+use crate::catalog::objects;
 use crate::catalog::{Change, answers, facts, failed, repositories, runs};
 use crate::http::once::KEPT as KEPT_ANSWERS;
 use crate::runs::begin::{self, MAINTENANCE, SCHEDULED, Wanted};
@@ -29,7 +29,6 @@ use crate::uploads;
 
 /// It is asked at least so often: clocks are set, profiles change.
 const LOOK: Duration = Duration::from_secs(20);
-const MOST_PROFILES: i64 = 100_000;
 /// When the manager was last seen working.
 const ALIVE: &str = "alive";
 /// When this installation was made.
@@ -76,11 +75,10 @@ pub async fn look(state: &State) -> Result<()> {
         return Ok(());
     }
     let now = state.now();
-    let filter = Filter { limit: MOST_PROFILES, ..Filter::default() };
-    let profiles: Vec<Object<ProfileSpec>> = state.catalog.list(&filter).await?;
+    let profiles: Vec<Object<ProfileSpec>> = state.catalog.all(None).await?;
     let alive = time_of(state, ALIVE).await?.unwrap_or(now);
     let begun = time_of(state, SINCE).await?.unwrap_or(now);
-    let rules: Vec<Object<SyncSpec>> = state.catalog.list(&filter).await?;
+    let rules: Vec<Object<SyncSpec>> = state.catalog.all(None).await?;
     let care = care_profiles().into_iter().map(|profile| Known {
         id: format!("care {}", profile.name),
         profile,
@@ -338,8 +336,7 @@ async fn care(state: &State, name: &str) -> Result<Vec<Wanted>> {
         is_planned: false,
     };
     if name == "check-storage" {
-        let filter = Filter { limit: MOST_PROFILES, ..Filter::default() };
-        let storages = objects::list::<StorageSpec>(&mut on, &filter).await?;
+        let storages = objects::all::<StorageSpec>(&mut on, None).await?;
         let wanted = storages.iter().map(|storage| {
             let title = format!("check of storage {}", storage.name);
             let spec = serde_json::Value::Null;

@@ -23,11 +23,9 @@ use tintype_model::standing::{Known, Newest, health};
 use tokio::sync::Mutex;
 
 use crate::catalog::items::{self, Found};
-use crate::catalog::objects::Filter;
 use crate::runs::snapshot::chosen;
 use crate::state::State;
 
-const MOST: i64 = 1_000_000;
 /// Snapshots that are told of one resource.
 const TOLD: usize = 14;
 /// What a moment was due for so long should be there.
@@ -109,10 +107,9 @@ pub async fn book(state: &State, with_private: bool) -> Result<Arc<Book>> {
 }
 
 async fn rows(state: &State, with_private: bool, now: Timestamp) -> Result<Vec<Row>> {
-    let filter = Filter { limit: MOST, ..Filter::default() };
-    let resources: Vec<Object<ResourceSpec>> = state.catalog.list(&filter).await?;
-    let tenants: Vec<Object<TenantSpec>> = state.catalog.list(&filter).await?;
-    let profiles: Vec<Object<ProfileSpec>> = state.catalog.list(&filter).await?;
+    let resources: Vec<Object<ResourceSpec>> = state.catalog.all(None).await?;
+    let tenants: Vec<Object<TenantSpec>> = state.catalog.all(None).await?;
+    let profiles: Vec<Object<ProfileSpec>> = state.catalog.all(None).await?;
     let mut of_tenants: BTreeMap<Id, Vec<Object<ResourceSpec>>> = BTreeMap::new();
     for resource in resources {
         of_tenants.entry(resource.tenant.clone()).or_default().push(resource);

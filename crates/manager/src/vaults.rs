@@ -19,7 +19,7 @@ use tintype_runner::vault::{self, DataKey, Expected, Limit, Made, Place, Vault};
 use zeroize::Zeroizing;
 
 use crate::agents;
-use crate::catalog::objects::{self, Filter, Kind as _};
+use crate::catalog::objects::{self, Kind as _};
 use crate::catalog::repositories::{self, Repository};
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::{audit, facts, snapshots};
@@ -40,10 +40,6 @@ pub struct Note {
 pub const ACCESS_SECRET: &str = "access-secret";
 /// Of the one that agents get.
 pub const AGENT_ACCESS_SECRET: &str = "agent-access-secret";
-/// Storages of one tenant that are looked at.
-const MOST_STORAGES: i64 = 1000;
-/// Of all tenants.
-const MOST_OBJECTS: i64 = 1_000_000;
 
 /// Work that blocks, away from the threads that answer.
 pub async fn blocking<T: Send + 'static>(
@@ -223,8 +219,7 @@ impl Shared {
     /// unless another is named.
     async fn content_for(&self, storage: &Object<StorageSpec>) -> Result<Vec<u64>> {
         let mut on = self.catalog.read().await?;
-        let filter = Filter { limit: MOST_OBJECTS, ..Filter::default() };
-        let others = objects::list::<StorageSpec>(&mut on, &filter).await?;
+        let others = objects::all::<StorageSpec>(&mut on, None).await?;
         let others =
             others.into_iter().filter(|other| other.spec.is_default && other.id != storage.id);
         let elsewhere: BTreeSet<Id> = others.map(|other| other.tenant).collect();
@@ -232,7 +227,7 @@ impl Shared {
             *tenant == storage.tenant || storage.spec.is_shared && !elsewhere.contains(tenant)
         };
         let mut content = Vec::new();
-        for resource in objects::list::<ResourceSpec>(&mut on, &filter).await? {
+        for resource in objects::all::<ResourceSpec>(&mut on, None).await? {
             if resource.spec.is_protected && goes_here(&resource.tenant) {
                 content.extend(snapshots::last_bytes(&mut on, &resource.id).await?);
             }
@@ -244,9 +239,7 @@ impl Shared {
     pub async fn default_storage(&self, tenant: &Id) -> Result<Object<StorageSpec>> {
         let mut on = self.catalog.read().await?;
         for (owner, shared) in [(tenant, false), (&self.system, true)] {
-            let filter =
-                Filter { tenant: Some(owner.clone()), limit: MOST_STORAGES, ..Filter::default() };
-            let all = objects::list::<StorageSpec>(&mut on, &filter).await?;
+            let all = objects::all::<StorageSpec>(&mut on, Some(owner)).await?;
             let fits = |storage: &Object<StorageSpec>| {
                 storage.spec.is_default
                     && (!shared || storage.spec.is_shared || *tenant == self.system)

@@ -10,17 +10,13 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tintype_model::item::Item;
-use tintype_model::plan::{Check, Step};
 use tintype_model::resource::{Consistency, Kind, Resource};
 use tintype_model::{Error, Result};
 
 use crate::connector::{
-    CapturePlan, Changed, Connector, Content, Context, Destination, Discovered, Part, Released,
-    Source, Stored, Target, TargetPlan, View,
+    CapturePlan, Connector, Content, Context, Discovered, Part, Released, Source, Target, View,
 };
-use crate::files::Excludes;
-use crate::host::at;
+use crate::host::{NotPutBack, at};
 
 /// See the module's head.
 #[derive(Debug)]
@@ -68,7 +64,11 @@ impl Connector for Manager {
     }
 
     fn target(&self, _: &Context) -> Result<Box<dyn Target>> {
-        Ok(Box::new(Recovered))
+        Ok(Box::new(NotPutBack {
+            check: NAME,
+            why: |name| format!("{name} is the state of a manager, which no restore puts back"),
+            cure: "`tintype recover --from URL` makes a manager of it",
+        }))
     }
 }
 
@@ -92,14 +92,7 @@ impl Source for Exported {
     }
 
     fn view(&mut self) -> Result<View> {
-        let content = Content::Files {
-            root: self.0.clone(),
-            excludes: Arc::new(Excludes::default()),
-            one_file_system: true,
-            never_enter: Vec::new(),
-            grafts: Vec::new(),
-            changed: Changed::Unknown,
-        };
+        let content = Content::directory(self.0.clone(), Arc::default());
         Ok(View {
             parts: vec![Part { at: Vec::new(), content }],
             consistency: Consistency::Application,
@@ -113,35 +106,4 @@ impl Source for Exported {
     fn release(&mut self, _: Released) -> Result<()> {
         Ok(())
     }
-}
-
-struct Recovered;
-
-impl Target for Recovered {
-    fn plan(
-        &mut self,
-        _: &Item,
-        resource: &Resource,
-        _: &Destination,
-        _: &dyn Stored,
-    ) -> Result<TargetPlan> {
-        let check = Check::block(
-            "manager",
-            format!("{} is the state of a manager, which no restore puts back", resource.name),
-            "`tintype recover --from URL` makes a manager of it",
-        );
-        Ok(TargetPlan { checks: vec![check], ..TargetPlan::default() })
-    }
-
-    fn apply(&mut self, step: &Step, _: &dyn Stored) -> Result<Value> {
-        Err(not_ours(step))
-    }
-
-    fn undo(&mut self, step: &Step, _: &Value) -> Result<Value> {
-        Err(not_ours(step))
-    }
-}
-
-fn not_ours(step: &Step) -> Error {
-    Error::invalid(format!("the state of a manager has no steps: {}", step.text))
 }

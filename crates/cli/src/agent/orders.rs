@@ -43,8 +43,42 @@ struct AtWork {
 struct Came {
     id: String,
     done: WorkDone,
+    /// It was done. What failed is not: whoever issues it again wants it tried again.
+    is_final: bool,
     is_delivered: bool,
     unknown_since: Option<Duration>,
+}
+
+impl State {
+    fn remember(&mut self, id: String, done: Result<Done>) {
+        let is_final = matches!(&done, Ok(done) if !matches!(done, Done::Broken(_)));
+        let (done, is_delivered, unknown_since) = (told(done), false, None);
+        self.results.push_back(Came { id, done, is_final, is_delivered, unknown_since });
+        if self.results.len() > MOST_RESULTS {
+            let delivered = self.results.iter().position(|came| came.is_delivered);
+            self.results.remove(delivered.unwrap_or(0));
+        }
+    }
+
+    /// Whether there is something to tell, or to tell again, of an order that is issued.
+    fn tells(&mut self, id: &str) -> bool {
+        let Some(at) = self.results.iter().position(|came| came.id == id) else { return false };
+        let came = &mut self.results[at];
+        if came.is_delivered && !came.is_final {
+            self.results.remove(at);
+            return false;
+        }
+        (came.is_delivered, came.unknown_since) = (false, None);
+        true
+    }
+
+    /// The manager heard of it. It may not know it yet, or no more.
+    fn delivered(&mut self, id: &str, is_known: bool, now: Duration) {
+        if let Some(came) = self.results.iter_mut().find(|came| came.id == id) {
+            let since = *came.unknown_since.get_or_insert(now);
+            came.is_delivered = is_known || now.saturating_sub(since) > FORGOTTEN;
+        }
+    }
 }
 
 impl Orders {
@@ -71,14 +105,11 @@ impl Orders {
         state.at_work.keys().cloned().chain(open.map(|came| came.id.clone())).collect()
     }
 
-    /// Begins an order. One that was done before is not done again: what came of it is told again.
+    /// Begins an order. One that was done before is not done again: what came of it is told again. One
+    /// that failed, and of which that was heard, is.
     pub(super) fn begin(self: &Arc<Self>, id: String, order: Result<WorkOrder>) -> Result<()> {
         let mut state = self.state();
-        if let Some(came) = state.results.iter_mut().find(|came| came.id == id) {
-            (came.is_delivered, came.unknown_since) = (false, None);
-            return Ok(());
-        }
-        if state.at_work.contains_key(&id) {
+        if state.tells(&id) || state.at_work.contains_key(&id) {
             return Ok(());
         }
         let (cancel, progress) = (Cancel::default(), Arc::<Progress>::default());
@@ -110,13 +141,7 @@ impl Orders {
         if is_broken_off {
             return;
         }
-        let done = told(done);
-        let (is_delivered, unknown_since) = (false, None);
-        state.results.push_back(Came { id, done, is_delivered, unknown_since });
-        if state.results.len() > MOST_RESULTS {
-            let delivered = state.results.iter().position(|came| came.is_delivered);
-            state.results.remove(delivered.unwrap_or(0));
-        }
+        state.remember(id, done);
     }
 
     /// How far each is.
@@ -158,14 +183,9 @@ impl Orders {
         open.map(|came| (came.id.clone(), came.done.clone())).collect()
     }
 
-    /// The manager heard of it. It may not know it yet, or no more.
     pub(super) fn delivered(&self, id: &str, is_known: bool) {
         let now = self.host.env.clock.elapsed();
-        let mut state = self.state();
-        if let Some(came) = state.results.iter_mut().find(|came| came.id == id) {
-            let since = *came.unknown_since.get_or_insert(now);
-            came.is_delivered = is_known || now.saturating_sub(since) > FORGOTTEN;
-        }
+        self.state().delivered(id, is_known, now);
     }
 
     /// Breaks everything off; it is begun again by the next process.
@@ -197,5 +217,53 @@ fn told(done: Result<Done>) -> WorkDone {
             let failure = serde_json::to_value(&error).unwrap_or_default();
             WorkDone { result: None, failure: Some(failure) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tintype_runner::group::restore::Broken;
+
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    #[test]
+    fn what_was_done_is_told_again_and_what_failed_is_tried_again() {
+        let mut state = State::default();
+        assert!(!state.tells("a"), "nothing is known of it");
+        state.remember("a".into(), Ok(Done::Left(None)));
+        assert!(state.tells("a"));
+        state.delivered("a", true, NOW);
+        assert!(state.tells("a"), "it is done once");
+        let failed = || Err(Error::unavailable("the store does not answer"));
+        state.remember("b".into(), failed());
+        assert!(state.tells("b"), "nobody has heard it yet");
+        state.delivered("b", false, NOW);
+        assert!(state.tells("b"), "nobody waited for it");
+        state.delivered("b", true, NOW);
+        assert!(!state.tells("b"), "whoever heard it wants it tried again");
+        state.remember("b".into(), Ok(Done::Left(None)));
+        state.delivered("b", true, NOW);
+        assert!(state.tells("b"));
+        assert_eq!(state.results.len(), 2);
+    }
+
+    #[test]
+    fn a_restore_that_broke_goes_on_when_it_is_issued_again() {
+        let broken = Broken {
+            error: Error::unavailable("the store does not answer"),
+            is_undone: true,
+            left: Vec::new(),
+            undo_point: None,
+            is_restored: false,
+            is_announced: false,
+            kept: Vec::new(),
+        };
+        let mut state = State::default();
+        state.remember("a".into(), Ok(Done::Broken(Box::new(broken))));
+        assert!(state.tells("a"));
+        state.delivered("a", true, NOW);
+        assert!(!state.tells("a"));
     }
 }

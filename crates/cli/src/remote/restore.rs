@@ -26,6 +26,7 @@ Examples:
   tintype restore 3f2a --tenant acme                   one tenant out of a full one
   tintype restore 3f2a --as-new db=db2 --set db.path=/srv/db2.sqlite
   tintype restore 3f2a --path /tenants/system/volumes/srv/notes --to /tmp/look
+  tintype restore 3f2a --path …/srv/notes/a.txt --path …/srv/plans --to /tmp/look
   tintype restore list                                 which were interrupted
   tintype restore plan 01h…                            what was agreed to
   tintype restore resume 01h…                          go on with one of these
@@ -47,9 +48,9 @@ pub(crate) struct Args {
     tenants: Vec<String>,
     #[command(flatten)]
     of_new: crate::as_new::Beside,
-    /// A file or directory of the snapshot instead
+    /// A file or directory of the snapshot instead (repeatable: then each goes into DIR by its name)
     #[arg(long, value_name = "PATH", requires = "to", conflicts_with_all = ["apps", "as_new"])]
-    path: Option<String>,
+    path: Vec<String>,
     /// The directory on the manager's host, or on the agent's, that it goes into
     #[arg(long, value_name = "DIR", requires = "path")]
     to: Option<String>,
@@ -155,8 +156,13 @@ impl Args {
         let agent = self.agent.as_ref();
         let agent = agent.map(|name| noun::find::<AgentSpec>(client, name, None));
         let agent = agent.transpose()?.map(|agent| agent.id);
-        let files = self.path.as_ref().zip(self.to.as_ref()).map(|(path, to)| RestoreFiles {
-            path: path.clone(),
+        let (path, paths) = match &self.path[..] {
+            [one] => (Some(one.clone()), Vec::new()),
+            several => (None, several.to_vec()),
+        };
+        let files = self.to.as_ref().map(|to| RestoreFiles {
+            path,
+            paths,
             to: to.clone(),
             agent: agent.clone(),
             overwrite: self.overwrite,

@@ -1,14 +1,12 @@
 //! `snapshot`.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use serde_json::json;
 use tintype_api::client::Client;
-use tintype_api::page::Page;
 use tintype_api::resource::ResourceSpec;
 use tintype_api::snapshot::{
-    ChangedSnapshot, Excluded, NewSnapshot, Snapshot, SnapshotScope, Trigger,
+    ChangedSnapshot, Excluded, NewSnapshot, Snapshot, SnapshotQuery, SnapshotScope, Trigger,
 };
 use tintype_api::storage::StorageSpec;
 
@@ -29,6 +27,7 @@ Examples:
   tintype snapshot create --app shop --keep 14d
   tintype snapshot create --app shop --before-update -- ./upgrade.sh 2.1
   tintype snapshot list --resource shop
+  tintype snapshot list --search 'before the move'
   tintype snapshot show 3f2a…
   tintype snapshot ls 3f2a:/tenants/acme/volumes/web -l
   tintype snapshot ls 3f2a:/tenants/acme/vms/shop/disks/vda.img 2:/etc
@@ -111,6 +110,9 @@ pub(crate) struct List {
     resource: Option<String>,
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
+    /// Those whose name or note has this in it, or whose id begins with it
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -271,14 +273,14 @@ pub(super) fn find(client: &Client, wanted: &str) -> anyhow::Result<Snapshot> {
         return Ok(client.get(&format!("/snapshots/{wanted}"))?);
     }
     // Whoever sees all tenants means the own one by it: of others each is named by its id.
-    let of = match wanted {
-        "latest" => format!("&tenant={}", client.whoami()?.tenant),
-        _ => String::new(),
+    let (tenant, q) = match wanted {
+        "latest" => (Some(client.whoami()?.tenant.to_string()), None),
+        start => (None, Some(start.to_owned())),
     };
-    let mut cursor = String::new();
+    let mut query = SnapshotQuery { limit: Some(1000), tenant, q, ..SnapshotQuery::default() };
     let mut found = Vec::new();
     loop {
-        let page: Page<Snapshot> = client.get(&format!("/snapshots?limit=1000{of}{cursor}"))?;
+        let page = client.snapshots(&query)?;
         let fits = |snapshot: &Snapshot| match wanted {
             "latest" => snapshot.trigger != Trigger::PreRestore && snapshot.full.is_none(),
             start => snapshot.id.starts_with(start),
@@ -288,7 +290,7 @@ pub(super) fn find(client: &Client, wanted: &str) -> anyhow::Result<Snapshot> {
             return Ok(found.swap_remove(0));
         }
         match page.next {
-            Some(next) => cursor = format!("&cursor={next}"),
+            Some(next) => query.cursor = Some(next),
             None => break,
         }
     }
@@ -322,20 +324,22 @@ fn kept(snapshot: &Snapshot) -> String {
 
 impl List {
     fn seen(&self, client: &Client) -> anyhow::Result<View> {
-        let tenants = Tenants::of(client)?;
-        let mut path = format!("/snapshots?limit={}", self.newest.limit);
-        if let Some(tenant) = &self.tenant {
-            let _ = write!(path, "&tenant={}", tenants.id(tenant)?);
-        }
-        if let Some(name) = &self.resource {
-            let resource = noun::find::<ResourceSpec>(client, name, self.tenant.as_deref())?;
-            let _ = write!(path, "&resource={}", resource.id);
-        }
-        let page: Page<Snapshot> = client.get(&path)?;
+        let tenant = self.tenant.as_ref();
+        let tenant = tenant.map(|name| Tenants::of(client)?.id(name)).transpose()?;
+        let resource = self.resource.as_ref();
+        let resource = resource
+            .map(|name| noun::find::<ResourceSpec>(client, name, self.tenant.as_deref()))
+            .transpose()?;
+        let page = client.snapshots(&SnapshotQuery {
+            limit: Some(self.newest.limit),
+            tenant: tenant.map(|id| id.to_string()),
+            resource: resource.map(|resource| resource.id.to_string()),
+            q: self.search.clone(),
+            ..SnapshotQuery::default()
+        })?;
         let mut view = View::default();
         let columns =
             ["snapshot", "time", "tenant", "scope", "state", "size", "kept", "storage", "name"];
-        let storages = client.list::<StorageSpec>()?;
         let mut table = Table::new(columns, &[5]);
         for one in page.items {
             view = view.with("snapshot", json!(one));
@@ -345,17 +349,15 @@ impl List {
                 (_, Some(first)) => format!("{} (copy of {})", one.name, short(first)),
                 _ => one.name.clone(),
             };
-            let storage = storages.iter().find(|storage| storage.id == one.storage);
-            let storage = storage.map(|storage| storage.name.clone());
             table.row([
                 short(&one.id).to_owned(),
                 show::time(one.time),
-                tenants.name(&one.tenant),
+                one.tenant_name.clone().unwrap_or_else(|| one.tenant.to_string()),
                 one.scope.name().to_owned(),
                 state.to_owned(),
                 show::bytes(one.bytes),
                 kept(&one),
-                storage.unwrap_or_else(|| one.storage.to_string()),
+                one.storage_name.clone().unwrap_or_else(|| one.storage.to_string()),
                 name,
             ]);
         }
@@ -369,13 +371,16 @@ impl List {
 
 fn seen(client: &Client, snapshot: &Snapshot) -> anyhow::Result<View> {
     let mut view = View::default().with("snapshot", json!(snapshot)).document(snapshot)?;
-    let mut table = Table::new(["item", "kind", "outcome", "consistency", "size", "why"], &[4]);
+    let mut table =
+        Table::new(["item", "tenant", "kind", "outcome", "consistency", "size", "why"], &[5]);
     for item in client.snapshot_items(&snapshot.id)? {
         view = view.with("item", json!(item));
+        let tenant = item.tenant_name.unwrap_or_default();
         let level = item.consistency.map(|level| level.to_string()).unwrap_or_default();
         let outcome = json!(item.outcome).as_str().unwrap_or_default().to_owned();
         let why = item.reason.unwrap_or_default();
-        table.row([item.name, item.kind.to_string(), outcome, level, show::bytes(item.bytes), why]);
+        let (kind, size) = (item.kind.to_string(), show::bytes(item.bytes));
+        table.row([item.name, tenant, kind, outcome, level, size, why]);
     }
     Ok(view.line("").table(&table))
 }

@@ -152,6 +152,7 @@ impl Args {
         };
         Ok(Request {
             path: self.place.path.clone().unwrap_or_default(),
+            also: Vec::new(),
             destination,
             include,
             exclude: patterns(&self.exclude, "--exclude")?,

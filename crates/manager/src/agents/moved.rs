@@ -16,14 +16,12 @@ use tintype_model::identifier::Id;
 use tokio::sync::watch;
 
 use crate::catalog::facts;
-use crate::catalog::objects::Filter;
 use crate::state::State;
 use crate::vaults::blocking;
 
 /// Of the facts: the addresses that agents were told last. It travels with the manager's state, and
 /// is how a recovered manager sees that it is elsewhere.
 const FACT: &str = "agents-addresses";
-const MOST: i64 = 100_000;
 /// A storage that could not be written to is tried again.
 const AGAIN: Duration = Duration::from_mins(1);
 
@@ -61,9 +59,8 @@ pub async fn tell(state: &State) -> Result<()> {
     if fact.as_ref() == Some(&told_before) {
         return Ok(());
     }
-    let all = Filter { limit: MOST, ..Filter::default() };
-    let agents: Vec<Object<AgentSpec>> = state.catalog.list(&all).await?;
-    let storages: Vec<Object<StorageSpec>> = state.catalog.list(&all).await?;
+    let agents: Vec<Object<AgentSpec>> = state.catalog.all(None).await?;
+    let storages: Vec<Object<StorageSpec>> = state.catalog.all(None).await?;
     let reached = storages
         .into_iter()
         .filter(|s| s.spec.kind == StorageKind::Mounted || s.spec.kind.scheme().is_some());

@@ -110,7 +110,7 @@ pub async fn named<S: Kind>(
 }
 
 /// Names have plain letters only: both databases know their lower case.
-fn part_of(text: &str) -> String {
+pub(super) fn part_of(text: &str) -> String {
     let mut pattern = "%".to_owned();
     for c in text.to_ascii_lowercase().chars() {
         if matches!(c, '%' | '_' | '!') {
@@ -136,6 +136,12 @@ pub async fn list<S: Kind>(on: &mut AnyConnection, filter: &Filter) -> Result<Ve
     let query = query.bind(after).bind(part.clone()).bind(part).bind(filter.limit);
     let rows = query.fetch_all(on).await;
     rows.map_err(|error| failed("reading", error))?.iter().map(object).collect()
+}
+
+/// Of one tenant, or of all.
+pub async fn all<S: Kind>(on: &mut AnyConnection, tenant: Option<&Id>) -> Result<Vec<Object<S>>> {
+    let filter = Filter { tenant: tenant.cloned(), limit: i64::MAX, ..Filter::default() };
+    list(on, &filter).await
 }
 
 /// `AlreadyExists` where the tenant has one of that name.
@@ -208,6 +214,10 @@ fn taken(error: sqlx::Error, kind: &str, name: &str) -> Error {
 impl Catalog {
     pub async fn get<S: Kind>(&self, id: &Id) -> Result<Object<S>> {
         get(&mut *self.read().await?, id).await
+    }
+
+    pub async fn all<S: Kind>(&self, tenant: Option<&Id>) -> Result<Vec<Object<S>>> {
+        all(&mut *self.read().await?, tenant).await
     }
 
     pub async fn list<S: Kind>(&self, filter: &Filter) -> Result<Vec<Object<S>>> {

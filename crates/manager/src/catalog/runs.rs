@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 use serde_json::Value;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use tintype_api::change::Change;
+use tintype_api::restore::NewRestore;
 use tintype_api::run::{LogLevel, LogLine, Run, RunKind, RunProgress, RunState};
 use tintype_model::identifier::Id;
 use tintype_model::{Error, ErrorKind, Result};
@@ -51,6 +53,23 @@ pub struct Stored {
     pub priority: i64,
     pub storage: String,
     pub owner: String,
+}
+
+impl Stored {
+    /// What its kind needs to know.
+    pub fn read_spec<'s, T: Deserialize<'s>>(&'s self) -> Result<T> {
+        self.read(&self.spec)
+    }
+
+    /// The same of a restore: what was asked for.
+    pub fn read_new(&self) -> Result<NewRestore> {
+        self.read(&self.spec["new"])
+    }
+
+    fn read<'s, T: Deserialize<'s>>(&self, value: &'s Value) -> Result<T> {
+        let wrong = |error| Error::corrupt(format!("what run {} is to do: {error}", self.run.id));
+        T::deserialize(value).map_err(wrong)
+    }
 }
 
 const COLUMNS: &str = "id, tenant, kind, state, title, actor, priority, created, not_before, \

@@ -10,7 +10,11 @@ use tintype_model::identifier::Id;
 use tintype_model::{Error, Result};
 
 use super::items::item;
+use super::objects::part_of;
 use super::{column, events, failed};
+
+/// So many are looked through at once for a text.
+const BATCH: i64 = 1000;
 
 /// A snapshot, and in which repository it lies.
 #[derive(Clone, Debug)]
@@ -26,6 +30,8 @@ pub struct Filter {
     pub scope: Option<SnapshotScope>,
     pub repository: Option<Id>,
     pub resource: Option<String>,
+    /// In the name or note, or at the beginning of the id; whatever the case.
+    pub text: Option<String>,
     pub with_private: bool,
     /// Those before this one: milliseconds and id.
     pub before: Option<(i64, String)>,
@@ -109,7 +115,38 @@ pub async fn items(on: &mut AnyConnection, id: &str) -> Result<Vec<SnapshotItem>
     rows.iter().map(item).collect()
 }
 
+/// A pattern of LIKE that the documents of all that say `text` fit, and some others.
+fn pattern_of(text: &str) -> String {
+    let text = serde_json::Value::from(text).to_string();
+    let part = part_of(text.trim_matches('"'));
+    // What is upper and lower case beyond ASCII, databases do not agree on.
+    part.chars().map(|c| if c.is_ascii() { c } else { '%' }).collect()
+}
+
+/// `text` is in lower case.
+fn says(snapshot: &Snapshot, text: &str) -> bool {
+    let has = |words: &str| words.to_lowercase().contains(text);
+    snapshot.id.starts_with(text) || has(&snapshot.name) || has(&snapshot.note)
+}
+
 pub async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Known>> {
+    let Some(text) = &filter.text else { return rows(on, filter).await };
+    let (text, mut found) = (text.to_lowercase(), Vec::new());
+    let mut batch = Filter { limit: BATCH, ..filter.clone() };
+    loop {
+        let next = rows(on, &batch).await?;
+        let is_last = (next.len() as i64) < BATCH;
+        let last = next.last().map(|Known { snapshot, .. }| snapshot);
+        batch.before = last.map(|last| (last.time.as_millisecond(), last.id.clone()));
+        found.extend(next.into_iter().filter(|known| says(&known.snapshot, &text)));
+        if is_last || found.len() as i64 >= filter.limit {
+            found.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
+            return Ok(found);
+        }
+    }
+}
+
+async fn rows(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Known>> {
     // In the order of an index that begins with what is asked for.
     let (from, time, id) = match filter.resource {
         Some(_) => ("item i JOIN snapshot s ON s.id = i.snapshot", "i.time", "i.snapshot"),
@@ -119,19 +156,23 @@ pub async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Known>>
     let mut values: Vec<String> = Vec::new();
     let mut and = |condition: &str, value: &str| {
         values.push(value.to_owned());
-        let _ = write!(sql, " AND {condition} = ${}", values.len());
+        let _ = write!(sql, " AND {condition} ${}", values.len());
     };
     if let Some(tenant) = &filter.tenant {
-        and("s.tenant", tenant.as_str());
+        and("s.tenant =", tenant.as_str());
     }
     if let Some(scope) = filter.scope {
-        and("s.scope", scope.name());
+        and("s.scope =", scope.name());
     }
     if let Some(repository) = &filter.repository {
-        and("s.repository", repository.as_str());
+        and("s.repository =", repository.as_str());
     }
     if let Some(resource) = &filter.resource {
-        and("i.resource", resource);
+        and("i.resource =", resource);
+    }
+    if let Some(text) = &filter.text {
+        and("LOWER(s.document) LIKE", &pattern_of(text));
+        sql.push_str(" ESCAPE '!'");
     }
     if !filter.with_private {
         sql.push_str(" AND s.is_private = 0");
@@ -163,4 +204,35 @@ pub async fn last_bytes(on: &mut AnyConnection, resource: &Id) -> Result<Option<
     let row = query.bind(resource.as_str()).fetch_optional(on).await;
     let row = row.map_err(|error| failed("reading", error))?;
     row.map(|row| Ok(item(&row)?.bytes)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_found_in_name_note_and_at_the_beginning_of_the_id() {
+        let id = "0".repeat(26);
+        let value = json!({
+            "id": "3f2a81d0", "tenant": id, "storage": id, "scope": "partial", "trigger": "manual",
+            "name": "Vor der Änderung", "note": "100% of \"it\"", "time": "2030-01-01T00:00:00Z",
+            "by": "x", "is_complete": true, "entries": 0, "bytes": 0, "stored_bytes": 0,
+            "captured": 0, "failed": 0, "skipped": 0,
+        });
+        let snapshot: Snapshot = serde_json::from_value(value).unwrap();
+        for (text, is_found) in [
+            ("3F2A", true),
+            ("81d0", false),
+            ("der ä", true),
+            ("ÄNDERUNG", true),
+            ("100% OF \"", true),
+            ("partial", false),
+            ("name", false),
+        ] {
+            assert_eq!(says(&snapshot, &text.to_lowercase()), is_found, "{text}");
+        }
+        assert_eq!(pattern_of("ÄND_\"%"), "%%nd!_\\\"!%%");
+    }
 }

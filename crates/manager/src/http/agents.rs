@@ -16,7 +16,7 @@ use crate::auth::caller::Caller;
 use crate::auth::secret;
 use crate::catalog::{facts, objects as stored};
 use crate::http::failure::Failure;
-use crate::http::objects::{Context, Rules, entry, handlers};
+use crate::http::objects::{Context, Rules, entry, handlers, own};
 
 handlers!(AgentSpec, "agent", "/api/v1/agents", "/api/v1/agents/{id}");
 
@@ -64,8 +64,7 @@ pub(in crate::http) async fn state(
     caller: Asking,
     OneId(id): OneId,
 ) -> Outcome<Json<AgentState>> {
-    let agent = state.catalog.get::<AgentSpec>(&id).await?;
-    caller.check_id(&agent.tenant, &format!("there is no agent {id}"))?;
+    own::<AgentSpec>(&state, &caller, &id).await?;
     let known = facts::state::<AgentState>(&mut *state.catalog.read().await?, "agent", &id).await?;
     let mut shown = known.unwrap_or_else(unheard);
     if let Some(seen) = state.outbox.seen(&id) {
@@ -202,8 +201,7 @@ pub(in crate::http) async fn discover(
     caller: Asking,
     OneId(id): OneId,
 ) -> Outcome<Json<Discovered>> {
-    let agent = state.catalog.get::<AgentSpec>(&id).await?;
-    caller.check_id(&agent.tenant, &format!("there is no agent {id}"))?;
+    let agent = own::<AgentSpec>(&state, &caller, &id).await?;
     for_the_system(&caller)?;
     let tenant = agent.tenant.clone();
     let (place, found) = discovered(&state, Some(agent)).await?;

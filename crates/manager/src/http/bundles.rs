@@ -9,8 +9,8 @@ use tintype_api::bundle::{Bundle, NewBundle, Secret, SecretsQuery};
 use tintype_api::page::{DEFAULT_LIMIT, Page, PageQuery};
 use tintype_api::problem::{Code, Problem};
 use tintype_api::run::{RunKind, RunState};
+use tintype_model::Error;
 use tintype_model::identifier::Id;
-use tintype_model::{Error, ErrorKind};
 use tintype_runner::vault::{AgeRecipient, encode_hex};
 
 use super::content::download::{self, Download};
@@ -19,7 +19,7 @@ use super::failure::{Failure, Outcome};
 use super::input::{Asked, Body, OneId, cursor_of, limit_of, page};
 use super::objects::entry;
 use super::router::Asking;
-use super::runs::shown;
+use super::runs::{find_of, shown};
 use super::snapshots::{find, told_to};
 use crate::auth::caller::Caller;
 use crate::catalog::runs::{self as stored, Stored};
@@ -155,22 +155,11 @@ pub(super) async fn create(
 
 /// One that is there, or was.
 async fn bundle(state: &State, caller: &Caller, id: &Id) -> Outcome<Stored> {
-    let absent = || Failure::new(Code::NotFound, format!("there is no bundle {id}"));
-    let found = match stored::get(&mut *state.catalog.read().await?, id).await {
-        Err(error) if error.is(ErrorKind::NotFound) => return Err(absent()),
-        found => found?,
-    };
-    caller.check_id(&found.run.tenant, &format!("there is no bundle {id}"))?;
-    if found.run.kind == RunKind::Export { Ok(found) } else { Err(absent()) }
-}
-
-fn spec_of(found: &Stored) -> Outcome<ExportSpec> {
-    let spec = serde_json::from_value(found.spec.clone());
-    Ok(spec.map_err(|error| Error::corrupt(format!("the catalog: a bundle: {error}")))?)
+    find_of(state, caller, id, "bundle", Some(RunKind::Export)).await
 }
 
 fn bundle_of(state: &State, found: Stored) -> Outcome<Bundle> {
-    let spec = spec_of(&found)?;
+    let spec: ExportSpec = found.read_spec()?;
     let id = found.run.id.clone();
     let is_done = matches!(found.run.state, RunState::Succeeded | RunState::Incomplete);
     let size_bytes = match is_done {
@@ -269,7 +258,7 @@ pub(super) async fn content(
         let what = format!("the bundle is not there: its run is {}", found.run.state.name());
         return Err(Failure::new(Code::NotFound, what).cure("wait for the end of its run"));
     }
-    let spec = spec_of(&found)?;
+    let spec: ExportSpec = found.read_spec()?;
     let path = state.bundle_file(&id)?;
     let file = match std::fs::File::open(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -313,7 +302,7 @@ pub(super) async fn delete(
     let mut change = state.catalog.change().await?;
     // One that is over already has nothing to end.
     stored::cancel(change.on(), &id, state.now()).await?;
-    let object = format!("snapshot {}", spec_of(&found)?.snapshot);
+    let object = format!("snapshot {}", found.read_spec::<ExportSpec>()?.snapshot);
     let mut told = entry(&state, &caller, &found.run.tenant, "bundle.delete", &object);
     told.detail = json!({ "bundle": id });
     change.commit(&told).await?;

@@ -9,15 +9,13 @@ use tintype_model::{Error, Result as ModelResult};
 use tintype_runner::vault::Passwords;
 
 use super::resources::exists;
-use crate::catalog::objects::{self as stored, Filter};
+use crate::catalog::objects as stored;
 use crate::catalog::secrets;
 use crate::connectors::{secret_of, tried};
 use crate::http::failure::Failure;
 use crate::http::objects::{Context, Rules, candidate, entry, handlers_but_change, make, own};
 
 handlers_but_change!(ConnectorSpec, "connector", "/api/v1/connectors", "/api/v1/connectors/{id}");
-
-const MOST_RESOURCES: i64 = 100_000;
 
 impl Rules for ConnectorSpec {
     fn check(&self) -> ModelResult<()> {
@@ -72,8 +70,7 @@ impl Rules for ConnectorSpec {
 }
 
 async fn unused(context: &mut Context<'_>, id: &Id, name: &str) -> Outcome<()> {
-    let filter = Filter { limit: MOST_RESOURCES, ..Filter::default() };
-    let all = stored::list::<ResourceSpec>(context.on, &filter).await?;
+    let all = stored::all::<ResourceSpec>(context.on, None).await?;
     match all.iter().find(|resource| resource.spec.through.as_ref() == Some(id)) {
         None => Ok(()),
         Some(resource) => {

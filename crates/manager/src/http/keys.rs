@@ -10,14 +10,14 @@ use tintype_api::key::{KeySlot, KeysQuery, NewKeySlot, RecoveryWords};
 use tintype_api::object::Object;
 use tintype_api::problem::{Code, Problem};
 use tintype_api::storage::StorageSpec;
+use tintype_model::Error;
 use tintype_model::identifier::Id;
-use tintype_model::{Error, ErrorKind};
 use tintype_runner::vault::{AgeRecipient, DataKey, Passphrase, Vault};
 use zeroize::Zeroizing;
 
 use super::failure::{Failure, Outcome};
 use super::input::{Asked, Body, OneId};
-use super::objects::{acted, entry};
+use super::objects::{acted, entry, own};
 use super::router::Asking;
 use crate::auth::caller::Caller;
 use crate::catalog::repositories;
@@ -46,13 +46,7 @@ async fn opened(
     query: &KeysQuery,
 ) -> Outcome<Opened> {
     let absent = |what: String| Failure::new(Code::NotFound, what);
-    let storage: Object<StorageSpec> = match state.catalog.get(storage).await {
-        Err(error) if error.is(ErrorKind::NotFound) => {
-            return Err(absent(format!("there is no storage {storage}")));
-        }
-        storage => storage?,
-    };
-    caller.check_id(&storage.tenant, &format!("there is no storage {}", storage.id))?;
+    let storage = own::<StorageSpec>(state, caller, storage).await?;
     let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
     let tenant = wanted.unwrap_or_else(|| caller.actor.tenant.clone());
     let mut on = state.catalog.read().await?;

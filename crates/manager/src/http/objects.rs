@@ -126,11 +126,11 @@ pub(super) fn entry<'a>(
 }
 
 /// What names must have in them.
-pub(super) fn part_of(query: &ListQuery) -> Outcome<Option<String>> {
-    let part = query.q.clone().filter(|part| !part.is_empty());
-    match part.as_ref().is_some_and(|part| part.len() > NAME_BYTES) {
+pub(super) fn part_of(q: Option<&str>) -> Outcome<Option<String>> {
+    let part = q.filter(|part| !part.is_empty());
+    match part.is_some_and(|part| part.len() > NAME_BYTES) {
         true => Err(Failure::new(Code::Invalid, format!("`q` has at most {NAME_BYTES} bytes"))),
-        false => Ok(part),
+        false => Ok(part.map(str::to_owned)),
     }
 }
 
@@ -167,7 +167,7 @@ pub(super) async fn list<S: Rules>(
     let filter = Filter {
         tenant: caller.scope(wanted?),
         name: query.name.clone(),
-        part: part_of(query)?,
+        part: part_of(query.q.as_deref())?,
         after: cursor_of(query.cursor.as_deref(), |text| text.parse().ok())?,
         limit: limit as i64 + 1,
     };
@@ -180,6 +180,21 @@ pub(super) async fn own<S: Kind>(state: &State, caller: &Caller, id: &Id) -> Out
     let object = state.catalog.get::<S>(id).await?;
     caller.check_id(&object.tenant, &absent::<S>(id))?;
     Ok(object)
+}
+
+/// The tenant that is asked about: one's own unless told.
+pub(super) async fn tenant_of(
+    state: &State,
+    caller: &Caller,
+    wanted: Option<Id>,
+) -> Outcome<Object<TenantSpec>> {
+    let id = wanted.unwrap_or_else(|| caller.actor.tenant.clone());
+    let absent = format!("there is no tenant {id}");
+    // Whether it is there is not for everybody to know.
+    caller.check_id(&id, &absent)?;
+    let tenant = state.tenant(&id).await?;
+    caller.check(&tenant, &absent)?;
+    Ok(tenant)
 }
 
 pub(super) async fn get<S: Rules>(state: &State, caller: &Caller, id: &Id) -> Outcome<Response> {

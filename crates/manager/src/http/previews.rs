@@ -5,18 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Json;
 use axum::extract::State as AxumState;
 use jiff::{Timestamp, tz};
-use tintype_api::object::Object;
-use tintype_api::problem::{Code, Problem};
+use tintype_api::problem::Problem;
 use tintype_api::profile::{
     Going, NewPreview, PeriodPreview, ProfileSpec, RetentionPreview, SnapshotPreview,
 };
-use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
 use tintype_model::profile::Period;
 use tintype_model::retention::{self, ExpiryPlan, PeriodKey, Taken, preview};
 
-use super::failure::{Failure, Outcome};
+use super::failure::Outcome;
 use super::input::Body;
+use super::objects::own;
 use super::router::Asking;
 use crate::catalog::snapshots::{self, Filter, Known};
 use crate::runs::care::{fact, minimums, resources};
@@ -90,14 +89,7 @@ pub(super) async fn create(
     caller: Asking,
     Body(new): Body<NewPreview>,
 ) -> Outcome<Json<RetentionPreview>> {
-    let absent = format!("there is no profile {}", new.profile);
-    let profile: Object<ProfileSpec> = match state.catalog.get(&new.profile).await {
-        Err(error) if error.is(ErrorKind::NotFound) => {
-            return Err(Failure::new(Code::NotFound, absent));
-        }
-        profile => profile?,
-    };
-    caller.check_id(&profile.tenant, &absent)?;
+    let profile = own::<ProfileSpec>(&state, &caller, &new.profile).await?;
     let spec = new.spec.unwrap_or_else(|| profile.spec.clone());
     spec.named("profile").check(tz::db())?;
     // Of the system's profiles some take a part in each tenant's repository.

@@ -7,12 +7,12 @@ use axum::response::IntoResponse;
 use tintype_api::problem::{Code, Problem};
 use tintype_api::resource::{NewReading, ReadProblem, ReadResource, ResourceReading, ResourceSpec};
 use tintype_model::Error;
-use tintype_model::identifier::Id;
 use tintype_model::resource::{Kind, Resource, Resources};
 use tintype_runner::vault;
 
 use super::failure::{Failure, Outcome};
 use super::input::Body;
+use super::objects::tenant_of;
 use super::router::Asking;
 use crate::runs::snapshot::resources_of;
 use crate::state::State;
@@ -48,14 +48,12 @@ pub(super) async fn read(
     caller: Asking,
     Body(new): Body<NewReading>,
 ) -> Outcome<Json<ResourceReading>> {
-    let tenant: Id = new.tenant.unwrap_or_else(|| caller.actor.tenant.clone());
-    caller.check_id(&tenant, &format!("there is no tenant {tenant}"))?;
-    state.tenant(&tenant).await?;
+    let tenant = tenant_of(&state, &caller, new.tenant).await?;
     if new.text.len() > MOST_BYTES {
         return Err(Failure::new(Code::TooLarge, "a description has at most 1 MiB here")
             .cure("give it to `tintype resource apply`"));
     }
-    let known = resources_of(&state, &tenant).await?;
+    let known = resources_of(&state, &tenant.id).await?;
     let known = known.iter().map(|known| known.spec.named(&known.name));
     Ok(Json(reading(&new.text, known.collect())))
 }

@@ -13,7 +13,7 @@ use tintype_model::resource::{Kind, Resource, Resources};
 use tintype_model::{Error, ErrorKind, Result as ModelResult};
 use tintype_runner::vault;
 
-use crate::catalog::objects::{self as stored, Filter};
+use crate::catalog::objects as stored;
 use crate::connectors::{Connectors, bare};
 use crate::http::failure::Failure;
 use crate::http::objects::{Context, Rules, create_handler, handlers};
@@ -21,8 +21,6 @@ use crate::runs::snapshot::MANAGER_NAME;
 
 handlers!(ResourceSpec, "resource", "/api/v1/resources", "/api/v1/resources/{id}");
 create_handler!(ResourceSpec, "resource", "/api/v1/resources");
-
-const MOST_RESOURCES: i64 = 100_000;
 
 impl Rules for ResourceSpec {
     fn check(&self) -> ModelResult<()> {
@@ -73,12 +71,7 @@ impl Rules for ResourceSpec {
         {
             exists(context, agent, &after.tenant).await?;
         }
-        let filter = Filter {
-            tenant: Some(after.tenant.clone()),
-            limit: MOST_RESOURCES,
-            ..Filter::default()
-        };
-        let all = stored::list::<Self>(context.on, &filter).await?;
+        let all = stored::all::<Self>(context.on, Some(&after.tenant)).await?;
         let others = all.iter().filter(|other| other.id != after.id);
         let mut described: Vec<Resource> = others.map(|o| o.spec.named(&o.name)).collect();
         if let Some(before) = before.filter(|before| before.name != after.name) {
@@ -93,12 +86,7 @@ impl Rules for ResourceSpec {
     }
 
     async fn may_go(context: &mut Context<'_>, object: &Object<Self>) -> Outcome<()> {
-        let filter = Filter {
-            tenant: Some(object.tenant.clone()),
-            limit: MOST_RESOURCES,
-            ..Filter::default()
-        };
-        let all = stored::list::<Self>(context.on, &filter).await?;
+        let all = stored::all::<Self>(context.on, Some(&object.tenant)).await?;
         let described: Vec<Resource> = all.iter().map(|o| o.spec.named(&o.name)).collect();
         used_by(&described, &object.name)?;
         match profiles_with(context, object).await?.first() {
@@ -117,12 +105,7 @@ async fn profiles_with(
     context: &mut Context<'_>,
     resource: &Object<ResourceSpec>,
 ) -> Outcome<Vec<(Object<ProfileSpec>, BTreeSet<String>)>> {
-    let filter = Filter {
-        tenant: Some(resource.tenant.clone()),
-        limit: MOST_RESOURCES,
-        ..Filter::default()
-    };
-    let all = stored::list::<ProfileSpec>(context.on, &filter).await?;
+    let all = stored::all::<ProfileSpec>(context.on, Some(&resource.tenant)).await?;
     let named = all.into_iter().filter_map(|profile| match &profile.spec.scope {
         Scope::Partial { resources, .. } if resources.contains(&resource.name) => {
             let others = resources.iter().filter(|name| **name != resource.name);

@@ -13,16 +13,16 @@ use tintype_api::problem::{Code, Problem};
 use tintype_api::restore::{ApplyRestore, NewRestore, NotRestored, Restore, RestorePlan, Standing};
 use tintype_api::run::{Run, RunKind, RunState};
 use tintype_api::snapshot::SnapshotScope;
+use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
 use tintype_model::rights::Role;
-use tintype_model::{Error, ErrorKind};
 use utoipa::IntoParams;
 
 use super::failure::{Failure, Outcome};
 use super::input::{Asked, Body, OneId, cursor_of, limit_of, page};
 use super::objects::entry;
 use super::router::Asking;
-use super::runs::shown;
+use super::runs::{find_of, shown};
 use super::snapshots::{find, told_to};
 use super::whole::{manager_command, restores_all};
 use crate::auth::caller::Caller;
@@ -143,7 +143,7 @@ fn may_reach(caller: &Caller, new: &NewRestore) -> Outcome<()> {
 async fn may_carry_out(state: &State, caller: &Caller, planned: &Stored) -> Outcome<NewRestore> {
     let absent = format!("there is no restore {}", planned.run.id);
     caller.check(&state.tenant(&planned.run.tenant).await?, &absent)?;
-    let new = asked_of(planned)?;
+    let new = planned.read_new()?;
     may_reach(caller, &new)?;
     find(state, caller, &new.snapshot).await?;
     if !caller.actor.is_system && planned.spec[OF_SYSTEM] != false {
@@ -195,16 +195,7 @@ pub(super) async fn apply(
 }
 
 async fn found(state: &State, caller: &Caller, id: &Id) -> Outcome<Stored> {
-    let absent = || Failure::new(Code::NotFound, format!("there is no restore {id}"));
-    let found = match stored::get(&mut *state.catalog.read().await?, id).await {
-        Err(error) if error.is(ErrorKind::NotFound) => return Err(absent()),
-        found => found?,
-    };
-    caller.check_id(&found.run.tenant, &format!("there is no restore {id}"))?;
-    match found.run.kind {
-        RunKind::Restore => Ok(found),
-        _ => Err(absent()),
-    }
+    find_of(state, caller, id, "restore", Some(RunKind::Restore)).await
 }
 
 /// The run that each restore is followed by, where there is one.
@@ -308,7 +299,7 @@ pub(super) async fn plan_of(
     if !caller.actor.is_system && is_hidden(&state, &restore).await? {
         return Err(Failure::new(Code::NotFound, absent));
     }
-    may_reach(&caller, &asked_of(&restore)?)?;
+    may_reach(&caller, &restore.read_new()?)?;
     let mut on = state.catalog.read().await?;
     let mut kept = plans::kept(&mut on, &id).await?;
     if let (None, Some(of)) = (&kept, restore.spec["of"].as_str()) {
@@ -332,11 +323,6 @@ async fn is_hidden(state: &State, restore: &stored::Stored) -> Outcome<bool> {
         Err(error) if error.is(ErrorKind::NotFound) => Ok(restore.spec["is_private"] != false),
         known => Ok(known?.snapshot.is_private),
     }
-}
-
-fn asked_of(restore: &stored::Stored) -> Outcome<NewRestore> {
-    let asked = serde_json::from_value(restore.spec["new"].clone());
-    Ok(asked.map_err(|error| Error::corrupt(format!("what the restore is to do: {error}")))?)
 }
 
 /// Goes on with a restore that was interrupted, as it was agreed to: hosts that are done stay so.

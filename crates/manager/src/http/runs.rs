@@ -11,7 +11,7 @@ use futures_util::Stream;
 use futures_util::stream;
 use tintype_api::page::{DEFAULT_LIMIT, Page};
 use tintype_api::problem::{Code, Problem};
-use tintype_api::run::{LogLine, Run, RunEvent, RunQuery};
+use tintype_api::run::{LogLine, Run, RunEvent, RunKind, RunQuery};
 use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
 use tintype_model::rights::{Action, Role};
@@ -44,7 +44,18 @@ pub(super) fn shown(state: &State, stored: Stored) -> Run {
 }
 
 async fn find(state: &State, caller: &Caller, id: &Id) -> Outcome<Stored> {
-    let absent = format!("there is no run {id}");
+    find_of(state, caller, id, "run", None).await
+}
+
+/// One that is called by what it does; one of another kind is none.
+pub(super) async fn find_of(
+    state: &State,
+    caller: &Caller,
+    id: &Id,
+    noun: &str,
+    kind: Option<RunKind>,
+) -> Outcome<Stored> {
+    let absent = format!("there is no {noun} {id}");
     let found = match stored::get(&mut *state.catalog.read().await?, id).await {
         Err(error) if error.is(ErrorKind::NotFound) => {
             return Err(Failure::new(Code::NotFound, absent));
@@ -52,7 +63,10 @@ async fn find(state: &State, caller: &Caller, id: &Id) -> Outcome<Stored> {
         found => found?,
     };
     caller.check_id(&found.run.tenant, &absent)?;
-    Ok(found)
+    match kind.is_none_or(|kind| kind == found.run.kind) {
+        true => Ok(found),
+        false => Err(Failure::new(Code::NotFound, absent)),
+    }
 }
 
 /// Newest first.

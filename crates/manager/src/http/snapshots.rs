@@ -1,6 +1,6 @@
 //! Snapshots: taken, listed, kept, deleted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::{Path, State as AxumState};
@@ -12,7 +12,8 @@ use tintype_api::run::{Run, RunKind};
 use tintype_api::snapshot::{
     ChangedSnapshot, NewSnapshot, Snapshot, SnapshotItem, SnapshotQuery, SnapshotScope, Trigger,
 };
-use tintype_api::tenant::SYSTEM;
+use tintype_api::storage::StorageSpec;
+use tintype_api::tenant::{SYSTEM, TenantSpec};
 use tintype_model::identifier::Id;
 use tintype_model::rights::Role;
 use tintype_model::{Error, ErrorKind};
@@ -20,16 +21,17 @@ use tintype_runner::vault::{Change, Standing};
 
 use super::failure::{Failure, Outcome};
 use super::input::{Asked, Body, cursor_of, limit_of, page};
-use super::objects::{acted, entry};
+use super::objects::{acted, entry, part_of, tenant_of};
 use super::router::Asking;
 use super::runs::shown;
+use super::storages::is_seen;
 use crate::auth::caller::Caller;
 use crate::catalog::snapshots::{Filter, Known};
 use crate::catalog::{runs as stored_runs, snapshots};
 use crate::runs::begin::{self, BY_HAND, Wanted};
 use crate::runs::captured::stand;
 use crate::runs::restore::vault_of;
-use crate::runs::snapshot::{Spec, chosen, expiry, resources_of};
+use crate::runs::snapshot::{Spec, chosen, expiry, resources_of, there};
 use crate::runs::{locks, parts};
 use crate::state::State;
 use crate::vaults::{blocking, usable_storage};
@@ -82,6 +84,7 @@ pub(super) async fn list(
         scope: query.scope,
         repository: None,
         resource: resource.map(|id| id.to_string()),
+        text: part_of(query.q.as_deref())?,
         with_private: caller.actor.is_system,
         before: cursor_of(query.cursor.as_deref(), |text| {
             let (time, id) = text.split_once('-')?;
@@ -90,7 +93,8 @@ pub(super) async fn list(
         limit: limit as i64 + 1,
     };
     let found = snapshots::list(&mut *state.catalog.read().await?, &filter).await?;
-    let snapshots = found.into_iter().map(|known| known.snapshot).collect();
+    let mut snapshots: Vec<Snapshot> = found.into_iter().map(|known| known.snapshot).collect();
+    Names::default().say(&state, &caller, &mut snapshots).await?;
     Ok(page(snapshots, limit, |last: &Snapshot| {
         format!("{}-{}", last.time.as_millisecond(), last.id)
     }))
@@ -109,10 +113,59 @@ pub(super) async fn get(
     caller: Asking,
     Path(id): Path<String>,
 ) -> Outcome<Json<Snapshot>> {
-    Ok(Json(find(&state, &caller, &id).await?.snapshot))
+    let mut one = [find(&state, &caller, &id).await?.snapshot];
+    Names::default().say(&state, &caller, &mut one).await?;
+    let [snapshot] = one;
+    Ok(Json(snapshot))
 }
 
-/// What it holds, resource by resource.
+/// How tenants and storages are called now, by their ids.
+#[derive(Default)]
+struct Names {
+    tenants: BTreeMap<Id, Option<String>>,
+    storages: BTreeMap<Id, Option<String>>,
+}
+
+impl Names {
+    async fn say(
+        &mut self,
+        state: &State,
+        caller: &Caller,
+        snapshots: &mut [Snapshot],
+    ) -> Outcome<()> {
+        for snapshot in snapshots {
+            snapshot.tenant_name = self.tenant(state, &snapshot.tenant).await?;
+            snapshot.storage_name = self.storage(state, caller, &snapshot.storage).await?;
+        }
+        Ok(())
+    }
+
+    async fn tenant(&mut self, state: &State, id: &Id) -> Outcome<Option<String>> {
+        if let Some(known) = self.tenants.get(id) {
+            return Ok(known.clone());
+        }
+        let name = there::<TenantSpec>(state, id).await?.map(|tenant| tenant.name);
+        self.tenants.insert(id.clone(), name.clone());
+        Ok(name)
+    }
+
+    async fn storage(
+        &mut self,
+        state: &State,
+        caller: &Caller,
+        id: &Id,
+    ) -> Outcome<Option<String>> {
+        if let Some(known) = self.storages.get(id) {
+            return Ok(known.clone());
+        }
+        let found = there::<StorageSpec>(state, id).await?;
+        let name = found.filter(|storage| is_seen(caller, storage)).map(|storage| storage.name);
+        self.storages.insert(id.clone(), name.clone());
+        Ok(name)
+    }
+}
+
+/// What it holds, resource by resource; of a full one also what its tenants' parts hold.
 #[utoipa::path(
     get, path = "/api/v1/snapshots/{id}/items", operation_id = "list-snapshot-items",
     tag = "snapshot", params(("id" = String, Path)),
@@ -126,9 +179,24 @@ pub(super) async fn items(
     caller: Asking,
     Path(id): Path<String>,
 ) -> Outcome<Json<Vec<SnapshotItem>>> {
-    let known = find(&state, &caller, &id).await?;
+    // Whoever sees a full one sees all tenants.
+    let snapshot = find(&state, &caller, &id).await?.snapshot;
+    let mut held = Vec::new();
+    let mut parts = parts::of(&state, &snapshot).await?;
+    parts.insert(0, snapshot);
+    Names::default().say(&state, &caller, &mut parts).await?;
+    parts[1..].sort_by(|a, b| a.tenant_name.cmp(&b.tenant_name));
     let mut on = state.catalog.read().await?;
-    Ok(Json(snapshots::items(&mut on, &known.snapshot.id).await?))
+    for part in &parts {
+        let items = snapshots::items(&mut on, &part.id).await?;
+        held.extend(items.into_iter().map(|item| SnapshotItem {
+            tenant: Some(part.tenant.clone()),
+            tenant_name: part.tenant_name.clone(),
+            part: (part.id != parts[0].id).then(|| part.id.clone()),
+            ..item
+        }));
+    }
+    Ok(Json(held))
 }
 
 /// Queues a snapshot; the run says how far it is.
@@ -145,11 +213,7 @@ pub(super) async fn create(
     caller: Asking,
     Body(new): Body<NewSnapshot>,
 ) -> Outcome<(StatusCode, Json<Run>)> {
-    let tenant = new.tenant.clone().unwrap_or_else(|| caller.actor.tenant.clone());
-    let absent = format!("there is no tenant {tenant}");
-    caller.check_id(&tenant, &absent)?;
-    let tenant = state.tenant(&tenant).await?;
-    caller.check(&tenant, &absent)?;
+    let tenant = tenant_of(&state, &caller, new.tenant.clone()).await?;
     may_take(&caller, &new)?;
     if !tenant.spec.is_entitled && !new.scope.holds_manager() {
         let what = format!("snapshots are switched off for tenant {}", tenant.name);

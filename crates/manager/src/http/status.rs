@@ -17,14 +17,12 @@ use super::failure::{Failure, Outcome};
 use super::input::{Asked, cursor_of, limit_of};
 use super::router::Asking;
 use crate::catalog::facts;
-use crate::catalog::objects::{Filter, Kind as _};
+use crate::catalog::objects::Kind as _;
 use crate::days;
 use crate::runs::parts;
 use crate::standings::{self, Row};
 use crate::state::State;
 use crate::warnings::{Found, warnings};
-
-const MOST: i64 = 1_000_000;
 
 /// What can be restored as of when, and what speaks against it.
 #[utoipa::path(
@@ -43,8 +41,7 @@ pub(super) async fn get(
     let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
     let tenant = caller.scope(wanted);
     let is_system = tenant.as_ref().is_none_or(|tenant| *tenant == state.system);
-    let filter = Filter { tenant: tenant.clone(), limit: MOST, ..Filter::default() };
-    let profiles: Vec<Object<ProfileSpec>> = state.catalog.list(&filter).await?;
+    let profiles: Vec<Object<ProfileSpec>> = state.catalog.all(tenant.as_ref()).await?;
     let book = standings::book(&state, caller.actor.is_system).await?;
     let is_wanted = |row: &&Row| tenant.as_ref().is_none_or(|tenant| row.tenant == *tenant);
     let of_tenant = book.rows.iter().filter(is_wanted);
@@ -55,7 +52,7 @@ pub(super) async fn get(
         enabled_profiles: profiles.iter().filter(|profile| profile.spec.enabled).count(),
         ..Found::default()
     };
-    of_storages(&state, &filter, &mut found).await?;
+    of_storages(&state, tenant.as_ref(), &mut found).await?;
     let warnings = warnings(&found);
     Ok(Json(Status {
         time: state.now(),
@@ -163,8 +160,8 @@ pub(super) async fn last_days(
     Ok(Json(Days { zone: name.to_owned(), days: all }))
 }
 
-async fn of_storages(state: &State, filter: &Filter, found: &mut Found) -> Outcome<()> {
-    let storages: Vec<Object<StorageSpec>> = state.catalog.list(filter).await?;
+async fn of_storages(state: &State, tenant: Option<&Id>, found: &mut Found) -> Outcome<()> {
+    let storages: Vec<Object<StorageSpec>> = state.catalog.all(tenant).await?;
     let mut on = state.catalog.read().await?;
     for storage in &storages {
         let seen: Option<StorageState> =
@@ -188,8 +185,7 @@ async fn of_storages(state: &State, filter: &Filter, found: &mut Found) -> Outco
         return Ok(());
     }
     drop(on);
-    let filter = Filter { limit: MOST, ..Filter::default() };
-    let storages: Vec<Object<StorageSpec>> = state.catalog.list(&filter).await?;
+    let storages: Vec<Object<StorageSpec>> = state.catalog.all(None).await?;
     let is_elsewhere = |id: &Id| {
         let storage = storages.iter().find(|storage| storage.id == *id);
         storage.is_some_and(|storage| match storage.spec.kind {

@@ -11,6 +11,7 @@ use tintype_model::identifier::Id;
 use tintype_model::plan::Verdict;
 use tintype_model::{Error, Result as ModelResult};
 
+use crate::auth::caller::Caller;
 use crate::catalog::objects::{self as stored, Filter};
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::{facts, repositories};
@@ -20,8 +21,6 @@ use crate::http::objects::{Context, Rules, candidate, entry, handlers_of_one, ma
 use crate::vaults::{ACCESS_SECRET, AGENT_ACCESS_SECRET};
 
 handlers_of_one!(StorageSpec, "storage", "/api/v1/storages/{id}");
-
-const MOST_STORAGES: i64 = 1000;
 
 impl Rules for StorageSpec {
     fn check(&self) -> ModelResult<()> {
@@ -172,9 +171,7 @@ async fn seal_access(
 }
 
 async fn no_other_default(context: &mut Context<'_>, chosen: &Object<StorageSpec>) -> Outcome<()> {
-    let filter =
-        Filter { tenant: Some(chosen.tenant.clone()), limit: MOST_STORAGES, ..Filter::default() };
-    for mut other in stored::list::<StorageSpec>(context.on, &filter).await? {
+    for mut other in stored::all::<StorageSpec>(context.on, Some(&chosen.tenant)).await? {
         if other.id != chosen.id && other.spec.is_default {
             other.spec.is_default = false;
             other.version += 1;
@@ -301,10 +298,10 @@ pub(in crate::http) async fn list(
     }
     let limit = limit_of(query.limit, DEFAULT_LIMIT)?;
     let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
-    let (name, part) = (query.name.clone(), part_of(&query)?);
+    let (name, part) = (query.name.clone(), part_of(query.q.as_deref())?);
     let of = |tenant| {
         let (name, part) = (name.clone(), part.clone());
-        Filter { tenant, name, part, after: None, limit: MOST_STORAGES }
+        Filter { tenant, name, part, after: None, limit: i64::MAX }
     };
     let mut all = state.catalog.list::<StorageSpec>(&of(caller.scope(wanted.clone()))).await?;
     if wanted.is_none() {
@@ -315,6 +312,12 @@ pub(in crate::http) async fn list(
     let after: Option<Id> = cursor_of(query.cursor.as_deref(), |text| text.parse().ok())?;
     all.retain(|one| after.as_ref().is_none_or(|after| one.id > *after));
     Ok(page(all, limit, |last: &Object<StorageSpec>| last.id.to_string()))
+}
+
+/// Whether somebody may know of it: those who keep snapshots in it.
+pub(in crate::http) fn is_seen(caller: &Caller, storage: &Object<StorageSpec>) -> bool {
+    let is_own = caller.actor.is_system || storage.tenant == caller.actor.tenant;
+    is_own || storage.spec.is_shared
 }
 
 fn without_place(mut storage: Object<StorageSpec>) -> Object<StorageSpec> {

@@ -6,14 +6,14 @@ use serde_json::json;
 use tintype_api::object::Object;
 use tintype_api::problem::{Code, Problem};
 use tintype_api::resource::{NewTrial, ResourceSpec, Trial};
+use tintype_model::Error;
 use tintype_model::identifier::Id;
-use tintype_model::{Error, ErrorKind};
 use tintype_runner::vault::HookTrial;
 use tintype_runner::vault::work::{Done, Work, WorkOrder};
 
 use super::failure::{Failure, Outcome};
 use super::input::{Body, OneId};
-use super::objects::entry;
+use super::objects::{entry, own};
 use super::router::{Asker, Asking};
 use crate::agents::hands::{self, For};
 use crate::agents::named;
@@ -38,14 +38,7 @@ pub(super) async fn create(
     OneId(id): OneId,
     Body(new): Body<NewTrial>,
 ) -> Outcome<Json<Trial>> {
-    let absent = format!("there is no resource {id}");
-    let resource: Object<ResourceSpec> = match state.catalog.get(&id).await {
-        Err(error) if error.is(ErrorKind::NotFound) => {
-            return Err(Failure::new(Code::NotFound, absent));
-        }
-        resource => resource?,
-    };
-    caller.check_id(&resource.tenant, &absent)?;
+    let resource = own::<ResourceSpec>(&state, &caller, &id).await?;
     let hook = resource.spec.hooks.get(new.hook).cloned().ok_or_else(|| {
         let (name, count) = (&resource.name, resource.spec.hooks.len());
         Failure::new(Code::Invalid, format!("{name} has {count} hooks, counted from 0"))

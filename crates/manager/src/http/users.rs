@@ -8,16 +8,12 @@ use tintype_api::user::{NewPassword, NewUser, UserSpec};
 use tintype_model::rights::Role;
 
 use crate::auth::password;
-use crate::catalog::objects::{self as stored, Filter};
+use crate::catalog::objects as stored;
 use crate::catalog::{bearer, passwords};
 use crate::http::failure::Failure;
 use crate::http::objects::{Context, Rules, entry, handlers, make, own};
 
 handlers!(UserSpec, "user", "/api/v1/users", "/api/v1/users/{id}");
-
-/// More users of one tenant are not looked at one by one.
-const MOST_USERS: i64 = 10_000;
-const MOST_TOKENS: i64 = 1_000_000;
 
 impl Rules for UserSpec {
     async fn may_become(
@@ -48,8 +44,7 @@ impl Rules for UserSpec {
 
 /// Those that act for a user who goes.
 async fn tokens_go(context: &mut Context<'_>, user: &Object<UserSpec>) -> Outcome<()> {
-    let filter = Filter { limit: MOST_TOKENS, ..Filter::default() };
-    let tokens = stored::list::<TokenSpec>(context.on, &filter).await?;
+    let tokens = stored::all::<TokenSpec>(context.on, None).await?;
     for token in tokens.iter().filter(|token| token.spec.maker.as_ref() == Some(&user.id)) {
         bearer::delete_of(context.on, &token.id, None).await?;
         stored::delete::<TokenSpec>(context.on, &token.id).await?;
@@ -66,9 +61,7 @@ async fn not_the_last(context: &mut Context<'_>, user: &Object<UserSpec>) -> Out
     if user.tenant != context.state.system {
         return Ok(());
     }
-    let filter =
-        Filter { tenant: Some(user.tenant.clone()), limit: MOST_USERS, ..Filter::default() };
-    let users = stored::list::<UserSpec>(context.on, &filter).await?;
+    let users = stored::all::<UserSpec>(context.on, Some(&user.tenant)).await?;
     if users.iter().any(|other| other.id != user.id && is_active_administrator(other)) {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use tintype_model::{Error, ErrorKind, Result};
 use tintype_runner::vault::{self, DataKey, Place, Vault};
 use zeroize::Zeroizing;
 
-use crate::catalog::objects::{self, Filter};
+use crate::catalog::objects;
 use crate::catalog::repositories::{self, Repository};
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::{Change, audit};
@@ -19,7 +19,6 @@ use crate::runs::captured::Word;
 use crate::state::{Shared, State};
 use crate::vaults::{Note, blocking};
 
-const MOST_STORAGES: i64 = 10_000;
 
 /// One that lies in a storage and holds snapshots of this installation.
 struct Unknown {
@@ -35,8 +34,7 @@ struct Unknown {
 /// Looks for them in each storage that the catalog names, and writes them into it, with tenants that
 /// it does not know. Gives what could not be read, and why.
 pub(super) async fn find(state: &State) -> Result<Vec<String>> {
-    let filter = Filter { limit: MOST_STORAGES, ..Filter::default() };
-    let storages: Vec<Object<StorageSpec>> = state.catalog.list(&filter).await?;
+    let storages: Vec<Object<StorageSpec>> = state.catalog.all(None).await?;
     let mut unreadable = Vec::new();
     for storage in &storages {
         if let Err(error) = in_storage(state, storage, &mut unreadable).await {

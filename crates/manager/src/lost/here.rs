@@ -8,7 +8,7 @@ use tintype_runner::vault::{AccessKey, DataKey, Place};
 
 use super::contents::Contents;
 use super::lead::{self, Lead};
-use crate::catalog::objects::{Filter, Kind as _};
+use crate::catalog::objects::Kind as _;
 use crate::catalog::repositories;
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::{Catalog, facts};
@@ -20,8 +20,6 @@ pub struct Here {
     pub installation: Option<Id>,
     pub lead: Lead,
 }
-
-const MOST_STORAGES: i64 = 10_000;
 
 /// None where no manager has begun.
 pub async fn look(catalog: &Catalog) -> Result<Option<Here>> {
@@ -53,8 +51,7 @@ pub async fn key(
 ) -> Result<Option<(Place, DataKey)>> {
     let Some(system) = serve::find_system(catalog).await? else { return Ok(None) };
     let master = serve::master_key(options, false)?;
-    let filter = Filter { tenant: Some(system.clone()), limit: MOST_STORAGES, ..Filter::default() };
-    let all: Vec<Object<StorageSpec>> = catalog.list(&filter).await?;
+    let all: Vec<Object<StorageSpec>> = catalog.all(Some(&system)).await?;
     let Some(storage) = all.into_iter().find(|one| is_at(&one.spec, place, options)) else {
         return Ok(None);
     };

@@ -10,7 +10,7 @@ use tintype_model::identifier::Id;
 use tintype_model::{Error, Result};
 use tintype_runner::vault::{Env, Place};
 
-use crate::catalog::objects::{self, Filter};
+use crate::catalog::objects;
 use crate::state::State;
 use crate::vaults::{Note, blocking};
 
@@ -36,8 +36,6 @@ struct Card {
     program: String,
     storages: Vec<String>,
 }
-
-const MOST_STORAGES: i64 = 1000;
 
 /// Those that left a note in the storage; needs no key.
 pub fn installations(place: &Place, env: &Env) -> Result<Vec<Installation>> {
@@ -82,8 +80,7 @@ pub async fn leave_card(state: &State, storage: &Id) {
 async fn try_leave_card(state: &State, storage: &Id) -> Result<()> {
     let mut on = state.catalog.read().await?;
     let storage = objects::get::<StorageSpec>(&mut on, storage).await?;
-    let filter = Filter { limit: MOST_STORAGES, ..Filter::default() };
-    let all: Vec<Object<StorageSpec>> = objects::list(&mut on, &filter).await?;
+    let all: Vec<Object<StorageSpec>> = objects::all(&mut on, None).await?;
     drop(on);
     let time = state.now();
     let storages = all.into_iter().map(|storage| storage.name).collect();

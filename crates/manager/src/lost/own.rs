@@ -10,14 +10,12 @@ use super::here::is_at;
 use super::look::installations;
 use super::recover::Wanted;
 use crate::catalog::Change;
-use crate::catalog::objects::{self, Filter};
+use crate::catalog::objects;
 use crate::catalog::repositories::{self, KEY, KIND, Repository, WORDS};
 use crate::catalog::secrets::{self, Of};
 use crate::seal::MasterKey;
 use crate::serve::Options;
 use crate::vaults::blocking;
-
-const MOST_STORAGES: i64 = 10_000;
 
 /// Gives the storage. It may be elsewhere now than when the snapshot was taken: another mount, a copy.
 /// The state itself may be older than the repository, as that before an upgrade can be.
@@ -60,8 +58,7 @@ async fn remember(
     key: &MasterKey,
     options: &Options,
 ) -> Result<Id> {
-    let filter = Filter { tenant: Some(system.clone()), limit: MOST_STORAGES, ..Filter::default() };
-    let storages: Vec<Object<StorageSpec>> = objects::list(change.on(), &filter).await?;
+    let storages: Vec<Object<StorageSpec>> = objects::all(change.on(), Some(system)).await?;
     let there = storages.iter().find(|one| is_at(&one.spec, &wanted.place, options));
     let default = match (there, storages.iter().find(|one| one.spec.is_default)) {
         (Some(there), _) => Some(there.clone()),

@@ -30,7 +30,7 @@ use super::look::{Installation, installations};
 use super::rebuild::{Rebuilt, rebuild};
 use super::settle::{self, Choices};
 use super::{STATE_BYTES, STATE_PATH, here, own, seal_in, switch};
-use crate::catalog::objects::{self, Filter};
+use crate::catalog::objects;
 use crate::catalog::runs::{self, New};
 use crate::catalog::{Catalog, Change, audit};
 use crate::runs::begin::BY_HAND;
@@ -440,8 +440,7 @@ impl Recovery {
     /// Of each storage, when the manager has started: they may look different from here.
     async fn queue_checks(&self, change: &mut Change, options: &Options) -> Result<Vec<Id>> {
         let (now, mut queued) = (options.env.clock.now(), Vec::new());
-        let filter = Filter { limit: 1_000_000, ..Filter::default() };
-        let storages: Vec<Object<StorageSpec>> = objects::list(change.on(), &filter).await?;
+        let storages: Vec<Object<StorageSpec>> = objects::all(change.on(), None).await?;
         for storage in storages {
             let run = New {
                 id: Id::new(now, &*options.env.random),
@@ -522,8 +521,7 @@ impl Recovery {
         let catalog = serve::as_it_stands(options).await?;
         let state = serve::state(catalog, key, read.system.clone(), options).await?;
         let rebuilt = rebuild(&state).await?;
-        let filter = Filter { limit: 1_000_000, ..Filter::default() };
-        let tenants: Vec<Object<TenantSpec>> = state.catalog.list(&filter).await?;
+        let tenants: Vec<Object<TenantSpec>> = state.catalog.all(None).await?;
         let again = settle::needed(&state, &read).await?;
         state.catalog.close().await;
         self.catalog.close().await;

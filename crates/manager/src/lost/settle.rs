@@ -18,7 +18,7 @@ use tintype_model::{Error, Result};
 
 use super::import::Head;
 use crate::auth::password;
-use crate::catalog::objects::{self, Filter};
+use crate::catalog::objects;
 use crate::catalog::secrets::{self, Of};
 use crate::catalog::{Catalog, failed, passwords};
 use crate::seal::MasterKey;
@@ -28,7 +28,6 @@ use crate::tls;
 
 /// Owner of the sealed copies of the certificate's files.
 const TLS: &str = "tls";
-const MOST: i64 = 100_000;
 
 /// What is kept of the manager that was, and what is made anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -173,8 +172,7 @@ pub async fn password(
     if !head.excluded.contains(&Excluded::Credentials) {
         return Ok(None);
     }
-    let filter = Filter { tenant: Some(head.system.clone()), limit: MOST, ..Filter::default() };
-    let all: Vec<Object<UserSpec>> = objects::list(on, &filter).await?;
+    let all: Vec<Object<UserSpec>> = objects::all(on, Some(&head.system)).await?;
     let may = |user: &Object<UserSpec>| user.spec.role == Role::Administrator;
     let mut user = all.into_iter().find(may).ok_or_else(|| {
         Error::unsupported("the snapshot holds no administrator, and no passwords: use another")
@@ -190,8 +188,7 @@ pub async fn password(
 
 /// What must be given again, and how.
 pub async fn needed(state: &State, head: &Head) -> Result<Vec<String>> {
-    let all = Filter { limit: MOST, ..Filter::default() };
-    let agents: Vec<Object<AgentSpec>> = state.catalog.list(&all).await?;
+    let agents: Vec<Object<AgentSpec>> = state.catalog.all(None).await?;
     if !head.excluded.contains(&Excluded::Credentials) {
         return Ok(Vec::new());
     }
@@ -199,7 +196,7 @@ pub async fn needed(state: &State, head: &Head) -> Result<Vec<String>> {
         "passwords of all other users (`tintype user password NAME`)".to_owned(),
         "tokens (`tintype token create`)".to_owned(),
     ];
-    let storages: Vec<Object<StorageSpec>> = state.catalog.list(&all).await?;
+    let storages: Vec<Object<StorageSpec>> = state.catalog.all(None).await?;
     for storage in storages {
         let keys = [
             (&storage.spec.access_key, "--access-key"),

@@ -71,11 +71,6 @@ pub struct FetchSpec {
     pub upload: Id,
 }
 
-fn spec<'d, S: Deserialize<'d>>(stored: &'d Stored) -> Result<S> {
-    S::deserialize(&stored.spec)
-        .map_err(|error| Error::corrupt(format!("what the run is to do: {error}")))
-}
-
 async fn secret(state: &State, run: &Id, name: &str) -> Result<Option<String>> {
     let of = Of { kind: KIND, id: run, name };
     let found = secrets::get(&mut *state.catalog.read().await?, of, &state.key).await?;
@@ -102,7 +97,7 @@ async fn seal(state: &State, run: &Id, spec: &ExportSpec) -> Result<Option<SealF
 }
 
 pub(super) async fn export(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
-    let spec: ExportSpec = spec(stored)?;
+    let spec: ExportSpec = stored.read_spec()?;
     let known = snapshots::get(&mut *state.catalog.read().await?, &spec.snapshot).await?;
     let vault = vault_of(state, &known).await?;
     let seal = seal(state, &stored.run.id, &spec).await?;
@@ -138,7 +133,7 @@ pub(super) async fn export(state: &State, handle: &Arc<Handle>, stored: &Stored)
 
 /// Brings a file from a URL.
 pub(super) async fn fetch(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
-    let FetchSpec { upload } = spec(stored)?;
+    let FetchSpec { upload } = stored.read_spec()?;
     let mut row = uploads::get(&mut *state.catalog.read().await?, &upload).await?;
     let url = secret(state, &stored.run.id, URL).await?;
     let url = url.ok_or_else(|| Error::corrupt("the catalog has lost the URL"))?;
@@ -237,7 +232,7 @@ async fn opens(state: &State, run: &Id) -> Result<Option<Secret>> {
 }
 
 pub(super) async fn import(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
-    let spec: ImportSpec = spec(stored)?;
+    let spec: ImportSpec = stored.read_spec()?;
     quota::check(state, &state.tenant(&spec.tenant).await?).await?;
     let row = uploads::get(&mut *state.catalog.read().await?, &spec.upload).await?;
     let secret = opens(state, &stored.run.id).await?;

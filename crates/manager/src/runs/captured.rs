@@ -111,7 +111,9 @@ pub fn describe(
     let mut snapshot = Snapshot {
         id: found.id.to_string(),
         tenant: word.tenant.clone(),
+        tenant_name: None,
         storage: storage.clone(),
+        storage_name: None,
         scope: word.scope,
         trigger: word.trigger,
         name: word.name.clone(),
@@ -167,6 +169,9 @@ pub fn stand(snapshot: &mut Snapshot, standing: &Standing) {
 
 fn item_of(item: &Item, word: &Word) -> SnapshotItem {
     SnapshotItem {
+        tenant: None,
+        tenant_name: None,
+        part: None,
         resource: word.resources.get(&item.name).cloned(),
         name: item.name.clone(),
         kind: item.kind,
@@ -202,6 +207,9 @@ fn without_content(
     reason: &str,
 ) -> SnapshotItem {
     SnapshotItem {
+        tenant: None,
+        tenant_name: None,
+        part: None,
         resource,
         name: name.to_owned(),
         kind,

@@ -22,7 +22,7 @@ use super::dispatcher::{Ended, Write, nothing};
 use super::snapshot::MANAGER_NAME;
 use super::{Handle, locks, parts};
 use crate::catalog::facts;
-use crate::catalog::objects::{Filter, Kind as _};
+use crate::catalog::objects::Kind as _;
 use crate::catalog::repositories::{self, Repository};
 use crate::catalog::runs::Stored;
 use crate::catalog::snapshots::{self, Known};
@@ -31,7 +31,6 @@ use crate::vaults::blocking;
 
 /// Snapshots of one repository that retention looks at.
 const MOST_SNAPSHOTS: i64 = 1_000_000;
-const MOST_RESOURCES: i64 = 1_000_000;
 
 async fn opened(state: &State, stored: &Stored) -> Result<(Repository, Arc<Vault>)> {
     let id: Id = stored.spec["repository"].as_str().unwrap_or_default().parse()?;
@@ -150,15 +149,13 @@ fn of_sync(rule: &Id) -> PeriodKey {
 
 /// All that the manager knows, of all tenants, and itself.
 pub(crate) async fn resources(state: &State) -> Result<BTreeSet<String>> {
-    let filter = Filter { limit: MOST_RESOURCES, ..Filter::default() };
-    let resources = state.catalog.list::<ResourceSpec>(&filter).await?;
+    let resources = state.catalog.all::<ResourceSpec>(None).await?;
     let own = [MANAGER_NAME.to_owned()];
     Ok(resources.iter().map(|r| r.id.to_string()).chain(own).collect())
 }
 
 pub(crate) async fn minimums(state: &State) -> Result<BTreeMap<PeriodKey, u32>> {
-    let filter = Filter { limit: MOST_RESOURCES, ..Filter::default() };
-    let profiles = state.catalog.list::<tintype_api::profile::ProfileSpec>(&filter).await?;
+    let profiles = state.catalog.all::<tintype_api::profile::ProfileSpec>(None).await?;
     let mut minimums = BTreeMap::new();
     for profile in &profiles {
         for period in &profile.spec.periods {
@@ -166,7 +163,7 @@ pub(crate) async fn minimums(state: &State) -> Result<BTreeMap<PeriodKey, u32>> 
             minimums.insert(key, period.minimum_count);
         }
     }
-    for rule in state.catalog.list::<SyncSpec>(&filter).await? {
+    for rule in state.catalog.all::<SyncSpec>(None).await? {
         minimums.insert(of_sync(&rule.id), rule.spec.period.minimum_count);
     }
     Ok(minimums)

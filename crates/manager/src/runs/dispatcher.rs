@@ -18,7 +18,6 @@ use tokio::task::JoinSet;
 
 use super::snapshot::MANAGER_NAME;
 use super::{Handle, bundles, care, reach, rest, restore, snapshot, sync};
-use crate::catalog::objects::Filter;
 use crate::catalog::runs::{self, End, Stored};
 use crate::catalog::{self, Change, audit};
 use crate::state::State;
@@ -35,7 +34,6 @@ const OF_STORAGE: usize = 8;
 /// Each needs the disk of this host for a whole snapshot.
 const OF_BUNDLES: usize = 2;
 const MOST_OPEN: i64 = 10_000;
-const MOST_TENANTS: i64 = 100_000;
 
 /// How a kind of run ended, and what is written in the same transaction.
 pub(super) struct Ended {
@@ -124,8 +122,7 @@ impl Dispatcher {
     }
 
     async fn limits(&self) -> Result<Limits> {
-        let filter = Filter { limit: MOST_TENANTS, ..Filter::default() };
-        let tenants: Vec<Object<TenantSpec>> = self.state.catalog.list(&filter).await?;
+        let tenants: Vec<Object<TenantSpec>> = self.state.catalog.all(None).await?;
         let of_tenant = |tenant: &Object<TenantSpec>| {
             (tenant.id.to_string(), tenant.spec.runs_at_once as usize)
         };

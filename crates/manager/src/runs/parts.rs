@@ -5,8 +5,8 @@
 //! that lie in its storage. So what is done to one does not reach the other.
 
 use tintype_api::snapshot::{Snapshot, SnapshotScope};
-use tintype_model::Result;
 use tintype_model::identifier::Id;
+use tintype_model::{Error, ErrorKind, Result};
 
 use crate::catalog::snapshots::{self, Filter};
 use crate::state::State;
@@ -50,6 +50,26 @@ fn is_of(part: &Snapshot, id: &str) -> bool {
 pub(crate) fn find<'p>(full: &Snapshot, parts: &'p [Snapshot], id: &str) -> Option<&'p Snapshot> {
     let rank = |part: &&Snapshot| (!needs(full, part), part.copy_of.is_some());
     parts.iter().filter(|part| is_of(part, id)).min_by_key(rank)
+}
+
+/// What is read for each of its parts; those that are gone are left out.
+pub(crate) async fn of(state: &State, full: &Snapshot) -> Result<Vec<Snapshot>> {
+    let (mut found, mut gone) = (Vec::new(), Vec::new());
+    for id in &full.parts {
+        let own = match full.copy_of {
+            None => snapshots::get(&mut *state.catalog.read().await?, id).await,
+            Some(_) => Err(Error::not_found("a copy's are those of its storage")),
+        };
+        match own {
+            Err(error) if error.is(ErrorKind::NotFound) => gone.push(id),
+            own => found.push(own?.snapshot),
+        }
+    }
+    if !gone.is_empty() {
+        let all = parts(state, None).await?;
+        found.extend(gone.into_iter().filter_map(|id| find(full, &all, id).cloned()));
+    }
+    Ok(found)
 }
 
 /// All full snapshots that there are, copies too.

@@ -26,7 +26,6 @@ use crate::state::State;
 /// An agent looks for its manager at other addresses, and in the store, when it is silent.
 const AGENTS_COME_BACK: Duration = Duration::from_mins(3);
 const LOOK: Duration = Duration::from_millis(250);
-const MOST: i64 = 100_000;
 
 /// What a run of this kind is to do.
 #[derive(Serialize, Deserialize)]
@@ -64,12 +63,10 @@ pub async fn wanted(
 }
 
 pub(super) async fn check(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
-    let spec: Spec = serde_json::from_value(stored.spec.clone())
-        .map_err(|error| Error::corrupt(format!("what the run is to do: {error}")))?;
-    let all = Filter { limit: MOST, ..Filter::default() };
-    let mut agents: Vec<Object<AgentSpec>> = state.catalog.list(&all).await?;
+    let spec: Spec = stored.read_spec()?;
+    let mut agents: Vec<Object<AgentSpec>> = state.catalog.all(None).await?;
     agents.retain(|agent| agent.spec.is_enabled);
-    let connectors: Vec<Object<ConnectorSpec>> = state.catalog.list(&all).await?;
+    let connectors: Vec<Object<ConnectorSpec>> = state.catalog.all(None).await?;
     let (of_agents, of_connectors) = (agents.len(), connectors.len());
     let mut failed = Vec::new();
     for agent in away(state, handle, agents, spec.agents_seconds).await? {

@@ -87,7 +87,7 @@ pub async fn plan(
     if let Some(files) = &new.files {
         let place = place_of(state, files.agent.as_ref(), tenant).await?;
         let outcome = files::there(state, known, &place, For::Request, files, false).await?;
-        return Ok(files::shown(files, outcome, tenant));
+        return Ok(files::shown(files, outcome, known));
     }
     let mut parts = Vec::new();
     let (there, missing) = parts_of(state, known, new).await?;
@@ -369,8 +369,7 @@ fn wanted(descriptor: &Descriptor, new: &NewRestore) -> Result<Option<Wanted>> {
 }
 
 pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
-    let new: NewRestore = serde_json::from_value(stored.spec["new"].clone())
-        .map_err(|error| Error::corrupt(format!("what the run is to do: {error}")))?;
+    let new = stored.read_new()?;
     let known = snapshots::get(&mut *state.catalog.read().await?, &new.snapshot).await?;
     handle.doing("restoring");
     if let Some(files) = &new.files {

@@ -31,7 +31,7 @@ use super::dispatcher::{Ended, Write, failed, goes_on};
 use super::hosts::{self, Hosts};
 use super::{locks, quota};
 use crate::catalog::is_away;
-use crate::catalog::objects::{self, Filter};
+use crate::catalog::objects;
 use crate::catalog::runs::Stored;
 use crate::catalog::snapshots;
 use crate::connectors::Connectors;
@@ -43,9 +43,6 @@ use crate::vaults::{blocking, usable_storage};
 
 /// Of the manager in a full snapshot; no resource may be called so.
 pub const MANAGER_NAME: &str = "tintype-manager";
-/// Resources of one tenant.
-const MOST_RESOURCES: i64 = 100_000;
-const MOST_TENANTS: i64 = 100_000;
 /// How long a snapshot is kept unless somebody says otherwise.
 const USUAL_KEEP: &str = "1m";
 
@@ -128,9 +125,7 @@ pub fn expiry(keep: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>> {
 
 /// All that a tenant has, by name.
 pub async fn resources_of(state: &State, tenant: &Id) -> Result<Vec<Object<ResourceSpec>>> {
-    let filter =
-        Filter { tenant: Some(tenant.clone()), limit: MOST_RESOURCES, ..Filter::default() };
-    state.catalog.list(&filter).await
+    state.catalog.all(Some(tenant)).await
 }
 
 /// Names that a partial snapshot captures; applications bring their components.
@@ -167,7 +162,7 @@ pub(super) fn may_still(tenant: &Object<TenantSpec>, of_system: Option<bool>) ->
     )))
 }
 
-async fn there<S: objects::Kind>(state: &State, id: &Id) -> Result<Option<Object<S>>> {
+pub(crate) async fn there<S: objects::Kind>(state: &State, id: &Id) -> Result<Option<Object<S>>> {
     match state.catalog.get::<S>(id).await {
         Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
         found => found.map(Some),
@@ -245,8 +240,7 @@ struct Taking<'t> {
 }
 
 pub(super) async fn execute(state: &State, handle: &Arc<Handle>, stored: &Stored) -> Result<Ended> {
-    let spec: Spec = serde_json::from_value(stored.spec.clone())
-        .map_err(|error| Error::corrupt(format!("what the run is to do: {error}")))?;
+    let spec: Spec = stored.read_spec()?;
     let taking = Taking { state, handle, stored, spec };
     let mut committed = Vec::new();
     match taking.all(&mut committed).await {
@@ -307,8 +301,7 @@ impl Taking<'_> {
         }
         let (mut left_out, mut away) = (Vec::new(), None);
         if self.spec.new.scope == SnapshotScope::Full {
-            let filter = Filter { limit: MOST_TENANTS, ..Filter::default() };
-            let tenants: Vec<Object<TenantSpec>> = state.catalog.list(&filter).await?;
+            let tenants: Vec<Object<TenantSpec>> = state.catalog.all(None).await?;
             for tenant in tenants.iter().filter(|tenant| tenant.id != own.id) {
                 match self.tenant(tenant, &Whole::default()).await {
                     Ok(Came::Committed(part)) => committed.push(part),

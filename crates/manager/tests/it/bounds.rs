@@ -63,7 +63,8 @@ fn in_place(snapshot: &Snapshot) -> NewRestore {
 
 fn as_files(snapshot: &Snapshot, path: &str, to: &std::path::Path) -> NewRestore {
     let to = to.display().to_string();
-    let files = RestoreFiles { path: path.into(), to, agent: None, overwrite: false };
+    let (path, paths) = (Some(path.into()), Vec::new());
+    let files = RestoreFiles { path, paths, to, agent: None, overwrite: false };
     NewRestore { files: Some(files), ..NewRestore::all_of(&snapshot.id) }
 }
 

@@ -12,6 +12,7 @@ use tintype_api::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, Trigger};
 use tintype_manager::catalog::objects;
 use tintype_manager::catalog::runs::{self, Filter};
 use tintype_manager::schedule;
+use tintype_manager::state::State;
 use tintype_model::ErrorKind;
 use tintype_model::item::Outcome;
 use tintype_model::profile::Scope;
@@ -36,6 +37,16 @@ fn new(name: &str, spec: ProfileSpec) -> NewObject<ProfileSpec> {
     NewObject { name: name.into(), tenant: None, spec }
 }
 
+/// How many snapshots there are in the queue or behind it, after schedules were looked at.
+fn looked_at(lab: &Lab, state: &State) -> usize {
+    let all = Filter { kind: Some(RunKind::Snapshot), limit: 100, ..Filter::default() };
+    lab.block_on(async {
+        schedule::look(state).await.unwrap();
+        let mut on = state.catalog.read().await.unwrap();
+        runs::list(&mut on, &all).await.unwrap().len()
+    })
+}
+
 #[test]
 fn a_moment_is_taken_up_once_and_what_it_took_goes_in_time() {
     Lab::on_each_owned(|mut lab| {
@@ -44,14 +55,7 @@ fn a_moment_is_taken_up_once_and_what_it_took_goes_in_time() {
         let profile = client.create(&new("nightly", daily(true))).unwrap();
         client.create(&new("sleeping", daily(false))).unwrap();
         let state = lab.stopped_state();
-        let queued = |state: &tintype_manager::state::State| {
-            let all = Filter { kind: Some(RunKind::Snapshot), limit: 100, ..Filter::default() };
-            lab.block_on(async {
-                schedule::look(state).await.unwrap();
-                let mut on = state.catalog.read().await.unwrap();
-                runs::list(&mut on, &all).await.unwrap().len()
-            })
-        };
+        let queued = |state: &State| looked_at(&lab, state);
         assert_eq!(queued(&state), 0, "nothing is due yet");
         lab.shift(24);
         assert_eq!((queued(&state), queued(&state)), (1, 1), "once");
@@ -445,14 +449,7 @@ fn a_changed_note_forgets_no_moment_and_what_is_gone_is_named() {
     };
     let profile = client.create(&new("nightly", spec)).unwrap();
     let state = lab.stopped_state();
-    let queued = |state: &tintype_manager::state::State| {
-        let all = Filter { kind: Some(RunKind::Snapshot), limit: 100, ..Filter::default() };
-        lab.block_on(async {
-            schedule::look(state).await.unwrap();
-            let mut on = state.catalog.read().await.unwrap();
-            runs::list(&mut on, &all).await.unwrap().len()
-        })
-    };
+    let queued = |state: &State| looked_at(&lab, state);
     assert_eq!(queued(&state), 0);
     lab.shift(24);
     let change = |frequency: Option<serde_json::Value>| {

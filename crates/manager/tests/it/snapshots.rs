@@ -7,9 +7,11 @@ use tintype_api::client::Client;
 use tintype_api::object::{NewObject, Object};
 use tintype_api::page::Page;
 use tintype_api::resource::ResourceSpec;
-use tintype_api::restore::{AsNew, NewRestore, RestoreFiles};
+use tintype_api::restore::{AsNew, MOST_PATHS, NewRestore, RestoreFiles};
 use tintype_api::run::{Run, RunState};
-use tintype_api::snapshot::{ChangedSnapshot, NewSnapshot, Snapshot, SnapshotScope, Trigger};
+use tintype_api::snapshot::{
+    ChangedSnapshot, NewSnapshot, Snapshot, SnapshotQuery, SnapshotScope, Trigger,
+};
 use tintype_api::status::StandingsQuery;
 use tintype_api::tenant::TenantSpec;
 use tintype_model::ErrorKind;
@@ -160,7 +162,8 @@ fn a_resource_comes_back_beside_and_a_file_into_a_directory() {
     assert_eq!(std::fs::read_to_string(beside.join("deep/a")).unwrap(), "one");
     let into = lab.data().join("into");
     let files = RestoreFiles {
-        path: "/tenants/system/volumes/files/deep".into(),
+        path: Some("/tenants/system/volumes/files/deep".into()),
+        paths: Vec::new(),
         to: into.display().to_string(),
         agent: None,
         overwrite: false,
@@ -170,6 +173,85 @@ fn a_resource_comes_back_beside_and_a_file_into_a_directory() {
     assert!(!into.exists());
     succeeded(&client, &client.apply_restore(&plan.run.id, None).unwrap());
     assert_eq!(std::fs::read_to_string(into.join("a")).unwrap(), "one");
+}
+
+#[test]
+fn several_files_come_back_at_once_each_by_its_name() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let volume_path = lab.data().join("files");
+    volume(&client, "files", &volume_path);
+    for (path, text) in [("one/a", "1"), ("two/a", "2"), ("b", "3"), ("c", "4")] {
+        let path = volume_path.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let snapshot = taken(&client, &partial(&["files"]));
+    let into = lab.data().join("into");
+    let of = |paths: &[&str]| {
+        let at = |path: &&str| format!("/tenants/system/volumes/files/{path}");
+        let files = RestoreFiles {
+            path: None,
+            paths: paths.iter().map(at).collect(),
+            to: into.display().to_string(),
+            agent: None,
+            overwrite: true,
+        };
+        NewRestore { files: Some(files), ..NewRestore::all_of(&snapshot.id) }
+    };
+    let plan = client.plan_restore(&of(&["two/a", "one", "b", "one/a"])).unwrap();
+    assert_eq!((plan.items.len(), &plan.confirm), (1, &None), "{plan:?}");
+    succeeded(&client, &client.apply_restore(&plan.run.id, None).unwrap());
+    let read = |path: &str| std::fs::read_to_string(into.join(path)).unwrap();
+    assert_eq!([read("one/a"), read("a"), read("b")], ["1", "2", "3"]);
+    assert!(!into.join("c").exists(), "nobody asked for it");
+    std::fs::write(into.join("b"), "broken").unwrap();
+    let plan = client.plan_restore(&of(&["b", "c"])).unwrap();
+    assert_eq!(plan.confirm.as_deref(), Some(&snapshot.id[..8]), "{plan:?}");
+    let run = client.apply_restore(&plan.run.id, plan.confirm.as_deref()).unwrap();
+    succeeded(&client, &run);
+    assert_eq!([read("b"), read("c")], ["3", "4"]);
+    for (paths, kind) in [
+        (&[][..], ErrorKind::Invalid),
+        (&["b", "gone"], ErrorKind::NotFound),
+        (&["b"; MOST_PATHS + 1], ErrorKind::Invalid),
+    ] {
+        assert_eq!(client.plan_restore(&of(paths)).unwrap_err().kind(), kind);
+    }
+}
+
+#[test]
+fn snapshots_are_found_by_their_words_and_say_whose_they_are() {
+    Lab::on_each(|lab| {
+        let client = lab.administrator();
+        volume(&client, "files", &lab.data().join("files"));
+        let [first, second] =
+            [("before the move", "100% of \"Äpfel\""), ("", "birnen")].map(|(name, note)| {
+                let (name, note) = (name.to_owned(), note.to_owned());
+                taken(&client, &NewSnapshot { name, note, ..partial(&["files"]) }).id
+            });
+        let found = |q: &str, cursor: Option<String>| {
+            let (limit, q) = (Some(1), Some(q.to_owned()));
+            client.snapshots(&SnapshotQuery { limit, cursor, q, ..Default::default() }).unwrap()
+        };
+        for (q, id) in [
+            ("BEFORE THE", Some(&first)),
+            ("100% of \"ä", Some(&first)),
+            ("Birnen", Some(&second)),
+            (&second[..8], Some(&second)),
+            (&first[1..9], None),
+            ("partial", None),
+        ] {
+            let page = found(q, None);
+            assert_eq!(page.items.first().map(|one| &one.id), id, "{q}");
+            assert_eq!(page.next, None, "{q}");
+        }
+        let all = found("", None);
+        let rest = found("", all.next.clone());
+        assert_eq!([&all.items[0].id, &rest.items[0].id], [&second, &first]);
+        let names = (all.items[0].tenant_name.as_deref(), all.items[0].storage_name.as_deref());
+        assert_eq!(names, (Some("system"), Some("internal")));
+    });
 }
 
 #[test]

@@ -43,6 +43,18 @@ fn everything_of_a_full_snapshot_comes_back_in_one_restore() {
     write("as it was");
     let part = taken(&client, &partial(&["own"]));
     let whole = taken(&client, &full());
+    let held = client.snapshot_items(&whole.id).unwrap();
+    let held: Vec<_> = held
+        .iter()
+        .map(|item| (item.tenant_name.as_deref().unwrap(), &item.name[..], item.part.as_ref()))
+        .collect();
+    for (of, name, part) in [
+        ("system", "own", None),
+        ("acme", "files", Some(&whole.parts[0])),
+        ("beta", "files", Some(&whole.parts[1])),
+    ] {
+        assert!(held.contains(&(of, name, part)), "{held:?}");
+    }
     write("broken");
     // One tenant out of it.
     let tenant = BTreeSet::from([tenants[0].clone()]);
@@ -65,7 +77,8 @@ fn everything_of_a_full_snapshot_comes_back_in_one_restore() {
     // A setting alone.
     let conf = lab.data().join("host.conf").canonicalize().unwrap();
     let files = RestoreFiles {
-        path: format!("settings/host/files{}", conf.display()),
+        path: Some(format!("settings/host/files{}", conf.display())),
+        paths: Vec::new(),
         to: conf.parent().unwrap().display().to_string(),
         agent: None,
         overwrite: true,

@@ -129,6 +129,7 @@ impl Stored for StoredItem<'_, '_> {
     fn files(&self, at: &[u8], to: &Path) -> Result<FilesDone> {
         let request = Request {
             path: self.path(at),
+            also: Vec::new(),
             destination: Destination::Directory(to.to_path_buf()),
             include: None,
             exclude: Excludes::default(),

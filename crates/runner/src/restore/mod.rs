@@ -55,6 +55,8 @@ pub enum Destination {
 pub struct Request {
     /// Tree path inside the snapshot; empty: everything that was captured.
     pub path: Vec<u8>,
+    /// Further ones: then each goes below the directory by its name.
+    pub also: Vec<Vec<u8>>,
     pub destination: Destination,
     /// Patterns on paths as they were captured (`/srv/x/*.txt`); none: all.
     pub include: Option<Excludes>,

@@ -214,7 +214,7 @@ fn map(
         let roots = snapshot.manifest.root_paths();
         if roots.is_empty() { vec![b"files".to_vec()] } else { roots }
     } else {
-        vec![request.path.clone()]
+        [&request.path].into_iter().chain(&request.also).cloned().collect()
     };
     match &request.destination {
         Destination::InPlace => Ok((Mapping::in_place(&roots)?, Path::new("/").to_path_buf())),
@@ -228,23 +228,35 @@ fn map(
             }
             Ok((Mapping::by_name(&roots, &links), dir.clone()))
         }
-        Destination::Directory(dir) => {
-            let entry = cursor.get(&request.path)?;
-            // If the page of its own entry is damaged, what lies below may still be whole.
-            let is_unread = cursor.damaged.as_ref().is_some_and(|damaged| !damaged.is_empty());
-            let is_directory = match entry {
-                Some(entry) => entry.node.kind == Kind::Directory,
-                None if is_unread => true,
-                None => {
-                    return Err(Error::not_found(format!(
-                        "snapshot {} holds no /{}",
-                        snapshot.id.short(),
-                        String::from_utf8_lossy(&request.path)
-                    )));
-                }
-            };
+        Destination::Directory(dir) if request.also.is_empty() => {
+            let is_directory = kind_of(snapshot, &request.path, cursor)? == Kind::Directory;
             Ok((Mapping::of_path(&request.path, is_directory), dir.clone()))
         }
+        Destination::Directory(dir) => {
+            let mut links = Vec::new();
+            for root in &roots {
+                if kind_of(snapshot, root, cursor)? == Kind::Symlink {
+                    links.push(root.clone());
+                }
+            }
+            Ok((Mapping::by_name(&roots, &links), dir.clone()))
+        }
+    }
+}
+
+/// Of what is asked for, which must be there.
+fn kind_of(snapshot: &Snapshot, path: &[u8], cursor: &mut Cursor<'_, '_>) -> Result<Kind> {
+    let entry = cursor.get(path)?;
+    // If the page of its own entry is damaged, what lies below may still be whole.
+    let is_unread = cursor.damaged.as_ref().is_some_and(|damaged| !damaged.is_empty());
+    match entry {
+        Some(entry) => Ok(entry.node.kind),
+        None if is_unread => Ok(Kind::Directory),
+        None => Err(Error::not_found(format!(
+            "snapshot {} holds no /{}",
+            snapshot.id.short(),
+            String::from_utf8_lossy(path)
+        ))),
     }
 }
 

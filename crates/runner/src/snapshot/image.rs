@@ -16,6 +16,7 @@ use tintype_source::connector::{Changed, ReadImage};
 use super::Shared;
 use super::job::{Job, Promise, Step};
 use super::large::store_chunk;
+use super::readers::Watch;
 use super::small::bare;
 use crate::progress::Progress;
 
@@ -164,6 +165,8 @@ pub(super) fn store(
     pieces: Vec<Piece>,
 ) -> Result<Vec<Reference>> {
     let mut list = Vec::new();
+    // One for all cells: a single one is read too soon to tell what was waited for.
+    let mut watch = shared.watch();
     for piece in pieces {
         let range = match piece {
             Piece::Known(reference) => {
@@ -178,7 +181,7 @@ pub(super) fn store(
             }
             shared.cancel.check()?;
             let cell = start..(start + CELL).min(range.end);
-            match store_cell(shared, worker, buffer, image, cell)? {
+            match store_cell(shared, worker, buffer, image, &mut watch, cell)? {
                 Some(reference) => list.push(reference),
                 None => return Ok(list),
             }
@@ -192,11 +195,11 @@ fn store_cell(
     worker: &mut Worker,
     buffer: &mut Vec<u8>,
     image: &Reading,
+    watch: &mut Watch<'_>,
     cell: Range<u64>,
 ) -> Result<Option<Reference>> {
     let length = cell.end - cell.start;
     buffer.resize(length as usize, 0);
-    let mut watch = shared.watch();
     let read = match image.image.is_zero(cell.clone()) {
         Ok(true) => return Ok(Some(Reference { length, id: None })),
         Ok(false) => image.image.read_at(cell.start, buffer),
@@ -211,7 +214,7 @@ fn store_cell(
         image.failed.lock().expect("no panic while held").get_or_insert(problem);
         return Ok(None);
     }
-    shared.have_read(&mut watch, 0, length);
+    shared.have_read(watch, 0, length);
     if is_zero(buffer) {
         Progress::add(&shared.progress.moved_bytes, length);
         return Ok(Some(Reference { length, id: None }));

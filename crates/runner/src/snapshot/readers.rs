@@ -2,8 +2,9 @@
 //!
 //! From the page cache each processor reads as fast as it can. A disk, and more so a file server,
 //! takes its time for each file and serves several at once; a spinning disk is faster with one.
-//! Nothing tells beforehand, so while workers mostly wait for what they read the number is
-//! changed, and stays where more comes in.
+//! A server that reads for us takes a processor for itself, and then all wait in turn. Nothing tells
+//! beforehand, so while workers wait for much of their time for what they read the number is changed,
+//! and stays where more comes in.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,8 +16,8 @@ use tintype_engine::env::Clock;
 const WINDOW: Duration = Duration::from_millis(500);
 /// A thread is asked no more often how it spends its time.
 const SAMPLE: Duration = Duration::from_millis(20);
-/// Of the time of the workers: beyond it they mostly wait.
-const MOSTLY: f64 = 0.5;
+/// Of the time of the workers: beyond it another number is tried.
+const MUCH: f64 = 0.25;
 /// A change that brings less is taken back.
 const WORTH_IT: f64 = 1.1;
 /// Windows until something is tried again.
@@ -127,7 +128,7 @@ impl Climb {
             return self.active;
         }
         let next = if self.upwards { (self.active * 2).min(self.most) } else { self.active / 2 };
-        if waited < MOSTLY {
+        if waited < MUCH {
             return self.active;
         }
         if next == 0 || next == self.active {

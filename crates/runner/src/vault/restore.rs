@@ -40,10 +40,39 @@ pub struct UndoOrder {
 /// Files into a directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilesTo {
-    /// Path in the tree.
-    pub path: Vec<u8>,
+    /// Paths in the tree: the content of one, or several by their names. An agent that knows one only
+    /// refuses several.
+    #[serde(rename = "path", with = "one_or_several")]
+    pub paths: Vec<Vec<u8>>,
     pub directory: PathBuf,
     pub overwrite: bool,
+}
+
+mod one_or_several {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Paths {
+        One(Vec<u8>),
+        Several(Vec<Vec<u8>>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(paths: &[Vec<u8>], to: S) -> Result<S::Ok, S::Error> {
+        match paths {
+            [one] => one.serialize(to),
+            several => several.serialize(to),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Vec<u8>>, D::Error> {
+        Ok(match Paths::deserialize(from)? {
+            Paths::One(one) => vec![one],
+            Paths::Several(several) => several,
+        })
+    }
 }
 
 /// What became of files.
@@ -190,8 +219,11 @@ impl Vault {
         progress: &Progress,
     ) -> Result<FilesOutcome> {
         let own = self.host.own.iter().chain(&self.host.cache).cloned();
+        let nothing = || Error::invalid("no path is named");
+        let (path, also) = to.paths.split_first().ok_or_else(nothing)?;
         let request = Request {
-            path: to.path.clone(),
+            path: path.clone(),
+            also: also.to_vec(),
             destination: Destination::Directory(to.directory.clone()),
             include: None,
             exclude: Excludes::default(),

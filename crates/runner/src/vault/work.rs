@@ -303,7 +303,11 @@ mod tests {
         let mut order = WorkOrder {
             work: Work::RestoreFiles {
                 snapshot: "s".into(),
-                to: FilesTo { path: b"a".to_vec(), directory: "/b".into(), overwrite: true },
+                to: FilesTo {
+                    paths: vec![b"a".to_vec(), b"c/d".to_vec()],
+                    directory: "/b".into(),
+                    overwrite: true,
+                },
                 apply: true,
             },
             access: Some(Access {

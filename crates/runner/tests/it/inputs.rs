@@ -32,6 +32,7 @@ fn options(lab: &Lab, root: &[u8]) -> SnapshotOptions {
 fn to(lab: &Lab, path: &[u8], name: &str) -> Request {
     Request {
         path: path.to_vec(),
+        also: Vec::new(),
         destination: Destination::Directory(lab.path(name)),
         include: None,
         exclude: Excludes::default(),

@@ -107,6 +107,7 @@ impl Lab {
     pub(crate) fn request(&self, to: &str) -> Request {
         Request {
             path: tree_path(&self.source()),
+            also: Vec::new(),
             destination: Destination::Directory(self.path(to)),
             include: None,
             exclude: Excludes::default(),

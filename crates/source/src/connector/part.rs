@@ -45,6 +45,20 @@ pub enum Content {
     Object(Vec<u8>),
 }
 
+impl Content {
+    /// A directory with all that its own file system holds below it.
+    pub fn directory(root: PathBuf, excludes: Arc<Excludes>) -> Self {
+        Self::Files {
+            root,
+            excludes,
+            one_file_system: true,
+            never_enter: Vec::new(),
+            grafts: Vec::new(),
+            changed: Changed::Unknown,
+        }
+    }
+}
+
 pub type EndOfStream = Box<dyn FnOnce() -> Result<()> + Send>;
 
 /// What may differ from the parent's view.

@@ -7,6 +7,7 @@ mod command;
 pub(crate) mod held;
 pub(crate) mod moment;
 pub(crate) mod moves;
+mod not_put_back;
 pub(crate) mod permissions;
 pub(crate) mod private;
 pub(crate) mod processes;
@@ -17,11 +18,12 @@ pub(crate) mod secret;
 pub(crate) mod space;
 
 pub use command::command;
+pub(crate) use not_put_back::NotPutBack;
 pub use processes::is_open_somewhere;
 pub use space::check_all as check_room;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeSet;
     use std::path::PathBuf;
     use std::sync::Arc;
@@ -31,12 +33,12 @@ mod tests {
 
     use crate::connector::Context;
 
-    pub(super) fn context() -> Context {
+    pub(crate) fn context() -> Context {
         Context {
             clock: Arc::new(RealClock::start()),
             tasks: Arc::new(Threads),
             cancel: Cancel::default(),
-            session: String::new(),
+            session: "0123456789abcdef".into(),
             living: Arc::new(BTreeSet::new()),
             scratch: PathBuf::new(),
             written_devices: Vec::new(),

@@ -78,13 +78,10 @@ fn resource(kind: Kind, name: &str, at: Map<String, Value>) -> Resource {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::sync::Arc;
-
-    use tintype_testkit::env::{RealClock, Threads};
     use tintype_testkit::libvirt::Libvirt;
 
     use super::*;
+    use crate::host::tests::context;
 
     #[test]
     fn machines_are_found_with_their_disks() {
@@ -102,17 +99,7 @@ mod tests {
         );
         libvirt.define_xml("define", &xml);
         let own = tempfile::tempdir().unwrap();
-        let context = Context {
-            clock: Arc::new(RealClock::start()),
-            tasks: Arc::new(Threads),
-            cancel: tintype_model::cancel::Cancel::default(),
-            session: "0123456789abcdef".into(),
-            living: Arc::new(BTreeSet::new()),
-            scratch: own.path().to_owned(),
-            written_devices: Vec::new(),
-            passwords: crate::connector::Passwords::default(),
-            quiesce: true,
-        };
+        let context = Context { scratch: own.path().to_owned(), ..context() };
         let found = discover_at(&libvirt.uri, &context).unwrap();
         let one = found.iter().find(|found| found.resource.at["domain"] == "one").unwrap();
         let expected = json!({ "vda": { "file": disk, "format": "raw" } });

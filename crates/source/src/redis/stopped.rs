@@ -11,8 +11,7 @@ use tintype_model::{Error, Result};
 
 use super::restore::{in_use, servers_in};
 use super::{Facts, Names};
-use crate::connector::{CapturePlan, Changed, Content, Part, Released, Source, View};
-use crate::files::ExcludesBuilder;
+use crate::connector::{CapturePlan, Content, Part, Released, Source, View};
 
 /// Fields of `at` by which [`StoppedSource`] captures a directory.
 pub(super) fn undo_at(names: &Names, directory: &Path) -> Map<String, Value> {
@@ -53,14 +52,7 @@ impl StoppedSource {
         let failed = |error| Error::io(error, path.display());
         let found = path.metadata().map_err(failed)?;
         let content = if found.is_dir() {
-            Content::Files {
-                root: path.clone(),
-                excludes: Arc::new(ExcludesBuilder::default().build()?),
-                one_file_system: true,
-                never_enter: Vec::new(),
-                grafts: Vec::new(),
-                changed: Changed::Unknown,
-            }
+            Content::directory(path.clone(), Arc::default())
         } else {
             let node = Node { size: found.len(), ..Node::new(Kind::Stream) };
             let read = Box::new(File::open(&path).map_err(failed)?);

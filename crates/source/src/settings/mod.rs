@@ -13,15 +13,14 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tintype_model::item::Item;
-use tintype_model::plan::{Check, Step};
 use tintype_model::resource::{Consistency, Kind, Resource};
 use tintype_model::{Error, Result};
 
 use crate::connector::{
-    CapturePlan, Changed, Connector, Content, Context, Destination, Discovered, Part, Released,
-    Source, Stored, Target, TargetPlan, View,
+    CapturePlan, Changed, Connector, Content, Context, Discovered, Part, Released, Source, Target,
+    View,
 };
+use crate::host::NotPutBack;
 
 /// See the module's head.
 #[derive(Debug)]
@@ -107,7 +106,11 @@ impl Connector for Settings {
     }
 
     fn target(&self, _: &Context) -> Result<Box<dyn Target>> {
-        Ok(Box::new(Nowhere))
+        Ok(Box::new(NotPutBack {
+            check: NAME,
+            why: |name| format!("the settings {name} are not put over a running host"),
+            cure: "restore them to a directory (`--to DIR`), and take from there what you want",
+        }))
     }
 }
 
@@ -191,36 +194,4 @@ impl Source for Live {
     fn release(&mut self, _: Released) -> Result<()> {
         Ok(())
     }
-}
-
-/// The engine restores them to a directory, as all files.
-struct Nowhere;
-
-impl Target for Nowhere {
-    fn plan(
-        &mut self,
-        _: &Item,
-        resource: &Resource,
-        _: &Destination,
-        _: &dyn Stored,
-    ) -> Result<TargetPlan> {
-        let check = Check::block(
-            "settings",
-            format!("the settings {} are not put over a running host", resource.name),
-            "restore them to a directory (`--to DIR`), and take from there what you want",
-        );
-        Ok(TargetPlan { checks: vec![check], ..TargetPlan::default() })
-    }
-
-    fn apply(&mut self, step: &Step, _: &dyn Stored) -> Result<Value> {
-        Err(not_ours(step))
-    }
-
-    fn undo(&mut self, step: &Step, _: &Value) -> Result<Value> {
-        Err(not_ours(step))
-    }
-}
-
-fn not_ours(step: &Step) -> Error {
-    Error::invalid(format!("settings have no steps: {}", step.text))
 }

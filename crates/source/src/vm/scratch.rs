@@ -83,14 +83,11 @@ impl Scratch {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::os::unix::fs::{MetadataExt, symlink};
-    use std::sync::Arc;
-
-    use tintype_testkit::env::{RealClock, Threads};
 
     use super::*;
     use crate::host::account::{acting, find};
+    use crate::host::tests::context;
 
     #[test]
     fn only_the_files_and_the_sockets_are_qemus() {
@@ -99,17 +96,7 @@ mod tests {
         }
         let (uid, gid) = find("nobody").expect("every host has it");
         let own = tempfile::tempdir().unwrap();
-        let context = Context {
-            clock: Arc::new(RealClock::start()),
-            tasks: Arc::new(Threads),
-            cancel: tintype_model::cancel::Cancel::default(),
-            session: "0123456789abcdef".into(),
-            living: Arc::new(BTreeSet::new()),
-            scratch: own.path().to_owned(),
-            written_devices: Vec::new(),
-            passwords: crate::connector::Passwords::default(),
-            quiesce: true,
-        };
+        let context = Context { scratch: own.path().to_owned(), ..context() };
         let scratch = Scratch::make(Some(uid), &context).unwrap();
         let disk = scratch.place().join("disk-0");
         std::fs::write(&disk, "").unwrap();

@@ -15,6 +15,7 @@ use super::{query_of, waited};
 use crate::catalog::snapshots::{self, Filter, Known};
 use crate::http::failure::{Failure, Outcome};
 use crate::http::input::{Asked, cursor_of, limit_of};
+use crate::http::objects::tenant_of;
 use crate::http::router::Asking;
 use crate::state::State;
 use crate::views::view;
@@ -41,11 +42,7 @@ pub(in crate::http) async fn search(
 ) -> Outcome<Json<Sightings>> {
     let limit = limit_of(asked.limit, DEFAULT_LIMIT)?;
     let wanted = asked.tenant.as_deref().map(str::parse::<Id>).transpose()?;
-    let wanted = wanted.unwrap_or_else(|| caller.actor.tenant.clone());
-    let absent = format!("there is no tenant {wanted}");
-    caller.check_id(&wanted, &absent)?;
-    let tenant = state.tenant(&wanted).await?;
-    caller.check(&tenant, &absent)?;
+    let tenant = tenant_of(&state, &caller, wanted).await?;
     if asked.pattern.is_none() && asked.contains.is_none() {
         return Err(Failure::new(Code::Invalid, "`pattern` or `contains` says what is looked for"));
     }

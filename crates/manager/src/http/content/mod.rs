@@ -28,6 +28,7 @@ use self::wire::shown;
 use self::wire::{at_of, bytes_of, change_of, counts_of, difference_of, entry_of, kind_for};
 use super::failure::{Failure, Outcome};
 use super::input::{Asked, cursor_of, limit_of};
+use super::objects::tenant_of;
 use super::router::Asking;
 use super::snapshots::find;
 use crate::catalog::snapshots::{self, Filter, Known};
@@ -184,11 +185,7 @@ pub(super) async fn versions(
         return Err(Failure::new(Code::Invalid, "`path` says of what"));
     }
     let wanted = query.tenant.as_deref().map(str::parse::<Id>).transpose()?;
-    let wanted = wanted.unwrap_or_else(|| caller.actor.tenant.clone());
-    let absent = format!("there is no tenant {wanted}");
-    caller.check_id(&wanted, &absent)?;
-    let tenant = state.tenant(&wanted).await?;
-    caller.check(&tenant, &absent)?;
+    let tenant = tenant_of(&state, &caller, wanted).await?;
     let resource = query.resource.as_deref().map(str::parse::<Id>).transpose()?;
     let limit = limit_of(query.limit, MOST)?;
     let filter = Filter {

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
-use tintype_api::restore::{NotRestored, PlannedItem, RestoreFiles};
+use tintype_api::restore::{MOST_PATHS, NotRestored, PlannedItem, RestoreFiles};
 use tintype_api::run::{LogLevel, RunState};
 use tintype_model::count::counted;
-use tintype_model::identifier::Id;
 use tintype_model::{Error, Result, size};
 use tintype_runner::vault::work::{Done, Work, WorkOrder};
 use tintype_runner::vault::{FilesOutcome, FilesTo};
@@ -19,6 +18,9 @@ use crate::catalog::snapshots::Known;
 use crate::runs::Handle;
 use crate::runs::dispatcher::{Ended, Write, nothing};
 use crate::state::State;
+
+/// So many paths are named in words.
+const MOST_SHOWN: usize = 5;
 
 /// Plans a restore of files there, and with `apply` does it.
 pub(super) async fn there(
@@ -43,12 +45,38 @@ fn place_in(files: &RestoreFiles) -> Result<FilesTo> {
     if !directory.is_absolute() {
         return Err(Error::invalid("`to` is the whole path of a directory"));
     }
-    let path = files.path.trim_matches('/').as_bytes().to_vec();
-    Ok(FilesTo { path, directory, overwrite: files.overwrite })
+    let paths: Vec<Vec<u8>> = files.all().map(|path| path.as_bytes().to_vec()).collect();
+    if paths.is_empty() {
+        return Err(Error::invalid("`path`, or several `paths`, say what is restored"));
+    }
+    if paths.len() > MOST_PATHS {
+        let count = paths.len();
+        let what = format!("{count} paths are more than the {MOST_PATHS} that one restore takes");
+        return Err(Error::invalid(what));
+    }
+    if paths.len() > 1 && paths.iter().any(Vec::is_empty) {
+        return Err(Error::invalid("`/` is all of it: name it alone, or leave it out"));
+    }
+    Ok(FilesTo { paths, directory, overwrite: files.overwrite })
 }
 
-pub(super) fn shown(files: &RestoreFiles, outcome: FilesOutcome, tenant: &Id) -> Planned {
-    let name = files.path.trim_matches('/').to_owned();
+/// What is restored, in words; and what is typed where something is replaced.
+fn named(files: &RestoreFiles, snapshot: &str) -> (String, String) {
+    let paths: Vec<&str> = files.all().collect();
+    match paths[..] {
+        [""] => ("/".to_owned(), "/".to_owned()),
+        [one] => (one.to_owned(), one.to_owned()),
+        _ => {
+            let more = if paths.len() > MOST_SHOWN { ", …" } else { "" };
+            let shown = paths[..paths.len().min(MOST_SHOWN)].join(", ");
+            (format!("{shown}{more}"), snapshot.chars().take(8).collect())
+        }
+    }
+}
+
+pub(super) fn shown(files: &RestoreFiles, outcome: FilesOutcome, known: &Known) -> Planned {
+    let tenant = &known.snapshot.tenant;
+    let (name, confirm) = named(files, &known.snapshot.id);
     let FilesOutcome { counts, left } = outcome;
     let to = format!("files into {}", files.to);
     let steps = [
@@ -60,7 +88,7 @@ pub(super) fn shown(files: &RestoreFiles, outcome: FilesOutcome, tenant: &Id) ->
     ];
     let steps = steps.iter().filter(|(count, _)| *count > 0);
     let item = PlannedItem {
-        name: if name.is_empty() { "/".to_owned() } else { name },
+        name,
         tenant: tenant.clone(),
         to,
         bytes: counts.bytes,
@@ -74,7 +102,7 @@ pub(super) fn shown(files: &RestoreFiles, outcome: FilesOutcome, tenant: &Id) ->
         reason,
     });
     Planned {
-        confirm: item.replaces.then(|| item.name.clone()),
+        confirm: item.replaces.then_some(confirm),
         items: vec![item],
         missing: missing.collect(),
         commands: Vec::new(),

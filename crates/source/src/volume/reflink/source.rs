@@ -15,9 +15,7 @@ use tintype_model::{Error, Result};
 use super::NAME;
 use super::below::Below;
 use super::clone::Clone;
-use crate::connector::{
-    CapturePlan, Changed, Content, Context, Guarded, Part, Released, Source, View,
-};
+use crate::connector::{CapturePlan, Content, Context, Guarded, Part, Released, Source, View};
 use crate::files::Excludes;
 use crate::volume::layers::{self, Freezing};
 use crate::volume::place::{At, excludes};
@@ -202,14 +200,7 @@ impl Source for Shared {
             "filesystem": below.mount.kind,
             "image": below.loop_device.image,
         });
-        let content = Content::Files {
-            root: opened::path_of(&root),
-            excludes: Arc::clone(&self.excludes),
-            one_file_system: true,
-            never_enter: Vec::new(),
-            grafts: Vec::new(),
-            changed: Changed::Unknown,
-        };
+        let content = Content::directory(opened::path_of(&root), Arc::clone(&self.excludes));
         self.open = Some((root, mount));
         Ok(View {
             parts: vec![Part { at: Vec::new(), content }],

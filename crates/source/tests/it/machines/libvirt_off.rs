@@ -265,25 +265,37 @@ fn another_of_the_name(libvirt: &Libvirt) {
     libvirt.virsh(&["undefine", "four"]);
 }
 
+/// A machine of one filled disk, with its variables in `NAME.fd`.
+fn with_firmware(libvirt: &Libvirt, name: &str, firmware: &str, devices: &str) {
+    let disk = libvirt.directory.join(format!("{name}.raw"));
+    fill(&disk, 1);
+    std::fs::write(libvirt.directory.join(format!("{name}.fd")), "variables").unwrap();
+    let disk = file_disk("vda", &disk);
+    libvirt.define_xml(
+        "define",
+        &format!(
+            "<domain type='qemu'><name>{name}</name><memory unit='MiB'>64</memory>\
+             <os><type arch='x86_64' machine='q35'>hvm</type>{firmware}</os>\
+             <features><acpi/></features><devices>{disk}{devices}</devices></domain>"
+        ),
+    );
+}
+
 fn firmware_and_networks_of_a_new_one(libvirt: &Libvirt) {
     for name in ["lan", "other"] {
         libvirt.define_xml("net-define", &format!("<network><name>{name}</name></network>"));
     }
     let at = |name: &str| libvirt.directory.join(name);
-    let (disk, vars) = (at("five.raw"), at("five.fd"));
-    fill(&disk, 1);
-    std::fs::write(&vars, "variables").unwrap();
-    let (disk, shown) = (file_disk("vda", &disk), vars.display());
-    libvirt.define_xml(
-        "define",
+    let vars = at("five.fd");
+    with_firmware(
+        libvirt,
+        "five",
         &format!(
-            "<domain type='qemu'><name>five</name><memory unit='MiB'>64</memory>\
-             <os><type arch='x86_64' machine='q35'>hvm</type>\
-             <loader readonly='yes' type='pflash'>/nowhere/code.fd</loader><nvram>{shown}</nvram></os>\
-             <features><acpi/></features>\
-             <devices>{disk}<interface type='network'><mac address='52:54:00:aa:bb:01'/>\
-             <source network='lan'/></interface></devices></domain>"
+            "<loader readonly='yes' type='pflash'>/nowhere/code.fd</loader><nvram>{}</nvram>",
+            vars.display()
         ),
+        "<interface type='network'><mac address='52:54:00:aa:bb:01'/><source network='lan'/>\
+         </interface>",
     );
     let five = resource("libvirt", json!({ "domain": "five", "uri": libvirt.uri }));
     let held = Held::of(&five).unwrap();
@@ -340,19 +352,16 @@ fn told<'p>(plan: &'p TargetPlan, name: &str) -> Vec<&'p str> {
 
 fn firmware_named_as_a_disk(libvirt: &Libvirt) {
     let at = |name: &str| libvirt.directory.join(name);
-    let (disk, vars) = (at("eight.raw"), at("eight.fd"));
-    fill(&disk, 1);
-    std::fs::write(&vars, "variables").unwrap();
-    let (disk, shown) = (file_disk("vda", &disk), vars.display());
-    libvirt.define_xml(
-        "define",
+    let vars = at("eight.fd");
+    with_firmware(
+        libvirt,
+        "eight",
         &format!(
-            "<domain type='qemu'><name>eight</name><memory unit='MiB'>64</memory>\
-             <os><type arch='x86_64' machine='q35'>hvm</type>\
-             <loader readonly='yes' type='pflash'>/nowhere/code.fd</loader>\
-             <nvram type='file'><source file='{shown}'/></nvram></os>\
-             <features><acpi/></features><devices>{disk}</devices></domain>"
+            "<loader readonly='yes' type='pflash'>/nowhere/code.fd</loader>\
+             <nvram type='file'><source file='{}'/></nvram>",
+            vars.display()
         ),
+        "",
     );
     let eight = resource("libvirt", json!({ "domain": "eight", "uri": libvirt.uri }));
     let held = Held::of(&eight).unwrap();
