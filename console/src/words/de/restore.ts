@@ -59,6 +59,8 @@ export const restore: Words["restore"] = {
       "In diesem Snapshot wurde nicht alles erfasst: Was fehlschlug, lässt sich nicht wählen.",
     path: "Pfad im Snapshot",
     pathHelp: "Eine Datei, oder ein Verzeichnis mit allem, was darin ist.",
+    several: (count) =>
+      `${count} ${plural(count, "Datei", "Dateien")}, jede unter ihrem Namen; von zwei gleichen Namens bekommt die zweite eine Nummer.`,
     look: "Danach suchen",
     where: "Wohin",
     chooseFirst: "Wählen Sie zuerst, was wiederhergestellt werden soll.",

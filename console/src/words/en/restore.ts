@@ -55,6 +55,8 @@ export const restore = {
     incomplete: "Not all was captured in this snapshot: what failed cannot be chosen.",
     path: "Path in the snapshot",
     pathHelp: "A file or a directory, with all that is in it.",
+    several: (count: number) =>
+      `${count} ${plural(count, "file", "files")}, each by its name; of two of one name the second gets a number.`,
     look: "Look for it",
     where: "Where",
     chooseFirst: "Choose first what is to be restored.",
