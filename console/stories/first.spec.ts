@@ -95,3 +95,22 @@ test("a lost connection is said, and nothing can be changed while it lasts", asy
   await manager.start();
   await expect(take).toBeEnabled();
 });
+
+test("a session that ends is said, and whoever logs in again is back where he was", async ({
+  page,
+  manager,
+}) => {
+  await logIn(page, manager);
+  await go(page, "Snapshots");
+  await expect(page.getByRole("heading", { level: 1, name: "Snapshots" })).toBeVisible();
+  await page.context().clearCookies();
+  await go(page, "Storages");
+  await expect(page.getByRole("alert")).toContainText("Your session has ended");
+  await expect(page.getByRole("navigation")).toHaveCount(0);
+  await isAccessible(page);
+  await page.getByLabel("User").fill("admin");
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await expect(page.getByRole("heading", { level: 1, name: "Storages" })).toBeVisible();
+  await expect(page).toHaveURL(/\/storages$/);
+});

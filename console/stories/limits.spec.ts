@@ -40,9 +40,9 @@ test("who may only look sees nothing to press, and each address says what it is"
   await expect(page.getByText("can be restored.")).toBeVisible();
   const [snapshot] = manager.list("snapshot");
   const more = [
-    `/snapshots/${snapshot.id}`,
-    `/browse/${snapshot.id}?path=tenants/system/volumes/documents/letter.txt`,
-    `/storages/${manager.list("storage")[0].id}`,
+    `/snapshots/${snapshot?.id}`,
+    `/browse/${snapshot?.id}?path=tenants/system/volumes/documents/letter.txt`,
+    `/storages/${manager.list("storage")[0]?.id}`,
     "/snapshots?new=true",
     "/resources/new",
     "/schedules/new",
@@ -57,7 +57,7 @@ test("who may only look sees nothing to press, and each address says what it is"
     await isAccessible(page, place);
   }
   await page.goto(
-    `${manager.url}/browse/${snapshot.id}?path=tenants/system/volumes/documents/letter.txt`,
+    `${manager.url}/browse/${snapshot?.id}?path=tenants/system/volumes/documents/letter.txt`,
   );
   await expect(
     page.getByText("You may see that it is there, but not what is in it."),

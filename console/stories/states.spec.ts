@@ -97,7 +97,7 @@ test("every screen looks well with something good, missing, failing and at work 
     ...all,
     ...["snapshot", "run", "storage", "resource", "tenant"].flatMap(each),
     ...manager.list("profile").map(({ id }) => `/schedules/${id}`),
-    ...manager.list("restore").map(({ run }) => `/restore/${run.id}`),
+    ...manager.list("restore").map(({ run }) => `/restore/${run?.id}`),
     `/snapshots?tab=partial`,
     `/browse/${newest}`,
     `/browse/${newest}?${documents}`,

@@ -65,3 +65,26 @@ test("a tenant is restored out of the snapshot of everything", async ({ page, ma
   await expect(page.getByText("Every step was done.")).toBeVisible({ timeout: 60_000 });
   expect(readFileSync(letter, "utf8")).toBe("dear anna");
 });
+
+test("what a tenant has stands in the snapshot of everything, and is restored from there", async ({
+  page,
+  manager,
+}) => {
+  const letter = tenant(manager);
+  manager.run("snapshot", "create", "--full");
+  writeFileSync(letter, "spoiled");
+  await logIn(page, manager);
+  await go(page, "Snapshots");
+  await page.getByRole("link", { name: "Full", exact: true }).click();
+  await page.getByRole("rowheader").first().getByRole("link").click();
+  const row = page.getByRole("row", { name: /^notes/ });
+  await expect(row).toContainText("acme");
+  await isAccessible(page);
+  await row.getByRole("link", { name: /^Restore/ }).click();
+  await expect(page.getByRole("checkbox", { name: /^notes/ })).toBeChecked();
+  await page.getByRole("button", { name: "Show the plan" }).click();
+  await page.getByLabel("Type notes to confirm").fill("notes");
+  await page.getByRole("button", { name: "Restore now" }).click();
+  await expect(page.getByText("Every step was done.")).toBeVisible({ timeout: 60_000 });
+  expect(readFileSync(letter, "utf8")).toBe("dear anna");
+});

@@ -1,4 +1,5 @@
 import createClient, { type Middleware } from "openapi-fetch";
+import { early } from "../app/early";
 import { csrf } from "./csrf";
 import { Problem } from "./problem";
 import type { paths } from "./v1";
@@ -14,7 +15,11 @@ const signed: Middleware = {
   },
 };
 
-export const api = createClient<paths>({ baseUrl: location.origin, credentials: "same-origin" });
+export const api = createClient<paths>({
+  baseUrl: location.origin,
+  credentials: "same-origin",
+  fetch: (request) => early.take(request) ?? fetch(request),
+});
 api.use(signed);
 
 interface Answer<T> {

@@ -1,5 +1,6 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { whoami } from "./queries";
+import { askAgain } from "./renew";
 
 /**
  * One stream tells what changed; it carries no data. Whatever is known of the kind that changed is asked
@@ -65,7 +66,7 @@ export class Live {
     this.#source = source;
     source.onopen = () => {
       // What changed while nothing was heard is unknown, unless the server can say it.
-      if (this.#connection.state === "lost") this.#client.invalidateQueries();
+      if (this.#connection.state === "lost") askAgain(this.#client);
       this.#become({ state: "live" });
     };
     source.onerror = () => {
@@ -76,7 +77,7 @@ export class Live {
       setTimeout(() => this.#source === source && this.#open(), TRY_AGAIN_MS);
     };
     source.addEventListener("change", (event) => this.#changed(JSON.parse(event.data) as Change));
-    source.addEventListener("reset", () => this.#client.invalidateQueries());
+    source.addEventListener("reset", () => askAgain(this.#client));
   }
 
   #changed({ kind }: Change) {
@@ -85,7 +86,7 @@ export class Live {
       const keys = [...this.#waiting];
       this.#waiting.clear();
       this.#timer = undefined;
-      for (const key of keys) this.#client.invalidateQueries({ queryKey: [key] });
+      for (const key of keys) askAgain(this.#client, [key]);
     }, GATHER_MS);
   }
 

@@ -1,4 +1,4 @@
-import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { api, ask } from "./client";
 import { every } from "./every";
 import type { ProfileSpec } from "./types";
@@ -83,6 +83,32 @@ export const tenant = (id: string) =>
   queryOptions({
     queryKey: ["tenant", "one", id],
     queryFn: () => ask(api.GET("/api/v1/tenants/{id}", of(id))),
+  });
+
+/** Those that have this in their names, all without; what was found before stands there until then. */
+export const tenantsCalled = (q: string | undefined) =>
+  queryOptions({
+    queryKey: ["tenant", "called", q],
+    queryFn: () =>
+      every((page) => ask(api.GET("/api/v1/tenants", { params: { query: { ...page, q } } }))),
+    placeholderData: keepPreviousData,
+  });
+
+export const usersCalled = (q: string | undefined) =>
+  queryOptions({
+    queryKey: ["user", "called", q],
+    queryFn: () =>
+      every((page) => ask(api.GET("/api/v1/users", { params: { query: { ...page, q } } }))),
+    placeholderData: keepPreviousData,
+  });
+
+/** The first few, for whoever types on. */
+export const resourcesCalled = (q: string, limit: number) =>
+  queryOptions({
+    queryKey: ["resource", "called", q, limit],
+    queryFn: () => ask(api.GET("/api/v1/resources", { params: { query: { q, limit } } })),
+    placeholderData: keepPreviousData,
+    enabled: q !== "",
   });
 
 export const users = queryOptions({

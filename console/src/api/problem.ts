@@ -31,3 +31,9 @@ export class Problem extends Error {
 function isTold(value: unknown): value is Told {
   return typeof value === "object" && value !== null && "code" in value && "detail" in value;
 }
+
+/** What is not there is nothing; any other problem stays one. */
+export function noneIfAbsent(error: unknown): null {
+  if (error instanceof Problem && error.status === 404) return null;
+  throw error;
+}

@@ -1,4 +1,9 @@
-import { type InfiniteData, infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import {
+  type InfiniteData,
+  infiniteQueryOptions,
+  keepPreviousData,
+  queryOptions,
+} from "@tanstack/react-query";
 import { api, ask } from "./client";
 import { every, LONG_PAGE } from "./every";
 import type { LogLine, RunKind, RunState, SnapshotScope } from "./types";
@@ -62,6 +67,8 @@ export interface SnapshotsAsked {
   tenant?: string;
   scope?: SnapshotScope;
   resource?: string;
+  /** In the name or note, or at the beginning of the id. */
+  q?: string;
 }
 
 /**
@@ -81,6 +88,7 @@ export const snapshots = (asked: SnapshotsAsked, limit = PAGE) =>
     getNextPageParam: (page) => page.next ?? undefined,
     // Comparing all that is there with itself, for each page that comes, would take longer with each.
     structuralSharing: false,
+    placeholderData: keepPreviousData,
   });
 
 export const snapshot = (id: string) =>

@@ -1,5 +1,6 @@
-import { infiniteQueryOptions, type QueryClient, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, ask } from "./client";
+import { noneIfAbsent } from "./problem";
 import type { RestorePlan } from "./types";
 
 const PAGE = 200;
@@ -26,27 +27,11 @@ export const wholeRestore = (snapshot: string) =>
       ask(api.GET("/api/v1/snapshots/{id}/recovery", { params: { path: { id: snapshot } } })),
   });
 
-const key = (id: string) => `tintype.plan.${id}`;
-
-/**
- * The server tells a plan once, when it is made, and it never changes: it is kept for as long as the
- * window is open, so that a reload shows what is agreed to. None: it was made elsewhere.
- */
+/** What is agreed to; it never changes. None: the server does not have it any more. */
 export const plan = (id: string) =>
   queryOptions({
     queryKey: ["plan", id],
-    queryFn: () => {
-      const kept = sessionStorage.getItem(key(id));
-      return kept ? (JSON.parse(kept) as RestorePlan) : null;
-    },
+    queryFn: (): Promise<RestorePlan | null> =>
+      ask(api.GET("/api/v1/restores/{id}/plan", { params: { path: { id } } })).catch(noneIfAbsent),
     staleTime: Number.POSITIVE_INFINITY,
   });
-
-export function keepPlan(client: QueryClient, made: RestorePlan) {
-  client.setQueryData(plan(made.run.id).queryKey, made);
-  try {
-    sessionStorage.setItem(key(made.run.id), JSON.stringify(made));
-  } catch {
-    // Too large for the browser: then a reload has to plan again.
-  }
-}

@@ -1,5 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, ask } from "./client";
+import { every } from "./every";
 import type { Upload } from "./types";
 
 /** Bundles and uploads change as their runs do, so they are asked for again with these. */
@@ -11,6 +12,12 @@ export const secrets = (id: string, path?: string) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
+/** Those that are being made, or wait to be saved. */
+export const bundles = queryOptions({
+  queryKey: ["run", "bundles"],
+  queryFn: () => every((query) => ask(api.GET("/api/v1/bundles", { params: { query } }))),
+});
+
 export const bundle = (id: string) =>
   queryOptions({
     queryKey: ["run", "bundle", id],
@@ -18,6 +25,12 @@ export const bundle = (id: string) =>
   });
 
 export const bundleAddress = (id: string): string => `/api/v1/bundles/${id}/content`;
+
+/** Those that come, or wait to be made a snapshot. */
+export const uploads = queryOptions({
+  queryKey: ["run", "uploads"],
+  queryFn: () => every((query) => ask(api.GET("/api/v1/uploads", { params: { query } }))),
+});
 
 export const upload = (id: string) =>
   queryOptions({

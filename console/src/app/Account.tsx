@@ -4,8 +4,9 @@ import { Button } from "../parts/button/Button";
 import { LANGUAGES, type Language, useLanguage, useWords } from "../words";
 import style from "./Account.module.css";
 import { inside } from "./inside";
-import { CONTRASTS, type Contrast, THEMES, type Theme, useLook } from "./look";
+import { CONTRASTS, type Contrast, THEMES, type Theme } from "./look";
 import { useWho } from "./session";
+import { useLook } from "./useLook";
 
 /** Who one is, how one wants to see it, and the way out. */
 export function Account() {

@@ -1,5 +1,5 @@
 import { Link, useRouterState } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { Button } from "../parts/button/Button";
 import { useWords } from "../words";
 import { Account } from "./Account";
@@ -11,10 +11,10 @@ import { useWho } from "./session";
 
 export function Navigation() {
   const { shell } = useWords();
-  const [isOpen, setOpen] = useState(false);
   const path = useRouterState({ select: (state) => state.location.pathname });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: whoever arrives somewhere has chosen
-  useEffect(() => setOpen(false), [path]);
+  // Where it was unfolded: whoever arrives elsewhere has chosen, and finds it folded.
+  const [openAt, setOpenAt] = useState<string>();
+  const isOpen = openAt === path;
   return (
     <header className={style.bar}>
       <div className={style.top}>
@@ -27,7 +27,7 @@ export function Navigation() {
           className={style.menu}
           aria-expanded={isOpen}
           aria-controls="navigation"
-          onClick={() => setOpen(!isOpen)}
+          onClick={() => setOpenAt(isOpen ? undefined : path)}
         >
           {shell.menu}
         </Button>

@@ -4,6 +4,7 @@ import { Suspense, useEffect, useRef } from "react";
 import { Problem } from "../api/problem";
 import { whoami } from "../api/queries";
 import { ProblemNotice } from "../parts/notice/ProblemNotice";
+import { WayContext } from "../parts/told/context";
 import { useWords } from "../words";
 import { Banner } from "./Banner";
 import { inside } from "./inside";
@@ -16,6 +17,7 @@ import { Palette } from "./palette/Palette";
 import style from "./Shell.module.css";
 import { screens } from "./screens";
 import { useWho } from "./session";
+import { Way } from "./Way";
 
 /** Who is not logged in is asked to, where he is: the address stays. */
 export function Shell() {
@@ -27,7 +29,9 @@ export function Shell() {
     if (who.data && !isOut) inside.expect();
     else if (who.error) inside.forget();
   }, [who.data, who.error, isOut]);
-  if (isOut) return <Login onDone={() => client.resetQueries()} />;
+  if (isOut) {
+    return <Login hasEnded={who.data !== undefined} onDone={() => client.resetQueries()} />;
+  }
   if (who.data?.must_change_password) return <NewPassword who={who.data} />;
   if (who.data) return <Inside />;
   if (who.error) return <ProblemNotice error={who.error} again={() => who.refetch()} />;
@@ -38,23 +42,25 @@ function Inside() {
   const { shell } = useWords();
   const main = useFocusOnNewScreen();
   return (
-    <LiveProvider>
-      <a href="#main" className={style.skip}>
-        {shell.skip}
-      </a>
-      <div className={style.shell}>
-        <Navigation />
-        <div className={style.side}>
-          <Banner />
-          <main id="main" ref={main} tabIndex={-1} className={style.main}>
-            <Suspense>
-              <Allowed />
-            </Suspense>
-          </main>
+    <WayContext value={Way}>
+      <LiveProvider>
+        <a href="#main" className={style.skip}>
+          {shell.skip}
+        </a>
+        <div className={style.shell}>
+          <Navigation />
+          <div className={style.side}>
+            <Banner />
+            <main id="main" ref={main} tabIndex={-1} className={style.main}>
+              <Suspense>
+                <Allowed />
+              </Suspense>
+            </main>
+          </div>
         </div>
-      </div>
-      <Palette />
-    </LiveProvider>
+        <Palette />
+      </LiveProvider>
+    </WayContext>
   );
 }
 

@@ -1,5 +1,3 @@
-import { useSyncExternalStore } from "react";
-
 /** Light or dark, more contrast or not: as the device says, unless one chose. */
 export const THEMES = ["device", "light", "dark"] as const;
 export const CONTRASTS = ["device", "normal", "more"] as const;
@@ -9,7 +7,7 @@ export type Contrast = (typeof CONTRASTS)[number];
 const darkness = matchMedia("(prefers-color-scheme: dark)");
 const sharpness = matchMedia("(prefers-contrast: more)");
 
-interface Look {
+export interface Look {
   theme: Theme;
   contrast: Contrast;
 }
@@ -19,6 +17,13 @@ let look: Look = {
   contrast: chosen("tintype.contrast", CONTRASTS),
 };
 const heard = new Set<() => void>();
+
+export const readLook = (): Look => look;
+
+export function hearLook(hear: () => void): () => void {
+  heard.add(hear);
+  return () => heard.delete(hear);
+}
 
 function chosen<T extends string>(key: string, of: readonly T[]): T {
   const stored = localStorage.getItem(key);
@@ -39,26 +44,10 @@ export function beginLook() {
   sharpness.addEventListener("change", draw);
 }
 
-function set(next: Partial<Look>) {
+export function setLook(next: Partial<Look>) {
   look = { ...look, ...next };
   localStorage.setItem("tintype.theme", look.theme);
   localStorage.setItem("tintype.contrast", look.contrast);
   draw();
   for (const each of heard) each();
-}
-
-export function useLook() {
-  const { theme, contrast } = useSyncExternalStore(
-    (hear) => {
-      heard.add(hear);
-      return () => heard.delete(hear);
-    },
-    () => look,
-  );
-  return {
-    theme,
-    contrast,
-    setTheme: (next: Theme) => set({ theme: next }),
-    setContrast: (next: Contrast) => set({ contrast: next }),
-  };
 }

@@ -1,6 +1,7 @@
-import { QueryClient } from "@tanstack/react-query";
+import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
 import { createRouter } from "@tanstack/react-router";
 import { Problem } from "../api/problem";
+import { whoami } from "../api/queries";
 import { Crash } from "./Crash";
 import { root, shell } from "./root";
 import type { Screen } from "./screen";
@@ -8,7 +9,16 @@ import { screens } from "./screens";
 
 const TRIES = 2;
 
-export const client = new QueryClient({
+/** Whoever is told that he is not logged in is not inside any more, whatever he asked for. */
+const onError = (error: Error) => {
+  if (!(error instanceof Problem) || error.status !== 401) return;
+  if (client.getQueryState(whoami.queryKey)?.status !== "success") return;
+  client.invalidateQueries({ queryKey: whoami.queryKey });
+};
+
+export const client: QueryClient = new QueryClient({
+  queryCache: new QueryCache({ onError }),
+  mutationCache: new MutationCache({ onError }),
   defaultOptions: {
     queries: {
       // The stream says when something changed; until then it did not.

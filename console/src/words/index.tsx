@@ -1,22 +1,10 @@
 import { createContext, type ReactNode, useContext, useEffect, useState } from "react";
-import type { en } from "./en";
-import { door } from "./en/door";
+import { fetchWords, type Words } from "./catalogue";
 import { type Format, formatOf } from "./format";
+import { keepLanguage, type Language, wantedLanguage } from "./language";
 
-/**
- * All that the console says. English is the type of the catalogue; a language that lacks one of its words
- * does not compile. Sentences with a number or name in them are functions.
- */
-export type Words = typeof en;
-export type Language = "en" | "de";
-export const LANGUAGES: Record<Language, string> = { en: "English", de: "Deutsch" };
-
-const KEY = "tintype.language";
-
-function wanted(): Language {
-  const chosen = localStorage.getItem(KEY) ?? navigator.language.slice(0, 2);
-  return chosen === "de" ? "de" : "en";
-}
+export type { Words } from "./catalogue";
+export { LANGUAGES, type Language } from "./language";
 
 interface Spoken {
   words: Words;
@@ -32,36 +20,25 @@ const Context = createContext<Spoken>({
   choose: () => undefined,
 });
 
-type Catalogue = Record<Language, () => Promise<Words>>;
+interface SpokenProps {
+  /** In the language that was wanted at the beginning. */
+  begun: Words;
+  children: ReactNode;
+}
 
-/** Those outside hear little: nothing that stands there knows more words than these. */
-export const DOOR: Catalogue = {
-  en: async () => door as Words,
-  de: async () => (await import("./de/door")).door as Words,
-};
-
-export const WHOLE: Catalogue = {
-  en: async () => (await import("./en")).en,
-  de: async () => (await import("./de")).de,
-};
-
-/** The words are on their way before anything is drawn with them. */
-export const fetchWords = (of: Catalogue) => of[wanted()]();
-
-export function Spoken({ of, children }: { of: Catalogue; children: ReactNode }) {
-  const [language, setLanguage] = useState(wanted);
-  const [words, setWords] = useState<Words>();
+export function Spoken({ begun, children }: SpokenProps) {
+  const [language, setLanguage] = useState(wantedLanguage);
+  const [words, setWords] = useState(begun);
   useEffect(() => {
     let isCurrent = true;
-    of[language]().then((loaded) => isCurrent && setWords(() => loaded));
+    fetchWords(language).then((loaded) => isCurrent && setWords(() => loaded));
     document.documentElement.lang = language;
     return () => {
       isCurrent = false;
     };
-  }, [language, of]);
-  if (!words) return null;
+  }, [language]);
   const choose = (next: Language) => {
-    localStorage.setItem(KEY, next);
+    keepLanguage(next);
     setLanguage(next);
   };
   return (

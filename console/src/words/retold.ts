@@ -1,4 +1,7 @@
-/** How the server says something, and how that is said in another language; `$1` is what was in its place. */
+/**
+ * How the server says something, and how that is said in another language; `$1` is what was in its place,
+ * `$:1` is said in that language too.
+ */
 export type Retelling = readonly [as: RegExp, words: string];
 
 /**
@@ -7,7 +10,12 @@ export type Retelling = readonly [as: RegExp, words: string];
  */
 export function retold(known: readonly Retelling[], text: string): string {
   for (const [as, words] of known) {
-    if (as.test(text)) return text.replace(as, words);
+    const found = as.exec(text);
+    if (!found) continue;
+    return words.replace(/\$(:?)(\d)/g, (_, again: string, n: string) => {
+      const was = found[Number(n)] ?? "";
+      return again ? retold(known, was) : was;
+    });
   }
   return text;
 }

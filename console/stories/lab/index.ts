@@ -1,5 +1,5 @@
 import AxeBuilder from "@axe-core/playwright";
-import { test as base, expect, type Page } from "@playwright/test";
+import { test as base, expect, type Page, type TestFixture } from "@playwright/test";
 import { Manager, machine, PASSWORD, volume } from "./manager";
 
 export type { Manager };
@@ -11,29 +11,30 @@ interface Labs {
   /** Its administrator has a password, and nothing else was done. */
   manager: Manager;
   /** A second one, that knows nothing of the first. */
+  otherFresh: Manager;
   other: Manager;
 }
 
+/** As long as a story lasts. */
+// biome-ignore lint/correctness/noEmptyPattern: Playwright reads from it which fixtures are needed: none
+const installed: TestFixture<Manager, object> = async ({}, use) => {
+  const manager = new Manager();
+  await manager.start();
+  await use(manager);
+  await manager.end();
+};
+
 /** Each story has a manager of its own: what one does no other one sees. */
 export const test = base.extend<Labs>({
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures from it
-  fresh: async ({}, use) => {
-    const manager = new Manager();
-    await manager.start();
-    await use(manager);
-    await manager.end();
-  },
+  fresh: installed,
+  otherFresh: installed,
   manager: async ({ fresh }, use) => {
     fresh.logIn();
     await use(fresh);
   },
-  // biome-ignore lint/correctness/noEmptyPattern: as above
-  other: async ({}, use) => {
-    const other = new Manager();
-    await other.start();
-    other.logIn();
-    await use(other);
-    await other.end();
+  other: async ({ otherFresh }, use) => {
+    otherFresh.logIn();
+    await use(otherFresh);
   },
 });
 

@@ -8,6 +8,13 @@ const PROGRAM = process.env.TINTYPE_PROGRAM ?? "../target/debug/tintype";
 const STARTS_MS = 60_000;
 export const PASSWORD = "a password that only stories know";
 
+/** What stories look at of that which the command line lists. */
+interface Listed {
+  id: string;
+  /** Of a restore. */
+  run?: { id: string };
+}
+
 /** A real manager in a directory of its own, with whatever stories put on its host. */
 export class Manager {
   readonly folder = mkdtempSync(join(tmpdir(), "tintype-stories-"));
@@ -70,10 +77,10 @@ export class Manager {
   }
 
   /** All of a kind, the newest first where that is known. */
-  // biome-ignore lint/suspicious/noExplicitAny: whatever the command prints
-  list(of: string): any[] {
+  list(of: string): Listed[] {
     const lines = this.run(of, "list", "--json").trim().split("\n");
-    return lines.map((line) => JSON.parse(line)).filter(({ event }) => event !== "summary");
+    const all: (Listed & { event?: string })[] = lines.map((line) => JSON.parse(line));
+    return all.filter(({ event }) => event !== "summary");
   }
 
   /** The same where it is meant to fail. */
@@ -160,7 +167,7 @@ function listening(child: ChildProcess): Promise<string> {
   });
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer();
     server.listen(0, "127.0.0.1", () => {

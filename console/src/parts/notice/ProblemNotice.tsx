@@ -1,8 +1,11 @@
 import { Problem } from "../../api/problem";
-import { useLanguage, useWords } from "../../words";
+import { useWords } from "../../words";
+import { sentence } from "../../words/sentence";
 import { Button } from "../button/Button";
+import { Cure } from "../told/Cure";
+import { useIsForeign } from "../told/said";
+import { Told } from "../told/Told";
 import { Notice } from "./Notice";
-import { sentence, useTold } from "./told";
 
 /** Whatever went wrong: what happened, what to do next, and the way to try again. */
 export function ProblemNotice({ error, again }: { error: unknown; again?: () => void }) {
@@ -15,7 +18,7 @@ export function ProblemNotice({ error, again }: { error: unknown; again?: () => 
       title={problem ? <Happened problem={problem} /> : sentence(problems.unexpected)}
       actions={again && <Button onClick={again}>{problems.again}</Button>}
     >
-      {problem ? <Cure problem={problem} /> : String(error)}
+      {problem ? <Helps problem={problem} /> : String(error)}
     </Notice>
   );
 }
@@ -23,21 +26,18 @@ export function ProblemNotice({ error, again }: { error: unknown; again?: () => 
 /** The server speaks English: in another language its stable code says first what it is about. */
 function Happened({ problem: { code, message } }: { problem: Problem }) {
   const { problems } = useWords();
-  const told = useTold();
-  const { language } = useLanguage();
+  const isForeign = useIsForeign(message);
   if (code === "offline") return sentence(problems.codes.offline);
-  const is = told(message);
-  if (language === "en" || is !== sentence(message)) return is;
   return (
     <>
-      {sentence(problems.codes[code])} <span lang="en">{is}</span>
+      {isForeign && `${sentence(problems.codes[code])} `}
+      <Told of={message} />
     </>
   );
 }
 
-function Cure({ problem }: { problem: Problem }) {
+function Helps({ problem }: { problem: Problem }) {
   const { problems } = useWords();
-  const told = useTold();
-  if (problem.cure) return told(problem.cure);
+  if (problem.cure) return <Cure of={problem.cure} />;
   return problem.isPassing ? problems.passing : undefined;
 }

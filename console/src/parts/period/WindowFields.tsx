@@ -3,6 +3,7 @@ import type { Blackout, Weekday } from "../../api/types";
 import { useWords } from "../../words";
 import { Button } from "../button/Button";
 import { Checkbox, TextField } from "../field/inputs";
+import { useSeveral } from "../field/several";
 import { WEEKDAYS } from "./period";
 import style from "./WindowFields.module.css";
 
@@ -19,39 +20,34 @@ interface Props<W extends Blackout> {
 /** Times of the week: on which days, from when to when. */
 export function WindowFields<W extends Blackout>(props: Props<W>) {
   const { times: words } = useWords();
-  const { windows, onChange } = props;
-  const put = (at: number, over: Partial<W>) =>
-    onChange(windows.map((each, index) => (index === at ? { ...each, ...over } : each)));
+  const { each, add } = useSeveral(props.windows, props.onChange);
   return (
     <fieldset className={style.windows}>
       <legend>{props.label}</legend>
-      {windows.map((window, at) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a window has nothing of its own to be known by
-        <fieldset key={at} className={style.window}>
+      {each.map(({ key, one: window, change, remove }, at) => (
+        <fieldset key={key} className={style.window}>
           <legend className="unseen">{words.window(at + 1)}</legend>
-          <Days days={window.days ?? []} onChange={(days) => put(at, { days } as Partial<W>)} />
+          <Days days={window.days ?? []} onChange={(days) => change({ days } as Partial<W>)} />
           <div className={style.times}>
             <TextField
               label={words.from}
               type="time"
               value={window.from}
-              onChange={(from) => put(at, { from } as Partial<W>)}
+              onChange={(from) => change({ from } as Partial<W>)}
             />
             <TextField
               label={words.to}
               type="time"
               value={window.to}
-              onChange={(to) => put(at, { to } as Partial<W>)}
+              onChange={(to) => change({ to } as Partial<W>)}
             />
-            {props.more?.(window, (over) => put(at, over))}
-            <Button onClick={() => onChange(windows.filter((_, index) => index !== at))}>
-              {words.removeWindow}
-            </Button>
+            {props.more?.(window, change)}
+            <Button onClick={remove}>{words.removeWindow}</Button>
           </div>
         </fieldset>
       ))}
       <div>
-        <Button onClick={() => onChange([...windows, props.fresh])}>{words.addWindow}</Button>
+        <Button onClick={() => add(props.fresh)}>{words.addWindow}</Button>
       </div>
     </fieldset>
   );

@@ -1,8 +1,9 @@
 import type { ReactNode } from "react";
 import { classes } from "../classes";
 import style from "./State.module.css";
+import { SHAPES, type Standing } from "./shapes";
 
-export type Standing = "good" | "attention" | "failed" | "none" | "running";
+export type { Standing } from "./shapes";
 
 /** A word with a shape before it: the colour only repeats what both say. */
 export function State({ is, children }: { is: Standing; children: ReactNode }) {
@@ -14,23 +15,12 @@ export function State({ is, children }: { is: Standing; children: ReactNode }) {
   );
 }
 
-const DRAWN: Record<Standing, ReactNode> = {
-  good: <circle cx="6" cy="6" r="5" fill="currentColor" />,
-  attention: <path d="M6 .8 11.6 11H.4z" fill="currentColor" />,
-  failed: <rect x="1" y="1" width="10" height="10" fill="currentColor" />,
-  none: <circle cx="6" cy="6" r="4.2" fill="none" stroke="currentColor" strokeWidth="1.6" />,
-  running: (
-    <>
-      <circle cx="6" cy="6" r="4.2" fill="none" stroke="currentColor" strokeWidth="1.6" />
-      <path d="M6 1.8a4.2 4.2 0 0 1 0 8.4z" fill="currentColor" />
-    </>
-  ),
-};
-
 export function Shape({ is }: { is: Standing }) {
   return (
     <svg className={classes(style.shape, style[is])} viewBox="0 0 12 12" aria-hidden="true">
-      {DRAWN[is]}
+      {SHAPES[is].map(([Drawn, { "stroke-width": strokeWidth, ...how }]) => (
+        <Drawn key={Drawn} strokeWidth={strokeWidth} {...how} />
+      ))}
     </svg>
   );
 }

@@ -1,3 +1,4 @@
+import { memo } from "react";
 import { classes } from "../classes";
 import type { Column } from "./Table";
 import style from "./Table.module.css";
@@ -10,7 +11,7 @@ interface RowProps<T> {
   measure?: (element: Element | null) => void;
 }
 
-export function Row<T>({ row, index, columns, isQuiet, measure }: RowProps<T>) {
+function Cells<T>({ row, index, columns, isQuiet, measure }: RowProps<T>) {
   return (
     <tr
       ref={measure}
@@ -36,3 +37,6 @@ export function Row<T>({ row, index, columns, isQuiet, measure }: RowProps<T>) {
     </tr>
   );
 }
+
+/** While one scrolls, a row that stays in sight stays as it is. */
+export const Row = memo(Cells) as typeof Cells;

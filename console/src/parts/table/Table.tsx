@@ -31,6 +31,8 @@ export interface TableProps<T> {
   isQuiet?: (row: T) => boolean;
   /** Asked for when the end comes near. */
   onNearEnd?: (() => void) | undefined;
+  /** Told which rows are in sight, of long ones. */
+  onSight?: ((from: number, to: number) => void) | undefined;
   empty?: ReactNode;
 }
 
@@ -71,13 +73,13 @@ export function Table<T>(props: TableProps<T>) {
   );
 }
 
-function Body<T>({ rows, rowKey, onNearEnd, ...rest }: TableProps<T>) {
+function Body<T>({ rows, rowKey, columns, isQuiet, onNearEnd }: TableProps<T>) {
   // So few are in sight to their end.
   useLayoutEffect(() => onNearEnd?.(), [onNearEnd]);
   return (
     <tbody>
       {rows.map((row, index) => (
-        <Row key={rowKey(row)} row={row} index={index} {...rest} />
+        <Row key={rowKey(row)} row={row} index={index} columns={columns} isQuiet={isQuiet} />
       ))}
     </tbody>
   );

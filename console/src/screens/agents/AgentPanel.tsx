@@ -12,8 +12,8 @@ import { Remove } from "../../parts/dialog/Remove";
 import { Facts } from "../../parts/facts/Facts";
 import { Notice } from "../../parts/notice/Notice";
 import { ProblemNotice } from "../../parts/notice/ProblemNotice";
-import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
+import { Told } from "../../parts/told/Told";
 import { When } from "../../parts/when/When";
 import { useWords } from "../../words";
 import { AgentStanding } from "./AgentStanding";
@@ -22,7 +22,6 @@ import style from "./Agents.module.css";
 /** One host: whether it is here, since when not, and what to run there. */
 export function AgentPanel({ agent }: { agent: Agent }) {
   const { agents: words } = useWords();
-  const told = useTold();
   const state = useQuery(agentState(agent.id)).data;
   return (
     <Panel title={agent.name} beside={<Actions agent={agent} />}>
@@ -30,7 +29,7 @@ export function AgentPanel({ agent }: { agent: Agent }) {
         <AgentStanding agent={agent} />
         {state?.refused && (
           <Notice is="failed" title={words.refused}>
-            {told(state.refused)}
+            <Told of={state.refused} />
           </Notice>
         )}
         <Facts

@@ -9,11 +9,11 @@ import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
 import { Notice } from "../../parts/notice/Notice";
 import { ProblemNotice } from "../../parts/notice/ProblemNotice";
-import { useTitled } from "../../parts/notice/told";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
+import { Told } from "../../parts/told/Told";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
 import { exportAudit } from "./export";
@@ -93,7 +93,6 @@ function Checked({ is_whole, entries, head, broken_at }: CheckedProps) {
 }
 
 function useColumns(): Column<AuditEntry>[] {
-  const titled = useTitled();
   const { audit: words, common } = useWords();
   return [
     { key: "n", title: words.n, isNumber: true, cell: ({ n }) => n },
@@ -105,7 +104,9 @@ function useColumns(): Column<AuditEntry>[] {
       key: "outcome",
       title: words.outcome,
       cell: ({ outcome }) => (
-        <State is={GOOD.has(outcome) ? "good" : "attention"}>{titled(outcome)}</State>
+        <State is={GOOD.has(outcome) ? "good" : "attention"}>
+          <Told of={outcome} isTitle />
+        </State>
       ),
     },
   ];

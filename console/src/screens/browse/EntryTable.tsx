@@ -2,12 +2,12 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Entry } from "../../api/types";
 import { Checkbox } from "../../parts/field/inputs";
-import { useTold } from "../../parts/notice/told";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
-import { When } from "../../parts/when/When";
-import { useFormat, useWords } from "../../words";
-import { changedOf, hasContent, placeAt } from "./entry";
+import { Told } from "../../parts/told/Told";
+import { useWords } from "../../words";
+import { hasContent, placeAt } from "./entry";
+import { useEntryColumns } from "./entryColumns";
 import { keyOf } from "./picked";
 import { lastOf, type Place } from "./place";
 
@@ -43,7 +43,7 @@ export function EntryTable(props: Props) {
 function useColumns(id: string, place: Place, isWhole: boolean): Column<Entry>[] {
   const { browse: words } = useWords();
   const { columns } = words;
-  const format = useFormat();
+  const facts = useEntryColumns<Entry>((entry) => entry);
   return [
     {
       key: "name",
@@ -59,20 +59,7 @@ function useColumns(id: string, place: Place, isWhole: boolean): Column<Entry>[]
       ),
     },
     { key: "kind", title: columns.kind, cell: ({ kind }) => words.kinds[kind] },
-    {
-      key: "size",
-      title: columns.size,
-      isNumber: true,
-      cell: (entry) => (hasContent(entry) ? format.bytes(entry.size) : ""),
-    },
-    {
-      key: "changed",
-      title: columns.changed,
-      cell: (entry) => {
-        const at = changedOf(entry);
-        return at ? <When at={at} /> : "";
-      },
-    },
+    ...facts,
     {
       key: "owner",
       title: columns.owner,
@@ -105,12 +92,11 @@ function usePick(pick: Props["pick"]): Column<Entry> | undefined {
 /** Why an entry is not what it should be, in words. */
 export function Trouble({ entry }: { entry: Entry }) {
   const { browse: words } = useWords();
-  const told = useTold();
   if (!entry.is_lost && !entry.problem) return entry.path_hex ? words.oddName : "";
   return (
     <State is={entry.is_lost ? "failed" : "attention"}>
       {entry.is_lost && `${words.lost} `}
-      {entry.problem && told(entry.problem)}
+      {entry.problem && <Told of={entry.problem} />}
     </State>
   );
 }

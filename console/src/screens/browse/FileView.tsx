@@ -5,8 +5,8 @@ import { FileLink } from "../../parts/button/FileLink";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Facts } from "../../parts/facts/Facts";
 import { Notice } from "../../parts/notice/Notice";
-import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
+import { Told } from "../../parts/told/Told";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
 import { changedOf, mayBeDisk } from "./entry";
@@ -21,7 +21,6 @@ interface Props {
 
 export function FileView({ id, entry, place }: Props) {
   const { browse: words } = useWords();
-  const told = useTold();
   const format = useFormat();
   const who = useWho();
   const at = askedOf(place);
@@ -47,7 +46,7 @@ export function FileView({ id, entry, place }: Props) {
           is={entry.is_lost ? "failed" : "attention"}
           title={entry.is_lost ? words.lostTitle : words.problemTitle}
         >
-          {entry.problem && told(entry.problem)} {entry.is_lost && words.lostWords}
+          {entry.problem && <Told of={entry.problem} />} {entry.is_lost && words.lostWords}
         </Notice>
       )}
       <Panel title={words.about} beside={actions}>

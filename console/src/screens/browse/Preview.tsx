@@ -5,6 +5,7 @@ import type { Preview } from "../../api/types";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
 import { Panel } from "../../parts/panel/Panel";
+import { Scroll } from "../../parts/scroll/Scroll";
 import { useWords } from "../../words";
 import style from "./Browse.module.css";
 import { lastOf } from "./place";
@@ -28,10 +29,9 @@ function Shown({ preview: shown }: { preview: Preview }) {
   if (shown.shown === "text") {
     if (shown.text === "") return <Empty title={words.emptyFile} />;
     return (
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
-      <div className={style.text} tabIndex={0}>
-        <pre>{shown.text}</pre>
-      </div>
+      <Scroll isLow>
+        <pre className={style.text}>{shown.text}</pre>
+      </Scroll>
     );
   }
   if (shown.shown === "picture") {
@@ -45,17 +45,18 @@ function Shown({ preview: shown }: { preview: Preview }) {
   return <Empty title={words.binary}>{words.binaryWords}</Empty>;
 }
 
+/** Lines and columns of a file have no name but their number, and never move. */
+const numbered = <T,>(of: T[]): [number, T][] => [...of.entries()];
+
 /** Rows of a table, the first as its heads: files seldom say which it is. */
 function Rows({ rows }: { rows: string[][] }) {
   const [heads = [], ...rest] = rows;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
-    <div className={style.text} tabIndex={0}>
+    <Scroll isLow>
       <table className={style.rows}>
         <thead>
           <tr>
-            {heads.map((head, at) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: columns of a file never move
+            {numbered(heads).map(([at, head]) => (
               <th key={at} scope="col">
                 {head}
               </th>
@@ -63,17 +64,15 @@ function Rows({ rows }: { rows: string[][] }) {
           </tr>
         </thead>
         <tbody>
-          {rest.map((row, line) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: rows of a file never move
+          {numbered(rest).map(([line, row]) => (
             <tr key={line}>
-              {row.map((cell, at) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: columns of a file never move
+              {numbered(row).map(([at, cell]) => (
                 <td key={at}>{cell}</td>
               ))}
             </tr>
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

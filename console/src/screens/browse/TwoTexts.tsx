@@ -1,5 +1,6 @@
 import { useMemo } from "react";
 import { classes } from "../../parts/classes";
+import { Scroll } from "../../parts/scroll/Scroll";
 import { useFormat, useWords } from "../../words";
 import style from "./Browse.module.css";
 import { compare, folded, type Line, type Row } from "./lines";
@@ -9,8 +10,7 @@ export function TwoTexts({ one, other }: { one: string; other: string }) {
   const format = useFormat();
   const rows = useMemo(() => folded(compare(one, other)), [one, other]);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
-    <div className={style.sides} tabIndex={0}>
+    <Scroll>
       <table className={style.diff}>
         <thead>
           <tr>
@@ -27,20 +27,22 @@ export function TwoTexts({ one, other }: { one: string; other: string }) {
         <tbody>
           {rows.map((row, at) =>
             typeof row === "number" ? (
-              // biome-ignore lint/suspicious/noArrayIndexKey: two texts never change
-              <tr key={at} className={style.gap}>
+              <tr key={`after ${keyOf(rows[at - 1])}`} className={style.gap}>
                 <td colSpan={4}>{words.sameLines(format.number(row))}</td>
               </tr>
             ) : (
-              // biome-ignore lint/suspicious/noArrayIndexKey: two texts never change
-              <Pair key={at} row={row} />
+              <Pair key={keyOf(row)} row={row} />
             ),
           )}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
+
+/** Lines have numbers, of which each row has one at least. */
+const keyOf = (row: Row | number | undefined): string =>
+  typeof row === "object" ? `${row.old?.n}:${row.new?.n}` : "";
 
 function Pair({ row }: { row: Row }) {
   return (

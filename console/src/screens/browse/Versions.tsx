@@ -10,10 +10,10 @@ import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { type Column, Table } from "../../parts/table/Table";
 import { When } from "../../parts/when/When";
-import { useFormat, useWords } from "../../words";
+import { useWords } from "../../words";
 import { ChangeWord } from "./ChangeWord";
 import { Crumbs } from "./Crumbs";
-import { changedOf, hasContent } from "./entry";
+import { useEntryColumns } from "./entryColumns";
 import { askedOf, lastOf } from "./place";
 import { versions } from "./screen";
 
@@ -59,8 +59,7 @@ function Shown({ snapshot }: { snapshot: Snapshot }) {
 
 function useColumns(all: Version[]): Column<Version>[] {
   const { browse: words } = useWords();
-  const { columns } = words;
-  const format = useFormat();
+  const facts = useEntryColumns<Version>(({ entry }) => entry);
   const { path, hex } = versions.useSearch();
   const before = (version: Version) =>
     all.slice(all.indexOf(version) + 1).find(({ storage }) => storage === version.storage);
@@ -80,20 +79,7 @@ function useColumns(all: Version[]): Column<Version>[] {
       title: words.change,
       cell: ({ change }) => (change ? <ChangeWord is={change} /> : words.unchanged),
     },
-    {
-      key: "size",
-      title: columns.size,
-      isNumber: true,
-      cell: ({ entry }) => (hasContent(entry) ? format.bytes(entry.size) : ""),
-    },
-    {
-      key: "changed",
-      title: columns.changed,
-      cell: ({ entry }) => {
-        const at = changedOf(entry);
-        return at ? <When at={at} /> : "";
-      },
-    },
+    ...facts,
     {
       key: "compare",
       title: words.against,

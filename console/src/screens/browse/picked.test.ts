@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Entry } from "../../api/types";
-import { filesOf, picksOf, toggled } from "./picked";
+import { filesOf, pathsOf, picksOf, toggled } from "./picked";
 
 const entry = (path: string, over: Partial<Entry> = {}) =>
   ({ path, kind: "file", is_lost: false, ...over }) as Entry;
@@ -40,4 +40,22 @@ test("only files that are listed and chosen are downloaded", () => {
 test("a file on a disk is asked for there", () => {
   const [file] = filesOf("5f", [entry("etc/hosts")], ["hosts"], { disk: "vm.img", partition: 2 });
   expect(file?.address).toContain("path=etc%2Fhosts&disk=vm.img&partition=2");
+});
+
+test.each([
+  [["a.txt", "b.txt"], {}, ["d/a.txt", "d/b.txt"]],
+  [["a.txt", "c"], {}, ["d/a.txt"]],
+  [["a.txt", "642ffe"], {}, undefined],
+  [["a.txt", "lost"], {}, undefined],
+  [["a.txt"], { disk: "vm.img", partition: 1 }, undefined],
+  [["gone"], {}, undefined],
+])("of %o in %o are restored at once: %o", (picks, place, paths) => {
+  const all = [
+    entry("d/a.txt"),
+    entry("d/b.txt"),
+    entry("d/c", { kind: "directory" }),
+    entry("d/\uFFFD", { path_hex: "642ffe" }),
+    entry("d/lost", { is_lost: true }),
+  ];
+  expect(pathsOf(all, picks, place)).toEqual(paths);
 });

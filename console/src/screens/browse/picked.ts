@@ -39,6 +39,13 @@ export function filesOf(id: string, entries: Entry[], picks: string[], place: Pl
     });
 }
 
+/** Where the chosen files lie; none where one of them cannot be restored by itself. */
+export function pathsOf(entries: Entry[], picks: string[], place: Place): string[] | undefined {
+  const chosen = entries.filter((entry) => hasContent(entry) && picks.includes(keyOf(entry)));
+  const isFit = !place.disk && chosen.every((entry) => !entry.path_hex && !entry.is_lost);
+  return isFit && chosen.length > 0 ? chosen.map(({ path }) => path) : undefined;
+}
+
 /** Browsers drop what is begun at once. */
 const APART_MS = 400;
 

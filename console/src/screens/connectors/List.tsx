@@ -12,11 +12,11 @@ import { Remove } from "../../parts/dialog/Remove";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
 import { ProblemNotice } from "../../parts/notice/ProblemNotice";
-import { useTold } from "../../parts/notice/told";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
+import { Cure } from "../../parts/told/Cure";
 import { useWords } from "../../words";
 import { placeOf } from "../resources/choices";
 import { ConnectorForm } from "./ConnectorForm";
@@ -88,7 +88,6 @@ function useColumns(onChange: (connector: Connector) => void): Column<Connector>
 
 function Actions({ connector, onChange }: { connector: Connector; onChange: () => void }) {
   const { connectors: words, common, consistency } = useWords();
-  const told = useTold();
   const because = useBecause();
   const { name } = connector;
   const path = { id: connector.id };
@@ -135,7 +134,7 @@ function Actions({ connector, onChange }: { connector: Connector; onChange: () =
           <State is={check.data.why_not_more ? "attention" : "good"}>
             {words.reaches(levels[check.data.reaches] ?? check.data.reaches)}
           </State>
-          {check.data.why_not_more && <p>{told(check.data.why_not_more)}</p>}
+          {check.data.why_not_more && <Cure of={check.data.why_not_more} />}
         </div>
       )}
     </div>

@@ -6,8 +6,8 @@ import { Panel } from "../../parts/panel/Panel";
 import { ownZone } from "../../parts/period/zone";
 import { Shape, type Standing } from "../../parts/state/State";
 import { useFormat, useWords } from "../../words";
+import { DAYS } from "./asks";
 import style from "./Overview.module.css";
-import { DAYS } from "./screen";
 
 /** What was taken, a day a cell. */
 export function Days() {

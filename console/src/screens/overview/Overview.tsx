@@ -73,6 +73,7 @@ function Answered({ status }: { status: Status }) {
 function Answer({ status }: { status: Status }) {
   const { overview: words } = useWords();
   const answer = answerOf(status);
+  if (answer.isReplaced) return <Notice is="failed" title={words.notHere} />;
   if (answer.all === 0) return <Notice is="none" title={words.noneYet} />;
   const title =
     answer.good === answer.all

@@ -4,13 +4,13 @@ import { rowsOf, runs } from "../../api/queries";
 import type { Run } from "../../api/types";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
-import { useTitled } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
+import { Told } from "../../parts/told/Told";
 import { useWords } from "../../words";
 import { RunProgress } from "../runs/RunProgress";
 import { RunTable } from "../runs/RunTable";
+import { RUNS } from "./asks";
 import style from "./Overview.module.css";
-import { RUNS } from "./screen";
 
 /** What runs now, and what ran last. */
 export function Recent() {
@@ -45,11 +45,10 @@ export function Recent() {
 }
 
 function Going({ run }: { run: Run }) {
-  const titled = useTitled();
   return (
     <li>
       <Link to="/runs/$id" params={{ id: run.id }}>
-        {titled(run.title)}
+        <Told of={run.title} isTitle />
       </Link>
       <RunProgress run={run} />
     </li>

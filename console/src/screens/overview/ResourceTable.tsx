@@ -1,11 +1,12 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { rowsOf, standings } from "../../api/queries";
+import { useSight } from "../../api/sight";
 import type { Standing } from "../../api/types";
 import { Loading } from "../../parts/loading/Loading";
-import { useTitled, useTold } from "../../parts/notice/told";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
+import { Told } from "../../parts/told/Told";
 import { When } from "../../parts/when/When";
 import { useWords } from "../../words";
 import { ConsistencyWord } from "../snapshots/ItemTable";
@@ -16,6 +17,7 @@ import { Trend } from "./Trend";
 export function ResourceTable() {
   const { overview: words } = useWords();
   const query = useInfiniteQuery(standings());
+  const onSight = useSight(standings().queryKey);
   const columns = useColumns();
   const more = query.hasNextPage && !query.isFetchingNextPage ? query.fetchNextPage : undefined;
   return (
@@ -28,6 +30,7 @@ export function ResourceTable() {
           rowKey={(row) => row.id}
           isQuiet={(row) => !row.is_protected}
           onNearEnd={more}
+          onSight={onSight}
         />
       )}
     </Loading>
@@ -35,8 +38,6 @@ export function ResourceTable() {
 }
 
 function useColumns(): Column<Standing>[] {
-  const titled = useTitled();
-  const told = useTold();
   const { overview: words, common, kinds } = useWords();
   return [
     {
@@ -58,9 +59,15 @@ function useColumns(): Column<Standing>[] {
       cell: (row) => (
         <State is={HEALTHS[row.health]}>
           {words.healths[row.health]}
-          {row.why_not && `: ${titled(row.why_not)}`}
+          {row.why_not && (
+            <>
+              : <Told of={row.why_not} isTitle />
+            </>
+          )}
           {row.health !== "good" && row.last[0]?.reason && (
-            <small className={style.why}>{told(row.last[0].reason)}</small>
+            <small className={style.why}>
+              <Told of={row.last[0].reason} />
+            </small>
           )}
         </State>
       ),

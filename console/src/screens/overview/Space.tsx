@@ -4,8 +4,10 @@ import type { Storage } from "../../api/types";
 import { Panel } from "../../parts/panel/Panel";
 import { Progress } from "../../parts/progress/Progress";
 import { State } from "../../parts/state/State";
+import { useNow } from "../../parts/when/now";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
+import { unknownSince } from "../storages/known";
 import style from "./Overview.module.css";
 
 /** How full each storage is, and when it will be. */
@@ -30,7 +32,9 @@ function One({ storage }: { storage: Storage }) {
   const { overview: words } = useWords();
   const format = useFormat();
   const { data: state } = useQuery(storageState(storage.id));
-  const usage = state?.usage;
+  const now = useNow();
+  const since = state && unknownSince(state, now);
+  const usage = since ? undefined : state?.usage;
   const { total_bytes: total, free_bytes: free } = usage ?? {};
   return (
     <div className={style.space}>
@@ -44,10 +48,19 @@ function One({ storage }: { storage: Storage }) {
       {typeof total === "number" && typeof free === "number" && (
         <Progress share={1 - free / total} label={words.free(format.bytes(free))} />
       )}
-      <p className={style.quiet}>
-        {usage && words.used(format.bytes(usage.used_bytes))}
-        {typeof free === "number" && ` · ${words.free(format.bytes(free))}`}
-      </p>
+      {since && (
+        <p className={style.quiet}>
+          {words.notKnownSince} <When at={since} short />
+        </p>
+      )}
+      {state && usage && (
+        <p className={style.quiet}>
+          {words.used(format.bytes(usage.used_bytes))}
+          {typeof free === "number" && ` · ${words.free(format.bytes(free))}`}
+          {" · "}
+          {words.asOf} <When at={state.checked} short />
+        </p>
+      )}
       {usage?.full_at && (
         <p className={style.quiet}>
           {words.fullAt} <When at={usage.full_at} short />

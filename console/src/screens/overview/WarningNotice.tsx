@@ -3,8 +3,9 @@ import type { Warning } from "../../api/types";
 import { useWho } from "../../app/session";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Notice } from "../../parts/notice/Notice";
-import { sentence, useTold } from "../../parts/notice/told";
-import { useLanguage, useWords } from "../../words";
+import { useIsForeign } from "../../parts/told/said";
+import { Told } from "../../parts/told/Told";
+import { useWords } from "../../words";
 import { SERIOUS } from "./answer";
 
 /** What speaks against a restore, and where it is mended. */
@@ -12,20 +13,17 @@ export function WarningNotice({ warning: { code, what } }: { warning: Warning })
   const { overview } = useWords();
   const words = overview.warnings[code];
   const who = useWho();
-  const { language } = useLanguage();
-  const told = useTold();
-  const is = told(what);
-  // In the language of whoever looks, with the names that it is about.
-  const isKnown = language === "en" || is !== sentence(what);
+  // Where it is not, it names what it is about.
+  const isForeign = useIsForeign(what);
   return (
     <Notice
       is={SERIOUS.has(code) ? "failed" : "attention"}
-      title={isKnown ? is : words.what}
+      title={isForeign ? words.what : <Told of={what} />}
       actions={who.may("change") && <Way code={code} />}
     >
-      {!isKnown && words.isNamed && (
+      {isForeign && words.isNamed && (
         <p>
-          <span lang="en">{is}</span>
+          <Told of={what} />
         </p>
       )}
       {words.cure}

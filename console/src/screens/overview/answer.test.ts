@@ -10,12 +10,28 @@ const status = (counts: object, ...codes: string[]): Status =>
   }) as unknown as Status;
 
 test("green only if each that is to be protected can be restored and nothing warns", () => {
-  expect(answerOf(status({ good: 2 }))).toEqual({ good: 2, all: 2, standing: "good" });
-  expect(answerOf(status({ good: 1, never: 1 }))).toEqual({ good: 1, all: 2, standing: "failed" });
-  expect(answerOf(status({ good: 1, failed: 1 }))).toEqual({ good: 2, all: 2, standing: "failed" });
+  expect(answerOf(status({ good: 2 }))).toMatchObject({ good: 2, all: 2, standing: "good" });
+  expect(answerOf(status({ good: 1, never: 1 }))).toMatchObject({
+    good: 1,
+    all: 2,
+    standing: "failed",
+  });
+  expect(answerOf(status({ good: 1, failed: 1 }))).toMatchObject({
+    good: 2,
+    all: 2,
+    standing: "failed",
+  });
   expect(answerOf(status({ good: 1 }, "no-full")).standing).toBe("failed");
   expect(answerOf(status({ good: 1 }, "storage-warns")).standing).toBe("attention");
   expect(answerOf(status({ good: 1, attention: 1 })).standing).toBe("attention");
+});
+
+test("while another manager leads nothing is said of what can be restored", () => {
+  expect(answerOf(status({ good: 2 }, "replaced"))).toMatchObject({
+    isReplaced: true,
+    standing: "failed",
+  });
+  expect(answerOf(status({ good: 2 }, "no-full")).isReplaced).toBe(false);
 });
 
 test("what is switched off does not count", () => {

@@ -28,6 +28,8 @@ export interface Answer {
   good: number;
   all: number;
   standing: Standing;
+  /** Another manager leads: what this one knows is of before, and nothing is said of now. */
+  isReplaced: boolean;
 }
 
 export function answerOf({ counts, warnings }: Status): Answer {
@@ -36,6 +38,7 @@ export function answerOf({ counts, warnings }: Status): Answer {
     counts.never + counts.failed > 0 || warnings.some(({ code }) => SERIOUS.has(code));
   const isQuiet = warnings.length === 0 && counts.attention === 0;
   return {
+    isReplaced: warnings.some(({ code }) => code === "replaced"),
     good: all - counts.never,
     all,
     standing: isSerious ? "failed" : isQuiet ? "good" : "attention",

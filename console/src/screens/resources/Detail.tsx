@@ -8,6 +8,7 @@ import { useBecause } from "../../app/because";
 import { useWho } from "../../app/session";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Remove } from "../../parts/dialog/Remove";
+import { useSaved } from "../../parts/field/saved";
 import { Loading } from "../../parts/loading/Loading";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
@@ -30,6 +31,7 @@ export function Detail() {
 
 function Shown({ resource }: { resource: Resource }) {
   const { resources: words, screens, kinds } = useWords();
+  const { isSaved, onSaved } = useSaved(resource);
   return (
     <Page
       title={resource.name}
@@ -50,7 +52,8 @@ function Shown({ resource }: { resource: Resource }) {
           key={resource.version}
           initial={draftOf(resource.name, resource.spec as ResourceSpec)}
           resource={resource}
-          onDone={() => undefined}
+          onDone={onSaved}
+          isSaved={isSaved}
         />
       </Panel>
       <Hooks key={`hooks-${resource.version}`} resource={resource} />

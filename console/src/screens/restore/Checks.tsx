@@ -1,16 +1,16 @@
 import type { RestorePlan } from "../../api/types";
 import { Notice } from "../../parts/notice/Notice";
-import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
+import { Cure } from "../../parts/told/Cure";
+import { Told } from "../../parts/told/Told";
 import { useWords } from "../../words";
 import { checksOf, type NamedCheck, VERDICTS } from "./planned";
 
 /** What was looked at before anything is done: whatever stands in the way first, with its cure. */
 export function Checks({ plan }: { plan: RestorePlan }) {
   const { restore, verdicts } = useWords();
-  const told = useTold();
   const words = restore.checks;
   const checks = checksOf(plan);
   const count = (outcome: NamedCheck["outcome"]) =>
@@ -34,11 +34,13 @@ export function Checks({ plan }: { plan: RestorePlan }) {
       title: words.columns.found,
       cell: ({ message, cure }) => (
         <>
-          <p>{told(message)}</p>
+          <p>
+            <Told of={message} />
+          </p>
           {cure && (
-            <p>
-              <strong>{words.cure}:</strong> {told(cure)}
-            </p>
+            <div>
+              <strong>{words.cure}:</strong> <Cure of={cure} />
+            </div>
           )}
         </>
       ),

@@ -5,11 +5,12 @@ import type { Restore, RestorePlan } from "../../api/types";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Loading } from "../../parts/loading/Loading";
 import { Notice } from "../../parts/notice/Notice";
-import { useTitled } from "../../parts/notice/told";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
+import { useTitled } from "../../parts/told/said";
 import { useWords } from "../../words";
+import { Cancel } from "../runs/Cancel";
 import { Log } from "../runs/Log";
 import { useLiveRun } from "../runs/live";
 import { RunProgress } from "../runs/RunProgress";
@@ -18,7 +19,6 @@ import { PlanPanels } from "./Plan";
 import { Print } from "./Print";
 import { standingOf } from "./planned";
 import { Result } from "./Result";
-import { Stop } from "./Stop";
 import { detail } from "./screen";
 
 export function Detail() {
@@ -61,7 +61,7 @@ function Shown({ restore, plan }: Props) {
             {words.toSnapshot}
           </LinkButton>
           {!isPlanned && <Print />}
-          {restore.standing === "going-on" && <Stop run={run} />}
+          {restore.standing === "going-on" && <Cancel run={run} />}
         </>
       }
     >

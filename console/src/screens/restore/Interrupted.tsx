@@ -6,9 +6,9 @@ import type { HostStanding, Restore } from "../../api/types";
 import { useIsLost } from "../../app/live";
 import { Button } from "../../parts/button/Button";
 import { Form } from "../../parts/field/Form";
-import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
+import { Told } from "../../parts/told/Told";
 import { useWords } from "../../words";
 import style from "./Plan.module.css";
 import { waysOf } from "./planned";
@@ -75,7 +75,6 @@ export function Interrupted({ restore }: { restore: Restore }) {
 
 function Host({ host }: { host: HostStanding }) {
   const { restore } = useWords();
-  const told = useTold();
   const words = restore.interrupted;
   const known = useQuery(agents);
   const agent = known.data?.items.find(({ id }) => id === host.agent);
@@ -84,7 +83,9 @@ function Host({ host }: { host: HostStanding }) {
     return (
       <li>
         <State is="attention">{name}</State>
-        <p>{told(host.unknown)}</p>
+        <p>
+          <Told of={host.unknown} />
+        </p>
       </li>
     );
   }

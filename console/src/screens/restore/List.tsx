@@ -2,15 +2,16 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { rowsOf } from "../../api/queries";
 import { restores } from "../../api/restores";
+import { useSight } from "../../api/sight";
 import type { Restore } from "../../api/types";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
-import { useTitled } from "../../parts/notice/told";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
+import { Told } from "../../parts/told/Told";
 import { When } from "../../parts/when/When";
 import { useWords } from "../../words";
 import { standingOf } from "./planned";
@@ -18,6 +19,7 @@ import { standingOf } from "./planned";
 export function List() {
   const { restore: words, screens } = useWords();
   const query = useInfiniteQuery(restores);
+  const onSight = useSight(restores.queryKey);
   const more = query.hasNextPage && !query.isFetchingNextPage ? query.fetchNextPage : undefined;
   const columns = useColumns();
   const begin = (
@@ -37,6 +39,7 @@ export function List() {
               rowKey={({ run }) => run.id}
               isQuiet={({ standing }) => standing === "planned"}
               onNearEnd={more}
+              onSight={onSight}
               empty={<Empty title={words.none}>{words.noneWords}</Empty>}
             />
           )}
@@ -47,7 +50,6 @@ export function List() {
 }
 
 function useColumns(): Column<Restore>[] {
-  const titled = useTitled();
   const { restore: words } = useWords();
   const { columns } = words;
   return [
@@ -57,7 +59,7 @@ function useColumns(): Column<Restore>[] {
       isHead: true,
       cell: ({ run }) => (
         <Link to="/restore/$id" params={{ id: run.id }}>
-          {titled(run.title)}
+          <Told of={run.title} isTitle />
         </Link>
       ),
     },

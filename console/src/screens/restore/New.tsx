@@ -3,7 +3,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, ask } from "../../api/client";
 import { snapshotItems, snapshot as snapshotQuery } from "../../api/queries";
-import { keepPlan } from "../../api/restores";
+import { plan as planQuery } from "../../api/restores";
 import type { Snapshot, SnapshotItem } from "../../api/types";
 import { useIsLost } from "../../app/live";
 import { Button } from "../../parts/button/Button";
@@ -75,7 +75,7 @@ function Chosen({ snapshot, items }: { snapshot: Snapshot; items: SnapshotItem[]
   const plan = useMutation({
     mutationFn: () => ask(api.POST("/api/v1/restores", { body: newRestore(asked, what, names) })),
     onSuccess: (made) => {
-      keepPlan(client, made);
+      client.setQueryData(planQuery(made.run.id).queryKey, made);
       client.invalidateQueries({ queryKey: ["restore", "list"] });
       const all = what === "all" ? true : undefined;
       navigate({ to: "/restore/$id", params: { id: made.run.id }, search: { all } });

@@ -1,5 +1,5 @@
 import { Checkbox } from "../../parts/field/inputs";
-import { useTold } from "../../parts/notice/told";
+import { Told } from "../../parts/told/Told";
 import { useFormat, useWords } from "../../words";
 import { type Choice, toggled } from "./choices";
 import style from "./New.module.css";
@@ -50,13 +50,14 @@ interface OneProps extends Omit<Props, "choices"> {
 
 function One({ choice, is, isWithin, chosen, onChange }: OneProps) {
   const { kinds } = useWords();
-  const told = useTold();
   const format = useFormat();
   const { because } = choice;
   return (
     <Checkbox
       label={choice.name}
-      help={because ? told(because) : `${kinds[choice.kind]}, ${format.bytes(choice.bytes)}`}
+      help={
+        because ? <Told of={because} /> : `${kinds[choice.kind]}, ${format.bytes(choice.bytes)}`
+      }
       checked={is && !because}
       disabled={Boolean(because) || Boolean(isWithin)}
       onChange={(next) => onChange(toggled(chosen, choice, next))}

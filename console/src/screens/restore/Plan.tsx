@@ -1,8 +1,8 @@
 import type { PlannedItem, RestorePlan } from "../../api/types";
-import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
+import { Told } from "../../parts/told/Told";
 import { useFormat, useWords } from "../../words";
 import { Checks } from "./Checks";
 import style from "./Plan.module.css";
@@ -20,7 +20,6 @@ interface Props {
 /** What will be done, in order of what one must know first. */
 export function PlanPanels({ plan, snapshot, isAgreed }: Props) {
   const { restore } = useWords();
-  const told = useTold();
   const words = restore.plan;
   const format = useFormat();
   const isAll = detail.useSearch().all || plan.items.length === 0;
@@ -45,7 +44,9 @@ export function PlanPanels({ plan, snapshot, isAgreed }: Props) {
             {plan.missing.map(({ name, reason }) => (
               <li key={name}>
                 <State is="failed">{name}</State>
-                <p>{told(reason)}</p>
+                <p>
+                  <Told of={reason} />
+                </p>
               </li>
             ))}
           </ul>
@@ -70,7 +71,6 @@ export function PlanPanels({ plan, snapshot, isAgreed }: Props) {
 
 function Items({ items }: { items: PlannedItem[] }) {
   const { restore } = useWords();
-  const told = useTold();
   const words = restore.plan;
   const format = useFormat();
   const columns: Column<PlannedItem>[] = [
@@ -84,7 +84,7 @@ function Items({ items }: { items: PlannedItem[] }) {
         </State>
       ),
     },
-    { key: "to", title: words.columns.to, cell: ({ to }) => to },
+    { key: "to", title: words.columns.to, cell: ({ to }) => <Told of={to} isTitle /> },
     {
       key: "size",
       title: words.columns.size,
@@ -97,7 +97,9 @@ function Items({ items }: { items: PlannedItem[] }) {
       cell: ({ steps }) => (
         <ol className={style.steps}>
           {steps.map((step) => (
-            <li key={step}>{told(step)}</li>
+            <li key={step}>
+              <Told of={step} />
+            </li>
           ))}
         </ol>
       ),

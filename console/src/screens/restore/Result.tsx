@@ -3,8 +3,8 @@ import type { Restore } from "../../api/types";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Facts } from "../../parts/facts/Facts";
 import { Notice } from "../../parts/notice/Notice";
-import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
+import { Told } from "../../parts/told/Told";
 import { useNow } from "../../parts/when/now";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
@@ -64,7 +64,6 @@ export function Result({ restore }: { restore: Restore }) {
 
 function Answer({ restore }: { restore: Restore }) {
   const { restore: words } = useWords();
-  const say = useTold();
   const { undoPoint, missing } = resultOf(restore.run);
   const told = words.results[restore.standing];
   const isWhole = restore.standing !== "done" || missing === 0;
@@ -82,7 +81,7 @@ function Answer({ restore }: { restore: Restore }) {
         )
       }
     >
-      {restore.run.cause ? say(restore.run.cause) : told.words}
+      {restore.run.cause ? <Told of={restore.run.cause} /> : told.words}
       {restore.standing === "done" && undoPoint && ` ${words.result.undoWords}`}
     </Notice>
   );

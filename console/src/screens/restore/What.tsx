@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { tenants } from "../../api/queries";
 import type { Snapshot } from "../../api/types";
+import { Button } from "../../parts/button/Button";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Radios, SelectField, TextField, type Choice as Way } from "../../parts/field/inputs";
 import { Notice } from "../../parts/notice/Notice";
@@ -54,10 +55,42 @@ export function WhatPanel({ snapshot, choices, own, asked, what, change }: Props
             />
           </>
         )}
-        {what === "files" && <Path id={snapshot.id} asked={asked} change={change} />}
+        {what === "files" &&
+          (asked.paths ? (
+            <Several paths={asked.paths} change={change} />
+          ) : (
+            <Path id={snapshot.id} asked={asked} change={change} />
+          ))}
         {!snapshot.is_complete && <Notice is="attention" title={words.incomplete} />}
       </div>
     </Panel>
+  );
+}
+
+function Several({ paths, change }: { paths: string[] } & Pick<Props, "change">) {
+  const { restore, common } = useWords();
+  const words = restore.new;
+  return (
+    <div className={style.path}>
+      <p>{words.several(paths.length)}</p>
+      <ul className={style.several}>
+        {paths.map((path) => (
+          <li key={path}>
+            <code>{path}</code>{" "}
+            <Button
+              kind="quiet"
+              onClick={() => {
+                const left = paths.filter((each) => each !== path);
+                change({ paths: left.length > 0 ? left : undefined, what: "files" });
+              }}
+            >
+              {common.remove}
+              <span className="unseen">: {path}</span>
+            </Button>
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }
 

@@ -4,8 +4,8 @@ import type { WholeRestore } from "../../api/types";
 import { CopyLine } from "../../parts/copy/CopyLine";
 import { Loading } from "../../parts/loading/Loading";
 import { Notice } from "../../parts/notice/Notice";
-import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
+import { Told } from "../../parts/told/Told";
 import { useWords } from "../../words";
 import style from "./Plan.module.css";
 
@@ -15,20 +15,19 @@ export function Whole({ snapshot }: { snapshot: string }) {
   const query = useQuery(wholeRestore(snapshot));
   return (
     <Panel title={restore.whole.title}>
-      <Loading of={query}>{(whole) => <Told whole={whole} />}</Loading>
+      <Loading of={query}>{(whole) => <Way whole={whole} />}</Loading>
     </Panel>
   );
 }
 
-function Told({ whole }: { whole: WholeRestore }) {
+function Way({ whole }: { whole: WholeRestore }) {
   const { restore } = useWords();
-  const told = useTold();
   const words = restore.whole;
   const { command, command_elsewhere: elsewhere } = whole;
   if (!command && !elsewhere) {
     return (
       <Notice is="none" title={words.none}>
-        {whole.why_not && told(whole.why_not)}
+        {whole.why_not && <Told of={whole.why_not} />}
       </Notice>
     );
   }
@@ -57,14 +56,15 @@ function Told({ whole }: { whole: WholeRestore }) {
 }
 
 function Points({ title, of }: { title: string; of: string[] }) {
-  const told = useTold();
   if (of.length === 0) return null;
   return (
     <div className={style.way}>
       <h3>{title}</h3>
       <ul className={style.points}>
         {of.map((each) => (
-          <li key={each}>{told(each)}</li>
+          <li key={each}>
+            <Told of={each} />
+          </li>
         ))}
       </ul>
     </div>

@@ -33,8 +33,21 @@ test.each<[Asked, boolean, What]>([
   [{ resources: ["shop"] }, false, "part"],
   [{ path: "tenants" }, false, "files"],
   [{ path: "tenants", what: "part" }, false, "part"],
+  [{ paths: ["a", "b"] }, false, "files"],
 ])("%j of a partial one (%s) means %s", (asked, isPartial, what) => {
   expect(whatOf(asked, isPartial)).toBe(what);
+});
+
+test.each<[unknown, string[] | undefined]>([
+  ["a, b", ["a, b"]],
+  [
+    ["a", "12", 12],
+    ["a", "12", "12"],
+  ],
+  [[""], undefined],
+  [undefined, undefined],
+])("paths %j are %j", (paths, are) => {
+  expect(askedOf({ paths }).paths).toEqual(are);
 });
 
 test("places and rules are lines, and a wrong one is named", () => {
@@ -53,6 +66,7 @@ describe("what must still be said", () => {
     [{ snapshot: "s" }, "part", [], "resources"],
     [{ snapshot: "s" }, "files", [], "path"],
     [{ snapshot: "s", path: "a" }, "files", [], "to"],
+    [{ snapshot: "s", paths: ["a", "b"] }, "files", [], "to"],
     [{ snapshot: "s", path: "a", to: "/x" }, "files", [], undefined],
     [{ ...part, beside: { shop: { ...beside, name: "" } } }, "part", ["shop"], "name"],
     [{ ...part, beside: { shop: { ...beside, at: "x" } } }, "part", ["shop"], "fields"],
@@ -68,6 +82,10 @@ test("only what was chosen is asked for", () => {
   expect(newRestore(asked, "files", [])).toEqual({
     snapshot: "s",
     files: { path: "a", to: "/x" },
+  });
+  expect(newRestore({ ...asked, paths: ["a", "b"] }, "files", [])).toEqual({
+    snapshot: "s",
+    files: { paths: ["a", "b"], to: "/x" },
   });
   const chosen = { ...asked, tenant: "t", beside: { files: beside, gone: beside } };
   expect(newRestore(chosen, "part", ["files"])).toEqual({

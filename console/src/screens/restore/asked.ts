@@ -11,6 +11,8 @@ export interface Asked {
   tenant?: string;
   /** One path in the tree, written to a directory. */
   path?: string;
+  /** Several of them instead, each by its name. */
+  paths?: string[];
   to?: string;
   agent?: string;
   overwrite?: true;
@@ -36,6 +38,7 @@ export function askedOf(search: Record<string, unknown>): Asked {
     resources: namesOf(search.resources),
     tenant: text(search.tenant),
     path: text(search.path),
+    paths: pathsOf(search.paths),
     to: text(search.to),
     agent: text(search.agent),
     overwrite: search.overwrite === true ? true : undefined,
@@ -48,6 +51,12 @@ export function askedOf(search: Record<string, unknown>): Asked {
 function namesOf(value: unknown): string[] | undefined {
   const parts = Array.isArray(value) ? value : text(value)?.split(",");
   return parts?.map((part) => text(part)?.trim()).filter((part) => part !== undefined);
+}
+
+/** A path may have commas in it: several are a list. */
+function pathsOf(value: unknown): string[] | undefined {
+  const paths = (Array.isArray(value) ? value : [value]).flatMap((each) => text(each) ?? []);
+  return paths.length > 0 ? paths : undefined;
 }
 
 function besidesOf(value: unknown): Record<string, Beside> | undefined {
@@ -65,7 +74,7 @@ function besidesOf(value: unknown): Record<string, Beside> | undefined {
 /** What is meant where nobody chose: files if there is a path, a part if there are names. */
 export function whatOf(asked: Asked, isPartial: boolean): What {
   if (asked.what && !(isPartial && asked.what === "all")) return asked.what;
-  if (asked.path !== undefined) return "files";
+  if (asked.path !== undefined || asked.paths) return "files";
   return asked.resources || isPartial ? "part" : "all";
 }
 
@@ -86,7 +95,10 @@ export type Lack = "snapshot" | "resources" | "path" | "to" | "name" | "fields";
 /** What must still be said; `names` are the resources that would be restored. */
 export function lackOf(asked: Asked, what: What, names: string[]): Lack | undefined {
   if (!asked.snapshot) return "snapshot";
-  if (what === "files") return asked.path === undefined ? "path" : asked.to ? undefined : "to";
+  if (what === "files") {
+    if (asked.path === undefined && !asked.paths) return "path";
+    return asked.to ? undefined : "to";
+  }
   if (what === "part" && names.length === 0) return "resources";
   for (const beside of besides(asked, what, names)) {
     if (!beside[1].name) return "name";
@@ -105,10 +117,15 @@ export function newRestore(asked: Asked, what: What, names: string[]): NewRestor
   const snapshot = asked.snapshot ?? "";
   const bare = asked.bare && { without_undo_point: true };
   if (what === "files") {
-    const { path = "", to = "", agent, overwrite } = asked;
+    const { path = "", paths, to = "", agent, overwrite } = asked;
     return {
       snapshot,
-      files: { path, to, ...(agent && { agent }), ...(overwrite && { overwrite }) },
+      files: {
+        ...(paths ? { paths } : { path }),
+        to,
+        ...(agent && { agent }),
+        ...(overwrite && { overwrite }),
+      },
     };
   }
   if (what === "all") return { snapshot, ...bare };

@@ -23,6 +23,11 @@ const items = [
 ];
 const choices = choicesOf(items);
 
+test("an item of a tenant's part is the tenant's, as the server names it", () => {
+  const [one] = choicesOf([item("volumes/pictures", { tenant_name: "acme", part: "5f" })]);
+  expect(one).toMatchObject({ name: "pictures", tenant: "acme" });
+});
+
 test("an application is one choice with its parts, in each tenant its own", () => {
   const told = choices.map(({ name, tenant, bytes, parts }) => [name, tenant, bytes, parts.length]);
   expect(told).toEqual([

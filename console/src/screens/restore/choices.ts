@@ -43,7 +43,7 @@ function choiceOf(item: SnapshotItem): Choice {
   return {
     name: item.name,
     kind: item.kind,
-    tenant: TENANT.exec(item.place)?.[1] ?? "",
+    tenant: item.tenant_name ?? TENANT.exec(item.place)?.[1] ?? "",
     bytes: item.bytes,
     because: item.outcome === "captured" ? undefined : (item.reason ?? item.outcome),
     parts: [],

@@ -1,23 +1,20 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
-import { api, ask } from "../../api/client";
+import { useQuery } from "@tanstack/react-query";
 import { run as runQuery } from "../../api/queries";
 import type { Run } from "../../api/types";
-import { useDialog } from "../../app/dialog";
-import { useIsLost } from "../../app/live";
-import { useWho } from "../../app/session";
-import { Button } from "../../parts/button/Button";
 import { LinkButton } from "../../parts/button/LinkButton";
-import { Confirm } from "../../parts/dialog/Confirm";
 import { Facts } from "../../parts/facts/Facts";
 import { Loading } from "../../parts/loading/Loading";
 import { Notice } from "../../parts/notice/Notice";
-import { useTitled, useTold } from "../../parts/notice/told";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
+import { useTitled } from "../../parts/told/said";
+import { Told } from "../../parts/told/Told";
 import { useNow } from "../../parts/when/now";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
+import { Again } from "./Again";
+import { Cancel } from "./Cancel";
 import { useFollow } from "./follow";
 import { Log } from "./Log";
 import { RunProgress } from "./RunProgress";
@@ -37,7 +34,6 @@ export function Detail() {
 
 function Shown({ run }: { run: Run }) {
   const { runs: words } = useWords();
-  const told = useTold();
   const titled = useTitled();
   const taken = snapshotOf(run);
   return (
@@ -51,6 +47,7 @@ function Shown({ run }: { run: Run }) {
               {words.toSnapshot}
             </LinkButton>
           )}
+          <Again run={run} />
           {!isOver(run) && <Cancel run={run} />}
         </>
       }
@@ -60,7 +57,7 @@ function Shown({ run }: { run: Run }) {
           is={run.state === "failed" ? "failed" : "attention"}
           title={words.states[run.state]}
         >
-          {told(run.cause)}
+          <Told of={run.cause} />
         </Notice>
       )}
       {!isOver(run) && (
@@ -94,39 +91,5 @@ function RunFacts({ run }: { run: Run }) {
         [words.attempts, run.attempts > 1 && words.attemptsWords(run.attempts)],
       ]}
     />
-  );
-}
-
-function Cancel({ run }: { run: Run }) {
-  const { runs: words, common } = useWords();
-  const who = useWho();
-  const isLost = useIsLost();
-  const asked = useDialog("cancel");
-  const cancel = useMutation({
-    mutationFn: () =>
-      ask(api.POST("/api/v1/runs/{id}/cancel", { params: { path: { id: run.id } } })),
-    onSuccess: asked.close,
-  });
-  const needed =
-    run.kind === "snapshot" ? "snapshot" : run.kind === "restore" ? "restore" : "change";
-  if (!who.may(needed)) return null;
-  const because = isLost ? common.offline : run.is_canceling ? words.canceling : undefined;
-  return (
-    <>
-      <Button kind="danger" because={because} onClick={() => asked.open()}>
-        {words.cancel}
-      </Button>
-      <Confirm
-        title={words.cancelTitle}
-        action={words.cancel}
-        isOpen={asked.isOpen}
-        isBusy={cancel.isPending}
-        error={cancel.error}
-        onConfirm={() => cancel.mutate()}
-        onClose={asked.close}
-      >
-        <p>{words.cancelWords}</p>
-      </Confirm>
-    </>
   );
 }

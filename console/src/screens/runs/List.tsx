@@ -1,6 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { rowsOf, runs } from "../../api/queries";
+import { useSight } from "../../api/sight";
 import type { RunKind, RunState } from "../../api/types";
 import { SelectField } from "../../parts/field/inputs";
 import { Filters } from "../../parts/filters/Filters";
@@ -16,6 +17,7 @@ export function List() {
   const { runs: words, screens } = useWords();
   const asked = list.useSearch();
   const query = useInfiniteQuery(runs(asked));
+  const onSight = useSight(runs(asked).queryKey);
   const isFiltered = Boolean(asked.kind || asked.state);
   const more = query.hasNextPage && !query.isFetchingNextPage ? query.fetchNextPage : undefined;
   return (
@@ -27,6 +29,7 @@ export function List() {
               label={screens.runs}
               runs={rowsOf(data)}
               onNearEnd={more}
+              onSight={onSight}
               empty={
                 <Empty title={isFiltered ? words.noneFound : words.none}>
                   {isFiltered ? undefined : words.noneWords}

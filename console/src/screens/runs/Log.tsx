@@ -41,7 +41,9 @@ function Lines({ lines }: { lines: LogLine[] }) {
           <li key={line.n} className={classes(style.line, style[line.level])}>
             <time dateTime={line.time}>{format.moment(new Date(line.time))}</time>
             <span className={style.level}>{words.levels[line.level]}</span>
-            <span className={style.text}>{line.text}</span>
+            <span className={style.text} lang="en">
+              {line.text}
+            </span>
           </li>
         ))}
       </ol>

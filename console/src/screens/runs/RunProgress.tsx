@@ -1,5 +1,6 @@
 import type { Run } from "../../api/types";
 import { Progress } from "../../parts/progress/Progress";
+import { Told } from "../../parts/told/Told";
 import { useFormat, useWords } from "../../words";
 import style from "./RunProgress.module.css";
 import { shareOf } from "./standing";
@@ -21,7 +22,9 @@ export function RunProgress({ run }: { run: Run }) {
   return (
     <div className={style.progress}>
       <Progress share={share} label={words.progress} />
-      <p className={style.doing}>{progress.doing || words.states[run.state]}</p>
+      <p className={style.doing}>
+        {progress.doing ? <Told of={progress.doing} isTitle /> : words.states[run.state]}
+      </p>
       <p className={style.figures}>
         {share !== undefined && `${format.percent(share)} · `}
         {figures}

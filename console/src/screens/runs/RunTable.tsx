@@ -1,9 +1,9 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Run } from "../../api/types";
-import { useTitled } from "../../parts/notice/told";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
+import { Told } from "../../parts/told/Told";
 import { useNow } from "../../parts/when/now";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
@@ -14,9 +14,10 @@ interface Props {
   label: string;
   empty?: ReactNode;
   onNearEnd?: (() => void) | undefined;
+  onSight?: ((from: number, to: number) => void) | undefined;
 }
 
-export function RunTable({ runs, label, empty, onNearEnd }: Props) {
+export function RunTable({ runs, label, empty, onNearEnd, onSight }: Props) {
   return (
     <Table
       label={label}
@@ -25,12 +26,12 @@ export function RunTable({ runs, label, empty, onNearEnd }: Props) {
       rowKey={(run) => run.id}
       empty={empty}
       onNearEnd={onNearEnd}
+      onSight={onSight}
     />
   );
 }
 
 function useColumns(): Column<Run>[] {
-  const titled = useTitled();
   const { runs: words } = useWords();
   const format = useFormat();
   const now = useNow();
@@ -41,7 +42,7 @@ function useColumns(): Column<Run>[] {
       isHead: true,
       cell: (run) => (
         <Link to="/runs/$id" params={{ id: run.id }}>
-          {titled(run.title) || words.kinds[run.kind]}
+          {run.title ? <Told of={run.title} isTitle /> : words.kinds[run.kind]}
         </Link>
       ),
     },

@@ -1,5 +1,5 @@
 import { type QueryKey, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useEffect, useEffectEvent } from "react";
 import { run as runQuery } from "../../api/queries";
 import type { Run } from "../../api/types";
 import { useFollow } from "./follow";
@@ -11,9 +11,9 @@ export function useLiveRun(told: Run, of: QueryKey, isOn = !isOver(told)): Run {
   useFollow(told.id, isOn);
   const { data } = useQuery({ ...runQuery(told.id), enabled: isOn });
   const isNews = isOn && data !== undefined && isOver(data);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a key is made anew each time, and stays the same
+  const askAgain = useEffectEvent(() => client.invalidateQueries({ queryKey: of }));
   useEffect(() => {
-    if (isNews) client.invalidateQueries({ queryKey: of });
-  }, [client, isNews]);
+    if (isNews) askAgain();
+  }, [isNews]);
   return isOn && data ? data : told;
 }

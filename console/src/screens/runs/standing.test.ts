@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Run } from "../../api/types";
-import { secondsOf, shareOf, snapshotOf } from "./standing";
+import { mayAgain, secondsOf, shareOf, snapshotOf } from "./standing";
 
 const run = (over: Partial<Run>): Run =>
   ({
@@ -29,4 +29,15 @@ test("what is no snapshot is none", () => {
   expect(snapshotOf(run({ result: { snapshot: "abc" } }))).toBe("abc");
   expect(snapshotOf(run({ result: { snapshot: 4 } }))).toBeUndefined();
   expect(snapshotOf(run({ result: null }))).toBeUndefined();
+});
+
+test.each([
+  ["snapshot", "failed", true],
+  ["snapshot", "incomplete", true],
+  ["snapshot", "canceled", true],
+  ["snapshot", "running", false],
+  ["snapshot", "succeeded", false],
+  ["verify", "failed", false],
+] as const)("a %s that is %s can be begun again: %s", (kind, state, is) => {
+  expect(mayAgain(run({ kind, state }))).toBe(is);
 });

@@ -33,3 +33,7 @@ export function snapshotOf(run: Run): string | undefined {
   if (typeof result !== "object" || result === null || !("snapshot" in result)) return undefined;
   return typeof result.snapshot === "string" ? result.snapshot : undefined;
 }
+
+/** A snapshot that was not taken, or not whole, is taken once more; all else has a schedule, or a screen. */
+export const mayAgain = ({ kind, state }: Run): boolean =>
+  kind === "snapshot" && (state === "failed" || state === "incomplete" || state === "canceled");

@@ -7,6 +7,7 @@ import type { Profile } from "../../api/types";
 import { useBecause } from "../../app/because";
 import { useWho } from "../../app/session";
 import { Remove } from "../../parts/dialog/Remove";
+import { useSaved } from "../../parts/field/saved";
 import { Loading } from "../../parts/loading/Loading";
 import { Page } from "../../parts/page/Page";
 import { State } from "../../parts/state/State";
@@ -31,6 +32,7 @@ function Shown({ profile }: { profile: Profile }) {
   const { schedules: words, screens } = useWords();
   const who = useWho();
   const isOn = profile.spec.enabled !== false;
+  const { isSaved, onSaved } = useSaved(profile);
   return (
     <Page
       title={profile.name}
@@ -46,7 +48,8 @@ function Shown({ profile }: { profile: Profile }) {
         key={profile.version}
         initial={draftOf(profile.name, profile.spec)}
         profile={profile}
-        onDone={() => undefined}
+        onDone={onSaved}
+        isSaved={isSaved}
         more={(spec) => <Preview id={profile.id} spec={spec} />}
       />
     </Page>

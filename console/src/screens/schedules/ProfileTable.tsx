@@ -3,18 +3,19 @@ import { Link } from "@tanstack/react-router";
 import { sent, unchanged, useChange } from "../../api/change";
 import { api, ask } from "../../api/client";
 import { reading } from "../../api/objects";
-import type { Period, Profile, ProfileSpec } from "../../api/types";
+import type { Profile, ProfileSpec } from "../../api/types";
 import { useBecause } from "../../app/because";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
 import { Empty } from "../../parts/notice/Empty";
 import { ProblemNotice } from "../../parts/notice/ProblemNotice";
-import { useTold } from "../../parts/notice/told";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
+import { sentence } from "../../words/sentence";
 import style from "./Schedules.module.css";
+import { useSaid } from "./said";
 
 export function ProfileTable({ profiles }: { profiles: Profile[] }) {
   const { schedules: words, screens } = useWords();
@@ -69,9 +70,9 @@ function useColumns(): Column<Profile>[] {
 const useReading = ({ spec }: Profile) => useQuery(reading(spec as ProfileSpec)).data?.periods;
 
 function Said({ profile }: { profile: Profile }) {
-  const { schedules, times } = useWords();
+  const { schedules } = useWords();
   const format = useFormat();
-  const told = useTold();
+  const saidOf = useSaid();
   const periods = useReading(profile);
   const keptOf = (retention = "1m") => {
     const long = format.retention(retention);
@@ -79,15 +80,11 @@ function Said({ profile }: { profile: Profile }) {
     return /^(forever|never)$/.test(retention) ? schedules.keptForEver : schedules.kept(retention);
   };
   const own = (profile.spec as ProfileSpec).periods;
-  const saidOf = (period: Period | undefined) => {
-    const said = period && times.says(period.frequency);
-    return said && `${said}, ${period.time_zone ?? "UTC"}`;
-  };
   return (
     <ul>
       {periods?.map(({ name, words }, at) => (
         <li key={name}>
-          {told(saidOf(own[at]) ?? words)} {keptOf(own[at]?.retention)}
+          {sentence(saidOf(own[at], words))} {keptOf(own[at]?.retention)}
         </li>
       ))}
     </ul>

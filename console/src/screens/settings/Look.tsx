@@ -1,4 +1,5 @@
-import { CONTRASTS, type Contrast, THEMES, type Theme, useLook } from "../../app/look";
+import { CONTRASTS, type Contrast, THEMES, type Theme } from "../../app/look";
+import { useLook } from "../../app/useLook";
 import { Fields } from "../../parts/field/Form";
 import { SelectField } from "../../parts/field/inputs";
 import { LANGUAGES, type Language, useLanguage, useWords } from "../../words";

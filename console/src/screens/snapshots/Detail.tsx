@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { snapshotItems, snapshot as snapshotQuery, storages } from "../../api/queries";
+import { snapshotItems, snapshot as snapshotQuery } from "../../api/queries";
 import type { Snapshot } from "../../api/types";
+import { useWho } from "../../app/session";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { Facts } from "../../parts/facts/Facts";
 import { Loading } from "../../parts/loading/Loading";
@@ -58,7 +59,7 @@ function Shown({ snapshot }: { snapshot: Snapshot }) {
     >
       <Answer snapshot={snapshot} />
       <Panel title={words.detail.contents} isFlush>
-        <Loading of={items}>{(rows) => <ItemTable items={rows} />}</Loading>
+        <Loading of={items}>{(rows) => <ItemTable items={rows} snapshot={snapshot.id} />}</Loading>
       </Panel>
       <Panel title={words.detail.facts}>
         <About snapshot={snapshot} />
@@ -94,11 +95,10 @@ function Answer({ snapshot }: { snapshot: Snapshot }) {
 }
 
 function About({ snapshot }: { snapshot: Snapshot }) {
-  const { snapshots: words } = useWords();
+  const { snapshots: words, common } = useWords();
   const { detail: told } = words;
   const format = useFormat();
-  const known = useQuery(storages);
-  const storage = known.data?.items.find(({ id }) => id === snapshot.storage);
+  const who = useWho();
   const { verified } = snapshot;
   return (
     <Facts
@@ -113,7 +113,8 @@ function About({ snapshot }: { snapshot: Snapshot }) {
         [words.actions.note, snapshot.note],
         [told.bytes, format.bytes(snapshot.bytes)],
         [told.stored, format.bytes(snapshot.stored_bytes)],
-        [told.storage, storage?.name ?? snapshot.storage],
+        [common.tenant, who.isSystem && snapshot.tenant_name],
+        [told.storage, snapshot.storage_name ?? snapshot.storage],
         [told.expiry, <Stays key="stays" snapshot={snapshot} />],
         [told.locked, snapshot.locked_until && <When at={snapshot.locked_until} />],
         [told.holds, (snapshot.holds ?? []).length > 0 && format.list(snapshot.holds ?? [])],

@@ -1,7 +1,9 @@
+import { Link } from "@tanstack/react-router";
 import type { Consistency, SnapshotItem } from "../../api/types";
-import { useTold } from "../../parts/notice/told";
+import { useWho } from "../../app/session";
 import { type Standing, State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
+import { Told } from "../../parts/told/Told";
 import { useFormat, useWords } from "../../words";
 
 const STANDINGS: Record<SnapshotItem["outcome"], Standing> = {
@@ -12,7 +14,13 @@ const STANDINGS: Record<SnapshotItem["outcome"], Standing> = {
 
 const WORST_FIRST = { failed: 0, skipped: 1, captured: 2 };
 
-export function ItemTable({ items }: { items: SnapshotItem[] }) {
+interface Props {
+  items: SnapshotItem[];
+  /** Id of the snapshot that holds them. */
+  snapshot: string;
+}
+
+export function ItemTable({ items, snapshot }: Props) {
   const { snapshots: words } = useWords();
   const rows = [...items].sort(
     (one, other) => WORST_FIRST[one.outcome] - WORST_FIRST[other.outcome],
@@ -20,16 +28,15 @@ export function ItemTable({ items }: { items: SnapshotItem[] }) {
   return (
     <Table
       label={words.detail.contents}
-      columns={useColumns()}
+      columns={[...useColumns(), ...useUse(items, snapshot)]}
       rows={rows}
-      rowKey={(item) => item.place || item.name}
+      rowKey={(item) => `${item.part ?? ""} ${item.place || item.name}`}
     />
   );
 }
 
 function useColumns(): Column<SnapshotItem>[] {
   const { snapshots, kinds, outcomes } = useWords();
-  const told = useTold();
   const { columns } = snapshots.detail;
   const format = useFormat();
   return [
@@ -75,9 +82,43 @@ function useColumns(): Column<SnapshotItem>[] {
     {
       key: "reason",
       title: columns.reason,
-      cell: ({ reason }) => (reason ? told(reason) : ""),
+      cell: ({ reason }) => (reason ? <Told of={reason} /> : ""),
     },
   ];
+}
+
+/** Of a full one: whose each is, and the way to restore it alone. */
+function useUse(items: SnapshotItem[], snapshot: string): Column<SnapshotItem>[] {
+  const { snapshots: words, common } = useWords();
+  const who = useWho();
+  const isOfSeveral = items.some(({ part }) => part);
+  const whose: Column<SnapshotItem> = {
+    key: "tenant",
+    title: common.tenant,
+    cell: ({ tenant_name }) => tenant_name ?? "",
+  };
+  const use: Column<SnapshotItem> = {
+    key: "use",
+    title: words.restore,
+    isAction: true,
+    cell: ({ kind, name, outcome, tenant, part }) =>
+      outcome === "captured" &&
+      kind !== "manager" && (
+        <Link
+          to="/restore/new"
+          search={{
+            snapshot,
+            what: "part",
+            resources: [name],
+            tenant: (part && tenant) || undefined,
+          }}
+        >
+          {words.restore}
+          <span className="unseen">: {name}</span>
+        </Link>
+      ),
+  };
+  return [...(isOfSeveral ? [whose] : []), ...(who.may("restore") ? [use] : [])];
 }
 
 export function ConsistencyWord({ is }: { is: Consistency }) {

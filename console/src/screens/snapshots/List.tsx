@@ -13,6 +13,7 @@ import { NewDialog } from "./new/NewDialog";
 import { Rows } from "./Rows";
 import { list } from "./screen";
 import { TABS } from "./tabs";
+import { Transfers } from "./transfers/Transfers";
 import { Upload } from "./upload/Upload";
 
 export function List() {
@@ -33,6 +34,7 @@ export function List() {
         </>
       }
     >
+      <Transfers />
       <Tabs label={screens.snapshots}>
         {TABS.map((each) => (
           <Link

@@ -1,8 +1,11 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
 import { LONG_PAGE } from "../../api/every";
 import { rowsOf, snapshots } from "../../api/queries";
+import { useSight } from "../../api/sight";
 import { Button } from "../../parts/button/Button";
 import { LinkButton } from "../../parts/button/LinkButton";
+import { useSettled } from "../../parts/field/settled";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
 import { useNow } from "../../parts/when/now";
@@ -10,7 +13,6 @@ import { useFormat, useWords } from "../../words";
 import style from "./Rows.module.css";
 import { SnapshotTable } from "./SnapshotTable";
 import { list } from "./screen";
-import { fits } from "./standing";
 import { isIn, scopeOf, type Tab } from "./tabs";
 import { Timeline } from "./timeline/TimelineTable";
 import { fittingSpan } from "./timeline/timeline";
@@ -21,19 +23,27 @@ export function Rows({ tab }: { tab: Tab }) {
   const { q, resource, view, span } = list.useSearch();
   const format = useFormat();
   const now = useNow();
-  const isSifted = Boolean(q) || tab === "uploaded";
-  const query = useInfiniteQuery(
-    snapshots({ scope: scopeOf(tab), resource }, isSifted ? LONG_PAGE : undefined),
+  const isSifted = tab === "uploaded";
+  const asked = snapshots(
+    { scope: scopeOf(tab), resource, q: useSettled(q) },
+    isSifted ? LONG_PAGE : undefined,
+  );
+  const query = useInfiniteQuery(asked);
+  const onSight = useSight(asked.queryKey);
+  const all = useMemo(() => rowsOf(query.data), [query.data]);
+  const sifted = useMemo(
+    () => (isSifted ? all.filter((each) => isIn(tab, each)) : all),
+    [all, isSifted, tab],
   );
   const more = query.hasNextPage && !query.isFetchingNextPage ? query.fetchNextPage : undefined;
   return (
     <Loading of={query} lines={8}>
       {(data) => {
-        const all = rowsOf(data);
         const shown = {
           label: words.tabs[tab],
-          snapshots: all.filter((each) => isIn(tab, each) && (!q || fits(each, q))),
+          snapshots: sifted,
           onNearEnd: isSifted ? undefined : more,
+          onSight: isSifted ? undefined : onSight,
           empty: (
             <Empty
               title={q || resource ? words.noneFound : words.none}

@@ -1,22 +1,28 @@
-import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Snapshot } from "../../api/types";
+import { useWho } from "../../app/session";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { useNow } from "../../parts/when/now";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
+import { RowLink } from "./RowLink";
+import style from "./Rows.module.css";
 import { isExpired, STANDINGS, stateOf } from "./standing";
 import { UsesLine } from "./Uses";
+
+/** So much of an id is enough for the command line. */
+const SHORT = 8;
 
 interface Props {
   snapshots: Snapshot[];
   label: string;
   empty?: ReactNode;
   onNearEnd?: (() => void) | undefined;
+  onSight?: ((from: number, to: number) => void) | undefined;
 }
 
-export function SnapshotTable({ snapshots, label, empty, onNearEnd }: Props) {
+export function SnapshotTable({ snapshots, label, empty, onNearEnd, onSight }: Props) {
   const now = useNow();
   return (
     <Table
@@ -27,6 +33,7 @@ export function SnapshotTable({ snapshots, label, empty, onNearEnd }: Props) {
       isQuiet={(snapshot) => isExpired(snapshot, now)}
       empty={empty}
       onNearEnd={onNearEnd}
+      onSight={onSight}
     />
   );
 }
@@ -42,17 +49,19 @@ function useColumns(): Column<Snapshot>[] {
       title: columns.taken,
       isHead: true,
       cell: (snapshot) => (
-        <Link to="/snapshots/$id" params={{ id: snapshot.id }}>
+        <RowLink goal={{ to: "/snapshots/$id", params: { id: snapshot.id } }}>
           <When at={snapshot.time} />
-        </Link>
+        </RowLink>
       ),
     },
     {
       key: "what",
       title: columns.what,
-      cell: ({ name, note, scope }) => (
+      cell: (snapshot) => (
         <>
-          {name || words.unnamed(words.scopes[scope])} <small>{note}</small>
+          {snapshot.name || words.unnamed(words.scopes[snapshot.scope])}{" "}
+          <small>{snapshot.note}</small>
+          <Where snapshot={snapshot} />
         </>
       ),
     },
@@ -85,6 +94,18 @@ function useColumns(): Column<Snapshot>[] {
       cell: (snapshot) => <UsesLine snapshot={snapshot} />,
     },
   ];
+}
+
+/** Whose it is, where it lies, and what it is called on the command line. */
+function Where({ snapshot: { id, tenant_name, storage_name } }: { snapshot: Snapshot }) {
+  const who = useWho();
+  const whose = who.isSystem ? tenant_name : undefined;
+  return (
+    <small className={style.where}>
+      {[whose, storage_name].filter(Boolean).map((name) => `${name} · `)}
+      <code>{id.slice(0, SHORT)}</code>
+    </small>
+  );
 }
 
 function Why({ snapshot }: { snapshot: Snapshot }) {

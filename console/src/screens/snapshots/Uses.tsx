@@ -1,8 +1,8 @@
-import { Link } from "@tanstack/react-router";
 import type { Snapshot } from "../../api/types";
 import { useWho } from "../../app/session";
 import { LinkButton } from "../../parts/button/LinkButton";
 import { useWords } from "../../words";
+import { RowLink } from "./RowLink";
 import style from "./Uses.module.css";
 
 /** What a snapshot is for: to look into it, and to bring something back. */
@@ -29,13 +29,9 @@ export function UsesLine({ snapshot: { id } }: { snapshot: Snapshot }) {
   const who = useWho();
   return (
     <span className={style.line}>
-      <Link to="/browse/$id" params={{ id }}>
-        {words.browse}
-      </Link>
+      <RowLink goal={{ to: "/browse/$id", params: { id } }}>{words.browse}</RowLink>
       {who.may("restore") && (
-        <Link to="/restore/new" search={{ snapshot: id }}>
-          {words.restore}
-        </Link>
+        <RowLink goal={{ to: "/restore/new", search: { snapshot: id } }}>{words.restore}</RowLink>
       )}
     </span>
   );

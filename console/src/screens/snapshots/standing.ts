@@ -28,11 +28,3 @@ export const STANDINGS: Record<SnapshotState, Standing> = {
   damaged: "failed",
   expired: "none",
 };
-
-export function fits(snapshot: Snapshot, typed: string): boolean {
-  const text = [snapshot.name, snapshot.note, snapshot.id, snapshot.profile, snapshot.by].join(" ");
-  return typed
-    .toLowerCase()
-    .split(/\s+/)
-    .every((part) => text.toLowerCase().includes(part));
-}

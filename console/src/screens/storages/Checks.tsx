@@ -10,10 +10,11 @@ import { Button } from "../../parts/button/Button";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
 import { ProblemNotice } from "../../parts/notice/ProblemNotice";
-import { useTold } from "../../parts/notice/told";
 import { Panel } from "../../parts/panel/Panel";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
+import { Cure } from "../../parts/told/Cure";
+import { Told } from "../../parts/told/Told";
 import { When } from "../../parts/when/When";
 import { useWords } from "../../words";
 import { standingOfCheck } from "./standing";
@@ -73,7 +74,6 @@ export function Checks({ id }: { id: string }) {
 
 function useColumns(): Column<Check>[] {
   const { storages: words, verdicts, common } = useWords();
-  const told = useTold();
   return [
     {
       key: "name",
@@ -86,7 +86,7 @@ function useColumns(): Column<Check>[] {
       title: common.state,
       cell: (check) => <State is={standingOfCheck(check)}>{verdicts[check.outcome]}</State>,
     },
-    { key: "message", title: words.found, cell: ({ message }) => told(message) },
-    { key: "cure", title: words.cure, cell: ({ cure }) => (cure ? told(cure) : "") },
+    { key: "message", title: words.found, cell: ({ message }) => <Told of={message} /> },
+    { key: "cure", title: words.cure, cell: ({ cure }) => (cure ? <Cure of={cure} /> : "") },
   ];
 }

@@ -5,8 +5,10 @@ import type { Storage } from "../../api/types";
 import { Empty } from "../../parts/notice/Empty";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
+import { useNow } from "../../parts/when/now";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
+import { unknownSince } from "./known";
 import { standingOf } from "./standing";
 
 export function StorageTable({ storages }: { storages: Storage[] }) {
@@ -54,6 +56,13 @@ function useColumns(): Column<Storage>[] {
 /** Cells ask for themselves: the list is there before the state of each is. */
 const useState = (id: string) => useQuery(storageState(id)).data;
 
+/** As far as it is known. */
+function useUsage(id: string) {
+  const state = useState(id);
+  const now = useNow();
+  return state && !unknownSince(state, now) ? state.usage : undefined;
+}
+
 function Standing({ id }: { id: string }) {
   const { storages: words } = useWords();
   const { data: state, error } = useQuery(storageState(id));
@@ -63,18 +72,28 @@ function Standing({ id }: { id: string }) {
 }
 
 function Used({ id }: { id: string }) {
+  const { storages: words } = useWords();
   const format = useFormat();
-  const usage = useState(id)?.usage;
-  return usage ? format.bytes(usage.used_bytes) : null;
+  const state = useState(id);
+  const now = useNow();
+  const since = state && unknownSince(state, now);
+  if (since) {
+    return (
+      <small>
+        {words.notKnownSince} <When at={since} short />
+      </small>
+    );
+  }
+  return state?.usage ? format.bytes(state.usage.used_bytes) : null;
 }
 
 function Free({ id }: { id: string }) {
   const format = useFormat();
-  const free = useState(id)?.usage?.free_bytes;
+  const free = useUsage(id)?.free_bytes;
   return typeof free === "number" ? format.bytes(free) : null;
 }
 
 function Full({ id }: { id: string }) {
-  const at = useState(id)?.usage?.full_at;
+  const at = useUsage(id)?.full_at;
   return at ? <When at={at} short /> : null;
 }

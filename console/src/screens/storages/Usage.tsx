@@ -2,19 +2,24 @@ import { useQuery } from "@tanstack/react-query";
 import { storageState } from "../../api/queries";
 import { UsageChart } from "../../parts/chart/UsageChart";
 import { Facts } from "../../parts/facts/Facts";
+import { Notice } from "../../parts/notice/Notice";
 import { Panel } from "../../parts/panel/Panel";
 import { Progress } from "../../parts/progress/Progress";
+import { useNow } from "../../parts/when/now";
 import { When } from "../../parts/when/When";
 import { useFormat, useWords } from "../../words";
+import { unknownSince } from "./known";
 import style from "./Storages.module.css";
 
 /** How much lies there, over time, and when it will be full. */
 export function Usage({ id }: { id: string }) {
-  const { storages: words } = useWords();
+  const { storages: words, overview } = useWords();
   const format = useFormat();
   const { data: state } = useQuery(storageState(id));
+  const now = useNow();
   const usage = state?.usage;
   if (!usage) return null;
+  const since = unknownSince(state, now);
   const { total_bytes: total, free_bytes: free } = usage;
   const points = usage.history.map(({ time, used_bytes }) => ({
     at: new Date(time),
@@ -24,6 +29,16 @@ export function Usage({ id }: { id: string }) {
   return (
     <Panel title={words.usage}>
       <div className={style.usage}>
+        {since && (
+          <Notice
+            is="attention"
+            title={
+              <>
+                {overview.notKnownSince} <When at={since} />
+              </>
+            }
+          />
+        )}
         {knowsRoom && <Progress share={1 - free / total} label={words.fullness} />}
         <Facts
           of={[

@@ -8,6 +8,7 @@ import { useBecause } from "../../app/because";
 import { SYSTEM } from "../../app/rights";
 import { useWho } from "../../app/session";
 import { Remove } from "../../parts/dialog/Remove";
+import { useSaved } from "../../parts/field/saved";
 import { Loading } from "../../parts/loading/Loading";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
@@ -17,28 +18,33 @@ import { TenantForm } from "./TenantForm";
 
 /** What a tenant may, and how much room it has. */
 export function Detail() {
-  const { tenants: words, screens } = useWords();
   const { id } = detail.useParams();
   const query = useQuery(tenantQuery(id));
   return (
     <Loading of={query} screen="tenants">
-      {(tenant) => (
-        <Page
-          title={tenant.name}
-          trail={
-            <Link to="/tenants" activeOptions={{ exact: true }}>
-              {screens.tenants}
-            </Link>
-          }
-          answer={tenant.name === SYSTEM ? words.root : tenant.spec.description}
-          actions={<Delete tenant={tenant} />}
-        >
-          <Panel title={words.what}>
-            <TenantForm key={tenant.version} tenant={tenant} onDone={() => undefined} />
-          </Panel>
-        </Page>
-      )}
+      {(tenant) => <Shown tenant={tenant} />}
     </Loading>
+  );
+}
+
+function Shown({ tenant }: { tenant: Tenant }) {
+  const { tenants: words, screens } = useWords();
+  const { isSaved, onSaved } = useSaved(tenant);
+  return (
+    <Page
+      title={tenant.name}
+      trail={
+        <Link to="/tenants" activeOptions={{ exact: true }}>
+          {screens.tenants}
+        </Link>
+      }
+      answer={tenant.name === SYSTEM ? words.root : tenant.spec.description}
+      actions={<Delete tenant={tenant} />}
+    >
+      <Panel title={words.what}>
+        <TenantForm key={tenant.version} tenant={tenant} onDone={onSaved} isSaved={isSaved} />
+      </Panel>
+    </Page>
   );
 }
 

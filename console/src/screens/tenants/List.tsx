@@ -1,12 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { tenants as tenantsQuery } from "../../api/queries";
+import { tenantsCalled } from "../../api/objects";
 import type { Tenant } from "../../api/types";
 import { useBecause } from "../../app/because";
 import { useDialog } from "../../app/dialog";
 import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
 import { Modal } from "../../parts/dialog/Modal";
+import { NameFilter, useCalled } from "../../parts/filters/NameFilter";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
 import { Page } from "../../parts/page/Page";
@@ -17,12 +18,13 @@ import { TenantForm } from "./TenantForm";
 
 /** Who has a space of his own, and what may he? */
 export function List() {
-  const { tenants: words, screens } = useWords();
+  const { tenants: words, screens, common } = useWords();
   const who = useWho();
   const because = useBecause();
   const navigate = useNavigate();
   const add = useDialog("add");
-  const query = useQuery(tenantsQuery);
+  const called = useCalled();
+  const query = useQuery(tenantsCalled(called));
   const columns = useColumns();
   return (
     <Page
@@ -36,7 +38,7 @@ export function List() {
         )
       }
     >
-      <Panel title={screens.tenants} isFlush>
+      <Panel title={screens.tenants} isFlush beside={<NameFilter />}>
         <Loading of={query}>
           {({ items }) => (
             <Table
@@ -44,7 +46,7 @@ export function List() {
               columns={columns}
               rows={items}
               rowKey={({ id }) => id}
-              empty={<Empty title={words.none} />}
+              empty={<Empty title={called ? common.noneCalled : words.none} />}
             />
           )}
         </Loading>

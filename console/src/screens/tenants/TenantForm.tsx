@@ -1,4 +1,3 @@
-import { useState } from "react";
 import { unchanged, useChange } from "../../api/change";
 import { api, ask } from "../../api/client";
 import type { Tenant } from "../../api/types";
@@ -6,21 +5,24 @@ import { useBecause } from "../../app/because";
 import { Answers } from "../../parts/field/Answers";
 import { Fields, Form } from "../../parts/field/Form";
 import { Checkbox, TextField } from "../../parts/field/inputs";
+import { useDraft } from "../../parts/field/saved";
 import { useWords } from "../../words";
-import { type Draft, draftOf, specOf } from "./draft";
+import { draftOf, specOf } from "./draft";
 
 interface Props {
   tenant?: Tenant;
   onDone: (tenant: Tenant) => unknown;
   onCancel?: () => void;
+  isSaved?: boolean;
 }
 
 /** What a tenant is, may, and may take. */
-export function TenantForm({ tenant, onDone, onCancel }: Props) {
+export function TenantForm({ tenant, onDone, onCancel, isSaved = false }: Props) {
   const { tenants: words, storages, common } = useWords();
   const because = useBecause();
-  const [draft, setDraft] = useState<Draft>(() => draftOf(tenant?.name ?? "", tenant?.spec ?? {}));
-  const change = (over: Partial<Draft>) => setDraft((now) => ({ ...now, ...over }));
+  const { draft, change, isAsBegun } = useDraft(() =>
+    draftOf(tenant?.name ?? "", tenant?.spec ?? {}),
+  );
   const save = useChange(
     ["tenant"],
     () => {
@@ -41,6 +43,7 @@ export function TenantForm({ tenant, onDone, onCancel }: Props) {
           isBusy={save.isPending}
           because={because}
           onCancel={onCancel}
+          isSaved={isSaved && isAsBegun}
         />
       }
     >

@@ -1,10 +1,12 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
 import { shell } from "../../app/root";
 import { screen } from "../../app/screen";
+import { calledOf } from "../../parts/filters/NameFilter";
 
 export const list = createRoute({
   getParentRoute: () => shell,
   path: "/tenants",
+  validateSearch: calledOf,
   component: lazyRouteComponent(() => import("./List"), "List"),
 });
 

@@ -1,11 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
-import { users as usersQuery } from "../../api/objects";
+import { usersCalled } from "../../api/objects";
 import { tenants } from "../../api/queries";
 import type { User } from "../../api/types";
 import { useBecause } from "../../app/because";
 import { useDialog } from "../../app/dialog";
 import { Button } from "../../parts/button/Button";
 import { Modal } from "../../parts/dialog/Modal";
+import { NameFilter, useCalled } from "../../parts/filters/NameFilter";
 import { Loading } from "../../parts/loading/Loading";
 import { Empty } from "../../parts/notice/Empty";
 import { Page } from "../../parts/page/Page";
@@ -19,10 +20,11 @@ import { UserForm } from "./UserForm";
 
 /** Who logs in, and what may he? */
 export function List() {
-  const { users: words, screens } = useWords();
+  const { users: words, screens, common } = useWords();
   const because = useBecause();
   const add = useDialog("add");
-  const query = useQuery(usersQuery);
+  const called = useCalled();
+  const query = useQuery(usersCalled(called));
   const columns = useColumns();
   return (
     <Page
@@ -34,7 +36,7 @@ export function List() {
         </Button>
       }
     >
-      <Panel title={screens.users} isFlush>
+      <Panel title={screens.users} isFlush beside={<NameFilter />}>
         <Loading of={query}>
           {({ items }) => (
             <Table
@@ -43,7 +45,7 @@ export function List() {
               rows={items}
               rowKey={({ id }) => id}
               isQuiet={({ spec }) => spec.is_enabled === false}
-              empty={<Empty title={words.none} />}
+              empty={<Empty title={called ? common.noneCalled : words.none} />}
             />
           )}
         </Loading>

@@ -115,6 +115,7 @@ export const browse: Words["browse"] = {
   sameLines: (count) => `${count} ${plural(Number(count), "gleiche Zeile", "gleiche Zeilen")}`,
   choose: "Auswählen",
   downloadAll: "Herunterladen",
+  restoreAll: "Diese wiederherstellen",
   chooseNone: "Nichts auswählen",
   oneByOne: "Sie kommen nacheinander. Ihr Browser fragt vielleicht, ob er das erlauben soll.",
   asZip: "Als .zip herunterladen",

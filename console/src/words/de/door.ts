@@ -1,5 +1,5 @@
+import type { DoorWords } from "../door";
 import { common } from "./common";
 import { shell } from "./shell";
-import { told } from "./told";
 
-export const door = { ...common, ...shell, told };
+export const door: DoorWords = { login: shell.login, problems: common.problems };

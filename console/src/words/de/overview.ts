@@ -8,6 +8,8 @@ export const overview: Words["overview"] = {
   someGood: (good, all) => `${good} von ${all} Ressourcen können wiederhergestellt werden.`,
   lookBelow: (count) =>
     `${count} ${plural(count, "Sache braucht", "Sachen brauchen")} Ihre Aufmerksamkeit, siehe unten.`,
+  notHere:
+    "Was wiederhergestellt werden kann, ist hier nicht bekannt: Ein anderer Manager führt, und was folgt, ist von früher.",
   noneYet: "Noch ist nichts geschützt.",
   healths: {
     good: "gut",
@@ -35,6 +37,8 @@ export const overview: Words["overview"] = {
     `${day}: ${complete} vollständig, ${incomplete} unvollständig, ${failed} fehlgeschlagen`,
   dayNothing: (day) => `${day}: nichts aufgenommen`,
   storages: "Platz",
+  asOf: "Stand",
+  notKnownSince: "Wie voll er ist, ist nicht bekannt seit",
   free: (free) => `${free} frei`,
   used: (used) => `${used} von Snapshots belegt`,
   fullAt: "Voll, wenn es so weitergeht:",

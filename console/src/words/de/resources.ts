@@ -62,8 +62,7 @@ export const resources: Words["resources"] = {
     text: "Beschreibungen als JSON oder YAML, wie tintype discover sie schreibt.",
   },
   ownHostWords:
-    "Auf dem Host des Managers selbst sucht dieser Befehl, was geschützt werden kann. Fügen Sie seine Ausgabe hier ein:",
-  command: "Befehl",
+    "Auf dem Host des Managers selbst dürfen nur die suchen, die sich um das System kümmern. Wählen Sie den Host eines Agenten, oder beschreiben Sie, was geschützt werden soll:",
   look: "Nach Ressourcen suchen",
   looking: "Es wird gesucht …",
   found: "Was gefunden wurde",

@@ -52,6 +52,7 @@ export const runs: Words["runs"] = {
   log: "Protokoll",
   noLog: "Noch wurde nichts geschrieben.",
   levels: { info: "Info", warning: "Warnung", error: "Fehler" },
+  toRestore: "Zur Wiederherstellung",
   toSnapshot: "Zum Snapshot",
   problems: (count) => `bisher ${count} Probleme`,
   linesLeft: (count) => `${count} frühere Zeilen sind ausgelassen.`,

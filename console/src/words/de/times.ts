@@ -1,5 +1,6 @@
 import type { Frequency } from "../../api/types";
 import type { Words } from "../index";
+import { reads } from "./cron";
 
 const WEEKDAYS: Words["times"]["weekdays"] = {
   monday: "Montag",
@@ -49,6 +50,7 @@ export const times: Words["times"] = {
     cron: "Nach einem Cron-Ausdruck",
   },
   says,
+  reads,
   minute: "Zur Minute",
   weekday: "Wochentag",
   day: "Tag des Monats",

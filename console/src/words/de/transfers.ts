@@ -52,7 +52,6 @@ export const transfers: Words["transfers"] = {
     sha256Words: "Wenn Sie sie haben: Was kommt, muss sie auch haben.",
     send: "Senden",
     fetch: "Holen",
-    left: (name) => `${name || "Eine"} wurde hier begonnen und ist nicht fertig`,
     goOn: "Fortsetzen",
     pause: "Anhalten",
     forget: "Löschen, was kam",
@@ -80,6 +79,18 @@ export const transfers: Words["transfers"] = {
       file: "Wählen Sie eine Datei.",
       url: "Eine URL beginnt mit https:// oder http://",
       key: "Geben Sie an, was sie öffnet.",
+    },
+  },
+  going: {
+    title: "Dateien, die kommen und gehen",
+    until: "Gelöscht nach",
+    waits: {
+      file: "wird gesendet; hier oder anderswo lässt sich dieselbe Datei noch einmal wählen",
+      fetch: "wird geholt",
+      import: "ist hier und soll zum Snapshot gemacht werden",
+      make: "wird erstellt",
+      save: "kann gespeichert werden",
+      look: "konnte nicht erstellt werden",
     },
   },
 };

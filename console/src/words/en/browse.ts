@@ -113,6 +113,7 @@ export const browse = {
   sameLines: (count: string) => `${count} ${plural(Number(count), "equal line", "equal lines")}`,
   choose: "Choose",
   downloadAll: "Download",
+  restoreAll: "Restore these",
   chooseNone: "Choose none",
   oneByOne: "They come one after the other. Your browser may ask whether it should allow that.",
   asZip: "Download as .zip",

@@ -7,6 +7,8 @@ export const overview = {
   someGood: (good: number, all: number) => `${good} of ${all} resources can be restored.`,
   lookBelow: (count: number) =>
     `${count} ${plural(count, "thing needs", "things need")} your attention, below.`,
+  notHere:
+    "What can be restored is not known here: another manager leads, and what follows is of before.",
   noneYet: "Nothing is protected yet.",
   healths: {
     good: "good",
@@ -34,6 +36,8 @@ export const overview = {
     `${day}: ${complete} complete, ${incomplete} incomplete, ${failed} failed`,
   dayNothing: (day: string) => `${day}: nothing was taken`,
   storages: "Space",
+  asOf: "as of",
+  notKnownSince: "How full it is, is not known since",
   free: (free: string) => `${free} free`,
   used: (used: string) => `${used} used by snapshots`,
   fullAt: "Full, as it fills now:",

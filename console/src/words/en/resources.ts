@@ -60,8 +60,7 @@ export const resources = {
     text: "Descriptions as JSON or YAML, as tintype discover writes them.",
   },
   ownHostWords:
-    "On the manager's own host this command looks for what can be protected. Paste what it prints here:",
-  command: "Command",
+    "Only those who look after the system may look on the manager's own host. Choose the host of an agent, or describe what is to be protected:",
   look: "Look for resources",
   looking: "Looking…",
   found: "What was found",

@@ -49,6 +49,7 @@ export const runs = {
   log: "Log",
   noLog: "Nothing was written yet.",
   levels: { info: "info", warning: "warning", error: "error" },
+  toRestore: "To the restore",
   toSnapshot: "To the snapshot",
   problems: (count: string) => `${count} problems so far`,
   linesLeft: (count: string) => `${count} earlier lines are left out.`,

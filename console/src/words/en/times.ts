@@ -13,6 +13,8 @@ export const times = {
   },
   /** The server says it in English, also of a cron expression. */
   says: (_: Frequency): string | undefined => undefined,
+  /** What the server reads a cron expression as, in this language. */
+  reads: (reading: string): string => reading,
   minute: "At minute",
   weekday: "Day of the week",
   day: "Day of the month",

@@ -49,7 +49,6 @@ export const transfers = {
     sha256Words: "If you have it: what comes must have it too.",
     send: "Send",
     fetch: "Fetch",
-    left: (name: string) => `${name || "One"} was begun here and is not finished`,
     goOn: "Go on",
     pause: "Pause",
     forget: "Delete what came",
@@ -77,6 +76,18 @@ export const transfers = {
       file: "Choose a file.",
       url: "A URL begins with https:// or http://",
       key: "Give what opens it.",
+    },
+  },
+  going: {
+    title: "Files that come and go",
+    until: "Deleted after",
+    waits: {
+      file: "is being sent; here or elsewhere, the same file can be chosen again",
+      fetch: "is being fetched",
+      import: "is here, and waits to be made a snapshot",
+      make: "is being made",
+      save: "waits to be saved",
+      look: "could not be made",
     },
   },
 };

@@ -1,5 +1,6 @@
 import { Button } from "../../../parts/button/Button";
 import { TextField } from "../../../parts/field/inputs";
+import { useSeveral } from "../../../parts/field/several";
 import { useWords } from "../../../words";
 import style from "../Resources.module.css";
 import type { Pair } from "./pairs";
@@ -14,31 +15,27 @@ interface Props {
 /** Where it is: names of fields, and what they say. */
 export function AtFields({ label, help, pairs, onChange }: Props) {
   const { resources: words } = useWords();
-  const put = (at: number, over: Partial<Pair>) =>
-    onChange(pairs.map((pair, index) => (index === at ? { ...pair, ...over } : pair)));
+  const { each, add } = useSeveral(pairs, onChange);
   return (
     <fieldset className={style.group}>
       <legend>{label}</legend>
       <p className={style.quiet}>{help ?? words.atHelp}</p>
-      {pairs.map(({ key, value }, at) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: its name is being written
-        <div key={at} className={style.row}>
-          <TextField label={words.field} value={key} onChange={(next) => put(at, { key: next })} />
+      {each.map(({ key, one, change, remove }) => (
+        <div key={key} className={style.row}>
+          <TextField label={words.field} value={one.key} onChange={(key) => change({ key })} />
           <TextField
             label={words.value}
-            value={value}
-            onChange={(next) => put(at, { value: next })}
+            value={one.value}
+            onChange={(value) => change({ value })}
           />
-          <Button onClick={() => onChange(pairs.filter((_, index) => index !== at))}>
+          <Button onClick={remove}>
             {words.removeField}
-            <span className="unseen">: {key}</span>
+            <span className="unseen">: {one.key}</span>
           </Button>
         </div>
       ))}
       <div>
-        <Button onClick={() => onChange([...pairs, { key: "", value: "" }])}>
-          {words.addField}
-        </Button>
+        <Button onClick={() => add({ key: "", value: "" })}>{words.addField}</Button>
       </div>
     </fieldset>
   );

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { resources as resourcesQuery } from "../../../api/queries";
 import { Button } from "../../../parts/button/Button";
 import { SelectField, TextField } from "../../../parts/field/inputs";
+import { useSeveral } from "../../../parts/field/several";
 import { useWords } from "../../../words";
 import style from "../Resources.module.css";
 import type { Part } from "./draft";
@@ -13,19 +14,17 @@ export function PartFields({ parts, onChange }: { parts: Part[]; onChange: (to: 
   const names = (known.data?.items ?? [])
     .filter(({ spec }) => spec.kind !== "application")
     .map(({ name }) => name);
-  const put = (at: number, over: Partial<Part>) =>
-    onChange(parts.map((part, index) => (index === at ? { ...part, ...over } : part)));
+  const { each, add } = useSeveral(parts, onChange);
   return (
     <fieldset className={style.group}>
       <legend>{words.components}</legend>
       <p className={style.quiet}>{words.componentsHelp}</p>
-      {parts.map((part, at) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: which one it is is being chosen
-        <div key={at} className={style.row}>
+      {each.map(({ key, one: part, change, remove }, at) => (
+        <div key={key} className={style.row}>
           <SelectField
             label={words.resource}
             value={part.resource}
-            onChange={(resource) => put(at, { resource })}
+            onChange={(resource) => change({ resource })}
           >
             <option value="">{words.choose}</option>
             {names.map((name) => (
@@ -38,21 +37,21 @@ export function PartFields({ parts, onChange }: { parts: Part[]; onChange: (to: 
             min={0}
             placeholder={String(at)}
             value={part.order}
-            onChange={(order) => put(at, { order })}
+            onChange={(order) => change({ order })}
           />
           <TextField
             label={words.group}
             value={part.group}
-            onChange={(group) => put(at, { group })}
+            onChange={(group) => change({ group })}
           />
-          <Button onClick={() => onChange(parts.filter((_, index) => index !== at))}>
+          <Button onClick={remove}>
             {common.remove}
             <span className="unseen">: {part.resource}</span>
           </Button>
         </div>
       ))}
       <div>
-        <Button onClick={() => onChange([...parts, { resource: "", order: "", group: "" }])}>
+        <Button onClick={() => add({ resource: "", order: "", group: "" })}>
           {words.addComponent}
         </Button>
       </div>

@@ -1,4 +1,3 @@
-import { useState } from "react";
 import { unchanged, useChange } from "../../../api/change";
 import { api, ask } from "../../../api/client";
 import type { Consistency, Kind, Resource, ResourceSpec } from "../../../api/types";
@@ -7,6 +6,7 @@ import { useWho } from "../../../app/session";
 import { Answers } from "../../../parts/field/Answers";
 import { Fields, Form } from "../../../parts/field/Form";
 import { Checkbox, SelectField, TextField } from "../../../parts/field/inputs";
+import { useDraft } from "../../../parts/field/saved";
 import { useWords } from "../../../words";
 import { CONNECTORS, KINDS } from "../choices";
 import { type Draft, specOf } from "./draft";
@@ -21,15 +21,15 @@ interface Props {
   resource?: Resource;
   onDone: (resource: Resource) => unknown;
   onCancel?: () => void;
+  isSaved?: boolean;
 }
 
 /** What is to be protected, and how. */
-export function ResourceForm({ initial, resource, onDone, onCancel }: Props) {
+export function ResourceForm({ initial, resource, onDone, onCancel, isSaved = false }: Props) {
   const { resources: words, storages, common, kinds, consistency: levels } = useWords();
   const who = useWho();
   const isLost = useBecause();
-  const [draft, setDraft] = useState(initial);
-  const change = (over: Partial<Draft>) => setDraft((now) => ({ ...now, ...over }));
+  const { draft, change, isAsBegun } = useDraft(initial);
   const save = useChange(
     ["resource", "status"],
     () => {
@@ -53,6 +53,7 @@ export function ResourceForm({ initial, resource, onDone, onCancel }: Props) {
           isBusy={save.isPending}
           because={because}
           onCancel={onCancel}
+          isSaved={isSaved && isAsBegun}
         />
       }
     >

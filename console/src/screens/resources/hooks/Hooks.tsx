@@ -7,6 +7,7 @@ import { useWho } from "../../../app/session";
 import { Button } from "../../../parts/button/Button";
 import { Answers } from "../../../parts/field/Answers";
 import { Form } from "../../../parts/field/Form";
+import { useSeveral } from "../../../parts/field/several";
 import { Panel } from "../../../parts/panel/Panel";
 import { useWords } from "../../../words";
 import style from "../Resources.module.css";
@@ -29,6 +30,7 @@ export function Hooks({ resource }: { resource: Resource }) {
   const known = (resource.spec.hooks ?? []) as Hook[];
   const initial = known.map(({ command, ...rest }) => ({ ...rest, line: lineOf(command) }));
   const [hooks, setHooks] = useState<HookDraft[]>(initial);
+  const several = useSeveral(hooks, setHooks);
   const isSaved = JSON.stringify(hooks) === JSON.stringify(initial);
   const save = useChange(["resource"], () =>
     ask(
@@ -60,22 +62,15 @@ export function Hooks({ resource }: { resource: Resource }) {
       >
         <p className={style.quiet}>{words.help}</p>
         {hooks.length === 0 && <p>{words.none}</p>}
-        {hooks.map((hook, at) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a hook is known by its place alone
-          <fieldset key={at} className={style.group}>
+        {several.each.map(({ key, one, change, remove }, at) => (
+          <fieldset key={key} className={style.group}>
             <legend>{words.hook(at + 1)}</legend>
-            <HookFields
-              hook={hook}
-              isMachine={resource.spec.kind === "vm"}
-              change={(over) =>
-                setHooks(hooks.map((each, n) => (n === at ? { ...each, ...over } : each)))
-              }
-            />
+            <HookFields hook={one} isMachine={resource.spec.kind === "vm"} change={change} />
             <div className={style.buttons}>
               {who.may("system") && (
                 <Trial id={resource.id} hook={at} because={isSaved ? because : words.saveFirst} />
               )}
-              <Button onClick={() => setHooks(hooks.filter((_, n) => n !== at))}>
+              <Button onClick={remove}>
                 {common.remove}
                 <span className="unseen">: {words.hook(at + 1)}</span>
               </Button>
@@ -83,7 +78,7 @@ export function Hooks({ resource }: { resource: Resource }) {
           </fieldset>
         ))}
         <div>
-          <Button onClick={() => setHooks([...hooks, FRESH])}>{words.add}</Button>
+          <Button onClick={() => several.add(FRESH)}>{words.add}</Button>
         </div>
       </Form>
     </Panel>

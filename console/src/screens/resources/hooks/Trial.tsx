@@ -2,8 +2,8 @@ import { useChange } from "../../../api/change";
 import { api, ask } from "../../../api/client";
 import { Button } from "../../../parts/button/Button";
 import { ProblemNotice } from "../../../parts/notice/ProblemNotice";
-import { useTold } from "../../../parts/notice/told";
 import { State } from "../../../parts/state/State";
+import { Told } from "../../../parts/told/Told";
 import { useFormat, useWords } from "../../../words";
 import style from "../Resources.module.css";
 
@@ -16,7 +16,6 @@ interface Props {
 /** Runs a hook now, and shows what came of it. */
 export function Trial({ id, hook, because }: Props) {
   const { resources } = useWords();
-  const told = useTold();
   const words = resources.hooks;
   const format = useFormat();
   const attempt = useChange([], () =>
@@ -39,7 +38,11 @@ export function Trial({ id, hook, because }: Props) {
       {data && (
         <div role="status" className={style.stack}>
           <State is={data.failure ? "failed" : "good"}>
-            {data.failure ? told(data.failure) : words.worked(format.duration(data.seconds))}
+            {data.failure ? (
+              <Told of={data.failure} />
+            ) : (
+              words.worked(format.duration(data.seconds))
+            )}
           </State>
           <section aria-label={words.output}>
             <pre className={style.output}>{data.output || words.silent}</pre>

@@ -6,14 +6,15 @@ import { api, ask } from "../../../api/client";
 import { agents, resources as resourcesQuery } from "../../../api/queries";
 import type { FoundResource } from "../../../api/types";
 import { useBecause } from "../../../app/because";
+import { useWho } from "../../../app/session";
 import { Button } from "../../../parts/button/Button";
-import { CopyLine } from "../../../parts/copy/CopyLine";
 import { Checkbox, SelectField } from "../../../parts/field/inputs";
 import { Empty } from "../../../parts/notice/Empty";
 import { Notice } from "../../../parts/notice/Notice";
 import { ProblemNotice } from "../../../parts/notice/ProblemNotice";
-import { useTold } from "../../../parts/notice/told";
 import { type Column, Table } from "../../../parts/table/Table";
+import { Cure } from "../../../parts/told/Cure";
+import { Told } from "../../../parts/told/Told";
 import { useWords } from "../../../words";
 import { placeOf } from "../choices";
 import style from "../Resources.module.css";
@@ -25,13 +26,18 @@ import { Outcomes } from "./Outcomes";
 /** Looks on a host for what can be protected, and adds what is chosen. */
 export function Found() {
   const { resources: words } = useWords();
-  const told = useTold();
+  const who = useWho();
   const because = useBecause();
   const { agent = "" } = fresh.useSearch();
   const navigate = useNavigate({ from: fresh.fullPath });
   const hosts = useQuery(agents);
+  const isOwn = agent === "";
   const look = useChange([], () =>
-    ask(api.POST("/api/v1/agents/{id}/discover", { params: { path: { id: agent } } })),
+    ask(
+      isOwn
+        ? api.POST("/api/v1/resources/discover")
+        : api.POST("/api/v1/agents/{id}/discover", { params: { path: { id: agent } } }),
+    ),
   );
   const choose = (id: string) => {
     look.reset();
@@ -47,16 +53,13 @@ export function Found() {
           </option>
         ))}
       </SelectField>
-      {agent === "" ? (
-        <>
-          <p>
-            {words.ownHostWords}{" "}
-            <Link to="/resources/new" search={{ way: "text" }}>
-              {words.ways.text}
-            </Link>
-          </p>
-          <CopyLine text="tintype discover" label={words.command} />
-        </>
+      {isOwn && !who.may("system") ? (
+        <p>
+          {words.ownHostWords}{" "}
+          <Link to="/resources/new" search={{ way: "text" }}>
+            {words.ways.text}
+          </Link>
+        </p>
       ) : (
         <div>
           <Button
@@ -71,7 +74,7 @@ export function Found() {
       )}
       {look.error && <ProblemNotice error={look.error} />}
       {look.data?.problems.map((problem) => (
-        <Notice key={problem} is="attention" title={told(problem)} />
+        <Notice key={problem} is="attention" title={<Told of={problem} />} />
       ))}
       {look.data && <Choose key={agent} found={look.data.found} agent={agent} />}
     </div>
@@ -122,7 +125,6 @@ function useColumns(
   choose: (names: string[]) => void,
 ): Column<Row>[] {
   const { resources: words, common, kinds, consistency } = useWords();
-  const told = useTold();
   const levels: Record<string, string | undefined> = consistency;
   return [
     {
@@ -154,7 +156,7 @@ function useColumns(
     {
       key: "why",
       title: words.whyNotMore,
-      cell: ({ why_not_more }) => (why_not_more ? told(why_not_more) : ""),
+      cell: ({ why_not_more }) => (why_not_more ? <Cure of={why_not_more} /> : ""),
     },
   ];
 }

@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { Notice } from "../../../parts/notice/Notice";
-import { useTold } from "../../../parts/notice/told";
+import { Cure } from "../../../parts/told/Cure";
+import { Told } from "../../../parts/told/Told";
 import { useWords } from "../../../words";
 import style from "../Resources.module.css";
 import type { Outcome } from "./add";
@@ -8,7 +9,6 @@ import type { Outcome } from "./add";
 /** What was added, and what was not and why. */
 export function Outcomes({ of }: { of: Outcome[] }) {
   const { resources: words, screens } = useWords();
-  const told = useTold();
   const added = of.filter(({ problem }) => !problem);
   return (
     <div className={style.stack} role="status">
@@ -20,8 +20,16 @@ export function Outcomes({ of }: { of: Outcome[] }) {
       {of.map(
         ({ name, problem }) =>
           problem && (
-            <Notice key={name} is="failed" title={`${name}: ${told(problem.message)}`}>
-              {problem.cure && told(problem.cure)}
+            <Notice
+              key={name}
+              is="failed"
+              title={
+                <>
+                  {name}: <Told of={problem.message} />
+                </>
+              }
+            >
+              {problem.cure && <Cure of={problem.cure} />}
             </Notice>
           ),
       )}

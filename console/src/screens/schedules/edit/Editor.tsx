@@ -1,4 +1,4 @@
-import { type ReactNode, useState } from "react";
+import type { ReactNode } from "react";
 import { sent, unchanged, useChange } from "../../../api/change";
 import { api, ask } from "../../../api/client";
 import type { Profile, ProfileSpec } from "../../../api/types";
@@ -8,8 +8,10 @@ import { Button } from "../../../parts/button/Button";
 import { Answers } from "../../../parts/field/Answers";
 import { Form } from "../../../parts/field/Form";
 import { Checkbox, TextField } from "../../../parts/field/inputs";
+import { useDraft } from "../../../parts/field/saved";
+import { useSettled } from "../../../parts/field/settled";
+import { useSeveral } from "../../../parts/field/several";
 import { Panel } from "../../../parts/panel/Panel";
-import type { PeriodDraft } from "../../../parts/period/period";
 import { ownZone } from "../../../parts/period/zone";
 import { useWords } from "../../../words";
 import style from "../Schedules.module.css";
@@ -17,7 +19,6 @@ import { type Draft, further, specOf } from "./draft";
 import { PeriodFields } from "./PeriodFields";
 import { Reading } from "./Reading";
 import { ScopeFields } from "./ScopeFields";
-import { useSettled } from "./settled";
 
 interface Props {
   initial: Draft;
@@ -25,17 +26,17 @@ interface Props {
   profile?: Profile;
   onDone: (profile: Profile) => unknown;
   onCancel?: () => void;
+  isSaved?: boolean;
   /** What else is said about what is written. */
   more?: (spec: ProfileSpec) => ReactNode;
 }
 
 /** A schedule while it is written: on one side what, on the other what that means. */
-export function Editor({ initial, profile, onDone, onCancel, more }: Props) {
+export function Editor({ initial, profile, onDone, onCancel, isSaved = false, more }: Props) {
   const { schedules: words, common, storages } = useWords();
   const who = useWho();
   const isLost = useBecause();
-  const [draft, setDraft] = useState(initial);
-  const change = (over: Partial<Draft>) => setDraft((now) => ({ ...now, ...over }));
+  const { draft, change, isAsBegun } = useDraft(initial);
   const settled = useSettled(specOf(draft));
   const save = useChange(
     ["profile", "status"],
@@ -47,10 +48,7 @@ export function Editor({ initial, profile, onDone, onCancel, more }: Props) {
     },
     (made) => onDone(made as Profile),
   );
-  const put = (at: number, over: Partial<PeriodDraft>) =>
-    change({
-      periods: draft.periods.map((each, index) => (index === at ? { ...each, ...over } : each)),
-    });
+  const periods = useSeveral(draft.periods, (periods) => change({ periods }));
   const because = who.may("change")
     ? (isLost ?? (draft.name ? undefined : words.nameFirst))
     : common.notAllowed;
@@ -67,6 +65,7 @@ export function Editor({ initial, profile, onDone, onCancel, more }: Props) {
                 isBusy={save.isPending}
                 because={because}
                 onCancel={onCancel}
+                isSaved={isSaved && isAsBegun}
               />
             }
           >
@@ -83,25 +82,16 @@ export function Editor({ initial, profile, onDone, onCancel, more }: Props) {
               onChange={(isEnabled) => change({ isEnabled })}
             />
             <ScopeFields draft={draft} change={change} />
-            {draft.periods.map((period, at) => (
+            {periods.each.map((period) => (
               <PeriodFields
-                // biome-ignore lint/suspicious/noArrayIndexKey: its name is being written
-                key={at}
-                draft={period}
-                change={(over) => put(at, over)}
-                onRemove={
-                  draft.periods.length > 1
-                    ? () => change({ periods: draft.periods.filter((_, index) => index !== at) })
-                    : undefined
-                }
+                key={period.key}
+                draft={period.one}
+                change={period.change}
+                onRemove={draft.periods.length > 1 ? period.remove : undefined}
               />
             ))}
             <div>
-              <Button
-                onClick={() =>
-                  change({ periods: [...draft.periods, further(draft.periods, ownZone())] })
-                }
-              >
+              <Button onClick={() => periods.add(further(draft.periods, ownZone()))}>
                 {words.period.add}
               </Button>
             </div>

@@ -42,12 +42,14 @@ export function Calendar({ periods }: { periods: PeriodPreview[] }) {
         <tbody>
           {weeksOf(month).map((week) => (
             <tr key={week.find(Boolean)}>
-              {week.map((day, at) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: days of a week never move
-                <td key={at}>
-                  {day && <Day day={day} month={month} count={countOn(periods, day)} />}
-                </td>
-              ))}
+              {WEEKDAYS.map((weekday, at) => {
+                const day = week[at];
+                return (
+                  <td key={weekday}>
+                    {day && <Day day={day} month={month} count={countOn(periods, day)} />}
+                  </td>
+                );
+              })}
             </tr>
           ))}
         </tbody>

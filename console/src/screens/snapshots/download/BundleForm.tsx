@@ -7,7 +7,7 @@ import { Form } from "../../../parts/field/Form";
 import { Checkbox, Radios, TextArea, TextField } from "../../../parts/field/inputs";
 import { Loading } from "../../../parts/loading/Loading";
 import { Notice } from "../../../parts/notice/Notice";
-import { useTold } from "../../../parts/notice/told";
+import { Told } from "../../../parts/told/Told";
 import { useWords } from "../../../words";
 import style from "../Transfer.module.css";
 import { DRAFT, type Draft, lackOf, newBundle } from "./draft";
@@ -126,7 +126,6 @@ export function BundleForm({ id, path, onClose, onMade }: Props) {
 
 function Secrets({ id, path }: Pick<Props, "id" | "path">) {
   const { transfers } = useWords();
-  const told = useTold();
   const words = transfers.download;
   const query = useQuery(secrets(id, path));
   return (
@@ -139,7 +138,7 @@ function Secrets({ id, path }: Pick<Props, "id" | "path">) {
             <ul className={style.secrets}>
               {found.map(({ path, what }) => (
                 <li key={`${path} ${what}`}>
-                  <code>{path}</code>: {told(what)}
+                  <code>{path}</code>: <Told of={what} />
                 </li>
               ))}
             </ul>

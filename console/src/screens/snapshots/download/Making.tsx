@@ -1,13 +1,13 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, ask } from "../../../api/client";
-import { bundleAddress, bundle as bundleQuery } from "../../../api/transfers";
+import { bundleAddress, bundle as bundleQuery, bundles } from "../../../api/transfers";
 import type { Bundle } from "../../../api/types";
 import { Button } from "../../../parts/button/Button";
 import { FileLink } from "../../../parts/button/FileLink";
 import { Loading } from "../../../parts/loading/Loading";
 import { Notice } from "../../../parts/notice/Notice";
 import { ProblemNotice } from "../../../parts/notice/ProblemNotice";
-import { useTold } from "../../../parts/notice/told";
+import { Told } from "../../../parts/told/Told";
 import { When } from "../../../parts/when/When";
 import { useFormat, useWords } from "../../../words";
 import { useLiveRun } from "../../runs/live";
@@ -23,7 +23,6 @@ export function Making({ id, onGone }: { id: string; onGone: () => void }) {
 
 function Shown({ bundle, onGone }: { bundle: Bundle; onGone: () => void }) {
   const { transfers, runs } = useWords();
-  const told = useTold();
   const words = transfers.download;
   const run = useLiveRun(bundle.run, bundleQuery(bundle.id).queryKey);
   const client = useQueryClient();
@@ -32,6 +31,7 @@ function Shown({ bundle, onGone }: { bundle: Bundle; onGone: () => void }) {
       ask(api.DELETE("/api/v1/bundles/{id}", { params: { path: { id: bundle.id } } })),
     onSuccess: () => {
       client.removeQueries({ queryKey: bundleQuery(bundle.id).queryKey });
+      client.invalidateQueries({ queryKey: bundles.queryKey });
       onGone();
     },
   });
@@ -40,7 +40,7 @@ function Shown({ bundle, onGone }: { bundle: Bundle; onGone: () => void }) {
       {!isOver(run) && <RunProgress run={run} />}
       {isOver(run) && run.state !== "succeeded" && (
         <Notice is="failed" title={words.failed}>
-          {told(run.cause ?? runs.states[run.state])}
+          {run.cause ? <Told of={run.cause} /> : runs.states[run.state]}
         </Notice>
       )}
       {isOver(run) && run.state === "succeeded" && <Made bundle={bundle} />}

@@ -6,9 +6,9 @@ import { Button } from "../../../parts/button/Button";
 import { Loading } from "../../../parts/loading/Loading";
 import { Empty } from "../../../parts/notice/Empty";
 import { Notice } from "../../../parts/notice/Notice";
-import { useTold } from "../../../parts/notice/told";
 import { Page } from "../../../parts/page/Page";
 import { Panel } from "../../../parts/panel/Panel";
+import { Told } from "../../../parts/told/Told";
 import { useFormat, useWords } from "../../../words";
 import { find } from "../screen";
 import style from "./Find.module.css";
@@ -99,7 +99,6 @@ function Looked({ pages }: { pages: Sightings[] }) {
 /** What was not looked into, and what holds more than is shown. */
 function Doubts({ pages }: { pages: Sightings[] }) {
   const { find: words } = useWords();
-  const told = useTold();
   const unread = pages.flatMap((page) => page.unread ?? []);
   const more = pages.flatMap((page) => page.has_more ?? []);
   return (
@@ -112,7 +111,7 @@ function Doubts({ pages }: { pages: Sightings[] }) {
                 <Link to="/snapshots/$id" params={{ id: snapshot }}>
                   <code>{snapshot.slice(0, 8)}</code>
                 </Link>
-                : {told(reason)}
+                : <Told of={reason} />
               </li>
             ))}
           </ul>

@@ -4,8 +4,9 @@ import type { Sighting } from "../../../api/types";
 import { useWho } from "../../../app/session";
 import { type Column, Table } from "../../../parts/table/Table";
 import { When } from "../../../parts/when/When";
-import { useFormat, useWords } from "../../../words";
-import { changedOf, hasContent, unfitOf } from "../../browse/entry";
+import { useWords } from "../../../words";
+import { unfitOf } from "../../browse/entry";
+import { useEntryColumns } from "../../browse/entryColumns";
 import style from "./Find.module.css";
 
 export function SightingTable(props: { sightings: Sighting[]; empty: ReactNode }) {
@@ -29,7 +30,7 @@ const placeOf = ({ entry }: Sighting) => ({
 function useColumns(): Column<Sighting>[] {
   const { find: words, browse } = useWords();
   const { columns } = browse;
-  const format = useFormat();
+  const facts = useEntryColumns<Sighting>(({ entry }) => entry);
   return [
     {
       key: "name",
@@ -42,20 +43,7 @@ function useColumns(): Column<Sighting>[] {
       ),
     },
     { key: "kind", title: columns.kind, cell: ({ entry }) => browse.kinds[entry.kind] },
-    {
-      key: "size",
-      title: columns.size,
-      isNumber: true,
-      cell: ({ entry }) => (hasContent(entry) ? format.bytes(entry.size) : ""),
-    },
-    {
-      key: "changed",
-      title: columns.changed,
-      cell: ({ entry }) => {
-        const at = changedOf(entry);
-        return at ? <When at={at} /> : "";
-      },
-    },
+    ...facts,
     {
       key: "snapshot",
       title: words.inSnapshot,

@@ -1,4 +1,3 @@
-import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Snapshot } from "../../../api/types";
 import { State } from "../../../parts/state/State";
@@ -6,6 +5,7 @@ import { type Column, Table } from "../../../parts/table/Table";
 import { useNow } from "../../../parts/when/now";
 import { When } from "../../../parts/when/When";
 import { useWords } from "../../../words";
+import { RowLink } from "../RowLink";
 import { Stays } from "../SnapshotTable";
 import { isExpired, STANDINGS, stateOf } from "../standing";
 import { Line, Scale } from "./Line";
@@ -18,10 +18,11 @@ interface Props {
   label: string;
   empty: ReactNode;
   onNearEnd?: (() => void) | undefined;
+  onSight?: ((from: number, to: number) => void) | undefined;
 }
 
 /** What was taken when, and until when it stays: one line for each, all on the same scale. */
-export function Timeline({ snapshots, span, label, empty, onNearEnd }: Props) {
+export function Timeline({ snapshots, span, label, empty, onNearEnd, onSight }: Props) {
   const { timeline: words } = useWords();
   const now = useNow();
   return (
@@ -34,6 +35,7 @@ export function Timeline({ snapshots, span, label, empty, onNearEnd }: Props) {
         isQuiet={(snapshot) => isExpired(snapshot, now)}
         empty={empty}
         onNearEnd={onNearEnd}
+        onSight={onSight}
       />
       {snapshots.length > 0 && <p className={style.key}>{words.key}</p>}
     </>
@@ -50,9 +52,9 @@ function useColumns(span: Span): Column<Snapshot>[] {
       isHead: true,
       cell: ({ id, time, name, scope }) => (
         <>
-          <Link to="/snapshots/$id" params={{ id }}>
+          <RowLink goal={{ to: "/snapshots/$id", params: { id } }}>
             <When at={time} />
-          </Link>{" "}
+          </RowLink>{" "}
           <small>{name || words.unnamed(words.scopes[scope])}</small>
         </>
       ),

@@ -1,16 +1,14 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask } from "../../../api/client";
-import { upload as uploadQuery } from "../../../api/transfers";
+import { uploads } from "../../../api/transfers";
 import type { NewUpload } from "../../../api/types";
 import { Button } from "../../../parts/button/Button";
 import { Form } from "../../../parts/field/Form";
 import { Radios, TextField } from "../../../parts/field/inputs";
-import { Notice } from "../../../parts/notice/Notice";
 import { useWords } from "../../../words";
 import { FileField } from "./FileField";
 import { files } from "./files";
-import { left } from "./left";
 
 interface Props {
   onBegun: (id: string) => void;
@@ -26,10 +24,11 @@ export function Begin({ onBegun, onClose }: Props) {
   const [sha256, setSha] = useState("");
   const [isTried, setTried] = useState(false);
   const isThere = way === "file" ? file !== undefined : /^https?:\/\/./.test(url);
+  const client = useQueryClient();
   const begin = useMutation({
     mutationFn: (body: NewUpload) => ask(api.POST("/api/v1/uploads", { body })),
     onSuccess: (made) => {
-      left.set(made.id);
+      client.invalidateQueries({ queryKey: uploads.queryKey });
       if (way === "file" && file) files.keep(made.id, file);
       onBegun(made.id);
     },
@@ -58,7 +57,6 @@ export function Begin({ onBegun, onClose }: Props) {
       }
     >
       <p>{words.words}</p>
-      <Left onGoOn={onBegun} />
       <Radios
         label={words.from}
         name="way"
@@ -87,21 +85,5 @@ export function Begin({ onBegun, onClose }: Props) {
       )}
       <TextField label={words.sha256} help={words.sha256Words} value={sha256} onChange={setSha} />
     </Form>
-  );
-}
-
-/** One that was begun here and is not imported yet. */
-function Left({ onGoOn }: { onGoOn: (id: string) => void }) {
-  const { transfers } = useWords();
-  const words = transfers.upload;
-  const id = left.get();
-  const query = useQuery({ ...uploadQuery(id ?? ""), enabled: id !== undefined, retry: false });
-  if (!query.data) return null;
-  return (
-    <Notice
-      is="attention"
-      title={words.left(query.data.name)}
-      actions={<Button onClick={() => onGoOn(query.data.id)}>{words.goOn}</Button>}
-    />
   );
 }

@@ -4,7 +4,7 @@ import { upload as uploadQuery } from "../../../api/transfers";
 import type { Run, Upload } from "../../../api/types";
 import { Loading } from "../../../parts/loading/Loading";
 import { Notice } from "../../../parts/notice/Notice";
-import { useTold } from "../../../parts/notice/told";
+import { Told } from "../../../parts/told/Told";
 import { useWords } from "../../../words";
 import { useLiveRun } from "../../runs/live";
 import { RunProgress } from "../../runs/RunProgress";
@@ -35,13 +35,12 @@ export function Fetching({ upload, onGone }: Props) {
 
 function Going({ run: told, upload }: { run: Run; upload: Upload }) {
   const { transfers, runs } = useWords();
-  const say = useTold();
   const run = useLiveRun(told, uploadQuery(upload.id).queryKey, true);
   if (!isOver(run)) return <RunProgress run={run} />;
   if (run.state === "succeeded") return null;
   return (
     <Notice is="failed" title={transfers.upload.failed}>
-      {say(run.cause ?? runs.states[run.state])}
+      {run.cause ? <Told of={run.cause} /> : runs.states[run.state]}
     </Notice>
   );
 }

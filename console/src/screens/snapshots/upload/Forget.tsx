@@ -1,12 +1,11 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, ask } from "../../../api/client";
-import { upload as uploadQuery } from "../../../api/transfers";
+import { upload as uploadQuery, uploads } from "../../../api/transfers";
 import type { Upload } from "../../../api/types";
 import { Button } from "../../../parts/button/Button";
 import { ProblemNotice } from "../../../parts/notice/ProblemNotice";
 import { useWords } from "../../../words";
 import { files } from "./files";
-import { left } from "./left";
 
 /** Deletes what has come so far: nothing of it is in any repository yet. */
 export function Forget({ upload: { id }, onGone }: { upload: Upload; onGone: () => void }) {
@@ -16,9 +15,9 @@ export function Forget({ upload: { id }, onGone }: { upload: Upload; onGone: () 
     mutationFn: () => ask(api.DELETE("/api/v1/uploads/{id}", { params: { path: { id } } })),
     onSuccess: () => {
       files.forget(id);
-      left.forget();
       onGone();
       client.removeQueries({ queryKey: uploadQuery(id).queryKey });
+      client.invalidateQueries({ queryKey: uploads.queryKey });
     },
   });
   return (

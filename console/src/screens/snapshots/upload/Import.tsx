@@ -12,7 +12,6 @@ import { useFormat, useWords } from "../../../words";
 import { Forget } from "./Forget";
 import { files } from "./files";
 import { DRAFT, type Draft, isWhole, newImport } from "./importing";
-import { left } from "./left";
 
 interface Props {
   upload: Upload;
@@ -40,7 +39,6 @@ export function Import({ upload, onGone }: Props) {
       ),
     onSuccess: (run) => {
       files.forget(upload.id);
-      left.forget();
       client.invalidateQueries({ queryKey: ["run"] });
       navigate({ to: "/runs/$id", params: { id: run.id } });
     },

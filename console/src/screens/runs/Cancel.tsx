@@ -1,22 +1,29 @@
 import { useMutation } from "@tanstack/react-query";
 import { api, ask } from "../../api/client";
 import type { Run } from "../../api/types";
+import { useBecause } from "../../app/because";
 import { useDialog } from "../../app/dialog";
-import { useIsLost } from "../../app/live";
+import type { May } from "../../app/rights";
+import { useWho } from "../../app/session";
 import { Button } from "../../parts/button/Button";
 import { Confirm } from "../../parts/dialog/Confirm";
 import { useWords } from "../../words";
 
-export function Stop({ run }: { run: Run }) {
-  const { runs: words, common } = useWords();
-  const isLost = useIsLost();
+/** Who may begin it may stop it. */
+const NEEDED: Partial<Record<Run["kind"], May>> = { snapshot: "snapshot", restore: "restore" };
+
+export function Cancel({ run }: { run: Run }) {
+  const { runs: words } = useWords();
+  const who = useWho();
+  const isLost = useBecause();
   const asked = useDialog("cancel");
   const cancel = useMutation({
     mutationFn: () =>
       ask(api.POST("/api/v1/runs/{id}/cancel", { params: { path: { id: run.id } } })),
     onSuccess: asked.close,
   });
-  const because = isLost ? common.offline : run.is_canceling ? words.canceling : undefined;
+  if (!who.may(NEEDED[run.kind] ?? "change")) return null;
+  const because = isLost ?? (run.is_canceling ? words.canceling : undefined);
   return (
     <>
       <Button kind="danger" because={because} onClick={() => asked.open()}>
