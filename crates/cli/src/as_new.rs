@@ -8,6 +8,9 @@ use tintype_model::resource::check_name;
 
 use crate::exit::usage;
 
+/// Fields of `at`, by name of the resource.
+pub(crate) type Fields<'n> = BTreeMap<&'n str, Map<String, Value>>;
+
 #[derive(clap::Args, Clone)]
 pub(crate) struct Beside {
     /// Restore a resource under another name, beside the one it was captured from
@@ -28,7 +31,7 @@ impl Beside {
     pub(crate) fn in_place<'n>(
         &self,
         names: impl Iterator<Item = &'n str>,
-    ) -> anyhow::Result<(BTreeMap<&'n str, Map<String, Value>>, Self)> {
+    ) -> anyhow::Result<(Fields<'n>, Self)> {
         let (mut found, mut rest) = (BTreeMap::new(), self.clone());
         let is_new = |name: &str| {
             self.as_new.iter().any(|pair| pair.split_once('=').is_some_and(|(own, _)| own == name))

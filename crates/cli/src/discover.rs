@@ -96,7 +96,10 @@ impl Discover {
                 report.text(format!("removed: {line}"))?;
             }
             if removed.is_empty() {
-                report.text("nothing was found to remove: no killed run has left anything here")?;
+                report.text(format!(
+                    "nothing was found to remove: no killed run of {} has left anything here",
+                    if self.all { "any installation" } else { "this installation" }
+                ))?;
             }
             return Ok(());
         }

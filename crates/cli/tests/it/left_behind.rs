@@ -223,5 +223,7 @@ fn what_other_installations_left_goes_on_demand() {
     command.env("TINTYPE_RUNTIME_DIR", lab.path("runs"));
     let ran = Ran::of(&command.output().unwrap()).expect(0);
     let what = "removed: scratch directory /var/tmp/tintype-0123456789abcdef";
-    assert_eq!(ran.out, format!("tintype-0123456789abcdef\n{what}\n"), "{}", ran.err);
+    let none =
+        "nothing was found to remove: no killed run of this installation has left anything here";
+    assert_eq!(ran.out, format!("{none}\ntintype-0123456789abcdef\n{what}\n"), "{}", ran.err);
 }

@@ -76,8 +76,8 @@ pub fn missing_commands(
             let is_certain = hook.place == HookPlace::Host && hook.on_error == OnError::Fail;
             add(hook.phase.to_string(), &hook.command[0], why, is_of_snapshot && is_certain);
         }
-        if let Some(command) = resource.version.as_ref().and_then(Version::command) {
-            add("version".to_owned(), &command[0], not_here(&command[0], &directories), false);
+        if let Some([program, ..]) = resource.version.as_ref().and_then(Version::command) {
+            add("version".to_owned(), program, not_here(program, &directories), false);
         }
     }
     Ok(missing)
