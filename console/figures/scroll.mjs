@@ -28,7 +28,7 @@ export async function measureScroll(browser, door, most) {
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE_MS);
     await page.goto(`${door.address}/snapshots`);
-    await page.locator("table tbody tr").nth(20).waitFor();
+    await page.locator("table tbody tr").nth(5).waitFor();
     const loading = passOf(await page.evaluate(scroll, [STEP_PX, most]));
     const loaded = passOf(await page.evaluate(scroll, [-STEP_PX, most]));
     const rows = await page.evaluate(

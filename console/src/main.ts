@@ -39,7 +39,12 @@ async function begin() {
     (error) => error instanceof Problem && error.status === 401,
   );
   if (!isOutside) return enter(asked);
-  openDoor(place, { words: await words, language, onBegun: fetchInside, onDone: () => enter() });
+  openDoor(place, {
+    words: await words,
+    language,
+    onBegun: () => fetchInside().catch(() => undefined),
+    onDone: () => enter(),
+  });
 }
 
 begin();

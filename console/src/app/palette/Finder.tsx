@@ -20,13 +20,13 @@ interface Goal {
 const SHOWN = 12;
 const SETTLED_MS = 120;
 
-interface Props {
+export interface FinderProps {
   isOpen: boolean;
   onChange: (isOpen: boolean) => void;
 }
 
 /** Everywhere one can go, by typing a part of its name. */
-export function Finder({ isOpen, onChange }: Props) {
+export function Finder({ isOpen, onChange }: FinderProps) {
   const { shell } = useWords();
   return (
     <Dialog.Root open={isOpen} onOpenChange={onChange}>

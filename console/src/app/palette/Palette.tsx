@@ -1,15 +1,19 @@
-import { lazy, Suspense, useEffect, useState } from "react";
+import { type ComponentType, useCallback, useEffect, useState } from "react";
+import type { FinderProps } from "./Finder";
 import { onOpenPalette } from "./open";
 
+/** What is on the screen comes first. */
 const LATER_MS = 4000;
-const Finder = lazy(async () => ({ default: (await import("./Finder")).Finder }));
 
-/** Waits for its keys. Whoever types on at once loses no letter: it is there already. */
+/** Waits for its keys. Whoever types on at once loses no letter: it is there before anybody wants it. */
 export function Palette() {
   const [isOpen, setOpen] = useState(false);
-  const [isWanted, setWanted] = useState(false);
+  const { Finder, fetchFinder } = useFinder();
   useEffect(() => {
-    const open = () => setOpen(true);
+    const open = () => {
+      fetchFinder();
+      setOpen(true);
+    };
     const pressed = (event: globalThis.KeyboardEvent) => {
       if (event.key.toLowerCase() !== "k" || !(event.metaKey || event.ctrlKey)) return;
       event.preventDefault();
@@ -21,16 +25,22 @@ export function Palette() {
       window.removeEventListener("keydown", pressed);
       forget();
     };
+  }, [fetchFinder]);
+  return Finder && <Finder isOpen={isOpen} onChange={setOpen} />;
+}
+
+/** Where it cannot be had now, nothing else suffers: it is asked for again when it is wanted. */
+function useFinder() {
+  const [Finder, setFinder] = useState<ComponentType<FinderProps>>();
+  const fetchFinder = useCallback(() => {
+    import("./Finder").then(
+      (loaded) => setFinder(() => loaded.Finder),
+      () => undefined,
+    );
   }, []);
-  // What is on the screen comes first; then it is there before anybody wants it.
   useEffect(() => {
-    const later = setTimeout(() => setWanted(true), LATER_MS);
+    const later = setTimeout(fetchFinder, LATER_MS);
     return () => clearTimeout(later);
-  }, []);
-  if (!isOpen && !isWanted) return null;
-  return (
-    <Suspense>
-      <Finder isOpen={isOpen} onChange={setOpen} />
-    </Suspense>
-  );
+  }, [fetchFinder]);
+  return { Finder, fetchFinder };
 }

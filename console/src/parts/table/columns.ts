@@ -14,8 +14,13 @@ export function fixColumns(body: HTMLElement | null): () => void {
     head.style.width = `${((widths[at] ?? 0) / all) * 100}%`;
   }
   table.classList.add(style.fixed);
+  // Wider than its place: what does not fit is scrolled to.
+  const isOver = all > (table.parentElement?.clientWidth ?? all);
+  if (isOver && style.over) table.classList.add(style.over);
+  table.style.setProperty("--least", `${all}px`);
   return () => {
-    table.classList.remove(style.fixed ?? "");
+    table.classList.remove(...[style.fixed, style.over].filter((name) => name !== undefined));
+    table.style.removeProperty("--least");
     for (const head of heads) head.style.width = "";
   };
 }
