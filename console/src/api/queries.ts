@@ -1,7 +1,7 @@
 import {
+  hashKey,
   type InfiniteData,
   infiniteQueryOptions,
-  keepPreviousData,
   queryOptions,
 } from "@tanstack/react-query";
 import { api, ask } from "./client";
@@ -71,6 +71,9 @@ export interface SnapshotsAsked {
   q?: string;
 }
 
+const isSameBut = (asked: SnapshotsAsked, before: SnapshotsAsked | undefined) =>
+  before !== undefined && hashKey([{ ...asked, q: "" }]) === hashKey([{ ...before, q: "" }]);
+
 /**
  * The first page is there soon, those after it are long: whoever scrolls so far goes on. With filters that
  * only this side knows, long pages are looked through from the beginning.
@@ -88,7 +91,9 @@ export const snapshots = (asked: SnapshotsAsked, limit = PAGE) =>
     getNextPageParam: (page) => page.next ?? undefined,
     // Comparing all that is there with itself, for each page that comes, would take longer with each.
     structuralSharing: false,
-    placeholderData: keepPreviousData,
+    // While one types; what another tab or resource has is never shown as that of this one.
+    placeholderData: (before, query) =>
+      isSameBut(asked, query?.queryKey[2] as SnapshotsAsked | undefined) ? before : undefined,
   });
 
 export const snapshot = (id: string) =>

@@ -1,6 +1,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import { test as base, expect, type Page, type TestFixture } from "@playwright/test";
 import { Manager, machine, PASSWORD, volume } from "./manager";
+import { Bucket } from "./s3";
 
 export type { Manager };
 export { expect, machine, PASSWORD, volume };
@@ -12,6 +13,8 @@ interface Labs {
   manager: Manager;
   /** A second one, that knows nothing of the first. */
   otherFresh: Manager;
+  /** In a server of its own, beside the manager. */
+  bucket: Bucket;
   other: Manager;
 }
 
@@ -31,6 +34,15 @@ export const test = base.extend<Labs>({
   manager: async ({ fresh }, use) => {
     fresh.logIn();
     await use(fresh);
+  },
+  bucket: async ({ fresh }, use) => {
+    const bucket = new Bucket(fresh.path("bucket"));
+    try {
+      await bucket.start();
+      await use(bucket);
+    } finally {
+      await bucket.end();
+    }
   },
   other: async ({ otherFresh }, use) => {
     otherFresh.logIn();

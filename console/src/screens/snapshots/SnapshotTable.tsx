@@ -1,11 +1,12 @@
-import type { ReactNode } from "react";
+import { type ReactNode, useCallback, useMemo } from "react";
 import type { Snapshot } from "../../api/types";
 import { useWho } from "../../app/session";
 import { State } from "../../parts/state/State";
 import { type Column, Table } from "../../parts/table/Table";
 import { useNow } from "../../parts/when/now";
 import { When } from "../../parts/when/When";
-import { useFormat, useWords } from "../../words";
+import { useFormat, useWords, type Words } from "../../words";
+import type { Format } from "../../words/format";
 import { RowLink } from "./RowLink";
 import style from "./Rows.module.css";
 import { isExpired, STANDINGS, stateOf } from "./standing";
@@ -24,13 +25,14 @@ interface Props {
 
 export function SnapshotTable({ snapshots, label, empty, onNearEnd, onSight }: Props) {
   const now = useNow();
+  const isQuiet = useCallback((snapshot: Snapshot) => isExpired(snapshot, now), [now]);
   return (
     <Table
       label={label}
       columns={useColumns()}
       rows={snapshots}
       rowKey={(snapshot) => snapshot.id}
-      isQuiet={(snapshot) => isExpired(snapshot, now)}
+      isQuiet={isQuiet}
       empty={empty}
       onNearEnd={onNearEnd}
       onSight={onSight}
@@ -38,11 +40,16 @@ export function SnapshotTable({ snapshots, label, empty, onNearEnd, onSight }: P
   );
 }
 
+/** The same ones as long as nothing changes: with others each row in sight would be drawn anew. */
 function useColumns(): Column<Snapshot>[] {
   const { snapshots: words } = useWords();
-  const { columns } = words;
   const format = useFormat();
   const now = useNow();
+  return useMemo(() => columnsOf(words, format, now), [words, format, now]);
+}
+
+function columnsOf(words: Words["snapshots"], format: Format, now: Date): Column<Snapshot>[] {
+  const { columns } = words;
   return [
     {
       key: "taken",
