@@ -350,8 +350,8 @@ fn what_is_wrong_is_told(lab: &Lab, file: &str) {
     let ran = run(lab, &["resource", "apply", file]).expect(0);
     assert!(ran.out.contains("resource orders is as described"), "{}", ran.out);
     lab.write("typo.yaml", lab.read_text("resources.yaml").replace("path:", "paht:"));
-    let typo = run(lab, &["resource", "apply", &lab.text("typo.yaml")]).expect(1);
-    assert!(typo.err.contains("orders: at: unknown field `paht`"), "{}", typo.err);
+    let typo = run(lab, &["resource", "apply", &lab.text("typo.yaml")]).expect(2);
+    assert!(typo.err.contains("orders: at: connector files knows no `paht`"), "{}", typo.err);
     let shown = run(lab, &["resource", "show", "orders"]).expect(0).out;
     lab.write("shown.yaml", shown);
     let ran = run(lab, &["resource", "apply", &lab.text("shown.yaml")]).expect(0);

@@ -195,7 +195,7 @@ fn a_description_is_read_and_what_is_wrong_has_its_place() {
     assert_eq!((found.resources.len(), found.problems.len()), (1, 0), "of what is there already");
     let found = read("kind: volume\nname: other\nconnector: files\nat: { paht: /srv }\n");
     assert_eq!((found.problems[0].line, found.problems[0].column), (2, 7));
-    assert!(found.problems[0].what.contains("unknown field `paht`"), "{found:?}");
+    assert!(found.problems[0].what.contains("knows no `paht`: did you mean `path`"), "{found:?}");
 }
 
 /// What somebody read before it wrote was not changed by another meanwhile: two administrators cannot
