@@ -57,3 +57,65 @@ fn with_whole_usage(command: &mut Command) {
     *command = std::mem::take(command).override_usage(usage);
     command.get_subcommands_mut().for_each(with_whole_usage);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// What is named in texts of the program, between backquotes.
+    fn hints() -> Vec<String> {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut folders: Vec<_> = std::fs::read_dir(crates)
+            .unwrap()
+            .map(|one| one.unwrap().path().join("src"))
+            .filter(|folder| folder.is_dir())
+            .collect();
+        let (mut hints, mark) = (Vec::new(), ["`", "tintype "].concat());
+        while let Some(folder) = folders.pop() {
+            for path in std::fs::read_dir(folder).unwrap().map(|one| one.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|end| end == "rs") {
+                    let text = std::fs::read_to_string(path).unwrap();
+                    let named = text.split(&mark).skip(1);
+                    let named = named.filter_map(|rest| Some(rest.split_once('`')?.0));
+                    hints.extend(named.map(|words| words.replace('\\', " ").replace("{}", " ")));
+                }
+            }
+        }
+        hints
+    }
+
+    #[test]
+    fn every_command_that_is_named_is_one() {
+        let mut all = Cli::command();
+        all.build();
+        let hints = hints();
+        assert!(hints.len() > 100, "{}", hints.len());
+        for hint in hints {
+            let mut command = &all;
+            for word in hint.split_whitespace() {
+                if let Some(option) = word.strip_prefix("--") {
+                    let name: String = option
+                        .chars()
+                        .take_while(|c| c.is_ascii_lowercase() || *c == '-')
+                        .collect();
+                    let has = |arg: &Arg| {
+                        arg.get_long_and_visible_aliases().is_some_and(|l| l.contains(&&name[..]))
+                    };
+                    let is_known = name.is_empty() || command.get_arguments().any(has);
+                    assert!(is_known, "`tintype {hint}`: no --{name}");
+                } else if let Some(next) = command.find_subcommand(word) {
+                    command = next;
+                } else {
+                    let is_word = word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+                    let takes = command.get_positionals().next().is_some() || !is_word;
+                    let is_value = hint.contains(" -");
+                    assert!(takes || is_value, "`tintype {hint}`: no {word}");
+                }
+            }
+        }
+    }
+}

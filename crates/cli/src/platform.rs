@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tintype_engine::cancel::Cancel;
 use tintype_engine::env::Env;
+use tintype_model::reading::plain;
 use tintype_model::resource::Resources;
 use tintype_runner::group::{GroupOptions, GuardCommand, Places, Run};
 use tintype_runner::vault::check_described;
@@ -20,8 +21,9 @@ const DOCUMENT_BYTES: u64 = 16 << 20;
 pub(crate) fn load(path: &Path) -> anyhow::Result<Resources> {
     let name = path.display();
     let text = document::read(path, DOCUMENT_BYTES)?;
-    let resources: Resources = serde_norway::from_str(&text)
-        .map_err(|error| usage(format!("{name} describes no resources: {error}")))?;
+    let resources: Resources = serde_norway::from_str(&text).map_err(|error| {
+        usage(format!("{name} describes no resources: {}", plain(&error.to_string())))
+    })?;
     resources.check().map_err(|error| usage(format!("{name}: {error}")))?;
     for resource in &resources.resources {
         check_described(resource).map_err(|error| usage(format!("{name}: {error}")))?;

@@ -28,6 +28,7 @@ pub fn secret_of(id: &Id) -> Of<'_> {
 }
 
 /// All, by id.
+#[derive(Default)]
 pub struct Connectors(BTreeMap<Id, ConnectorSpec>);
 
 impl Connectors {

@@ -15,6 +15,7 @@ pub mod runs;
 pub mod schedule;
 pub mod seal;
 pub mod serve;
+mod spots;
 pub mod standings;
 pub mod state;
 pub mod tls;

@@ -88,7 +88,7 @@ pub struct Manager {
     pub first_password: Option<String>,
     listener: Encrypted,
     greeting: JoinHandle<()>,
-    _alone: File,
+    alone: File,
 }
 
 impl Manager {
@@ -117,7 +117,7 @@ impl Manager {
         let _ = state.addresses.set(addresses(&options, address));
         let authority = files.authority;
         says_who_it_is(&alone, &options.data)?;
-        Ok(Self { state, address, authority, first_password, listener, greeting, _alone: alone })
+        Ok(Self { state, address, authority, first_password, listener, greeting, alone })
     }
 
     /// Answers and carries runs out until `end`; requests that have begun are finished, runs are
@@ -146,6 +146,9 @@ impl Manager {
         // Those that nobody waits for any more, too.
         let _all = self.state.changing.write().await;
         self.state.catalog.close().await;
+        // A process that is just being started here may have a copy of the lock for a moment: whoever
+        // starts next waits for that, as it does for no manager.
+        let _ = self.alone.set_len(0);
         served.map_err(|error| Error::io(error, "answering requests"))
     }
 }

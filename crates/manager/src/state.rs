@@ -1,6 +1,6 @@
 //! What every request and run of one manager shares.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -66,6 +66,8 @@ pub struct Shared {
     pub authority: Authority,
     /// What agents are to do.
     pub outbox: Outbox,
+    /// In which storages it was said when that this manager lives.
+    pub signs: Mutex<BTreeMap<Id, Timestamp>>,
     /// `host:port` under which agents reach this manager; none before it listens.
     pub addresses: OnceLock<Vec<String>>,
 }
@@ -130,6 +132,7 @@ impl Shared {
             changing: Arc::default(),
             authority,
             outbox: Outbox::default(),
+            signs: Mutex::default(),
             addresses: OnceLock::new(),
         })
     }

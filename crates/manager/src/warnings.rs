@@ -59,7 +59,7 @@ pub(crate) fn warnings(found: &Found) -> Vec<Warning> {
     }
     for (name, why) in &found.bad_storages {
         let what = format!("storage {name} cannot be used: {why}");
-        warn(WarningCode::Storage, what, "mend it, then `tintype storage check`");
+        warn(WarningCode::Storage, what, &format!("mend it, then `tintype storage check {name}`"));
     }
     let all_that_are = |health| -> Vec<&Row> {
         found.resources.iter().filter(|row| row.health == health).collect()

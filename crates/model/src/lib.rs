@@ -21,6 +21,7 @@ pub mod plan;
 pub mod profile;
 pub mod queue;
 pub mod rate;
+pub mod reading;
 pub mod resource;
 pub mod retention;
 pub mod rights;

@@ -68,7 +68,10 @@ impl Demo {
         fs::remove_dir_all(self.managed.join("data"))?;
         println!("   the manager's data directory, the cluster and the documents are deleted");
         let watch = Stopwatch::start();
-        let recover = self.tintype(&["recover", "--from"]).arg(&vault);
+        // It did not end, it is gone: whoever takes over says so.
+        let installation = self.installation(&vault)?;
+        let recover = self.tintype(&["recover", "--take-over", &installation, "--from"]);
+        let recover = recover.arg(&vault);
         let recover = recover.arg("--words-file").arg(&words);
         recover.arg("--data").arg(self.managed.join("data")).run()?;
         let served = self.serve()?;
@@ -158,6 +161,15 @@ impl Demo {
         ensure!(!served.url.is_empty(), "the manager ended: see {}", log_of(&self.managed));
         println!("   it listens on {}", served.url);
         Ok(served)
+    }
+
+    /// The one that has snapshots there.
+    fn installation(&self, vault: &Path) -> anyhow::Result<String> {
+        let listed = self.tintype(&["recover", "--list", "--json", "--from"]).arg(vault).read()?;
+        let mut events =
+            listed.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
+        let id = events.find_map(|event| event["id"].as_str().map(str::to_owned));
+        id.context("no installation is listed")
     }
 
     /// The twelve words, as they stand on the recovery sheet.

@@ -7,6 +7,7 @@ use tintype_api::client::Client;
 use tintype_api::object::Object;
 use tintype_api::profile::{Going, NewPreview, ProfileSpec};
 use tintype_model::profile::{Profile, Scope};
+use tintype_model::reading::plain;
 
 use super::noun::{self, One, Said, Shown, Usual, Verb, loud};
 use super::snapshot::short;
@@ -143,8 +144,9 @@ fn load(file: &Path) -> anyhow::Result<Profile> {
     let (name, text) = (file.display(), document::read(file, FILE_BYTES)?);
     // By way of JSON, in which a choice is an object with one field.
     let value = serde_norway::from_str::<serde_json::Value>(&text);
-    let wrong =
-        |error: &dyn std::fmt::Display| usage(format!("{name} describes no profile: {error}"));
+    let wrong = |error: &dyn std::fmt::Display| {
+        usage(format!("{name} describes no profile: {}", plain(&error.to_string())))
+    };
     serde_json::from_value(value.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))
 }
 

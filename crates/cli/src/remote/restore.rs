@@ -227,7 +227,7 @@ impl Args {
     }
 
     fn agreed(&self, report: &Report, plan: &RestorePlan) -> anyhow::Result<Option<String>> {
-        let Some(name) = &plan.confirm else { return Ok(None) };
+        let Some(name) = &plan.confirm else { return self.agreed_beside(report) };
         match &self.confirm {
             Some(given) if given == name => return Ok(self.confirm.clone()),
             Some(given) => {
@@ -239,6 +239,20 @@ impl Args {
         match terminal::is_agreed(&question, report.is_json())? {
             true => Ok(Some(name.clone())),
             false => Err(usage(format!("nothing was changed; agree with --confirm {name}"))),
+        }
+    }
+}
+
+impl Args {
+    /// Nothing is replaced: a person is asked nevertheless, a program goes on.
+    fn agreed_beside(&self, report: &Report) -> anyhow::Result<Option<String>> {
+        let is_asked = !self.of_new.as_new.is_empty() && self.confirm.is_none();
+        if !is_asked || report.is_json() || !terminal::is_interactive() {
+            return Ok(None);
+        }
+        match terminal::is_agreed("Restore it beside what is there?", false)? {
+            true => Ok(None),
+            false => Err(usage("nothing was changed")),
         }
     }
 }

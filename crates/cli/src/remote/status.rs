@@ -13,6 +13,10 @@ use super::view::{View, Watch};
 use crate::exit::Exit;
 use crate::show::{self, Table};
 
+/// Of the column `last`.
+const LEGEND: &str =
+    "last, the newest first: + whole, ! something is missing, x failed, - left out";
+
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -23,7 +27,8 @@ Examples:
   tintype status --watch
 
 Of the last snapshots of a resource, the newest first: + whole, ! something is missing, x failed,
-- left out.")]
+- left out. Undo points of restores are none of them. Consistency is of the last one: application (the
+workload took part), filesystem (quiesced), crash (as after a power failure), none (read live).")]
 pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
@@ -67,8 +72,15 @@ impl Args {
         let (q, limit) = (self.name.clone(), Some(self.limit));
         let query = StandingsQuery { tenant, q, limit, ..StandingsQuery::default() };
         let page: Page<Standing> = client.standings(&query)?;
-        let head =
-            ["resource", "tenant", "can be restored as of", "verified", "next", "copy", "last"];
+        let head = [
+            "resource",
+            "tenant",
+            "can be restored as of",
+            "verified",
+            "next",
+            "consistency",
+            "last",
+        ];
         let mut table = Table::new(head, &[]);
         for one in &page.items {
             table.row(row(one, &tenants));
@@ -78,6 +90,9 @@ impl Args {
             view = view.with("standing", json!(one));
         }
         view = view.table(&table);
+        if !page.items.is_empty() {
+            view = view.line(LEGEND);
+        }
         if page.next.is_some() {
             view = view.note("there are more resources, which stand better: `--name` finds one");
         }

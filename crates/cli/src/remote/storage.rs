@@ -3,10 +3,13 @@
 use serde_json::json;
 use tintype_api::client::Client;
 use tintype_api::object::{NewObject, Object};
+use tintype_api::profile::ProfileSpec;
 use tintype_api::storage::{AccessKey, StorageKind, StorageSpec, StorageState};
+use tintype_api::tenant::TenantSpec;
 use tintype_model::bandwidth::Bandwidth;
 
 use tintype_model::plan::Verdict;
+use tintype_model::reading::plain;
 
 use super::key;
 use super::noun::{self, One, Said, Shown, Tenants, Usual, Verb, word};
@@ -130,6 +133,9 @@ impl Verb for Command {
                 };
                 let made = client.create(&NewObject { name, tenant, spec })?;
                 noun::told(report, "added", &made)?;
+                if default {
+                    goes_here(client, report, &made)?;
+                }
                 warned(client, report, &made)
             }
             Self::Change { one, default, shared, agent_access_key } => {
@@ -142,8 +148,12 @@ impl Verb for Command {
                         spec.agent_access_key = of_agents;
                     }
                 })?;
+                let after = one.find::<StorageSpec>(client)?;
+                if default.is_some() || shared.is_some() {
+                    goes_here(client, report, &after)?;
+                }
                 match is_tried {
-                    true => warned(client, report, &one.find(client)?),
+                    true => warned(client, report, &after),
                     false => Ok(()),
                 }
             }
@@ -173,8 +183,9 @@ impl Shown for StorageSpec {
 
 fn windows(file: &std::path::Path) -> anyhow::Result<Bandwidth> {
     let (name, text) = (file.display(), document::read(file, FILE_BYTES)?);
-    serde_norway::from_str(&text)
-        .map_err(|error| usage(format!("{name} describes no bandwidth: {error}")))
+    serde_norway::from_str(&text).map_err(|error| {
+        usage(format!("{name} describes no bandwidth: {}", plain(&error.to_string())))
+    })
 }
 
 fn secret(id: String) -> anyhow::Result<AccessKey> {
@@ -191,6 +202,41 @@ fn key(id: String, option: &str, variable: &str) -> anyhow::Result<AccessKey> {
     let secret =
         secret.ok_or_else(|| usage(format!("{option}: its secret is missing; set {variable}")))?;
     Ok(AccessKey { id, secret: Some(secret) })
+}
+
+/// Whose snapshots go there from now on, and that all others stay where they are.
+fn goes_here(
+    client: &Client,
+    report: &Report,
+    storage: &Object<StorageSpec>,
+) -> anyhow::Result<()> {
+    let all = client.list::<StorageSpec>()?;
+    let is_default = |of: &Object<StorageSpec>| of.spec.is_default;
+    let tenants: Vec<Object<TenantSpec>> = client.list()?;
+    let uses = |tenant: &&Object<TenantSpec>| {
+        let mut own = all.iter().filter(|one| one.tenant == tenant.id && is_default(one));
+        let is_lent = own.clone().next().is_none() && storage.spec.is_shared;
+        own.any(|one| one.id == storage.id) || (is_default(storage) && is_lent)
+    };
+    let tenants: Vec<&Object<TenantSpec>> = tenants.iter().filter(uses).collect();
+    let profiles: Vec<Object<ProfileSpec>> = client.list()?;
+    let takes = |profile: &&Object<ProfileSpec>| {
+        profile.spec.storage.is_none() && tenants.iter().any(|tenant| tenant.id == profile.tenant)
+    };
+    let profiles: Vec<&str> = profiles.iter().filter(takes).map(|one| &one.name[..]).collect();
+    let (name, older) = (&storage.name, "snapshots that are there stay listed and restorable");
+    let names: Vec<&str> = tenants.iter().map(|tenant| &tenant.name[..]).collect();
+    if names.is_empty() {
+        return report.text(format!("nobody's snapshots go to {name} by default; {older}"));
+    }
+    let by = match &profiles[..] {
+        [] => String::new(),
+        some => format!(", also by profile {}", some.join(", ")),
+    };
+    report.text(format!(
+        "snapshots of {} go to {name} from now on{by}; in other storages, {older}",
+        names.join(", ")
+    ))
 }
 
 /// What is not as it should be, and does not keep it from being used.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tintype_api::client::Client;
 use tintype_api::object::Object;
 use tintype_api::sync::SyncSpec;
+use tintype_model::reading::plain;
 
 use super::noun::{self, One, Said, Shown, Usual, Verb, loud};
 use super::run;
@@ -124,8 +125,9 @@ fn enable(client: &Client, report: &Report, one: &One, enabled: bool) -> anyhow:
 
 fn load(file: &std::path::Path) -> anyhow::Result<(String, SyncSpec)> {
     let (name, text) = (file.display(), document::read(file, FILE_BYTES)?);
-    let wrong =
-        |error: &dyn std::fmt::Display| usage(format!("{name} describes no sync rule: {error}"));
+    let wrong = |error: &dyn std::fmt::Display| {
+        usage(format!("{name} describes no sync rule: {}", plain(&error.to_string())))
+    };
     let value = serde_norway::from_str::<serde_json::Value>(&text);
     let rule: Rule = serde_json::from_value(value.map_err(|error| wrong(&error))?)
         .map_err(|error| wrong(&error))?;

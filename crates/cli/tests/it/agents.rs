@@ -199,6 +199,12 @@ fn what_lies_on_another_host_is_found_captured_and_restored_there() {
     let path = "/tenants/system/volumes/site/deep";
     run(&lab, &["restore", id, "--path", path, "--to", &to, "--agent", "web1"]).expect(0);
     assert_eq!(lab.read("look/file"), b"of site");
+    // Two at once: each by its name.
+    let file = format!("{path}/file");
+    let to = lab.text("both");
+    let both = ["restore", id, "--path", path, "--path", &file, "--to", &to, "--agent", "web1"];
+    run(&lab, &both).expect(0);
+    assert_eq!(lab.read("both/deep/file"), b"of site");
     // The next one reads what changed.
     lab.write("site/deep/file", "of site");
     run(&lab, &["snapshot", "create", "--app", "site"]).expect(0);
@@ -471,11 +477,14 @@ fn a_manager_that_comes_back_elsewhere_is_found_by_its_notice() {
     let words = of_cloud.lines().find_map(|line| line.trim().strip_prefix("words: ")).unwrap();
     lab.write("words", words);
     let old = served.url.clone();
+    let status = events(&lab, &["status"]);
+    let installation = status.iter().find_map(|one| one["installation"].as_str()).unwrap();
     drop(served);
     std::fs::remove_dir_all(lab.path("data")).unwrap();
     let words = lab.text("words");
+    // It did not end, it is gone.
     let recover = ["recover", "--from", &url, "--words-file", &words, "--data", &data];
-    let mut command = program(&lab, &recover);
+    let mut command = program(&lab, &[&recover[..], &["--take-over", installation]].concat());
     let store = seaweedfs::shared();
     command.env("AWS_ACCESS_KEY_ID", store.access_key);
     command.env("AWS_SECRET_ACCESS_KEY", store.secret_key);

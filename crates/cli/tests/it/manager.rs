@@ -206,7 +206,8 @@ fn a_platform_is_protected_broken_lost_and_brought_back() {
     run(&lab, &["storage", "add", "vault", "--url", &vault, "--default", "--shared"]).expect(0);
     let ran = run(&lab, &["storage", "check", "vault"]).expect(0);
     assert!(ran.out.contains("put-if-absent"), "{}", ran.out);
-    let refused = run(&lab, &["storage", "add", "nas", "--url", &vault, "--mounted-at", &vault]);
+    let nas = lab.text("nas");
+    let refused = run(&lab, &["storage", "add", "nas", "--url", &nas, "--mounted-at", &nas]);
     assert!(refused.expect(1).err.contains("nothing is mounted"), "an empty directory is no mount");
     let update = ["snapshot", "create", "--app", "shop", "--before-update", "--"];
     let script = format!("echo broken > {shop}/orders; exit 7");

@@ -29,6 +29,9 @@ pub struct Finding {
     pub detail: String,
     /// What it means for the user; empty if all is well.
     pub consequence: String,
+    /// Of what it was not seen for.
+    #[serde(skip)]
+    pub why: Option<ErrorKind>,
 }
 
 /// Of objects of 1 KiB, the middle of nine, in milliseconds.
@@ -84,12 +87,14 @@ pub fn probe(backend: &dyn Backend, env: &Env) -> Result<ProbeReport> {
                 detail: "the store cannot tell writers apart; the driver looks before it puts"
                     .to_owned(),
                 consequence: outcome.check.consequence.to_owned(),
+                why: None,
             },
             Ok(()) => Finding {
                 name: outcome.check.name.to_owned(),
                 outcome: Answer::Yes,
                 detail: String::new(),
                 consequence: String::new(),
+                why: None,
             },
             // Not seen to be wrong, only not seen.
             Err(error) => Finding {
@@ -102,6 +107,7 @@ pub fn probe(backend: &dyn Backend, env: &Env) -> Result<ProbeReport> {
                 },
                 detail: error.to_string(),
                 consequence: outcome.check.consequence.to_owned(),
+                why: Some(error.kind()),
             },
         });
     }
@@ -127,6 +133,7 @@ fn told(features: StoreFeatures) -> [Finding; 3] {
             outcome: versioning,
             detail: "as configured; not tried".to_owned(),
             consequence: without(versioning, "who has the store's key can delete for good"),
+            why: None,
         },
         Finding {
             name: "object-lock".to_owned(),
@@ -135,6 +142,7 @@ fn told(features: StoreFeatures) -> [Finding; 3] {
                      object would stay until its lock ends"
                 .to_owned(),
             consequence: without(lock, "locks of snapshots are kept by Tintype, not by the store"),
+            why: None,
         },
         Finding {
             name: "free-space".to_owned(),
@@ -144,6 +152,7 @@ fn told(features: StoreFeatures) -> [Finding; 3] {
                 |bytes| format!("{bytes} bytes free"),
             ),
             consequence: String::new(),
+            why: None,
         },
     ]
 }

@@ -1,6 +1,6 @@
 //! What snapshots say of resources: the newest of each, and of one the last ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use sqlx::AnyConnection;
@@ -14,6 +14,9 @@ use super::{column, failed};
 
 /// So many of a resource's snapshots in which something could not be read are passed over.
 const MOST_PASSED_OVER: i64 = 100;
+/// What a restore was about to replace is no state that somebody wants back of itself. In a text of JSON
+/// a quote within a value has a backslash before it, so that nothing else reads like this.
+const UNDO_POINT: &str = r#"s.document LIKE '%"trigger":"pre-restore"%'"#;
 
 /// The newest word about a resource.
 #[derive(Clone, Debug)]
@@ -53,7 +56,7 @@ fn found(row: &AnyRow) -> Result<Found> {
     })
 }
 
-/// Of every resource, by its id.
+/// Of every resource, by its id; undo points do not count.
 pub async fn newest(on: &mut AnyConnection, with_private: bool) -> Result<BTreeMap<String, Found>> {
     // Whoever sees all of them needs to look at no snapshot.
     let seen = |item: &str| match with_private {
@@ -64,37 +67,63 @@ pub async fn newest(on: &mut AnyConnection, with_private: bool) -> Result<BTreeM
     };
     let (inner, outer) = (seen("o"), seen("i"));
     let query = sqlx::query(sqlx::AssertSqlSafe(format!(
-        "SELECT i.resource, i.snapshot, i.time, i.document FROM \
+        "SELECT i.resource, i.snapshot, i.time, i.document, \
+         CAST(CASE WHEN {UNDO_POINT} THEN 1 ELSE 0 END AS BIGINT) AS is_undo FROM \
          (SELECT o.resource AS resource, MAX(o.time) AS time FROM item o {inner} \
           WHERE o.resource <> '' GROUP BY o.resource) m \
-         JOIN item i ON i.resource = m.resource AND i.time = m.time {outer}"
+         JOIN item i ON i.resource = m.resource AND i.time = m.time {outer} \
+         JOIN snapshot s ON s.id = i.snapshot"
     )));
-    let rows = query.fetch_all(on).await;
-    let mut all: BTreeMap<String, Found> = BTreeMap::new();
+    let rows = query.fetch_all(&mut *on).await;
+    let (mut all, mut before_undo) = (BTreeMap::<String, Found>::new(), BTreeSet::new());
     for row in &rows.map_err(|error| failed("reading", error))? {
         let (resource, next) = (column::<String>(row, "resource")?, found(row)?);
+        if column::<i64>(row, "is_undo")? == 1 {
+            before_undo.insert(resource);
+            continue;
+        }
         // Of several of one moment (copies) any is as good.
         let is_better = all.get(&resource).is_none_or(|known| !known.is_whole());
         if is_better {
             all.insert(resource, next);
         }
     }
+    for resource in before_undo {
+        if !all.contains_key(&resource)
+            && let Some(row) = last(on, &resource, with_private, "", 1).await?.first()
+        {
+            all.insert(resource, found(row)?);
+        }
+    }
     Ok(all)
 }
 
-/// The newest snapshot that holds a resource whole.
+/// What the last snapshots say of a resource, but undo points; the newest first.
+async fn last(
+    on: &mut AnyConnection,
+    resource: &str,
+    with_private: bool,
+    and: &str,
+    limit: i64,
+) -> Result<Vec<AnyRow>> {
+    let query = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT i.snapshot, i.time, i.document, s.document AS whole FROM item i \
+         JOIN snapshot s ON s.id = i.snapshot \
+         WHERE i.resource = $1 AND s.is_private <= $2 AND NOT ({UNDO_POINT}) {and} \
+         ORDER BY i.time DESC, i.snapshot DESC LIMIT $3"
+    )));
+    let query = query.bind(resource).bind(i64::from(with_private)).bind(limit);
+    query.fetch_all(on).await.map_err(|error| failed("reading", error))
+}
+
+/// The newest snapshot that holds a resource whole, but undo points.
 pub async fn last_good(
     on: &mut AnyConnection,
     resource: &Id,
     with_private: bool,
 ) -> Result<Option<(Timestamp, String)>> {
-    let query = sqlx::query(
-        "SELECT i.snapshot, i.time, i.document FROM item i JOIN snapshot s ON s.id = i.snapshot \
-         WHERE i.resource = $1 AND i.outcome = 'captured' AND s.is_private <= $2 \
-         ORDER BY i.time DESC, i.snapshot DESC LIMIT $3",
-    );
-    let query = query.bind(resource.as_str()).bind(i64::from(with_private)).bind(MOST_PASSED_OVER);
-    let rows = query.fetch_all(on).await.map_err(|error| failed("reading", error))?;
+    let captured = "AND i.outcome = 'captured'";
+    let rows = last(on, resource.as_str(), with_private, captured, MOST_PASSED_OVER).await?;
     for row in &rows {
         let found = found(row)?;
         if found.is_whole() {
@@ -104,22 +133,16 @@ pub async fn last_good(
     Ok(None)
 }
 
-/// The last that say something of it, the newest first.
+/// The last that say something of it but undo points, the newest first.
 pub async fn of_resource(
     on: &mut AnyConnection,
     resource: &Id,
     with_private: bool,
     limit: i64,
 ) -> Result<Vec<Held>> {
-    let query = sqlx::query(
-        "SELECT i.document, s.document AS snapshot FROM item i JOIN snapshot s \
-         ON s.id = i.snapshot WHERE i.resource = $1 AND s.is_private <= $2 \
-         ORDER BY i.time DESC, i.snapshot DESC LIMIT $3",
-    );
-    let query = query.bind(resource.as_str()).bind(i64::from(with_private)).bind(limit);
-    let rows = query.fetch_all(on).await.map_err(|error| failed("reading", error))?;
+    let rows = last(on, resource.as_str(), with_private, "", limit).await?;
     let held = |row: &AnyRow| {
-        let text: String = column(row, "snapshot")?;
+        let text: String = column(row, "whole")?;
         let snapshot = serde_json::from_str(&text)
             .map_err(|error| Error::corrupt(format!("the catalog: a snapshot: {error}")))?;
         Ok(Held { snapshot, item: item(row)? })

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tintype_api::page::{MOST, Page};
 use tintype_api::problem::Code;
 use tintype_model::identifier::Id;
+use tintype_model::reading::plain;
 
 use super::failure::Failure;
 use super::strict;
@@ -29,7 +30,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             {
                 return Err(Failure::new(Code::TooLarge, error.body_text()));
             }
-            Err(error) => return Err(Failure::new(Code::BadRequest, error.body_text())),
+            Err(error) => {
+                let told = error.body_text();
+                let what = told.rsplit_once(": ").map_or(&told[..], |(_, what)| what);
+                let what = format!("the body is no JSON: {}", plain(what));
+                return Err(Failure::new(Code::BadRequest, what));
+            }
         };
         strict::read(value).map(Self).map_err(|what| Failure::new(Code::Invalid, what))
     }
@@ -59,9 +65,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        let query = query
-            .map_err(|error: QueryRejection| Failure::new(Code::Invalid, error.body_text()))?;
+        let query =
+            query.map_err(|error: QueryRejection| Failure::new(Code::Invalid, of_query(&error)))?;
         Ok(Self(query.0))
+    }
+}
+
+/// Which field is wrong, and how.
+fn of_query(error: &QueryRejection) -> String {
+    let told = error.body_text();
+    let what = told.trim_start_matches("Failed to deserialize query string: ");
+    match what.split_once(": ") {
+        Some((field, what)) if field.chars().all(|c| c.is_ascii_lowercase() || c == '_') => {
+            format!("`{field}`: {}", plain(what))
+        }
+        _ => plain(what),
     }
 }
 

@@ -22,9 +22,11 @@ const UPCOMING: usize = 10;
 
 impl Rules for ProfileSpec {
     fn check(&self) -> ModelResult<()> {
-        self.named("profile")
-            .check(tz::db())
-            .map_err(|error| Error::invalid(error.message().replace("profile \"profile\": ", "")))
+        let profile = self.named("profile");
+        profile.check(tz::db()).map_err(|error| {
+            Error::invalid(error.message().replace("profile \"profile\": ", ""))
+        })?;
+        profile.check_often()
     }
 
     async fn may_become(

@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use tintype_api::problem::{Code, Problem};
 use tintype_api::resource::{NewReading, ReadProblem, ReadResource, ResourceReading, ResourceSpec};
 use tintype_model::Error;
+use tintype_model::reading::plain;
 use tintype_model::resource::{Kind, Resource, Resources};
 use tintype_runner::vault;
 
@@ -112,7 +113,7 @@ fn parsed(text: &str) -> Result<Vec<Resource>, ReadProblem> {
     // Where it is stands beside it.
     let told = error.to_string();
     let what = told.rsplit_once(" at line ").map_or(&told[..], |(what, _)| what);
-    Err(ReadProblem { line: line as u64, column: column as u64, what: what.to_owned() })
+    Err(ReadProblem { line: line as u64, column: column as u64, what: plain(what) })
 }
 
 /// Where the name of a resource stands; the beginning, where that is not seen.
@@ -158,7 +159,7 @@ mod tests {
     fn what_is_wrong_has_its_place() {
         for (text, line, column, what) in [
             ("version: 1\nresources: [\n", 3, 1, ""),
-            ("version: 1\nresources:\n- kind: volumes\n  name: a\n", 3, 9, "unknown variant"),
+            ("version: 1\nresources:\n- kind: volumes\n  name: a\n", 3, 9, "not known here"),
             (
                 "kind: volume\nname: a\nconnector: files\nat: { path: /srv }\nnope: 1\n",
                 5,

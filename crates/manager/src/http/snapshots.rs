@@ -317,7 +317,8 @@ async fn names(state: &State, tenant: &Id, new: &NewSnapshot) -> Outcome<BTreeSe
         }
         SnapshotScope::Tenant if all.is_empty() => {
             let what = "the tenant has no resource: there is nothing to take a snapshot of";
-            Err(Failure::new(Code::Invalid, what).cure("add resources (`tintype resource add`)"))
+            Err(Failure::new(Code::Invalid, what)
+                .cure("add resources (`tintype resource apply FILE`)"))
         }
         SnapshotScope::Full | SnapshotScope::Tenant | SnapshotScope::Manager => Ok(BTreeSet::new()),
         SnapshotScope::Partial => {

@@ -6,9 +6,12 @@ use jiff::tz;
 use tintype_api::object::{ChangedObject, NewObject};
 use tintype_api::page::DEFAULT_LIMIT;
 use tintype_api::problem::Code;
+use tintype_api::resource::ResourceSpec;
 use tintype_api::storage::{AccessKey, INTERNAL, StorageKind, StorageSpec, StorageState};
+use tintype_api::tenant::TenantSpec;
 use tintype_model::identifier::Id;
 use tintype_model::plan::Verdict;
+use tintype_model::resource::Kind;
 use tintype_model::{Error, Result as ModelResult};
 
 use crate::auth::caller::Caller;
@@ -18,6 +21,7 @@ use crate::catalog::{facts, repositories};
 use crate::http::failure::Failure;
 use crate::http::input::{cursor_of, limit_of, page};
 use crate::http::objects::{Context, Rules, candidate, entry, handlers_of_one, make, own, part_of};
+use crate::spots::Spot;
 use crate::vaults::{ACCESS_SECRET, AGENT_ACCESS_SECRET};
 
 handlers_of_one!(StorageSpec, "storage", "/api/v1/storages/{id}");
@@ -94,6 +98,15 @@ impl Rules for StorageSpec {
             let what = "a storage is added or moved by an administrator of the system";
             return Err(Failure::new(Code::NotAllowed, what));
         }
+        let all = stored::all::<Self>(context.on, None).await?;
+        let replaced = |other: &Object<Self>| {
+            let mut other = other.clone();
+            other.spec.is_default &= !(after.spec.is_default && other.tenant == after.tenant);
+            other
+        };
+        let others = all.iter().filter(|other| other.id != after.id).map(replaced);
+        let later: Vec<_> = others.chain([after.clone()]).collect();
+        none_is_cut_off(context, &all, &later).await?;
         seal_access(context, before, after).await?;
         if after.spec.is_default {
             no_other_default(context, after).await?;
@@ -109,7 +122,9 @@ impl Rules for StorageSpec {
         }
         let held = repositories::list(context.on, Some(&object.id)).await?;
         if held.is_empty() {
-            return Ok(());
+            let all = stored::all::<Self>(context.on, None).await?;
+            let later: Vec<_> = all.iter().filter(|one| one.id != object.id).cloned().collect();
+            return none_is_cut_off(context, &all, &later).await;
         }
         let what = format!("storage {} holds snapshots of {} tenants", object.name, held.len());
         Err(Failure::new(Code::Locked, what)
@@ -122,22 +137,86 @@ fn reaches(storage: Option<&Object<StorageSpec>>) -> Option<(StorageKind, String
     Some((spec.kind, spec.url.clone(), spec.mount_point.clone()))
 }
 
-/// What lies in the data directory is lost with it, and is the internal storage's.
-fn outside(state: &State, spec: &StorageSpec) -> Outcome<()> {
-    if !matches!(spec.kind, StorageKind::Directory | StorageKind::Mounted) {
+/// It has nothing to do with another storage, with what is captured, or with what managers have.
+async fn stands_apart(state: &State, storage: &Object<StorageSpec>) -> Outcome<()> {
+    let (spec, spot) = (&storage.spec, Spot::of(&storage.spec, &state.data));
+    let refused = |what: String, cure: &str| Err(Failure::new(Code::Invalid, what).cure(cure));
+    if spec.kind == StorageKind::Internal {
         return Ok(());
     }
-    let place = Path::new(spec.url.trim_start_matches("file://"));
-    let real = place
-        .ancestors()
-        .find_map(|above| Some(above.canonicalize().ok()?.join(place.strip_prefix(above).ok()?)));
-    let data = state.data.canonicalize().unwrap_or_else(|_| state.data.clone());
-    if real.is_some_and(|real| real.starts_with(&data)) {
-        let what = format!("{} lies in the manager's own data directory", spec.url);
-        return Err(Failure::new(Code::Invalid, what)
-            .cure("choose a directory elsewhere, best on another host: this one is lost with it"));
+    if let Some(data) = spot.data_directory() {
+        let is_own = state.data.canonicalize().is_ok_and(|own| own == data);
+        let whose = match is_own {
+            true => "the manager's own data directory".to_owned(),
+            false => format!("{}, the data directory of a manager or an agent", data.display()),
+        };
+        let cure = "choose a directory elsewhere, best on another host: this one is lost with it";
+        return refused(format!("{} lies in {whose}", spec.url), cure);
+    }
+    let others: Vec<Object<StorageSpec>> = state.catalog.all(None).await?;
+    for other in others.iter().filter(|other| other.id != storage.id) {
+        if let Some(how) = spot.beside(&Spot::of(&other.spec, &state.data)) {
+            let what = format!("{}: storage {} {how}", spec.url, other.name);
+            return refused(what, "use that one, or choose a place beside it");
+        }
+    }
+    let resources: Vec<Object<ResourceSpec>> = state.catalog.all(None).await?;
+    let is_here = |resource: &&Object<ResourceSpec>| {
+        let spec = &resource.spec;
+        spec.is_protected && spec.kind == Kind::Volume && spec.agent.is_none()
+    };
+    for volume in resources.iter().filter(is_here) {
+        let path = volume.spec.at.get("path").and_then(|path| path.as_str());
+        if let Some(path) = path.filter(|path| spot.is_in(Path::new(path))) {
+            let what = format!(
+                "{} lies in volume {} ({path}): its snapshots would hold themselves, and it could not \
+                 be restored in place",
+                spec.url, volume.name
+            );
+            return refused(what, "choose a directory outside of it, best on another host");
+        }
     }
     Ok(())
+}
+
+/// Of all tenants that take snapshots: those that would have no storage any more. `after`: all that
+/// there will be.
+async fn none_is_cut_off(
+    context: &mut Context<'_>,
+    before: &[Object<StorageSpec>],
+    after: &[Object<StorageSpec>],
+) -> Outcome<()> {
+    let system = &context.state.system;
+    let has = |all: &[Object<StorageSpec>], tenant: &Id| {
+        all.iter().any(|storage| {
+            let is_own = storage.tenant == *tenant;
+            let is_lent = storage.tenant == *system && storage.spec.is_shared;
+            storage.spec.is_default && (is_own || is_lent)
+        })
+    };
+    let tenants = stored::all::<TenantSpec>(context.on, None).await?;
+    let lost = tenants.iter().filter(|tenant| {
+        tenant.spec.is_entitled && has(before, &tenant.id) && !has(after, &tenant.id)
+    });
+    let mut cut_off = Vec::new();
+    for tenant in lost {
+        let resources = stored::all::<ResourceSpec>(context.on, Some(&tenant.id)).await?;
+        if !resources.is_empty() {
+            cut_off.push(&tenant.name[..]);
+        }
+    }
+    if cut_off.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "snapshots of {} would have nowhere to go: they have no default storage of their own",
+        cut_off.join(", ")
+    );
+    Err(Failure::new(Code::Invalid, what).cure(
+        "make another one the default, which is shared (`tintype storage change NAME --default true \
+         --shared true`), or give each its own first (`tintype storage add NAME --url URL --tenant \
+         TENANT --default`)",
+    ))
 }
 
 /// The secrets are written and never shown.
@@ -184,7 +263,6 @@ async fn no_other_default(context: &mut Context<'_>, chosen: &Object<StorageSpec
 
 /// Tries it out; a storage that cannot be used is refused, with what helps.
 async fn tried(state: &State, storage: &Object<StorageSpec>) -> Outcome<StorageState> {
-    outside(state, &storage.spec)?;
     let secret = |key: &Option<AccessKey>| key.as_ref().and_then(|key| key.secret.clone());
     let own = secret(&storage.spec.access_key);
     let of_agents = secret(&storage.spec.agent_access_key);
@@ -221,6 +299,7 @@ pub(in crate::http) async fn create(
         let what = "a storage is added by an administrator of the system";
         return Err(Failure::new(Code::NotAllowed, what));
     }
+    stands_apart(&state, &candidate).await?;
     let found = tried(&state, &candidate).await?;
     let now = found.checked;
     let made = make(&state, &caller, new, async |on, made: &Object<StorageSpec>| {
@@ -264,6 +343,9 @@ pub(in crate::http) async fn change(
         // Where others may not move it, nothing is tried out for them either.
         let may_try = caller.actor.is_system || !is_moved;
         if is_elsewhere && may_try && spec.kind == before.spec.kind {
+            if is_moved {
+                stands_apart(&state, &candidate).await?;
+            }
             found = Some(tried(&state, &candidate).await?);
         }
     }

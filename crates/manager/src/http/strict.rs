@@ -7,12 +7,13 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Value};
+use tintype_model::reading::plain;
 
 /// Says what is wrong, and where.
 pub(super) fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(Strict(value)).map_err(|error| {
-        let (at, what) = (error.path().to_string(), error.into_inner());
-        if at == "." { what.to_string() } else { format!("{at}: {what}") }
+        let (at, what) = (error.path().to_string(), plain(&error.into_inner().to_string()));
+        if at == "." { what } else { format!("{at}: {what}") }
     })
 }
 
@@ -142,10 +143,10 @@ mod tests {
     #[test]
     fn an_array_is_no_object_however_deep() {
         let wrong = |value: Value| read::<Outer>(value).unwrap_err();
-        assert_eq!(wrong(json!(["plain", null])), "invalid type: sequence, expected an object");
-        assert!(wrong(json!({ "choice": "plain", "inner": [1] })).starts_with("inner: invalid"));
-        assert!(wrong(json!({ "choice": { "deep": [1] } })).contains("expected an object"));
-        assert!(wrong(json!({ "choice": "none" })).contains("unknown variant"));
+        assert_eq!(wrong(json!(["plain", null])), "a list is no object");
+        assert!(wrong(json!({ "choice": "plain", "inner": [1] })).starts_with("inner: a list"));
+        assert!(wrong(json!({ "choice": { "deep": [1] } })).contains("a list is no object"));
+        assert!(wrong(json!({ "choice": "none" })).contains("not known here"));
         assert!(wrong(json!({ "choice": { "some": { "off": [] } } })).contains("`off`"));
     }
 }

@@ -3,6 +3,7 @@
 //! over by mistake.
 
 use std::collections::BTreeMap;
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -59,12 +60,7 @@ fn living(signs: Vec<Sign>, own: Option<&Id>, now: Timestamp) -> Option<Sign> {
 }
 
 /// Whether another manager of the installation lives, told by what lies in the storage.
-pub fn find(
-    place: &Place,
-    installation: &Id,
-    own: Option<&Id>,
-    env: &Env,
-) -> Result<Option<Sign>> {
+pub fn find(place: &Place, installation: &Id, own: Option<&Id>, env: &Env) -> Result<Option<Sign>> {
     let texts = place.signs(installation.as_str(), env)?;
     let signs = texts.iter().filter_map(|text| serde_json::from_slice(text).ok()).collect();
     Ok(living(signs, own, env.clock.now()))
@@ -72,9 +68,8 @@ pub fn find(
 
 /// Until `end` is set; then it takes back what it said.
 pub async fn run(state: State, mut end: watch::Receiver<bool>) {
-    let mut said = BTreeMap::new();
     while !*end.borrow() {
-        if let Err(error) = say(&state, &mut said).await {
+        if let Err(error) = say(&state).await {
             tracing::debug!(%error, "a sign of life could not be left; trying again");
         }
         tokio::select! {
@@ -82,6 +77,7 @@ pub async fn run(state: State, mut end: watch::Receiver<bool>) {
             _ = end.changed() => {}
         }
     }
+    let said = std::mem::take(&mut *held(&state));
     for storage in said.into_keys() {
         if let Err(error) = take_back(&state, &storage).await {
             tracing::debug!(%error, "the sign of life stays until it is too old");
@@ -89,8 +85,12 @@ pub async fn run(state: State, mut end: watch::Receiver<bool>) {
     }
 }
 
-/// Leaves those that are due. `said`: where, and when last.
-pub async fn say(state: &State, said: &mut BTreeMap<Id, Timestamp>) -> Result<()> {
+fn held(state: &State) -> MutexGuard<'_, BTreeMap<Id, Timestamp>> {
+    state.signs.lock().expect("no panic while held")
+}
+
+/// Leaves those that are due.
+pub async fn say(state: &State) -> Result<()> {
     let known = repositories::list(&mut *state.catalog.read().await?, None).await?;
     let of_system = known.into_iter().filter(|repository| repository.tenant == state.system);
     let mut failure = None;
@@ -99,11 +99,12 @@ pub async fn say(state: &State, said: &mut BTreeMap<Id, Timestamp>) -> Result<()
             return Ok(());
         }
         let now = state.now();
-        if said.get(&storage).is_some_and(|last| now.duration_since(*last).abs() < EVERY) {
+        let last = held(state).get(&storage).copied();
+        if last.is_some_and(|last| now.duration_since(last).abs() < EVERY) {
             continue;
         }
         match say_in(state, &storage, now).await {
-            Ok(()) => drop(said.insert(storage, now)),
+            Ok(()) => drop(held(state).insert(storage, now)),
             // The others are told nevertheless.
             Err(error) => failure = failure.or(Some(error)),
         }

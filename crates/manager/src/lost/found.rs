@@ -19,7 +19,6 @@ use crate::runs::captured::Word;
 use crate::state::{Shared, State};
 use crate::vaults::{Note, blocking};
 
-
 /// One that lies in a storage and holds snapshots of this installation.
 struct Unknown {
     id: Option<Id>,

@@ -66,8 +66,9 @@ fn seal_in(vault: &Vault, found: &Snapshot) -> Result<MasterKey> {
         return match &found.manifest.origin {
             None => Ok(seal_of(vault.key())),
             Some(_) => Err(Error::unsupported(format!(
-                "snapshot {} is a copy, and the key of the secrets in it was not copied: let its sync \
-                 rule run again, which adds it, or recover from the storage that it is a copy of",
+                "snapshot {} is a copy, and the key of the secrets in it was not copied, as by `tintype \
+                 repo copy`: let a sync rule of the manager copy it, which adds it to copies that are \
+                 there, or recover from the storage that it is a copy of",
                 found.id.short()
             ))),
         };

@@ -223,8 +223,7 @@ async fn living(
     head: &Head,
     env: &Env,
 ) -> Result<Option<Sign>> {
-    let (place, env, installation) =
-        (wanted.place.clone(), env.clone(), head.installation.clone());
+    let (place, env, installation) = (wanted.place.clone(), env.clone(), head.installation.clone());
     let own = here.map(|here| here.lead.manager.clone());
     blocking(move || alive::find(&place, &installation, own.as_ref(), &env)).await
 }
@@ -279,6 +278,11 @@ fn choose(place: &Place, wanted: Option<&Id>, env: &Env) -> Result<Installation>
         (Some(_), false) => Err(Error::invalid(format!(
             "{url} holds snapshots of several installations: say --installation ID (--list shows \
              them)"
+        ))),
+        (None, _) if place.is_repository(env) => Err(Error::unsupported(format!(
+            "{url} is a repository by itself, and no storage of a manager, so that nothing there says \
+             whose it is: a manager comes back out of a storage that it wrote to, or that a sync rule \
+             copied to; what this one holds is restored with `tintype repo -r '{url}' restore`"
         ))),
         (None, _) => {
             Err(Error::not_found(format!("{url} holds no snapshots of such an installation")))

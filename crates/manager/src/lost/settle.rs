@@ -213,7 +213,7 @@ pub async fn needed(state: &State, head: &Head) -> Result<Vec<String>> {
     }
     needed.extend(agents.iter().map(|agent| {
         let name = &agent.name;
-        format!("agent {name}: it must join again (`tintype agent create {name}`)")
+        format!("agent {name}: it must join again (`tintype agent token`)")
     }));
     Ok(needed)
 }

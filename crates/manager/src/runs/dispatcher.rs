@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde_json::Value;
 use tintype_api::object::Object;
 use tintype_api::run::{LogLevel, RunKind, RunState};
@@ -25,7 +26,9 @@ use crate::state::State;
 /// The queue is looked at so often, if nothing is told.
 const LOOK: Duration = Duration::from_secs(1);
 /// A run asks so often whether its manager still leads.
-const LEADS: Duration = Duration::from_secs(30);
+const LEADS: SignedDuration = SignedDuration::from_secs(30);
+/// And looks so often whether that is due.
+const TICK: Duration = Duration::from_secs(1);
 /// Leases are renewed, and progress is written, so often.
 const RENEW: Duration = Duration::from_secs(5);
 /// Runs of this host at once.
@@ -311,8 +314,14 @@ async fn fence(state: State, handle: Arc<Handle>, stored: Stored) {
     if stored.run.kind == RunKind::Restore {
         return;
     }
+    let mut asked = state.now();
     loop {
-        tokio::time::sleep(LEADS).await;
+        tokio::time::sleep(TICK).await;
+        let now = state.now();
+        if now.duration_since(asked).abs() < LEADS {
+            continue;
+        }
+        asked = now;
         // One that does not answer is no reason to stop.
         if let Ok(storage) = state.catalog.get::<StorageSpec>(&storage).await {
             let _ = state.still_leads(&storage).await;

@@ -135,6 +135,6 @@ fn not_back(state: &State, agent: &Object<AgentSpec>) -> String {
     let to = state.addresses().into_iter().next().unwrap_or_else(|| "ADDRESS:PORT".to_owned());
     format!(
         "agent {name} was not heard of: on its host {host} see that it runs and reaches this manager \
-         (`tintype agent --manager {to}`), or let it join again (`tintype agent create {name}`)"
+         (`tintype agent --manager {to}`), or let it join again (`tintype agent token`)"
     )
 }

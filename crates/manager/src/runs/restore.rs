@@ -231,12 +231,19 @@ async fn plan_part(
             return Err(answered_something_else());
         };
         for item in &mut plan.items {
-            if item.destination == Destination::InPlace {
-                let captured = descriptor.resources.iter().find(|r| r.name == item.item.name);
-                let check = captured.and_then(|captured| {
-                    places::check(captured, now.get(&captured.name), of_system)
-                });
-                item.plan.checks.extend(check);
+            let captured = descriptor.resources.iter().find(|r| r.name == item.item.name);
+            let Some(captured) = captured else { continue };
+            match &item.destination {
+                Destination::InPlace => {
+                    let check = places::check(captured, now.get(&captured.name), of_system);
+                    item.plan.checks.extend(check);
+                }
+                Destination::AsNew { name, at, .. } => {
+                    let (name, at) = (name.clone(), at.clone());
+                    let new = Resource { name, at, ..captured.clone() };
+                    let checks = places::check_new(&new, agent.as_ref(), &current, &connectors);
+                    item.plan.checks.extend(checks);
+                }
             }
         }
         plans.push((place, HostPlan { snapshot, agent, plan: *plan }));

@@ -10,7 +10,10 @@ use rcgen::KeyPair;
 use serde_json::json;
 use tintype_api::agent::{AgentSpec, Certificate, Join, JoinText, NewJoinToken, Notice, Renew};
 use tintype_api::client::{Client, Identity};
-use tintype_api::object::{ChangedObject, Object};
+use tintype_api::object::{ChangedObject, NewObject, Object};
+use tintype_api::resource::ResourceSpec;
+use tintype_api::run::RunState;
+use tintype_api::snapshot::NewSnapshot;
 use tintype_api::storage::StorageSpec;
 use tintype_api::work::{AskWork, WorkDone, WorkProgress};
 use tintype_manager::agents::moved;
@@ -19,9 +22,10 @@ use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
 use tintype_model::rights::{Action, Role};
 
-use crate::away::{gone, proxy, storage};
+use crate::away::{behind, gone, proxy, storage};
 use crate::lab::Lab;
 use crate::rights::operations;
+use crate::snapshots::{ended, partial};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -316,4 +320,28 @@ fn a_lost_storage_keeps_no_other_from_telling_where_the_manager_is() {
     lab.block_on(moved::tell(&state)).unwrap();
     assert_eq!(notices(&first).len(), before[0] + 1);
     lab.block_on(state.catalog.close());
+}
+
+/// The manager's own can delete: no other host gets it.
+#[test]
+fn an_agent_without_a_key_of_its_own_gets_no_other_one() {
+    let proxy = proxy();
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let spec = StorageSpec { agent_access_key: None, ..behind(&proxy, "no-key-of-agents") };
+    let cloud = client.create(&NewObject { name: "cloud".into(), tenant: None, spec }).unwrap();
+    let system = client.whoami().unwrap().tenant;
+    let agent = joined(&lab, &client, &system, "one");
+    let spec = json!({
+        "kind": "volume", "connector": "files", "at": { "path": "/srv" }, "agent": agent.id,
+    });
+    let spec: ResourceSpec = serde_json::from_value(spec).unwrap();
+    client.create(&NewObject { name: "there".into(), tenant: None, spec }).unwrap();
+    let new = NewSnapshot { storage: Some(cloud.id), ..partial(&["there"]) };
+    let run = ended(&client, &client.snapshot(&new).unwrap());
+    assert_ne!(run.state, RunState::Succeeded);
+    let log = client.run_log(&run.id, 0).unwrap();
+    for said in ["no access key for agents", "--agent-access-key"] {
+        assert!(log.iter().any(|line| line.text.contains(said)), "{said}: {run:?} {log:#?}");
+    }
 }

@@ -12,7 +12,7 @@ use tintype_manager::lost::recover::{self, Onto, Recovered, Wanted};
 use tintype_manager::lost::{alive, look, rebuild, settle, sheet};
 use tintype_manager::serve::Options;
 use tintype_model::ErrorKind;
-use tintype_runner::vault::{Env, Place};
+use tintype_runner::vault::{Env, Place, Vault};
 
 use crate::lab::{Lab, PASSWORD};
 use crate::snapshots::{ended, full, partial, taken, volume};
@@ -228,9 +228,7 @@ fn a_manager_that_lives_is_not_taken_over_unasked() {
     taken(&client, &crate::recovering::of_manager(&[]));
     let place = Place::parse(&vault.spec.url, None).unwrap();
     let state = lab.state();
-    let mut said = std::collections::BTreeMap::new();
-    lab.block_on(alive::say(&state, &mut said)).unwrap();
-    assert!(said.contains_key(&vault.id), "{said:?}");
+    lab.block_on(alive::say(&state)).unwrap();
     let words = words(&lab.block_on(sheet::sheet(&state, "00")).unwrap().text(), "vault");
     let installation = state.installation.clone();
     drop(state);
@@ -250,11 +248,65 @@ fn a_manager_that_lives_is_not_taken_over_unasked() {
     let plan = lab.block_on(recover::plan(wanted.clone(), &options)).unwrap().plan();
     assert_eq!(plan.living, None);
     let lab = lab.restarted().unwrap();
-    lab.block_on(alive::say(&lab.state(), &mut std::collections::BTreeMap::new())).unwrap();
+    lab.block_on(alive::say(&lab.state())).unwrap();
     recover(&lab, Wanted { take_over: Some(installation), ..wanted }, &options).unwrap();
     let client = lab.login("system", "admin", PASSWORD).unwrap();
     let run = client.snapshot(&crate::recovering::of_manager(&[])).unwrap();
     assert_eq!(ended(&client, &run).state, RunState::Failed, "it was meant");
+}
+
+#[test]
+fn a_repository_of_ones_own_is_no_storage_to_recover_from_and_it_is_said_why() {
+    let lab = Lab::sqlite();
+    let place = Place::parse(&lab.data().join("alone").display().to_string(), None).unwrap();
+    let host = lab.state().host.clone();
+    let words = Vault::create(&place, None, &host).unwrap().words;
+    let mut options = lab.options();
+    options.data = lab.data().join("second");
+    let refused = recover(&lab, wanted(&place, &words, Onto::Clean), &options).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert!(refused.message().contains("tintype repo -r"), "{refused}");
+}
+
+/// A run that writes asks again while it goes on.
+#[test]
+fn a_run_ends_when_another_manager_takes_over_meanwhile() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let vault = elsewhere(&lab, &client);
+    taken(&client, &crate::recovering::of_manager(&[]));
+    let (path, begun) = (lab.data().join("files"), lab.data().join("begun"));
+    std::fs::create_dir(&path).unwrap();
+    let waits = format!("touch {}; sleep 600", begun.display());
+    let spec = json!({
+        "kind": "volume", "connector": "files", "at": { "path": path },
+        "hooks": [{ "phase": "pre-quiesce", "command": ["sh", "-c", waits], "timeout_seconds": 600 }],
+    });
+    let spec: tintype_api::resource::ResourceSpec = serde_json::from_value(spec).unwrap();
+    client.create(&NewObject { name: "files".into(), tenant: None, spec }).unwrap();
+    let run = client.snapshot(&partial(&["files"])).unwrap();
+    for _ in 0..3000 {
+        match begun.exists() {
+            true => break,
+            false => std::thread::sleep(std::time::Duration::from_millis(20)),
+        }
+    }
+    let state = lab.state();
+    let words = words(&lab.block_on(sheet::sheet(&state, "00")).unwrap().text(), "vault");
+    let mut options = lab.options();
+    options.data = lab.data().join("second");
+    let place = Place::parse(&vault.spec.url, None).unwrap();
+    let take_over = Some(state.installation.clone());
+    drop(state);
+    let wanted = Wanted { take_over, ..wanted(&place, &words, Onto::Clean) };
+    recover(&lab, wanted, &options).unwrap();
+    assert_eq!(client.run(&run.id).unwrap().state, RunState::Running, "it does not know yet");
+    // So much later by the clock that it asks.
+    lab.shift(1);
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    let ended = ended(&client, &run);
+    assert_eq!(ended.state, RunState::Failed);
+    assert!(ended.cause.as_deref().unwrap_or_default().contains("was replaced"), "{ended:?}");
 }
 
 #[test]

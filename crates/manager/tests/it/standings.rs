@@ -3,13 +3,16 @@
 use serde_json::json;
 use tintype_api::client::Client;
 use tintype_api::object::NewObject;
+use tintype_api::page::Page;
 use tintype_api::profile::ProfileSpec;
+use tintype_api::restore::NewRestore;
+use tintype_api::snapshot::Snapshot;
 use tintype_api::status::{DaysQuery, Health, StandingsQuery, Status};
 use tintype_model::item::Outcome;
 use tintype_model::rights::Role;
 
 use crate::lab::Lab;
-use crate::snapshots::{ended, partial, taken, volume};
+use crate::snapshots::{ended, partial, succeeded, taken, volume};
 
 fn asked(query: StandingsQuery) -> impl Fn(&Client) -> Vec<(String, Health)> {
     move |client| {
@@ -71,7 +74,26 @@ fn each_resource_stands_as_its_last_snapshots_say() {
         assert_eq!(asked(query)(&client), []);
         in_pages(&client);
         days(&client);
+        undo_points_do_not_count(&client, &first.id);
     });
+}
+
+/// What a restore replaced is newer, and no state that somebody wants back.
+fn undo_points_do_not_count(client: &Client, first: &str) {
+    let of = |name: &str| {
+        let query = StandingsQuery { q: Some(name.into()), ..StandingsQuery::default() };
+        client.standings(&query).unwrap().items.remove(0)
+    };
+    let before = of("good");
+    let resources = vec!["good".to_owned(), "alone".to_owned()];
+    let new = NewRestore { resources, ..NewRestore::all_of(first) };
+    let plan = client.plan_restore(&new).unwrap();
+    let run = client.apply_restore(&plan.run.id, plan.confirm.as_deref()).unwrap();
+    let run = succeeded(client, &run);
+    assert!(run.result["undo_point"].is_string(), "{run:?}");
+    assert_eq!(of("good"), before);
+    let held: Page<Snapshot> = client.get(&format!("/snapshots?resource={}", before.id)).unwrap();
+    assert_eq!(held.items.len(), 3, "it is listed nevertheless");
 }
 
 fn in_pages(client: &Client) {

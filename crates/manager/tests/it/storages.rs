@@ -355,3 +355,83 @@ fn bandwidth_holds_for_all_runs_of_a_storage_from_when_it_is_set() {
         state.catalog.close().await;
     });
 }
+
+fn directory(at: &std::path::Path) -> StorageSpec {
+    StorageSpec {
+        kind: StorageKind::Directory,
+        url: at.display().to_string(),
+        mount_point: None,
+        is_default: false,
+        is_shared: false,
+        access_key: None,
+        agent_access_key: None,
+        bandwidth: None,
+    }
+}
+
+#[test]
+fn a_storage_has_nothing_to_do_with_another_one_nor_with_what_is_captured() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let vault = elsewhere(&lab, &client);
+    volume(&client, "files", &lab.data().join("files"));
+    let other = lab.data().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("master.key"), "").unwrap();
+    let add = |at: &str| {
+        let spec = directory(&lab.data().join(at));
+        client.create(&NewObject { name: "second".into(), tenant: None, spec })
+    };
+    for (at, why) in [
+        ("vault", "storage vault lies there already"),
+        ("vault/deep", "storage vault lies above it"),
+        ("", "lies below it"),
+        ("files/vault", "lies in volume files"),
+        ("data/vault", "own data directory"),
+        ("other/vault", "the data directory of a manager"),
+    ] {
+        let refused = add(at).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
+        assert!(
+            refused.message().contains(why) && refused.message().contains("choose"),
+            "{refused}"
+        );
+    }
+    for at in ["vault/deep", "files/vault", "other/vault"] {
+        assert!(!lab.data().join(at).exists(), "nothing is made there");
+    }
+    let second = add("second").unwrap();
+    let moved = StorageSpec { url: vault.spec.url, ..second.spec };
+    let refused = client.change(&second.id, None, &changed(moved)).unwrap_err();
+    assert!(refused.message().contains("storage vault lies there already"), "{refused}");
+}
+
+#[test]
+fn no_tenant_is_cut_off_from_its_storage_unasked() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let (acme, idle) = (Lab::tenant(&client, "acme"), Lab::tenant(&client, "idle"));
+    let spec = json!({ "kind": "volume", "connector": "files", "at": { "path": "/srv/acme" } });
+    let spec: tintype_api::resource::ResourceSpec = serde_json::from_value(spec).unwrap();
+    client
+        .create(&NewObject { name: "files".into(), tenant: Some(acme.id.clone()), spec })
+        .unwrap();
+    let alone = StorageSpec { is_default: true, ..directory(&lab.data().join("vault")) };
+    let new = |spec| NewObject { name: "vault".into(), tenant: None, spec };
+    let refused = client.create(&new(alone.clone())).unwrap_err();
+    assert!(refused.message().contains("snapshots of acme would have nowhere to go"), "{refused}");
+    assert!(!refused.message().contains(&idle.name), "it takes none: {refused}");
+    assert!(internal(&client).spec.is_default, "it stays");
+    let shared = StorageSpec { is_shared: true, ..alone.clone() };
+    let vault = client.create(&new(shared)).unwrap();
+    assert!(!internal(&client).spec.is_default);
+    assert!(client.change(&vault.id, None, &changed(alone.clone())).is_err());
+    let none = StorageSpec { is_default: false, ..vault.spec.clone() };
+    assert!(client.change(&vault.id, None, &changed(none)).is_err());
+    // With one of its own it needs no other.
+    let spec = StorageSpec { is_default: true, ..directory(&lab.data().join("acmes")) };
+    let own = NewObject { name: "own".into(), tenant: Some(acme.id.clone()), spec };
+    let own = client.create(&own).unwrap();
+    client.change(&vault.id, None, &changed(alone)).unwrap();
+    assert!(client.delete::<StorageSpec>(&own.id).is_err(), "it would have none any more");
+}

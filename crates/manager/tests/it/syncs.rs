@@ -11,6 +11,7 @@ use tintype_api::sync::SyncSpec;
 use tintype_api::tenant::TenantSpec;
 use tintype_manager::lost::rebuild;
 use tintype_model::ErrorKind;
+use tintype_model::rights::Role;
 use tintype_testkit::seaweedfs;
 
 use crate::lab::{Lab, PASSWORD};
@@ -265,4 +266,47 @@ fn a_rule_copies_by_itself_and_one_that_makes_no_sense_is_refused() {
     assert!(more(&client, "sync", 0).iter().all(|run| run.state == RunState::Succeeded));
     let copy = listed(&client).into_iter().find(|one| one.copy_of.is_some()).unwrap();
     assert_ne!(copy.storage, storage.id);
+}
+
+/// What a tenant's own users set is done for it when it is due, as long as the system allows it.
+#[test]
+fn a_rule_of_a_tenant_copies_what_is_its_own_when_it_is_due() {
+    let lab = Lab::sqlite();
+    let client = lab.administrator();
+    let storage = elsewhere(&lab, &client);
+    let acme = Lab::tenant(&client, "acme");
+    let path = lab.data().join("theirs");
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("a"), "theirs").unwrap();
+    let spec = json!({ "kind": "volume", "connector": "files", "at": { "path": path } });
+    let spec: tintype_api::resource::ResourceSpec = serde_json::from_value(spec).unwrap();
+    let new = NewObject { name: "theirs".into(), tenant: Some(acme.id.clone()), spec };
+    client.create(&new).unwrap();
+    volume(&client, "ours", &lab.data().join("ours"));
+    let own = lab.as_role(&client, &acme.id, Role::Administrator, "own");
+    let first = taken(&own, &partial(&["theirs"]));
+    assert_eq!(first.storage, storage.id);
+    let ours = taken(&client, &partial(&["ours"]));
+    let mut back = SyncSpec { from: Some("vault".into()), to: "internal".into(), ..rule("1y") };
+    back.period.frequency = serde_json::from_value(json!({ "hourly": { "minute": 0 } })).unwrap();
+    own.create(&NewObject { name: "twice".into(), tenant: None, spec: back }).unwrap();
+    let lab = later(lab, 2);
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    let runs = more(&client, "sync", 0);
+    assert!(runs.iter().all(|run| run.tenant == acme.id && run.state == RunState::Succeeded));
+    let copied = |of: &Snapshot| {
+        let mut all = listed(&client).into_iter();
+        all.find(|one| one.copy_of.as_ref() == Some(&of.id))
+    };
+    assert!(
+        copied(&first).is_some_and(|copy| copy.tenant == acme.id && copy.storage != storage.id)
+    );
+    assert_eq!(copied(&ours), None, "it is another tenant's");
+    let spec = TenantSpec { may_snapshot: false, ..acme.spec };
+    let changed = tintype_api::object::ChangedObject { name: None, spec: Some(spec) };
+    client.change(&acme.id, None, &changed).unwrap();
+    let lab = later(lab, 4);
+    let client = lab.login("system", "admin", PASSWORD).unwrap();
+    let last = more(&client, "sync", runs.len()).swap_remove(0);
+    assert_eq!((&last.tenant, last.state), (&acme.id, RunState::Failed), "{last:?}");
 }

@@ -92,6 +92,14 @@ impl Profile {
         self.check_fields(zones).map_err(|error| error.context(format!("profile {:?}", self.name)))
     }
 
+    /// Whether what it takes can be taken so often; of what takes snapshots.
+    pub fn check_often(&self) -> Result<()> {
+        match self.scope {
+            Scope::Full => self.periods.iter().try_for_each(Period::check_full),
+            Scope::Manager | Scope::Partial { .. } => Ok(()),
+        }
+    }
+
     fn check_fields(&self, zones: &TimeZoneDatabase) -> Result<()> {
         check_name(&self.name).map_err(|error| error.context("name"))?;
         self.scope.check()?;

@@ -20,6 +20,8 @@ use crate::{Error, Result};
 pub const MOST_MOMENTS: usize = 1000;
 /// So many wall clock times of a frequency are looked at by the check.
 const SAMPLE: usize = 400;
+/// Everything is not taken more often.
+const LEAST_MINUTES_OF_FULL: i64 = 15;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -146,6 +148,24 @@ impl Period {
         Ok(())
     }
 
+    /// Whether everything can be taken so often: it has to be read, listed, kept and expired each time.
+    pub(super) fn check_full(&self) -> Result<()> {
+        let shortest = shortest_minutes(&sample(&self.frequency.pattern()?));
+        if shortest >= LEAST_MINUTES_OF_FULL {
+            return Ok(());
+        }
+        let minutes = match shortest {
+            1 => "minute".to_owned(),
+            more => format!("{more} minutes"),
+        };
+        Err(Error::invalid(format!(
+            "period {:?}: frequency: everything every {minutes} is too often; take it every \
+             {LEAST_MINUTES_OF_FULL} minutes at most, like {{cron: \"*/{LEAST_MINUTES_OF_FULL} * * * *\"}}, \
+             or choose what is needed so often with a profile of scope partial",
+            self.name
+        )))
+    }
+
     /// When it runs, in plain words: `at 02:30 on the first Monday of each month, Europe/Berlin`.
     pub fn words(&self) -> Result<String> {
         Ok(format!("{}, {}", words::of(&self.frequency.pattern()?), self.time_zone))
@@ -203,8 +223,7 @@ fn check_jitter(minutes: u32, times: &[DateTime]) -> Result<()> {
     if minutes == 0 {
         return Ok(());
     }
-    let distance = |pair: &[DateTime]| pair[1].duration_since(pair[0]).as_mins();
-    let shortest = times.windows(2).map(distance).min().unwrap_or(i64::MAX).min(721);
+    let shortest = shortest_minutes(times).min(721);
     if i64::from(minutes) < shortest {
         return Ok(());
     }
@@ -212,6 +231,11 @@ fn check_jitter(minutes: u32, times: &[DateTime]) -> Result<()> {
         "jitter_minutes: {minutes} is too much; at most {} for this frequency",
         shortest - 1
     )))
+}
+
+fn shortest_minutes(times: &[DateTime]) -> i64 {
+    let distance = |pair: &[DateTime]| pair[1].duration_since(pair[0]).as_mins();
+    times.windows(2).map(distance).min().unwrap_or(i64::MAX)
 }
 
 /// Wall clock times of the pattern, from a year on that begins on a Saturday and leaps.

@@ -326,3 +326,26 @@ fn a_lock_is_not_longer_than_it_may_be() {
         assert_eq!(found.map(|lock| lock.unlock_delay_days), want, "{delay} of {most}");
     }
 }
+
+#[test]
+fn everything_is_not_taken_each_minute() {
+    for (frequency, want) in
+        [("* * * * *", "everything every minute"), ("0-10/5 3 * * *", "everything every 5 minutes")]
+    {
+        let often = profile(period(cron(frequency), "UTC"));
+        often.check(&zones()).unwrap();
+        let refused = often.check_often().unwrap_err().to_string();
+        assert!(refused.contains(want) && refused.contains("scope partial"), "{refused}");
+    }
+    for (frequency, scope) in [
+        (cron("*/15 * * * *"), Scope::Full),
+        (cron("* * * * *"), Scope::Manager),
+        (
+            cron("* * * * *"),
+            Scope::Partial { resources: ["orders".to_owned()].into(), tags: [].into() },
+        ),
+    ] {
+        let often = Profile { scope, ..profile(period(frequency, "UTC")) };
+        often.check_often().unwrap();
+    }
+}

@@ -48,20 +48,30 @@ pub fn check(place: &Place, expected: &Expected, env: &Env) -> Vec<Check> {
     }
     match look(place, expected, env) {
         Ok(found) => checks.extend(found),
-        Err(error) => {
-            let cure = match error.kind() {
-                ErrorKind::Denied => {
-                    "give this user, or this access key, the right to put, get, \
-                                      list and delete there"
-                }
-                ErrorKind::NotFound => "make it first, or correct the name",
-                ErrorKind::NoSpace => "make room, or choose another storage",
-                _ => "see that the address is right and that it can be reached from this host",
-            };
-            checks.push(Check::block("reach", error.to_string(), cure));
-        }
+        Err(error) => checks.push(failed(Some(error.kind()), error.to_string())),
     }
     checks
+}
+
+/// By why something there could not be done; none: it was done, and wrong.
+fn failed(why: Option<ErrorKind>, what: String) -> Check {
+    let (name, cure) = match why {
+        Some(ErrorKind::Denied) => (
+            "rights",
+            "give this user, or this access key, the right to put, get, list and delete there",
+        ),
+        Some(ErrorKind::NoSpace) => ("space", "make room, or choose another storage"),
+        Some(ErrorKind::NotFound) => ("reach", "make it first, or correct the name"),
+        Some(_) => {
+            ("reach", "see that the address is right and that it can be reached from this host")
+        }
+        None => (
+            "behaviour",
+            "see that it is what its address says, and that nothing between changes what is put \
+             there; or choose another storage",
+        ),
+    };
+    Check::block(name, what, cure)
 }
 
 /// A repository that was there and is not: nothing is made in its place.
@@ -162,11 +172,10 @@ fn look(place: &Place, expected: &Expected, env: &Env) -> Result<Vec<Check>> {
     let needed = ["put-get", "range-reads", "list-after-put", "list-many", "streams"];
     match needed.iter().filter_map(|name| of(name)).find(wrong) {
         None => checks.push(Check::pass("rights", "objects can be put, read, listed and deleted")),
-        Some(finding) => checks.push(Check::block(
-            "rights",
-            format!("{}: {}", finding.name, finding.detail),
-            "give this user, or this access key, the right to put, get, list and delete there",
-        )),
+        Some(finding) => {
+            let why = finding.why.filter(|_| finding.outcome == Answer::Unknown);
+            checks.push(failed(why, format!("{}: {}", finding.name, finding.detail)));
+        }
     }
     checks.push(match report.many_writers() {
         true => Check::pass("put-if-absent", "several hosts may write at the same time"),
@@ -300,6 +309,21 @@ mod tests {
         let outside = Expected { mount_point: Some("/proc".into()), ..Expected::default() };
         assert_eq!(verdicts(&place, &outside), [("mount".to_owned(), Verdict::Block)]);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_full_store_is_no_matter_of_rights() {
+        for (why, name, cure) in [
+            (Some(ErrorKind::NoSpace), "space", "make room"),
+            (Some(ErrorKind::Denied), "rights", "right to put"),
+            (Some(ErrorKind::Unavailable), "reach", "can be reached"),
+            (Some(ErrorKind::NotFound), "reach", "make it first"),
+            (None, "behaviour", "choose another storage"),
+        ] {
+            let check = failed(why, "streams: 8 MiB could not be put".into());
+            assert_eq!((&check.name[..], check.outcome), (name, Verdict::Block));
+            assert!(check.cure.is_some_and(|told| told.contains(cure)), "{why:?}");
+        }
     }
 
     #[test]

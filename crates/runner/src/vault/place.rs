@@ -18,6 +18,7 @@ const NOTICES: &str = "moves/";
 const CARDS: &str = "written/";
 const SIGNS: &str = "alive/";
 const NOTE_BYTES: u64 = 64 << 10;
+const CONFIG_BYTES: u64 = 1 << 20;
 const MOST_NOTES: usize = 100_000;
 
 /// A storage, or a place below it.
@@ -105,13 +106,7 @@ impl Place {
     }
 
     /// Leaves a sign of life of an installation's manager, in place of all others; makes no directory.
-    pub fn leave_sign(
-        &self,
-        installation: &str,
-        name: &str,
-        text: &[u8],
-        env: &Env,
-    ) -> Result<()> {
+    pub fn leave_sign(&self, installation: &str, name: &str, text: &[u8], env: &Env) -> Result<()> {
         let below = format!("{SIGNS}{}/", installation.to_lowercase());
         let own = format!("{below}{name}");
         let backend = self.open(env, false, false)?;
@@ -172,6 +167,12 @@ impl Place {
     /// Whether anything can lie there: of a directory, whether it is there.
     pub fn is_there(&self) -> bool {
         self.directory().is_none_or(|directory| directory.is_dir())
+    }
+
+    /// Whether it is a repository itself, and not a storage in which some lie.
+    pub fn is_repository(&self, env: &Env) -> bool {
+        let found = self.open(env, false, false);
+        found.and_then(|backend| backend.get("config", CONFIG_BYTES)).is_ok()
     }
 
     /// The numbers that managers of an installation took to lead it, each with the seals beside it.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use tintype_api::object::Object;
 use tintype_api::resource::ResourceSpec;
+use tintype_model::identifier::Id;
 use tintype_model::item::Descriptor;
 use tintype_model::plan::Check;
 use tintype_model::resource::Resource;
@@ -70,6 +71,37 @@ pub(super) fn check(captured: &Resource, now: Option<&Resource>, of_system: bool
     }
 }
 
+/// Whether something can be made beside what the manager knows: `new` is called and lies as it would,
+/// on the host of `agent`.
+pub(super) fn check_new(
+    new: &Resource,
+    agent: Option<&Id>,
+    current: &[Object<ResourceSpec>],
+    connectors: &Connectors,
+) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let is_there = |known: &&Object<ResourceSpec>| {
+        let described = connectors.described(known);
+        known.spec.agent.as_ref() == agent
+            && (described.connector == new.connector && described.at == new.at)
+    };
+    if let Some(known) = current.iter().find(is_there) {
+        checks.push(Check::block(
+            CHECK,
+            format!("{} lies there", known.name),
+            "name another place (`--set NAME.FIELD=VALUE`), or restore it in place",
+        ));
+    }
+    if current.iter().any(|known| known.name == new.name) {
+        checks.push(Check::warn(
+            "name",
+            format!("the manager knows a resource that is called {} already", new.name),
+            "choose another name, to keep the two apart",
+        ));
+    }
+    checks
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -78,6 +110,37 @@ mod tests {
 
     use super::*;
     use crate::connectors::bare;
+
+    #[test]
+    fn what_is_made_beside_lies_and_is_called_like_nothing_else() {
+        let id: Id = "0".repeat(26).parse().unwrap();
+        let described = |name: &str, path: &str| {
+            let Value::Object(at) = json!({ "path": path }) else { unreachable!() };
+            Resource { name: name.into(), connector: "files".into(), at, ..bare(Kind::Volume) }
+        };
+        let spec = json!({ "kind": "volume", "connector": "files", "at": { "path": "/srv/a" } });
+        let known = Object {
+            id: id.clone(),
+            tenant: id.clone(),
+            name: "data".into(),
+            version: 1,
+            created: jiff::Timestamp::UNIX_EPOCH,
+            changed: jiff::Timestamp::UNIX_EPOCH,
+            spec: serde_json::from_value(spec).unwrap(),
+        };
+        for (new, agent, want) in [
+            (described("copy", "/srv/b"), None, vec![]),
+            (described("copy", "/srv/a"), None, vec![Verdict::Block]),
+            (described("copy", "/srv/a"), Some(&id), vec![]),
+            (described("data", "/srv/b"), None, vec![Verdict::Warn]),
+            (described("data", "/srv/a"), None, vec![Verdict::Block, Verdict::Warn]),
+        ] {
+            let connectors = Connectors::default();
+            let found = check_new(&new, agent, std::slice::from_ref(&known), &connectors);
+            let found: Vec<Verdict> = found.into_iter().map(|check| check.outcome).collect();
+            assert_eq!(found, want, "{new:?}");
+        }
+    }
 
     #[test]
     fn in_place_is_where_it_lies_now() {
