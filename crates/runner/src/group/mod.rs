@@ -205,9 +205,8 @@ fn sweep(
     let (mut cleaned, mut failed) = (Vec::new(), Vec::new());
     for connector in connectors {
         let own: Vec<_> = resources.iter().filter(|r| r.connector == connector.name()).collect();
-        match connector.clean(&own, context) {
-            Ok(removed) => cleaned.extend(removed),
-            Err(error) => failed.push((connector.name(), error)),
+        if let Err(error) = connector.clean(&own, context, &mut cleaned) {
+            failed.push((connector.name(), error));
         }
     }
     // What could not be cleaned may still be written there, or read by whoever tries again.

@@ -74,11 +74,17 @@ pub trait Connector: Send + Sync {
     }
 
     /// Removes whatever bears the name of a session that [is dead](Context::is_dead), thawing it
-    /// first: jobs, nodes, exports, bitmaps, subvolumes, scratch files. Says what it removed, in
-    /// words for people. `resources`: where to look, beside what can be found without.
-    fn clean(&self, resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
-        let _ = (resources, context);
-        Ok(Vec::new())
+    /// first: jobs, nodes, exports, bitmaps, subvolumes, scratch files. `resources`: where to look,
+    /// beside what can be found without. `removed`: it is added in words for people what went, also
+    /// where something else could not be removed, which is the error.
+    fn clean(
+        &self,
+        resources: &[&Resource],
+        context: &Context,
+        removed: &mut Vec<String>,
+    ) -> Result<()> {
+        let _ = (resources, context, removed);
+        Ok(())
     }
 }
 

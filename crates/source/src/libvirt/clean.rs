@@ -13,9 +13,12 @@ use super::virsh::Virsh;
 use crate::connector::Context;
 use crate::vm::server;
 
-pub(crate) fn clean(resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
-    let mut done = server::clean(context)?;
-    let mut first = Ok(());
+pub(crate) fn clean(
+    resources: &[&Resource],
+    context: &Context,
+    done: &mut Vec<String>,
+) -> Result<()> {
+    let mut first = server::clean(context, done);
     for (sign, guard) in sign::left_behind(context) {
         let domain = &guard.domain;
         let thawed = guard.thaw(context).and_then(|()| {
@@ -37,7 +40,7 @@ pub(crate) fn clean(resources: &[&Resource], context: &Context) -> Result<Vec<St
             Err(error) => first = first.and(Err(error.context(format!("vm {}", resource.name)))),
         }
     }
-    first.map(|()| done)
+    first
 }
 
 /// What the checkpoint of a job recorded is part of what the next snapshot asks for, so it stays

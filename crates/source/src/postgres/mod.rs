@@ -156,14 +156,18 @@ impl Connector for Postgres {
         Ok(Box::new(restore::PostgresTarget::new(context)))
     }
 
-    fn clean(&self, resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
-        let mut removed = Vec::new();
+    fn clean(
+        &self,
+        resources: &[&Resource],
+        context: &Context,
+        removed: &mut Vec<String>,
+    ) -> Result<()> {
         for resource in resources.iter().filter(|resource| resource.connector == self.name()) {
             // A server that does not answer has nothing that could be removed.
             if let Ok(slots) = physical::clean_slots(resource, context) {
                 removed.extend(slots);
             }
         }
-        Ok(removed)
+        Ok(())
     }
 }

@@ -15,9 +15,12 @@ use crate::vm::qmp::Qmp;
 use crate::vm::server;
 use crate::vm::socket::Waits;
 
-pub(crate) fn clean(resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
-    let mut done = server::clean(context)?;
-    let mut first = Ok(());
+pub(crate) fn clean(
+    resources: &[&Resource],
+    context: &Context,
+    done: &mut Vec<String>,
+) -> Result<()> {
+    let mut first = server::clean(context, done);
     for resource in resources.iter().filter(|resource| resource.connector == super::NAME) {
         // What is wrong with `at` is told by the capture.
         let Ok(at) = At::of(resource) else { continue };
@@ -29,7 +32,7 @@ pub(crate) fn clean(resources: &[&Resource], context: &Context) -> Result<Vec<St
             Err(error) => first = first.and(Err(error.context(format!("vm {}", resource.name)))),
         }
     }
-    first.map(|()| done)
+    first
 }
 
 fn clean_one(at: &At, context: &Context) -> Result<Vec<String>> {

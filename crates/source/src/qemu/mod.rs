@@ -63,7 +63,12 @@ impl Connector for QemuConnector {
         true
     }
 
-    fn clean(&self, resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
-        clean::clean(resources, context)
+    fn clean(
+        &self,
+        resources: &[&Resource],
+        context: &Context,
+        removed: &mut Vec<String>,
+    ) -> Result<()> {
+        clean::clean(resources, context, removed)
     }
 }

@@ -122,8 +122,7 @@ impl Drop for DiskServer {
 
 /// Ends servers of sessions that are no more, which keep a machine from being started: told by
 /// their sockets, which lie in the scratch directory of a session.
-pub(crate) fn clean(context: &Context) -> Result<Vec<String>> {
-    let mut done = Vec::new();
+pub(crate) fn clean(context: &Context, done: &mut Vec<String>) -> Result<()> {
     for process in processes::all() {
         let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else { continue };
         // What is looked at through it is what is ended.
@@ -150,7 +149,7 @@ pub(crate) fn clean(context: &Context) -> Result<Vec<String>> {
         }
         done.push(format!("{process}, which held {file}"));
     }
-    Ok(done)
+    Ok(())
 }
 
 /// What a server of a dead session serves.

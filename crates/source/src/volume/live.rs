@@ -52,8 +52,14 @@ impl Connector for Files {
         Ok(super::target::target(context))
     }
 
-    fn clean(&self, resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
-        Ok(super::target::clean(resources, context))
+    fn clean(
+        &self,
+        resources: &[&Resource],
+        context: &Context,
+        removed: &mut Vec<String>,
+    ) -> Result<()> {
+        removed.extend(super::target::clean(resources, context));
+        Ok(())
     }
 }
 

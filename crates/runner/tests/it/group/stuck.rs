@@ -72,13 +72,19 @@ impl Connector for Holding {
     }
 
     /// Says so once the run that left something is dead.
-    fn clean(&self, resources: &[&Resource], context: &Context) -> Result<Vec<String>> {
+    fn clean(
+        &self,
+        resources: &[&Resource],
+        context: &Context,
+        removed: &mut Vec<String>,
+    ) -> Result<()> {
         let left = PathBuf::from(std::env::var_os(FILE).unwrap()).with_extension("left");
-        let Ok(label) = std::fs::read_to_string(&left) else { return Ok(Vec::new()) };
+        let Ok(label) = std::fs::read_to_string(&left) else { return Ok(()) };
         let name = Path::new(&label).file_name().unwrap().to_str().unwrap();
         assert!(context.is_dead(name) && resources[0].name == "a", "{label}");
         std::fs::rename(&left, left.with_extension("cleaned")).unwrap();
-        Ok(vec![label])
+        removed.push(label);
+        Ok(())
     }
 }
 

@@ -64,8 +64,8 @@ impl Connector for Btrfs {
         true
     }
 
-    fn clean(&self, _: &[&Resource], context: &Context) -> Result<Vec<String>> {
-        shelf::clean(context)
+    fn clean(&self, _: &[&Resource], context: &Context, removed: &mut Vec<String>) -> Result<()> {
+        shelf::clean(context, removed)
     }
 }
 

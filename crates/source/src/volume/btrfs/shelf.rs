@@ -208,8 +208,7 @@ pub(super) fn superseded(kept: Vec<(Kept, u64)>) -> Vec<String> {
 }
 
 /// Removes what nobody needs from the shelves of all that is mounted.
-pub(super) fn clean(context: &Context) -> Result<Vec<String>> {
-    let mut said = Vec::new();
+pub(super) fn clean(context: &Context, said: &mut Vec<String>) -> Result<()> {
     for mount in mounts::all()?.into_iter().filter(|mount| mount.kind == "btrfs") {
         let Ok(Some(shelf)) = Shelf::open(&mount.point) else { continue };
         let names = shelf.names()?;
@@ -226,7 +225,7 @@ pub(super) fn clean(context: &Context) -> Result<Vec<String>> {
         }
         shelf.tidy();
     }
-    Ok(said)
+    Ok(())
 }
 
 #[cfg(test)]

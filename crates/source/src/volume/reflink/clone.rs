@@ -141,8 +141,7 @@ fn mount(kind: &str, device: &str, options: &[&str]) -> Result<OwnedFd, Errno> {
 /// Removes what dead sessions left beside images. One of them may have died while it had frozen
 /// what lies on the image, and its guard with it: that is thawed first. Who else freezes a file
 /// system at that moment loses that, which is better than one that is frozen for ever.
-pub(super) fn clean(context: &Context) -> Result<Vec<String>> {
-    let mut said = Vec::new();
+pub(super) fn clean(context: &Context, said: &mut Vec<String>) -> Result<()> {
     for folder in layers::image_folders() {
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
         for entry in entries.flatten() {
@@ -160,7 +159,7 @@ pub(super) fn clean(context: &Context) -> Result<Vec<String>> {
             said.push(format!("removed {}", path.display()));
         }
     }
-    Ok(said)
+    Ok(())
 }
 
 fn image_inode(name: &str) -> Option<u64> {

@@ -56,7 +56,7 @@ impl Connector for Reflink {
         true
     }
 
-    fn clean(&self, _: &[&Resource], context: &Context) -> Result<Vec<String>> {
-        clone::clean(context)
+    fn clean(&self, _: &[&Resource], context: &Context, removed: &mut Vec<String>) -> Result<()> {
+        clone::clean(context, removed)
     }
 }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value};
+use tintype_model::Result;
 use tintype_model::cancel::Cancel;
 use tintype_model::item::{Item, Outcome};
 use tintype_model::resource::{Kind, Resource};
@@ -133,6 +134,16 @@ pub(crate) fn connector(name: &str) -> Box<dyn Connector> {
     let mut all = tintype_source::connectors();
     let at = all.iter().position(|connector| connector.name() == name);
     all.swap_remove(at.unwrap_or_else(|| panic!("there is no connector {name}")))
+}
+
+/// What a connector says that it removed.
+pub(crate) fn cleaned(
+    connector: &dyn Connector,
+    resources: &[&Resource],
+    context: &Context,
+) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    connector.clean(resources, context, &mut removed).map(|()| removed)
 }
 
 /// A resource of which only the place is said.

@@ -8,7 +8,7 @@ use tintype_model::ErrorKind;
 use tintype_model::resource::Consistency;
 use tintype_source::connector::{Changed, Content, Part, Released, Source};
 
-use super::{Ahead, Held, Session, World, capture, connector};
+use super::{Ahead, Held, Session, World, capture, cleaned, connector};
 
 pub(crate) fn sources_conform(world: &dyn World) {
     if world.writes_meanwhile() {
@@ -27,7 +27,7 @@ fn open(world: &dyn World, session: &Session) -> Box<dyn Source> {
 
 fn clean(world: &dyn World, session: &Session) -> Vec<String> {
     let resource = world.resource();
-    connector(&resource.connector).clean(&[&resource], &session.context).unwrap()
+    cleaned(&*connector(&resource.connector), &[&resource], &session.context).unwrap()
 }
 
 /// Cleaning leaves alone what a session made. It may find what other tests left at this moment.

@@ -13,6 +13,7 @@ use tintype_testkit::postgres::{Postgres, query, stop};
 use tintype_testkit::server::free_ports;
 
 use super::world::{World, as_new, blocked, connector, database};
+use crate::conformance::cleaned;
 use crate::support::skipped_without_root;
 
 pub(super) fn resource(server: &Postgres) -> Resource {
@@ -337,7 +338,7 @@ fn cleaning_up_leaves_the_backups_of_others_alone() {
     let mut source = theirs.source(&resource);
     source.prepare(None).unwrap();
     assert!(!ours.context.living.is_alive(&theirs.context.session));
-    let clean = || connector("postgres").clean(&[&resource], &ours.context).unwrap();
+    let clean = || cleaned(&*connector("postgres"), &[&resource], &ours.context).unwrap();
     assert!(clean().is_empty());
     read_ahead(&mut *source, |_| false).unwrap();
     source.freeze().unwrap();

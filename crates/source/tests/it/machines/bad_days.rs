@@ -15,6 +15,7 @@ use super::support::{
     Taken, WITHOUT_FREEZE, bitmaps, check, context, directory, frozen, guest_writes, leftovers,
     qemu, read, resource, run, source, take,
 };
+use crate::conformance::cleaned;
 use crate::support::{Mounted, skipped_without_root};
 
 /// A capture that is committed, into a directory.
@@ -44,12 +45,12 @@ fn a_process_killed_in_the_window_leaves_nothing_for_long() {
     guest_writes(&mut guest);
     QemuConnector.thaw(&guarded.what, &later.context).expect("a second time is no error");
 
-    let none = QemuConnector.clean(&[&resource], &dead.context).unwrap();
+    let none = cleaned(&QemuConnector, &[&resource], &dead.context).unwrap();
     assert_eq!(none, Vec::<String>::new(), "what lives is left alone");
-    let removed = QemuConnector.clean(&[&resource], &later.context).unwrap();
+    let removed = cleaned(&QemuConnector, &[&resource], &later.context).unwrap();
     assert!(removed.len() > 4, "{removed:?}");
     assert_eq!(leftovers(&mut guest), Vec::<String>::new());
-    let again = QemuConnector.clean(&[&resource], &later.context).unwrap();
+    let again = cleaned(&QemuConnector, &[&resource], &later.context).unwrap();
     assert_eq!(again, Vec::<String>::new());
     let taken = captured(&resource, mark.as_ref(), &into);
     assert!(taken.changed.values().all(Option::is_some), "{:?}", taken.facts);
@@ -68,7 +69,7 @@ fn a_process_killed_while_it_streams_loses_no_change() {
     let view = killed.view().unwrap();
     guest.shell("dd if=/dev/urandom of=/data/a bs=1M count=3 conv=fsync");
     drop((view, killed));
-    QemuConnector.clean(&[&resource], &run().context).unwrap();
+    cleaned(&QemuConnector, &[&resource], &run().context).unwrap();
     assert_eq!(leftovers(&mut guest), Vec::<String>::new());
     let taken = captured(&resource, mark.as_ref(), &into);
     assert!(taken.changed.values().all(Option::is_some), "{:?}", taken.facts);
@@ -93,7 +94,7 @@ fn a_guest_that_a_killed_process_stopped_goes_on() {
     QemuConnector.thaw(&guarded.what, &run().context).unwrap();
     assert_eq!(guest.command("query-status", Value::Null)["running"], true);
     guest.command("stop", Value::Null);
-    QemuConnector.clean(&[&resource], &run().context).unwrap();
+    cleaned(&QemuConnector, &[&resource], &run().context).unwrap();
     assert_eq!(leftovers(&mut guest), Vec::<String>::new());
     guest_writes(&mut guest);
 }
@@ -128,7 +129,7 @@ fn a_guest_that_its_owner_paused_stays_so() {
     if let Some(guarded) = guarded {
         QemuConnector.thaw(&guarded.what, &super::support::run().context).unwrap();
     }
-    QemuConnector.clean(&[&resource], &super::support::run().context).unwrap();
+    cleaned(&QemuConnector, &[&resource], &super::support::run().context).unwrap();
     is_paused(&mut guest);
     guest.command("cont", Value::Null);
     assert_eq!(leftovers(&mut guest), Vec::<String>::new());
@@ -190,13 +191,13 @@ fn a_monitor_whose_socket_vanishes_is_not_taken_for_a_machine_that_is_gone() {
     told(QemuConnector.thaw(&guarded.what, &run().context));
     // By its agent it was thawed all the same.
     guest_writes(&mut guest);
-    told(QemuConnector.clean(&[&resource], &run().context).map(drop));
+    told(cleaned(&QemuConnector, &[&resource], &run().context).map(drop));
     let mut by_another = resource.clone();
     by_another.at.insert("qmp".into(), json!(guest.second_qmp));
-    QemuConnector.clean(&[&by_another], &run().context).unwrap();
+    cleaned(&QemuConnector, &[&by_another], &run().context).unwrap();
     assert_eq!(leftovers(&mut guest), Vec::<String>::new());
     guest.kill_process();
-    QemuConnector.clean(&[&resource], &run().context).unwrap();
+    cleaned(&QemuConnector, &[&resource], &run().context).unwrap();
     QemuConnector.thaw(&guarded.what, &run().context).unwrap();
 }
 
@@ -241,7 +242,7 @@ fn two_snapshots_of_one_machine_at_once_are_refused() {
     later.living = Arc::clone(&second.context.living);
     later.scratch = top.path().join(later.label());
     std::fs::create_dir(top.path().join("tintype-00000000deadbeef")).unwrap();
-    let error = QemuConnector.clean(&[&first_resource], &later).unwrap_err();
+    let error = cleaned(&QemuConnector, &[&first_resource], &later).unwrap_err();
     assert!(error.is(ErrorKind::Unavailable), "what a dead one left may be there: {error}");
     // By another monitor it sees the first at work.
     second_resource.at.insert("qmp".into(), json!(guest.second_qmp));

@@ -20,6 +20,7 @@ use super::support::{
     Run, StoredDir, Taken, WITHOUT_FREEZE, check, directory, file_hash, frozen, item, read,
     resource, run, sequence, take,
 };
+use crate::conformance::cleaned;
 use crate::support::{Mounted, skipped_without_root};
 
 fn machine(libvirt: &Libvirt, name: &str) -> Resource {
@@ -176,13 +177,13 @@ fn killed_after_the_freeze(libvirt: &Libvirt, resource: &Resource, mark: Option<
     killed.freeze().unwrap();
     drop(killed);
     libvirt.virsh(&["domjobabort", "one"]);
-    let alive = LibvirtConnector.clean(&[], &dead).unwrap();
+    let alive = cleaned(&LibvirtConnector, &[], &dead).unwrap();
     assert_eq!(alive, Vec::<String>::new(), "what lives is left alone");
     let later = of_run();
-    let cleaned = LibvirtConnector.clean(&[], &later).unwrap();
-    assert_eq!(cleaned, ["vm one: a freeze of a session that is no more"]);
+    let gone = cleaned(&LibvirtConnector, &[], &later).unwrap();
+    assert_eq!(gone, ["vm one: a freeze of a session that is no more"]);
     writes(libvirt, "one");
-    assert_eq!(LibvirtConnector.clean(&[], &later).unwrap(), Vec::<String>::new());
+    assert_eq!(cleaned(&LibvirtConnector, &[], &later).unwrap(), Vec::<String>::new());
 }
 
 fn killed_in_the_window(libvirt: &Libvirt, resource: &Resource, mark: Option<&Value>, into: &Path) {
@@ -197,9 +198,9 @@ fn killed_in_the_window(libvirt: &Libvirt, resource: &Resource, mark: Option<&Va
     LibvirtConnector.thaw(&guarded.what, &later.context).unwrap();
     writes(libvirt, "one");
     LibvirtConnector.thaw(&guarded.what, &later.context).expect("a second time is no error");
-    let alive = LibvirtConnector.clean(&[resource], &dead.context).unwrap();
+    let alive = cleaned(&LibvirtConnector, &[resource], &dead.context).unwrap();
     assert_eq!(alive, Vec::<String>::new(), "what lives is left alone");
-    let removed = LibvirtConnector.clean(&[resource], &later.context).unwrap();
+    let removed = cleaned(&LibvirtConnector, &[resource], &later.context).unwrap();
     assert_eq!(removed.len(), 1, "{removed:?}");
     libvirt.shell("one", "dd if=/dev/urandom of=/data/b bs=1M count=5 conv=fsync");
     let Run { context, scratch } = run();
@@ -285,7 +286,7 @@ fn one_that_stands_still(libvirt: &Libvirt, resource: &Resource, small: &Path) {
         let (_own, into) = directory();
         let taken = captured(resource, None, &into);
         assert_eq!(taken.consistency, Consistency::Crash);
-        LibvirtConnector.clean(&[resource], &run().context).unwrap();
+        cleaned(&LibvirtConnector, &[resource], &run().context).unwrap();
     };
     libvirt.virsh(&["suspend", "one"]);
     capture();
@@ -316,7 +317,7 @@ fn one_that_stands_still(libvirt: &Libvirt, resource: &Resource, small: &Path) {
         assert!(begun.elapsed() < Duration::from_mins(1), "scratch is not full");
         std::thread::sleep(Duration::from_millis(50));
     }
-    LibvirtConnector.clean(&[resource], &run().context).unwrap();
+    cleaned(&LibvirtConnector, &[resource], &run().context).unwrap();
     assert!(libvirt.try_virsh(&["backup-dumpxml", "one"]).is_ok(), "it is another's");
     libvirt.virsh(&["domjobabort", "one"]);
     capture();

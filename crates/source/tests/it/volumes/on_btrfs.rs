@@ -13,7 +13,7 @@ use tintype_model::resource::{Kind, Resource};
 use tintype_source::connector::{Changed, Released};
 
 use super::world::subvolume;
-use crate::conformance::{Held, Session, capture, connector, path_at, resource};
+use crate::conformance::{Held, Session, capture, cleaned, connector, path_at, resource};
 use crate::support::{Mounted, os, set_xattr, skipped_without_root};
 
 const NAMES: [&str; 6] = ["a", "b", "c\nd", "e", "f", "%67"];
@@ -262,12 +262,12 @@ fn of_a_series_one_snapshot_is_kept_also_after_a_run_that_failed() {
     let take = |series: &str, mark| {
         let mut session = Session::new(Vec::new());
         session.context.series = series.to_owned();
-        connector("btrfs").clean(&[], &session.context).unwrap();
+        cleaned(&*connector("btrfs"), &[], &session.context).unwrap();
         let mut source = connector("btrfs").source(&resource, &session.context).unwrap();
         capture(&mut *source, mark, Released::Committed).unwrap()
     };
     let kept = || {
-        connector("btrfs").clean(&[], &Session::new(Vec::new()).context).unwrap();
+        cleaned(&*connector("btrfs"), &[], &Session::new(Vec::new()).context).unwrap();
         fs::read_dir(btrfs.path.join(".tintype-snapshots")).unwrap().count()
     };
     let (one, other) = ("1111111111111111", "2222222222222222");
@@ -295,7 +295,7 @@ fn a_shelf_that_somebody_removes_before_the_freeze_is_made_again() {
     let session = Session::new(Vec::new());
     let mut source = connector("btrfs").source(&resource, &session.context).unwrap();
     source.prepare(None).unwrap();
-    connector("btrfs").clean(&[], &Session::new(Vec::new()).context).unwrap();
+    cleaned(&*connector("btrfs"), &[], &Session::new(Vec::new()).context).unwrap();
     assert!(!btrfs.path.join(".tintype-snapshots").exists());
     source.freeze().unwrap();
     source.view().unwrap();

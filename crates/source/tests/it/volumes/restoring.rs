@@ -15,7 +15,9 @@ use tintype_testkit::nfs::Nfs;
 use tintype_testkit::samba::Samba;
 
 use super::world::{VolumeWorld, subvolume};
-use crate::conformance::{Held, Session, World, capture, connector, item, path_at, resource};
+use crate::conformance::{
+    Held, Session, World, capture, cleaned, connector, item, path_at, resource,
+};
 use crate::support::{Mounted, os, run, skipped_without_root};
 
 fn held(world: &VolumeWorld, released: Released) -> Held {
@@ -319,7 +321,7 @@ fn nobody_cleans_up_a_restore_that_can_be_undone() {
     killed.kill();
     let next = Session::new(Vec::new());
     let resource = world.resource();
-    let clean = || connector("files").clean(&[&resource], &next.context).unwrap();
+    let clean = || cleaned(&*connector("files"), &[&resource], &next.context).unwrap();
     assert!(clean().is_empty());
     for step in plan.steps[..last].iter().rev() {
         target.undo(step, &Value::Null).unwrap();
@@ -509,7 +511,8 @@ fn what_is_written_after_the_undo_point_is_not_removed() {
             target.undo(clean, &Value::Null).unwrap_err();
             let next = Session::new(Vec::new());
             session.kill();
-            let cleaned = connector("files").clean(&[&world.resource()], &next.context).unwrap();
+            let cleaned =
+                cleaned(&*connector("files"), &[&world.resource()], &next.context).unwrap();
             assert!(cleaned.is_empty() && kept.exists(), "{cleaned:?}");
         }
     }
