@@ -324,7 +324,7 @@ fn the_internal_storage_is_refused_for_more_than_it_has_room_for() {
     let refused = client.change(&own.id, None, &changed(chosen.clone())).unwrap_err();
     assert!(refused.message().contains("about 8 TiB will be needed"), "{refused}");
     assert!(!internal(&client).spec.is_default);
-    std::fs::remove_file(files.join("large")).unwrap();
+    std::fs::write(files.join("large"), "no more").unwrap();
     taken(&client, &partial(&["files"]));
     client.change(&own.id, None, &changed(chosen)).unwrap();
     assert!(internal(&client).spec.is_default);
