@@ -213,14 +213,7 @@ async fn plan_part(
             .map_err(|error| error.context(part.names.join(", ")))?;
         let access = access_of(state, &known, &place).await?;
         let snapshot = known.snapshot.id.clone();
-        let named = tintype_runner::group::selected(&described, &part.names)?;
-        let named: Vec<Resource> = named
-            .into_iter()
-            .map(|one| match part.now_at.get(&one.name) {
-                Some(at) => Resource { at: at.clone(), ..one.clone() },
-                None => one.clone(),
-            })
-            .collect();
+        let named = where_they_are(&described, &part)?;
         let named = named.iter().map(|one| (one, part.destinations.get(&one.name)));
         let reached = reached(named);
         let passwords = state.passwords_for(tenant, &reached).await?;
@@ -250,6 +243,16 @@ async fn plan_part(
     }
     once(&mut plans, &described);
     Ok(Some(PlannedPart { known, wanted, apart, plans }))
+}
+
+/// What a part names, each at its place of now.
+fn where_they_are(described: &Resources, part: &Wanted) -> Result<Vec<Resource>> {
+    let named = tintype_runner::group::selected(described, &part.names)?;
+    let now = |one: &Resource| match part.now_at.get(&one.name) {
+        Some(at) => Resource { at: at.clone(), ..one.clone() },
+        None => one.clone(),
+    };
+    Ok(named.into_iter().map(now).collect())
 }
 
 /// Settings of a host are looked at one by one, not put over whatever is there: a restore of all does

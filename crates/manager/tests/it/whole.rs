@@ -8,6 +8,7 @@ use tintype_api::client::Client;
 use tintype_api::object::NewObject;
 use tintype_api::resource::ResourceSpec;
 use tintype_api::restore::{NewRestore, RestoreFiles};
+use tintype_api::snapshot::Snapshot;
 use tintype_model::ErrorKind;
 use tintype_model::identifier::Id;
 use tintype_testkit::libvirt::Libvirt;
@@ -43,18 +44,7 @@ fn everything_of_a_full_snapshot_comes_back_in_one_restore() {
     write("as it was");
     let part = taken(&client, &partial(&["own"]));
     let whole = taken(&client, &full());
-    let held = client.snapshot_items(&whole.id).unwrap();
-    let held: Vec<_> = held
-        .iter()
-        .map(|item| (item.tenant_name.as_deref().unwrap(), &item.name[..], item.part.as_ref()))
-        .collect();
-    for (of, name, part) in [
-        ("system", "own", None),
-        ("acme", "files", Some(&whole.parts[0])),
-        ("beta", "files", Some(&whole.parts[1])),
-    ] {
-        assert!(held.contains(&(of, name, part)), "{held:?}");
-    }
+    names_what_its_parts_hold(&client, &whole);
     write("broken");
     // One tenant out of it.
     let tenant = BTreeSet::from([tenants[0].clone()]);
@@ -97,6 +87,21 @@ fn everything_of_a_full_snapshot_comes_back_in_one_restore() {
     let refused = NewRestore { tenants: [later].into(), ..NewRestore::all_of(&whole.id) };
     let refused = client.plan_restore(&refused).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound, "{refused}");
+}
+
+fn names_what_its_parts_hold(client: &Client, whole: &Snapshot) {
+    let held = client.snapshot_items(&whole.id).unwrap();
+    let held: Vec<_> = held
+        .iter()
+        .map(|item| (item.tenant_name.as_deref().unwrap(), &item.name[..], item.part.as_ref()))
+        .collect();
+    for (of, name, part) in [
+        ("system", "own", None),
+        ("acme", "files", Some(&whole.parts[0])),
+        ("beta", "files", Some(&whole.parts[1])),
+    ] {
+        assert!(held.contains(&(of, name, part)), "{held:?}");
+    }
 }
 
 /// A real one: its definition comes back, and it runs.
