@@ -16,26 +16,33 @@ export const calledOf = (search: Record<string, unknown>): Called => ({ q: text(
 export const useCalled = (): string | undefined =>
   useSettled((useSearch({ strict: false }) as Called).q);
 
-/** Narrows a list to what has this in its name. */
-export function NameFilter() {
-  const { common } = useWords();
+/** What is typed stands in the address. */
+export function CalledField({ label }: { label: string }) {
   const { q }: Called = useSearch({ strict: false });
   const navigate = useNavigate();
   return (
+    <TextField
+      label={label}
+      type="search"
+      value={q ?? ""}
+      onChange={(typed) =>
+        navigate({
+          to: ".",
+          search: (now: object) => ({ ...now, q: typed || undefined }) as never,
+          replace: true,
+          resetScroll: false,
+        })
+      }
+    />
+  );
+}
+
+/** Narrows a list to what has this in its name. */
+export function NameFilter() {
+  const { common } = useWords();
+  return (
     <Filters>
-      <TextField
-        label={common.called}
-        type="search"
-        value={q ?? ""}
-        onChange={(typed) =>
-          navigate({
-            to: ".",
-            search: (now: object) => ({ ...now, q: typed || undefined }) as never,
-            replace: true,
-            resetScroll: false,
-          })
-        }
-      />
+      <CalledField label={common.called} />
     </Filters>
   );
 }

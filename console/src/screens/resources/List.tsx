@@ -4,8 +4,9 @@ import { resources as resourcesQuery } from "../../api/queries";
 import type { Kind, Resource } from "../../api/types";
 import { useWho } from "../../app/session";
 import { LinkButton } from "../../parts/button/LinkButton";
-import { SelectField, TextField } from "../../parts/field/inputs";
+import { SelectField } from "../../parts/field/inputs";
 import { Filters } from "../../parts/filters/Filters";
+import { CalledField } from "../../parts/filters/NameFilter";
 import { Loading } from "../../parts/loading/Loading";
 import { Page } from "../../parts/page/Page";
 import { Panel } from "../../parts/panel/Panel";
@@ -50,18 +51,11 @@ export function List() {
 
 function Choices({ all }: { all: Resource[] }) {
   const { resources: words, snapshots, common, kinds } = useWords();
-  const { q, kind, tag } = list.useSearch();
+  const { kind, tag } = list.useSearch();
   const navigate = useNavigate({ from: list.fullPath });
   return (
     <Filters>
-      <TextField
-        label={snapshots.filter}
-        type="search"
-        value={q ?? ""}
-        onChange={(typed) =>
-          navigate({ search: (now) => ({ ...now, q: typed || undefined }), replace: true })
-        }
-      />
+      <CalledField label={snapshots.filter} />
       <SelectField
         label={common.kind}
         value={kind ?? ""}
